@@ -1,0 +1,3 @@
+//! Environment to immutable settings.
+
+pub mod settings;

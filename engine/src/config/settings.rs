@@ -1,0 +1,429 @@
+//! The engine's settings, read once from environment variables.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+/// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TlsMode {
+    /// TLS when the host is not a loopback address.
+    Auto,
+    /// Always TLS.
+    On,
+    /// Always plain HTTP.
+    Off,
+}
+
+/// Who may call the routes that the legacy leaves open: variable `BOREALIS_ACCESS_POLICY`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AccessPolicy {
+    /// An operator session on every operator route.
+    Strict,
+    /// Nobody is checked where the legacy checks nobody.
+    Legacy,
+}
+
+/// The attributes of both operator cookies: variables `BOREALIS_COOKIE_*`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookieSettings {
+    /// `SameSite`, default `Lax`.
+    pub same_site: String,
+    /// Whether `Secure` is set, default off.
+    pub secure: bool,
+    /// `Domain` without a leading dot, default none.
+    pub domain: Option<String>,
+}
+
+/// An address or network whose forwarding headers are believed, besides loopback.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TrustedNetwork {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl TrustedNetwork {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse::<u8>().ok()?)),
+            None => (text.parse::<IpAddr>().ok()?, None),
+        };
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(longest);
+        (prefix <= longest).then_some(Self { address, prefix })
+    }
+
+    /// Whether `peer` lies in this network.
+    pub fn contains(&self, peer: IpAddr) -> bool {
+        let (network, peer, bits) = match (self.address, peer.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(peer)) => {
+                (u128::from(network.to_bits()), u128::from(peer.to_bits()), 32)
+            }
+            (IpAddr::V6(network), IpAddr::V6(peer)) => (network.to_bits(), peer.to_bits(), 128),
+            _ => return false,
+        };
+        let shift = bits - u32::from(self.prefix);
+        network.checked_shr(shift).unwrap_or(0) == peer.checked_shr(shift).unwrap_or(0)
+    }
+}
+
+/// Everything that can be set, complete and checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The root folder.
+    pub root: PathBuf,
+    /// The SQLite file.
+    pub database_path: PathBuf,
+    /// Whether tables are made and upgraded at start.
+    pub auto_migrate: bool,
+    /// The built web client.
+    pub static_root: PathBuf,
+    /// Allowed origins; empty means any.
+    pub cors_allowed_origins: Vec<String>,
+    /// Signs sessions and operator tokens. Never logged.
+    pub session_secret: Secret,
+    /// Verbose logging.
+    pub debug: bool,
+    /// The host to listen on.
+    pub host: String,
+    /// The port to listen on.
+    pub port: u16,
+    /// Whether the listener speaks TLS.
+    pub tls: TlsMode,
+    /// Who may call what the legacy leaves open.
+    pub access_policy: AccessPolicy,
+    /// Whose forwarding headers are believed, besides loopback.
+    pub trusted_proxies: Vec<TrustedNetwork>,
+    /// Folder of the server's certificate, key and bundle.
+    pub server_certificates: PathBuf,
+    /// Folder of runtime files: the token key, and what older versions kept there.
+    pub runtime: PathBuf,
+    /// The attributes of the operator cookies.
+    pub cookies: CookieSettings,
+    /// How long an operator token lives, in seconds; `None` refuses every token (the legacy's reading of a value
+    /// that is no number).
+    pub operator_token_ttl: Option<i64>,
+}
+
+/// A text that must never be printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// A variable whose value cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{variable} is {value:?}: expected {expected}")]
+pub struct InvalidVariable {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+/// All the variables that cannot be read, reported together.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct InvalidSettings(pub Vec<InvalidVariable>);
+
+/// The signing secrets that everybody knows: the engine's default and the legacy's.
+pub const DEFAULT_SECRETS: [&str; 2] = ["change-me", "borealis-dev-secret"];
+
+struct Reader<'a> {
+    variables: &'a BTreeMap<String, String>,
+    errors: Vec<InvalidVariable>,
+}
+
+impl Reader<'_> {
+    fn text(&self, names: &[&str]) -> Option<&str> {
+        names
+            .iter()
+            .filter_map(|name| self.variables.get(*name))
+            .map(|value| value.trim())
+            .find(|value| !value.is_empty())
+    }
+
+    fn path(&self, names: &[&str]) -> Option<PathBuf> {
+        let text = self.text(names)?;
+        let expanded = match (text.strip_prefix("~/"), self.text(&["HOME"])) {
+            (Some(rest), Some(home)) => Path::new(home).join(rest),
+            _ => PathBuf::from(text),
+        };
+        Some(std::path::absolute(&expanded).unwrap_or(expanded))
+    }
+
+    fn parsed<T>(
+        &mut self,
+        variable: &'static str,
+        default: T,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> T {
+        match self
+            .text(&[variable])
+            .map(|value| (value.to_owned(), parse(value)))
+        {
+            None => default,
+            Some((_, Some(value))) => value,
+            Some((value, None)) => {
+                self.errors.push(InvalidVariable {
+                    variable,
+                    value,
+                    expected,
+                });
+                default
+            }
+        }
+    }
+
+    fn switch(&mut self, variable: &'static str, default: bool) -> bool {
+        self.parsed(
+            variable,
+            default,
+            "one of 1, true, yes, on, 0, false, no, off",
+            |value| match value.to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => Some(true),
+                "0" | "false" | "no" | "off" => Some(false),
+                _ => None,
+            },
+        )
+    }
+}
+
+impl Settings {
+    /// Reads the settings from a map of variables; `working_folder` is where the search for the root begins.
+    ///
+    /// # Errors
+    /// Every variable whose value cannot be read, all at once.
+    pub fn from_map(
+        variables: &BTreeMap<String, String>,
+        working_folder: &Path,
+    ) -> Result<Self, InvalidSettings> {
+        let mut reader = Reader {
+            variables,
+            errors: Vec::new(),
+        };
+        let root = reader
+            .path(&["BOREALIS_ROOT"])
+            .unwrap_or_else(|| find_root(working_folder));
+        let project_root = reader
+            .path(&["BOREALIS_PROJECT_ROOT"])
+            .unwrap_or_else(|| root.clone());
+        let certificates = reader
+            .path(&["BOREALIS_CERTIFICATES_ROOT", "BOREALIS_CERT_ROOT"])
+            .unwrap_or_else(|| project_root.join("Certificates"));
+        let settings = Self {
+            database_path: reader
+                .path(&["BOREALIS_DATABASE_PATH"])
+                .unwrap_or_else(|| root.join("database.db")),
+            auto_migrate: reader.switch("BOREALIS_ENGINE_AUTO_MIGRATE", true),
+            static_root: reader
+                .path(&["BOREALIS_STATIC_ROOT"])
+                .unwrap_or_else(|| find_static_root(&root)),
+            cors_allowed_origins: origins(
+                reader
+                    .text(&["BOREALIS_CORS_ALLOWED_ORIGINS", "BOREALIS_CORS_ORIGINS"])
+                    .unwrap_or("*"),
+            ),
+            // Not trimmed: the legacy signs with the text as it stands.
+            session_secret: Secret(
+                ["BOREALIS_FLASK_SECRET_KEY", "BOREALIS_SECRET"]
+                    .iter()
+                    .filter_map(|name| variables.get(*name))
+                    .find(|value| !value.is_empty())
+                    .map_or_else(|| "change-me".to_owned(), Clone::clone),
+            ),
+            debug: reader.switch("BOREALIS_DEBUG", false),
+            host: reader.text(&["BOREALIS_HOST"]).unwrap_or("127.0.0.1").to_owned(),
+            port: reader.parsed("BOREALIS_PORT", 5000, "a port number from 0 to 65535", |value| {
+                value.parse().ok()
+            }),
+            tls: reader.parsed(
+                "BOREALIS_TLS",
+                TlsMode::Auto,
+                "auto, on or off",
+                |value| match value.to_ascii_lowercase().as_str() {
+                    "auto" => Some(TlsMode::Auto),
+                    "on" | "1" | "true" | "yes" => Some(TlsMode::On),
+                    "off" | "0" | "false" | "no" => Some(TlsMode::Off),
+                    _ => None,
+                },
+            ),
+            access_policy: reader.parsed(
+                "BOREALIS_ACCESS_POLICY",
+                AccessPolicy::Strict,
+                "strict or legacy",
+                |value| match value.to_ascii_lowercase().as_str() {
+                    "strict" => Some(AccessPolicy::Strict),
+                    "legacy" => Some(AccessPolicy::Legacy),
+                    _ => None,
+                },
+            ),
+            trusted_proxies: reader.parsed(
+                "BOREALIS_TRUSTED_PROXIES",
+                Vec::new(),
+                "addresses or networks separated by commas, such as 10.0.0.1, 192.168.0.0/16",
+                |value| {
+                    value
+                        .split(',')
+                        .map(str::trim)
+                        .filter(|part| !part.is_empty())
+                        .map(TrustedNetwork::parse)
+                        .collect()
+                },
+            ),
+            server_certificates: reader
+                .path(&["BOREALIS_SERVER_CERT_ROOT"])
+                .unwrap_or_else(|| certificates.join("Server")),
+            runtime: reader
+                .path(&["BOREALIS_SERVER_ROOT"])
+                .unwrap_or_else(|| project_root.join("Server").join("Borealis")),
+            cookies: CookieSettings {
+                same_site: reader.parsed(
+                    "BOREALIS_COOKIE_SAMESITE",
+                    "Lax".to_owned(),
+                    "Lax, Strict or None",
+                    |value| {
+                        ["Lax", "Strict", "None"]
+                            .into_iter()
+                            .find(|known| known.eq_ignore_ascii_case(value))
+                            .map(str::to_owned)
+                    },
+                ),
+                // The legacy takes anything but these three words, also `on`, as off.
+                secure: reader
+                    .text(&["BOREALIS_COOKIE_SECURE"])
+                    .is_some_and(|value| ["1", "true", "yes"].contains(&value.to_ascii_lowercase().as_str())),
+                domain: reader
+                    .text(&["BOREALIS_COOKIE_DOMAIN"])
+                    .map(|domain| domain.trim_start_matches('.').to_owned()),
+            },
+            operator_token_ttl: match reader.text(&["BOREALIS_TOKEN_TTL_SECONDS"]) {
+                None => Some(2_592_000),
+                Some(value) => value.parse().ok(),
+            },
+            root,
+        };
+        if reader.errors.is_empty() {
+            Ok(settings)
+        } else {
+            Err(InvalidSettings(reader.errors))
+        }
+    }
+
+    /// Whether the signing secret is one that everybody knows.
+    pub fn has_default_secret(&self) -> bool {
+        DEFAULT_SECRETS.contains(&self.session_secret.expose())
+    }
+}
+
+fn find_root(working_folder: &Path) -> PathBuf {
+    working_folder
+        .ancestors()
+        .find(|folder| folder.join("Borealis.ps1").is_file() || folder.join("database.db").is_file())
+        .unwrap_or(working_folder)
+        .to_owned()
+}
+
+fn find_static_root(root: &Path) -> PathBuf {
+    let candidates = [
+        "Data/Server/web-interface/build",
+        "Data/Server/WebUI/build",
+        "Data/WebUI/build",
+    ];
+    candidates
+        .iter()
+        .map(|candidate| root.join(candidate))
+        .find(|folder| folder.is_dir())
+        .unwrap_or_else(|| root.join("Data/Server/web-interface/build"))
+}
+
+fn origins(list: &str) -> Vec<String> {
+    let origins: Vec<String> = list
+        .split(',')
+        .map(str::trim)
+        .filter(|origin| !origin.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if origins.iter().any(|origin| origin == "*") {
+        Vec::new()
+    } else {
+        origins
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
+        let variables = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Settings::from_map(&variables, Path::new("/nowhere"))
+    }
+
+    #[test]
+    fn every_unreadable_variable_is_named_at_once() {
+        let error = read(&[
+            ("BOREALIS_PORT", "http"),
+            ("BOREALIS_TLS", "maybe"),
+            ("BOREALIS_DEBUG", "perhaps"),
+        ])
+        .unwrap_err();
+        let names: Vec<_> = error.0.iter().map(|variable| variable.variable).collect();
+        assert_eq!(names, ["BOREALIS_DEBUG", "BOREALIS_PORT", "BOREALIS_TLS"]);
+    }
+
+    #[test]
+    fn the_new_secret_wins_over_the_legacy_one_and_neither_is_printed() {
+        let settings = read(&[("BOREALIS_SECRET", "old"), ("BOREALIS_FLASK_SECRET_KEY", "new")]).unwrap();
+        assert_eq!(settings.session_secret.expose(), "new");
+        assert!(!format!("{settings:?}").contains("new"));
+        assert_eq!(
+            read(&[("BOREALIS_SECRET", "old")])
+                .unwrap()
+                .session_secret
+                .expose(),
+            "old"
+        );
+        assert!(read(&[]).unwrap().has_default_secret());
+    }
+
+    #[test]
+    fn trusted_networks_hold_their_addresses_only() {
+        let settings = read(&[("BOREALIS_TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7")]).unwrap();
+        let trusted = |peer: &str| {
+            settings
+                .trusted_proxies
+                .iter()
+                .any(|network| network.contains(peer.parse().unwrap()))
+        };
+        assert!(trusted("10.1.200.3") && trusted("192.0.2.7") && trusted("::ffff:10.1.0.1"));
+        assert!(!trusted("10.2.0.1") && !trusted("192.0.2.8") && !trusted("::1"));
+        assert!(read(&[("BOREALIS_TRUSTED_PROXIES", "10.0.0.0/33")]).is_err());
+    }
+
+    #[test]
+    fn certificate_folders_follow_the_legacy_variables() {
+        let settings = read(&[("BOREALIS_ROOT", "/srv/b"), ("BOREALIS_CERT_ROOT", "/etc/b")]).unwrap();
+        assert_eq!(settings.server_certificates, Path::new("/etc/b/Server"));
+        assert_eq!(settings.runtime, Path::new("/srv/b/Server/Borealis"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
+
+pub mod clock;
+pub mod random;

@@ -1,0 +1,3 @@
+//! What the outside calls: HTTP and Socket.IO. Extract, call one service, render; no rules, no SQL.
+
+pub mod http;

@@ -1,0 +1,10 @@
+//! The Borealis server: a drop-in replacement for the legacy Flask server, over the same root folder.
+
+pub mod bootstrap;
+pub mod config;
+pub mod domain;
+pub mod integrations;
+pub mod interfaces;
+
+pub use bootstrap::{Engine, RunningEngine, StartError};
+pub use config::settings::Settings;

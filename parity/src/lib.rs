@@ -1,0 +1,3 @@
+//! Replays recorded agent scenarios against Borealis servers and reports every divergence.
+
+pub mod transcript;

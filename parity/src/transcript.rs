@@ -1,0 +1,74 @@
+//! What was seen while a scenario ran against one target: the only type that later stages read.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Everything that one run of one scenario showed from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transcript {
+    /// `<area>/<name>`.
+    pub scenario: String,
+    /// Unix time, in microseconds, at which step times begin.
+    pub started_at_us: i64,
+    /// The target's base URL during the run, such as `http://127.0.0.1:39695`.
+    pub base: String,
+    /// Values that the client made or that stand in the scenario: whatever equals one of them is compared as it
+    /// is, never named.
+    pub client_values: Vec<String>,
+    /// The observations, in the order of the steps. A step that shows nothing (a capture, a wait) has none.
+    pub observations: Vec<Observation>,
+}
+
+/// What one step showed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observation {
+    /// The step's number in the scenario, from 1.
+    pub step: u32,
+    /// Microseconds since the scenario's start at which the step was over.
+    pub at_us: i64,
+    /// The step in one line, for people: `POST /api/agent/enroll/poll as agent1`, `rows: SELECT …`.
+    pub label: String,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// The kinds of observations. Socket events join here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Seen {
+    /// An HTTP answer.
+    Answer {
+        /// Status code.
+        status: u16,
+        /// All headers but date, server, connection and content-length; names in lower case, sorted by name.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Body,
+    },
+    /// Rows read from the database; blobs as `base64:…`.
+    Rows {
+        /// One map a row, in order.
+        rows: Vec<Map<String, Value>>,
+    },
+    /// The step could not be done.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A body, as far as it could be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Body {
+    /// No bytes.
+    Empty,
+    /// Readable JSON under a JSON content type.
+    Json(Value),
+    /// Other text.
+    Text(String),
+    /// Bytes that are no UTF-8, in base64.
+    Base64(String),
+}
