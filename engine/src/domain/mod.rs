@@ -1,4 +1,10 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
+pub mod base64;
 pub mod clock;
+pub mod digest;
+pub mod guid;
 pub mod random;
+pub mod rate_limit;
+pub mod signed_value;
+pub mod timestamp;

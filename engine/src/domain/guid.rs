@@ -1,0 +1,120 @@
+//! The forms of a device's GUID.
+
+use uuid::Uuid;
+
+/// A device's GUID in the form that the legacy compares and stores: upper case, hyphenated, where it is a UUID;
+/// otherwise the upper-cased text.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Guid(String);
+
+impl Guid {
+    /// Normalises untrusted text; `None` where nothing is left of it.
+    ///
+    /// Text around a UUID (quotes, blanks, letters that are no hex digits) is forgiven, as the legacy does. Text
+    /// that is no UUID is taken too: the legacy makes a device `HELLO` of `hello`.
+    pub fn normalize(text: &str) -> Option<Self> {
+        let bare = text.trim().trim_matches(['{', '}']);
+        if bare.is_empty() {
+            return None;
+        }
+        let digits: String = bare
+            .chars()
+            .filter(|character| character.is_ascii_hexdigit() || *character == '-')
+            .collect();
+        let uuid = lenient_uuid(bare).or_else(|| lenient_uuid(digits.trim_matches('-')));
+        Some(Self(uuid.unwrap_or_else(|| bare.to_uppercase())))
+    }
+
+    /// The GUID of a new device.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(hyphenated_upper(uuid))
+    }
+
+    /// The text as stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Guid {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+fn lenient_uuid(text: &str) -> Option<String> {
+    let digits = text.replace("urn:", "").replace("uuid:", "");
+    let digits = digits.trim_matches(['{', '}']).replace('-', "");
+    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    Uuid::try_parse(&digits).ok().map(hyphenated_upper)
+}
+
+fn hyphenated_upper(uuid: Uuid) -> String {
+    uuid.hyphenated()
+        .encode_upper(&mut Uuid::encode_buffer())
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CANONICAL: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
+
+    #[test]
+    fn what_surrounds_a_uuid_is_forgiven() {
+        for text in [
+            "{3f2504e0-4f89-11d3-9a0c-0305e82c3301}",
+            "3f2504e04f8911d39a0c0305e82c3301",
+            "urn:uuid:3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "zz3f2504e0-4f89-11d3-9a0c-0305e82c3301zz",
+            "\"3f2504e0-4f89-11d3-9a0c-0305e82c3301\"",
+            "3f2504e0 4f89 11d3 9a0c 0305e82c3301",
+        ] {
+            assert_eq!(Guid::normalize(text).unwrap().as_str(), CANONICAL, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_text_is_upper_cased() {
+        for (text, expected) in [
+            ("hello", "HELLO"),
+            ("0f8fad5b-d9cb", "0F8FAD5B-D9CB"),
+            ("12345", "12345"),
+            (
+                "URN:UUID:3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+                "URN:UUID:3F2504E0-4F89-11D3-9A0C-0305E82C3301",
+            ),
+        ] {
+            assert_eq!(Guid::normalize(text).unwrap().as_str(), expected);
+        }
+        for nothing in ["", "  ", "{", "{}"] {
+            assert_eq!(Guid::normalize(nothing), None, "{nothing:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_never_fails_and_settles(text in "\\PC*") {
+            if let Some(once) = Guid::normalize(&text) {
+                // A second pass may only strip what upper-casing or trimming uncovered, and then it rests.
+                let twice = Guid::normalize(once.as_str());
+                let thrice = twice.as_ref().and_then(|guid| Guid::normalize(guid.as_str()));
+                prop_assert_eq!(twice.is_some(), thrice.is_some());
+            }
+        }
+
+        #[test]
+        fn every_spelling_of_a_uuid_is_one_guid(bytes in any::<[u8; 16]>()) {
+            let uuid = Uuid::from_bytes(bytes);
+            let expected = Guid::from_uuid(uuid);
+            for text in [uuid.simple().to_string(), uuid.urn().to_string(), uuid.braced().to_string()] {
+                prop_assert_eq!(Guid::normalize(&text), Some(expected.clone()));
+            }
+        }
+    }
+}

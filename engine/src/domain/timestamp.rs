@@ -1,0 +1,63 @@
+//! The text forms of time that the legacy stores and reads.
+
+use jiff::{Timestamp, civil, fmt::temporal::DateTimeParser, tz::TimeZone};
+
+/// The stored form: UTC with microseconds and `+00:00`; the fraction is left out when it is exactly zero.
+///
+/// SQL compares these texts, so every writer must use this one form.
+pub fn iso_utc(time: Timestamp) -> String {
+    let utc = time.to_zoned_datetime(TimeZone::UTC);
+    if time.as_microsecond().rem_euclid(1_000_000) == 0 {
+        utc.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
+    } else {
+        utc.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+    }
+}
+
+/// Reads an ISO 8601 text as the legacy does: `Z` or any offset, `T` or a blank. A text without an offset counts as
+/// UTC. `None` where it is no such text.
+pub fn parse_iso(text: &str) -> Option<Timestamp> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    let text = text.trim();
+    if let Ok(time) = PARSER.parse_timestamp(text) {
+        return Some(time);
+    }
+    let local: civil::DateTime = text.parse().ok()?;
+    local
+        .to_zoned_datetime(TimeZone::UTC)
+        .ok()
+        .map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fraction_is_left_out_only_when_it_is_zero() {
+        let whole = Timestamp::from_second(1_893_553_445).unwrap();
+        assert_eq!(iso_utc(whole), "2030-01-02T03:04:05+00:00");
+        let fraction = Timestamp::from_microsecond(1_893_553_445_678_901).unwrap();
+        assert_eq!(iso_utc(fraction), "2030-01-02T03:04:05.678901+00:00");
+    }
+
+    #[test]
+    fn every_stored_spelling_is_read() {
+        let expected = Timestamp::from_second(1_893_553_445).unwrap();
+        for text in [
+            "2030-01-02T03:04:05+00:00",
+            "2030-01-02T03:04:05Z",
+            "2030-01-02 03:04:05+00:00",
+            "2030-01-02T05:04:05+02:00",
+            "2030-01-02T03:04:05",
+        ] {
+            assert_eq!(parse_iso(text), Some(expected), "{text}");
+        }
+        assert_eq!(
+            parse_iso("2999-01-01").map(iso_utc).as_deref(),
+            Some("2999-01-01T00:00:00+00:00")
+        );
+        assert_eq!(parse_iso("soon"), None);
+        assert_eq!(parse_iso(""), None);
+    }
+}
