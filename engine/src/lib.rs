@@ -5,6 +5,7 @@ pub mod config;
 pub mod domain;
 pub mod integrations;
 pub mod interfaces;
+pub mod repositories;
 
 pub use bootstrap::{Engine, RunningEngine, StartError};
 pub use config::settings::Settings;

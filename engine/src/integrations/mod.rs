@@ -1,4 +1,5 @@
-//! The world outside the process: clocks, random sources.
+//! The world outside the process: clocks, random sources, the identity on disk.
 
 pub mod clock;
+pub mod identity;
 pub mod random;

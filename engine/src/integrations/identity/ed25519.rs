@@ -1,0 +1,73 @@
+//! The two Ed25519 keys: unencrypted PKCS#8 PEM, readable by the server's user alone.
+
+use std::path::PathBuf;
+
+use ed25519_dalek::{
+    SigningKey,
+    pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, spki::der::pem::LineEnding},
+};
+
+use super::{
+    IdentityError,
+    files::{self, Access},
+};
+use crate::domain::random::{Random, random_bytes};
+
+/// Where a key lives.
+pub(super) struct KeyPlace {
+    /// Its place.
+    pub(super) path: PathBuf,
+    /// Where older versions kept it, most recent first.
+    pub(super) former: Vec<PathBuf>,
+    /// Whether the public key lies beside it as raw SPKI DER (`.pub`), written when the key is made.
+    pub(super) public_copy: bool,
+}
+
+/// The key, found or made.
+pub(super) fn load_or_create(place: &KeyPlace, random: &dyn Random) -> Result<SigningKey, IdentityError> {
+    if !place.path.is_file() {
+        for former in &place.former {
+            if files::take_over(former, &place.path, Access::Private)? {
+                if place.public_copy {
+                    files::take_over(
+                        &former.with_extension("pub"),
+                        &place.path.with_extension("pub"),
+                        Access::Public,
+                    )?;
+                }
+                break;
+            }
+        }
+    }
+    match files::read(&place.path)? {
+        Some(pem) => std::str::from_utf8(&pem)
+            .ok()
+            .and_then(|pem| SigningKey::from_pkcs8_pem(pem).ok())
+            .ok_or_else(|| IdentityError::UnreadableKey {
+                path: place.path.clone(),
+            }),
+        None => create(place, random),
+    }
+}
+
+fn create(place: &KeyPlace, random: &dyn Random) -> Result<SigningKey, IdentityError> {
+    let key = SigningKey::from_bytes(&random_bytes(random));
+    let unreadable = || IdentityError::UnreadableKey {
+        path: place.path.clone(),
+    };
+    // Without the public key inside: the form that the legacy writes and every reader takes.
+    let document = ed25519_dalek::pkcs8::KeypairBytes {
+        secret_key: key.to_bytes(),
+        public_key: None,
+    };
+    let pem = document.to_pkcs8_pem(LineEnding::LF).map_err(|_| unreadable())?;
+    if place.public_copy {
+        let der = key
+            .verifying_key()
+            .to_public_key_der()
+            .map_err(|_| unreadable())?;
+        files::write(&place.path.with_extension("pub"), der.as_bytes(), Access::Public)?;
+    }
+    files::write(&place.path, pem.as_bytes(), Access::Private)?;
+    Ok(key)
+}

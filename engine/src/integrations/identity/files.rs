@@ -1,0 +1,68 @@
+//! Reading, writing and moving identity files.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::IdentityError;
+
+/// Who may read a file that is made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Access {
+    /// The server's user alone (0600).
+    Private,
+    /// Whoever the process's default allows.
+    Public,
+}
+
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
+    let path: PathBuf = path.to_owned();
+    move |source| IdentityError::File { action, path, source }
+}
+
+/// The file's content, or `None` where there is no such file.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, IdentityError> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path)(error)),
+    }
+}
+
+/// Writes the file whole or not at all, through a neighbour that is then renamed.
+pub(super) fn write(path: &Path, content: &[u8], access: Access) -> Result<(), IdentityError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let neighbour = PathBuf::from(name);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    if access == Access::Private {
+        options.mode(0o600);
+    }
+    let mut file = options.open(&neighbour).map_err(failed("write", &neighbour))?;
+    file.write_all(content)
+        .and_then(|()| file.sync_all())
+        .map_err(failed("write", &neighbour))?;
+    fs::rename(&neighbour, path).map_err(failed("rename to", path))
+}
+
+/// Takes a file over from a former place: moved, or copied where it cannot be moved. False where it is not there.
+pub(super) fn take_over(former: &Path, path: &Path, access: Access) -> Result<bool, IdentityError> {
+    if !former.is_file() {
+        return Ok(false);
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    }
+    if fs::rename(former, path).is_err() {
+        let content = fs::read(former).map_err(failed("read", former))?;
+        write(path, &content, access)?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,83 @@
+//! Brings a database to the legacy's present tables.
+//!
+//! The state of the file decides at every start, not a record of what was done before: the legacy may have worked
+//! in it, or made it anew, since.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Row as _, SqliteConnection, SqlitePool, migrate::Migrator};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// Why a database cannot be brought to the present tables.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database refused.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A table of an older server lacks columns.
+    #[error(
+        "table {table} lacks the columns {}: it was made by an older server; start the present legacy server over \
+         this folder once, it upgrades the table",
+        columns.join(", ")
+    )]
+    OlderTable {
+        /// The table.
+        table: String,
+        /// What it lacks.
+        columns: Vec<String>,
+    },
+}
+
+/// Makes what is missing, in one transaction.
+pub(super) async fn run(writer: &SqlitePool) -> Result<(), MigrationError> {
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    check_columns(&mut transaction).await?;
+    for migration in MIGRATIONS.iter() {
+        sqlx::raw_sql(migration.sql.clone())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Refuses tables that lack columns before anything is made, so that an error changes nothing.
+async fn check_columns(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
+    let present = columns(connection).await?;
+    let mut model = SqlitePool::connect("sqlite::memory:").await?.acquire().await?;
+    for migration in MIGRATIONS.iter() {
+        sqlx::raw_sql(migration.sql.clone()).execute(&mut *model).await?;
+    }
+    for (table, expected) in columns(&mut model).await? {
+        let Some(found) = present.get(&table) else {
+            continue;
+        };
+        let missing: Vec<String> = expected
+            .into_iter()
+            .filter(|column| !found.iter().any(|one| one.eq_ignore_ascii_case(column)))
+            .collect();
+        if !missing.is_empty() {
+            return Err(MigrationError::OlderTable {
+                table,
+                columns: missing,
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn columns(connection: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<String>>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT tables.name, columns.name FROM sqlite_master AS tables \
+         JOIN pragma_table_info(tables.name) AS columns \
+         WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' ORDER BY tables.name, columns.cid",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        tables.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+    }
+    Ok(tables)
+}

@@ -1,0 +1,111 @@
+use super::{
+    super::{NewUser, Users as _},
+    *,
+};
+
+async fn open(folder: &Path) -> SqliteStore {
+    let store = SqliteStore::open(&folder.join("database.db")).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+fn alice() -> NewUser {
+    NewUser {
+        username: "Alice".to_owned(),
+        display_name: "Alice".to_owned(),
+        password_sha512: "00".to_owned(),
+        role: "Admin".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_gets_the_legacy_s_tables_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    store.migrate().await.unwrap();
+    let mut view = store.view().await.unwrap();
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+            .fetch_all(view.connection())
+            .await
+            .unwrap();
+    assert_eq!(
+        tables.join(" "),
+        "activity_history agent_service_account ansible_play_recaps credentials device_approvals device_keys \
+         device_list_views device_sites devices enrollment_install_codes enrollment_install_codes_persistent \
+         github_token refresh_tokens scheduled_job_run_activity scheduled_job_runs scheduled_jobs sites \
+         sqlite_sequence users"
+    );
+}
+
+#[tokio::test]
+async fn a_change_that_is_not_saved_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut work = store.begin().await.unwrap();
+    work.insert_user(&alice(), 1).await.unwrap();
+    drop(work);
+    assert_eq!(
+        store.view().await.unwrap().find_user("alice").await.unwrap(),
+        None
+    );
+    let mut work = store.begin().await.unwrap();
+    work.insert_user(&alice(), 1).await.unwrap();
+    work.save().await.unwrap();
+    let found = store
+        .view()
+        .await
+        .unwrap()
+        .find_user("ALICE")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((found.username.as_str(), found.mfa_enabled), ("Alice", false));
+}
+
+#[tokio::test]
+async fn readers_go_on_beside_an_open_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut work = store.begin().await.unwrap();
+    work.insert_user(&alice(), 1).await.unwrap();
+    assert_eq!(store.view().await.unwrap().count_admins().await.unwrap(), 0);
+    work.save().await.unwrap();
+    assert_eq!(store.view().await.unwrap().count_admins().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_older_table_is_refused_by_name_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("database.db"))
+        .await
+        .unwrap();
+    sqlx::raw_sql("CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    let error = store.migrate().await.unwrap_err().to_string();
+    assert!(
+        error.contains("users") && error.contains("password_sha512"),
+        "{error}"
+    );
+    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master")
+        .fetch_one(&store.writer)
+        .await
+        .unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[tokio::test]
+async fn a_value_of_another_kind_is_named_by_table_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut work = store.begin().await.unwrap();
+    work.insert_user(&alice(), 1).await.unwrap();
+    sqlx::raw_sql("UPDATE users SET mfa_enabled = 'maybe'")
+        .execute(work.connection())
+        .await
+        .unwrap();
+    let error = work.find_user("alice").await.unwrap_err().to_string();
+    assert!(error.contains("users.mfa_enabled"), "{error}");
+}
