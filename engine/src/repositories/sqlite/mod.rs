@@ -1,6 +1,11 @@
 //! The SQLite file that the legacy and the engine share.
 
+mod approvals;
+mod devices;
+mod install_codes;
 mod migrate;
+mod refresh_tokens;
+mod rows;
 mod users;
 
 use std::{path::Path, time::Duration};

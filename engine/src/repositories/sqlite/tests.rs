@@ -1,7 +1,5 @@
-use super::{
-    super::{NewUser, Users as _},
-    *,
-};
+use super::*;
+use crate::repositories::users::{NewUser, Users as _};
 
 async fn open(folder: &Path) -> SqliteStore {
     let store = SqliteStore::open(&folder.join("database.db")).await.unwrap();

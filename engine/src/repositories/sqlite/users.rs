@@ -1,23 +1,10 @@
 //! Table `users`.
 
-use sqlx::{Row as _, sqlite::SqliteRow};
-
-use super::{
-    super::{NewUser, StoreError, User, Users},
-    Access,
+use super::{Access, rows::Columns};
+use crate::repositories::{
+    StoreError,
+    users::{NewUser, User, Users},
 };
-
-/// Reads a column and names it where its value is of another kind.
-fn column<'row, T>(row: &'row SqliteRow, column: &'static str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'row, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(column).map_err(|source| StoreError::UnreadableRow {
-        table: "users",
-        column,
-        source,
-    })
-}
 
 impl<A: Access> Users for A {
     async fn find_user(&mut self, username: &str) -> Result<Option<User>, StoreError> {
@@ -29,13 +16,14 @@ impl<A: Access> Users for A {
         .fetch_optional(self.connection())
         .await?;
         row.map(|row| {
+            let row = Columns::of("users", &row);
             Ok(User {
-                id: column(&row, "id")?,
-                username: column(&row, "username")?,
-                display_name: column(&row, "display_name")?,
-                password_sha512: column(&row, "password_sha512")?,
-                role: column(&row, "role")?,
-                mfa_enabled: column::<i64>(&row, "mfa_enabled")? != 0,
+                id: row.get("id")?,
+                username: row.get("username")?,
+                display_name: row.get("display_name")?,
+                password_sha512: row.get("password_sha512")?,
+                role: row.get("role")?,
+                mfa_enabled: row.get::<i64>("mfa_enabled")? != 0,
             })
         })
         .transpose()

@@ -1,0 +1,117 @@
+//! Tables `devices` and `device_keys`.
+
+use super::{Access, rows::Columns};
+use crate::repositories::{
+    StoreError,
+    devices::{DeviceIdentity, Devices, NewDevice},
+};
+
+impl<A: Access> Devices for A {
+    async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
+        let row = sqlx::query(
+            "SELECT guid, hostname, ssl_key_fingerprint, token_version, status FROM devices \
+             WHERE UPPER(guid) = UPPER($1) ORDER BY guid <> $1, rowid LIMIT 1",
+        )
+        .bind(guid)
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| {
+            let row = Columns::of("devices", &row);
+            Ok(DeviceIdentity {
+                guid: row.get("guid")?,
+                hostname: row.get("hostname")?,
+                fingerprint: row.get("ssl_key_fingerprint")?,
+                token_version: row.get("token_version")?,
+                status: row.get("status")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT guid FROM devices WHERE hostname = $1")
+            .bind(hostname)
+            .fetch_optional(self.connection())
+            .await?)
+    }
+
+    async fn insert_device(&mut self, device: &NewDevice<'_>) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO devices (guid, hostname, created_at, last_seen, ssl_key_fingerprint, token_version, \
+             status, key_added_at) VALUES ($1, $2, $3, $3, $4, $5, 'active', $6)",
+        )
+        .bind(device.guid)
+        .bind(device.hostname)
+        .bind(device.now)
+        .bind(device.fingerprint)
+        .bind(device.token_version)
+        .bind(device.now_iso)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn set_device_key(
+        &mut self,
+        stored_guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE devices SET ssl_key_fingerprint = $2, key_added_at = $3 WHERE guid = $1")
+            .bind(stored_guid)
+            .bind(fingerprint)
+            .bind(now_iso)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn rotate_device_key(
+        &mut self,
+        stored_guid: &str,
+        device: &NewDevice<'_>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE devices SET guid = $2, ssl_key_fingerprint = $3, key_added_at = $4, token_version = $5, \
+             status = 'active' WHERE guid = $1",
+        )
+        .bind(stored_guid)
+        .bind(device.guid)
+        .bind(device.fingerprint)
+        .bind(device.now_iso)
+        .bind(device.token_version)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn record_device_key(
+        &mut self,
+        id: &str,
+        guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> Result<(), StoreError> {
+        // A key that comes back is no longer retired (the legacy leaves the mark: ENR-8).
+        sqlx::query(
+            "INSERT INTO device_keys (id, guid, ssl_key_fingerprint, added_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (guid, ssl_key_fingerprint) DO UPDATE SET retired_at = NULL",
+        )
+        .bind(id)
+        .bind(guid)
+        .bind(fingerprint)
+        .bind(now_iso)
+        .execute(self.connection())
+        .await?;
+        sqlx::query(
+            "UPDATE device_keys SET retired_at = $3 \
+             WHERE guid = $1 AND ssl_key_fingerprint <> $2 AND retired_at IS NULL",
+        )
+        .bind(guid)
+        .bind(fingerprint)
+        .bind(now_iso)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
