@@ -6,6 +6,7 @@ pub mod domain;
 pub mod integrations;
 pub mod interfaces;
 pub mod repositories;
+pub mod services;
 
 pub use bootstrap::{Engine, RunningEngine, StartError};
 pub use config::settings::Settings;

@@ -4,6 +4,7 @@ pub mod base64;
 pub mod clock;
 pub mod digest;
 pub mod guid;
+pub mod proof;
 pub mod random;
 pub mod rate_limit;
 pub mod signed_value;

@@ -1,0 +1,289 @@
+//! Decisions of operators about devices that ask to join.
+
+use super::Environment;
+use crate::{
+    domain::guid::Guid,
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        approvals::{Approval, Approvals as _, HostnameHolder, ListedApproval},
+        devices::Devices,
+    },
+};
+
+/// The longest host name of a new device, in characters.
+const MAX_HOSTNAME: usize = 253;
+/// How many suffixes are tried for a taken host name.
+const SUFFIXES: usize = 50;
+
+/// A device that already has the host name which an approval claims.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostnameConflict {
+    /// Its GUID.
+    pub guid: Option<Guid>,
+    /// Its key's fingerprint, lower case.
+    pub fingerprint: Option<String>,
+    /// Its site.
+    pub site_id: Option<i64>,
+    /// Its site's name; empty without one.
+    pub site_name: String,
+    /// Whether it has the very key that asks.
+    pub fingerprint_match: bool,
+}
+
+/// An approval with what an operator must know to decide.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReviewedApproval {
+    /// The row.
+    pub approval: Approval,
+    /// Who decided.
+    pub approved_by_username: Option<String>,
+    /// The device that already has the host name.
+    pub conflict: Option<HostnameConflict>,
+    /// The name the device would get beside that one.
+    pub alternate_hostname: Option<String>,
+}
+
+/// Why a decision is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DecisionError {
+    /// There is no such row.
+    #[error("no such approval")]
+    NotFound,
+    /// It was decided already.
+    #[error("the approval is not pending")]
+    NotPending,
+    /// Another device has the host name, and the operator has not said what to do.
+    #[error("host name {hostname} is taken: overwrite or coexist?")]
+    ConflictUnresolved {
+        /// The host name.
+        hostname: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Decides on approvals.
+#[derive(Clone, Debug)]
+pub struct ApprovalService<S> {
+    store: S,
+    environment: Environment,
+}
+
+impl<S: Store> ApprovalService<S> {
+    /// Over this store.
+    pub fn new(store: S, environment: Environment) -> Self {
+        Self { store, environment }
+    }
+
+    /// The approvals of this status (lower case; all without one), oldest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list(&self, status: Option<&str>) -> Result<Vec<ReviewedApproval>, StoreError> {
+        let mut view = self.store.view().await?;
+        let mut reviewed = Vec::new();
+        for listed in view.list_approvals(status).await? {
+            reviewed.push(review(&mut view, listed).await?);
+        }
+        Ok(reviewed)
+    }
+
+    /// Approves; the answer is how a conflict of host names was resolved, where there was one or one was named.
+    ///
+    /// # Errors
+    /// [`DecisionError`]; nothing is changed then.
+    pub async fn approve(
+        &self,
+        id: &str,
+        given_guid: Option<Guid>,
+        resolution: Option<&str>,
+        decider: &Decider,
+    ) -> Result<Option<String>, DecisionError> {
+        let mut work = self.store.begin().await?;
+        let mut approval = pending(work.find_approval(id).await?)?;
+        let guid = given_guid.or_else(|| stored_guid(&approval));
+        let holder = work.find_hostname_holder(&approval.hostname_claimed).await?;
+        let conflict =
+            holder.and_then(|holder| conflict(holder, guid.as_ref(), &approval.fingerprint_claimed));
+        let (guid, resolution) = match conflict {
+            None => (guid, resolution.map(str::to_owned)),
+            Some(conflict) if conflict.fingerprint_match => (
+                conflict.guid,
+                Some(resolution.unwrap_or("auto_merge_fingerprint").to_owned()),
+            ),
+            Some(conflict) => match resolution {
+                Some("overwrite") => (conflict.guid, Some("overwrite".to_owned())),
+                Some("coexist") => (guid, Some("coexist".to_owned())),
+                _ => {
+                    return Err(DecisionError::ConflictUnresolved {
+                        hostname: approval.hostname_claimed,
+                    });
+                }
+            },
+        };
+        let now = self.environment.now();
+        approval.status = "approved".to_owned();
+        approval.guid = guid.map(|guid| guid.to_string());
+        approval.approved_by_user_id = Some(decider.id.clone());
+        approval.updated_at = now.iso;
+        work.put_approval(&approval).await?;
+        work.save().await?;
+        tracing::info!(
+            "device approval {} -> approved ({}) by {}",
+            approval.id,
+            resolution.as_deref().unwrap_or("none").escape_debug(),
+            decider.username
+        );
+        Ok(resolution)
+    }
+
+    /// Denies.
+    ///
+    /// # Errors
+    /// [`DecisionError`]; nothing is changed then.
+    pub async fn deny(&self, id: &str, decider: &Decider) -> Result<(), DecisionError> {
+        let mut work = self.store.begin().await?;
+        let mut approval = pending(work.find_approval(id).await?)?;
+        let now = self.environment.now();
+        approval.status = "denied".to_owned();
+        approval.guid = stored_guid(&approval).map(|guid| guid.to_string());
+        approval.approved_by_user_id = Some(decider.id.clone());
+        approval.updated_at = now.iso;
+        work.put_approval(&approval).await?;
+        work.save().await?;
+        tracing::info!(
+            "device approval {} -> denied by {}",
+            approval.id,
+            decider.username
+        );
+        Ok(())
+    }
+}
+
+/// Who decides.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Decider {
+    /// What is written into tables: the id of the account, as text.
+    pub id: String,
+    /// What is written into the log.
+    pub username: String,
+}
+
+fn pending(approval: Option<Approval>) -> Result<Approval, DecisionError> {
+    let approval = approval.ok_or(DecisionError::NotFound)?;
+    if approval.status.trim().to_lowercase() == "pending" {
+        Ok(approval)
+    } else {
+        Err(DecisionError::NotPending)
+    }
+}
+
+fn stored_guid(approval: &Approval) -> Option<Guid> {
+    approval.guid.as_deref().and_then(Guid::normalize)
+}
+
+/// Whether two fingerprints are the same key: neither empty, letter case and blanks aside.
+pub(super) fn same_fingerprint(one: &str, other: &str) -> bool {
+    let (one, other) = (one.trim(), other.trim());
+    !one.is_empty() && one.eq_ignore_ascii_case(other)
+}
+
+/// The conflict with the device that has the host name, unless that is the device which asks.
+fn conflict(holder: HostnameHolder, guid: Option<&Guid>, fingerprint: &str) -> Option<HostnameConflict> {
+    let holder_guid = holder.guid.as_deref().and_then(Guid::normalize);
+    if holder_guid.is_some() && holder_guid.as_ref() == guid {
+        return None;
+    }
+    let holder_fingerprint = holder
+        .fingerprint
+        .map(|text| text.trim().to_lowercase())
+        .filter(|text| !text.is_empty());
+    Some(HostnameConflict {
+        fingerprint_match: holder_fingerprint
+            .as_deref()
+            .is_some_and(|own| same_fingerprint(own, fingerprint)),
+        guid: holder_guid,
+        fingerprint: holder_fingerprint,
+        site_id: holder.site_id,
+        site_name: holder.site_name.unwrap_or_default(),
+    })
+}
+
+async fn review<D: Devices>(devices: &mut D, listed: ListedApproval) -> Result<ReviewedApproval, StoreError> {
+    let ListedApproval {
+        approval,
+        approved_by_username,
+        holder,
+    } = listed;
+    let guid = stored_guid(&approval);
+    let conflict = holder.and_then(|holder| conflict(holder, guid.as_ref(), &approval.fingerprint_claimed));
+    let alternate_hostname = match &conflict {
+        Some(conflict) if !conflict.fingerprint_match => {
+            Some(alternate_hostname(devices, &approval.hostname_claimed, guid.as_ref()).await?)
+        }
+        _ => None,
+    };
+    Ok(ReviewedApproval {
+        approval,
+        approved_by_username,
+        conflict,
+        alternate_hostname,
+    })
+}
+
+/// The name offered beside a taken one. Where all suffixes are taken the legacy offers the GUID, or without one a
+/// last suffix that it does not check (ENR-21).
+async fn alternate_hostname<D: Devices>(
+    devices: &mut D,
+    claimed: &str,
+    guid: Option<&Guid>,
+) -> Result<String, StoreError> {
+    let base = hostname_base(claimed).unwrap_or_else(|| guid.map(Guid::to_string).unwrap_or_default());
+    Ok(match free_hostname(devices, &base, guid).await? {
+        Some(name) => name,
+        None => guid.map_or_else(|| format!("{base}-{SUFFIXES}"), Guid::to_string),
+    })
+}
+
+/// The host name of a new device: the claimed one where it is free, else with a suffix, else the GUID.
+pub(super) async fn hostname_for_new_device<D: Devices>(
+    devices: &mut D,
+    claimed: &str,
+    guid: &Guid,
+) -> Result<String, StoreError> {
+    let base = hostname_base(claimed).unwrap_or_else(|| guid.to_string());
+    Ok(free_hostname(devices, &base, Some(guid))
+        .await?
+        .unwrap_or_else(|| guid.to_string()))
+}
+
+fn hostname_base(claimed: &str) -> Option<String> {
+    let base: String = claimed.trim().chars().take(MAX_HOSTNAME).collect();
+    (!base.is_empty()).then_some(base)
+}
+
+async fn free_hostname<D: Devices>(
+    devices: &mut D,
+    base: &str,
+    guid: Option<&Guid>,
+) -> Result<Option<String>, StoreError> {
+    for suffix in 0..SUFFIXES {
+        let name = if suffix == 0 {
+            base.to_owned()
+        } else {
+            format!("{base}-{suffix}")
+        };
+        let free = match devices.hostname_owner(&name).await? {
+            None => true,
+            Some(owner) => {
+                let owner = owner.as_deref().and_then(Guid::normalize);
+                owner.is_some() && owner.as_ref() == guid
+            }
+        };
+        if free {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}

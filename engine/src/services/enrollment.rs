@@ -1,0 +1,493 @@
+//! Devices join: they ask with an install code, prove their key, and get their tokens once an operator approved.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::SignedDuration;
+
+use super::{
+    Environment, Moment,
+    access_tokens::{AccessTokens, SigningError},
+    approvals::{hostname_for_new_device, same_fingerprint},
+    published_identity::{IdentityPublisher, PublishedIdentity},
+};
+use crate::{
+    domain::{
+        base64 as strict_base64,
+        digest::sha256_hex,
+        guid::Guid,
+        proof::{ProofError, verify_proof},
+        random::{random_bytes, random_uuid},
+        rate_limit::{RateLimited, SlidingWindow},
+        timestamp::{iso_utc, parse_iso},
+    },
+    repositories::{
+        Store, StoreError, UnitOfWork,
+        approvals::{Approval, Approvals as _},
+        devices::{Devices as _, NewDevice},
+        install_codes::{CodeUse, InstallCode, InstallCodes as _},
+        refresh_tokens::{NewRefreshToken, RefreshTokens as _},
+    },
+};
+
+/// The window of both rate limits.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Requests from one address within the window.
+const ADDRESS_LIMIT: usize = 40;
+/// Well-formed requests of one key within the window.
+const FINGERPRINT_LIMIT: usize = 12;
+/// How long a used proof is remembered.
+const REPLAY_MEMORY: Duration = Duration::from_secs(300);
+/// How long a refresh token lives.
+const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// A well-formed wish to join.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EnrollmentRequest {
+    /// The claimed host name, trimmed, not empty.
+    pub hostname: String,
+    /// The install code, trimmed, not empty. Never logged whole.
+    pub code: String,
+    /// The claimed key, SPKI DER; parsed only when it is to prove something.
+    pub agent_pubkey_der: Vec<u8>,
+    /// The agent's nonce, base64 as sent.
+    pub client_nonce: String,
+}
+
+/// A well-formed poll.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EnrollmentPoll {
+    /// The approval's reference.
+    pub approval_reference: String,
+    /// The agent's nonce, base64 as sent.
+    pub client_nonce: String,
+    /// The same, decoded.
+    pub client_nonce_bytes: Vec<u8>,
+    /// The proof.
+    pub proof: Vec<u8>,
+}
+
+/// The answer to a wish to join that waits for an operator.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PendingEnrollment {
+    /// What the agent polls with.
+    pub approval_reference: String,
+    /// What the agent signs, base64.
+    pub server_nonce: String,
+    /// What the agent pins.
+    pub identity: PublishedIdentity,
+}
+
+/// What a poll learns.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PollOutcome {
+    /// No operator has decided yet.
+    Pending,
+    /// An operator said no.
+    Denied,
+    /// Nobody decided in time.
+    Expired,
+    /// The tokens were told already.
+    Finalized,
+    /// The device has joined.
+    Approved(Box<JoinedDevice>),
+}
+
+/// What a device is told once.
+#[derive(Clone, Eq, PartialEq)]
+pub struct JoinedDevice {
+    /// Its GUID.
+    pub guid: Guid,
+    /// Its first access token.
+    pub access_token: String,
+    /// Its refresh token.
+    pub refresh_token: String,
+    /// What it pins.
+    pub identity: PublishedIdentity,
+}
+
+impl std::fmt::Debug for JoinedDevice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("JoinedDevice")
+            .field("guid", &self.guid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a wish to join is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// Too many requests with this key.
+    #[error("rate limited")]
+    RateLimited(RateLimited),
+    /// The code is unknown, ended or spent; which of it is not told.
+    #[error("the install code cannot be used")]
+    InvalidCode,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a poll is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// Nobody asked under this reference.
+    #[error("unknown approval reference")]
+    UnknownReference,
+    /// The nonce is not the one that was asked with.
+    #[error("another client nonce")]
+    NonceMismatch,
+    /// The stored server nonce is no base64.
+    #[error("the stored server nonce is unreadable")]
+    ServerNonceInvalid,
+    /// The proof does not hold.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The proof was used for this before.
+    #[error("the proof was used before")]
+    Replayed,
+    /// The row has a status that this server does not know.
+    #[error("unexpected status {0:?}")]
+    UnexpectedStatus(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The token could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+/// Lets devices join.
+#[derive(Debug)]
+pub struct EnrollmentService<S> {
+    store: S,
+    environment: Environment,
+    tokens: AccessTokens,
+    publisher: IdentityPublisher,
+    addresses: Mutex<SlidingWindow>,
+    fingerprints: Mutex<SlidingWindow>,
+    used_proofs: Mutex<HashMap<String, Duration>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: Store> EnrollmentService<S> {
+    /// Over this store; signs with `tokens`, tells agents what `publisher` knows.
+    pub fn new(
+        store: S,
+        environment: Environment,
+        tokens: AccessTokens,
+        publisher: IdentityPublisher,
+    ) -> Self {
+        Self {
+            store,
+            environment,
+            tokens,
+            publisher,
+            addresses: Mutex::new(SlidingWindow::new(ADDRESS_LIMIT, WINDOW)),
+            fingerprints: Mutex::new(SlidingWindow::new(FINGERPRINT_LIMIT, WINDOW)),
+            used_proofs: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Counts a request from this address: every one, well-formed or not.
+    ///
+    /// # Errors
+    /// Too many came from there.
+    pub fn admit_address(&self, address: &str) -> Result<(), RateLimited> {
+        let now = self.environment.clock.monotonic();
+        lock(&self.addresses).admit(&format!("ip:{address}"), now)
+    }
+
+    /// Takes a wish to join, or refreshes the one that this key has pending.
+    ///
+    /// # Errors
+    /// [`RequestError`]; nothing is written then.
+    pub async fn request(&self, request: EnrollmentRequest) -> Result<PendingEnrollment, RequestError> {
+        let fingerprint = sha256_hex(&request.agent_pubkey_der);
+        lock(&self.fingerprints)
+            .admit(&format!("fp:{fingerprint}"), self.environment.clock.monotonic())
+            .map_err(RequestError::RateLimited)?;
+        let mut work = self.store.begin().await?;
+        let now = self.environment.now();
+        let (code, guid) = self
+            .usable_code(&mut work, &request.code, &fingerprint, &now)
+            .await?;
+        let server_nonce = strict_base64::encode(&random_bytes::<32>(&*self.environment.random));
+        let approval = match work.find_pending_approval(&fingerprint).await? {
+            Some(pending) => Approval {
+                guid: guid.map(|guid| guid.to_string()),
+                hostname_claimed: request.hostname,
+                enrollment_code_id: code.id,
+                client_nonce: request.client_nonce,
+                server_nonce,
+                agent_pubkey_der: request.agent_pubkey_der,
+                updated_at: now.iso,
+                ..pending
+            },
+            None => Approval {
+                id: self.environment.new_id(),
+                approval_reference: self.environment.new_id(),
+                guid: guid.map(|guid| guid.to_string()),
+                hostname_claimed: request.hostname,
+                fingerprint_claimed: fingerprint,
+                enrollment_code_id: code.id,
+                status: "pending".to_owned(),
+                client_nonce: request.client_nonce,
+                server_nonce,
+                agent_pubkey_der: request.agent_pubkey_der,
+                created_at: now.iso.clone(),
+                updated_at: now.iso,
+                approved_by_user_id: None,
+            },
+        };
+        work.put_approval(&approval).await?;
+        work.save().await?;
+        Ok(PendingEnrollment {
+            approval_reference: approval.approval_reference,
+            server_nonce: approval.server_nonce,
+            identity: self.publisher.published().await,
+        })
+    }
+
+    /// The code, and the device that comes back with it: a spent code still admits the device that spent it, with
+    /// the same key.
+    async fn usable_code(
+        &self,
+        work: &mut S::Work,
+        code: &str,
+        fingerprint: &str,
+        now: &Moment,
+    ) -> Result<(InstallCode, Option<Guid>), RequestError> {
+        let code = work.find_code(code).await?.ok_or(RequestError::InvalidCode)?;
+        if parse_iso(&code.expires_at).is_none_or(|expiry| expiry <= now.time) {
+            return Err(RequestError::InvalidCode);
+        }
+        if code.has_use_left() {
+            return Ok((code, None));
+        }
+        let guid = code
+            .used_by_guid
+            .as_deref()
+            .and_then(Guid::normalize)
+            .ok_or(RequestError::InvalidCode)?;
+        let device = work
+            .find_device(guid.as_str())
+            .await?
+            .ok_or(RequestError::InvalidCode)?;
+        if device
+            .fingerprint
+            .is_some_and(|stored| same_fingerprint(&stored, fingerprint))
+        {
+            Ok((code, Some(guid)))
+        } else {
+            Err(RequestError::InvalidCode)
+        }
+    }
+
+    /// Tells a device what became of its wish; the first poll after the approval lets it join.
+    ///
+    /// # Errors
+    /// [`PollError`]; nothing is written then.
+    pub async fn poll(&self, poll: &EnrollmentPoll) -> Result<PollOutcome, PollError> {
+        // Agents poll every few seconds: only the one that is approved needs a turn to write.
+        let approval = self
+            .store
+            .view()
+            .await?
+            .find_approval_by_reference(&poll.approval_reference)
+            .await?;
+        match told(approval, poll)? {
+            Told::Outcome(outcome) => Ok(outcome),
+            Told::Approved(_) => {
+                let mut work = self.store.begin().await?;
+                // Another poll may have been faster while this one waited for its turn.
+                let approval = work.find_approval_by_reference(&poll.approval_reference).await?;
+                match told(approval, poll)? {
+                    Told::Outcome(outcome) => Ok(outcome),
+                    Told::Approved(approval) => self.finalise(work, *approval, poll).await,
+                }
+            }
+        }
+    }
+
+    async fn finalise(
+        &self,
+        work: S::Work,
+        approval: Approval,
+        poll: &EnrollmentPoll,
+    ) -> Result<PollOutcome, PollError> {
+        let proof = format!(
+            "{}:{}",
+            approval.approval_reference,
+            strict_base64::encode(&poll.proof)
+        );
+        self.remember_proof(&proof)?;
+        match self.join(work, approval).await {
+            Ok(joined) => Ok(PollOutcome::Approved(Box::new(joined))),
+            Err(error) => {
+                // The agent may try again with the same proof once the trouble is over (ENR-23).
+                lock(&self.used_proofs).remove(&proof);
+                Err(error)
+            }
+        }
+    }
+
+    fn remember_proof(&self, proof: &str) -> Result<(), PollError> {
+        let now = self.environment.clock.monotonic();
+        let mut used = lock(&self.used_proofs);
+        used.retain(|_, at| now.saturating_sub(*at) < REPLAY_MEMORY);
+        if used.contains_key(proof) {
+            return Err(PollError::Replayed);
+        }
+        used.insert(proof.to_owned(), now);
+        Ok(())
+    }
+
+    async fn join(&self, mut work: S::Work, mut approval: Approval) -> Result<JoinedDevice, PollError> {
+        let now = self.environment.now();
+        let guid = approval
+            .guid
+            .as_deref()
+            .and_then(Guid::normalize)
+            .unwrap_or_else(|| Guid::from_uuid(random_uuid(&*self.environment.random)));
+        let fingerprint = approval.fingerprint_claimed.clone();
+        let token_version = self.bind_device(&mut work, &guid, &approval, &now).await?;
+        work.record_device_key(&self.environment.new_id(), guid.as_str(), &fingerprint, &now.iso)
+            .await?;
+        use_code(&mut work, &approval.enrollment_code_id, &guid, &now).await?;
+        approval.guid = Some(guid.to_string());
+        approval.status = "completed".to_owned();
+        approval.updated_at = now.iso.clone();
+        work.put_approval(&approval).await?;
+        let refresh_token = URL_SAFE_NO_PAD.encode(random_bytes::<48>(&*self.environment.random));
+        let second = jiff::Timestamp::from_second(now.time.as_second()).unwrap_or(now.time);
+        let expires_at = second
+            .saturating_add(REFRESH_LIFETIME)
+            .unwrap_or(jiff::Timestamp::MAX);
+        work.insert_refresh_token(&NewRefreshToken {
+            id: &self.environment.new_id(),
+            guid: guid.as_str(),
+            token_hash: &sha256_hex(refresh_token.as_bytes()),
+            created_at: &now.iso,
+            expires_at: &iso_utc(expires_at),
+        })
+        .await?;
+        let access_token =
+            self.tokens
+                .issue(guid.as_str(), &fingerprint, token_version, now.time.as_second())?;
+        work.save().await?;
+        tracing::info!(
+            "enrollment finalized guid={guid} fingerprint={} host={}",
+            fingerprint.get(..12).unwrap_or(&fingerprint),
+            approval.hostname_claimed.escape_debug()
+        );
+        Ok(JoinedDevice {
+            guid,
+            access_token,
+            refresh_token,
+            identity: self.publisher.published().await,
+        })
+    }
+
+    /// Makes the device, gives a known one its key, or rotates the key of one that had another. The answer is the
+    /// version of its tokens.
+    async fn bind_device(
+        &self,
+        work: &mut S::Work,
+        guid: &Guid,
+        approval: &Approval,
+        now: &Moment,
+    ) -> Result<i64, StoreError> {
+        let fingerprint = approval.fingerprint_claimed.as_str();
+        let mut device = NewDevice {
+            guid: guid.as_str(),
+            hostname: "",
+            fingerprint,
+            token_version: 1,
+            now: now.time.as_second(),
+            now_iso: &now.iso,
+        };
+        let Some(known) = work.find_device(guid.as_str()).await? else {
+            let hostname = hostname_for_new_device(work, &approval.hostname_claimed, guid).await?;
+            device.hostname = &hostname;
+            work.insert_device(&device).await?;
+            return Ok(device.token_version);
+        };
+        let version = known.token_version.filter(|version| *version != 0).unwrap_or(1);
+        let stored = known.fingerprint.as_deref().unwrap_or_default().trim();
+        if stored.is_empty() {
+            work.set_device_key(&known.guid, fingerprint, &now.iso).await?;
+            return Ok(version);
+        }
+        if same_fingerprint(stored, fingerprint) {
+            return Ok(version);
+        }
+        device.token_version = version.saturating_add(1).max(1);
+        work.rotate_device_key(&known.guid, &device).await?;
+        work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
+        Ok(device.token_version)
+    }
+}
+
+/// Counts the use of the code that the device came with. Neither its end nor its limit is checked again, because an
+/// operator approved the device by hand (ENR-6).
+async fn use_code<W: UnitOfWork>(
+    work: &mut W,
+    id: &str,
+    guid: &Guid,
+    now: &Moment,
+) -> Result<(), StoreError> {
+    let code = work.find_code_by_id(id).await?;
+    let prior = code.as_ref().and_then(|code| code.use_count).unwrap_or(0);
+    let allowed = code.as_ref().map_or(1, InstallCode::allowed_uses);
+    let use_count = prior.saturating_add(1);
+    if use_count > allowed {
+        tracing::warn!("install code {id} admits more devices than it has uses: {use_count} of {allowed}");
+    }
+    work.record_code_use(&CodeUse {
+        id,
+        guid: guid.as_str(),
+        use_count,
+        consumed: use_count >= allowed,
+        at: &now.iso,
+    })
+    .await
+}
+
+enum Told {
+    Outcome(PollOutcome),
+    Approved(Box<Approval>),
+}
+
+/// Checks nonce and proof; only then is the status told.
+fn told(approval: Option<Approval>, poll: &EnrollmentPoll) -> Result<Told, PollError> {
+    let approval = approval.ok_or(PollError::UnknownReference)?;
+    if approval.client_nonce != poll.client_nonce {
+        return Err(PollError::NonceMismatch);
+    }
+    let mut message =
+        strict_base64::decode_strict(&approval.server_nonce).ok_or(PollError::ServerNonceInvalid)?;
+    message.extend_from_slice(approval.approval_reference.as_bytes());
+    message.extend_from_slice(&poll.client_nonce_bytes);
+    verify_proof(&approval.agent_pubkey_der, &message, &poll.proof)?;
+    Ok(match approval.status.as_str() {
+        "pending" => Told::Outcome(PollOutcome::Pending),
+        "denied" => Told::Outcome(PollOutcome::Denied),
+        "expired" => Told::Outcome(PollOutcome::Expired),
+        "completed" => Told::Outcome(PollOutcome::Finalized),
+        "approved" => Told::Approved(Box::new(approval)),
+        "" => return Err(PollError::UnexpectedStatus("unknown".to_owned())),
+        _ => return Err(PollError::UnexpectedStatus(approval.status)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,327 @@
+use std::sync::Arc;
+
+use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};
+use jiff::Timestamp;
+
+use super::*;
+use crate::{
+    integrations::{clock::ManualClock, random::SeededRandom},
+    repositories::sqlite::SqliteStore,
+    services::{
+        approvals::{ApprovalService, Decider},
+        install_codes::{InstallCodeService, NewInstallCode},
+        prune::prune_once,
+    },
+};
+
+/// One server over one file, and an agent that wants to join.
+struct Story {
+    _folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    environment: Environment,
+    store: SqliteStore,
+    enrollment: EnrollmentService<SqliteStore>,
+    approvals: ApprovalService<SqliteStore>,
+    codes: InstallCodeService<SqliteStore>,
+}
+
+const START: i64 = 1_800_000_000;
+
+impl Story {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("database.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+        let environment = Environment {
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let publisher = IdentityPublisher::new(
+            folder.path().join("bundle.pem"),
+            &SigningKey::from_bytes(&[3; 32]),
+        );
+        let tokens = AccessTokens::new(&SigningKey::from_bytes(&[4; 32])).unwrap();
+        Self {
+            _folder: folder,
+            clock,
+            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher),
+            approvals: ApprovalService::new(store.clone(), environment.clone()),
+            codes: InstallCodeService::new(store.clone(), environment.clone()),
+            environment,
+            store,
+        }
+    }
+
+    fn later(&self, seconds: i64) {
+        self.clock.set(Timestamp::from_second(START + seconds).unwrap());
+    }
+
+    async fn code(&self, max_uses: i64) -> InstallCode {
+        self.codes
+            .create(
+                NewInstallCode {
+                    ttl_hours: 1,
+                    max_uses,
+                },
+                "1",
+            )
+            .await
+            .unwrap()
+    }
+
+    async fn ask(
+        &self,
+        hostname: &str,
+        code: &str,
+        key: &SigningKey,
+    ) -> Result<PendingEnrollment, RequestError> {
+        self.enrollment
+            .request(EnrollmentRequest {
+                hostname: hostname.to_owned(),
+                code: code.to_owned(),
+                agent_pubkey_der: key.verifying_key().to_public_key_der().unwrap().into_vec(),
+                client_nonce: NONCE.to_owned(),
+            })
+            .await
+    }
+
+    async fn decide(
+        &self,
+        resolution: Option<&str>,
+    ) -> Result<Option<String>, crate::services::approvals::DecisionError> {
+        let pending = self.approvals.list(Some("pending")).await.unwrap().remove(0);
+        let decider = Decider {
+            id: "1".to_owned(),
+            username: "admin".to_owned(),
+        };
+        self.approvals
+            .approve(&pending.approval.id, None, resolution, &decider)
+            .await
+    }
+
+    async fn join_as(
+        &self,
+        hostname: &str,
+        code: &str,
+        key: &SigningKey,
+        resolution: Option<&str>,
+    ) -> JoinedDevice {
+        let asked = self.ask(hostname, code, key).await.unwrap();
+        self.decide(resolution).await.unwrap();
+        match self.enrollment.poll(&signed(&asked, key)).await.unwrap() {
+            PollOutcome::Approved(joined) => *joined,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
+
+fn signed(asked: &PendingEnrollment, key: &SigningKey) -> EnrollmentPoll {
+    let nonce = vec![0; 16];
+    let mut message = strict_base64::decode_strict(&asked.server_nonce).unwrap();
+    message.extend_from_slice(asked.approval_reference.as_bytes());
+    message.extend_from_slice(&nonce);
+    EnrollmentPoll {
+        approval_reference: asked.approval_reference.clone(),
+        client_nonce: NONCE.to_owned(),
+        client_nonce_bytes: nonce,
+        proof: key.sign(&message).to_bytes().to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn a_device_joins_once_and_its_code_is_spent() {
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let code = story.code(1).await;
+    let asked = story.ask("WIN-1", &code.code, &key).await.unwrap();
+    let poll = signed(&asked, &key);
+    assert_eq!(story.enrollment.poll(&poll).await.unwrap(), PollOutcome::Pending);
+    story.decide(None).await.unwrap();
+    let PollOutcome::Approved(joined) = story.enrollment.poll(&poll).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(joined.refresh_token.len(), 64);
+    assert_eq!(
+        story.enrollment.poll(&poll).await.unwrap(),
+        PollOutcome::Finalized
+    );
+
+    let mut view = story.store.view().await.unwrap();
+    let device = view.find_device(joined.guid.as_str()).await.unwrap().unwrap();
+    assert_eq!(
+        (device.hostname.as_deref(), device.token_version),
+        (Some("WIN-1"), Some(1))
+    );
+    let spent = view.find_code(&code.code).await.unwrap().unwrap();
+    assert_eq!(
+        (spent.use_count, spent.used_by_guid.as_deref()),
+        (Some(1), Some(joined.guid.as_str()))
+    );
+
+    let other = SigningKey::from_bytes(&[8; 32]);
+    assert!(matches!(
+        story.ask("WIN-2", &code.code, &other).await,
+        Err(RequestError::InvalidCode)
+    ));
+    let again = story.ask("WIN-1", &code.code, &key).await;
+    assert!(
+        again.is_ok(),
+        "the device that spent a code may come back with its key"
+    );
+}
+
+#[tokio::test]
+async fn only_the_asking_key_learns_anything() {
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let asked = story.ask("WIN-1", &story.code(1).await.code, &key).await.unwrap();
+    let forged = signed(&asked, &SigningKey::from_bytes(&[8; 32]));
+    assert!(matches!(
+        story.enrollment.poll(&forged).await,
+        Err(PollError::Proof(ProofError::Invalid))
+    ));
+    let other_nonce = EnrollmentPoll {
+        client_nonce: "other".to_owned(),
+        ..signed(&asked, &key)
+    };
+    assert!(matches!(
+        story.enrollment.poll(&other_nonce).await,
+        Err(PollError::NonceMismatch)
+    ));
+    let unknown = EnrollmentPoll {
+        approval_reference: "nobody".to_owned(),
+        ..signed(&asked, &key)
+    };
+    assert!(matches!(
+        story.enrollment.poll(&unknown).await,
+        Err(PollError::UnknownReference)
+    ));
+}
+
+#[tokio::test]
+async fn overwriting_rotates_the_key_and_coexisting_makes_a_neighbour() {
+    let story = Story::new().await;
+    let code = story.code(10).await;
+    let first = story
+        .join_as("WIN-1", &code.code, &SigningKey::from_bytes(&[1; 32]), None)
+        .await;
+
+    let second_key = SigningKey::from_bytes(&[2; 32]);
+    story.ask("WIN-1", &code.code, &second_key).await.unwrap();
+    assert!(matches!(
+        story.decide(None).await,
+        Err(crate::services::approvals::DecisionError::ConflictUnresolved { .. })
+    ));
+    let second = story
+        .join_as("WIN-1", &code.code, &second_key, Some("overwrite"))
+        .await;
+    assert_eq!(second.guid, first.guid);
+    let device = story
+        .store
+        .view()
+        .await
+        .unwrap()
+        .find_device(first.guid.as_str())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(device.token_version, Some(2));
+
+    let third = story
+        .join_as(
+            "WIN-1",
+            &code.code,
+            &SigningKey::from_bytes(&[3; 32]),
+            Some("coexist"),
+        )
+        .await;
+    let device = story
+        .store
+        .view()
+        .await
+        .unwrap()
+        .find_device(third.guid.as_str())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(device.hostname.as_deref(), Some("WIN-1-1"));
+}
+
+#[tokio::test]
+async fn a_used_proof_is_refused_for_five_minutes() {
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let asked = story.ask("WIN-1", &story.code(2).await.code, &key).await.unwrap();
+    story.decide(None).await.unwrap();
+    let poll = signed(&asked, &key);
+    story.enrollment.poll(&poll).await.unwrap();
+    let mut work = story.store.begin().await.unwrap();
+    let mut approval = work
+        .find_approval_by_reference(&asked.approval_reference)
+        .await
+        .unwrap()
+        .unwrap();
+    approval.status = "approved".to_owned();
+    work.put_approval(&approval).await.unwrap();
+    work.save().await.unwrap();
+    assert!(matches!(
+        story.enrollment.poll(&poll).await,
+        Err(PollError::Replayed)
+    ));
+    story.later(301);
+    assert!(matches!(
+        story.enrollment.poll(&poll).await,
+        Ok(PollOutcome::Approved(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_request_on_an_ended_code_expires_with_it() {
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let code = story.code(1).await;
+    let asked = story.ask("WIN-1", &code.code, &key).await.unwrap();
+    story.later(3700);
+    prune_once(&story.store, &story.environment).await.unwrap();
+    assert_eq!(
+        story.enrollment.poll(&signed(&asked, &key)).await.unwrap(),
+        PollOutcome::Expired
+    );
+    assert_eq!(
+        story
+            .store
+            .view()
+            .await
+            .unwrap()
+            .find_code(&code.code)
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn one_key_may_ask_twelve_times_a_minute_and_one_address_forty_times() {
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    for _ in 0..12 {
+        assert!(matches!(
+            story.ask("WIN-1", "wrong", &key).await,
+            Err(RequestError::InvalidCode)
+        ));
+    }
+    assert!(matches!(
+        story.ask("WIN-1", "wrong", &key).await,
+        Err(RequestError::RateLimited(_))
+    ));
+    for _ in 0..40 {
+        story.enrollment.admit_address("192.0.2.1").unwrap();
+    }
+    assert!(story.enrollment.admit_address("192.0.2.1").is_err());
+    assert!(story.enrollment.admit_address("192.0.2.2").is_ok());
+}

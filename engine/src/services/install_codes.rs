@@ -1,0 +1,125 @@
+//! Install codes: made, listed and deleted by admins.
+
+use std::fmt::Write as _;
+
+use jiff::SignedDuration;
+
+use super::Environment;
+use crate::{
+    domain::{random::random_bytes, timestamp::iso_utc},
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        install_codes::{InstallCode, InstallCodeFilter, InstallCodes as _},
+    },
+};
+
+/// The lifetimes that may be asked for, in hours.
+pub const LIFETIMES_HOURS: [i64; 5] = [1, 3, 6, 12, 24];
+
+/// What a new code shall be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NewInstallCode {
+    /// How long it may be used; one of [`LIFETIMES_HOURS`].
+    pub ttl_hours: i64,
+    /// How often, 1 to 10.
+    pub max_uses: i64,
+}
+
+/// Manages install codes.
+#[derive(Clone, Debug)]
+pub struct InstallCodeService<S> {
+    store: S,
+    environment: Environment,
+}
+
+impl<S: Store> InstallCodeService<S> {
+    /// Over this store.
+    pub fn new(store: S, environment: Environment) -> Self {
+        Self { store, environment }
+    }
+
+    /// The codes that the filter lets through now, by their end.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list(&self, filter: InstallCodeFilter) -> Result<Vec<InstallCode>, StoreError> {
+        let now = self.environment.now();
+        self.store.view().await?.list_codes(filter, &now.iso).await
+    }
+
+    /// Makes a code in the name of `decider`.
+    ///
+    /// # Errors
+    /// The store failed; no code was made.
+    pub async fn create(&self, wish: NewInstallCode, decider: &str) -> Result<InstallCode, StoreError> {
+        let now = self.environment.now();
+        let expires_at = now
+            .time
+            .saturating_add(SignedDuration::from_hours(wish.ttl_hours))
+            .unwrap_or(jiff::Timestamp::MAX);
+        let code = InstallCode {
+            id: self.environment.new_id(),
+            code: code_text(random_bytes(&*self.environment.random)),
+            expires_at: iso_utc(expires_at),
+            created_by_user_id: Some(decider.to_owned()),
+            used_at: None,
+            used_by_guid: None,
+            max_uses: Some(wish.max_uses),
+            use_count: Some(0),
+            last_used_at: None,
+        };
+        let mut work = self.store.begin().await?;
+        work.insert_code(&code, &now.iso).await?;
+        work.save().await?;
+        tracing::info!(
+            "installer code created id={} by={decider} ttl={}h max_uses={}",
+            code.id,
+            wish.ttl_hours,
+            wish.max_uses
+        );
+        Ok(code)
+    }
+
+    /// Deletes an unused code; false where there is no such unused code.
+    ///
+    /// # Errors
+    /// The store failed; the code is still there.
+    pub async fn delete(&self, id: &str) -> Result<bool, StoreError> {
+        let now = self.environment.now();
+        let mut work = self.store.begin().await?;
+        if !work.delete_unused_code(id, &now.iso).await? {
+            return Ok(false);
+        }
+        work.save().await?;
+        tracing::info!("installer code deleted id={id}");
+        Ok(true)
+    }
+}
+
+/// Upper-case hex in eight groups of four.
+fn code_text(bytes: [u8; 16]) -> String {
+    let mut text = String::with_capacity(39);
+    for (index, pair) in bytes.chunks(2).enumerate() {
+        if index > 0 {
+            text.push('-');
+        }
+        for byte in pair {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_eight_groups_of_four() {
+        let text = code_text([
+            0xCA, 0x8D, 0xE3, 0xAB, 0x3D, 0x7F, 0xDF, 0xDF, 0x9B, 0x93, 0xE6, 0xEE, 0x69, 0x87, 0x85, 0x78,
+        ]);
+        assert_eq!(text, "CA8D-E3AB-3D7F-DFDF-9B93-E6EE-6987-8578");
+    }
+}

@@ -1,0 +1,46 @@
+//! The rules: what may happen, in which order, in one transaction. No SQL, no HTTP.
+
+pub mod access_tokens;
+pub mod approvals;
+pub mod enrollment;
+pub mod install_codes;
+pub mod operators;
+pub mod prune;
+pub mod published_identity;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::{clock::Clock, random::Random, timestamp::iso_utc};
+
+/// Time and randomness, handed to every service.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The random source.
+    pub random: Arc<dyn Random>,
+}
+
+/// One moment in the forms that tables hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    pub(crate) time: Timestamp,
+    pub(crate) iso: String,
+}
+
+impl Environment {
+    pub(crate) fn now(&self) -> Moment {
+        let time = self.clock.now();
+        Moment {
+            time,
+            iso: iso_utc(time),
+        }
+    }
+
+    /// A new row id: a random UUID in lower case.
+    pub(crate) fn new_id(&self) -> String {
+        crate::domain::random::random_uuid(&*self.random).to_string()
+    }
+}

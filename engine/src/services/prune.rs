@@ -1,0 +1,52 @@
+//! Clears away codes and requests that nobody can use any more.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::Environment;
+use crate::{
+    domain::timestamp::iso_utc,
+    repositories::{
+        Store, StoreError, UnitOfWork as _, approvals::Approvals as _, install_codes::InstallCodes as _,
+    },
+};
+
+/// Between the end of one pass and the next.
+const PERIOD: Duration = Duration::from_secs(24 * 3600);
+/// A request that waited longer than this expires.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
+
+/// One pass, in one transaction.
+///
+/// Requests on ended codes expire before the codes are deleted; the legacy does it the other way round and so keeps
+/// just those requests alive (ENR-9).
+///
+/// # Errors
+/// The store failed; nothing was changed.
+pub async fn prune_once<S: Store>(store: &S, environment: &Environment) -> Result<(), StoreError> {
+    let now = environment.now();
+    let oldest = iso_utc(now.time.saturating_sub(PATIENCE).unwrap_or(jiff::Timestamp::MIN));
+    let mut work = store.begin().await?;
+    let expired = work.expire_approvals(&now.iso, &oldest).await?;
+    let removed = work.prune_codes(&now.iso).await?;
+    work.save().await?;
+    if removed > 0 {
+        tracing::info!("prune job removed {removed} expired enrollment codes");
+    }
+    if expired > 0 {
+        tracing::info!("prune job expired {expired} device approvals");
+    }
+    Ok(())
+}
+
+/// Prunes once a day for ever; a failed pass is logged and the loop goes on. The first pass is the caller's.
+pub async fn prune_daily<S: Store>(store: S, environment: Environment) {
+    loop {
+        let next = environment.clock.monotonic() + PERIOD;
+        environment.clock.sleep_until(next).await;
+        if let Err(error) = prune_once(&store, &environment).await {
+            tracing::error!("prune job failure: {error}");
+        }
+    }
+}
