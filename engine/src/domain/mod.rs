@@ -2,10 +2,13 @@
 
 pub mod base64;
 pub mod clock;
+pub mod coerce;
 pub mod digest;
 pub mod guid;
+pub mod json;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;
 pub mod signed_value;
+pub mod text;
 pub mod timestamp;

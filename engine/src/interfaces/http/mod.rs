@@ -1,1 +1,3 @@
 //! The HTTP routes, one file a feature.
+
+pub mod compat;

@@ -1,0 +1,93 @@
+//! Coercions of JSON values to other types, as Python's constructors make them.
+
+use super::{json::Json, text::python_trim};
+
+/// Python refuses to read longer integers from a text.
+pub const LONGEST_INTEGER: usize = 4300;
+
+/// The "integer of" a value: integers, floats cut toward zero, booleans as 1 and 0, texts that hold an integer
+/// (blanks around it and single `_` between digits allowed). What does not fit is held to the nearest number that does.
+pub fn integer_of(value: &Json) -> Option<i128> {
+    match value {
+        Json::Bool(value) => Some(i128::from(*value)),
+        Json::Int(value) => Some(i128::from(*value)),
+        Json::BigInt(digits) => Some(saturating(digits)),
+        // The cast cuts toward zero and saturates.
+        Json::Float(value) if value.is_finite() => Some(*value as i128),
+        Json::Text(text) => integer_in(text),
+        Json::Null | Json::Float(_) | Json::List(_) | Json::Object(_) => None,
+    }
+}
+
+/// The integer that a text holds, read as Python's `int` reads it.
+pub fn integer_in(text: &str) -> Option<i128> {
+    let text = python_trim(text);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let well_formed = unsigned
+        .split('_')
+        .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
+    if !well_formed {
+        return None;
+    }
+    let digits = text.replace('_', "");
+    (digits.trim_start_matches(['+', '-']).len() <= LONGEST_INTEGER).then(|| saturating(&digits))
+}
+
+fn saturating(digits: &str) -> i128 {
+    digits.parse().unwrap_or(if digits.starts_with('-') {
+        i128::MIN
+    } else {
+        i128::MAX
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn integers_are_read_as_python_reads_them() {
+        for (text, number) in [
+            ("12", 12),
+            (" -3\n", -3),
+            ("+1_0", 10),
+            ("007", 7),
+            ("\u{3000}4\u{1c}", 4),
+        ] {
+            assert_eq!(integer_in(text), Some(number), "{text:?}");
+        }
+        for text in ["", " ", "3.0", "1__0", "_1", "1_", "- 1", "+-1", "0x1", "many"] {
+            assert_eq!(integer_in(text), None, "{text:?}");
+        }
+        assert_eq!(integer_in(&"9".repeat(4300)), Some(i128::MAX));
+        assert_eq!(integer_in(&"9".repeat(4301)), None);
+    }
+
+    #[test]
+    fn other_values_are_cut_held_or_refused() {
+        assert_eq!(integer_of(&(-1.9).into()), Some(-1));
+        assert_eq!(integer_of(&1e300.into()), Some(i128::MAX));
+        assert_eq!(integer_of(&f64::NAN.into()), None);
+        assert_eq!(integer_of(&true.into()), Some(1));
+        assert_eq!(
+            integer_of(&Json::BigInt(format!("-{}", "9".repeat(60)))),
+            Some(i128::MIN)
+        );
+        assert_eq!(integer_of(&Json::Null), None);
+        assert_eq!(integer_of(&Json::list([1])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_integer_reads_back(number in any::<i64>()) {
+            prop_assert_eq!(integer_in(&number.to_string()), Some(i128::from(number)));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = integer_in(&text);
+        }
+    }
+}

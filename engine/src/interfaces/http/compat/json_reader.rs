@@ -1,0 +1,438 @@
+//! Reads JSON as Python's `json.loads` does, in linear time and without recursion.
+
+use std::borrow::Cow;
+
+use crate::domain::{
+    coerce::LONGEST_INTEGER,
+    json::{Json, JsonObject},
+};
+
+/// Arrays and objects within one another, at most.
+const DEEPEST: usize = 1000;
+
+/// Why bytes are no JSON.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not readable as JSON")]
+pub struct Unparsable;
+
+/// Reads UTF-8, UTF-16 or UTF-32 text, with or without byte order mark.
+///
+/// # Errors
+/// Malformed text; lone surrogates, integers beyond Python's length and nesting beyond its depth count as such.
+pub fn read(bytes: &[u8]) -> Result<Json, Unparsable> {
+    read_text(&decode(bytes)?)
+}
+
+/// Reads text that is decoded already.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_text(text: &str) -> Result<Json, Unparsable> {
+    Reader {
+        text,
+        position: 0,
+        open: Vec::new(),
+    }
+    .document()
+}
+
+fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Unparsable> {
+    let (width, big_endian, mark) = match bytes {
+        [0, 0, 0xfe, 0xff, ..] => (4, true, 4),
+        [0xff, 0xfe, 0, 0, ..] => (4, false, 4),
+        [0xfe, 0xff, ..] => (2, true, 2),
+        [0xff, 0xfe, ..] => (2, false, 2),
+        [0xef, 0xbb, 0xbf, ..] => (1, false, 3),
+        [0, 0, _, _, ..] => (4, true, 0),
+        [0, _, _, _, ..] | [0, _] => (2, true, 0),
+        [_, 0, 0, 0, ..] => (4, false, 0),
+        [_, 0, _, _, ..] | [_, 0] => (2, false, 0),
+        _ => (1, false, 0),
+    };
+    let bytes = bytes.get(mark..).unwrap_or_default();
+    if width == 1 {
+        return std::str::from_utf8(bytes)
+            .map(Cow::Borrowed)
+            .map_err(|_| Unparsable);
+    }
+    let units = bytes.chunks_exact(width);
+    if !units.remainder().is_empty() {
+        return Err(Unparsable);
+    }
+    let units = units.map(|unit| {
+        let join = |number: u32, byte: &u8| (number << 8) | u32::from(*byte);
+        if big_endian {
+            unit.iter().fold(0, join)
+        } else {
+            unit.iter().rev().fold(0, join)
+        }
+    });
+    let text: Option<String> = if width == 4 {
+        units.map(char::from_u32).collect()
+    } else {
+        char::decode_utf16(units.map(|unit| unit as u16))
+            .map(Result::ok)
+            .collect()
+    };
+    text.map(Cow::Owned).ok_or(Unparsable)
+}
+
+/// An array or object whose end has not come yet.
+enum Open {
+    List(Vec<Json>),
+    /// The members so far and the name of the one being read.
+    Object(JsonObject, String),
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    position: usize,
+    open: Vec<Open>,
+}
+
+impl<'a> Reader<'a> {
+    fn document(mut self) -> Result<Json, Unparsable> {
+        loop {
+            self.skip_space();
+            let Some(mut value) = self.begin_value()? else {
+                continue;
+            };
+            // The value may close the array or object it stands in, and that one the next.
+            loop {
+                self.skip_space();
+                match self.open.pop() {
+                    None if self.position == self.text.len() => return Ok(value),
+                    None => return Err(Unparsable),
+                    Some(Open::List(mut items)) => {
+                        items.push(value);
+                        if self.take(b',') {
+                            self.open.push(Open::List(items));
+                            break;
+                        }
+                        self.expect(b']')?;
+                        value = Json::List(items);
+                    }
+                    Some(Open::Object(mut members, name)) => {
+                        members.insert(name, value);
+                        if self.take(b',') {
+                            self.skip_space();
+                            let name = self.name()?;
+                            self.open.push(Open::Object(members, name));
+                            break;
+                        }
+                        self.expect(b'}')?;
+                        value = Json::Object(members);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A whole value, or nothing when an array or object was opened whose first item comes next.
+    fn begin_value(&mut self) -> Result<Option<Json>, Unparsable> {
+        match self.peek().ok_or(Unparsable)? {
+            b'[' => {
+                self.enter()?;
+                if self.take(b']') {
+                    return Ok(Some(Json::List(Vec::new())));
+                }
+                self.open.push(Open::List(Vec::new()));
+                Ok(None)
+            }
+            b'{' => {
+                self.enter()?;
+                if self.take(b'}') {
+                    return Ok(Some(Json::Object(JsonObject::new())));
+                }
+                let name = self.name()?;
+                self.open.push(Open::Object(JsonObject::new(), name));
+                Ok(None)
+            }
+            b'"' => self.string().map(Json::Text).map(Some),
+            b'-' | b'0'..=b'9' if !self.rest().starts_with("-I") => self.number().map(Some),
+            _ => self.word().map(Some),
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), Unparsable> {
+        if self.open.len() >= DEEPEST {
+            return Err(Unparsable);
+        }
+        self.position += 1;
+        self.skip_space();
+        Ok(())
+    }
+
+    fn word(&mut self) -> Result<Json, Unparsable> {
+        for (word, value) in [
+            ("null", Json::Null),
+            ("true", Json::Bool(true)),
+            ("false", Json::Bool(false)),
+            ("NaN", Json::Float(f64::NAN)),
+            ("Infinity", Json::Float(f64::INFINITY)),
+            ("-Infinity", Json::Float(f64::NEG_INFINITY)),
+        ] {
+            if self.rest().starts_with(word) {
+                self.position += word.len();
+                return Ok(value);
+            }
+        }
+        Err(Unparsable)
+    }
+
+    fn number(&mut self) -> Result<Json, Unparsable> {
+        let start = self.position;
+        self.take(b'-');
+        if !self.take(b'0') && self.digits() == 0 {
+            return Err(Unparsable);
+        }
+        let integer = self.since(start);
+        // A point or an exponent without digits does not belong to the number; what is left over is refused later.
+        let fraction = self.optional(|reader| reader.take(b'.') && reader.digits() > 0);
+        let exponent = self.optional(|reader| {
+            (reader.take(b'e') || reader.take(b'E')) && {
+                let _sign = reader.take(b'+') || reader.take(b'-');
+                reader.digits() > 0
+            }
+        });
+        if fraction || exponent {
+            return self
+                .since(start)
+                .parse()
+                .map(Json::Float)
+                .map_err(|_| Unparsable);
+        }
+        if integer.trim_start_matches('-').len() > LONGEST_INTEGER {
+            return Err(Unparsable);
+        }
+        Ok(integer
+            .parse()
+            .map_or_else(|_| Json::BigInt(integer.to_owned()), Json::Int))
+    }
+
+    /// Reads on if `part` is there, else stays where it was.
+    fn optional(&mut self, part: impl FnOnce(&mut Self) -> bool) -> bool {
+        let start = self.position;
+        let found = part(self);
+        if !found {
+            self.position = start;
+        }
+        found
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.position;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.position += 1;
+        }
+        self.position - start
+    }
+
+    fn name(&mut self) -> Result<String, Unparsable> {
+        let name = self.string()?;
+        self.skip_space();
+        self.expect(b':')?;
+        Ok(name)
+    }
+
+    fn string(&mut self) -> Result<String, Unparsable> {
+        self.expect(b'"')?;
+        let mut string = String::new();
+        loop {
+            let start = self.position;
+            while self
+                .peek()
+                .is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+            {
+                self.position += 1;
+            }
+            string.push_str(self.since(start));
+            if self.take(b'"') {
+                return Ok(string);
+            }
+            self.expect(b'\\')?;
+            string.push(self.escape()?);
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Unparsable> {
+        let letter = self.peek().ok_or(Unparsable)?;
+        self.position += 1;
+        Ok(match letter {
+            b'"' | b'\\' | b'/' => char::from(letter),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let unit = self.unit()?;
+                if (0xd800..0xdc00).contains(&unit) {
+                    self.expect(b'\\')?;
+                    self.expect(b'u')?;
+                    let low = self.unit()?;
+                    char::decode_utf16([unit, low])
+                        .next()
+                        .and_then(Result::ok)
+                        .ok_or(Unparsable)?
+                } else {
+                    char::from_u32(u32::from(unit)).ok_or(Unparsable)?
+                }
+            }
+            _ => return Err(Unparsable),
+        })
+    }
+
+    fn unit(&mut self) -> Result<u16, Unparsable> {
+        let digits = self
+            .text
+            .get(self.position..self.position + 4)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .ok_or(Unparsable)?;
+        self.position += 4;
+        u16::from_str_radix(digits, 16).map_err(|_| Unparsable)
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.position += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.position).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.position += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Unparsable> {
+        self.take(byte).then_some(()).ok_or(Unparsable)
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.position..).unwrap_or_default()
+    }
+
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.position).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::interfaces::http::compat::json_writer::write;
+
+    #[test]
+    fn values_are_read_as_python_reads_them() {
+        for (text, value) in [
+            (" null\n", Json::Null),
+            ("-0", 0.into()),
+            ("-0.0", (-0.0).into()),
+            ("1E2", 100.0.into()),
+            ("1e999", f64::INFINITY.into()),
+            ("-Infinity", f64::NEG_INFINITY.into()),
+            (
+                "9223372036854775808",
+                Json::BigInt("9223372036854775808".to_owned()),
+            ),
+            (r#""\ud83d\ude00\/\u00e9""#, "\u{1f600}/\u{e9}".into()),
+            ("[1 , [ ] ,{ }]", Json::list([1.into(), Json::List(Vec::new()), Json::Object(JsonObject::new())])),
+            (
+                r#"{"b":1,"a":2,"b":3}"#,
+                Json::object([("b", 3.into()), ("a", 2.into())]),
+            ),
+        ] {
+            assert_eq!(read_text(text), Ok(value), "{text}");
+        }
+        assert!(matches!(read_text("NaN"), Ok(Json::Float(value)) if value.is_nan()));
+    }
+
+    #[test]
+    fn malformed_text_is_refused() {
+        for text in [
+            "", " ", "nul", "01", "1.", ".5", "+1", "1e", "--1", "[1,]", "[,]", "[1 2]", "{", "{\"a\"}", "{\"a\":1,}",
+            "{a:1}", "{\"a\":1]", "'a'", "\"a", "\"\t\"", "\"\\x\"", "\"\\u12\"", "\"\\u+123\"", "\"\\ud83d\"",
+            "\"\\ude00\"", "\"\\ud83d\\u0041\"", "1 1", "[]]", "\u{a0}1", "nan",
+        ] {
+            assert_eq!(read_text(text), Err(Unparsable), "{text}");
+        }
+    }
+
+    #[test]
+    fn encodings_are_detected() {
+        let text = "{\"a\":\"\u{e9}\u{1f600}\"}";
+        let value = Json::object([("a", "\u{e9}\u{1f600}".into())]);
+        let utf16: Vec<u16> = text.encode_utf16().collect();
+        let utf32: Vec<u32> = text.chars().map(u32::from).collect();
+        for body in [
+            [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+            utf16.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+            utf16.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+            utf32.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+            utf32.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+            [0xfeff].iter().chain(&utf16).flat_map(|unit| unit.to_le_bytes()).collect(),
+            [0xfeff].iter().chain(&utf16).flat_map(|unit| unit.to_be_bytes()).collect(),
+            [0xfeff].iter().chain(&utf32).flat_map(|unit| unit.to_le_bytes()).collect(),
+            [0xfeff].iter().chain(&utf32).flat_map(|unit| unit.to_be_bytes()).collect(),
+        ] {
+            assert_eq!(read(&body), Ok(value.clone()), "{body:?}");
+        }
+        assert_eq!(read(b"1\0"), Ok(1.into()));
+        assert_eq!(read(b"\"\xff\""), Err(Unparsable));
+        assert_eq!(read(b"\"\xed\xa0\xbd\""), Err(Unparsable));
+    }
+
+    #[test]
+    fn depth_and_length_are_limited() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read_text(&nested(1000)).is_ok());
+        assert_eq!(read_text(&nested(1001)), Err(Unparsable));
+        assert_eq!(read_text(&"[".repeat(1_000_000)), Err(Unparsable));
+        assert_eq!(read_text(&"{\"a\":".repeat(100_000)), Err(Unparsable));
+        assert!(read_text(&"9".repeat(4300)).is_ok());
+        assert_eq!(read_text(&format!("-{}", "9".repeat(4301))), Err(Unparsable));
+        assert_eq!(read_text(&format!("{}.5", "9".repeat(4301))), Ok(f64::INFINITY.into()));
+    }
+
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<f64>().prop_filter("equal to itself", |value| !value.is_nan()).prop_map(Json::from),
+            any::<String>().prop_map(Json::from),
+            "-?[1-9][0-9]{19,40}".prop_map(Json::BigInt),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Json::List),
+                proptest::collection::vec((any::<String>(), inner), 0..5)
+                    .prop_map(|members| Json::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(value in any_json()) {
+            prop_assert_eq!(read_text(&write(&value)), Ok(value));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn no_json_like_text_panics(text in "[\\[\\]{}\",:\\\\u0-9eE.+\\- a\u{e9}]{0,40}") {
+            let _ = read_text(&text);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The habits of Flask and Python that clients can see.
+
+pub mod body;
+pub mod error_page;
+pub mod json_reader;
+pub mod json_writer;
+pub mod reply;
