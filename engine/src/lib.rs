@@ -1,6 +1,7 @@
 //! The Borealis server: a drop-in replacement for the legacy Flask server, over the same root folder.
 
 pub mod bootstrap;
+pub mod builders;
 pub mod config;
 pub mod domain;
 pub mod integrations;

@@ -9,6 +9,5 @@ pub mod json;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;
-pub mod signed_value;
 pub mod text;
 pub mod timestamp;

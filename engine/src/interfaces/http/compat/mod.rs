@@ -5,3 +5,6 @@ pub mod error_page;
 pub mod json_reader;
 pub mod json_writer;
 pub mod reply;
+pub mod session;
+pub mod signed_value;
+pub mod query;

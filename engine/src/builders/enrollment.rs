@@ -1,0 +1,185 @@
+//! The bodies of `enroll/request` and `enroll/poll`.
+
+use crate::{
+    domain::{
+        base64::{decode_public_key, decode_strict},
+        json::{Json, JsonObject},
+    },
+    services::enrollment::{EnrollmentPoll, EnrollmentRequest},
+};
+
+/// Fewer bytes than this are no key; more are only looked at when the key is to prove something.
+const MIN_KEY_BYTES: usize = 10;
+/// Fewer bytes than this are no nonce.
+const MIN_NONCE_BYTES: usize = 16;
+
+/// The field that keeps a request or poll from being well-formed; the first in the contract's order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum EnrollmentFieldError {
+    /// No host name.
+    #[error("hostname_required")]
+    HostnameRequired,
+    /// No install code.
+    #[error("enrollment_code_required")]
+    CodeRequired,
+    /// No key, or no text.
+    #[error("agent_pubkey_required")]
+    PubkeyRequired,
+    /// No nonce, or no text.
+    #[error("client_nonce_required")]
+    NonceRequired,
+    /// The key is no base64, or too short.
+    #[error("invalid_agent_pubkey")]
+    InvalidPubkey,
+    /// The nonce is no base64, or too short.
+    #[error("invalid_client_nonce")]
+    InvalidNonce,
+    /// No reference, or no text.
+    #[error("approval_reference_required")]
+    ReferenceRequired,
+    /// No proof, or no text.
+    #[error("proof_sig_required")]
+    ProofRequired,
+    /// The proof is no base64.
+    #[error("invalid_proof_sig")]
+    InvalidProof,
+}
+
+/// A text field of any JSON type: the legacy turns numbers and `true` into text.
+fn text_of(body: &JsonObject, name: &str) -> Option<String> {
+    body.get(name)
+        .map(Json::python_text)
+        .filter(|text| !text.is_empty())
+}
+
+/// A field that must be a text; another type counts as absent (the legacy breaks on some: ENR-1).
+fn text_field<'a>(body: &'a JsonObject, name: &str) -> Option<&'a str> {
+    body.get(name).and_then(Json::as_text)
+}
+
+/// Reads the body of `enroll/request`.
+///
+/// # Errors
+/// The first field that is missing or malformed.
+pub fn enrollment_request(body: &JsonObject) -> Result<EnrollmentRequest, EnrollmentFieldError> {
+    use EnrollmentFieldError as Field;
+    let hostname = text_of(body, "hostname").ok_or(Field::HostnameRequired)?;
+    let code = text_of(body, "enrollment_code").ok_or(Field::CodeRequired)?;
+    let pubkey = text_field(body, "agent_pubkey").ok_or(Field::PubkeyRequired)?;
+    let client_nonce = text_field(body, "client_nonce").ok_or(Field::NonceRequired)?;
+    let agent_pubkey_der = decode_public_key(pubkey)
+        .filter(|key| key.len() >= MIN_KEY_BYTES)
+        .ok_or(Field::InvalidPubkey)?;
+    decode_strict(client_nonce)
+        .filter(|nonce| nonce.len() >= MIN_NONCE_BYTES)
+        .ok_or(Field::InvalidNonce)?;
+    Ok(EnrollmentRequest {
+        hostname,
+        code,
+        agent_pubkey_der,
+        client_nonce: client_nonce.to_owned(),
+    })
+}
+
+/// Reads the body of `enroll/poll`.
+///
+/// # Errors
+/// The first field that is missing or malformed.
+pub fn enrollment_poll(body: &JsonObject) -> Result<EnrollmentPoll, EnrollmentFieldError> {
+    use EnrollmentFieldError as Field;
+    let reference = text_field(body, "approval_reference")
+        .filter(|text| !text.is_empty())
+        .ok_or(Field::ReferenceRequired)?;
+    let client_nonce = text_field(body, "client_nonce").ok_or(Field::NonceRequired)?;
+    let proof = text_field(body, "proof_sig").ok_or(Field::ProofRequired)?;
+    Ok(EnrollmentPoll {
+        approval_reference: reference.to_owned(),
+        client_nonce: client_nonce.to_owned(),
+        client_nonce_bytes: decode_strict(client_nonce).ok_or(Field::InvalidNonce)?,
+        proof: decode_strict(proof).ok_or(Field::InvalidProof)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn body<const N: usize>(fields: [(&str, Json); N]) -> JsonObject {
+        match Json::object(fields) {
+            Json::Object(body) => body,
+            _ => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn the_first_bad_field_in_the_contract_s_order_is_named() {
+        let key = "MCowBQYDK2VwAyEAwfyKj/QDI/fI4yXW9Q6PHrlS8nUG4OW7InPE5g7rqUw=";
+        let refused = |fields| enrollment_request(&fields).unwrap_err().to_string();
+        assert_eq!(refused(body([])), "hostname_required");
+        assert_eq!(
+            refused(body([("hostname", " \u{1f} ".into())])),
+            "hostname_required"
+        );
+        assert_eq!(
+            refused(body([("hostname", "a".into())])),
+            "enrollment_code_required"
+        );
+        let with = |pubkey: Json, nonce: Json| {
+            body([
+                ("hostname", "a".into()),
+                ("enrollment_code", 7.into()),
+                ("agent_pubkey", pubkey),
+                ("client_nonce", nonce),
+            ])
+        };
+        assert_eq!(refused(with(1.into(), "".into())), "agent_pubkey_required");
+        assert_eq!(refused(with("".into(), Json::Null)), "client_nonce_required");
+        assert_eq!(refused(with("".into(), "".into())), "invalid_agent_pubkey");
+        assert_eq!(refused(with(key.into(), "AAAA".into())), "invalid_client_nonce");
+        let read = enrollment_request(&with(key.into(), "AAAAAAAAAAAAAAAAAAAAAA==".into())).unwrap();
+        assert_eq!((read.code.as_str(), read.agent_pubkey_der.len()), ("7", 44));
+    }
+
+    #[test]
+    fn a_poll_needs_reference_nonce_and_proof() {
+        let refused = |fields| enrollment_poll(&fields).unwrap_err().to_string();
+        assert_eq!(
+            refused(body([("approval_reference", "".into())])),
+            "approval_reference_required"
+        );
+        assert_eq!(
+            refused(body([("approval_reference", "r".into())])),
+            "client_nonce_required"
+        );
+        let with = |nonce: &str, proof: Json| {
+            body([
+                ("approval_reference", "r".into()),
+                ("client_nonce", nonce.into()),
+                ("proof_sig", proof),
+            ])
+        };
+        assert_eq!(refused(with("", true.into())), "proof_sig_required");
+        assert_eq!(refused(with("!", "!".into())), "invalid_client_nonce");
+        assert_eq!(refused(with("", "!".into())), "invalid_proof_sig");
+        assert!(enrollment_poll(&with("", "".into())).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_builders(texts in proptest::array::uniform4("\\PC*")) {
+            let [hostname, code, pubkey, nonce] = texts;
+            let fields = body([
+                ("hostname", hostname.as_str().into()),
+                ("enrollment_code", code.as_str().into()),
+                ("agent_pubkey", pubkey.as_str().into()),
+                ("client_nonce", nonce.as_str().into()),
+                ("approval_reference", code.as_str().into()),
+                ("proof_sig", pubkey.as_str().into()),
+            ]);
+            let _ = enrollment_request(&fields);
+            let _ = enrollment_poll(&fields);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Query strings as Flask reads them.
+
+/// The first value of a parameter, decoded: `+` is a blank, malformed escapes stay as text.
+pub fn first(query: Option<&str>, name: &str) -> Option<String> {
+    query?.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key) == name).then(|| decode(value))
+    })
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, after.split_first_chunk::<2>()) {
+            (b'%', Some((digits, beyond))) => match hex_byte(*digits) {
+                Some(decoded) => {
+                    bytes.push(decoded);
+                    rest = beyond;
+                }
+                None => bytes.push(b'%'),
+            },
+            (b'+', _) => bytes.push(b' '),
+            _ => bytes.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex_byte([high, low]: [u8; 2]) -> Option<u8> {
+    let high = char::from(high).to_digit(16)?;
+    let low = char::from(low).to_digit(16)?;
+    u8::try_from(high * 16 + low).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_first_of_several_counts_and_bad_escapes_stay() {
+        assert_eq!(first(Some("a=1&status=a%20b+c&status=x"), "status").as_deref(), Some("a b c"));
+        assert_eq!(first(Some("status=%zz%4"), "status").as_deref(), Some("%zz%4"));
+        assert_eq!(first(Some("status"), "status").as_deref(), Some(""));
+        assert_eq!(first(None, "status"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_breaks_it(query in "\\PC*") {
+            let _ = first(Some(&query), "status");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The operator's two cookies, byte for byte as the legacy makes and reads them: a login made on either server is
+//! valid on the other while both have the same secret.
+
+use http::{HeaderMap, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+
+use super::{json_reader, json_writer, signed_value::Signer};
+use crate::{
+    config::settings::{CookieSettings, Settings},
+    domain::json::{Json, JsonObject},
+    services::operators::Operator,
+};
+
+/// How long a session cookie is believed, in seconds: 31 days.
+const SESSION_MAX_AGE: i64 = 2_678_400;
+const SESSION_COOKIE: &str = "session";
+const TOKEN_COOKIE: &str = "borealis_auth";
+/// A moment in the past: browsers drop the cookie.
+const GONE: &str = "Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+
+/// Writes and reads the cookies.
+#[derive(Clone, Debug)]
+pub struct SessionCodec {
+    session: Signer,
+    token: Signer,
+    token_ttl: Option<i64>,
+    cookies: CookieSettings,
+}
+
+/// The payload of an operator token, in the legacy's order.
+#[derive(Debug, Deserialize, Serialize)]
+struct TokenPayload {
+    u: String,
+    r: String,
+    ts: i64,
+}
+
+/// What a completed login hands out.
+#[derive(Debug)]
+pub struct LoginCookies {
+    /// The operator token, also told in the body.
+    pub token: String,
+    /// The values of `Set-Cookie`, in order.
+    pub set_cookie: Vec<HeaderValue>,
+}
+
+impl SessionCodec {
+    /// Signs with the settings' secret.
+    pub fn new(settings: &Settings) -> Self {
+        let secret = settings.session_secret.expose();
+        Self {
+            session: Signer::session(secret),
+            token: Signer::operator_token(secret),
+            token_ttl: settings.operator_token_ttl,
+            cookies: settings.cookies.clone(),
+        }
+    }
+
+    /// The user name that the request's session cookie, bearer token or `borealis_auth` cookie names, in this order.
+    /// A bearer value that is no good does not fall back to the cookie.
+    pub fn identify(&self, headers: &HeaderMap, now: i64) -> Option<String> {
+        if let Some(name) = self.session(headers, now).get("username").and_then(Json::as_text)
+            && !name.is_empty()
+        {
+            return Some(name.to_owned());
+        }
+        let token = bearer(headers).or_else(|| cookie(headers, TOKEN_COOKIE))?;
+        let payload = self.token.verify(&token, now, self.token_ttl?)?;
+        let payload = json_reader::read(&payload).ok()?;
+        payload
+            .get("u")
+            .and_then(Json::as_text)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+    }
+
+    /// The cookies of a completed login. What else the session holds is kept.
+    pub fn login(&self, headers: &HeaderMap, operator: &Operator, now: i64) -> LoginCookies {
+        let payload = TokenPayload {
+            u: operator.username.clone(),
+            r: operator.role.clone(),
+            ts: now,
+        };
+        // A struct of texts and a number always becomes JSON.
+        let token = self
+            .token
+            .sign(&serde_json::to_string(&payload).unwrap_or_default(), now);
+        let mut session = self.session(headers, now);
+        session.shift_remove("mfa_pending");
+        session.insert("username".to_owned(), operator.username.as_str().into());
+        session.insert("role".to_owned(), operator.role.as_str().into());
+        let session = self
+            .session
+            .sign(&json_writer::write(&Json::Object(session)), now);
+        let set_cookie = [
+            self.live(TOKEN_COOKIE, &token, false),
+            self.live(SESSION_COOKIE, &session, true),
+        ];
+        LoginCookies {
+            token,
+            set_cookie: set_cookie.into_iter().flatten().collect(),
+        }
+    }
+
+    /// The cookies that a logout sends.
+    pub fn logout(&self) -> Vec<HeaderValue> {
+        // The legacy clears this one without its domain, so that a browser keeps it where one is set (OPR-9).
+        let token = if self.cookies.domain.is_some() {
+            self.cleared(TOKEN_COOKIE, "", false)
+        } else {
+            HeaderValue::try_from(format!("{TOKEN_COOKIE}=; {GONE}; Path=/")).ok()
+        };
+        [token, self.cleared(SESSION_COOKIE, "; Max-Age=0", true)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn session(&self, headers: &HeaderMap, now: i64) -> JsonObject {
+        cookie(headers, SESSION_COOKIE)
+            .and_then(|value| self.session.verify(&value, now, SESSION_MAX_AGE))
+            .and_then(|payload| match json_reader::read(&payload) {
+                Ok(Json::Object(members)) => Some(members),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
+    fn live(&self, name: &str, value: &str, http_only: bool) -> Option<HeaderValue> {
+        self.attributed(format!("{name}={value}"), "", http_only)
+    }
+
+    fn cleared(&self, name: &str, max_age: &str, http_only: bool) -> Option<HeaderValue> {
+        self.attributed(format!("{name}="), &format!("; {GONE}{max_age}"), http_only)
+    }
+
+    /// Attributes in the legacy's order: `Domain`, expiry, `Secure`, `HttpOnly`, `Path`, `SameSite`.
+    fn attributed(&self, pair: String, expiry: &str, http_only: bool) -> Option<HeaderValue> {
+        let domain = self
+            .cookies
+            .domain
+            .as_ref()
+            .map(|domain| format!("; Domain={domain}"))
+            .unwrap_or_default();
+        let secure = if self.cookies.secure { "; Secure" } else { "" };
+        let http_only = if http_only { "; HttpOnly" } else { "" };
+        let same_site = &self.cookies.same_site;
+        HeaderValue::try_from(format!(
+            "{pair}{domain}{expiry}{secure}{http_only}; Path=/; SameSite={same_site}"
+        ))
+        .ok()
+    }
+}
+
+/// The token of `Authorization: Bearer …`, the scheme in any letter case.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_at_checked(7)?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer ") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// The first cookie of this name; double quotes around its value are taken off.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            let value = value.trim();
+            let unquoted = value
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .unwrap_or(value);
+            (key.trim() == name).then(|| unquoted.to_owned())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn codec(variables: &[(&str, &str)]) -> SessionCodec {
+        let mut all = vec![("BOREALIS_SECRET", "borealis-dev-secret")];
+        all.extend_from_slice(variables);
+        let all = all
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        SessionCodec::new(&Settings::from_map(&all, Path::new("/")).unwrap())
+    }
+
+    fn admin() -> Operator {
+        Operator {
+            id: 1,
+            username: "admin".into(),
+            display_name: "Administrator".into(),
+            role: "Admin".into(),
+        }
+    }
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_login_sends_the_legacy_s_cookies() {
+        let made = codec(&[]).login(&HeaderMap::new(), &admin(), NOW);
+        assert_eq!(
+            made.set_cookie[1],
+            "session=eyJyb2xlIjoiQWRtaW4iLCJ1c2VybmFtZSI6ImFkbWluIn0.ZVPxAA.T10bJdu1ofutZGusbJfF2wxOGwo; HttpOnly; Path=/; SameSite=Lax"
+        );
+        assert_eq!(
+            made.set_cookie[0],
+            format!("borealis_auth={}; Path=/; SameSite=Lax", made.token)
+        );
+    }
+
+    #[test]
+    fn session_bearer_and_cookie_are_tried_in_this_order() {
+        let codec = codec(&[]);
+        let token = codec.login(&HeaderMap::new(), &admin(), NOW).token;
+        let session =
+            "session=eyJyb2xlIjoiVXNlciIsInVzZXJuYW1lIjoiem9cdTAwZTkifQ.ZVPxAA.tXVGoF-8BWqP_eO-pK2v8Mb4MMc";
+        let by = |pairs: &[(&str, &str)]| codec.identify(&headers(pairs), NOW);
+        let cookie_token = format!("borealis_auth=\"{token}\"");
+        let bearer_token = format!("bEaReR {token}");
+        assert_eq!(
+            by(&[("cookie", session), ("authorization", &bearer_token)]).as_deref(),
+            Some("zoé")
+        );
+        assert_eq!(by(&[("authorization", &bearer_token)]).as_deref(), Some("admin"));
+        assert_eq!(by(&[("cookie", &cookie_token)]).as_deref(), Some("admin"));
+        assert_eq!(
+            by(&[("cookie", &cookie_token), ("authorization", "Basic x")]).as_deref(),
+            Some("admin")
+        );
+        assert_eq!(
+            by(&[("cookie", &cookie_token), ("authorization", "Bearer forged")]),
+            None
+        );
+        assert_eq!(by(&[]), None);
+    }
+
+    #[test]
+    fn cookie_variables_change_the_attributes_of_both() {
+        let codec = codec(&[
+            ("BOREALIS_COOKIE_DOMAIN", ".example.com"),
+            ("BOREALIS_COOKIE_SECURE", "yes"),
+            ("BOREALIS_COOKIE_SAMESITE", "none"),
+        ]);
+        for cookie in codec
+            .login(&HeaderMap::new(), &admin(), NOW)
+            .set_cookie
+            .iter()
+            .chain(&codec.logout())
+        {
+            let text = cookie.to_str().unwrap();
+            assert!(
+                text.contains("; Domain=example.com") && text.contains("; Secure"),
+                "{text}"
+            );
+            assert!(text.ends_with("; Path=/; SameSite=None"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_logout_clears_both() {
+        assert_eq!(
+            codec(&[]).logout(),
+            [
+                "borealis_auth=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/",
+                "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/; SameSite=Lax",
+            ]
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! `POST /api/agent/enroll/request` and `POST /api/agent/enroll/poll`.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+
+use super::{
+    compat::{body, body::RawBody, forwarded::Caller, reply::JsonReply},
+    state::AppState,
+};
+use crate::{
+    builders::enrollment::{enrollment_poll, enrollment_request},
+    domain::json::Json,
+    repositories::Store,
+    services::{
+        access_tokens::LIFETIME_SECONDS,
+        enrollment::{JoinedDevice, PendingEnrollment, PollOutcome},
+    },
+};
+
+/// How long an agent waits before it polls for the first time, and between polls, in milliseconds.
+const FIRST_POLL_AFTER_MS: i64 = 3000;
+const POLL_AFTER_MS: i64 = 5000;
+
+/// `POST /api/agent/enroll/request`
+pub async fn request<S: Store>(
+    State(app): State<AppState<S>>,
+    caller: Caller,
+    body: RawBody,
+) -> Result<JsonReply, Response> {
+    let address = caller.enrollment_address();
+    app.enrollment.admit_address(&address).map_err(|error| {
+        tracing::warn!("enrollment rate limited key=ip:{}", address.escape_debug());
+        error.into_response()
+    })?;
+    let body = body.limit(body::SMALL).forced().await.map_err(|error| error.into_response())?;
+    let request = enrollment_request(&body).map_err(|error| {
+        tracing::info!("enrollment rejected {error} ip={}", address.escape_debug());
+        error.into_response()
+    })?;
+    let pending = app.enrollment.request(request).await.map_err(|error| error.into_response())?;
+    Ok(render_pending(pending))
+}
+
+fn render_pending(pending: PendingEnrollment) -> JsonReply {
+    JsonReply::ok(Json::object([
+        ("status", "pending".into()),
+        ("approval_reference", pending.approval_reference.into()),
+        ("server_nonce", pending.server_nonce.into()),
+        ("poll_after_ms", FIRST_POLL_AFTER_MS.into()),
+        ("server_certificate", pending.identity.server_certificate.into()),
+        ("signing_key", pending.identity.signing_key.into()),
+    ]))
+}
+
+/// `POST /api/agent/enroll/poll`
+pub async fn poll<S: Store>(State(app): State<AppState<S>>, body: RawBody) -> Result<JsonReply, Response> {
+    let body = body.limit(body::SMALL).forced().await.map_err(|error| error.into_response())?;
+    let poll = enrollment_poll(&body).map_err(|error| error.into_response())?;
+    let outcome = app.enrollment.poll(&poll).await.map_err(|error| error.into_response())?;
+    Ok(render_outcome(outcome))
+}
+
+fn render_outcome(outcome: PollOutcome) -> JsonReply {
+    JsonReply::ok(match outcome {
+        PollOutcome::Pending => {
+            Json::object([("status", "pending".into()), ("poll_after_ms", POLL_AFTER_MS.into())])
+        }
+        PollOutcome::Denied => {
+            Json::object([("status", "denied".into()), ("reason", "operator_denied".into())])
+        }
+        PollOutcome::Expired => Json::object([("status", "expired".into())]),
+        PollOutcome::Finalized => {
+            Json::object([("status", "approved".into()), ("detail", "finalized".into())])
+        }
+        PollOutcome::Approved(joined) => render_joined(*joined),
+    })
+}
+
+fn render_joined(joined: JoinedDevice) -> Json {
+    Json::object([
+        ("status", "approved".into()),
+        ("guid", joined.guid.to_string().into()),
+        ("access_token", joined.access_token.into()),
+        ("expires_in", LIFETIME_SECONDS.into()),
+        ("refresh_token", joined.refresh_token.into()),
+        ("token_type", "Bearer".into()),
+        ("server_certificate", joined.identity.server_certificate.into()),
+        ("signing_key", joined.identity.signing_key.into()),
+    ])
+}

@@ -1,0 +1,124 @@
+//! The answers of every service's errors, in one place.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+
+use super::compat::{error_page::ErrorPage, reply::JsonReply};
+use crate::{
+    builders::{enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials},
+    domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
+    repositories::StoreError,
+    services::{
+        approvals::DecisionError,
+        enrollment::{PollError, RequestError},
+        operators::LoginError,
+    },
+};
+
+/// The 500 page. The cause goes to the log, never to the client.
+pub fn internal(error: &dyn std::error::Error) -> Response {
+    tracing::error!("internal error: {error}");
+    ErrorPage::Internal.into_response()
+}
+
+fn bad_request(word: &str) -> Response {
+    JsonReply::error(StatusCode::BAD_REQUEST, word).into_response()
+}
+
+impl IntoResponse for StoreError {
+    fn into_response(self) -> Response {
+        internal(&self)
+    }
+}
+
+impl IntoResponse for RateLimited {
+    /// `Retry-After` in whole seconds, rounded down, at least 1; the body has the fraction.
+    fn into_response(self) -> Response {
+        let body = Json::object([
+            ("error", "rate_limited".into()),
+            ("retry_after", self.retry_after.as_secs_f64().into()),
+        ]);
+        let mut response = JsonReply::new(StatusCode::TOO_MANY_REQUESTS, body).into_response();
+        let seconds = HeaderValue::from(self.retry_after.as_secs().max(1));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        response
+    }
+}
+
+impl IntoResponse for EnrollmentFieldError {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for InvalidTtl {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for MissingCredentials {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for RequestError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::RateLimited(limited) => limited.into_response(),
+            Self::InvalidCode => bad_request("invalid_enrollment_code"),
+            Self::Store(error) => error.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for PollError {
+    fn into_response(self) -> Response {
+        let status = |status, word: &str| {
+            JsonReply::new(status, Json::object([("status", word.into())])).into_response()
+        };
+        match self {
+            Self::UnknownReference => status(StatusCode::NOT_FOUND, "unknown"),
+            Self::NonceMismatch => bad_request("nonce_mismatch"),
+            Self::ServerNonceInvalid => bad_request("server_nonce_invalid"),
+            Self::Proof(ProofError::UnreadableKey) => bad_request("agent_pubkey_invalid"),
+            Self::Proof(ProofError::Invalid) => bad_request("invalid_proof"),
+            Self::Replayed => JsonReply::error(StatusCode::CONFLICT, "proof_replayed").into_response(),
+            Self::UnexpectedStatus(word) => status(StatusCode::BAD_REQUEST, &word),
+            Self::Store(error) => error.into_response(),
+            Self::Signing(error) => internal(&error),
+        }
+    }
+}
+
+impl IntoResponse for DecisionError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "not_found").into_response(),
+            Self::NotPending => JsonReply::error(StatusCode::CONFLICT, "approval_not_pending").into_response(),
+            Self::ConflictUnresolved { hostname } => JsonReply::new(
+                StatusCode::CONFLICT,
+                Json::object([
+                    ("error", "conflict_resolution_required".into()),
+                    ("hostname", hostname.into()),
+                ]),
+            )
+            .into_response(),
+            Self::Store(error) => error.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for LoginError {
+    fn into_response(self) -> Response {
+        match self {
+            // An account that asks for a code is refused like an unknown one until codes can be checked: letting it
+            // in without would open it to whoever has the password.
+            Self::Refused | Self::CodeRequired => {
+                JsonReply::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
+            }
+            Self::Store(error) => error.into_response(),
+        }
+    }
+}

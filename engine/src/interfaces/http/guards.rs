@@ -1,0 +1,74 @@
+//! Who may call: extractors that answer before body, path or database are looked at.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    extract::{FromRequestParts, Request},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+
+use super::{compat::reply::JsonReply, errors::internal, state::AppState};
+use crate::{repositories::Store, services::operators::Operator};
+
+/// Whether handling a request looked at the session; its answer then varies with the cookie, as Flask says.
+#[derive(Clone, Debug, Default)]
+pub struct SessionUse(Arc<AtomicBool>);
+
+impl SessionUse {
+    /// Notes that the session was looked at.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Adds `Vary: Cookie` to every answer whose handling looked at the session, whatever it became.
+pub async fn vary_on_session_use(mut request: Request, next: Next) -> Response {
+    let session_use = SessionUse::default();
+    request.extensions_mut().insert(session_use.clone());
+    let mut response = next.run(request).await;
+    if session_use.0.load(Ordering::Relaxed) {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Cookie"));
+    }
+    response
+}
+
+/// Any operator: 401 for nobody.
+#[derive(Clone, Debug)]
+pub struct LoggedIn(pub Operator);
+
+/// An operator whose role is admin: 401 for nobody, 403 for another role.
+#[derive(Clone, Debug)]
+pub struct Admin(pub Operator);
+
+impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+        if let Some(session_use) = parts.extensions.get::<SessionUse>() {
+            session_use.note();
+        }
+        let unauthorized = || JsonReply::error(StatusCode::UNAUTHORIZED, "unauthorized").into_response();
+        let now = state.clock.now().as_second();
+        let username = state.sessions.identify(&parts.headers, now).ok_or_else(unauthorized)?;
+        let operator = state.operators.recognise(&username).await.map_err(|error| internal(&error))?;
+        operator.map(Self).ok_or_else(unauthorized)
+    }
+}
+
+impl<S: Store> FromRequestParts<AppState<S>> for Admin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+        let LoggedIn(operator) = LoggedIn::from_request_parts(parts, state).await?;
+        if operator.is_admin() {
+            Ok(Self(operator))
+        } else {
+            Err(JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response())
+        }
+    }
+}

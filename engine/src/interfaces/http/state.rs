@@ -1,0 +1,42 @@
+//! What handlers share.
+
+use std::sync::Arc;
+
+use super::compat::session::SessionCodec;
+use crate::{
+    domain::clock::Clock,
+    services::{
+        approvals::ApprovalService, enrollment::EnrollmentService, install_codes::InstallCodeService,
+        operators::OperatorService,
+    },
+};
+
+/// The services, cheap to hand to every request.
+#[derive(Debug)]
+pub struct AppState<S> {
+    /// Devices join.
+    pub enrollment: Arc<EnrollmentService<S>>,
+    /// Operators decide.
+    pub approvals: Arc<ApprovalService<S>>,
+    /// Install codes.
+    pub install_codes: Arc<InstallCodeService<S>>,
+    /// Who is calling.
+    pub operators: Arc<OperatorService<S>>,
+    /// The operators' cookies.
+    pub sessions: Arc<SessionCodec>,
+    /// The time at which cookies are read and written.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl<S> Clone for AppState<S> {
+    fn clone(&self) -> Self {
+        Self {
+            enrollment: Arc::clone(&self.enrollment),
+            approvals: Arc::clone(&self.approvals),
+            install_codes: Arc::clone(&self.install_codes),
+            operators: Arc::clone(&self.operators),
+            sessions: Arc::clone(&self.sessions),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
