@@ -1,7 +1,11 @@
 //! The habits of Flask and Python that clients can see.
 
 pub mod body;
+pub mod conditional;
 pub mod error_page;
+pub mod file_headers;
+pub mod forwarded;
 pub mod json_reader;
 pub mod json_writer;
+pub mod path;
 pub mod reply;
