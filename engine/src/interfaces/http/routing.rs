@@ -16,7 +16,7 @@ use super::{
     compat::{
         error_page::{ErrorPage, options, redirect},
         forwarded::Caller,
-        path::{decode, encode},
+        path::{decode, encode, is_socket_path},
     },
     pages::Pages,
 };
@@ -219,11 +219,7 @@ impl Dispatcher {
     pub(super) async fn dispatch(self, mut request: Request) -> Response {
         let table = &*self.0;
         let sent = decode(request.uri().path());
-        if let Some(socket) = table
-            .socket
-            .as_ref()
-            .filter(|_| sent.starts_with("/socket.io/"))
-        {
+        if let Some(socket) = table.socket.as_ref().filter(|_| is_socket_path(&sent)) {
             return infallible(socket.clone().oneshot(request).await);
         }
         // Slashes doubled at the very start mean nothing.

@@ -9,8 +9,12 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+use super::path::{decode, is_socket_path};
+
 const REQUEST_PRIVATE_NETWORK: &str = "access-control-request-private-network";
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+const CREDENTIALS: HeaderValue = HeaderValue::from_static("true");
+const SOCKET_METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, GET, POST");
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 
 /// The origins that may read answers; none means any.
@@ -34,6 +38,14 @@ impl AllowedOrigins {
 
 /// Adds the headers to the answer of a request that names an allowed origin.
 pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request, next: Next) -> Response {
+    if is_socket_path(&decode(request.uri().path())) {
+        let granted = socket_headers(&origins, request.method(), request.headers());
+        let mut response = next.run(request).await;
+        for (name, value) in &granted {
+            response.headers_mut().insert(name, value.clone());
+        }
+        return response;
+    }
     let granted = request
         .headers()
         .get(header::ORIGIN)
@@ -61,13 +73,30 @@ fn merged_vary(headers: &HeaderMap) -> HeaderValue {
     HeaderValue::try_from(names.join(", ")).unwrap_or(HeaderValue::from_static("Origin"))
 }
 
+/// The socket endpoint's own form: no `Vary`, credentials always, and what was asked for as it was sent.
+fn socket_headers(origins: &AllowedOrigins, method: &Method, request: &HeaderMap) -> HeaderMap {
+    let mut granted = HeaderMap::new();
+    match request.get(header::ORIGIN) {
+        Some(origin) if !origins.allow(origin) => return granted,
+        Some(origin) => {
+            granted.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
+        None => {}
+    }
+    granted.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, CREDENTIALS);
+    if *method == Method::OPTIONS {
+        granted.insert(header::ACCESS_CONTROL_ALLOW_METHODS, SOCKET_METHODS);
+    }
+    if let Some(asked) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        granted.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    granted
+}
+
 fn headers_for(origin: HeaderValue, method: &Method, request: &HeaderMap) -> HeaderMap {
     let mut granted = HeaderMap::new();
     granted.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    granted.insert(
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        HeaderValue::from_static("true"),
-    );
+    granted.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, CREDENTIALS);
     let preflight =
         *method == Method::OPTIONS && request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if !preflight {
@@ -105,6 +134,10 @@ mod tests {
     use super::*;
 
     async fn ask(allowed: &[&str], method: &str, pairs: &[(&str, &str)]) -> HeaderMap {
+        ask_at("/", allowed, method, pairs).await
+    }
+
+    async fn ask_at(path: &str, allowed: &[&str], method: &str, pairs: &[(&str, &str)]) -> HeaderMap {
         let allowed: Vec<_> = allowed.iter().map(|origin| (*origin).to_owned()).collect();
         let service = Router::new()
             .fallback(async || [(header::VARY, "Cookie")])
@@ -112,7 +145,7 @@ mod tests {
                 AllowedOrigins::new(&allowed),
                 add_headers,
             ));
-        let mut request = Request::builder().method(method).uri("/");
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in pairs {
             request = request.header(*name, *value);
         }
@@ -142,6 +175,20 @@ mod tests {
             assert!(!headers.contains_key("access-control-allow-origin"));
             assert_eq!(headers["vary"], "Cookie");
         }
+    }
+
+    #[tokio::test]
+    async fn the_socket_endpoint_has_its_own_form() {
+        let path = "/socket.io/?EIO=4";
+        let headers = ask_at(path, &[], "GET", &[("origin", "https://a")]).await;
+        assert_eq!(headers["access-control-allow-origin"], "https://a");
+        assert_eq!(headers["vary"], "Cookie");
+        let headers = ask_at(path, &["https://b"], "GET", &[("origin", "https://a")]).await;
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+        let headers = ask_at(path, &[], "OPTIONS", &[("access-control-request-headers", "x-b, x-a")]).await;
+        assert_eq!(headers["access-control-allow-credentials"], "true");
+        assert_eq!(headers["access-control-allow-methods"], "OPTIONS, GET, POST");
+        assert_eq!(headers["access-control-allow-headers"], "x-b, x-a");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Percent-encoding of paths.
+//! Paths: their percent-encoding, and whose they are.
 
 /// `path` with its escapes decoded; malformed escapes stay, bytes that are not UTF-8 become replacement characters.
 pub fn decode(path: &str) -> String {
@@ -32,6 +32,11 @@ pub fn encode(text: &str, safe: &str) -> String {
         }
     }
     encoded
+}
+
+/// Whether a decoded path belongs to the Socket.IO endpoint.
+pub fn is_socket_path(path: &str) -> bool {
+    path.starts_with("/socket.io/")
 }
 
 fn hex(digit: u8) -> u8 {
