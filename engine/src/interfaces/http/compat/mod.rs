@@ -1,9 +1,15 @@
 //! The habits of Flask and Python that clients can see.
 
 pub mod body;
+pub mod conditional;
+pub mod cors;
 pub mod error_page;
+pub mod file_headers;
+pub mod forwarded;
 pub mod json_reader;
 pub mod json_writer;
+pub mod limits;
+pub mod path;
 pub mod reply;
 pub mod session;
 pub mod signed_value;

@@ -1,0 +1,67 @@
+//! Paths: their percent-encoding, and whose they are.
+
+/// `path` with its escapes decoded; malformed escapes stay, bytes that are not UTF-8 become replacement characters.
+pub fn decode(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    loop {
+        rest = match rest {
+            [] => return String::from_utf8_lossy(&bytes).into_owned(),
+            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                bytes.push(hex(*high) << 4 | hex(*low));
+                tail
+            }
+            [byte, tail @ ..] => {
+                bytes.push(*byte);
+                tail
+            }
+        };
+    }
+}
+
+/// `text` with everything but letters, digits, `-._~` and the characters of `safe` as escapes.
+pub fn encode(text: &str, safe: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let character = char::from(byte);
+        if character.is_ascii_alphanumeric() || "-._~".contains(character) || byte.is_ascii() && safe.contains(character)
+        {
+            encoded.push(character);
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// Whether a decoded path belongs to the Socket.IO endpoint.
+pub fn is_socket_path(path: &str) -> bool {
+    path.starts_with("/socket.io/")
+}
+
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_and_malformed_ones_kept() {
+        assert_eq!(decode("/%6f%2Fa%zz%4%FF%c3%a9"), "/o/a%zz%4\u{fffd}\u{e9}");
+        assert_eq!(encode("/a b\u{e9}%", "/"), "/a%20b%C3%A9%25");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_again(text in any::<String>()) {
+            prop_assert_eq!(decode(&encode(&text, "/:@")), text);
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The route table, and the layer before it that decides paths and methods as the legacy does.
+
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
+
+use axum::{
+    Router,
+    extract::Request,
+    handler::Handler,
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, MethodRouter, on},
+};
+use http::{Method, Uri};
+use tower::{Service, ServiceExt};
+
+use super::{
+    compat::{
+        error_page::{ErrorPage, options, redirect},
+        forwarded::Caller,
+        path::{decode, encode, is_socket_path},
+    },
+    pages::Pages,
+};
+
+/// The methods of the page route, which matches every path.
+const PAGE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// What a redirect's path keeps as it is.
+const SAFE_IN_REDIRECT: &str = "!$&'()*+,/:;=@";
+
+/// The address as the client sent it; handlers see a rewritten one.
+#[derive(Clone, Debug)]
+pub struct ClientUri(pub Uri);
+
+/// A segment of a pattern. The order is that of preference between patterns.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Segment {
+    Text(String),
+    Int,
+    Any,
+}
+
+impl Segment {
+    fn parse(text: &str) -> Self {
+        match text.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            None => Self::Text(text.to_owned()),
+            Some(name) if name.ends_with(":int") => Self::Int,
+            Some(_) => Self::Any,
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Text(expected) => expected == text,
+            Self::Int => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::Any => !text.is_empty(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Route<S> {
+    path: String,
+    segments: Vec<Segment>,
+    methods: BTreeSet<&'static str>,
+    handlers: MethodRouter<S>,
+}
+
+impl<S> Route<S> {
+    fn matches(&self, segments: &[&str]) -> bool {
+        self.segments.len() == segments.len()
+            && self
+                .segments
+                .iter()
+                .zip(segments)
+                .all(|(pattern, segment)| pattern.matches(segment))
+    }
+}
+
+/// The routes of the server while they are being collected. `{name}` in a path stands for one segment, `{name:int}`
+/// for one of digits only.
+#[derive(Debug)]
+pub struct Routes<S = ()> {
+    routes: Vec<Route<S>>,
+    socket: Option<Router>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No routes.
+    pub fn new() -> Self {
+        Self {
+            routes: Vec::new(),
+            socket: None,
+        }
+    }
+
+    /// Adds a GET route, which answers HEAD too.
+    pub fn get<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["GET", "HEAD"], on(MethodFilter::GET, handler))
+    }
+
+    /// Adds a POST route.
+    pub fn post<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["POST"], on(MethodFilter::POST, handler))
+    }
+
+    /// Adds a PUT route.
+    pub fn put<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["PUT"], on(MethodFilter::PUT, handler))
+    }
+
+    /// Adds a PATCH route.
+    pub fn patch<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["PATCH"], on(MethodFilter::PATCH, handler))
+    }
+
+    /// Adds a DELETE route.
+    pub fn delete<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["DELETE"], on(MethodFilter::DELETE, handler))
+    }
+
+    /// Adds an OPTIONS route, for the paths that do not answer OPTIONS with the list of methods.
+    pub fn options<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["OPTIONS"], on(MethodFilter::OPTIONS, handler))
+    }
+
+    /// Hands every path below `/socket.io/` to `service`.
+    pub fn with_socket_endpoint<T>(mut self, service: T) -> Self
+    where
+        T: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        T::Response: IntoResponse,
+        T::Future: Send + 'static,
+    {
+        self.socket = Some(Router::new().fallback_service(service));
+        self
+    }
+
+    /// The routes of both. A path and method that both have is a mistake in the code, and axum panics at start.
+    pub fn merge(mut self, other: Self) -> Self {
+        for route in other.routes {
+            let methods: Vec<_> = route.methods.iter().copied().collect();
+            self = self.route(&route.path, &methods, route.handlers);
+        }
+        self.socket = self.socket.or(other.socket);
+        self
+    }
+
+    /// Gives the handlers their state.
+    pub fn with_state(self, state: S) -> Routes {
+        let with_state = |route: Route<S>| Route {
+            path: route.path,
+            segments: route.segments,
+            methods: route.methods,
+            handlers: route.handlers.with_state(state.clone()),
+        };
+        Routes {
+            routes: self.routes.into_iter().map(with_state).collect(),
+            socket: self.socket,
+        }
+    }
+
+    fn route(mut self, path: &str, methods: &[&'static str], handlers: MethodRouter<S>) -> Self {
+        match self.routes.iter_mut().find(|route| route.path == path) {
+            Some(route) => {
+                route.methods.extend(methods);
+                route.handlers = std::mem::take(&mut route.handlers).merge(handlers);
+            }
+            None => self.routes.push(Route {
+                path: path.to_owned(),
+                segments: path.split('/').map(Segment::parse).collect(),
+                methods: methods.iter().copied().collect(),
+                handlers,
+            }),
+        }
+        self
+    }
+}
+
+impl Routes {
+    /// The table in use, with the page route behind it.
+    pub(super) fn into_dispatcher(mut self, pages: Pages) -> Dispatcher {
+        // The preferred pattern first: fixed text before digits before anything.
+        self.routes
+            .sort_by(|one, other| one.segments.cmp(&other.segments));
+        let mut router = Router::new();
+        for (index, route) in self.routes.iter().enumerate() {
+            // Each pattern has a prefix of its own there, so overlapping patterns cannot collide and it is this table
+            // alone that chooses between them.
+            let path = format!("/{index}{}", route.path.replace(":int}", "}"));
+            router = router.route(&path, route.handlers.clone());
+        }
+        Dispatcher(Arc::new(Table {
+            routes: self.routes,
+            router,
+            socket: self.socket,
+            pages,
+        }))
+    }
+}
+
+struct Table {
+    routes: Vec<Route<()>>,
+    router: Router,
+    socket: Option<Router>,
+    pages: Pages,
+}
+
+/// Decides who answers a request.
+#[derive(Clone)]
+pub(super) struct Dispatcher(Arc<Table>);
+
+impl Dispatcher {
+    /// Answers a request.
+    pub(super) async fn dispatch(self, mut request: Request) -> Response {
+        let table = &*self.0;
+        let sent = decode(request.uri().path());
+        if let Some(socket) = table.socket.as_ref().filter(|_| is_socket_path(&sent)) {
+            return infallible(socket.clone().oneshot(request).await);
+        }
+        // Slashes doubled at the very start mean nothing.
+        let path = format!("/{}", sent.trim_start_matches('/'));
+        if let Ok(method) = Method::from_bytes(request.method().as_str().to_ascii_uppercase().as_bytes()) {
+            *request.method_mut() = method;
+        }
+        let method = request.method().clone();
+
+        let matching = table.matching(&path);
+        if let Some((index, _)) = matching
+            .iter()
+            .find(|(_, route)| route.methods.contains(method.as_str()))
+        {
+            return match rewritten(request.uri(), &format!("/{index}{path}")) {
+                Some(uri) => {
+                    let client_uri = std::mem::replace(request.uri_mut(), uri);
+                    request.extensions_mut().insert(ClientUri(client_uri));
+                    infallible(table.router.clone().oneshot(request).await)
+                }
+                None => ErrorPage::Internal.into_response(),
+            };
+        }
+        if matches!(method.as_str(), "GET" | "HEAD") {
+            return table.pages.answer(&path, request.headers()).await;
+        }
+
+        // Pairs of slashes, not runs: the legacy collapses `//` from left to right once.
+        let collapsed = path.replace("//", "/");
+        let collapsed_matching = if collapsed == path {
+            Vec::new()
+        } else {
+            table.matching(&collapsed)
+        };
+        if collapsed_matching
+            .iter()
+            .any(|(_, route)| route.methods.contains(method.as_str()))
+        {
+            let caller = request
+                .extensions()
+                .get::<Caller>()
+                .cloned()
+                .unwrap_or_default();
+            let query = request.uri().query().map(|query| format!("?{query}"));
+            return redirect(&format!(
+                "{}://{}{}{}",
+                caller.scheme(),
+                caller.host(),
+                encode(&collapsed, SAFE_IN_REDIRECT),
+                query.unwrap_or_default()
+            ));
+        }
+        let allowed: BTreeSet<_> = matching
+            .iter()
+            .chain(&collapsed_matching)
+            .flat_map(|(_, route)| route.methods.iter().copied())
+            .chain(PAGE_METHODS)
+            .collect();
+        let allow = allowed.into_iter().collect::<Vec<_>>().join(", ");
+        if method == Method::OPTIONS {
+            options(&allow)
+        } else {
+            ErrorPage::MethodNotAllowed(allow).into_response()
+        }
+    }
+}
+
+impl Table {
+    /// The routes whose pattern matches, preferred ones first, with their place in the table.
+    fn matching(&self, path: &str) -> Vec<(usize, &Route<()>)> {
+        let segments: Vec<_> = path.split('/').collect();
+        self.routes
+            .iter()
+            .enumerate()
+            .filter(|(_, route)| route.matches(&segments))
+            .collect()
+    }
+}
+
+/// `uri` with another path, given decoded.
+fn rewritten(uri: &Uri, path: &str) -> Option<Uri> {
+    let path = encode(path, "/");
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    Uri::try_from(path_and_query).ok()
+}
+
+fn infallible(result: Result<Response, Infallible>) -> Response {
+    match result {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, extract::Path};
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn dispatcher() -> (Dispatcher, tempfile::TempDir) {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("index.html"), "page").unwrap();
+        let socket = tower::service_fn(async |_: Request| Ok::<_, Infallible>("socket"));
+        let routes = Routes::new()
+            .get("/health", async || "health")
+            .get("/api/users/{name}", async |Path(name): Path<String>| name)
+            .delete("/api/users/{name}", async |Path(name): Path<String>| format!("gone {name}"))
+            .get("/api/users/search", async || "search")
+            .put("/api/keys/{id:int}", async |Path(id): Path<i64>| id.to_string())
+            .merge(Routes::new().post("/api/auth/login", async || "login"))
+            .with_socket_endpoint(socket);
+        (
+            routes.into_dispatcher(Pages::new(root.path().to_owned())),
+            root,
+        )
+    }
+
+    async fn ask(method: &str, uri: &str) -> (u16, String, String) {
+        let (dispatcher, _root) = dispatcher();
+        let request = Request::builder().method(method).uri(uri).header("host", "h");
+        let response = dispatcher
+            .dispatch(request.body(Body::empty()).unwrap())
+            .await;
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        let extra = header("allow").or(header("location")).unwrap_or_default();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap(), extra)
+    }
+
+    #[tokio::test]
+    async fn paths_are_decoded_before_matching() {
+        for (uri, body) in [
+            ("/health?x=%zz", "health"),
+            ("/he%61lth", "health"),
+            ("//health", "health"),
+            ("/api%2Fusers/a%20b%C3%A9", "a b\u{e9}"),
+            ("/api/users/%FF", "\u{fffd}"),
+            ("/api/users/search", "search"),
+            ("/health/", "page"),
+            ("/HEALTH", "page"),
+            ("/socket.io/?EIO=4", "socket"),
+            ("/devices//x", "page"),
+        ] {
+            assert_eq!(ask("GET", uri).await, (200, body.to_owned(), String::new()), "{uri}");
+        }
+        assert_eq!(ask("DELETE", "/api/users/search").await.1, "gone search");
+        assert_eq!(ask("get", "/health").await.1, "health");
+    }
+
+    #[tokio::test]
+    async fn other_methods_are_refused_with_the_list() {
+        for (method, uri, allow) in [
+            ("POST", "/health", "GET, HEAD, OPTIONS"),
+            ("PUT", "/api/auth/login", "GET, HEAD, OPTIONS, POST"),
+            ("POST", "/api/auth/login/", "GET, HEAD, OPTIONS"),
+            ("PUT", "/api/keys/abc", "GET, HEAD, OPTIONS"),
+            ("POST", "/api/keys/1", "GET, HEAD, OPTIONS, PUT"),
+            ("PROPFIND", "/api/users/x", "DELETE, GET, HEAD, OPTIONS"),
+        ] {
+            let (status, _, allowed) = ask(method, uri).await;
+            assert_eq!((status, allowed.as_str()), (405, allow), "{method} {uri}");
+        }
+        assert_eq!(
+            ask("OPTIONS", "/api/auth/login").await,
+            (200, String::new(), "GET, HEAD, OPTIONS, POST".to_owned())
+        );
+        for (method, uri) in [("GET", "/api/auth/login"), ("HEAD", "/api"), ("GET", "/api//users/x")] {
+            assert_eq!(ask(method, uri).await.0, 404, "{method} {uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn doubled_slashes_are_redirected_for_other_methods_than_get() {
+        let (status, _, location) = ask("POST", "/api//auth//login?x=1&y=%20a").await;
+        assert_eq!((status, location.as_str()), (308, "http://localhost/api/auth/login?x=1&y=%20a"));
+        assert_eq!(ask("POST", "/api//nope").await.0, 405);
+    }
+}
