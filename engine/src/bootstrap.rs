@@ -3,16 +3,41 @@
 use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
+    time::Duration,
 };
 
-use axum::{Router, routing::get};
 use axum_server::Handle;
-use tokio::task::JoinHandle;
+use socketioxide::{SocketIo, extract::SocketRef};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{
-    config::settings::Settings,
+    config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
+    integrations::{
+        identity::{IdentityError, ServerIdentity},
+        tls::{self, TlsError},
+    },
+    interfaces::http::{
+        compat::session::SessionCodec, http_service, routes::routes, server::configure, state::AppState,
+    },
+    repositories::{
+        StoreError,
+        sqlite::{MigrationError, SqliteStore},
+    },
+    services::{
+        Environment,
+        access_tokens::{AccessTokens, SigningError},
+        approvals::ApprovalService,
+        enrollment::EnrollmentService,
+        install_codes::InstallCodeService,
+        operators::OperatorService,
+        prune::{prune_daily, prune_once},
+        published_identity::IdentityPublisher,
+    },
 };
+
+/// How long running requests may take to finish once the server is told to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +45,40 @@ pub enum StartError {
     /// The listener cannot be used.
     #[error("cannot listen: {0}")]
     Listener(#[source] std::io::Error),
+    /// Everybody knows the secret, and everybody could reach the server.
+    #[error(
+        "the signing secret is a default that everybody knows and {host} is not a loopback address: set \
+         BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own"
+    )]
+    DefaultSecret {
+        /// Where the server would have listened.
+        host: String,
+    },
+    /// Certificate or keys.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The token key.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The database.
+    #[error("{path}: {source}")]
+    Store {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: StoreError,
+    },
+    /// The tables.
+    #[error("{path}: {source}")]
+    Migration {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: MigrationError,
+    },
 }
 
 /// The server before it runs.
@@ -32,26 +91,108 @@ impl Engine {
     /// # Errors
     /// Whatever keeps this root folder from being served; nothing runs then.
     pub async fn start(
-        _settings: Settings,
-        _clock: Arc<dyn Clock>,
-        _random: Arc<dyn Random>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
+        warn_of_defaults(&settings)?;
+        let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        let store = open_store(&settings).await?;
+        let environment = Environment {
+            clock: Arc::clone(&clock),
+            random,
+        };
+        let tokens = AccessTokens::new(&identity.token_key)?;
+        let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
+        let operators = OperatorService::new(store.clone(), environment.clone());
+        let store_failed = |source| StartError::Store {
+            path: settings.database_path.display().to_string(),
+            source,
+        };
+        operators.ensure_default_admin().await.map_err(store_failed)?;
+        if let Err(error) = prune_once(&store, &environment).await {
+            tracing::error!("prune job failure: {error}");
+        }
+        let state = AppState {
+            enrollment: Arc::new(EnrollmentService::new(
+                store.clone(),
+                environment.clone(),
+                tokens,
+                publisher,
+            )),
+            approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
+            install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
+            operators: Arc::new(operators),
+            sessions: Arc::new(SessionCodec::new(&settings)),
+            clock,
+        };
+        let (socket_service, sockets) = SocketIo::builder().build_svc();
+        sockets.ns("/", async |_: SocketRef| {});
+        let service = http_service(routes(state).with_socket_endpoint(socket_service), &settings)
+            .into_make_service_with_connect_info::<SocketAddr>();
+
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
-        let router: Router = Router::new().route("/health", get(async || "{\"status\":\"ok\"}\n"));
         let handle = Handle::new();
-        let server = axum_server::from_tcp(listener)
-            .map_err(StartError::Listener)?
-            .handle(handle.clone())
-            .serve(router.into_make_service_with_connect_info::<SocketAddr>());
-        let task = tokio::spawn(server);
+        let server = if settings.speaks_tls() {
+            let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
+            let mut server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
+            configure(server.http_builder());
+            tokio::spawn(server.handle(handle.clone()).serve(service))
+        } else {
+            let mut server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
+            configure(server.http_builder());
+            tokio::spawn(server.handle(handle.clone()).serve(service))
+        };
+        let mut background = JoinSet::new();
+        background.spawn(prune_daily(store.clone(), environment));
         Ok(RunningEngine {
             address,
             handle,
-            task,
+            server,
+            background,
+            sockets,
+            store,
         })
     }
+}
+
+async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
+    let path = || settings.database_path.display().to_string();
+    let store = SqliteStore::open(&settings.database_path)
+        .await
+        .map_err(|source| StartError::Store { path: path(), source })?;
+    if settings.auto_migrate {
+        store
+            .migrate()
+            .await
+            .map_err(|source| StartError::Migration { path: path(), source })?;
+        tracing::info!("migrations-complete");
+    } else {
+        tracing::info!("migrations-skipped");
+    }
+    Ok(store)
+}
+
+fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
+    if settings.has_default_secret() {
+        if !settings.listens_on_loopback() {
+            return Err(StartError::DefaultSecret {
+                host: settings.host.clone(),
+            });
+        }
+        tracing::warn!(
+            "the signing secret is a default: set BOREALIS_FLASK_SECRET_KEY before others can reach this"
+        );
+    }
+    match settings.access_policy {
+        AccessPolicy::Strict => tracing::info!("access policy strict"),
+        AccessPolicy::Legacy => {
+            tracing::warn!("access policy legacy: routes that the legacy leaves open are open to everybody");
+        }
+    }
+    Ok(())
 }
 
 /// A server that answers.
@@ -59,7 +200,10 @@ impl Engine {
 pub struct RunningEngine {
     address: SocketAddr,
     handle: Handle<SocketAddr>,
-    task: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<std::io::Result<()>>,
+    background: JoinSet<()>,
+    sockets: SocketIo,
+    store: SqliteStore,
 }
 
 impl RunningEngine {
@@ -68,11 +212,15 @@ impl RunningEngine {
         self.address
     }
 
-    /// Stops in order: no new connections, running requests finished, background work ended, database closed.
-    pub async fn stop(self) {
-        self.handle
-            .graceful_shutdown(Some(std::time::Duration::from_secs(10)));
-        // The task ends by itself; its result says nothing that a stopping server could act on.
-        let _ = self.task.await;
+    /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
+    /// written out and closed.
+    pub async fn stop(mut self) {
+        self.handle.graceful_shutdown(Some(STOP_PATIENCE));
+        self.sockets.close().await;
+        if let Ok(Err(error)) = self.server.await {
+            tracing::error!("the listener failed: {error}");
+        }
+        self.background.shutdown().await;
+        self.store.close().await;
     }
 }

@@ -326,6 +326,22 @@ impl Settings {
         }
     }
 
+    /// Whether the host is an address of this machine alone.
+    pub fn listens_on_loopback(&self) -> bool {
+        let host = self.host.trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether the listener speaks TLS.
+    pub fn speaks_tls(&self) -> bool {
+        match self.tls {
+            TlsMode::On => true,
+            TlsMode::Off => false,
+            TlsMode::Auto => !self.listens_on_loopback(),
+        }
+    }
+
     /// Whether the signing secret is one that everybody knows.
     pub fn has_default_secret(&self) -> bool {
         DEFAULT_SECRETS.contains(&self.session_secret.expose())

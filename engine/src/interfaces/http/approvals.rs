@@ -29,7 +29,12 @@ fn conflict(conflict: &HostnameConflict) -> Json {
 }
 
 fn listed(reviewed: ReviewedApproval) -> Json {
-    let ReviewedApproval { approval, approved_by_username, conflict: held, alternate_hostname } = reviewed;
+    let ReviewedApproval {
+        approval,
+        approved_by_username,
+        conflict: held,
+        alternate_hostname,
+    } = reviewed;
     let fingerprint_match = held.as_ref().is_some_and(|held| held.fingerprint_match);
     let requires_prompt = held.as_ref().is_some_and(|held| !held.fingerprint_match);
     Json::object([
@@ -46,7 +51,10 @@ fn listed(reviewed: ReviewedApproval) -> Json {
         ("updated_at", approval.updated_at.into()),
         ("approved_by_user_id", approval.approved_by_user_id.into()),
         ("approved_by_username", approved_by_username.into()),
-        ("hostname_conflict", held.as_ref().map(conflict).unwrap_or(Json::Null)),
+        (
+            "hostname_conflict",
+            held.as_ref().map(conflict).unwrap_or(Json::Null),
+        ),
         ("fingerprint_match", fingerprint_match.into()),
         ("conflict_requires_prompt", requires_prompt.into()),
         ("alternate_hostname", alternate_hostname.into()),
@@ -61,7 +69,10 @@ pub async fn list<S: Store>(
 ) -> Result<JsonReply, StoreError> {
     let status = approval_filter(first(query.as_deref(), "status").as_deref());
     let approvals = app.approvals.list(status.as_deref()).await?;
-    Ok(JsonReply::ok(Json::object([("approvals", Json::list(approvals.into_iter().map(listed)))])))
+    Ok(JsonReply::ok(Json::object([(
+        "approvals",
+        Json::list(approvals.into_iter().map(listed)),
+    )])))
 }
 
 /// `POST /api/admin/device-approvals/{id}/approve`
@@ -71,17 +82,27 @@ pub async fn approve<S: Store>(
     Path(id): Path<String>,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
-    let body = body.limit(body::SMALL).forced().await.map_err(|error| error.into_response())?;
+    let body = body
+        .limit(body::SMALL)
+        .forced()
+        .await
+        .map_err(|error| error.into_response())?;
     let decision = approval_decision(&body);
     let resolution = app
         .approvals
-        .approve(&id, decision.guid, decision.resolution.as_deref(), &operator.decider())
+        .approve(
+            &id,
+            decision.guid,
+            decision.resolution.as_deref(),
+            &operator.decider(),
+        )
         .await
         .map_err(|error| error.into_response())?;
     Ok(JsonReply::ok(match resolution {
-        Some(resolution) => {
-            Json::object([("status", "approved".into()), ("conflict_resolution", resolution.into())])
-        }
+        Some(resolution) => Json::object([
+            ("status", "approved".into()),
+            ("conflict_resolution", resolution.into()),
+        ]),
         None => Json::object([("status", "approved".into())]),
     }))
 }

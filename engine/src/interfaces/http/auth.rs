@@ -39,7 +39,9 @@ pub async fn login<S: Store>(
     };
     tracing::info!("login user={}", operator.username.escape_debug());
     session_use.note();
-    let cookies = app.sessions.login(&headers, &operator, app.clock.now().as_second());
+    let cookies = app
+        .sessions
+        .login(&headers, &operator, app.clock.now().as_second());
     let reply = JsonReply::ok(Json::object([
         ("role", operator.role.into()),
         ("status", "ok".into()),

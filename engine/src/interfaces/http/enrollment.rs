@@ -34,12 +34,20 @@ pub async fn request<S: Store>(
         tracing::warn!("enrollment rate limited key=ip:{}", address.escape_debug());
         error.into_response()
     })?;
-    let body = body.limit(body::SMALL).forced().await.map_err(|error| error.into_response())?;
+    let body = body
+        .limit(body::SMALL)
+        .forced()
+        .await
+        .map_err(|error| error.into_response())?;
     let request = enrollment_request(&body).map_err(|error| {
         tracing::info!("enrollment rejected {error} ip={}", address.escape_debug());
         error.into_response()
     })?;
-    let pending = app.enrollment.request(request).await.map_err(|error| error.into_response())?;
+    let pending = app
+        .enrollment
+        .request(request)
+        .await
+        .map_err(|error| error.into_response())?;
     Ok(render_pending(pending))
 }
 
@@ -56,17 +64,26 @@ fn render_pending(pending: PendingEnrollment) -> JsonReply {
 
 /// `POST /api/agent/enroll/poll`
 pub async fn poll<S: Store>(State(app): State<AppState<S>>, body: RawBody) -> Result<JsonReply, Response> {
-    let body = body.limit(body::SMALL).forced().await.map_err(|error| error.into_response())?;
+    let body = body
+        .limit(body::SMALL)
+        .forced()
+        .await
+        .map_err(|error| error.into_response())?;
     let poll = enrollment_poll(&body).map_err(|error| error.into_response())?;
-    let outcome = app.enrollment.poll(&poll).await.map_err(|error| error.into_response())?;
+    let outcome = app
+        .enrollment
+        .poll(&poll)
+        .await
+        .map_err(|error| error.into_response())?;
     Ok(render_outcome(outcome))
 }
 
 fn render_outcome(outcome: PollOutcome) -> JsonReply {
     JsonReply::ok(match outcome {
-        PollOutcome::Pending => {
-            Json::object([("status", "pending".into()), ("poll_after_ms", POLL_AFTER_MS.into())])
-        }
+        PollOutcome::Pending => Json::object([
+            ("status", "pending".into()),
+            ("poll_after_ms", POLL_AFTER_MS.into()),
+        ]),
         PollOutcome::Denied => {
             Json::object([("status", "denied".into()), ("reason", "operator_denied".into())])
         }

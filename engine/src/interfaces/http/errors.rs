@@ -96,7 +96,9 @@ impl IntoResponse for DecisionError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "not_found").into_response(),
-            Self::NotPending => JsonReply::error(StatusCode::CONFLICT, "approval_not_pending").into_response(),
+            Self::NotPending => {
+                JsonReply::error(StatusCode::CONFLICT, "approval_not_pending").into_response()
+            }
             Self::ConflictUnresolved { hostname } => JsonReply::new(
                 StatusCode::CONFLICT,
                 Json::object([

@@ -32,7 +32,9 @@ pub async fn vary_on_session_use(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(session_use.clone());
     let mut response = next.run(request).await;
     if session_use.0.load(Ordering::Relaxed) {
-        response.headers_mut().append(header::VARY, HeaderValue::from_static("Cookie"));
+        response
+            .headers_mut()
+            .append(header::VARY, HeaderValue::from_static("Cookie"));
     }
     response
 }
@@ -54,8 +56,15 @@ impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
         }
         let unauthorized = || JsonReply::error(StatusCode::UNAUTHORIZED, "unauthorized").into_response();
         let now = state.clock.now().as_second();
-        let username = state.sessions.identify(&parts.headers, now).ok_or_else(unauthorized)?;
-        let operator = state.operators.recognise(&username).await.map_err(|error| internal(&error))?;
+        let username = state
+            .sessions
+            .identify(&parts.headers, now)
+            .ok_or_else(unauthorized)?;
+        let operator = state
+            .operators
+            .recognise(&username)
+            .await
+            .map_err(|error| internal(&error))?;
         operator.map(Self).ok_or_else(unauthorized)
     }
 }

@@ -39,7 +39,10 @@ pub async fn list<S: Store>(
 ) -> Result<JsonReply, StoreError> {
     let filter = install_code_filter(first(query.as_deref(), "status").as_deref());
     let codes = app.install_codes.list(filter).await?;
-    Ok(JsonReply::ok(Json::object([("codes", Json::list(codes.into_iter().map(listed)))])))
+    Ok(JsonReply::ok(Json::object([(
+        "codes",
+        Json::list(codes.into_iter().map(listed)),
+    )])))
 }
 
 /// `POST /api/admin/enrollment-codes`
@@ -48,7 +51,11 @@ pub async fn create<S: Store>(
     Admin(operator): Admin,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
-    let body = body.limit(body::SMALL).forced().await.map_err(|error| error.into_response())?;
+    let body = body
+        .limit(body::SMALL)
+        .forced()
+        .await
+        .map_err(|error| error.into_response())?;
     let wish = new_install_code(&body).map_err(|error| error.into_response())?;
     let code = app
         .install_codes

@@ -1,9 +1,17 @@
 //! The HTTP routes, one file a feature.
 
+pub mod approvals;
+pub mod auth;
 pub mod compat;
+pub mod enrollment;
+pub mod errors;
+pub mod guards;
 pub mod health;
+pub mod install_codes;
 pub mod pages;
+pub mod routes;
 pub mod routing;
 pub mod server;
+pub mod state;
 
 pub use server::http_service;

@@ -101,7 +101,14 @@ async fn serve(opened: Opened, path: &Path, headers: &HeaderMap) -> Response {
     let etag = format!("{:x}-{size:x}", age.as_nanos());
     // A date in a header has whole seconds.
     let modified = UNIX_EPOCH + Duration::from_secs(age.as_secs());
-    let selection = select(headers, &Validators { etag: &etag, modified }, size);
+    let selection = select(
+        headers,
+        &Validators {
+            etag: &etag,
+            modified,
+        },
+        size,
+    );
 
     let name = path
         .file_name()

@@ -21,11 +21,12 @@ use super::{
         forwarded::Caller,
         limits::enforce,
     },
+    guards::vary_on_session_use,
     health,
     pages::Pages,
     routing::Routes,
 };
-use crate::config::settings::{Settings, TlsMode, TrustedNetwork};
+use crate::config::settings::{Settings, TrustedNetwork};
 
 /// How long a client may take for the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
@@ -51,11 +52,12 @@ pub fn http_service(routes: Routes, settings: &Settings) -> Router {
         .into_dispatcher(Pages::new(settings.static_root.clone()));
     let network = Network {
         trusted: settings.trusted_proxies.clone().into(),
-        tls: speaks_tls(settings),
+        tls: settings.speaks_tls(),
     };
     Router::new()
         .fallback(move |request: Request| dispatcher.clone().dispatch(request))
         .layer(CatchPanicLayer::custom(internal_error))
+        .layer(from_fn(vary_on_session_use))
         .layer(from_fn_with_state(
             AllowedOrigins::new(&settings.cors_allowed_origins),
             add_headers,
@@ -74,21 +76,6 @@ async fn identify_caller(State(network): State<Network>, mut request: Request, n
     let caller = Caller::of(&request, &network.trusted, network.tls);
     request.extensions_mut().insert(caller);
     next.run(request).await
-}
-
-fn speaks_tls(settings: &Settings) -> bool {
-    match settings.tls {
-        TlsMode::On => true,
-        TlsMode::Off => false,
-        TlsMode::Auto => {
-            let host = settings.host.trim_matches(['[', ']']);
-            let loopback = host.eq_ignore_ascii_case("localhost")
-                || host
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback());
-            !loopback
-        }
-    }
 }
 
 fn internal_error(panic: Box<dyn Any + Send>) -> Response {

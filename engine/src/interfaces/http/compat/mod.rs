@@ -10,7 +10,7 @@ pub mod json_reader;
 pub mod json_writer;
 pub mod limits;
 pub mod path;
+pub mod query;
 pub mod reply;
 pub mod session;
 pub mod signed_value;
-pub mod query;

@@ -42,7 +42,10 @@ mod tests {
 
     #[test]
     fn the_first_of_several_counts_and_bad_escapes_stay() {
-        assert_eq!(first(Some("a=1&status=a%20b+c&status=x"), "status").as_deref(), Some("a b c"));
+        assert_eq!(
+            first(Some("a=1&status=a%20b+c&status=x"), "status").as_deref(),
+            Some("a b c")
+        );
         assert_eq!(first(Some("status=%zz%4"), "status").as_deref(), Some("%zz%4"));
         assert_eq!(first(Some("status"), "status").as_deref(), Some(""));
         assert_eq!(first(None, "status"), None);
