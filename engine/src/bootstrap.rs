@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use axum::{Router, routing::get};
 use axum_server::Handle;
 use tokio::task::JoinHandle;
 
 use crate::{
     config::settings::Settings,
     domain::{clock::Clock, random::Random},
+    interfaces::http::{http_service, routing::Routes, server::configure},
 };
 
 /// Why the engine could not start.
@@ -32,17 +32,18 @@ impl Engine {
     /// # Errors
     /// Whatever keeps this root folder from being served; nothing runs then.
     pub async fn start(
-        _settings: Settings,
+        settings: Settings,
         _clock: Arc<dyn Clock>,
         _random: Arc<dyn Random>,
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
-        let router: Router = Router::new().route("/health", get(async || "{\"status\":\"ok\"}\n"));
+        let router = http_service(Routes::new(), &settings);
         let handle = Handle::new();
-        let server = axum_server::from_tcp(listener)
-            .map_err(StartError::Listener)?
+        let mut server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
+        configure(server.http_builder());
+        let server = server
             .handle(handle.clone())
             .serve(router.into_make_service_with_connect_info::<SocketAddr>());
         let task = tokio::spawn(server);

@@ -85,7 +85,10 @@ async fn long_heads_are_refused_with_an_empty_closing_answer() {
 #[tokio::test]
 async fn many_headers_and_no_host_are_fine() {
     let lines: String = (0..300).map(|index| format!("X-{index}: v\r\n")).collect();
-    let answer = send(&format!("GET /health HTTP/1.1\r\n{lines}Connection: close\r\n\r\n")).await;
+    let answer = send(&format!(
+        "GET /health HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
+    ))
+    .await;
     assert_eq!(status(&answer), "200");
     assert!(answer.ends_with("{\"status\":\"ok\"}\n"));
     assert!(answer.contains("content-type: application/json\r\n"));
@@ -94,13 +97,18 @@ async fn many_headers_and_no_host_are_fine() {
 #[tokio::test]
 async fn head_has_the_headers_and_no_body() {
     let answer = send("HEAD /health HTTP/1.1\r\nConnection: close\r\n\r\n").await;
-    assert!(answer.contains("content-length: 16\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(
+        answer.contains("content-length: 16\r\n") && answer.ends_with("\r\n\r\n"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
 async fn a_panic_is_the_500_page_with_cross_origin_headers_and_the_connection_lives_on() {
-    let answer =
-        send("GET /panic HTTP/1.1\r\nOrigin: https://a\r\n\r\nGET /health HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    let answer = send(
+        "GET /panic HTTP/1.1\r\nOrigin: https://a\r\n\r\nGET /health HTTP/1.1\r\nConnection: close\r\n\r\n",
+    )
+    .await;
     assert_eq!(status(&answer), "500");
     assert!(answer.contains("<h1>Internal Server Error</h1>"));
     assert!(answer.contains("access-control-allow-origin: https://a"));
@@ -112,16 +120,24 @@ async fn bodies_are_limited_while_they_come() {
     let head = "POST /echo HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n";
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n7\r\n{{\"a\":1}}\r\n0\r\n\r\n");
     assert!(send(&chunked).await.ends_with("{\"a\":1}\n"));
-    let long = format!("{head}Transfer-Encoding: chunked\r\n\r\n50\r\n{}\r\n0\r\n\r\n", " ".repeat(0x50));
+    let long = format!(
+        "{head}Transfer-Encoding: chunked\r\n\r\n50\r\n{}\r\n0\r\n\r\n",
+        " ".repeat(0x50)
+    );
     let answer = send(&long).await;
     assert_eq!(status(&answer), "413");
     assert!(answer.contains("<title>413 Request Entity Too Large</title>"));
     let truthy = format!("{head}Content-Length: 3\r\n\r\n[1]");
-    assert!(send(&truthy).await.ends_with("{\"error\":\"invalid JSON body\"}\n"));
+    assert!(
+        send(&truthy)
+            .await
+            .ends_with("{\"error\":\"invalid JSON body\"}\n")
+    );
 }
 
 #[tokio::test]
 async fn a_proxy_on_this_machine_is_believed() {
-    let answer = send("GET /caller HTTP/1.1\r\nX-Forwarded-For: 9.9.9.9, 8.8.8.8\r\nConnection: close\r\n\r\n").await;
+    let answer =
+        send("GET /caller HTTP/1.1\r\nX-Forwarded-For: 9.9.9.9, 8.8.8.8\r\nConnection: close\r\n\r\n").await;
     assert!(answer.ends_with("{\"address\":\"8.8.8.8\"}\n"), "{answer}");
 }

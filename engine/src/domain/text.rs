@@ -23,11 +23,7 @@ pub fn python_float(value: f64) -> String {
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
         let plain = value.to_string();
-        if plain.contains('.') {
-            plain
-        } else {
-            plain + ".0"
-        }
+        if plain.contains('.') { plain } else { plain + ".0" }
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
         format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
@@ -65,13 +61,7 @@ pub fn python_quoted(text: &str) -> String {
 fn is_printable(character: char) -> bool {
     // `escape_debug` leaves printable characters alone. A letter goes before, because it escapes combining marks at
     // the start of a text only, which Python never does.
-    matches!(character, '\'' | '"')
-        || ['a', character]
-            .iter()
-            .collect::<String>()
-            .escape_debug()
-            .count()
-            == 2
+    matches!(character, '\'' | '"') || ['a', character].iter().collect::<String>().escape_debug().count() == 2
 }
 
 #[cfg(test)]

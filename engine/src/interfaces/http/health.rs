@@ -5,5 +5,7 @@ use crate::domain::json::Json;
 
 /// The route.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Routes<S> {
-    Routes::new().get("/health", async || JsonReply::ok(Json::object([("status", "ok".into())])))
+    Routes::new().get("/health", async || {
+        JsonReply::ok(Json::object([("status", "ok".into())]))
+    })
 }

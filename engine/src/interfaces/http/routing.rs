@@ -258,11 +258,7 @@ impl Dispatcher {
             .iter()
             .any(|(_, route)| route.methods.contains(method.as_str()))
         {
-            let caller = request
-                .extensions()
-                .get::<Caller>()
-                .cloned()
-                .unwrap_or_default();
+            let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
             let query = request.uri().query().map(|query| format!("?{query}"));
             return redirect(&format!(
                 "{}://{}{}{}",
@@ -330,23 +326,20 @@ mod tests {
         let routes = Routes::new()
             .get("/health", async || "health")
             .get("/api/users/{name}", async |Path(name): Path<String>| name)
-            .delete("/api/users/{name}", async |Path(name): Path<String>| format!("gone {name}"))
+            .delete("/api/users/{name}", async |Path(name): Path<String>| {
+                format!("gone {name}")
+            })
             .get("/api/users/search", async || "search")
             .put("/api/keys/{id:int}", async |Path(id): Path<i64>| id.to_string())
             .merge(Routes::new().post("/api/auth/login", async || "login"))
             .with_socket_endpoint(socket);
-        (
-            routes.into_dispatcher(Pages::new(root.path().to_owned())),
-            root,
-        )
+        (routes.into_dispatcher(Pages::new(root.path().to_owned())), root)
     }
 
     async fn ask(method: &str, uri: &str) -> (u16, String, String) {
         let (dispatcher, _root) = dispatcher();
         let request = Request::builder().method(method).uri(uri).header("host", "h");
-        let response = dispatcher
-            .dispatch(request.body(Body::empty()).unwrap())
-            .await;
+        let response = dispatcher.dispatch(request.body(Body::empty()).unwrap()).await;
         let header = |name: &str| {
             response
                 .headers()
@@ -373,7 +366,11 @@ mod tests {
             ("/socket.io/?EIO=4", "socket"),
             ("/devices//x", "page"),
         ] {
-            assert_eq!(ask("GET", uri).await, (200, body.to_owned(), String::new()), "{uri}");
+            assert_eq!(
+                ask("GET", uri).await,
+                (200, body.to_owned(), String::new()),
+                "{uri}"
+            );
         }
         assert_eq!(ask("DELETE", "/api/users/search").await.1, "gone search");
         assert_eq!(ask("get", "/health").await.1, "health");
@@ -396,7 +393,11 @@ mod tests {
             ask("OPTIONS", "/api/auth/login").await,
             (200, String::new(), "GET, HEAD, OPTIONS, POST".to_owned())
         );
-        for (method, uri) in [("GET", "/api/auth/login"), ("HEAD", "/api"), ("GET", "/api//users/x")] {
+        for (method, uri) in [
+            ("GET", "/api/auth/login"),
+            ("HEAD", "/api"),
+            ("GET", "/api//users/x"),
+        ] {
             assert_eq!(ask(method, uri).await.0, 404, "{method} {uri}");
         }
     }
@@ -404,7 +405,10 @@ mod tests {
     #[tokio::test]
     async fn doubled_slashes_are_redirected_for_other_methods_than_get() {
         let (status, _, location) = ask("POST", "/api//auth//login?x=1&y=%20a").await;
-        assert_eq!((status, location.as_str()), (308, "http://localhost/api/auth/login?x=1&y=%20a"));
+        assert_eq!(
+            (status, location.as_str()),
+            (308, "http://localhost/api/auth/login?x=1&y=%20a")
+        );
         assert_eq!(ask("POST", "/api//nope").await.0, 405);
     }
 }

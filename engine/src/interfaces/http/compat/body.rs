@@ -52,7 +52,9 @@ impl IntoResponse for BodyError {
         match self {
             Self::TooLarge => closing(ErrorPage::TooLarge.into_response()),
             Self::Stalled | Self::Broken => closing(ErrorPage::BadRequest.into_response()),
-            Self::NotAnObject => JsonReply::error(StatusCode::BAD_REQUEST, "invalid JSON body").into_response(),
+            Self::NotAnObject => {
+                JsonReply::error(StatusCode::BAD_REQUEST, "invalid JSON body").into_response()
+            }
             Self::Unparsable => ErrorPage::BadRequest.into_response(),
             Self::WrongContentType => ErrorPage::UnsupportedMediaType.into_response(),
         }
@@ -195,7 +197,8 @@ fn is_json_type(content_type: &str) -> bool {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 #[cfg(test)]
@@ -254,7 +257,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_body_is_refused_announced_or_not() {
-        assert_eq!(body(JSON, b"12345").limit(4).bytes().await, Err(BodyError::TooLarge));
+        assert_eq!(
+            body(JSON, b"12345").limit(4).bytes().await,
+            Err(BodyError::TooLarge)
+        );
         assert!(body(JSON, b"1234").limit(4).bytes().await.is_ok());
         let mut announced = body(JSON, b"");
         announced

@@ -166,7 +166,14 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
         let modified = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        select(&headers, &Validators { etag: "tag", modified }, 25)
+        select(
+            &headers,
+            &Validators {
+                etag: "tag",
+                modified,
+            },
+            25,
+        )
     }
 
     #[test]
@@ -187,8 +194,14 @@ mod tests {
         ] {
             assert_eq!(ask(&[("range", range)]), selection, "{range}");
         }
-        assert_eq!(ask(&[("range", "bytes=0-1"), ("if-range", "\"other\"")]), Selection::Whole);
-        assert_eq!(ask(&[("range", "bytes=0-1"), ("if-range", "\"tag\"")]), part(0, 2));
+        assert_eq!(
+            ask(&[("range", "bytes=0-1"), ("if-range", "\"other\"")]),
+            Selection::Whole
+        );
+        assert_eq!(
+            ask(&[("range", "bytes=0-1"), ("if-range", "\"tag\"")]),
+            part(0, 2)
+        );
     }
 
     #[test]

@@ -97,8 +97,7 @@ fn headers_for(origin: HeaderValue, method: &Method, request: &HeaderMap) -> Hea
     let mut granted = HeaderMap::new();
     granted.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     granted.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, CREDENTIALS);
-    let preflight =
-        *method == Method::OPTIONS && request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight = *method == Method::OPTIONS && request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if !preflight {
         return granted;
     }
@@ -139,12 +138,9 @@ mod tests {
 
     async fn ask_at(path: &str, allowed: &[&str], method: &str, pairs: &[(&str, &str)]) -> HeaderMap {
         let allowed: Vec<_> = allowed.iter().map(|origin| (*origin).to_owned()).collect();
-        let service = Router::new()
-            .fallback(async || [(header::VARY, "Cookie")])
-            .layer(middleware::from_fn_with_state(
-                AllowedOrigins::new(&allowed),
-                add_headers,
-            ));
+        let service = Router::new().fallback(async || [(header::VARY, "Cookie")]).layer(
+            middleware::from_fn_with_state(AllowedOrigins::new(&allowed), add_headers),
+        );
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in pairs {
             request = request.header(*name, *value);
@@ -158,7 +154,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_allowed_origin_is_echoed() {
-        for (allowed, origin) in [(&[][..], "null"), (&["https://ui.example"][..], "HTTPS://UI.example")] {
+        for (allowed, origin) in [
+            (&[][..], "null"),
+            (&["https://ui.example"][..], "HTTPS://UI.example"),
+        ] {
             let headers = ask(allowed, "GET", &[("origin", origin)]).await;
             assert_eq!(headers["access-control-allow-origin"], origin);
             assert_eq!(headers["access-control-allow-credentials"], "true");
@@ -170,7 +169,11 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_added_for_others() {
         let list = ["https://ui.example"];
-        for pairs in [&[][..], &[("origin", "https://ui.example:8443")][..], &[("origin", "null")][..]] {
+        for pairs in [
+            &[][..],
+            &[("origin", "https://ui.example:8443")][..],
+            &[("origin", "null")][..],
+        ] {
             let headers = ask(&list, "GET", pairs).await;
             assert!(!headers.contains_key("access-control-allow-origin"));
             assert_eq!(headers["vary"], "Cookie");
@@ -185,7 +188,13 @@ mod tests {
         assert_eq!(headers["vary"], "Cookie");
         let headers = ask_at(path, &["https://b"], "GET", &[("origin", "https://a")]).await;
         assert!(!headers.contains_key("access-control-allow-credentials"));
-        let headers = ask_at(path, &[], "OPTIONS", &[("access-control-request-headers", "x-b, x-a")]).await;
+        let headers = ask_at(
+            path,
+            &[],
+            "OPTIONS",
+            &[("access-control-request-headers", "x-b, x-a")],
+        )
+        .await;
         assert_eq!(headers["access-control-allow-credentials"], "true");
         assert_eq!(headers["access-control-allow-methods"], "OPTIONS, GET, POST");
         assert_eq!(headers["access-control-allow-headers"], "x-b, x-a");
@@ -205,7 +214,10 @@ mod tests {
         )
         .await;
         assert_eq!(headers["access-control-allow-methods"], METHODS);
-        assert_eq!(headers["access-control-allow-headers"], "X-Foo, content-type, x-bar");
+        assert_eq!(
+            headers["access-control-allow-headers"],
+            "X-Foo, content-type, x-bar"
+        );
         assert_eq!(headers["access-control-allow-private-network"], "false");
     }
 }

@@ -74,7 +74,10 @@ mod tests {
     #[test]
     fn names_are_quoted_where_needed() {
         assert_eq!(content_disposition("app.js"), "inline; filename=app.js");
-        assert_eq!(content_disposition("two words.txt"), "inline; filename=\"two words.txt\"");
+        assert_eq!(
+            content_disposition("two words.txt"),
+            "inline; filename=\"two words.txt\""
+        );
         assert_eq!(
             content_disposition("caf\u{e9}.txt"),
             "inline; filename=cafe.txt; filename*=UTF-8''caf%C3%A9.txt"
@@ -83,7 +86,10 @@ mod tests {
 
     #[test]
     fn types_follow_the_extension() {
-        assert_eq!(content_type("x.JS.gz"), ("text/javascript; charset=utf-8", Some("gzip")));
+        assert_eq!(
+            content_type("x.JS.gz"),
+            ("text/javascript; charset=utf-8", Some("gzip"))
+        );
         assert_eq!(content_type("noext").0, "application/octet-stream");
         assert_eq!(content_type(".html").0, "application/octet-stream");
     }

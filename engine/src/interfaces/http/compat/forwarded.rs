@@ -35,8 +35,8 @@ impl Caller {
             .and_then(|host| host.to_str().ok())
             .or(request.uri().authority().map(|authority| authority.as_str()))
             .map(str::to_owned);
-        let believed =
-            peer.is_some_and(|peer| peer.is_loopback() || trusted.iter().any(|network| network.contains(peer)));
+        let believed = peer
+            .is_some_and(|peer| peer.is_loopback() || trusted.iter().any(|network| network.contains(peer)));
         let forwarded = |name| believed.then(|| joined(headers, name)).flatten();
         Self {
             peer,
@@ -172,7 +172,10 @@ mod tests {
         let caller = caller("192.0.2.1", &FORWARDED);
         assert_eq!(caller.last_forwarded(), "192.0.2.1");
         assert_eq!(caller.enrollment_address(), "192.0.2.1");
-        assert_eq!((caller.scheme(), caller.host()), ("http".to_owned(), "a.example".to_owned()));
+        assert_eq!(
+            (caller.scheme(), caller.host()),
+            ("http".to_owned(), "a.example".to_owned())
+        );
     }
 
     #[test]

@@ -196,11 +196,7 @@ impl<'a> Reader<'a> {
             }
         });
         if fraction || exponent {
-            return self
-                .since(start)
-                .parse()
-                .map(Json::Float)
-                .map_err(|_| Unparsable);
+            return self.since(start).parse().map(Json::Float).map_err(|_| Unparsable);
         }
         if integer.trim_start_matches('-').len() > LONGEST_INTEGER {
             return Err(Unparsable);
@@ -343,7 +339,10 @@ mod tests {
                 Json::BigInt("9223372036854775808".to_owned()),
             ),
             (r#""\ud83d\ude00\/\u00e9""#, "\u{1f600}/\u{e9}".into()),
-            ("[1 , [ ] ,{ }]", Json::list([1.into(), Json::List(Vec::new()), Json::Object(JsonObject::new())])),
+            (
+                "[1 , [ ] ,{ }]",
+                Json::list([1.into(), Json::List(Vec::new()), Json::Object(JsonObject::new())]),
+            ),
             (
                 r#"{"b":1,"a":2,"b":3}"#,
                 Json::object([("b", 3.into()), ("a", 2.into())]),
@@ -357,9 +356,36 @@ mod tests {
     #[test]
     fn malformed_text_is_refused() {
         for text in [
-            "", " ", "nul", "01", "1.", ".5", "+1", "1e", "--1", "[1,]", "[,]", "[1 2]", "{", "{\"a\"}", "{\"a\":1,}",
-            "{a:1}", "{\"a\":1]", "'a'", "\"a", "\"\t\"", "\"\\x\"", "\"\\u12\"", "\"\\u+123\"", "\"\\ud83d\"",
-            "\"\\ude00\"", "\"\\ud83d\\u0041\"", "1 1", "[]]", "\u{a0}1", "nan",
+            "",
+            " ",
+            "nul",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "--1",
+            "[1,]",
+            "[,]",
+            "[1 2]",
+            "{",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{\"a\":1]",
+            "'a'",
+            "\"a",
+            "\"\t\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u+123\"",
+            "\"\\ud83d\"",
+            "\"\\ude00\"",
+            "\"\\ud83d\\u0041\"",
+            "1 1",
+            "[]]",
+            "\u{a0}1",
+            "nan",
         ] {
             assert_eq!(read_text(text), Err(Unparsable), "{text}");
         }
@@ -377,10 +403,26 @@ mod tests {
             utf16.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
             utf32.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
             utf32.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
-            [0xfeff].iter().chain(&utf16).flat_map(|unit| unit.to_le_bytes()).collect(),
-            [0xfeff].iter().chain(&utf16).flat_map(|unit| unit.to_be_bytes()).collect(),
-            [0xfeff].iter().chain(&utf32).flat_map(|unit| unit.to_le_bytes()).collect(),
-            [0xfeff].iter().chain(&utf32).flat_map(|unit| unit.to_be_bytes()).collect(),
+            [0xfeff]
+                .iter()
+                .chain(&utf16)
+                .flat_map(|unit| unit.to_le_bytes())
+                .collect(),
+            [0xfeff]
+                .iter()
+                .chain(&utf16)
+                .flat_map(|unit| unit.to_be_bytes())
+                .collect(),
+            [0xfeff]
+                .iter()
+                .chain(&utf32)
+                .flat_map(|unit| unit.to_le_bytes())
+                .collect(),
+            [0xfeff]
+                .iter()
+                .chain(&utf32)
+                .flat_map(|unit| unit.to_be_bytes())
+                .collect(),
         ] {
             assert_eq!(read(&body), Ok(value.clone()), "{body:?}");
         }
@@ -398,7 +440,10 @@ mod tests {
         assert_eq!(read_text(&"{\"a\":".repeat(100_000)), Err(Unparsable));
         assert!(read_text(&"9".repeat(4300)).is_ok());
         assert_eq!(read_text(&format!("-{}", "9".repeat(4301))), Err(Unparsable));
-        assert_eq!(read_text(&format!("{}.5", "9".repeat(4301))), Ok(f64::INFINITY.into()));
+        assert_eq!(
+            read_text(&format!("{}.5", "9".repeat(4301))),
+            Ok(f64::INFINITY.into())
+        );
     }
 
     fn any_json() -> impl Strategy<Value = Json> {
@@ -406,7 +451,9 @@ mod tests {
             Just(Json::Null),
             any::<bool>().prop_map(Json::from),
             any::<i64>().prop_map(Json::from),
-            any::<f64>().prop_filter("equal to itself", |value| !value.is_nan()).prop_map(Json::from),
+            any::<f64>()
+                .prop_filter("equal to itself", |value| !value.is_nan())
+                .prop_map(Json::from),
             any::<String>().prop_map(Json::from),
             "-?[1-9][0-9]{19,40}".prop_map(Json::BigInt),
         ];

@@ -24,7 +24,9 @@ pub fn encode(text: &str, safe: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         let character = char::from(byte);
-        if character.is_ascii_alphanumeric() || "-._~".contains(character) || byte.is_ascii() && safe.contains(character)
+        if character.is_ascii_alphanumeric()
+            || "-._~".contains(character)
+            || byte.is_ascii() && safe.contains(character)
         {
             encoded.push(character);
         } else {

@@ -39,10 +39,7 @@ impl IntoResponse for JsonReply {
     fn into_response(self) -> Response {
         (
             self.status,
-            [(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )],
+            [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
             write_line(&self.body),
         )
             .into_response()
