@@ -1,4 +1,9 @@
 //! The HTTP rules on a real socket: what only the connection layer can show.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests may fail like tests"
+)]
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 

@@ -91,6 +91,7 @@ fn speaks_tls(settings: &Settings) -> bool {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands the value over")]
 fn internal_error(panic: Box<dyn Any + Send>) -> Response {
     let message = panic
         .downcast_ref::<String>()
