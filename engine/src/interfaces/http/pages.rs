@@ -155,3 +155,91 @@ async fn serve(opened: Opened, path: &Path, headers: &HeaderMap) -> Response {
     *response.body_mut() = Body::from_stream(ReaderStream::new(file.take(length)));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn client() -> (Pages, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("build");
+        std::fs::create_dir_all(root.join("assets")).unwrap();
+        std::fs::write(folder.path().join("secret.txt"), "secret").unwrap();
+        std::fs::write(root.join("index.html"), "page").unwrap();
+        std::fs::write(root.join("empty.txt"), "").unwrap();
+        std::fs::write(root.join("assets/app.js"), "console.log('0123456789');").unwrap();
+        (Pages::new(root), folder)
+    }
+
+    async fn ask(path: &str, pairs: &[(&'static str, &str)]) -> (u16, String, HeaderMap) {
+        let (pages, _folder) = client();
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        let response = pages.answer(path, &headers).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap(), headers)
+    }
+
+    #[tokio::test]
+    async fn client_routes_get_the_front_page_and_missing_files_do_not() {
+        for path in [
+            "/", "/devices", "/health/", "/assets", "/assets/", "/x.y/z", "/x/api", "/Api/x", "/a\0b",
+        ] {
+            let (status, body, headers) = ask(path, &[]).await;
+            assert_eq!((status, body.as_str()), (200, "page"), "{path}");
+            assert_eq!(headers["content-disposition"], "inline; filename=index.html");
+        }
+        for path in [
+            "/api",
+            "/apiary",
+            "/api-docs/x",
+            "/socket.io-client",
+            "/favicon.ico",
+            "/a/.hidden",
+            "/trailing.",
+            "/../secret.txt",
+            "/assets/../../secret.txt",
+            "/..\\secret.txt",
+            "/assets/missing.js",
+        ] {
+            assert_eq!(ask(path, &[]).await.0, 404, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn files_come_whole_in_part_or_not_at_all() {
+        let (status, body, headers) = ask("/assets//./app.js", &[]).await;
+        assert_eq!((status, body.len()), (200, 26));
+        for (name, value) in [
+            ("content-type", "text/javascript; charset=utf-8"),
+            ("content-length", "26"),
+            ("cache-control", "no-cache"),
+            ("accept-ranges", "bytes"),
+        ] {
+            assert_eq!(headers[name], value);
+        }
+        let (status, body, headers) = ask("/assets/app.js", &[("range", "bytes=13-15")]).await;
+        assert_eq!((status, body.as_str()), (206, "012"));
+        assert_eq!(headers["content-range"], "bytes 13-15/26");
+        let (status, _, headers) = ask("/assets/app.js", &[("range", "bytes=26-")]).await;
+        assert_eq!(status, 416);
+        assert_eq!(headers["content-range"], "bytes */26");
+        assert!(!headers.contains_key("etag"));
+        let (status, body, headers) = ask("/devices", &[("if-none-match", "*")]).await;
+        assert_eq!((status, body.as_str()), (304, ""));
+        assert!(headers.contains_key("etag") && !headers.contains_key("last-modified"));
+        assert_eq!(ask("/empty.txt", &[("range", "bytes=0-")]).await.0, 200);
+        assert_eq!(ask("/assets/app.js", &[("if-match", "\"x\"")]).await.0, 412);
+    }
+
+    #[tokio::test]
+    async fn without_a_front_page_there_is_nothing() {
+        let pages = Pages::new(PathBuf::from("/nonexistent"));
+        assert_eq!(pages.answer("/devices", &HeaderMap::new()).await.status(), 404);
+    }
+}

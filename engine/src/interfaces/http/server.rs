@@ -78,6 +78,7 @@ async fn identify_caller(State(network): State<Network>, mut request: Request, n
     next.run(request).await
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands the value over")]
 fn internal_error(panic: Box<dyn Any + Send>) -> Response {
     let message = panic
         .downcast_ref::<String>()

@@ -36,13 +36,17 @@ impl AllowedOrigins {
     }
 }
 
+/// In an answer's extensions: the socket endpoint refuses before its cross-origin rule, so no header is added.
+#[derive(Clone, Copy, Debug)]
+pub struct WithoutCors;
+
 /// Adds the headers to the answer of a request that names an allowed origin.
 pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request, next: Next) -> Response {
     if is_socket_path(&decode(request.uri().path())) {
         let granted = socket_headers(&origins, request.method(), request.headers());
         let mut response = next.run(request).await;
-        for (name, value) in &granted {
-            response.headers_mut().insert(name, value.clone());
+        if response.extensions().get::<WithoutCors>().is_none() {
+            set_all(response.headers_mut(), &granted);
         }
         return response;
     }
@@ -55,12 +59,16 @@ pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request
     if let Some(granted) = granted {
         let headers = response.headers_mut();
         let vary = merged_vary(headers);
-        for (name, value) in &granted {
-            headers.insert(name, value.clone());
-        }
+        set_all(headers, &granted);
         headers.insert(header::VARY, vary);
     }
     response
+}
+
+fn set_all(headers: &mut HeaderMap, granted: &HeaderMap) {
+    for (name, value) in granted {
+        headers.insert(name, value.clone());
+    }
 }
 
 /// `Origin` before what the answer varies by already, in one line.
