@@ -1,4 +1,6 @@
 //! Replays recorded agent scenarios against Borealis servers and reports every divergence.
 
+pub mod diff;
 pub mod normalize;
+pub mod snapshot;
 pub mod transcript;
