@@ -2,5 +2,6 @@
 
 pub mod diff;
 pub mod normalize;
+pub mod register;
 pub mod snapshot;
 pub mod transcript;
