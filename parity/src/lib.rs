@@ -3,5 +3,6 @@
 pub mod diff;
 pub mod normalize;
 pub mod register;
+pub mod report;
 pub mod snapshot;
 pub mod transcript;

@@ -8,6 +8,10 @@ const SECOND_US: i64 = 1_000_000;
 /// The legacy had started at most this long before the scenario's start.
 const EARLIEST_START_US: i64 = -2 * SECOND_US;
 
+/// In a longer span (a wait, a restart, the server's start) only lifetimes of whole minutes count. Otherwise every
+/// whole-second stamp could be a second off, because some lifetime reaches it from the long span.
+const LONG_SPAN_US: i64 = 500_000;
+
 /// The moments at which steps were over, all steps of the scenario (also those that show nothing).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spans {
@@ -53,6 +57,11 @@ impl Stamp {
     }
 }
 
+/// Whether a stamp made in a span can lie that many seconds after the clock.
+fn can_live(span_us: i64, lifetime_s: i64) -> bool {
+    span_us <= LONG_SPAN_US || lifetime_s % 60 == 0
+}
+
 /// The time rule. `starts` are the Unix microseconds at which the legacy's and the engine's scenario began.
 pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, starts: (i64, i64)) -> bool {
     if legacy.format != engine.format {
@@ -65,6 +74,7 @@ pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, st
             let remainder = (engine.offset_us - at).rem_euclid(SECOND_US);
             let lifetime = engine.offset_us - at - remainder;
             remainder < TOLERANCE_US
+                && can_live(at - before, lifetime / SECOND_US)
                 && legacy.offset_us > before + lifetime - TOLERANCE_US
                 && legacy.offset_us <= at + lifetime + TOLERANCE_US
         });
@@ -81,6 +91,6 @@ pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, st
         let lifetime = right - second(starts.1, *at);
         let first = second(starts.0, before - TOLERANCE_US) + lifetime;
         let last = second(starts.0, at + TOLERANCE_US) + lifetime;
-        (first..=last).contains(&left)
+        can_live(at - before, lifetime) && (first..=last).contains(&left)
     })
 }

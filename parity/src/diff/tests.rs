@@ -70,6 +70,11 @@ fn whole_seconds_are_floored() {
     let equal = |legacy, engine| compare(time("epoch", legacy), time("epoch", engine)).is_empty();
     assert!(equal(665_000, 665_000));
     assert!(!equal(665_000, 1_665_000));
+    let wait = Spans::new(&[(1, 10_000), (2, 1_500_000)]);
+    let found = |legacy, engine| diff(&one(time("epoch", legacy)), &one(time("epoch", engine)), &wait).len();
+    assert_eq!(found(665_000, 1_665_000 - 1_000_000), 0);
+    assert_eq!(found(665_000 - 1_000_000, 665_000), 0, "within the wait");
+    assert_eq!(found(3_665_000, 4_665_000), 1, "no lifetime of whole minutes");
 }
 
 #[test]
