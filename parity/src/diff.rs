@@ -154,7 +154,7 @@ impl Walk<'_> {
                 }
             }
             _ if type_of(legacy) != type_of(engine) => {
-                self.push(path, Kind::Type, Some(legacy), Some(engine))
+                self.push(path, Kind::Type, Some(legacy), Some(engine));
             }
             _ if legacy != engine => self.push(path, Kind::Value, Some(legacy), Some(engine)),
             _ => {}

@@ -67,6 +67,9 @@ pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, st
     if legacy.format != engine.format {
         return false;
     }
+    if starts.0 == starts.1 && legacy.offset_us == engine.offset_us {
+        return true;
+    }
     // A step's answer can only hold what the clock showed up to that step.
     let mut past = spans.spans.iter().take_while(|(number, _, _)| *number <= step);
     if engine.is_exact() {

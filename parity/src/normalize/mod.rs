@@ -7,6 +7,7 @@
 mod certificate;
 mod forms;
 mod names;
+mod shapes;
 mod time;
 mod tokens;
 
@@ -277,6 +278,9 @@ impl<'a> Normalizer<'a> {
         }
         if let Some(expanded) = self.expanded(place, text) {
             return expanded;
+        }
+        if let Some(form) = shapes::recognise(text) {
+            return form;
         }
         if let Some(stamp) = time::text(text, self.started_at_us) {
             return stamp;

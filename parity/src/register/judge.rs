@@ -1,9 +1,11 @@
 //! Differences and the register together give a verdict for each scenario.
 
 use super::{Register, covers};
-use crate::diff::Difference;
+use crate::diff::{Difference, Spans, diff};
+use crate::normalize::Normalized;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One scenario as it went.
@@ -14,8 +16,52 @@ pub struct Ran {
     /// Number and label of every step that showed something on either side; a label of an HTTP step begins with
     /// method and path.
     pub steps: Vec<(u32, String)>,
+    /// Steps that could not be done or watched, and why: they are not compared.
+    pub not_compared: BTreeMap<u32, String>,
     /// What [`crate::diff::diff`] found; or why nothing could be compared.
     pub outcome: Result<Vec<Difference>, String>,
+}
+
+impl Ran {
+    /// Compares a scenario's two sides. A step that failed on both sides shows nothing about either server.
+    #[must_use]
+    pub fn compare(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Self {
+        let failed = |side: &Normalized| -> BTreeMap<u32, String> {
+            let reason = |seen: &Value| {
+                seen.get("failed")
+                    .map(|reason| reason.as_str().unwrap_or_default().to_owned())
+            };
+            side.steps
+                .iter()
+                .filter_map(|step| Some((step.step, reason(&step.seen)?)))
+                .collect()
+        };
+        let by_legacy = failed(legacy);
+        let mut steps: BTreeMap<u32, String> = BTreeMap::new();
+        for step in legacy.steps.iter().chain(&engine.steps) {
+            steps.insert(step.step, step.label.clone());
+        }
+        Self {
+            scenario: engine.scenario.clone(),
+            steps: steps.into_iter().collect(),
+            not_compared: failed(engine)
+                .into_iter()
+                .filter(|(step, _)| by_legacy.contains_key(step))
+                .collect(),
+            outcome: Ok(diff(legacy, engine, spans)),
+        }
+    }
+
+    /// A scenario of which nothing could be compared.
+    #[must_use]
+    pub fn not_compared(scenario: &str, reason: String) -> Self {
+        Self {
+            scenario: scenario.to_owned(),
+            steps: Vec::new(),
+            not_compared: BTreeMap::new(),
+            outcome: Err(reason),
+        }
+    }
 }
 
 /// The three outcomes; an accepted difference is a difference.
@@ -103,7 +149,7 @@ fn verdict(register: &Register, ran: &Ran, today: Date, used: &mut BTreeSet<Stri
         compared_steps: 0,
         accepted: Vec::new(),
         different: Vec::new(),
-        not_compared: BTreeMap::new(),
+        not_compared: ran.not_compared.clone(),
     };
     let differences = match &ran.outcome {
         Ok(differences) => differences,
@@ -115,7 +161,7 @@ fn verdict(register: &Register, ran: &Ran, today: Date, used: &mut BTreeSet<Stri
     for (step, label) in &ran.steps {
         if let Some(reason) = skip(register, &ran.scenario, *step, label, today, used) {
             out.not_compared.insert(*step, reason);
-        } else {
+        } else if !out.not_compared.contains_key(step) {
             out.compared_steps += 1;
         }
     }

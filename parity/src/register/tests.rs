@@ -55,6 +55,7 @@ fn ran(scenario: &str, labels: &[&str], differences: Vec<Difference>) -> Ran {
     Ran {
         scenario: scenario.to_owned(),
         steps: steps.collect(),
+        not_compared: BTreeMap::new(),
         outcome: Ok(differences),
     }
 }
@@ -125,11 +126,7 @@ fn steps_that_are_not_compared_are_not_the_same() {
     assert_eq!(judged.verdicts[0].compared_steps, 2);
     assert_eq!(judged.verdicts[0].not_compared[&2], "comes later");
     assert!(judged.verdicts[0].not_compared[&4].starts_with("wrong-types"));
-    let failed = Ran {
-        scenario: "enrollment/cut".into(),
-        steps: Vec::new(),
-        outcome: Err("no server".into()),
-    };
+    let failed = Ran::not_compared("enrollment/cut", "no server".to_owned());
     assert_eq!(
         judge(&register(), &[failed], &known, today).verdicts[0].outcome,
         Outcome::NotCompared
