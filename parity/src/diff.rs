@@ -1,10 +1,12 @@
 //! Two normalised transcripts become a list of differences.
 
+mod aliases;
 mod stamps;
 
 pub use stamps::Spans;
 
 use crate::normalize::{NormalStep, Normalized, join};
+use aliases::Aliases;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stamps::Stamp;
@@ -70,6 +72,7 @@ pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Vec<Diff
     let ours: BTreeMap<u32, &NormalStep> = engine.steps.iter().map(|step| (step.step, step)).collect();
     let theirs: BTreeMap<u32, &NormalStep> = legacy.steps.iter().map(|step| (step.step, step)).collect();
     let mut out = Vec::new();
+    let mut aliases = Aliases::default();
     let numbers: BTreeSet<u32> = theirs.keys().chain(ours.keys()).copied().collect();
     for number in numbers {
         let (left, right) = (theirs.get(&number), ours.get(&number));
@@ -81,6 +84,7 @@ pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Vec<Diff
             step: number,
             label: &label,
             spans,
+            aliases: &mut aliases,
             starts: (legacy.started_at_us, engine.started_at_us),
             stamps: Vec::new(),
             out: Vec::new(),
@@ -100,6 +104,7 @@ struct Walk<'a> {
     step: u32,
     label: &'a str,
     spans: &'a Spans,
+    aliases: &'a mut Aliases,
     starts: (i64, i64),
     /// Stamps that passed one by one: their path and both sides.
     stamps: Vec<(String, Stamp, Stamp)>,
@@ -142,6 +147,11 @@ impl Walk<'_> {
             (Value::Array(left), Value::Array(right)) => {
                 for at in 0..left.len().max(right.len()) {
                     self.one_sided(&join(path, &at.to_string()), left.get(at), right.get(at));
+                }
+            }
+            (Value::String(left), Value::String(right)) => {
+                if !self.aliases.equal(left, right) {
+                    self.push(path, Kind::Value, Some(legacy), Some(engine));
                 }
             }
             (Value::Number(left), Value::Number(right)) => {

@@ -93,3 +93,13 @@ fn durations_are_equal_to_a_tenth() {
     assert!(compare(header(60), header(59)).is_empty());
     assert!(!compare(header(59), header(60)).is_empty());
 }
+
+#[test]
+fn a_value_seen_earlier_on_one_side_makes_one_difference() {
+    let name = |place: &str| format!("<uuid first seen in step 2 {place}>");
+    let found = compare(
+        json!({ "body": { "id": name("/body/id"), "other": name("/body/id") } }),
+        json!({ "body": { "extra": name("/body/extra"), "id": name("/body/extra"), "other": name("/body/extra") } }),
+    );
+    assert_eq!(found, [("/body/extra".to_owned(), Kind::Extra)]);
+}
