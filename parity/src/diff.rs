@@ -1,0 +1,254 @@
+//! Two normalised transcripts become a list of differences.
+
+mod aliases;
+mod stamps;
+
+pub use stamps::Spans;
+
+use crate::normalize::{NormalStep, Normalized, join};
+use aliases::Aliases;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use stamps::Stamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Fields with a measured duration: equal to a tenth of a second.
+const DURATIONS: [&str; 2] = ["retry_after", "age_seconds"];
+/// A little more than a tenth, because a tenth has no exact binary form.
+const DURATION_TOLERANCE: f64 = 0.100_000_1;
+
+/// What is different about a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Only the legacy has it.
+    Missing,
+    /// Only the engine has it.
+    Extra,
+    /// Both have it, of one type, with different values.
+    Value,
+    /// Both have it, with different types.
+    Type,
+}
+
+/// One place at which the two sides differ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// `<area>/<name>`.
+    pub scenario: String,
+    /// The step's number.
+    pub step: u32,
+    /// The step in one line, for people.
+    pub label: String,
+    /// The place, as a JSON pointer: `/status`, `/headers/vary`, `/body/approvals/0/guid`, `/rows/2/status`.
+    pub path: String,
+    /// The kind of difference.
+    pub kind: Kind,
+    /// The legacy's value; none where it has nothing there. A JSON null is a value.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub legacy: Option<Value>,
+    /// The engine's value; none where it has nothing there.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub engine: Option<Value>,
+}
+
+/// Serde would read a null as "nothing there"; here nothing is an absent field, and a null is a value.
+fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(input).map(Some)
+}
+
+/// Compares what the legacy showed with what the engine showed. `spans` are those of the replay.
+#[must_use]
+pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Vec<Difference> {
+    let ours: BTreeMap<u32, &NormalStep> = engine.steps.iter().map(|step| (step.step, step)).collect();
+    let theirs: BTreeMap<u32, &NormalStep> = legacy.steps.iter().map(|step| (step.step, step)).collect();
+    let mut out = Vec::new();
+    let mut aliases = Aliases::default();
+    let numbers: BTreeSet<u32> = theirs.keys().chain(ours.keys()).copied().collect();
+    for number in numbers {
+        let (left, right) = (theirs.get(&number), ours.get(&number));
+        let Some(label) = right.or(left).map(|step| step.label.clone()) else {
+            continue;
+        };
+        let mut walk = Walk {
+            scenario: &legacy.scenario,
+            step: number,
+            label: &label,
+            spans,
+            aliases: &mut aliases,
+            starts: (legacy.started_at_us, engine.started_at_us),
+            stamps: Vec::new(),
+            out: Vec::new(),
+        };
+        match (left, right) {
+            (Some(left), Some(right)) => walk.values("", &left.seen, &right.seen),
+            (left, right) => walk.one_sided("", left.map(|step| &step.seen), right.map(|step| &step.seen)),
+        }
+        walk.identity();
+        out.append(&mut walk.out);
+    }
+    out
+}
+
+struct Walk<'a> {
+    scenario: &'a str,
+    step: u32,
+    label: &'a str,
+    spans: &'a Spans,
+    aliases: &'a mut Aliases,
+    starts: (i64, i64),
+    /// Stamps that passed one by one: their path and both sides.
+    stamps: Vec<(String, Stamp, Stamp)>,
+    out: Vec<Difference>,
+}
+
+impl Walk<'_> {
+    fn push(&mut self, path: &str, kind: Kind, legacy: Option<&Value>, engine: Option<&Value>) {
+        self.out.push(Difference {
+            scenario: self.scenario.to_owned(),
+            step: self.step,
+            label: self.label.to_owned(),
+            path: path.to_owned(),
+            kind,
+            legacy: legacy.cloned(),
+            engine: engine.cloned(),
+        });
+    }
+
+    fn one_sided(&mut self, path: &str, legacy: Option<&Value>, engine: Option<&Value>) {
+        match (legacy, engine) {
+            (Some(value), None) => self.push(path, Kind::Missing, Some(value), None),
+            (None, Some(value)) => self.push(path, Kind::Extra, None, Some(value)),
+            (Some(legacy), Some(engine)) => self.values(path, legacy, engine),
+            (None, None) => {}
+        }
+    }
+
+    fn values(&mut self, path: &str, legacy: &Value, engine: &Value) {
+        if let (Some(left), Some(right)) = (Stamp::read(legacy), Stamp::read(engine)) {
+            if stamps::equal(&left, &right, self.spans, self.step, self.starts) {
+                self.stamps.push((path.to_owned(), left, right));
+            } else {
+                self.push(path, Kind::Value, Some(legacy), Some(engine));
+            }
+            return;
+        }
+        match (legacy, engine) {
+            (Value::Object(left), Value::Object(right)) => self.objects(path, left, right),
+            (Value::Array(left), Value::Array(right)) => {
+                for at in 0..left.len().max(right.len()) {
+                    self.one_sided(&join(path, &at.to_string()), left.get(at), right.get(at));
+                }
+            }
+            (Value::String(left), Value::String(right)) => {
+                // Even equal texts may differ: one of their names can be tied to another one.
+                let equal = self.aliases.equal(left, right);
+                if !equal {
+                    self.push(path, Kind::Value, Some(legacy), Some(engine));
+                }
+            }
+            (Value::Number(left), Value::Number(right)) => {
+                let same_type =
+                    left.to_string().contains(['.', 'e', 'E']) == right.to_string().contains(['.', 'e', 'E']);
+                if !same_type {
+                    self.push(path, Kind::Type, Some(legacy), Some(engine));
+                } else if !equal_numbers(path, left, right) {
+                    self.push(path, Kind::Value, Some(legacy), Some(engine));
+                }
+            }
+            _ if type_of(legacy) != type_of(engine) => {
+                self.push(path, Kind::Type, Some(legacy), Some(engine));
+            }
+            _ if legacy != engine => self.push(path, Kind::Value, Some(legacy), Some(engine)),
+            _ => {}
+        }
+    }
+
+    fn objects(&mut self, path: &str, left: &Map<String, Value>, right: &Map<String, Value>) {
+        let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+        for key in keys {
+            self.one_sided(&join(path, key), left.get(key), right.get(key));
+        }
+    }
+
+    /// Exact stamps that are equal to each other on one side of an answer must be so on the other.
+    fn identity(&mut self) {
+        let exact: Vec<(String, Stamp, Stamp)> = std::mem::take(&mut self.stamps)
+            .into_iter()
+            .filter(|(_, left, _)| left.is_exact())
+            .collect();
+        let mut by_legacy: BTreeMap<i64, (&str, i64)> = BTreeMap::new();
+        let mut by_engine: BTreeMap<i64, (&str, i64)> = BTreeMap::new();
+        for (path, left, right) in &exact {
+            let (l, e) = (left.offset_us, right.offset_us);
+            let first = by_legacy.entry(l).or_insert((path, e));
+            let split = (first.1 != e).then_some(first.0);
+            let first = by_engine.entry(e).or_insert((path, l));
+            let merged = (first.1 != l).then_some(first.0);
+            if let Some(other) = split.or(merged) {
+                let tie = |equal: bool| {
+                    json!(format!(
+                        "{} {other}",
+                        if equal {
+                            "same instant as"
+                        } else {
+                            "another instant than"
+                        }
+                    ))
+                };
+                self.push(
+                    path,
+                    Kind::Value,
+                    Some(&tie(split.is_some())),
+                    Some(&tie(split.is_none())),
+                );
+            }
+        }
+    }
+}
+
+fn equal_numbers(path: &str, legacy: &serde_json::Number, engine: &serde_json::Number) -> bool {
+    // Against a live server a second may begin between the answer's making and the replay's reading.
+    if path == "/headers/retry-after" {
+        return matches!((legacy.as_u64(), engine.as_u64()), (Some(l), Some(e)) if l == e || l == e + 1);
+    }
+    if legacy == engine {
+        return true;
+    }
+    let (Some(left), Some(right)) = (legacy.as_f64(), engine.as_f64()) else {
+        return false;
+    };
+    if legacy.is_i64() || legacy.is_u64() || engine.is_i64() || engine.is_u64() {
+        return false;
+    }
+    let field = path.rsplit('/').next().unwrap_or_default();
+    let tolerance = if DURATIONS.contains(&field) {
+        DURATION_TOLERANCE
+    } else {
+        0.0
+    };
+    (left - right).abs() <= tolerance
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests;

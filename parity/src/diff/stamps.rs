@@ -1,0 +1,99 @@
+//! When two stamps count as equal: the legacy's lies within the span of the step at which the replay's clock stood.
+
+use serde_json::Value;
+
+/// How far the replay's clock moves within a step, and how exactly step times were recorded.
+const TOLERANCE_US: i64 = 1000;
+const SECOND_US: i64 = 1_000_000;
+/// The legacy had started at most this long before the scenario's start.
+const EARLIEST_START_US: i64 = -2 * SECOND_US;
+
+/// In a longer span (a wait, a restart, the server's start) only lifetimes of whole minutes count. Otherwise every
+/// whole-second stamp could be a second off, because some lifetime reaches it from the long span.
+const LONG_SPAN_US: i64 = 500_000;
+
+/// The moments at which steps were over, all steps of the scenario (also those that show nothing).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spans {
+    /// Step number, start and end in microseconds since the scenario's start.
+    spans: Vec<(u32, i64, i64)>,
+}
+
+impl Spans {
+    /// Takes `(step, at_us)` in the order of the steps.
+    #[must_use]
+    pub fn new(steps: &[(u32, i64)]) -> Self {
+        let mut spans = vec![(0, EARLIEST_START_US, 0)];
+        let mut before = 0;
+        for (step, at) in steps {
+            spans.push((*step, before, *at));
+            before = *at;
+        }
+        Self { spans }
+    }
+}
+
+/// A normalised stamp.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) format: String,
+    pub(crate) offset_us: i64,
+}
+
+impl Stamp {
+    /// Reads `{"<time>": {format, offset_us}}`.
+    pub(crate) fn read(value: &Value) -> Option<Self> {
+        let inner = value.as_object().filter(|map| map.len() == 1)?.get("<time>")?;
+        let format = inner.get("format")?.as_str()?.to_owned();
+        Some(Self {
+            format,
+            offset_us: inner.get("offset_us")?.as_i64()?,
+        })
+    }
+
+    /// Whether it has parts of a second.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.format.contains('.')
+    }
+}
+
+/// Whether a stamp made in a span can lie that many seconds after the clock.
+fn can_live(span_us: i64, lifetime_s: i64) -> bool {
+    span_us <= LONG_SPAN_US || lifetime_s % 60 == 0
+}
+
+/// The time rule. `starts` are the Unix microseconds at which the legacy's and the engine's scenario began.
+pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, starts: (i64, i64)) -> bool {
+    if legacy.format != engine.format {
+        return false;
+    }
+    if starts.0 == starts.1 && legacy.offset_us == engine.offset_us {
+        return true;
+    }
+    // A step's answer can only hold what the clock showed up to that step.
+    let mut past = spans.spans.iter().take_while(|(number, _, _)| *number <= step);
+    if engine.is_exact() {
+        return past.any(|(_, before, at)| {
+            let remainder = (engine.offset_us - at).rem_euclid(SECOND_US);
+            let lifetime = engine.offset_us - at - remainder;
+            remainder < TOLERANCE_US
+                && can_live(at - before, lifetime / SECOND_US)
+                && legacy.offset_us > before + lifetime - TOLERANCE_US
+                && legacy.offset_us <= at + lifetime + TOLERANCE_US
+        });
+    }
+    let second = |start: i64, offset: i64| (start + offset).div_euclid(SECOND_US);
+    let (left, right) = (
+        second(starts.0, legacy.offset_us),
+        second(starts.1, engine.offset_us),
+    );
+    if left == right {
+        return true;
+    }
+    past.any(|(_, before, at)| {
+        let lifetime = right - second(starts.1, *at);
+        let first = second(starts.0, before - TOLERANCE_US) + lifetime;
+        let last = second(starts.0, at + TOLERANCE_US) + lifetime;
+        can_live(at - before, lifetime) && (first..=last).contains(&left)
+    })
+}

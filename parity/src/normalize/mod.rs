@@ -1,0 +1,370 @@
+//! Volatile values become stable names, so that two runs of one scenario can be compared.
+//!
+//! A value is volatile only if it has a volatile form and no client made it. Identity is kept: a value has the same
+//! name everywhere, and two values never share one. Values that carry readable parts (tokens, cookies, certificates,
+//! stamps) become an object with one key in angle brackets, such as `{"<jwt>": ...}`.
+
+mod certificate;
+mod forms;
+mod names;
+mod shapes;
+mod time;
+mod tokens;
+
+pub(crate) use names::sha256_hex;
+
+use crate::transcript::{Body, Observation, Seen, Transcript};
+use names::Names;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// Texts longer than this are compared by size and digest.
+const LONG: usize = 4096;
+/// The words that every name holds; a raw text that holds them is marked, so that it cannot pass for a name.
+const NAME_MARK: &str = " first seen in step ";
+
+/// A transcript in which nothing depends on chance any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalized {
+    /// `<area>/<name>`.
+    pub scenario: String,
+    /// Unix time, in microseconds, at which step times begin.
+    pub started_at_us: i64,
+    /// What was seen, in the order of the steps.
+    pub steps: Vec<NormalStep>,
+}
+
+/// What one step showed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NormalStep {
+    /// The step's number.
+    pub step: u32,
+    /// Microseconds since the start at which the step was over.
+    pub at_us: i64,
+    /// The step in one line.
+    pub label: String,
+    /// `{status, headers, body}`, `{rows}` or `{failed}`.
+    pub seen: Value,
+}
+
+/// Names and expands everything volatile in a transcript.
+#[must_use]
+pub fn normalize(transcript: &Transcript) -> Normalized {
+    let mut normalizer = Normalizer::new(transcript);
+    let steps = transcript
+        .observations
+        .iter()
+        .map(|observation| normalizer.step(observation))
+        .collect();
+    Normalized {
+        scenario: transcript.scenario.clone(),
+        started_at_us: transcript.started_at_us,
+        steps,
+    }
+}
+
+struct Normalizer<'a> {
+    started_at_us: i64,
+    base: &'a str,
+    host: &'a str,
+    client_values: BTreeSet<&'a str>,
+    /// UUIDs and codes within longer values that a client made.
+    client_parts: BTreeSet<&'a str>,
+    names: Names,
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    step: u32,
+    path: &'a str,
+}
+
+impl Place<'_> {
+    fn text(self) -> String {
+        format!("step {} {}", self.step, self.path)
+    }
+}
+
+/// One more segment of a path, escaped as in a JSON pointer.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+impl<'a> Normalizer<'a> {
+    fn new(transcript: &'a Transcript) -> Self {
+        let client_values: BTreeSet<&str> = transcript.client_values.iter().map(String::as_str).collect();
+        let client_parts = client_values
+            .iter()
+            .flat_map(|value| forms::EMBEDDED.find_iter(value).map(|found| found.as_str()))
+            .collect();
+        let base = transcript.base.trim_end_matches('/');
+        let host = base.split_once("://").map_or("", |(_, host)| host);
+        Self {
+            started_at_us: transcript.started_at_us,
+            base,
+            host,
+            client_values,
+            client_parts,
+            names: Names::default(),
+        }
+    }
+
+    fn step(&mut self, observation: &Observation) -> NormalStep {
+        let step = observation.step;
+        let seen = match &observation.seen {
+            Seen::Answer {
+                status,
+                headers,
+                body,
+            } => {
+                let mut out = Map::new();
+                out.insert("status".to_owned(), json!(status));
+                out.insert("headers".to_owned(), self.headers(step, headers));
+                if let Some(body) = self.body(step, body) {
+                    out.insert("body".to_owned(), body);
+                }
+                Value::Object(out)
+            }
+            Seen::Rows { rows } => {
+                let rows = rows.iter().cloned().map(Value::Object).collect();
+                json!({ "rows": self.value(Place { step, path: "/rows" }, "", &Value::Array(rows)) })
+            }
+            Seen::Failed { reason } => {
+                json!({ "failed": self.text(Place { step, path: "/failed" }, reason) })
+            }
+        };
+        NormalStep {
+            step,
+            at_us: observation.at_us,
+            label: self.label(&observation.label),
+            seen,
+        }
+    }
+
+    /// Labels are for people and never compared; only the address is taken out of them.
+    fn label(&self, label: &str) -> String {
+        if self.base.is_empty() {
+            label.to_owned()
+        } else {
+            label.replace(self.base, "${base}")
+        }
+    }
+
+    fn body(&mut self, step: u32, body: &Body) -> Option<Value> {
+        let place = Place { step, path: "/body" };
+        match body {
+            Body::Empty => None,
+            Body::Json(value) => Some(self.value(place, "", value)),
+            Body::Text(text) => Some(json!({ "<text>": self.text(place, text) })),
+            Body::Base64(text) if text.len() > LONG => Some(json!({ "<base64>": long(text) })),
+            Body::Base64(text) => Some(json!({ "<base64>": text })),
+        }
+    }
+
+    fn headers(&mut self, step: u32, headers: &[(String, String)]) -> Value {
+        let mut out: Map<String, Value> = Map::new();
+        for (name, text) in headers {
+            let path = join("/headers", name);
+            let place = Place { step, path: &path };
+            let value = match name.as_str() {
+                "set-cookie" => self.cookie(place, text),
+                "allow" => allow(text),
+                "etag" => etag(text),
+                "retry-after" => text
+                    .parse::<u64>()
+                    .map_or_else(|_| json!(text), |seconds| json!(seconds)),
+                _ => self.text(place, text),
+            };
+            match out.get_mut(name) {
+                // Several headers of one name: their order is part of the answer.
+                Some(Value::Array(values)) if name == "set-cookie" => values.push(value),
+                Some(Value::Object(several)) if several.contains_key("<several>") => {
+                    if let Some(Value::Array(values)) = several.get_mut("<several>") {
+                        values.push(value);
+                    }
+                }
+                Some(first) => *first = json!({ "<several>": [first.clone(), value] }),
+                None if name == "set-cookie" => {
+                    out.insert(name.clone(), Value::Array(vec![value]));
+                }
+                None => {
+                    out.insert(name.clone(), value);
+                }
+            }
+        }
+        Value::Object(out)
+    }
+
+    fn cookie(&mut self, place: Place<'_>, text: &str) -> Value {
+        let mut parts = text.split(';').map(str::trim);
+        let (name, value) = parts
+            .next()
+            .unwrap_or_default()
+            .split_once('=')
+            .unwrap_or((text, ""));
+        let attributes: Vec<&str> = parts.collect();
+        let path = join(place.path, name);
+        let value = self.text(Place { path: &path, ..place }, value);
+        json!({ "name": name, "value": value, "attributes": attributes })
+    }
+
+    /// Keys are walked in sorted order, because the order in which a server writes them must not decide a name.
+    fn value(&mut self, place: Place<'_>, field: &str, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.text(place, text),
+            Value::Number(number) => {
+                if self.client_values.contains(number.to_string().as_str()) {
+                    return value.clone();
+                }
+                time::number(field, number, self.started_at_us).unwrap_or_else(|| value.clone())
+            }
+            Value::Array(values) => Value::Array(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(at, value)| {
+                        let path = join(place.path, &at.to_string());
+                        self.value(Place { path: &path, ..place }, field, value)
+                    })
+                    .collect(),
+            ),
+            Value::Object(map) => {
+                let mut keys: Vec<&String> = map.keys().collect();
+                keys.sort();
+                let mut out = Map::new();
+                for key in keys {
+                    let path = join(place.path, key);
+                    let place = Place { path: &path, ..place };
+                    let inner = map
+                        .get(key)
+                        .map_or(Value::Null, |inner| self.value(place, key, inner));
+                    let key = self.names.inside(
+                        key,
+                        |part| is_client(&self.client_values, &self.client_parts, part),
+                        &place.text(),
+                    );
+                    out.insert(key, inner);
+                }
+                if out.len() == 1 && out.keys().all(|key| key.starts_with('<')) {
+                    return json!({ "<object>": out });
+                }
+                Value::Object(out)
+            }
+            Value::Null | Value::Bool(_) => value.clone(),
+        }
+    }
+
+    fn text(&mut self, place: Place<'_>, text: &str) -> Value {
+        if text.contains(NAME_MARK) {
+            return json!({ "<literal>": text });
+        }
+        if self.client_values.contains(text) {
+            return if text.len() > LONG {
+                long(text)
+            } else {
+                json!(text)
+            };
+        }
+        if let Some(blob) = text.strip_prefix("base64:") {
+            return match self.opaque(place, blob) {
+                Some(name) => json!(format!("base64:{name}")),
+                None if text.len() > LONG => long(text),
+                None => json!(text),
+            };
+        }
+        if let Some(expanded) = self.expanded(place, text) {
+            return expanded;
+        }
+        if let Some(form) = shapes::recognise(text) {
+            return form;
+        }
+        if let Some(stamp) = time::text(text, self.started_at_us) {
+            return stamp;
+        }
+        if let Some(name) = self.opaque(place, text) {
+            return json!(name);
+        }
+        let mut plain = text.to_owned();
+        if !self.host.is_empty() {
+            plain = plain.replace(self.base, "${base}").replace(self.host, "${host}");
+        }
+        let (values, parts) = (&self.client_values, &self.client_parts);
+        let out = self
+            .names
+            .inside(&plain, |part| is_client(values, parts, part), &place.text());
+        if out.len() > LONG { long(&out) } else { json!(out) }
+    }
+
+    fn opaque(&mut self, place: Place<'_>, text: &str) -> Option<String> {
+        if self.client_values.contains(text) {
+            return None;
+        }
+        if let Some(name) = self.names.known(text) {
+            return Some(name.clone());
+        }
+        let form = forms::opaque(text)?;
+        Some(self.names.name(text, &form, &place.text()))
+    }
+
+    /// Tokens, cookies and certificates: readable parts beside the name that keeps the identity.
+    fn expanded(&mut self, place: Place<'_>, text: &str) -> Option<Value> {
+        if text.starts_with("-----BEGIN CERTIFICATE-----") {
+            let parts = certificate::parts(text, self.started_at_us)?;
+            let name = self.names.name(text, "certificate", &place.text());
+            return Some(json!({ "<certificate>": { "name": name, "parts": parts } }));
+        }
+        if let Some(jwt) = tokens::jwt(text) {
+            let mut header = jwt.header;
+            if let Some(Value::String(kid)) = header.get_mut("kid")
+                && !self.client_values.contains(kid.as_str())
+            {
+                *kid = self.names.name(kid, "kid", &place.text());
+            }
+            let claims = self.value(place, "", &jwt.claims);
+            let name = self.names.name(text, "jwt", &place.text());
+            return Some(json!({ "<jwt>": { "name": name, "header": header, "claims": claims } }));
+        }
+        let signed = tokens::signed(text)?;
+        let payload = self.value(place, "", &signed.payload);
+        let signed_at = self.value(place, "ts", &json!(signed.signed_at));
+        let name = self.names.name(text, "signed", &place.text());
+        Some(json!({ "<signed>": {
+            "name": name, "payload": payload, "compressed": signed.compressed, "signed_at": signed_at,
+        } }))
+    }
+}
+
+fn is_client(values: &BTreeSet<&str>, parts: &BTreeSet<&str>, value: &str) -> bool {
+    values.contains(value) || parts.contains(value)
+}
+
+fn long(text: &str) -> Value {
+    json!({ "<long>": { "size": text.len(), "sha256": sha256_hex(text.as_bytes()) } })
+}
+
+/// The order of `Allow` is arbitrary.
+fn allow(text: &str) -> Value {
+    let methods: BTreeSet<&str> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|method| !method.is_empty())
+        .collect();
+    json!(methods)
+}
+
+/// A tag's text is the server's own business; that it is a quoted, non-empty text is not.
+fn etag(text: &str) -> Value {
+    let (weak, tag) = text.strip_prefix("W/").map_or(("", text), |tag| ("W/", tag));
+    let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    match inner {
+        Some(inner) if !inner.is_empty() && !inner.contains('"') => json!(format!("{weak}\"<etag>\"")),
+        _ => json!(text),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+
+const START: i64 = 1_795_448_990_335_000;
+
+fn answer(step: u32, headers: &[(&str, &str)], body: Value) -> Observation {
+    Observation {
+        step,
+        at_us: i64::from(step) * 1000,
+        label: format!("step {step}"),
+        seen: Seen::Answer {
+            status: 200,
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            body: Body::Json(body),
+        },
+    }
+}
+
+fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
+    Transcript {
+        scenario: "test/one".to_owned(),
+        started_at_us: START,
+        base: "http://127.0.0.1:39695".to_owned(),
+        client_values: client.iter().map(|value| (*value).to_owned()).collect(),
+        observations,
+    }
+}
+
+fn body(client: &[&str], body: Value) -> Value {
+    normalize(&transcript(client, vec![answer(11, &[], body)])).steps[0].seen["body"].clone()
+}
+
+#[test]
+fn ids_are_named_where_first_seen_and_inside_text() {
+    let id = "c34925ae-b8f2-4d6a-9ea1-4ef082f0072c";
+    let out = body(
+        &[],
+        json!({ "approval_reference": id, "link": format!("http://127.0.0.1:39695/x/{id}") }),
+    );
+    assert_eq!(
+        out["approval_reference"],
+        "<uuid first seen in step 11 /body/approval_reference>"
+    );
+    assert_eq!(
+        out["link"],
+        "${base}/x/<uuid first seen in step 11 /body/approval_reference>"
+    );
+}
+
+#[test]
+fn what_a_client_made_stays() {
+    let id = "c34925ae-b8f2-4d6a-9ea1-4ef082f0072c";
+    assert_eq!(body(&[id], json!({ "id": id }))["id"], id);
+    assert_eq!(
+        body(&["1795448991"], json!({ "start_ts": 1_795_448_991 }))["start_ts"],
+        1_795_448_991
+    );
+}
+
+#[test]
+fn a_digest_is_tied_to_its_token() {
+    let token = "aUzP6qkFBJ45nK4R_0U50hlvPa10kF7_UoEthCPkGW8nXKZGTnhX4nLbOATlWbiQ";
+    let out = body(&[], json!({ "a": token, "b": sha256_hex(token.as_bytes()) }));
+    assert_eq!(out["b"], "<sha256 of token of 64 first seen in step 11 /body/a>");
+}
+
+#[test]
+fn cookies_keep_payload_and_attributes() {
+    let cookie = "session=eyJyb2xlIjoiQWRtaW4iLCJ1c2VybmFtZSI6ImFkbWluIn0.awRgng.TskrbT0HD0qu1dSVjS9s9OXLDWc; \
+                  HttpOnly; Path=/; SameSite=Lax";
+    let out = normalize(&transcript(
+        &[],
+        vec![answer(1, &[("set-cookie", cookie)], json!({}))],
+    ));
+    let cookie = &out.steps[0].seen["headers"]["set-cookie"][0];
+    assert_eq!(
+        cookie["attributes"],
+        json!(["HttpOnly", "Path=/", "SameSite=Lax"])
+    );
+    assert_eq!(cookie["value"]["<signed>"]["payload"]["username"], "admin");
+    assert_eq!(
+        cookie["value"]["<signed>"]["signed_at"]["<time>"]["format"],
+        "epoch"
+    );
+}
+
+#[test]
+fn headers_with_a_form_of_their_own() {
+    let headers = [
+        ("allow", "POST, OPTIONS,GET"),
+        ("etag", "\"abc\""),
+        ("location", "http://127.0.0.1:39695/a"),
+        ("retry-after", "7"),
+    ];
+    let out = normalize(&transcript(&[], vec![answer(1, &headers, json!({}))]));
+    assert_eq!(
+        out.steps[0].seen["headers"],
+        json!({ "allow": ["GET", "OPTIONS", "POST"], "etag": "\"<etag>\"", "location": "${base}/a", "retry-after": 7 })
+    );
+}
+
+#[test]
+fn nothing_raw_passes_for_a_name() {
+    let name = "<uuid first seen in step 11 /body/a>";
+    let out = body(
+        &[],
+        json!({ "a": "c34925ae-b8f2-4d6a-9ea1-4ef082f0072c", "b": name, "c": {"<time>": 1} }),
+    );
+    assert_eq!(out["a"], name);
+    assert_eq!(out["b"], json!({ "<literal>": name }));
+    assert_eq!(out["c"], json!({ "<object>": {"<time>": 1} }));
+}
+
+#[test]
+fn long_text_is_a_digest() {
+    let out = body(&[], json!({ "a": "x ".repeat(3000) }));
+    assert_eq!(out["a"]["<long>"]["size"], 6000);
+}
+
+const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBwTCCAUegAwIBAgIUA+SaRDDuAIelIhGHrd/RNN7Ywg4wCgYIKoZIzj0EAwMw\n\
+GjEYMBYGA1UEAwwPQm9yZWFsaXMgU2VydmVyMCAXDTI2MTEyMzE1NDU0MloYDzIx\n\
+MjYxMDMwMTU1MDQyWjAtMRgwFgYDVQQDDA9Cb3JlYWxpcyBTZXJ2ZXIxETAPBgNV\n\
+BAoMCEJvcmVhbGlzMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE0nm2TnPVO9j9x0Vo\n\
+Nz+fbkL6qpCYXyjev/swW4ktcd9wtTC0PQ6QY0/8aqoeWA0x+DKiSNJWaKn6kySg\n\
+iTlPz+356/52ize3E4MMQHbquST3uKQo3T1vmbgKInOOxefnozkwNzAkBgNVHREE\n\
+HTAbgglsb2NhbGhvc3SCCTEyNy4wLjAuMYIDOjoxMA8GA1UdEwEB/wQFMAMBAf8w\n\
+CgYIKoZIzj0EAwMDaAAwZQIwE/H25D4TeATbtnbOc7nJnBYaDPinuvX8RWNuz8C5\n\
+jyqyzKFzUptlyUd5rjpJs6uMAjEAwOUpfFjU9yjAzJHMf1hSGu5p2gyK0iNlo81n\n\
+k5A8CZTT5PJ8H49dEY0YC5J9SgxM\n\
+-----END CERTIFICATE-----\n\
+";
+
+#[test]
+fn a_certificate_says_what_it_is() {
+    let out = body(&[], json!({ "a": CERTIFICATE, "b": CERTIFICATE }));
+    let parts = &out["a"]["<certificate>"]["parts"];
+    assert_eq!(parts["issuer"], "CN=Borealis Server");
+    assert_eq!(
+        parts["alternative_names"],
+        json!(["dns:localhost", "dns:127.0.0.1", "dns:::1"])
+    );
+    assert_eq!(parts["lifetime_days"], 36500);
+    assert_eq!(
+        parts["extensions"][1],
+        json!({ "id": "2.5.29.19", "critical": true, "value": "30030101ff" })
+    );
+    assert_eq!(out["a"], out["b"]);
+}
+
+#[test]
+fn an_access_token_shows_its_claims() {
+    let token = concat!(
+        "eyJhbGciOiJFZERTQSIsImtpZCI6IjQ4OTMyYjI0NDgwNThlMWUiLCJ0eXAiOiJKV1QifQ.",
+        "eyJzdWIiOiJkZXZpY2U6NTMzOUE1NTMtN0JCRi00ODdCLUE0RjYtREZDRDA2Qzg4RkY1IiwiZ3VpZCI6IjUzMzlBNT",
+        "UzLTdCQkYtNDg3Qi1BNEY2LURGQ0QwNkM4OEZGNSIsInNzbF9rZXlfZmluZ2VycHJpbnQiOiIyZDAwYzk3ZDg4ODc4",
+        "ZjU1NzE1YmE4Nzc4OGY0Nzk1YmQ1ZTY1ZDNjMDhhN2ExNWNiNTFiNTdmZjg5MjVhMmJiIiwidG9rZW5fdmVyc2lvbi",
+        "I6MSwiaWF0IjoxNzk1NDQ5MDQyLCJuYmYiOjE3OTU0NDkwNDIsImV4cCI6MTc5NTQ0OTk0Mn0",
+        ".iCEYiVozngBJJgQwJjgdqtKRIU2HE-oE7kkC73hCdH7sYe549kCYevdtAVhqdyPttjMAQFrZ_7XHoRsKmwQIAw",
+    );
+    let out = body(&[], json!({ "token": token }));
+    let claims = &out["token"]["<jwt>"]["claims"];
+    assert_eq!(
+        claims["sub"],
+        "device:<GUID first seen in step 11 /body/token/guid>"
+    );
+    assert_eq!(claims["exp"]["<time>"]["format"], "epoch");
+    assert_eq!(
+        out["token"]["<jwt>"]["header"]["kid"],
+        "<kid first seen in step 11 /body/token>"
+    );
+}
+
+fn uuid() -> impl Strategy<Value = String> {
+    "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+}
+
+/// Tokens, nonces and ids. Tokens begin so that they always look random.
+fn volatile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        uuid(),
+        uuid().prop_map(|id| id.to_uppercase()),
+        "aB3[A-Za-z0-9_-]{61}",
+        any::<[u8; 31]>().prop_map(|bytes| STANDARD.encode([&[0xff][..], &bytes].concat())),
+        "[0-9a-f]{64}",
+        "[0-9A-F]{4}(-[0-9A-F]{4}){7}",
+    ]
+}
+
+fn run(ids: &[String], shape: &[usize]) -> Normalized {
+    let observations = shape
+        .iter()
+        .enumerate()
+        .map(|(at, which)| {
+            answer(
+                u32::try_from(at).unwrap() + 1,
+                &[],
+                json!({ "id": ids[which % ids.len()] }),
+            )
+        })
+        .collect();
+    normalize(&transcript(&[], observations))
+}
+
+proptest! {
+    #[test]
+    fn values_of_all_forms_stay_apart(
+        values in prop::collection::hash_set(volatile(), 6), shape in prop::collection::vec(0_usize..6, 1..12),
+    ) {
+        let values: Vec<String> = values.into_iter().collect();
+        let out = run(&values, &shape);
+        prop_assert_eq!(&out, &run(&values, &shape));
+        for (left, a) in out.steps.iter().zip(&shape) {
+            prop_assert!(left.seen["body"]["id"].as_str().unwrap().starts_with('<'));
+            for (right, b) in out.steps.iter().zip(&shape) {
+                prop_assert_eq!(left.seen["body"] == right.seen["body"], a == b);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_shapes_give_equal_output_and_values_never_merge(
+        one in prop::collection::hash_set(uuid(), 5), two in prop::collection::hash_set(uuid(), 5),
+        shape in prop::collection::vec(0_usize..5, 1..12),
+    ) {
+        let one: Vec<String> = one.into_iter().collect();
+        let two: Vec<String> = two.into_iter().collect();
+        let (first, again, other) = (run(&one, &shape), run(&one, &shape), run(&two, &shape));
+        prop_assert_eq!(&first, &again);
+        prop_assert_eq!(&first, &other);
+        for (left, a) in first.steps.iter().zip(&shape) {
+            for (right, b) in first.steps.iter().zip(&shape) {
+                prop_assert_eq!(left.seen["body"] == right.seen["body"], a == b);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `report.json`: the whole [`RunReport`].
+
+use super::{FORMAT, ReportError, RunReport, write_text};
+use serde_json::Value;
+use std::path::Path;
+
+/// The report as indented JSON.
+///
+/// # Errors
+/// If the report cannot be written as JSON.
+pub fn render(report: &RunReport) -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(report)? + "\n")
+}
+
+/// Writes `report.json`, over an older one.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(path: &Path, report: &RunReport) -> Result<(), ReportError> {
+    let text = render(report).map_err(|error| ReportError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    write_text(path, &text)
+}
+
+/// Reads a stored report, from which every other report can be made again.
+///
+/// # Errors
+/// If the file cannot be read, is no report or has another format.
+pub fn read(path: &Path) -> Result<RunReport, ReportError> {
+    let unreadable = |reason: String| ReportError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| ReportError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    let found = value
+        .get("format")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| unreadable("it has no format".to_owned()))?;
+    if found != u64::from(FORMAT) {
+        let age = if found < u64::from(FORMAT) { "old" } else { "new" };
+        return Err(ReportError::Format {
+            path: path.to_owned(),
+            found,
+            age,
+        });
+    }
+    serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))
+}

@@ -1,0 +1,265 @@
+//! Reports: everything is made from one [`RunReport`], so it can be made again at any time.
+
+mod json;
+mod markdown;
+mod terminal;
+
+pub use json::{read, render as json, write as write_json};
+pub use markdown::{render as markdown, write as write_markdown};
+pub use terminal::render as terminal;
+
+use crate::register::{Area, Judgement, Outcome, Register, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The version of [`RunReport`] that this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Everything that one run found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunReport {
+    /// The version of this structure.
+    pub format: u32,
+    /// What was compared with what.
+    pub provenance: Provenance,
+    /// Verdicts, and what is wrong with the register.
+    pub judgement: Judgement,
+    /// The register's entries, for the table.
+    pub entries: Vec<EntryNote>,
+    /// Why the run could not be done at all.
+    pub could_not_run: Option<String>,
+}
+
+/// What was compared with what.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The legacy side: a server, or snapshots with their revision.
+    pub legacy: String,
+    /// The engine side, with its version.
+    pub engine: String,
+    /// This program's version.
+    pub parity: String,
+    /// The day of the run.
+    pub date: String,
+}
+
+/// One register entry, as the table shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryNote {
+    /// The entry.
+    pub id: String,
+    /// The contract's name of the defect.
+    pub defect: String,
+    /// The area.
+    pub area: Area,
+    /// What the legacy does.
+    pub legacy_behaviour: String,
+    /// What the engine does.
+    pub engine_behaviour: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Where it is discussed.
+    pub ticket: Option<String>,
+    /// How many differences it accepted in this run.
+    pub accepted: usize,
+}
+
+/// How many scenarios had which outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Everything compared is the same.
+    pub same: usize,
+    /// All that differs stands in the register.
+    pub accepted: usize,
+    /// Something unaccepted differs.
+    pub different: usize,
+    /// No step was compared.
+    pub not_compared: usize,
+    /// Steps that were compared.
+    pub compared_steps: usize,
+    /// Steps that were not.
+    pub not_compared_steps: usize,
+}
+
+impl Counts {
+    /// Counts verdicts.
+    pub fn of<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Self {
+        let mut out = Self::default();
+        for verdict in verdicts {
+            match verdict.outcome {
+                Outcome::Same => out.same += 1,
+                Outcome::Accepted => out.accepted += 1,
+                Outcome::Different => out.different += 1,
+                Outcome::NotCompared => out.not_compared += 1,
+            }
+            out.compared_steps += verdict.compared_steps;
+            out.not_compared_steps += verdict.not_compared.keys().filter(|step| **step > 0).count();
+        }
+        out
+    }
+}
+
+/// A report could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another format.
+    #[error("{path}: format {found} is too {age}, this parity reads {FORMAT}. Run the comparison again")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// `old` or `new`.
+        age: &'static str,
+    },
+    /// No report.
+    #[error("{path}: unreadable: {reason}. Run the comparison again")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl RunReport {
+    /// A report of a run that was done.
+    #[must_use]
+    pub fn new(provenance: Provenance, judgement: Judgement, register: &Register) -> Self {
+        let mut accepted: BTreeMap<&str, usize> = BTreeMap::new();
+        for (id, _) in judgement.verdicts.iter().flat_map(|verdict| &verdict.accepted) {
+            *accepted.entry(id).or_default() += 1;
+        }
+        let entries = register
+            .entries
+            .iter()
+            .map(|entry| EntryNote {
+                id: entry.id.clone(),
+                defect: entry.defect.clone(),
+                area: entry.area,
+                legacy_behaviour: entry.legacy_behaviour.clone(),
+                engine_behaviour: entry.engine_behaviour.clone(),
+                reason: entry.reason.clone(),
+                since: entry.since.to_string(),
+                owner: entry.owner.clone(),
+                ticket: entry.ticket.clone(),
+                accepted: accepted.get(entry.id.as_str()).copied().unwrap_or(0),
+            })
+            .collect();
+        Self {
+            format: FORMAT,
+            provenance,
+            entries,
+            judgement,
+            could_not_run: None,
+        }
+    }
+
+    /// A report of a run that could not be done.
+    #[must_use]
+    pub fn failed(provenance: Provenance, reason: String) -> Self {
+        let judgement = Judgement {
+            verdicts: Vec::new(),
+            unused_entries: Vec::new(),
+            expired_entries: Vec::new(),
+        };
+        Self {
+            format: FORMAT,
+            provenance,
+            judgement,
+            entries: Vec::new(),
+            could_not_run: Some(reason),
+        }
+    }
+
+    /// The verdicts of one area.
+    pub fn in_area(&self, area: Area) -> impl Iterator<Item = &Verdict> {
+        self.judgement
+            .verdicts
+            .iter()
+            .filter(move |verdict| Area::of(&verdict.scenario) == area)
+    }
+}
+
+/// 0: nothing unaccepted differs. 1: something does, or a register entry is unused, or (with `require_all`)
+/// something was not compared. 2: the run could not be done, or compared nothing.
+#[must_use]
+pub fn exit_code(report: &RunReport, require_all: bool) -> u8 {
+    let verdicts = &report.judgement.verdicts;
+    if report.could_not_run.is_some() || verdicts.is_empty() {
+        return 2;
+    }
+    let different = verdicts
+        .iter()
+        .any(|verdict| verdict.outcome == Outcome::Different);
+    let left_out = verdicts.iter().any(|verdict| !verdict.not_compared.is_empty());
+    if different || !report.judgement.unused_entries.is_empty() || (require_all && left_out) {
+        return 1;
+    }
+    // Nothing was seen, so nothing can be said: that is not success.
+    if verdicts
+        .iter()
+        .all(|verdict| verdict.outcome == Outcome::NotCompared)
+    {
+        2
+    } else {
+        0
+    }
+}
+
+/// Writes a report's file; an older one is overwritten.
+fn write_text(path: &Path, text: &str) -> Result<(), ReportError> {
+    std::fs::write(path, text).map_err(|source| ReportError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A value for people: compact JSON, cut where it gets long.
+fn shown(value: Option<&serde_json::Value>) -> String {
+    const LONGEST: usize = 160;
+    let Some(value) = value else {
+        return "(nothing)".to_owned();
+    };
+    let text = value.to_string();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST).chain("…".chars()).collect()
+}
+
+/// Reasons for which steps were not compared, with the number of steps and of scenarios.
+fn reasons(report: &RunReport) -> BTreeMap<&str, (usize, usize)> {
+    let mut out: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for verdict in &report.judgement.verdicts {
+        let mut here: BTreeMap<&str, usize> = BTreeMap::new();
+        for (step, reason) in &verdict.not_compared {
+            *here.entry(reason).or_default() += usize::from(*step > 0);
+        }
+        for (reason, steps) in here {
+            let entry = out.entry(reason).or_default();
+            entry.0 += steps;
+            entry.1 += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

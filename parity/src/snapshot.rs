@@ -1,0 +1,362 @@
+//! Snapshots: the legacy's normalised behaviour, one readable file a scenario, guarded by a list of digests.
+
+use crate::normalize::{Normalized, sha256_hex};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The format that this program writes and reads.
+pub const FORMAT: u32 = 1;
+const FIRST_LINE: &str = "parity snapshot, format ";
+const DIGESTS: &str = "DIGESTS";
+
+/// Where a snapshot came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The server that was recorded.
+    pub server: String,
+    /// Its revision.
+    pub revision: String,
+    /// SHA-256 of the recording that the snapshot was made from.
+    pub recording_sha256: String,
+}
+
+/// One scenario's recorded behaviour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// What was seen.
+    pub normalized: Normalized,
+}
+
+/// Why a snapshot or the list of digests cannot be used, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The file could not be read or written.
+    #[error("{path}: {source}. Check that the folder exists and that you may use it")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Made by an older program.
+    #[error("{path}: format {found} is too old, this parity reads {FORMAT}. Record the snapshots again")]
+    TooOld {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// Made by a newer program.
+    #[error(
+        "{path}: format {found} is too new, this parity reads {FORMAT}. Use the parity that wrote it, or a newer one"
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// Not a snapshot, or a damaged one.
+    #[error(
+        "{path}: unreadable: {reason}. Restore the file from version control or record the snapshot again"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The content is not what the digest says.
+    #[error(
+        "{path}: its digest is {found}, but {expected} was noted. Restore the file from version control; if the change \
+         is meant, record the snapshot again, which notes the new digest"
+    )]
+    DigestMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The digest that was noted.
+        expected: String,
+        /// The digest of what is there.
+        found: String,
+    },
+}
+
+/// The file of a scenario's snapshot.
+#[must_use]
+pub fn path_of(folder: &Path, scenario: &str) -> PathBuf {
+    folder.join(format!("{scenario}.snap"))
+}
+
+/// The snapshot as text: a header of `key: value` lines, an empty line, and the content as indented JSON.
+///
+/// # Errors
+/// If the content cannot be written as JSON.
+pub fn render(snapshot: &Snapshot) -> Result<String, serde_json::Error> {
+    let content = serde_json::to_string_pretty(&snapshot.normalized)? + "\n";
+    let Provenance {
+        server,
+        revision,
+        recording_sha256,
+    } = &snapshot.provenance;
+    Ok(format!(
+        "{FIRST_LINE}{FORMAT}\nscenario: {}\nserver: {server}\nrevision: {revision}\n\
+         recording_sha256: {recording_sha256}\ncontent_sha256: {}\n\n{content}",
+        snapshot.normalized.scenario,
+        sha256_hex(content.as_bytes()),
+    ))
+}
+
+/// Reads a snapshot's text; `path` is for messages.
+///
+/// # Errors
+/// If the format is another one, the text is no snapshot, or the content was changed.
+pub fn parse(path: &Path, text: &str) -> Result<Snapshot, SnapshotError> {
+    let unreadable = |reason: String| SnapshotError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    let first = text.lines().next().unwrap_or_default();
+    let found: u32 = first
+        .strip_prefix(FIRST_LINE)
+        .and_then(|number| number.trim().parse().ok())
+        .ok_or_else(|| unreadable(format!("the first line is not `{FIRST_LINE}<number>`")))?;
+    if found < FORMAT {
+        return Err(SnapshotError::TooOld {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    if found > FORMAT {
+        return Err(SnapshotError::TooNew {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    let (header, content) = text
+        .split_once("\n\n")
+        .ok_or_else(|| unreadable("no empty line ends the header".to_owned()))?;
+    let fields: BTreeMap<&str, &str> = header
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .collect();
+    let field = |name: &str| {
+        fields
+            .get(name)
+            .map(|value| (*value).to_owned())
+            .ok_or_else(|| unreadable(format!("`{name}` is missing")))
+    };
+    let (expected, found) = (field("content_sha256")?, sha256_hex(content.as_bytes()));
+    if expected != found {
+        return Err(SnapshotError::DigestMismatch {
+            path: path.to_owned(),
+            expected,
+            found,
+        });
+    }
+    let normalized: Normalized =
+        serde_json::from_str(content).map_err(|error| unreadable(error.to_string()))?;
+    if normalized.scenario != field("scenario")? {
+        return Err(unreadable(
+            "header and content name different scenarios".to_owned(),
+        ));
+    }
+    let provenance = Provenance {
+        server: field("server")?,
+        revision: field("revision")?,
+        recording_sha256: field("recording_sha256")?,
+    };
+    Ok(Snapshot {
+        provenance,
+        normalized,
+    })
+}
+
+/// Reads one scenario's snapshot.
+///
+/// # Errors
+/// As [`parse`], or if the file cannot be read.
+pub fn read(folder: &Path, scenario: &str) -> Result<Snapshot, SnapshotError> {
+    let path = path_of(folder, scenario);
+    parse(&path, &read_text(&path)?)
+}
+
+/// Writes one scenario's snapshot and notes its digest.
+///
+/// # Errors
+/// If a file cannot be written or the list of digests cannot be read.
+pub fn write(folder: &Path, snapshot: &Snapshot) -> Result<PathBuf, SnapshotError> {
+    let scenario = &snapshot.normalized.scenario;
+    let path = path_of(folder, scenario);
+    let text = render(snapshot).map_err(|error| SnapshotError::Unreadable {
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|source| SnapshotError::Io {
+            path: parent.to_owned(),
+            source,
+        })?;
+    }
+    write_text(&path, &text)?;
+    let mut digests = read_digests(folder)?;
+    digests.insert(format!("{scenario}.snap"), sha256_hex(text.as_bytes()));
+    let list: String = digests
+        .iter()
+        .map(|(name, digest)| format!("{digest}  {name}\n"))
+        .collect();
+    write_text(&folder.join(DIGESTS), &list)?;
+    Ok(path)
+}
+
+/// Compares every snapshot with the list of digests. Empty means that all are as they were written.
+///
+/// # Errors
+/// If the list itself cannot be read.
+pub fn verify_digests(folder: &Path) -> Result<Vec<SnapshotError>, SnapshotError> {
+    let digests = read_digests(folder)?;
+    let mut wrong = Vec::new();
+    for (name, expected) in &digests {
+        let path = folder.join(name);
+        match fs::read(&path).map(|bytes| sha256_hex(&bytes)) {
+            Ok(found) if found == *expected => {}
+            Ok(found) => wrong.push(SnapshotError::DigestMismatch {
+                path,
+                expected: expected.clone(),
+                found,
+            }),
+            Err(source) => wrong.push(SnapshotError::Io { path, source }),
+        }
+    }
+    for name in snapshots_in(folder)? {
+        if !digests.contains_key(&name) {
+            let reason = format!("it is not in {DIGESTS}");
+            wrong.push(SnapshotError::Unreadable {
+                path: folder.join(name),
+                reason,
+            });
+        }
+    }
+    Ok(wrong)
+}
+
+/// The snapshots that are there: `<area>/<name>.snap`, sorted.
+fn snapshots_in(folder: &Path) -> Result<Vec<String>, SnapshotError> {
+    let list = |path: &Path| -> Result<Vec<PathBuf>, SnapshotError> {
+        let failed = |source| SnapshotError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        fs::read_dir(path)
+            .map_err(failed)?
+            .map(|entry| entry.map(|entry| entry.path()).map_err(failed))
+            .collect()
+    };
+    let mut names = Vec::new();
+    for area in list(folder)?.into_iter().filter(|path| path.is_dir()) {
+        for file in list(&area)?
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|end| end == "snap"))
+        {
+            if let Ok(relative) = file.strip_prefix(folder) {
+                names.push(relative.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read_digests(folder: &Path) -> Result<BTreeMap<String, String>, SnapshotError> {
+    let path = folder.join(DIGESTS);
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    read_text(&path)?
+        .lines()
+        .enumerate()
+        .map(|(at, line)| {
+            line.split_once("  ")
+                .map(|(digest, name)| (name.to_owned(), digest.to_owned()))
+                .ok_or_else(|| {
+                    let reason = format!("line {} is not `<digest>  <file>`", at + 1);
+                    SnapshotError::Unreadable {
+                        path: path.clone(),
+                        reason,
+                    }
+                })
+        })
+        .collect()
+}
+
+fn read_text(path: &Path) -> Result<String, SnapshotError> {
+    fs::read_to_string(path).map_err(|source| SnapshotError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), SnapshotError> {
+    fs::write(path, text).map_err(|source| SnapshotError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Snapshot {
+        Snapshot {
+            provenance: Provenance {
+                server: "legacy".to_owned(),
+                revision: "6df391f21a63".to_owned(),
+                recording_sha256: "00".to_owned(),
+            },
+            normalized: Normalized {
+                scenario: "enrollment/x".to_owned(),
+                started_at_us: 5,
+                steps: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn written_snapshots_are_read_back_and_guarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), &sample()).unwrap();
+        assert_eq!(read(folder.path(), "enrollment/x").unwrap(), sample());
+        assert!(verify_digests(folder.path()).unwrap().is_empty());
+        fs::write(&path, "something else").unwrap();
+        let wrong = verify_digests(folder.path()).unwrap();
+        assert!(matches!(wrong.as_slice(), [SnapshotError::DigestMismatch { .. }]));
+        assert!(matches!(
+            read(folder.path(), "enrollment/x"),
+            Err(SnapshotError::Unreadable { .. })
+        ));
+    }
+
+    #[test]
+    fn old_new_and_changed_are_told_apart() {
+        let text = render(&sample()).unwrap();
+        let parse = |text: &str| parse(Path::new("a.snap"), text);
+        assert!(matches!(
+            parse(&text.replace("format 1", "format 0")),
+            Err(SnapshotError::TooOld { .. })
+        ));
+        assert!(matches!(
+            parse(&text.replace("format 1", "format 2")),
+            Err(SnapshotError::TooNew { .. })
+        ));
+        assert!(matches!(
+            parse(&text.replace(": 5", ": 6")),
+            Err(SnapshotError::DigestMismatch { .. })
+        ));
+    }
+}
