@@ -1,3 +1,4 @@
 //! Replays recorded agent scenarios against Borealis servers and reports every divergence.
 
+pub mod scenario;
 pub mod transcript;
