@@ -1,7 +1,10 @@
 //! Scenarios: the YAML files, the templates in them, and the values that clients make.
 
 pub mod agent;
+pub mod emit;
+pub mod literals;
 pub mod made;
 pub mod model;
 mod raw;
+pub mod sqlite_text;
 pub mod template;
