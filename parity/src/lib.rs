@@ -1,4 +1,6 @@
 //! Replays recorded agent scenarios against Borealis servers and reports every divergence.
 
+pub mod cli;
+pub mod import;
 pub mod scenario;
 pub mod transcript;
