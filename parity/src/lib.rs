@@ -2,5 +2,7 @@
 
 pub mod cli;
 pub mod import;
+pub mod runner;
 pub mod scenario;
+pub mod target;
 pub mod transcript;
