@@ -1,6 +1,6 @@
 //! Turns a recording of the legacy server into a scenario and the transcript of what the legacy showed.
 
-mod locate;
+pub(crate) mod locate;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Map, Value};

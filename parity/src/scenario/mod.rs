@@ -1,7 +1,9 @@
 //! Scenarios: the YAML files, the templates in them, and the values that clients make.
 
 pub mod agent;
+pub mod clock;
 pub mod emit;
+pub mod files;
 pub mod literals;
 pub mod made;
 pub mod model;
