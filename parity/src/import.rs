@@ -13,6 +13,7 @@ use crate::{
         made::Made,
         model::{Action, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step, microseconds},
         template::{self, as_text, fold_repeats},
+        verify::texts,
     },
     transcript::{Body, Observation, Seen, Transcript},
 };
@@ -101,7 +102,10 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
     for step in steps {
         importer.step(step)?;
     }
-    importer.scenario.files.sort_by(|left, right| left.0.cmp(&right.0));
+    importer
+        .scenario
+        .files
+        .sort_by(|left, right| left.0.cmp(&right.0));
     let mut client_values = literals(&importer.scenario, &importer.contents);
     client_values.extend(importer.made);
     Ok(Imported {
@@ -191,7 +195,11 @@ impl Importer {
             id,
             line: 0,
             who: step.get("who").and_then(Value::as_str).map(str::to_owned),
-            note: step.get("note").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            note: step
+                .get("note")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             at_us: Some(at_us),
             action,
             captures: Vec::new(),
@@ -211,7 +219,10 @@ impl Importer {
     }
 
     fn http(&mut self, id: u32, at_us: i64, step: &Value) -> Result<Option<Action>, ImportError> {
-        let field = |name: &str| step.get(name).ok_or_else(|| ImportError::Field(format!("{name} of step {id}")));
+        let field = |name: &str| {
+            step.get(name)
+                .ok_or_else(|| ImportError::Field(format!("{name} of step {id}")))
+        };
         let (request, response) = (field("request")?, field("response")?);
         let method = string(request, "method")?;
         let path = string(request, "path")?;
@@ -242,7 +253,8 @@ impl Importer {
     fn rows(&mut self, id: u32, at_us: i64, step: &Value) -> Result<Option<Action>, ImportError> {
         let statement = string(step, "sql")?;
         let rows = array(step, "rows");
-        self.answers.push(id, locate::Answer::rows(Value::Array(rows.clone())));
+        self.answers
+            .push(id, locate::Answer::rows(Value::Array(rows.clone())));
         self.observations.push(Observation {
             step: id,
             at_us,
@@ -293,8 +305,9 @@ impl Importer {
             return Ok(Some(Action::Set(vec![(name, value)])));
         };
         if self.used_since(found, &name) {
-            self.not_runnable
-                .push(format!("step {id}: {name} is used between its answer and its capture"));
+            self.not_runnable.push(format!(
+                "step {id}: {name} is used between its answer and its capture"
+            ));
         }
         if let Some(step) = self.scenario.steps.iter_mut().find(|step| step.id == found) {
             step.captures.retain(|(known, _)| *known != name);
@@ -306,31 +319,15 @@ impl Importer {
     /// Whether a step after `found` names `name`: it would then see the new value too early.
     fn used_since(&self, found: u32, name: &str) -> bool {
         let later = self.scenario.steps.iter().filter(|step| step.id > found);
-        later.flat_map(|step| names_of(&step.action)).any(|used| used == name)
+        later
+            .flat_map(|step| names_of(&step.action))
+            .any(|used| used == name)
     }
 }
 
 /// The names that a step's action uses.
-pub(crate) fn names_of(action: &Action) -> Vec<String> {
-    let names = match action {
-        Action::Http(request) => {
-            let mut texts = vec![Value::String(request.path.clone())];
-            texts.extend(request.headers.iter().map(|(_, value)| Value::String(value.clone())));
-            match &request.body {
-                RequestBody::Json(value) => texts.push(value.clone()),
-                RequestBody::Text(text) => texts.push(Value::String(text.clone())),
-                RequestBody::Empty | RequestBody::Bytes(_) => {}
-            }
-            template::used_in(&Value::Array(texts))
-        }
-        Action::Sql { params, .. } | Action::Rows { params, .. } => template::used_in(&Value::Array(params.clone())),
-        Action::Make { fields, .. } => template::used_in(&Value::Object(fields.clone())),
-        Action::Set(values) => {
-            template::used_in(&Value::Array(values.iter().map(|(_, value)| value.clone()).collect()))
-        }
-        Action::Wait { .. } | Action::Restart | Action::File { .. } | Action::Check(_) => Ok(Vec::new()),
-    };
-    names.unwrap_or_default()
+fn names_of(action: &Action) -> Vec<String> {
+    template::used_in(&texts(action)).unwrap_or_default()
 }
 
 /// One line for people.
@@ -415,7 +412,14 @@ fn read_answer(id: u32, response: &Value) -> Result<(Seen, locate::Answer), Impo
         _ => Value::Null,
     };
     let answer = locate::Answer::http(json, &headers);
-    Ok((Seen::Answer { status, headers, body }, answer))
+    Ok((
+        Seen::Answer {
+            status,
+            headers,
+            body,
+        },
+        answer,
+    ))
 }
 
 fn read_agents(recording: &Value) -> Result<Vec<Agent>, ImportError> {
@@ -461,11 +465,19 @@ fn time(value: &Value, key: &str) -> Result<i64, ImportError> {
 }
 
 fn object(value: &Value, key: &str) -> Map<String, Value> {
-    value.get(key).and_then(Value::as_object).cloned().unwrap_or_default()
+    value
+        .get(key)
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn array(value: &Value, key: &str) -> Vec<Value> {
-    value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

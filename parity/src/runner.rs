@@ -117,8 +117,13 @@ type StepError = String;
 
 impl Run<'_> {
     fn define_address(&mut self) {
-        let host = self.target.address().map(|address| address.to_string()).unwrap_or_default();
-        self.names.insert("base".to_owned(), Value::String(format!("http://{host}")));
+        let host = self
+            .target
+            .address()
+            .map(|address| address.to_string())
+            .unwrap_or_default();
+        self.names
+            .insert("base".to_owned(), Value::String(format!("http://{host}")));
         self.names.insert("host".to_owned(), Value::String(host));
     }
 
@@ -146,12 +151,14 @@ impl Run<'_> {
             Action::Rows { statement, params } => self.rows(step, statement, params).await.map(Some),
             Action::Sql { statement, params } => {
                 let params = self.params(step, params)?;
-                let result = database::execute(&self.target.database(), statement, &params, self.clock.now()).await;
+                let result =
+                    database::execute(&self.target.database(), statement, &params, self.clock.now()).await;
                 result.map(|()| None).map_err(|error| format!("sql: {error}"))
             }
             Action::Set(values) => {
                 for (name, value) in values {
-                    let value = template::render_value(value, &self.names).map_err(|error| unresolved(step, &error))?;
+                    let value = template::render_value(value, &self.names)
+                        .map_err(|error| unresolved(step, &error))?;
                     self.names.insert(name.clone(), value);
                 }
                 Ok(None)
@@ -198,7 +205,9 @@ impl Run<'_> {
     }
 
     async fn http(&mut self, step: &Step, request: &Request) -> Result<Seen, StepError> {
-        let outgoing = self.outgoing(step, request).map_err(|error| unresolved(step, &error))?;
+        let outgoing = self
+            .outgoing(step, request)
+            .map_err(|error| unresolved(step, &error))?;
         let address = self.target.address().ok_or("the server does not run")?;
         let received = http_client::send(address, &outgoing)
             .await
@@ -232,7 +241,9 @@ impl Run<'_> {
         for (name, value) in &request.headers {
             headers.push((name.clone(), template::render(value, names)?));
         }
-        let own_cookie = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        let own_cookie = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
         let jar = self.jars.get(step.who.as_deref().unwrap_or_default());
         if let (false, Some(cookie)) = (own_cookie, jar.and_then(Jar::header)) {
             headers.push(("Cookie".to_owned(), cookie));
@@ -298,7 +309,8 @@ fn unresolved(step: &Step, error: &TemplateError) -> StepError {
     format!("step {}: {error}", step.id)
 }
 
-fn step_label(step: &Step) -> String {
+/// A step in one line, for people.
+pub fn step_label(step: &Step) -> String {
     match &step.action {
         Action::Http(request) => label(request.method, &request.path, step.who.as_deref()),
         Action::Rows { statement, .. } => format!("rows: {statement}"),
@@ -336,7 +348,9 @@ fn find(source: &Capture, body: &Value, headers: &[(String, String)]) -> Option<
             .filter_map(|(_, value)| value.split(';').next()?.split_once('='))
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| Value::from(value)),
-        Capture::Claim { token, claim } => token_claims(body.pointer(token)?.as_str()?)?.pointer(claim).cloned(),
+        Capture::Claim { token, claim } => token_claims(body.pointer(token)?.as_str()?)?
+            .pointer(claim)
+            .cloned(),
     }
 }
 

@@ -4,7 +4,13 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub mod check;
 pub mod import;
+pub mod list;
+pub mod show;
+
+/// Something is wrong with what was looked at.
+pub const WRONG: u8 = 1;
 
 /// The command could not run.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -26,6 +32,12 @@ pub struct Arguments {
 pub enum Command {
     /// Turn recordings of the legacy server into scenarios.
     Import(import::Import),
+    /// List the scenarios.
+    List(list::List),
+    /// Show the steps of one scenario.
+    Show(show::Show),
+    /// Check that every scenario can be read and that everything it refers to is there.
+    Check(check::Check),
 }
 
 /// Reads the command line and runs the command.
@@ -33,5 +45,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Import(import) => import.run(&arguments.scenarios),
+        Command::List(list) => list.run(&arguments.scenarios),
+        Command::Show(show) => show.run(&arguments.scenarios),
+        Command::Check(check) => check.run(&arguments.scenarios),
     }
 }

@@ -18,7 +18,10 @@ impl Answer {
         collect("", &rows, &mut |pointer, value| {
             places.push((value.clone(), Capture::Pointer(pointer.to_owned())));
         });
-        Self { from_rows: true, places }
+        Self {
+            from_rows: true,
+            places,
+        }
     }
 
     pub(super) fn http(body: Value, headers: &[(String, String)]) -> Self {
@@ -86,7 +89,11 @@ impl Answers {
             return None;
         }
         [false, true].into_iter().find_map(|from_rows| {
-            let answers = self.0.iter().rev().filter(|(_, answer)| answer.from_rows == from_rows);
+            let answers = self
+                .0
+                .iter()
+                .rev()
+                .filter(|(_, answer)| answer.from_rows == from_rows);
             answers
                 .filter_map(|(step, answer)| answer.find(name, value).map(|place| (*step, place.clone())))
                 .next()

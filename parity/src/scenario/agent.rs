@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 use super::template::Names;
 
 /// The DER bytes that stand before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
-const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 
 /// One agent of a scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,11 +76,13 @@ impl Agent {
 /// Bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The bytes that a hexadecimal text stands for.
@@ -101,13 +105,18 @@ mod tests {
 
     #[test]
     fn values_follow_from_seed_and_name_as_in_the_recordings() {
-        let seed = BASE64.decode("EcfjbZcNWvuFyAMq8WKTm4AudWzXF0jDcKHBHcwaJ0Y=").unwrap();
+        let seed = BASE64
+            .decode("EcfjbZcNWvuFyAMq8WKTm4AudWzXF0jDcKHBHcwaJ0Y=")
+            .unwrap();
         let agent = Agent {
             name: "agent1".to_owned(),
             hostname: "H".to_owned(),
             seed: seed.try_into().unwrap(),
         };
-        assert_eq!(agent.pubkey(), "MCowBQYDK2VwAyEAwfyKj/QDI/fI4yXW9Q6PHrlS8nUG4OW7InPE5g7rqUw=");
+        assert_eq!(
+            agent.pubkey(),
+            "MCowBQYDK2VwAyEAwfyKj/QDI/fI4yXW9Q6PHrlS8nUG4OW7InPE5g7rqUw="
+        );
         assert_eq!(agent.nonce(), "O5WJpEfYhU4dcHIeOt/AoV3/U/JZMphtEzRlwODg5lw=");
         assert_eq!(
             agent.fingerprint(),

@@ -14,7 +14,10 @@ pub struct ScenarioClock {
 impl ScenarioClock {
     /// The start.
     pub fn new(started_at_us: i64) -> Self {
-        Self { started_at_us, at_us: 0 }
+        Self {
+            started_at_us,
+            at_us: 0,
+        }
     }
 
     /// Moves on to a step: to its own time if it has one, after a wait by as much as it waits, never back.

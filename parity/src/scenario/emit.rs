@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Map, Value};
 
-use super::model::{Action, Capture, FORMAT, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step};
+use super::model::{
+    Action, Capture, FORMAT, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step,
+};
 
 /// The YAML text of a scenario; reading it gives the scenario back.
 pub fn to_yaml(scenario: &Scenario) -> String {
@@ -208,9 +210,9 @@ fn scalar(text: &str) -> String {
     let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/');
     let ends_well = !text.ends_with([' ', ':']);
-    let plain = text
-        .chars()
-        .all(|character| character.is_ascii_alphanumeric() || " _/.,()?=&%*+<>'|;!@~-${}:".contains(character));
+    let plain = text.chars().all(|character| {
+        character.is_ascii_alphanumeric() || " _/.,()?=&%*+<>'|;!@~-${}:".contains(character)
+    });
     let harmless = !text.contains(": ") && !reserved.contains(&text.to_ascii_lowercase().as_str());
     if starts_well && ends_well && plain && harmless {
         text.to_owned()
@@ -265,7 +267,9 @@ mod tests {
                     method: "POST",
                     path: format!("/{text}"),
                     headers: vec![("X".to_owned(), text.to_owned())],
-                    body: RequestBody::Json(serde_json::json!({"k": [text, 1, 1.5, -0.25, null, true], text: {}})),
+                    body: RequestBody::Json(
+                        serde_json::json!({"k": [text, 1, 1.5, -0.25, null, true], text: {}}),
+                    ),
                 }),
                 captures: vec![("n".to_owned(), Capture::Pointer("/a/0".to_owned()))],
             }],
@@ -284,8 +288,28 @@ mod tests {
     #[test]
     fn texts_that_yaml_could_misread_come_back() {
         for text in [
-            "null", "Yes", "12", "1e3", "", " a", "a ", "a: b", "a #b", "- a", "a\nb\n", "\u{7f}\u{85}\u{feff}", "é😀",
-            "-----BEGIN X-----\nabc=\n-----END X-----\n", "{a}", "a:", "~", "'a'", "\"", "<<", "0x1f", ".inf",
+            "null",
+            "Yes",
+            "12",
+            "1e3",
+            "",
+            " a",
+            "a ",
+            "a: b",
+            "a #b",
+            "- a",
+            "a\nb\n",
+            "\u{7f}\u{85}\u{feff}",
+            "é😀",
+            "-----BEGIN X-----\nabc=\n-----END X-----\n",
+            "{a}",
+            "a:",
+            "~",
+            "'a'",
+            "\"",
+            "<<",
+            "0x1f",
+            ".inf",
         ] {
             assert_eq!(round(&with_text(text)), with_text(text), "{text:?}");
         }

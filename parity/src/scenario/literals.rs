@@ -44,7 +44,9 @@ pub fn literals(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> BTreeSet<St
                 params.iter().for_each(|value| leaves(value, &names, &mut found));
             }
             Action::Make { fields, .. } => {
-                fields.values().for_each(|value| leaves(value, &names, &mut found));
+                fields
+                    .values()
+                    .for_each(|value| leaves(value, &names, &mut found));
             }
             Action::File { .. } | Action::Wait { .. } | Action::Restart | Action::Check(_) => {}
         }

@@ -226,10 +226,13 @@ impl Made {
             }
             Self::Dpop(proof) => {
                 let agent = find(agents, &proof.agent)?;
-                let jwk = json!({"crv": "Ed25519", "kty": "OKP", "x": BASE64URL.encode(agent.public_bytes())});
+                let jwk =
+                    json!({"crv": "Ed25519", "kty": "OKP", "x": BASE64URL.encode(agent.public_bytes())});
                 let header = json!({"alg": "EdDSA", "jwk": jwk, "typ": "dpop+jwt"});
                 let claims = claims(&proof.claims, names, now)?;
-                Ok(sign_jws(&header, &claims, |input| agent.key().sign(input).to_bytes().to_vec()))
+                Ok(sign_jws(&header, &claims, |input| {
+                    agent.key().sign(input).to_bytes().to_vec()
+                }))
             }
             Self::Jws(jws) => {
                 let header = template::render_value(&jws.header, names)?;
@@ -263,7 +266,9 @@ fn join(parts: &[Part], names: &Names) -> Result<Vec<u8>, MadeError> {
             Part::Base64(text) => message.extend(
                 BASE64
                     .decode(template::render(text, names)?.trim())
-                    .map_err(|_| MadeError::Unreadable { what: "a base64 part" })?,
+                    .map_err(|_| MadeError::Unreadable {
+                        what: "a base64 part",
+                    })?,
             ),
             Part::Hex(text) => message.extend(
                 unhex(&template::render(text, names)?).ok_or(MadeError::Unreadable { what: "a hex part" })?,
@@ -312,13 +317,14 @@ fn signer(jws: &Jws, agents: &[Agent]) -> Result<Sign, MadeError> {
         ("none", _) => Ok(Box::new(|_| Vec::new())),
         ("EdDSA", JwsKey::Agent(agent)) => Ok(eddsa(find(agents, agent)?.key())),
         ("EdDSA", JwsKey::PrivatePem(pem)) => {
-            let key = SigningKey::from_pkcs8_pem(pem).map_err(|_| MadeError::Unreadable { what: "private_pem" })?;
+            let key =
+                SigningKey::from_pkcs8_pem(pem).map_err(|_| MadeError::Unreadable { what: "private_pem" })?;
             Ok(eddsa(key))
         }
         ("HS256", JwsKey::SecretBase64(secret)) => {
-            let secret = BASE64
-                .decode(secret)
-                .map_err(|_| MadeError::Unreadable { what: "secret_base64" })?;
+            let secret = BASE64.decode(secret).map_err(|_| MadeError::Unreadable {
+                what: "secret_base64",
+            })?;
             Ok(Box::new(move |input| hmac_sha256(&secret, input)))
         }
         _ => Err(mismatch()),
@@ -411,7 +417,10 @@ fn sign_cookie(cookie: &SignCookie, payload: &Value, signed_at: i64) -> String {
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let mut pairs: Vec<_> = fields.iter().map(|(key, item)| (key.clone(), sorted(item))).collect();
+            let mut pairs: Vec<_> = fields
+                .iter()
+                .map(|(key, item)| (key.clone(), sorted(item)))
+                .collect();
             pairs.sort_by(|left, right| left.0.cmp(&right.0));
             Value::Object(pairs.into_iter().collect())
         }
@@ -449,8 +458,12 @@ mod tests {
     use super::*;
 
     fn make(fields: Value, now: i64) -> String {
-        let Value::Object(fields) = fields else { panic!("an object") };
-        let seed = BASE64.decode("EcfjbZcNWvuFyAMq8WKTm4AudWzXF0jDcKHBHcwaJ0Y=").unwrap();
+        let Value::Object(fields) = fields else {
+            panic!("an object")
+        };
+        let seed = BASE64
+            .decode("EcfjbZcNWvuFyAMq8WKTm4AudWzXF0jDcKHBHcwaJ0Y=")
+            .unwrap();
         let agent = Agent {
             name: "agent1".to_owned(),
             hostname: "H".to_owned(),
@@ -458,9 +471,15 @@ mod tests {
         };
         let mut names = Names::from([
             ("r".to_owned(), json!("1de86a36-c06e-44d8-ab61-095ff9bf04f7")),
-            ("n".to_owned(), json!("Ejw5feCv8Xeo62Q/qB4Ks6Q9to/nC1TwDwEfyo4CVY4=")),
+            (
+                "n".to_owned(),
+                json!("Ejw5feCv8Xeo62Q/qB4Ks6Q9to/nC1TwDwEfyo4CVY4="),
+            ),
             ("h.r".to_owned(), json!("c34925ae-b8f2-4d6a-9ea1-4ef082f0072c")),
-            ("h.n".to_owned(), json!("yvN79sWOwNHGXUwFi8bTEobh5ICrH0m34x8jq3cwSuQ=")),
+            (
+                "h.n".to_owned(),
+                json!("yvN79sWOwNHGXUwFi8bTEobh5ICrH0m34x8jq3cwSuQ="),
+            ),
         ]);
         agent.define(&mut names);
         Made::read(fields).unwrap().make(&[agent], &names, now).unwrap()
@@ -470,16 +489,25 @@ mod tests {
     fn proofs_are_those_of_the_recordings() {
         let parts = json!([{"base64": "${h.n}"}, {"utf8": "${h.r}"}, {"base64": "${agent1.nonce}"}]);
         assert_eq!(
-            make(json!({"function": "ed25519_sign", "agent": "agent1", "parts": parts}), 0),
+            make(
+                json!({"function": "ed25519_sign", "agent": "agent1", "parts": parts}),
+                0
+            ),
             "5FHuofqbyp3yYoSlAKzwCwEQBz0p6Rj+i8FQ8HapCtOxW7HkhXZDElASE61w1jKfa5POjYZJDpFWh7MfPeXNBw=="
         );
         let parts = json!([{"base64": "${n}"}, {"utf8": "${r}"}, {"base64": "${agent1.nonce}"}]);
         let seed = "948eb80b302177143a778012c1e9eac62b7a85239964aca08bd7b2195ac4161aeafa972892b4057f9e8a26c3b814e110f1541a98a0a53e9e68";
         assert_eq!(
-            make(json!({"function": "ed448_sign", "key_seed_hex": seed, "parts": parts}), 0),
+            make(
+                json!({"function": "ed448_sign", "key_seed_hex": seed, "parts": parts}),
+                0
+            ),
             "P1u2qv6sZP+ziCEdgbXHZwoyE0xP/MmMl0F3yLu6QpfXlW+TWJH5CDizWfMNSQM1MG7lrF8iiZSACUsDp/BV0Gyxos+AbGYtXBCvWhpS8j/LMMOsQAgaOpwWFxA6xgSKw6AEYyhvvuZ4osZtSqD+ni8A"
         );
-        assert_eq!(make(json!({"function": "lower", "of": "ABC-${r}"}), 0), "abc-1de86a36-c06e-44d8-ab61-095ff9bf04f7");
+        assert_eq!(
+            make(json!({"function": "lower", "of": "ABC-${r}"}), 0),
+            "abc-1de86a36-c06e-44d8-ab61-095ff9bf04f7"
+        );
     }
 
     #[test]
@@ -500,10 +528,21 @@ mod tests {
             "eyJyb2xlIjoiVXNlciIsInVzZXJuYW1lIjoiem9cdTAwZTkifQ.ZVPxAA.tXVGoF-8BWqP_eO-pK2v8Mb4MMc"
         );
         assert_eq!(
-            cookie("token", json!({"u": "zoé", "r": "User", "ts": 1_700_000_000}), false),
+            cookie(
+                "token",
+                json!({"u": "zoé", "r": "User", "ts": 1_700_000_000}),
+                false
+            ),
             "eyJ1Ijoiem_DqSIsInIiOiJVc2VyIiwidHMiOjE3MDAwMDAwMDB9.ZVPxAA.ZHRT_MoQ4FuLKQdBB_tpPOLdKmM"
         );
-        assert!(cookie("token", json!({"u": "admin", "r": "Admin", "ts": 1_700_000_000}), true).starts_with(".eJ"));
+        assert!(
+            cookie(
+                "token",
+                json!({"u": "admin", "r": "Admin", "ts": 1_700_000_000}),
+                true
+            )
+            .starts_with(".eJ")
+        );
     }
 
     #[test]
@@ -519,9 +558,14 @@ mod tests {
             json!({"function": "dpop", "agent": "agent1", "claims": {"htm": "POST", "htu": "http://127.0.0.1:50315/api/agent/token/refresh", "jti": "refresh_proof", "iat": {"now": 0}}}),
             1_795_448_922,
         );
-        assert!(proof.ends_with(".VpL9g-zXlhjzpjRf_GMHrlT7dYQd16RMHh51-rdditvlma-qwNWiM2exUOgsapPVy7fnkVzPWMm-vJkr8tZ6Dw"));
+        assert!(proof.ends_with(
+            ".VpL9g-zXlhjzpjRf_GMHrlT7dYQd16RMHh51-rdditvlma-qwNWiM2exUOgsapPVy7fnkVzPWMm-vJkr8tZ6Dw"
+        ));
         // RFC 6238, appendix B.
         let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-        assert_eq!(make(json!({"function": "totp", "secret": secret, "offset": 9}), 50), "287082");
+        assert_eq!(
+            make(json!({"function": "totp", "secret": secret, "offset": 9}), 50),
+            "287082"
+        );
     }
 }

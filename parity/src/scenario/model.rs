@@ -222,7 +222,9 @@ impl Scenario {
     pub fn read(name: &str, text: &str) -> Result<Self, ModelError> {
         let raw: RawScenario = match serde_saphyr::from_str(text) {
             Ok(raw) => raw,
-            Err(error) => return Err(version_error(text).unwrap_or_else(|| ModelError::Yaml(error.to_string()))),
+            Err(error) => {
+                return Err(version_error(text).unwrap_or_else(|| ModelError::Yaml(error.to_string())));
+            }
         };
         check_version(raw.format)?;
         let mut agents = Vec::new();
@@ -307,7 +309,10 @@ fn file_source(
             .map(FileSource::Bytes)
             .map_err(|_| at(line, "base64 cannot be decoded")),
         (None, None, Some(path)) => Ok(FileSource::Beside(path)),
-        _ => Err(at(line, "a file has exactly one of text, base64 and a file beside the scenario")),
+        _ => Err(at(
+            line,
+            "a file has exactly one of text, base64 and a file beside the scenario",
+        )),
     }
 }
 
@@ -342,7 +347,13 @@ fn read_step(line: u64, mut raw: RawStep, previous: u32) -> Result<Step, ModelEr
 fn read_capture(line: u64, source: &Value) -> Result<Capture, ModelError> {
     let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
     let fields = source.as_object().map_or(0, Map::len);
-    match (source.as_str(), fields, text("cookie"), text("token"), text("claim")) {
+    match (
+        source.as_str(),
+        fields,
+        text("cookie"),
+        text("token"),
+        text("claim"),
+    ) {
         (Some(pointer), ..) if pointer.is_empty() || pointer.starts_with('/') => {
             Ok(Capture::Pointer(pointer.to_owned()))
         }
@@ -460,7 +471,10 @@ fn read_body(line: u64, raw: &mut RawStep) -> Result<RequestBody, ModelError> {
             .decode(text)
             .map(RequestBody::Bytes)
             .map_err(|_| at(line, "body_base64 cannot be decoded")),
-        _ => Err(at(line, "a request has at most one of json, body and body_base64")),
+        _ => Err(at(
+            line,
+            "a request has at most one of json, body and body_base64",
+        )),
     }
 }
 
@@ -468,7 +482,8 @@ fn read_body(line: u64, raw: &mut RawStep) -> Result<RequestBody, ModelError> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "format: 1\ntitle: T\narea: A\nstarted_at: 1795448990.335\nagents: {agent1: {hostname: H}}\nsteps:\n";
+    const HEAD: &str =
+        "format: 1\ntitle: T\narea: A\nstarted_at: 1795448990.335\nagents: {agent1: {hostname: H}}\nsteps:\n";
 
     #[test]
     fn a_scenario_is_read_as_people_write_it() {
@@ -477,24 +492,44 @@ mod tests {
         );
         let scenario = Scenario::read("a/b", &text).unwrap();
         assert_eq!(scenario.started_at_us, 1_795_448_990_335_000);
-        assert_eq!(scenario.steps.iter().map(|step| step.id).collect::<Vec<_>>(), [1, 7]);
-        assert_eq!(scenario.steps[0].captures, [("code".to_owned(), Capture::Pointer("/code".to_owned()))]);
-        let Action::Http(request) = &scenario.steps[0].action else { panic!("a request") };
-        assert_eq!(request.body, RequestBody::Json(serde_json::json!({"ttl": 1, "n": null, "f": 1.5})));
+        assert_eq!(
+            scenario.steps.iter().map(|step| step.id).collect::<Vec<_>>(),
+            [1, 7]
+        );
+        assert_eq!(
+            scenario.steps[0].captures,
+            [("code".to_owned(), Capture::Pointer("/code".to_owned()))]
+        );
+        let Action::Http(request) = &scenario.steps[0].action else {
+            panic!("a request")
+        };
+        assert_eq!(
+            request.body,
+            RequestBody::Json(serde_json::json!({"ttl": 1, "n": null, "f": 1.5}))
+        );
         let null = Scenario::read("a/b", &format!("{HEAD}  - post: /x\n    json: null\n")).unwrap();
-        let Action::Http(request) = &null.steps[0].action else { panic!("a request") };
+        let Action::Http(request) = &null.steps[0].action else {
+            panic!("a request")
+        };
         assert_eq!(request.body, RequestBody::Json(Value::Null));
     }
 
     #[test]
     fn mistakes_name_their_line() {
-        let read = |steps: &str| Scenario::read("a/b", &format!("{HEAD}{steps}")).unwrap_err().to_string();
+        let read = |steps: &str| {
+            Scenario::read("a/b", &format!("{HEAD}{steps}"))
+                .unwrap_err()
+                .to_string()
+        };
         assert!(read("  - socket: ui\n    connect: {}\n").contains("line 7: socket steps"));
         assert!(read("  - get: /\n  - get: /\n    sql: X\n").contains("line 8"));
         assert!(read("  - get: /\n    jsno: {}\n").contains('8'));
         assert!(read("  - as: admin\n").contains("does nothing"));
         assert!(read("  - make: {name: p, function: nothing}\n").contains("no function"));
-        assert_eq!(Scenario::read("a/b", "format: 2\nstrange: 1\n"), Err(ModelError::TooNew(2)));
+        assert_eq!(
+            Scenario::read("a/b", "format: 2\nstrange: 1\n"),
+            Err(ModelError::TooNew(2))
+        );
         assert_eq!(Scenario::read("a/b", "format: 0\n"), Err(ModelError::TooOld(0)));
     }
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, Column, Connection, Row, SqliteConnection, TypeInfo, ValueRef, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Column, Connection, Row, SqliteConnection, TypeInfo, ValueRef,
+    sqlite::SqliteConnectOptions,
+};
 
 /// Every text cell of every table.
 ///
@@ -15,7 +18,9 @@ pub fn texts(database: &[u8]) -> std::io::Result<Vec<String>> {
     // A thread of its own, so that callers inside and outside a runtime may ask alike.
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(read(&path)).map_err(std::io::Error::other)
         });
         reader
@@ -33,7 +38,10 @@ async fn read(path: &Path) -> Result<Vec<String>, sqlx::Error> {
     let mut found = Vec::new();
     for table in tables {
         let query = format!("SELECT * FROM \"{}\"", table.replace('"', "\"\""));
-        for row in sqlx::query(AssertSqlSafe(query)).fetch_all(&mut connection).await? {
+        for row in sqlx::query(AssertSqlSafe(query))
+            .fetch_all(&mut connection)
+            .await?
+        {
             for column in row.columns() {
                 let value = row.try_get_raw(column.ordinal())?;
                 if value.type_info().name() == "TEXT" {

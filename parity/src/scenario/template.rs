@@ -58,14 +58,22 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
 fn read_repeat(text: &str) -> Result<(Piece<'_>, &str), TemplateError> {
     let first = text.chars().next().map_or(0, char::len_utf8);
     for (at, _) in text.match_indices(':').filter(|(at, _)| *at >= first) {
-        let Some((unit, after)) = text.split_at_checked(at) else { continue };
-        let Some(after) = after.strip_prefix(':') else { continue };
-        let Some((times, next)) = after.split_once('}') else { continue };
+        let Some((unit, after)) = text.split_at_checked(at) else {
+            continue;
+        };
+        let Some(after) = after.strip_prefix(':') else {
+            continue;
+        };
+        let Some((times, next)) = after.split_once('}') else {
+            continue;
+        };
         if unit.is_empty() || times.is_empty() || !times.bytes().all(|digit| digit.is_ascii_digit()) {
             continue;
         }
         return match times.parse::<usize>() {
-            Ok(times) if unit.len().saturating_mul(times) <= LONGEST_REPEAT => Ok((Piece::Repeat(unit, times), next)),
+            Ok(times) if unit.len().saturating_mul(times) <= LONGEST_REPEAT => {
+                Ok((Piece::Repeat(unit, times), next))
+            }
             _ => Err(TemplateError::Repeat(shorten(text))),
         };
     }
@@ -99,7 +107,9 @@ pub fn render(text: &str, names: &Names) -> Result<String, TemplateError> {
             Piece::Text(text) => out.push_str(text),
             Piece::Repeat(unit, times) => out.push_str(&unit.repeat(times)),
             Piece::Name(name) => {
-                let value = names.get(name).ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
+                let value = names
+                    .get(name)
+                    .ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
                 out.push_str(&as_text(value));
             }
         }
@@ -228,7 +238,11 @@ mod tests {
     fn names_are_filled_in_and_keep_their_kind_where_they_stand_alone() {
         assert_eq!(render("/a/${code}?n=${number}", &names()).unwrap(), "/a/007?n=5");
         assert_eq!(
-            render_value(&json!({"c": "${code}", "n": "${number}", "m": "x${number}", "k": [null, 1]}), &names()).unwrap(),
+            render_value(
+                &json!({"c": "${code}", "n": "${number}", "m": "x${number}", "k": [null, 1]}),
+                &names()
+            )
+            .unwrap(),
             json!({"c": "007", "n": 5, "m": "x5", "k": [null, 1]})
         );
         assert_eq!(

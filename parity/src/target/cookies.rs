@@ -43,7 +43,11 @@ impl Jar {
 
     /// The `Cookie` header, if there is a cookie.
     pub fn header(&self) -> Option<String> {
-        let pairs: Vec<_> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 }

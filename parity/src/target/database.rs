@@ -23,7 +23,12 @@ async fn open(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
 ///
 /// # Errors
 /// What SQLite says.
-pub async fn execute(path: &Path, statement: &str, params: &[Value], now: Timestamp) -> Result<(), sqlx::Error> {
+pub async fn execute(
+    path: &Path,
+    statement: &str,
+    params: &[Value],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
     let mut connection = open(path).await?;
     let query = bind(sqlx::query(AssertSqlSafe(at_time(statement, now))), params);
     let result = query.execute(&mut connection).await;
@@ -48,7 +53,10 @@ pub async fn rows(
     result?.iter().map(read_row).collect()
 }
 
-fn bind<'q>(mut query: Query<'q, Sqlite, SqliteArguments>, params: &[Value]) -> Query<'q, Sqlite, SqliteArguments> {
+fn bind<'q>(
+    mut query: Query<'q, Sqlite, SqliteArguments>,
+    params: &[Value],
+) -> Query<'q, Sqlite, SqliteArguments> {
     for value in params {
         query = match value {
             Value::Null => query.bind(None::<i64>),
@@ -57,7 +65,10 @@ fn bind<'q>(mut query: Query<'q, Sqlite, SqliteArguments>, params: &[Value]) -> 
                 Some(whole) => query.bind(whole),
                 None => query.bind(number.as_f64()),
             },
-            Value::String(text) => match text.strip_prefix("base64:").and_then(|blob| BASE64.decode(blob).ok()) {
+            Value::String(text) => match text
+                .strip_prefix("base64:")
+                .and_then(|blob| BASE64.decode(blob).ok())
+            {
                 Some(blob) => query.bind(blob),
                 None => query.bind(text.clone()),
             },
@@ -95,7 +106,10 @@ fn at_time(statement: &str, now: Timestamp) -> String {
     for before in [", 'now'", ",'now'"] {
         out = out.replace(before, &format!(", '{stamp}'"));
     }
-    out.replace("CURRENT_TIMESTAMP", &format!("'{}'", now.strftime("%Y-%m-%d %H:%M:%S")))
+    out.replace(
+        "CURRENT_TIMESTAMP",
+        &format!("'{}'", now.strftime("%Y-%m-%d %H:%M:%S")),
+    )
 }
 
 #[cfg(test)]
@@ -110,9 +124,19 @@ mod tests {
         let path = folder.path().join("a.db");
         std::fs::write(&path, b"").unwrap();
         let now = Timestamp::from_millisecond(1_700_000_000_250).unwrap();
-        execute(&path, "CREATE TABLE t (a, b, c, d, e)", &[], now).await.unwrap();
-        let params = [json!(7), json!(1.5), json!("x"), json!("base64:AAE="), Value::Null];
-        execute(&path, "INSERT INTO t VALUES (?, ?, ?, ?, ?)", &params, now).await.unwrap();
+        execute(&path, "CREATE TABLE t (a, b, c, d, e)", &[], now)
+            .await
+            .unwrap();
+        let params = [
+            json!(7),
+            json!(1.5),
+            json!("x"),
+            json!("base64:AAE="),
+            Value::Null,
+        ];
+        execute(&path, "INSERT INTO t VALUES (?, ?, ?, ?, ?)", &params, now)
+            .await
+            .unwrap();
         let query = "SELECT *, strftime('%s', 'now') AS s, datetime('now') AS n FROM t WHERE a = ?";
         let found = rows(&path, query, &[json!(7)], now).await.unwrap();
         assert_eq!(

@@ -67,7 +67,10 @@ impl Embedded {
         })?;
         let origin = Timestamp::from_microsecond(scenario.started_at_us).unwrap_or_default();
         let digest = Sha256::digest(&scenario.name);
-        let seed = digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        let seed = digest
+            .iter()
+            .take(8)
+            .fold(0, |seed, byte| seed << 8 | u64::from(*byte));
         let mut target = Self {
             variables: BTreeMap::new(),
             folder,
@@ -173,8 +176,10 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path) -> BTreeMap<String, S
         ("BOREALIS_TLS", "off".to_owned()),
         ("TZ", "UTC".to_owned()),
     ];
-    let mut variables: BTreeMap<String, String> =
-        usual.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut variables: BTreeMap<String, String> = usual
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     let root = root.display().to_string();
     for (name, value) in &scenario.env {
         variables.insert(name.clone(), value.replace("${root}", &root));
@@ -196,6 +201,10 @@ fn write(folder: &Path, path: &str, bytes: Option<&[u8]>, time: Timestamp) -> Re
     }
     std::fs::write(&target, bytes).map_err(wrong)?;
     let since_epoch = Duration::from_micros(u64::try_from(time.as_microsecond()).unwrap_or(0));
-    let file = std::fs::File::options().write(true).open(&target).map_err(wrong)?;
-    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch).map_err(wrong)
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&target)
+        .map_err(wrong)?;
+    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
+        .map_err(wrong)
 }

@@ -59,7 +59,9 @@ pub enum HttpError {
 
 impl Outgoing {
     fn has(&self, name: &str) -> bool {
-        self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+        self.headers
+            .iter()
+            .any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 
     fn bytes(&self, host: &str) -> Vec<u8> {
@@ -107,7 +109,12 @@ async fn exchange(address: SocketAddr, request: &Outgoing) -> Result<Received, H
             let count = match reader.read(&mut chunk).await {
                 Ok(count) => count,
                 Err(_) if !input.is_empty() => 0,
-                Err(source) => return Err(HttpError::Io { doing: "reading", source }),
+                Err(source) => {
+                    return Err(HttpError::Io {
+                        doing: "reading",
+                        source,
+                    });
+                }
             };
             input.extend_from_slice(chunk.get(..count).unwrap_or_default());
             if input.len() > LARGEST_ANSWER {
@@ -152,7 +159,11 @@ fn parse(input: &[u8], method: &str, ended: bool) -> Result<Option<Received>, Ht
             continue;
         }
         let body = read_body(status, &headers, body, method, ended)?;
-        return Ok(body.map(|body| Received { status, headers, body }));
+        return Ok(body.map(|body| Received {
+            status,
+            headers,
+            body,
+        }));
     }
 }
 
@@ -223,15 +234,20 @@ fn read_chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, HttpError> {
         };
         let line = text(rest.get(..end).unwrap_or_default());
         let size = line.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(size, 16).map_err(|_| HttpError::Malformed("a chunk has no size"))?;
+        let size =
+            usize::from_str_radix(size, 16).map_err(|_| HttpError::Malformed("a chunk has no size"))?;
         rest = rest.get(end + 2..).unwrap_or_default();
         if size == 0 {
             // Trailers are not compared; the end of the last line is enough.
             return Ok(rest.windows(2).any(|window| window == b"\r\n").then_some(out));
         }
-        let Some(chunk) = rest.get(..size) else { return Ok(None) };
+        let Some(chunk) = rest.get(..size) else {
+            return Ok(None);
+        };
         out.extend_from_slice(chunk);
-        let Some(next) = rest.get(size.saturating_add(2)..) else { return Ok(None) };
+        let Some(next) = rest.get(size.saturating_add(2)..) else {
+            return Ok(None);
+        };
         rest = next;
     }
 }
@@ -244,13 +260,29 @@ mod tests {
 
     #[test]
     fn answers_are_read_with_length_chunks_and_to_the_end() {
-        let read = |text: &str, ended| parse(text.as_bytes(), "GET", ended).unwrap().map(|answer| answer.body);
-        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false).unwrap(), b"hi");
-        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", false), None);
+        let read = |text: &str, ended| {
+            parse(text.as_bytes(), "GET", ended)
+                .unwrap()
+                .map(|answer| answer.body)
+        };
+        assert_eq!(
+            read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false).unwrap(),
+            b"hi"
+        );
+        assert_eq!(
+            read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", false),
+            None
+        );
         let chunks = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1;x\r\n!\r\n0\r\n\r\n";
         assert_eq!(read(chunks, false).unwrap(), b"hi!");
         assert_eq!(read("HTTP/1.1 400\r\n\r\nrest", true).unwrap(), b"rest");
-        assert_eq!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HEAD", false).unwrap().unwrap().body, b"");
+        assert_eq!(
+            parse(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HEAD", false)
+                .unwrap()
+                .unwrap()
+                .body,
+            b""
+        );
         assert!(parse(b"nonsense\r\n\r\n", "GET", false).is_err());
     }
 
