@@ -232,7 +232,7 @@ impl Importer {
         self.observations.push(Observation {
             step: id,
             at_us,
-            label: label(&method, &path, who),
+            label: label(&method, &fold_repeats(&path), who),
             seen,
         });
         let Some((_, method)) = METHODS.iter().find(|(_, known)| *known == method) else {
@@ -254,7 +254,7 @@ impl Importer {
         let statement = string(step, "sql")?;
         let rows = array(step, "rows");
         self.answers
-            .push(id, locate::Answer::rows(Value::Array(rows.clone())));
+            .push(id, locate::Answer::rows(&Value::Array(rows.clone())));
         self.observations.push(Observation {
             step: id,
             at_us,
@@ -411,7 +411,7 @@ fn read_answer(id: u32, response: &Value) -> Result<(Seen, locate::Answer), Impo
         Body::Json(json) => json.clone(),
         _ => Value::Null,
     };
-    let answer = locate::Answer::http(json, &headers);
+    let answer = locate::Answer::http(&json, &headers);
     Ok((
         Seen::Answer {
             status,

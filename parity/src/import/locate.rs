@@ -13,9 +13,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn rows(rows: Value) -> Self {
+    pub(super) fn rows(rows: &Value) -> Self {
         let mut places = Vec::new();
-        collect("", &rows, &mut |pointer, value| {
+        collect("", rows, &mut |pointer, value| {
             places.push((value.clone(), Capture::Pointer(pointer.to_owned())));
         });
         Self {
@@ -24,10 +24,10 @@ impl Answer {
         }
     }
 
-    pub(super) fn http(body: Value, headers: &[(String, String)]) -> Self {
+    pub(super) fn http(body: &Value, headers: &[(String, String)]) -> Self {
         let mut places = Vec::new();
         let mut claims = Vec::new();
-        collect("", &body, &mut |pointer, value| {
+        collect("", body, &mut |pointer, value| {
             places.push((value.clone(), Capture::Pointer(pointer.to_owned())));
             if let Some(token) = value.as_str().and_then(token_claims) {
                 collect("", &token, &mut |claim, value| {

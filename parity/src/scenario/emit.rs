@@ -47,7 +47,11 @@ pub fn to_yaml(scenario: &Scenario) -> String {
             file(&mut out, 4, "file", source);
         }
     }
-    out.push_str("steps:\n");
+    out.push_str(if scenario.steps.is_empty() {
+        "steps: []\n"
+    } else {
+        "steps:\n"
+    });
     for step in &scenario.steps {
         write_step(&mut out, step);
     }

@@ -87,7 +87,7 @@ pub struct Jws {
     pub alg: String,
     /// The header as it stands.
     pub header: Value,
-    /// The claims; `{now: n}` is the current second plus n.
+    /// The claims; `{now: n}` is the current second plus n. A text is the payload as it stands.
     pub claims: Value,
     /// What signs.
     pub key: JwsKey,
@@ -122,7 +122,7 @@ pub struct Totp {
 pub struct SignCookie {
     /// Which of the two cookies.
     pub kind: CookieKind,
-    /// Its contents.
+    /// Its contents; the order of the fields is kept, for a reader must take any.
     pub payload: Value,
     /// How many seconds ago it was signed.
     #[serde(default)]
@@ -299,10 +299,15 @@ fn sign_jws(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> 
     let input = format!(
         "{}.{}",
         BASE64URL.encode(header.to_string()),
-        BASE64URL.encode(claims.to_string())
+        BASE64URL.encode(as_payload(claims))
     );
     let signature = BASE64URL.encode(sign(input.as_bytes()));
     format!("{input}.{signature}")
+}
+
+/// A text stands for the payload itself, so that a scenario can sign what is no object.
+fn as_payload(claims: &Value) -> String {
+    template::as_text(claims)
 }
 
 /// The signing half of a `jws`: what turns the signing input into the signature.
@@ -392,7 +397,7 @@ fn sign_cookie(cookie: &SignCookie, payload: &Value, signed_at: i64) -> String {
     let (key, text) = match cookie.kind {
         CookieKind::Session => (
             hmac_sha1(secret, b"cookie-session"),
-            escape_non_ascii(&sorted(payload).to_string()),
+            escape_non_ascii(&payload.to_string()),
         ),
         CookieKind::Token => {
             let material = [b"borealis-authsigner".as_slice(), secret].concat();
@@ -412,21 +417,6 @@ fn sign_cookie(cookie: &SignCookie, payload: &Value, signed_at: i64) -> String {
     let input = format!("{body}.{}", BASE64URL.encode(stamp));
     let signature = BASE64URL.encode(hmac_sha1(&key, input.as_bytes()));
     format!("{input}.{signature}")
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut pairs: Vec<_> = fields
-                .iter()
-                .map(|(key, item)| (key.clone(), sorted(item)))
-                .collect();
-            pairs.sort_by(|left, right| left.0.cmp(&right.0));
-            Value::Object(pairs.into_iter().collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        other => other.clone(),
-    }
 }
 
 fn escape_non_ascii(json: &str) -> String {
@@ -520,7 +510,7 @@ mod tests {
             )
         };
         assert_eq!(
-            cookie("session", json!({"username": "admin", "role": "Admin"}), false),
+            cookie("session", json!({"role": "Admin", "username": "admin"}), false),
             "eyJyb2xlIjoiQWRtaW4iLCJ1c2VybmFtZSI6ImFkbWluIn0.ZVPxAA.T10bJdu1ofutZGusbJfF2wxOGwo"
         );
         assert_eq!(

@@ -205,7 +205,7 @@ pub fn fold_repeats(text: &str) -> String {
             let times = rest.chunks(length).take_while(|chunk| *chunk == unit).count();
             // A unit with `$` or `:` could be read differently afterwards.
             let plain = !unit.iter().any(|character| matches!(character, '$' | ':'));
-            (plain && times * length >= SHORTEST_RUN).then(|| (unit, times))
+            (plain && times * length >= SHORTEST_RUN).then_some((unit, times))
         });
         if let Some((unit, times)) = run {
             let unit_text: String = unit.iter().collect();
