@@ -1,3 +1,5 @@
 //! The command line of `parity`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    parity::cli::main()
+}

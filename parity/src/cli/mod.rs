@@ -1,0 +1,52 @@
+//! The commands, one file each. Exit codes: 0 all is well, 1 something differs or is wrong, 2 it could not run.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub mod check;
+pub mod import;
+pub mod list;
+pub mod show;
+
+/// Something is wrong with what was looked at.
+pub const WRONG: u8 = 1;
+
+/// The command could not run.
+pub const COULD_NOT_RUN: u8 = 2;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "parity", version, about)]
+pub struct Arguments {
+    /// Folder of the scenarios.
+    #[arg(long, global = true, default_value = "scenarios", value_name = "FOLDER")]
+    pub scenarios: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn recordings of the legacy server into scenarios.
+    Import(import::Import),
+    /// List the scenarios.
+    List(list::List),
+    /// Show the steps of one scenario.
+    Show(show::Show),
+    /// Check that every scenario can be read and that everything it refers to is there.
+    Check(check::Check),
+}
+
+/// Reads the command line and runs the command.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Import(import) => import.run(&arguments.scenarios),
+        Command::List(list) => list.run(&arguments.scenarios),
+        Command::Show(show) => show.run(&arguments.scenarios),
+        Command::Check(check) => check.run(&arguments.scenarios),
+    }
+}

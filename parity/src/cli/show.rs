@@ -1,0 +1,46 @@
+//! `parity show`: one scenario, step by step.
+
+use std::{path::Path, process::ExitCode};
+
+use clap::Args;
+
+use crate::{runner::step_label, scenario::library};
+
+/// Arguments of `parity show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// `<area>/<name>`, as `parity list` prints it.
+    pub scenario: String,
+}
+
+impl Show {
+    /// Prints the scenario's steps.
+    pub fn run(&self, scenarios: &Path) -> ExitCode {
+        let entry = library::find(scenarios, &self.scenario);
+        let scenario = match &entry.scenario {
+            Ok(scenario) => scenario,
+            Err(error) => {
+                eprintln!("{}: {error}", entry.path.display());
+                return ExitCode::from(super::COULD_NOT_RUN);
+            }
+        };
+        println!("{}\n{}\n", scenario.name, scenario.title);
+        for agent in &scenario.agents {
+            println!("agent {}: {}", agent.name, agent.hostname);
+        }
+        for (path, _) in &scenario.files {
+            println!("file before the start: {path}");
+        }
+        for step in &scenario.steps {
+            println!("{:>4}  {}", step.id, step_label(step));
+            if !step.note.is_empty() {
+                println!("      {}", step.note);
+            }
+            let names: Vec<_> = step.captures.iter().map(|(name, _)| name.as_str()).collect();
+            if !names.is_empty() {
+                println!("      captures {}", names.join(", "));
+            }
+        }
+        ExitCode::SUCCESS
+    }
+}

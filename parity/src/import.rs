@@ -1,0 +1,536 @@
+//! Turns a recording of the legacy server into a scenario and the transcript of what the legacy showed.
+
+pub(crate) mod locate;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    scenario::{
+        agent::{Agent, hex},
+        literals::literals,
+        made::Made,
+        model::{Action, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step, microseconds},
+        template::{self, as_text, fold_repeats},
+        verify::texts,
+    },
+    transcript::{Body, Observation, Seen, Transcript},
+};
+
+/// The version of the recordings' format.
+const RECORDING_FORMAT: u64 = 1;
+
+/// Larger binary files stand beside the scenario instead of in it.
+const LARGEST_INLINE: usize = 2048;
+
+/// What a recording became.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What the legacy showed.
+    pub transcript: Transcript,
+    /// The steps that cannot be run, each with its number and the reason.
+    pub not_runnable: Vec<String>,
+    /// Files that the scenario names: path relative to the scenario's folder, and contents.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// Why a text is no recording.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// No JSON.
+    #[error("the recording is no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another format.
+    #[error("the recording has format {0}, not {RECORDING_FORMAT}")]
+    Format(String),
+    /// A field is missing or of the wrong kind.
+    #[error("the recording has no readable {0}")]
+    Field(String),
+}
+
+/// Reads a recording.
+///
+/// # Errors
+/// If the text is no recording. Steps that cannot be run are no error: they are listed.
+pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
+    let recording: Value = serde_json::from_str(text)?;
+    let format = recording.get("format").cloned().unwrap_or_default();
+    if format.as_u64() != Some(RECORDING_FORMAT) {
+        return Err(ImportError::Format(format.to_string()));
+    }
+    let area = string(&recording, "area")?;
+    let scenario = string(&recording, "scenario")?;
+    let mut importer = Importer {
+        scenario: Scenario {
+            name: format!("{area}/{scenario}"),
+            title: string(&recording, "title")?,
+            area: title_case(&area),
+            checklist: Vec::new(),
+            agents: read_agents(&recording)?,
+            started_at_us: time(&recording, "started_at")?,
+            policy: Policy::Legacy,
+            env: object(&recording, "env")
+                .into_iter()
+                .map(|(name, value)| (name, as_text(&value)))
+                .collect(),
+            files: Vec::new(),
+            steps: Vec::new(),
+        },
+        answers: locate::Answers::default(),
+        observations: Vec::new(),
+        made: Vec::new(),
+        not_runnable: Vec::new(),
+        files: Vec::new(),
+        contents: Vec::new(),
+        started: false,
+    };
+    if recording.get("upstream").is_some_and(Value::is_array) {
+        importer
+            .not_runnable
+            .push("upstream: answers of other servers cannot be replayed yet".to_owned());
+    }
+    for (path, fields) in object(&recording, "files_before_start") {
+        importer.file_before_start(path, &fields)?;
+    }
+    let steps = recording
+        .get("steps")
+        .and_then(Value::as_array)
+        .ok_or_else(|| ImportError::Field("steps".to_owned()))?;
+    for step in steps {
+        importer.step(step)?;
+    }
+    importer
+        .scenario
+        .files
+        .sort_by(|left, right| left.0.cmp(&right.0));
+    let mut client_values = literals(&importer.scenario, &importer.contents);
+    client_values.extend(importer.made);
+    Ok(Imported {
+        transcript: Transcript {
+            scenario: importer.scenario.name.clone(),
+            started_at_us: importer.scenario.started_at_us,
+            base: string(&recording, "base")?,
+            client_values: client_values.into_iter().collect(),
+            observations: importer.observations,
+        },
+        scenario: importer.scenario,
+        not_runnable: importer.not_runnable,
+        files: importer.files,
+    })
+}
+
+struct Importer {
+    scenario: Scenario,
+    answers: locate::Answers,
+    observations: Vec<Observation>,
+    made: Vec<String>,
+    not_runnable: Vec<String>,
+    files: Vec<(String, Vec<u8>)>,
+    contents: Vec<(String, Vec<u8>)>,
+    /// Whether something was already asked of the server or its database.
+    started: bool,
+}
+
+impl Importer {
+    fn file_before_start(&mut self, path: String, fields: &Value) -> Result<(), ImportError> {
+        let (source, bytes) = self.file_source(&path, fields)?;
+        self.contents.push((path.clone(), bytes));
+        self.scenario.files.retain(|(known, _)| *known != path);
+        self.scenario.files.push((path, source));
+        Ok(())
+    }
+
+    fn file_source(&mut self, path: &str, fields: &Value) -> Result<(FileSource, Vec<u8>), ImportError> {
+        if let Some(text) = fields.get("text").and_then(Value::as_str) {
+            return Ok((FileSource::Text(text.to_owned()), text.as_bytes().to_vec()));
+        }
+        let bytes = decode(fields.get("base64")).ok_or_else(|| ImportError::Field(format!("file {path}")))?;
+        if bytes.len() <= LARGEST_INLINE {
+            return Ok((FileSource::Bytes(bytes.clone()), bytes));
+        }
+        let digest = hex(&Sha256::digest(&bytes));
+        let prefix: String = digest.chars().take(12).collect();
+        let file_name = path.rsplit('/').next().unwrap_or(path);
+        let beside = format!("files/{prefix}-{file_name}");
+        self.files.push((beside.clone(), bytes.clone()));
+        Ok((FileSource::Beside(beside), bytes))
+    }
+
+    fn step(&mut self, step: &Value) -> Result<(), ImportError> {
+        let id = step
+            .get("id")
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok())
+            .ok_or_else(|| ImportError::Field("step id".to_owned()))?;
+        let at_us = time(step, "at")?;
+        let kind = string(step, "kind")?;
+        let action = match kind.as_str() {
+            "http" => self.http(id, at_us, step)?,
+            "rows" => self.rows(id, at_us, step)?,
+            "capture" => self.capture(id, step)?,
+            "sql" => Some(Action::Sql {
+                statement: string(step, "statement")?,
+                params: array(step, "params"),
+            }),
+            "wait" => Some(Action::Wait {
+                microseconds: time(step, "seconds")?,
+            }),
+            "restart" => Some(Action::Restart),
+            "check" => {
+                self.not_runnable.push(format!("step {id}: check"));
+                Some(Action::Check(step.get("values").cloned().unwrap_or_default()))
+            }
+            "file" => self.file(step)?,
+            other => {
+                self.not_runnable.push(format!("step {id}: {other}"));
+                None
+            }
+        };
+        let Some(action) = action else { return Ok(()) };
+        self.started |= !matches!(action, Action::Set(_) | Action::Make { .. } | Action::Check(_));
+        self.scenario.steps.push(Step {
+            id,
+            line: 0,
+            who: step.get("who").and_then(Value::as_str).map(str::to_owned),
+            note: step
+                .get("note")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            at_us: Some(at_us),
+            action,
+            captures: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn file(&mut self, step: &Value) -> Result<Option<Action>, ImportError> {
+        let path = string(step, "path")?;
+        if self.started {
+            let (source, _) = self.file_source(&path, step)?;
+            Ok(Some(Action::File { path, source }))
+        } else {
+            self.file_before_start(path, step)?;
+            Ok(None)
+        }
+    }
+
+    fn http(&mut self, id: u32, at_us: i64, step: &Value) -> Result<Option<Action>, ImportError> {
+        let field = |name: &str| {
+            step.get(name)
+                .ok_or_else(|| ImportError::Field(format!("{name} of step {id}")))
+        };
+        let (request, response) = (field("request")?, field("response")?);
+        let method = string(request, "method")?;
+        let path = string(request, "path")?;
+        let who = step.get("who").and_then(Value::as_str);
+        let (seen, answer) = read_answer(id, response)?;
+        self.answers.push(id, answer);
+        self.observations.push(Observation {
+            step: id,
+            at_us,
+            label: label(&method, &fold_repeats(&path), who),
+            seen,
+        });
+        let Some((_, method)) = METHODS.iter().find(|(_, known)| *known == method) else {
+            self.not_runnable.push(format!("step {id}: method {method}"));
+            return Ok(None);
+        };
+        Ok(Some(Action::Http(Request {
+            method,
+            path: fold_repeats(&path),
+            headers: object(request, "headers")
+                .into_iter()
+                .map(|(name, value)| (name, fold_repeats(&as_text(&value))))
+                .collect(),
+            body: read_body(request),
+        })))
+    }
+
+    fn rows(&mut self, id: u32, at_us: i64, step: &Value) -> Result<Option<Action>, ImportError> {
+        let statement = string(step, "sql")?;
+        let rows = array(step, "rows");
+        self.answers
+            .push(id, locate::Answer::rows(&Value::Array(rows.clone())));
+        self.observations.push(Observation {
+            step: id,
+            at_us,
+            label: format!("rows: {statement}"),
+            seen: Seen::Rows {
+                rows: rows
+                    .into_iter()
+                    .filter_map(|row| match row {
+                        Value::Object(fields) => Some(fields),
+                        _ => None,
+                    })
+                    .collect(),
+            },
+        });
+        Ok(Some(Action::Rows {
+            statement,
+            params: array(step, "params"),
+        }))
+    }
+
+    fn capture(&mut self, id: u32, step: &Value) -> Result<Option<Action>, ImportError> {
+        let name = string(step, "name")?;
+        let value = step.get("value").cloned().unwrap_or_default();
+        if let Some(Value::Object(fields)) = step.get("made") {
+            self.made.push(as_text(&value));
+            return Ok(match Made::read(fields.clone()) {
+                Ok(made) => Some(Action::Make {
+                    name,
+                    made,
+                    fields: fields.clone(),
+                }),
+                Err(error) => {
+                    self.not_runnable.push(format!("step {id}: {name}: {error}"));
+                    Some(Action::Set(vec![(name, value)]))
+                }
+            });
+        }
+        let agents = &self.scenario.agents;
+        let known = agents
+            .iter()
+            .flat_map(Agent::values)
+            .find(|(_, known)| value.as_str() == Some(known));
+        if let Some((known, _)) = known {
+            let reference = Value::String(format!("${{{known}}}"));
+            return Ok((known != name).then(|| Action::Set(vec![(name, reference)])));
+        }
+        let Some((found, source)) = self.answers.find(&name, &value) else {
+            return Ok(Some(Action::Set(vec![(name, value)])));
+        };
+        if self.used_since(found, &name) {
+            self.not_runnable.push(format!(
+                "step {id}: {name} is used between its answer and its capture"
+            ));
+        }
+        if let Some(step) = self.scenario.steps.iter_mut().find(|step| step.id == found) {
+            step.captures.retain(|(known, _)| *known != name);
+            step.captures.push((name, source));
+        }
+        Ok(None)
+    }
+
+    /// Whether a step after `found` names `name`: it would then see the new value too early.
+    fn used_since(&self, found: u32, name: &str) -> bool {
+        let later = self.scenario.steps.iter().filter(|step| step.id > found);
+        later
+            .flat_map(|step| names_of(&step.action))
+            .any(|used| used == name)
+    }
+}
+
+/// The names that a step's action uses.
+fn names_of(action: &Action) -> Vec<String> {
+    template::used_in(&texts(action)).unwrap_or_default()
+}
+
+/// One line for people.
+pub(crate) fn label(method: &str, path: &str, who: Option<&str>) -> String {
+    let path = if path.chars().count() > 120 {
+        format!("{}…", path.chars().take(120).collect::<String>())
+    } else {
+        path.to_owned()
+    };
+    match who {
+        Some(who) => format!("{method} {path} as {who}"),
+        None => format!("{method} {path}"),
+    }
+}
+
+fn read_body(request: &Value) -> RequestBody {
+    if let Some(json) = request.get("json") {
+        return if survives_yaml(json) {
+            RequestBody::Json(fold_values(json))
+        } else {
+            RequestBody::Text(json.to_string())
+        };
+    }
+    if let Some(text) = request.get("body").and_then(Value::as_str) {
+        return RequestBody::Text(fold_repeats(text));
+    }
+    decode(request.get("body_base64")).map_or(RequestBody::Empty, RequestBody::Bytes)
+}
+
+/// Whether every number keeps its text on the way through YAML; others travel inside a body text.
+fn survives_yaml(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            let text = number.to_string();
+            number.is_i64()
+                || number.is_u64()
+                || (text.contains('.')
+                    && number
+                        .as_f64()
+                        .and_then(serde_json::Number::from_f64)
+                        .is_some_and(|read| read.to_string() == text))
+        }
+        Value::Array(items) => items.iter().all(survives_yaml),
+        Value::Object(fields) => fields.values().all(survives_yaml),
+        _ => true,
+    }
+}
+
+fn fold_values(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(fold_repeats(text)),
+        Value::Array(items) => Value::Array(items.iter().map(fold_values).collect()),
+        Value::Object(fields) => {
+            let pairs = fields.iter().map(|(key, item)| (key.clone(), fold_values(item)));
+            Value::Object(pairs.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn read_answer(id: u32, response: &Value) -> Result<(Seen, locate::Answer), ImportError> {
+    let status = response
+        .get("status")
+        .and_then(Value::as_u64)
+        .and_then(|status| u16::try_from(status).ok())
+        .ok_or_else(|| ImportError::Field(format!("status of step {id}")))?;
+    let headers: Vec<(String, String)> = array(response, "headers")
+        .iter()
+        .filter_map(|pair| match pair.as_array()?.as_slice() {
+            [name, value] => Some((name.as_str()?.to_lowercase(), as_text(value))),
+            _ => None,
+        })
+        .collect();
+    let body = match (response.get("json"), response.get("text"), response.get("base64")) {
+        (Some(json), ..) => Body::Json(json.clone()),
+        (None, Some(text), _) if text.as_str() != Some("") => Body::Text(as_text(text)),
+        (None, None, Some(base64)) => Body::Base64(as_text(base64)),
+        _ => Body::Empty,
+    };
+    let json = match &body {
+        Body::Json(json) => json.clone(),
+        _ => Value::Null,
+    };
+    let answer = locate::Answer::http(&json, &headers);
+    Ok((
+        Seen::Answer {
+            status,
+            headers,
+            body,
+        },
+        answer,
+    ))
+}
+
+fn read_agents(recording: &Value) -> Result<Vec<Agent>, ImportError> {
+    let mut agents = Vec::new();
+    for (name, fields) in object(recording, "agents") {
+        let seed = decode(fields.get("ed25519_seed_b64"))
+            .and_then(|seed| seed.try_into().ok())
+            .ok_or_else(|| ImportError::Field(format!("seed of {name}")))?;
+        let hostname = string(&fields, "hostname").unwrap_or_default();
+        agents.push(Agent { name, hostname, seed });
+    }
+    agents.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(agents)
+}
+
+fn title_case(area: &str) -> String {
+    let text = area.replace('_', " ");
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+fn decode(value: Option<&Value>) -> Option<Vec<u8>> {
+    BASE64.decode(value?.as_str()?).ok()
+}
+
+fn string(value: &Value, key: &str) -> Result<String, ImportError> {
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| ImportError::Field(key.to_owned()))
+}
+
+fn time(value: &Value, key: &str) -> Result<i64, ImportError> {
+    value
+        .get(key)
+        .and_then(Value::as_f64)
+        .map(microseconds)
+        .ok_or_else(|| ImportError::Field(key.to_owned()))
+}
+
+fn object(value: &Value, key: &str) -> Map<String, Value> {
+    value
+        .get(key)
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn array(value: &Value, key: &str) -> Vec<Value> {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scenario::{emit::to_yaml, model::Capture};
+
+    fn recording(steps: &Value) -> String {
+        json!({
+            "format": 1, "area": "a", "scenario": "s", "title": "T", "base": "http://h", "started_at": 5.5, "upstream": "unreachable",
+            "env": {}, "files_before_start": {}, "agents": {}, "steps": steps,
+        })
+        .to_string()
+    }
+
+    fn http(id: u32, path: &str, answer: &Value) -> Value {
+        json!({"id": id, "at": 0.1, "kind": "http", "who": "w", "note": "", "request": {"method": "GET", "path": path, "headers": {}},
+               "response": {"status": 200, "headers": [["content-type", "application/json"], ["set-cookie", "c=COOKIE12; Path=/"]], "json": answer}})
+    }
+
+    #[test]
+    fn captures_move_to_the_answer_that_holds_the_value() {
+        let steps = json!([
+            http(1, "/a", &json!({"items": [{"id": "X-123456", "code": "X-99"}]})),
+            {"id": 2, "at": 0.1, "kind": "capture", "name": "it", "value": "X-123456"},
+            {"id": 3, "at": 0.1, "kind": "capture", "name": "c", "value": "COOKIE12"},
+            {"id": 4, "at": 0.1, "kind": "capture", "name": "own", "value": "made up"},
+            http(5, "/b/${it}", &json!(null)),
+            {"id": 6, "at": 0.2, "kind": "socket.connect", "client": "x"},
+        ]);
+        let imported = import_recording(&recording(&steps)).unwrap();
+        let steps = &imported.scenario.steps;
+        assert_eq!(steps.iter().map(|step| step.id).collect::<Vec<_>>(), [1, 4, 5]);
+        assert_eq!(
+            steps[0].captures,
+            [
+                ("it".to_owned(), Capture::Pointer("/items/0/id".to_owned())),
+                ("c".to_owned(), Capture::Cookie("c".to_owned()))
+            ]
+        );
+        assert_eq!(imported.not_runnable, ["step 6: socket.connect"]);
+        assert!(imported.transcript.client_values.contains(&"made up".to_owned()));
+        assert!(!imported.transcript.client_values.contains(&"X-123456".to_owned()));
+        let mut read = Scenario::read("a/s", &to_yaml(&imported.scenario)).unwrap();
+        read.steps.iter_mut().for_each(|step| step.line = 0);
+        assert_eq!(read, imported.scenario);
+    }
+
+    #[test]
+    fn other_texts_are_refused_by_name() {
+        assert!(matches!(import_recording("{}"), Err(ImportError::Format(_))));
+        assert!(matches!(import_recording("x"), Err(ImportError::Json(_))));
+    }
+}

@@ -1,0 +1,14 @@
+//! Scenarios: the YAML files, the templates in them, and the values that clients make.
+
+pub mod agent;
+pub mod clock;
+pub mod emit;
+pub mod files;
+pub mod library;
+pub mod literals;
+pub mod made;
+pub mod model;
+mod raw;
+pub mod sqlite_text;
+pub mod template;
+pub mod verify;

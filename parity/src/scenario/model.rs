@@ -1,0 +1,535 @@
+//! A scenario, read and checked.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{
+    agent::Agent,
+    made::Made,
+    raw::{RawFile, RawPolicy, RawScenario, RawStep},
+};
+
+/// The version of the format that this program reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// One scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// `<area folder>/<file name>`.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// The area as it is shown to people.
+    pub area: String,
+    /// The entries of the checklist that it covers.
+    pub checklist: Vec<String>,
+    /// The agents, sorted by name.
+    pub agents: Vec<Agent>,
+    /// Unix time in microseconds at which step times begin.
+    pub started_at_us: i64,
+    /// Who may call what the legacy leaves open.
+    pub policy: Policy,
+    /// Environment variables beyond the usual.
+    pub env: Vec<(String, String)>,
+    /// Files under the root before the server starts.
+    pub files: Vec<(String, FileSource)>,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// The access policy that the scenario runs under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Nobody is checked where the legacy checks nobody.
+    Legacy,
+    /// Operator routes want an operator.
+    Strict,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSource {
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A file beside the scenario, as a path relative to the scenario's folder.
+    Beside(String),
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The stable number.
+    pub id: u32,
+    /// The line in the YAML file; 0 where there is none.
+    pub line: u64,
+    /// Whose cookies are used.
+    pub who: Option<String>,
+    /// A remark for people.
+    pub note: String,
+    /// Microseconds since the start at which the step is over.
+    pub at_us: Option<i64>,
+    /// What is done.
+    pub action: Action,
+    /// What later steps may name, and where it is found.
+    pub captures: Vec<(String, Capture)>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A request.
+    Http(Request),
+    /// Literal values get names.
+    Set(Vec<(String, Value)>),
+    /// A client computes a value.
+    Make {
+        /// Its name.
+        name: String,
+        /// How.
+        made: Made,
+        /// The function and its fields as they are written.
+        fields: Map<String, Value>,
+    },
+    /// The database is changed from outside.
+    Sql {
+        /// The statement.
+        statement: String,
+        /// Parameters by position.
+        params: Vec<Value>,
+    },
+    /// The database is read.
+    Rows {
+        /// The query.
+        statement: String,
+        /// Parameters by position.
+        params: Vec<Value>,
+    },
+    /// Time passes.
+    Wait {
+        /// How long.
+        microseconds: i64,
+    },
+    /// The server is stopped and started over the same root.
+    Restart,
+    /// A file is written while the server runs.
+    File {
+        /// Path under the root.
+        path: String,
+        /// What it holds.
+        source: FileSource,
+    },
+    /// A fact that cannot be replayed.
+    Check(Value),
+}
+
+/// One HTTP request, with templates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The method, in capitals.
+    pub method: &'static str,
+    /// The path with the query, exactly as it is sent.
+    pub path: String,
+    /// The headers in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: RequestBody,
+}
+
+/// A request's body.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RequestBody {
+    /// None.
+    Empty,
+    /// Sent as compact JSON.
+    Json(Value),
+    /// Sent as it stands.
+    Text(String),
+    /// Sent as it stands, without templates.
+    Bytes(Vec<u8>),
+}
+
+/// Where a captured value is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// JSON pointer into the body, or into the rows.
+    Pointer(String),
+    /// A cookie that the answer sets.
+    Cookie(String),
+    /// A claim of a token that the pointer finds.
+    Claim {
+        /// JSON pointer to the token in the body.
+        token: String,
+        /// JSON pointer into its claims.
+        claim: String,
+    },
+}
+
+/// Why a scenario cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The YAML is malformed or has unknown fields; the text names line and column.
+    #[error("{0}")]
+    Yaml(String),
+    /// Written by a later version.
+    #[error("format {0} is newer than this program, which reads {FORMAT}")]
+    TooNew(u32),
+    /// Written by an earlier version.
+    #[error("format {0} is older than this program reads ({FORMAT})")]
+    TooOld(u32),
+    /// One place is wrong.
+    #[error("line {line}: {reason}")]
+    At {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The methods a step may use, as key and as sent.
+pub const METHODS: [(&str, &str); 7] = [
+    ("get", "GET"),
+    ("post", "POST"),
+    ("put", "PUT"),
+    ("patch", "PATCH"),
+    ("delete", "DELETE"),
+    ("head", "HEAD"),
+    ("options", "OPTIONS"),
+];
+
+/// Seconds as written in the files, in microseconds.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "microseconds of any date fit exactly; absurd values saturate"
+)]
+pub fn microseconds(seconds: f64) -> i64 {
+    (seconds * 1e6).round() as i64
+}
+
+/// The seed of an agent that names none: it follows from scenario and agent, so runs repeat themselves.
+fn derived_seed(scenario: &str, agent: &str) -> [u8; 32] {
+    Sha256::digest(format!("seed:{scenario}:{agent}")).into()
+}
+
+impl Scenario {
+    /// Reads a scenario from its YAML text.
+    ///
+    /// # Errors
+    /// If the text is no scenario of this format.
+    pub fn read(name: &str, text: &str) -> Result<Self, ModelError> {
+        let raw: RawScenario = match serde_saphyr::from_str(text) {
+            Ok(raw) => raw,
+            Err(error) => {
+                return Err(version_error(text).unwrap_or_else(|| ModelError::Yaml(error.to_string())));
+            }
+        };
+        check_version(raw.format)?;
+        let mut agents = Vec::new();
+        for (agent, fields) in raw.agents {
+            let line = fields.referenced.line();
+            let seed = match &fields.value.seed {
+                None => derived_seed(name, &agent),
+                Some(seed) => BASE64
+                    .decode(seed)
+                    .ok()
+                    .and_then(|seed| seed.try_into().ok())
+                    .ok_or_else(|| at(line, "the seed is no base64 text of 32 bytes"))?,
+            };
+            agents.push(Agent {
+                name: agent,
+                hostname: fields.value.hostname,
+                seed,
+            });
+        }
+        let mut files = Vec::new();
+        for (path, file) in raw.files {
+            let line = file.referenced.line();
+            let RawFile { text, base64, file } = file.value;
+            files.push((path, file_source(line, text, base64, file)?));
+        }
+        let mut steps = Vec::new();
+        let mut previous = 0;
+        for step in raw.steps {
+            let step = read_step(step.referenced.line(), step.value, previous)?;
+            previous = step.id;
+            steps.push(step);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            title: raw.title,
+            area: raw.area,
+            checklist: raw.checklist,
+            agents,
+            started_at_us: microseconds(raw.started_at),
+            policy: match raw.policy {
+                RawPolicy::Legacy => Policy::Legacy,
+                RawPolicy::Strict => Policy::Strict,
+            },
+            env: raw.env.into_iter().collect(),
+            files,
+            steps,
+        })
+    }
+}
+
+fn check_version(format: u32) -> Result<(), ModelError> {
+    match format.cmp(&FORMAT) {
+        std::cmp::Ordering::Greater => Err(ModelError::TooNew(format)),
+        std::cmp::Ordering::Less => Err(ModelError::TooOld(format)),
+        std::cmp::Ordering::Equal => Ok(()),
+    }
+}
+
+/// A file of another version has other fields: saying so helps more than naming the first strange field.
+fn version_error(text: &str) -> Option<ModelError> {
+    let line = text.lines().find_map(|line| line.strip_prefix("format:"))?;
+    check_version(line.trim().parse().ok()?).err()
+}
+
+fn at(line: u64, reason: impl Into<String>) -> ModelError {
+    ModelError::At {
+        line,
+        reason: reason.into(),
+    }
+}
+
+fn file_source(
+    line: u64,
+    text: Option<String>,
+    base64: Option<String>,
+    beside: Option<String>,
+) -> Result<FileSource, ModelError> {
+    match (text, base64, beside) {
+        (Some(text), None, None) => Ok(FileSource::Text(text)),
+        (None, Some(base64), None) => BASE64
+            .decode(base64)
+            .map(FileSource::Bytes)
+            .map_err(|_| at(line, "base64 cannot be decoded")),
+        (None, None, Some(path)) => Ok(FileSource::Beside(path)),
+        _ => Err(at(
+            line,
+            "a file has exactly one of text, base64 and a file beside the scenario",
+        )),
+    }
+}
+
+fn read_step(line: u64, mut raw: RawStep, previous: u32) -> Result<Step, ModelError> {
+    let id = raw.id.unwrap_or(previous + 1);
+    if id <= previous {
+        return Err(at(line, format!("step {id} stands after step {previous}")));
+    }
+    let captures = raw
+        .capture
+        .take()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, source)| read_capture(line, &source).map(|source| (name, source)))
+        .collect::<Result<_, _>>()?;
+    let step = Step {
+        id,
+        line,
+        who: raw.who.take(),
+        note: raw.note.take().unwrap_or_default(),
+        at_us: raw.at.take().map(microseconds),
+        captures,
+        action: read_action(line, raw)?,
+    };
+    let captures_nothing = !matches!(step.action, Action::Http(_) | Action::Rows { .. });
+    if captures_nothing && !step.captures.is_empty() {
+        return Err(at(line, "only requests and rows can be captured from"));
+    }
+    Ok(step)
+}
+
+fn read_capture(line: u64, source: &Value) -> Result<Capture, ModelError> {
+    let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
+    let fields = source.as_object().map_or(0, Map::len);
+    match (
+        source.as_str(),
+        fields,
+        text("cookie"),
+        text("token"),
+        text("claim"),
+    ) {
+        (Some(pointer), ..) if pointer.is_empty() || pointer.starts_with('/') => {
+            Ok(Capture::Pointer(pointer.to_owned()))
+        }
+        (None, 1, Some(cookie), None, None) => Ok(Capture::Cookie(cookie)),
+        (None, 2, None, Some(token), Some(claim)) => Ok(Capture::Claim { token, claim }),
+        _ => Err(at(
+            line,
+            "a capture is a JSON pointer, {cookie: name} or {token: pointer, claim: pointer}",
+        )),
+    }
+}
+
+fn read_action(line: u64, mut raw: RawStep) -> Result<Action, ModelError> {
+    let socket = raw.socket.is_some()
+        || raw.connect.is_some()
+        || raw.emit.is_some()
+        || raw.data.is_some()
+        || raw.expect.is_some()
+        || raw.silence.is_some()
+        || raw.disconnect.is_some();
+    if socket {
+        return Err(at(line, "socket steps cannot be replayed yet"));
+    }
+    if raw.login.is_some() {
+        return Err(at(line, "login steps cannot be replayed yet: write the request"));
+    }
+    let paths = [
+        raw.get.take(),
+        raw.post.take(),
+        raw.put.take(),
+        raw.patch.take(),
+        raw.delete.take(),
+        raw.head.take(),
+        raw.options.take(),
+    ];
+    let mut actions = Vec::new();
+    for ((_, method), path) in METHODS.into_iter().zip(paths) {
+        if let Some(path) = path {
+            actions.push(Action::Http(Request {
+                method,
+                path,
+                headers: read_headers(line, raw.headers.take())?,
+                body: read_body(line, &mut raw)?,
+            }));
+        }
+    }
+    if let Some(values) = raw.set.take() {
+        actions.push(Action::Set(values.into_iter().collect()));
+    }
+    if let Some(mut fields) = raw.make.take() {
+        let name = match fields.remove("name") {
+            Some(Value::String(name)) => name,
+            _ => return Err(at(line, "make has no name")),
+        };
+        let made = Made::read(fields.clone()).map_err(|error| at(line, format!("make {name}: {error}")))?;
+        actions.push(Action::Make { name, made, fields });
+    }
+    if let Some(statement) = raw.sql.take() {
+        let params = raw.params.take().unwrap_or_default();
+        actions.push(Action::Sql { statement, params });
+    }
+    if let Some(statement) = raw.rows.take() {
+        let params = raw.params.take().unwrap_or_default();
+        actions.push(Action::Rows { statement, params });
+    }
+    if let Some(seconds) = raw.wait.take() {
+        actions.push(Action::Wait {
+            microseconds: microseconds(seconds),
+        });
+    }
+    if raw.restart.take() == Some(true) {
+        actions.push(Action::Restart);
+    }
+    if let Some(path) = raw.file.take() {
+        let source = file_source(line, raw.text.take(), raw.base64.take(), raw.from.take())?;
+        actions.push(Action::File { path, source });
+    }
+    if let Some(values) = raw.check.take() {
+        actions.push(Action::Check(values));
+    }
+    let left = raw.headers.is_some()
+        || raw.json.is_some()
+        || raw.body.is_some()
+        || raw.body_base64.is_some()
+        || raw.params.is_some()
+        || raw.text.is_some()
+        || raw.base64.is_some()
+        || raw.from.is_some();
+    match (actions.pop(), actions.is_empty(), left) {
+        (Some(action), true, false) => Ok(action),
+        (Some(_), true, true) => Err(at(line, "the step has fields that do not belong to its kind")),
+        (Some(_), false, _) => Err(at(line, "the step does two things at once")),
+        (None, ..) => Err(at(line, "the step does nothing")),
+    }
+}
+
+fn read_headers(line: u64, headers: Option<Map<String, Value>>) -> Result<Vec<(String, String)>, ModelError> {
+    headers
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| match value {
+            Value::String(text) => Ok((name, text)),
+            Value::Number(number) => Ok((name, number.to_string())),
+            _ => Err(at(line, format!("header {name} is no text"))),
+        })
+        .collect()
+}
+
+fn read_body(line: u64, raw: &mut RawStep) -> Result<RequestBody, ModelError> {
+    match (raw.json.take(), raw.body.take(), raw.body_base64.take()) {
+        (None, None, None) => Ok(RequestBody::Empty),
+        (Some(json), None, None) => Ok(RequestBody::Json(json)),
+        (None, Some(text), None) => Ok(RequestBody::Text(text)),
+        (None, None, Some(text)) => BASE64
+            .decode(text)
+            .map(RequestBody::Bytes)
+            .map_err(|_| at(line, "body_base64 cannot be decoded")),
+        _ => Err(at(
+            line,
+            "a request has at most one of json, body and body_base64",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str =
+        "format: 1\ntitle: T\narea: A\nstarted_at: 1795448990.335\nagents: {agent1: {hostname: H}}\nsteps:\n";
+
+    #[test]
+    fn a_scenario_is_read_as_people_write_it() {
+        let text = format!(
+            "{HEAD}  - as: admin\n    post: /x\n    json: {{ ttl: 1, n: null, \"f\": 1.5 }}\n    capture: {{ code: /code }}\n  - id: 7\n    rows: SELECT 1\n"
+        );
+        let scenario = Scenario::read("a/b", &text).unwrap();
+        assert_eq!(scenario.started_at_us, 1_795_448_990_335_000);
+        assert_eq!(
+            scenario.steps.iter().map(|step| step.id).collect::<Vec<_>>(),
+            [1, 7]
+        );
+        assert_eq!(
+            scenario.steps[0].captures,
+            [("code".to_owned(), Capture::Pointer("/code".to_owned()))]
+        );
+        let Action::Http(request) = &scenario.steps[0].action else {
+            panic!("a request")
+        };
+        assert_eq!(
+            request.body,
+            RequestBody::Json(serde_json::json!({"ttl": 1, "n": null, "f": 1.5}))
+        );
+        let null = Scenario::read("a/b", &format!("{HEAD}  - post: /x\n    json: null\n")).unwrap();
+        let Action::Http(request) = &null.steps[0].action else {
+            panic!("a request")
+        };
+        assert_eq!(request.body, RequestBody::Json(Value::Null));
+    }
+
+    #[test]
+    fn mistakes_name_their_line() {
+        let read = |steps: &str| {
+            Scenario::read("a/b", &format!("{HEAD}{steps}"))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(read("  - socket: ui\n    connect: {}\n").contains("line 7: socket steps"));
+        assert!(read("  - get: /\n  - get: /\n    sql: X\n").contains("line 8"));
+        assert!(read("  - get: /\n    jsno: {}\n").contains('8'));
+        assert!(read("  - as: admin\n").contains("does nothing"));
+        assert!(read("  - make: {name: p, function: nothing}\n").contains("no function"));
+        assert_eq!(
+            Scenario::read("a/b", "format: 2\nstrange: 1\n"),
+            Err(ModelError::TooNew(2))
+        );
+        assert_eq!(Scenario::read("a/b", "format: 0\n"), Err(ModelError::TooOld(0)));
+    }
+}

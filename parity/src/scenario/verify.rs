@@ -1,0 +1,135 @@
+//! Checks what a scenario refers to: names that nothing defines, agents that do not exist, files that are missing.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{
+    agent::Agent,
+    files,
+    made::{JwsKey, Made},
+    model::{Action, FileSource, Request, RequestBody, Scenario, Step},
+    template,
+};
+use serde_json::Value;
+
+/// Something that cannot be resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line in the scenario file; 0 where none is known.
+    pub line: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Everything in the scenario that cannot be resolved; `folder` is where its file lies.
+pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut names: BTreeSet<String> = ["base", "host"].map(str::to_owned).into();
+    names.extend(
+        scenario
+            .agents
+            .iter()
+            .flat_map(Agent::values)
+            .map(|(name, _)| name),
+    );
+    for source in files::sources(scenario) {
+        if let FileSource::Beside(path) = source
+            && !folder.join(path).is_file()
+        {
+            found.push(Problem {
+                line: 0,
+                reason: format!("the file {path} is missing"),
+            });
+        }
+    }
+    for step in &scenario.steps {
+        for reason in step_problems(step, scenario, &names) {
+            found.push(Problem {
+                line: step.line,
+                reason: format!("step {}: {reason}", step.id),
+            });
+        }
+        names.extend(step.captures.iter().map(|(name, _)| name.clone()));
+        match &step.action {
+            Action::Set(values) => names.extend(values.iter().map(|(name, _)| name.clone())),
+            Action::Make { name, .. } => {
+                names.insert(name.clone());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn step_problems(step: &Step, scenario: &Scenario, names: &BTreeSet<String>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    match template::used_in(&texts(&step.action)) {
+        Ok(used) => reasons.extend(
+            used.into_iter()
+                .filter(|name| !names.contains(name))
+                .map(|name| format!("nothing before it defines ${{{name}}}")),
+        ),
+        Err(error) => reasons.push(error.to_string()),
+    }
+    let agent = match &step.action {
+        Action::Make { made, .. } => signer(made),
+        _ => None,
+    };
+    if let Some(agent) = agent
+        && !scenario.agents.iter().any(|known| known.name == agent)
+    {
+        reasons.push(format!("there is no agent {agent:?}"));
+    }
+    reasons
+}
+
+fn signer(made: &Made) -> Option<&str> {
+    match made {
+        Made::Ed25519Sign(sign) => Some(&sign.agent),
+        Made::Dpop(proof) => Some(&proof.agent),
+        Made::Jws(jws) => match &jws.key {
+            JwsKey::Agent(agent) => Some(agent),
+            JwsKey::PrivatePem(_) | JwsKey::SecretBase64(_) => None,
+        },
+        Made::Ed448Sign(_) | Made::Totp(_) | Made::SignCookie(_) | Made::Lower(_) => None,
+    }
+}
+
+/// Every text of a step's action in which templates count.
+pub fn texts(action: &Action) -> Value {
+    match action {
+        Action::Http(request) => request_texts(request),
+        Action::Sql { params, .. } | Action::Rows { params, .. } => Value::Array(params.clone()),
+        Action::Make { fields, .. } => Value::Object(fields.clone()),
+        Action::Set(values) => values.iter().map(|(_, value)| value.clone()).collect(),
+        Action::Wait { .. } | Action::Restart | Action::File { .. } | Action::Check(_) => Value::Null,
+    }
+}
+
+fn request_texts(request: &Request) -> Value {
+    let mut texts = vec![Value::String(request.path.clone())];
+    texts.extend(
+        request
+            .headers
+            .iter()
+            .map(|(_, value)| Value::String(value.clone())),
+    );
+    match &request.body {
+        RequestBody::Json(value) => texts.push(value.clone()),
+        RequestBody::Text(text) => texts.push(Value::String(text.clone())),
+        RequestBody::Empty | RequestBody::Bytes(_) => {}
+    }
+    Value::Array(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_names_agents_and_files_are_found_with_their_line() {
+        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1\nfiles: {f: {file: files/none}}\nsteps:\n  - get: /${late}\n    capture: {late: /x}\n  - get: /${late}\n  - make: {name: p, function: ed25519_sign, agent: ghost, parts: [{utf8: x}]}\n";
+        let found = problems(&Scenario::read("a/b", text).unwrap(), Path::new("."));
+        let lines: Vec<_> = found.iter().map(|problem| problem.line).collect();
+        assert_eq!(lines, [0, 7, 10], "{found:?}");
+    }
+}

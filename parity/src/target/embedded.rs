@@ -1,0 +1,210 @@
+//! The engine inside this process, over a fresh root folder, with a clock that the scenario sets.
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use borealis_engine::{
+    Engine, RunningEngine, Settings,
+    integrations::{clock::ManualClock, random::SeededRandom},
+};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::scenario::model::{Policy, Scenario};
+
+/// The page of the web client that the recordings were made with.
+const INDEX: &str = "<!doctype html><title>Borealis</title><div id=\"root\"></div>\n";
+/// Its only script.
+const SCRIPT: &str = "console.log(\"borealis\");\n";
+
+/// Why the engine does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// A file or folder.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one, under the root.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A path that leads out of the root.
+    #[error("{0} is no path under the root")]
+    Outside(String),
+    /// The scenario's environment.
+    #[error("settings: {0}")]
+    Settings(String),
+    /// The engine says why.
+    #[error("the engine does not start: {0}")]
+    Start(String),
+}
+
+/// A running engine and what it runs over.
+#[derive(Debug)]
+pub struct Embedded {
+    folder: TempDir,
+    variables: BTreeMap<String, String>,
+    clock: Arc<ManualClock>,
+    random: Arc<SeededRandom>,
+    engine: Option<RunningEngine>,
+}
+
+impl Embedded {
+    /// Prepares the root and starts the engine.
+    ///
+    /// # Errors
+    /// If the root cannot be prepared or the engine does not start.
+    pub async fn start(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> Result<Self, TargetError> {
+        let folder = tempfile::tempdir().map_err(|source| TargetError::File {
+            path: "temporary folder".to_owned(),
+            source,
+        })?;
+        let origin = Timestamp::from_microsecond(scenario.started_at_us).unwrap_or_default();
+        let digest = Sha256::digest(&scenario.name);
+        let seed = digest
+            .iter()
+            .take(8)
+            .fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        let mut target = Self {
+            variables: BTreeMap::new(),
+            folder,
+            clock: Arc::new(ManualClock::new(origin)),
+            random: Arc::new(SeededRandom::new(seed)),
+            engine: None,
+        };
+        let web = target.folder.path().join("web");
+        target.variables = variables(scenario, &target.root(), &web);
+        write(&target.root(), ".", None, origin)?;
+        write(&web, "index.html", Some(INDEX.as_bytes()), origin)?;
+        write(&web, "assets/app.js", Some(SCRIPT.as_bytes()), origin)?;
+        for (path, bytes) in files {
+            target.write_file(path, bytes, origin)?;
+        }
+        target.launch().await?;
+        Ok(target)
+    }
+
+    async fn launch(&mut self) -> Result<(), TargetError> {
+        let settings = Settings::from_map(&self.variables, &self.root())
+            .map_err(|error| TargetError::Settings(error.to_string()))?;
+        let listener =
+            TcpListener::bind(("127.0.0.1", 0)).map_err(|error| TargetError::Start(error.to_string()))?;
+        let engine = Engine::start(settings, self.clock.clone(), self.random.clone(), listener)
+            .await
+            .map_err(|error| TargetError::Start(error.to_string()))?;
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    /// Stops the engine and starts it again over the same root.
+    ///
+    /// # Errors
+    /// If it does not start again.
+    pub async fn restart(&mut self) -> Result<(), TargetError> {
+        self.halt().await;
+        self.launch().await
+    }
+
+    async fn halt(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.stop().await;
+        }
+    }
+
+    /// Stops the engine and removes the root.
+    pub async fn stop(mut self) {
+        self.halt().await;
+    }
+
+    /// Where it listens, while it runs.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.engine.as_ref().map(RunningEngine::address)
+    }
+
+    /// The root folder.
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.variables
+            .get("BOREALIS_DATABASE_PATH")
+            .map_or_else(|| self.root().join("database.db"), PathBuf::from)
+    }
+
+    /// Moves the clock, and lets what this wakes come first.
+    pub async fn set_time(&self, time: Timestamp) {
+        self.clock.set(time);
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Writes a file under the root, stamped with `time`.
+    ///
+    /// # Errors
+    /// If the path leads out of the root or cannot be written.
+    pub fn write_file(&self, path: &str, bytes: &[u8], time: Timestamp) -> Result<(), TargetError> {
+        let inside = Path::new(path)
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
+        if !inside || path.is_empty() {
+            return Err(TargetError::Outside(path.to_owned()));
+        }
+        write(&self.root(), path, Some(bytes), time)
+    }
+}
+
+fn variables(scenario: &Scenario, root: &Path, web: &Path) -> BTreeMap<String, String> {
+    let policy = match scenario.policy {
+        Policy::Legacy => "legacy",
+        Policy::Strict => "strict",
+    };
+    let usual = [
+        ("BOREALIS_ROOT", root.display().to_string()),
+        ("BOREALIS_STATIC_ROOT", web.display().to_string()),
+        ("BOREALIS_SECRET", "borealis-dev-secret".to_owned()),
+        ("BOREALIS_ACCESS_POLICY", policy.to_owned()),
+        ("BOREALIS_HOST", "127.0.0.1".to_owned()),
+        ("BOREALIS_TLS", "off".to_owned()),
+        ("TZ", "UTC".to_owned()),
+    ];
+    let mut variables: BTreeMap<String, String> = usual
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let root = root.display().to_string();
+    for (name, value) in &scenario.env {
+        variables.insert(name.clone(), value.replace("${root}", &root));
+    }
+    variables
+}
+
+fn write(folder: &Path, path: &str, bytes: Option<&[u8]>, time: Timestamp) -> Result<(), TargetError> {
+    let target = folder.join(path);
+    let wrong = |source| TargetError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let Some(bytes) = bytes else {
+        return std::fs::create_dir_all(folder).map_err(wrong);
+    };
+    if let Some(parent) = target.parent() {
+        std::fs::create_dir_all(parent).map_err(wrong)?;
+    }
+    std::fs::write(&target, bytes).map_err(wrong)?;
+    let since_epoch = Duration::from_micros(u64::try_from(time.as_microsecond()).unwrap_or(0));
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&target)
+        .map_err(wrong)?;
+    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
+        .map_err(wrong)
+}
