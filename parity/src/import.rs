@@ -31,6 +31,10 @@ pub struct Imported {
     pub scenario: Scenario,
     /// What the legacy showed.
     pub transcript: Transcript,
+    /// The server that was recorded.
+    pub server: String,
+    /// Its revision.
+    pub revision: String,
     /// The steps that cannot be run, each with its number and the reason.
     pub not_runnable: Vec<String>,
     /// Files that the scenario names: path relative to the scenario's folder, and contents.
@@ -106,6 +110,13 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         .scenario
         .files
         .sort_by(|left, right| left.0.cmp(&right.0));
+    let source = |field: &str| {
+        let text = recording
+            .get("source")
+            .and_then(|source| source.get(field))
+            .and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
     let mut client_values = literals(&importer.scenario, &importer.contents);
     client_values.extend(importer.made);
     Ok(Imported {
@@ -117,6 +128,8 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
             observations: importer.observations,
         },
         scenario: importer.scenario,
+        server: source("server"),
+        revision: source("revision"),
         not_runnable: importer.not_runnable,
         files: importer.files,
     })

@@ -1,4 +1,4 @@
-//! `parity import`: recordings become scenarios.
+//! `parity import`: recordings become scenarios and snapshots.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,9 @@ use clap::Args;
 
 use crate::{
     import::{Imported, import_recording},
+    normalize::{normalize, sha256_hex},
     scenario::emit::to_yaml,
+    snapshot::{self, Provenance, Snapshot},
 };
 
 /// Arguments of `parity import`.
@@ -18,6 +20,9 @@ pub struct Import {
     /// Recording files (JSON).
     #[arg(required = true, value_name = "RECORDING")]
     pub recordings: Vec<PathBuf>,
+    /// Folder that the legacy's recorded behaviour is written to.
+    #[arg(long, default_value = "snapshots", value_name = "FOLDER")]
+    pub snapshots: PathBuf,
 }
 
 impl Import {
@@ -25,7 +30,7 @@ impl Import {
     pub fn run(&self, scenarios: &Path) -> ExitCode {
         let mut failed = false;
         for recording in &self.recordings {
-            match import(recording, scenarios) {
+            match import(recording, scenarios, &self.snapshots) {
                 Ok(imported) => {
                     println!("{}", imported.scenario.name);
                     for step in &imported.not_runnable {
@@ -46,8 +51,13 @@ impl Import {
     }
 }
 
-fn import(recording: &Path, scenarios: &Path) -> Result<Imported, Box<dyn std::error::Error>> {
-    let imported = import_recording(&std::fs::read_to_string(recording)?)?;
+fn import(
+    recording: &Path,
+    scenarios: &Path,
+    snapshots: &Path,
+) -> Result<Imported, Box<dyn std::error::Error>> {
+    let text = std::fs::read_to_string(recording)?;
+    let imported = import_recording(&text)?;
     let path = scenarios.join(format!("{}.yaml", imported.scenario.name));
     let folder = path.parent().unwrap_or(scenarios);
     std::fs::create_dir_all(folder)?;
@@ -59,5 +69,16 @@ fn import(recording: &Path, scenarios: &Path) -> Result<Imported, Box<dyn std::e
         }
         std::fs::write(file, bytes)?;
     }
+    snapshot::write(
+        snapshots,
+        &Snapshot {
+            provenance: Provenance {
+                server: imported.server.clone(),
+                revision: imported.revision.clone(),
+                recording_sha256: sha256_hex(text.as_bytes()),
+            },
+            normalized: normalize(&imported.transcript),
+        },
+    )?;
     Ok(imported)
 }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 pub mod check;
 pub mod import;
 pub mod list;
+pub mod run;
 pub mod show;
 
 /// Something is wrong with what was looked at.
@@ -30,6 +31,8 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run scenarios against the engine in this process and compare with what the legacy answered.
+    Run(run::Run),
     /// Turn recordings of the legacy server into scenarios.
     Import(import::Import),
     /// List the scenarios.
@@ -44,6 +47,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
+        Command::Run(run) => run.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::List(list) => list.run(&arguments.scenarios),
         Command::Show(show) => show.run(&arguments.scenarios),
