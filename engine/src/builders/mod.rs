@@ -4,3 +4,4 @@ pub mod approvals;
 pub mod enrollment;
 pub mod install_codes;
 pub mod login;
+pub mod users;

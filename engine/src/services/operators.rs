@@ -90,6 +90,17 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
+/// Why an account is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateUserError {
+    /// Another account has this name, letter case aside.
+    #[error("the user name is taken")]
+    NameTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Logs operators in and recognises them.
 #[derive(Clone, Debug)]
 pub struct OperatorService<S> {
@@ -161,6 +172,28 @@ impl<S: Store> OperatorService<S> {
         work.record_login(&operator.username, now).await?;
         work.save().await?;
         Ok(operator)
+    }
+
+    /// Makes an account. Names that differ in letter case alone are refused: the legacy takes them, and then the second
+    /// can never log in (OPR-4).
+    ///
+    /// # Errors
+    /// [`CreateUserError`]; nothing is written then.
+    pub async fn create(&self, user: &NewUser, caller: &Operator) -> Result<(), CreateUserError> {
+        let now = self.environment.now().time.as_second();
+        let mut work = self.store.begin().await?;
+        if work.find_user(&user.username).await?.is_some() {
+            return Err(CreateUserError::NameTaken);
+        }
+        work.insert_user(user, now).await?;
+        work.save().await?;
+        tracing::info!(
+            "user created name={} role={} by={}",
+            user.username.escape_debug(),
+            user.role,
+            caller.username.escape_debug()
+        );
+        Ok(())
     }
 
     /// The account of this name as it is now; `None` where it is gone (the legacy believes the cookie: OPR-1).

@@ -5,13 +5,16 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
-    builders::{enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials},
+    builders::{
+        enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials,
+        users::NewUserError,
+    },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
     services::{
         approvals::DecisionError,
         enrollment::{PollError, RequestError},
-        operators::LoginError,
+        operators::{CreateUserError, LoginError},
     },
 };
 
@@ -60,6 +63,23 @@ impl IntoResponse for InvalidTtl {
 impl IntoResponse for MissingCredentials {
     fn into_response(self) -> Response {
         bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for NewUserError {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for CreateUserError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NameTaken => {
+                JsonReply::error(StatusCode::CONFLICT, "username already exists").into_response()
+            }
+            Self::Store(error) => error.into_response(),
+        }
     }
 }
 

@@ -13,5 +13,6 @@ pub mod routes;
 pub mod routing;
 pub mod server;
 pub mod state;
+pub mod users;
 
 pub use server::http_service;

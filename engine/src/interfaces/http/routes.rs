@@ -2,7 +2,7 @@
 
 use super::{
     approvals, auth, compat::error_page::options, enrollment, guards::Admin, install_codes, routing::Routes,
-    state::AppState,
+    state::AppState, users,
 };
 use crate::repositories::Store;
 
@@ -13,6 +13,7 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .post("/api/auth/login", auth::login::<S>)
         .post("/api/auth/logout", auth::logout::<S>)
         .get("/api/auth/me", auth::me)
+        .post("/api/users", users::create::<S>)
         .post("/api/agent/enroll/request", enrollment::request::<S>)
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .get("/api/admin/enrollment-codes", install_codes::list::<S>)
