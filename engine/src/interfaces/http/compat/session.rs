@@ -127,15 +127,15 @@ impl SessionCodec {
     }
 
     fn live(&self, name: &str, value: &str, http_only: bool) -> Option<HeaderValue> {
-        self.attributed(format!("{name}={value}"), "", http_only)
+        self.attributed(&format!("{name}={value}"), "", http_only)
     }
 
     fn cleared(&self, name: &str, max_age: &str, http_only: bool) -> Option<HeaderValue> {
-        self.attributed(format!("{name}="), &format!("; {GONE}{max_age}"), http_only)
+        self.attributed(&format!("{name}="), &format!("; {GONE}{max_age}"), http_only)
     }
 
     /// Attributes in the legacy's order: `Domain`, expiry, `Secure`, `HttpOnly`, `Path`, `SameSite`.
-    fn attributed(&self, pair: String, expiry: &str, http_only: bool) -> Option<HeaderValue> {
+    fn attributed(&self, pair: &str, expiry: &str, http_only: bool) -> Option<HeaderValue> {
         let domain = self
             .cookies
             .domain

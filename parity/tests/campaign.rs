@@ -1,0 +1,78 @@
+//! The main job as a test: every scenario against the engine, compared with what the legacy answered.
+
+use std::{path::Path, sync::Arc};
+
+use parity::{
+    campaign::{Campaign, CampaignError, Places},
+    register::Outcome,
+    report,
+    runner::Silent,
+};
+
+fn places() -> Places {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    Places {
+        scenarios: top.join("scenarios"),
+        snapshots: top.join("snapshots"),
+    }
+}
+
+/// A day on which no entry has expired; the run itself is held against the real one.
+const TODAY: jiff::civil::Date = jiff::civil::date(2026, 11, 25);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_differs_from_the_legacy_but_what_the_register_accepts() {
+    let campaign = Campaign::prepare(places(), &[]).unwrap();
+    assert!(!campaign.is_empty());
+    let report = campaign.run(4, TODAY, Arc::new(Silent)).await;
+    assert_eq!(
+        report::exit_code(&report, false),
+        0,
+        "{}",
+        report::terminal(&report)
+    );
+    let accepted = report
+        .judgement
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.outcome == Outcome::Accepted)
+        .count();
+    assert!(accepted > 0, "the register's entries are what this run rests on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_register_the_mended_defects_show_as_differences() {
+    let folder = tempfile::tempdir().unwrap();
+    let area = folder.path().join("enrollment");
+    std::fs::create_dir(&area).unwrap();
+    std::fs::copy(
+        places().scenarios.join("enrollment/codes_crash_types.yaml"),
+        area.join("codes_crash_types.yaml"),
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("divergences.toml"), "").unwrap();
+    let campaign = Campaign::prepare(
+        Places {
+            scenarios: folder.path().to_owned(),
+            ..places()
+        },
+        &[],
+    )
+    .unwrap();
+    let report = campaign.run(1, TODAY, Arc::new(Silent)).await;
+    assert_eq!(report::exit_code(&report, false), 1);
+    let text = report::terminal(&report);
+    assert!(
+        text.contains("enrollment/codes_crash_types") && text.contains("/status"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_unknown_name_is_told() {
+    let error = Campaign::prepare(places(), &["enrolment".to_owned()]).unwrap_err();
+    assert!(
+        matches!(&error, CampaignError::Unknown(name) if name == "enrolment"),
+        "{error}"
+    );
+}
