@@ -9,12 +9,12 @@ use std::{
 
 use borealis_engine::{
     Engine, Settings,
+    config::logging,
     integrations::{clock::SystemClock, random::OsRandom},
     repositories::sqlite::SqliteStore,
 };
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{EnvFilter, fmt};
 
 /// The Borealis server: serves the legacy server's root folder, database, keys and cookies.
 ///
@@ -42,11 +42,7 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(message) => return failed(2, &message),
     };
-    let level = if settings.debug { "debug" } else { "info" };
-    fmt()
-        .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .init();
+    logging::start(&settings, Arc::new(SystemClock::new()));
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(1, &format!("cannot start: {error}")),
