@@ -74,7 +74,7 @@ impl LogFile {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut current = match open.take() {
             Some(current) if current.day == today => current,
-            former => self.begin(today, former)?,
+            former => self.begin(today, former.as_ref())?,
         };
         // One write for each entry: entries of two processes do not mix.
         current.file.write_all(format!("{line}\n").as_bytes())?;
@@ -83,11 +83,11 @@ impl LogFile {
     }
 
     /// Opens the file of `today`; what another day left there is set aside first.
-    fn begin(&self, today: Date, former: Option<OpenFile>) -> io::Result<OpenFile> {
+    fn begin(&self, today: Date, former: Option<&OpenFile>) -> io::Result<OpenFile> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        if let Some(day) = self.day_of_present_file(former.as_ref())?
+        if let Some(day) = self.day_of_present_file(former)?
             && day < today
         {
             self.set_aside(day)?;
