@@ -71,7 +71,10 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => failed(1, &message),
+        Err(message) => {
+            tracing::error!("{message}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -139,8 +142,10 @@ async fn migrate(settings: &Settings) -> Result<(), String> {
     let store = SqliteStore::open(&settings.database_path)
         .await
         .map_err(|error| error.to_string())?;
+    tracing::info!("migrations-start");
     store.migrate().await.map_err(|error| error.to_string())?;
     store.close().await;
+    tracing::info!("migrations-complete");
     println!("{} has every table", settings.database_path.display());
     Ok(())
 }

@@ -81,6 +81,8 @@ fn a_broken_key_is_a_problem_and_stays_as_it_is() {
 fn after_migrate_the_database_has_every_table_and_the_log_is_there() {
     let root = tempfile::tempdir().unwrap();
     assert_eq!(run(root.path(), &["migrate"], &[]).code, Some(0));
+    let log = fs::read_to_string(root.path().join("Logs/Server/engine.log")).unwrap();
+    assert!(log.ends_with("-engine-migrations-complete\n"), "{log}");
     let before = fs::read(root.path().join("database.db")).unwrap();
     let names = || {
         let mut names: Vec<_> = fs::read_dir(root.path())
@@ -127,4 +129,30 @@ fn what_cannot_work_is_a_problem() {
     let port = taken.local_addr().unwrap().port().to_string();
     let check = run(root.path(), &["check"], &[("BOREALIS_PORT", &port)]);
     assert!(check.line("problem", "address").contains("BOREALIS_PORT"));
+}
+
+#[test]
+fn why_the_server_does_not_start_stands_in_the_log() {
+    let root = tempfile::tempdir().unwrap();
+    let serve = run(root.path(), &["serve"], &[("BOREALIS_HOST", "0.0.0.0")]);
+    assert_eq!(serve.code, Some(1));
+    let log = fs::read_to_string(root.path().join("Logs/Server/engine.log")).unwrap();
+    assert!(log.contains("-engine-the signing secret is a default"), "{log}");
+}
+
+#[test]
+fn missing_tables_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    assert_eq!(run(root.path(), &["migrate"], &[]).code, Some(0));
+    fs::write(root.path().join("database.db"), "").unwrap();
+    let off = [("BOREALIS_ENGINE_AUTO_MIGRATE", "off")];
+    let check = run(root.path(), &["check"], &off);
+    assert_eq!(check.code, Some(1), "{}", check.output);
+    assert!(
+        check
+            .line("problem", "database")
+            .contains("borealis-engine migrate")
+    );
+    let check = run(root.path(), &["check"], &[]);
+    assert!(check.line("ok", "database").contains("made at the start"));
 }
