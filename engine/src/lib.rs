@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod builders;
+pub mod check;
 pub mod config;
 pub mod domain;
 pub mod integrations;

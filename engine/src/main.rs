@@ -2,19 +2,21 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     net::{TcpListener, ToSocketAddrs as _},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
 use borealis_engine::{
-    Engine, Settings,
+    Engine, Settings, check,
+    config::logging,
     integrations::{clock::SystemClock, random::OsRandom},
     repositories::sqlite::SqliteStore,
 };
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{EnvFilter, fmt};
 
 /// The Borealis server: serves the legacy server's root folder, database, keys and cookies.
 ///
@@ -34,30 +36,45 @@ enum Command {
     Serve,
     /// Make the tables that are missing, then end.
     Migrate,
+    /// Say whether the root folder can be served, and change nothing.
+    ///
+    /// Looks at the variables, the root folder, the database, the keys and the certificate, the address and the
+    /// signing secret. Prints one line for each finding: `ok`, `warning` or `problem`, what was found, and what to
+    /// do. Stop the running server first, or its own address counts as taken.
+    ///
+    /// Exit codes: 0 no problem was found, 1 at least one problem, 2 wrong command line.
+    Check,
 }
 
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    let settings = match read_settings() {
-        Ok(settings) => settings,
-        Err(message) => return failed(2, &message),
+    let (variables, folder) = match read_environment() {
+        Ok(read) => read,
+        Err(message) => return failed(1, &message),
     };
-    let level = if settings.debug { "debug" } else { "info" };
-    fmt()
-        .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .init();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(1, &format!("cannot start: {error}")),
     };
-    let done = match command_line.command {
-        None | Some(Command::Serve) => runtime.block_on(serve(settings)),
-        Some(Command::Migrate) => runtime.block_on(migrate(&settings)),
+    let command = command_line.command.unwrap_or(Command::Serve);
+    if let Command::Check = command {
+        return runtime.block_on(report(&variables, &folder));
+    }
+    let settings = match Settings::from_map(&variables, &folder) {
+        Ok(settings) => settings,
+        Err(error) => return failed(2, &error.to_string()),
+    };
+    logging::start(&settings, Arc::new(SystemClock::new()));
+    let done = match command {
+        Command::Migrate => runtime.block_on(migrate(&settings)),
+        Command::Serve | Command::Check => runtime.block_on(serve(settings)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => failed(1, &message),
+        Err(message) => {
+            tracing::error!("{message}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -70,13 +87,23 @@ fn failed(code: u8, message: &str) -> ExitCode {
     clippy::disallowed_methods,
     reason = "this is the one place that reads the environment"
 )]
-fn read_settings() -> Result<Settings, String> {
-    let variables: BTreeMap<String, String> = std::env::vars_os()
+fn read_environment() -> Result<(BTreeMap<String, String>, PathBuf), String> {
+    let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let folder =
         std::env::current_dir().map_err(|error| format!("cannot read the working folder: {error}"))?;
-    Settings::from_map(&variables, &folder).map_err(|error| error.to_string())
+    Ok((variables, folder))
+}
+
+async fn report(variables: &BTreeMap<String, String>, folder: &Path) -> ExitCode {
+    let findings = check::check(variables, folder, &SystemClock::new()).await;
+    let mut output = std::io::stdout().lock();
+    for finding in &findings {
+        // A reader that has gone away (`check | head`) changes nothing about the verdict.
+        let _ = writeln!(output, "{finding}");
+    }
+    ExitCode::from(u8::from(check::has_problem(&findings)))
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
@@ -115,8 +142,10 @@ async fn migrate(settings: &Settings) -> Result<(), String> {
     let store = SqliteStore::open(&settings.database_path)
         .await
         .map_err(|error| error.to_string())?;
+    tracing::info!("migrations-start");
     store.migrate().await.map_err(|error| error.to_string())?;
     store.close().await;
+    tracing::info!("migrations-complete");
     println!("{} has every table", settings.database_path.display());
     Ok(())
 }

@@ -1,3 +1,6 @@
-//! Environment to immutable settings.
+//! Environment to immutable settings, and where the log goes.
 
+pub mod log_file;
+pub mod logging;
 pub mod settings;
+pub mod variables;

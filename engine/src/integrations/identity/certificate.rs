@@ -27,7 +27,7 @@ use x509_cert::{
 };
 
 use super::{
-    IdentityError,
+    IdentityError, PartState,
     files::{self, Access},
 };
 use crate::domain::{
@@ -81,6 +81,53 @@ pub(super) fn load_or_create(
         files::write(&bundle, &pem, Access::Public)?;
     }
     Ok(CertificateFiles { key, bundle })
+}
+
+/// What [`load_or_create`] would find; changes nothing.
+pub(super) fn inspect(folder: &Path, former: &Path, clock: &dyn Clock) -> PartState {
+    let complete = |folder: &Path| folder.join(CERTIFICATE).is_file() && folder.join(KEY).is_file();
+    let place = if !complete(folder) && complete(former) {
+        former
+    } else {
+        folder
+    };
+    let path = place.join(CERTIFICATE);
+    let pem = match files::read(&path) {
+        Ok(Some(pem)) => pem,
+        Ok(None) => return PartState::Missing(folder.join(CERTIFICATE)),
+        Err(error) => return PartState::Unusable(error),
+    };
+    if let Err(error) = files::read(&place.join(KEY)) {
+        return PartState::Unusable(error);
+    }
+    if !place.join(KEY).is_file() {
+        let reason = "its key is not there";
+        return PartState::Unfit { path, reason };
+    }
+    match expires_at(&pem) {
+        None => PartState::Unfit {
+            path,
+            reason: "it is no certificate in PEM form",
+        },
+        Some(ended) if ended <= clock.now() => PartState::Expired { path, ended },
+        Some(_) if place == folder => PartState::Present(path),
+        Some(_) => PartState::Former {
+            from: path,
+            to: folder.join(CERTIFICATE),
+        },
+    }
+}
+
+/// The files of a certificate that lies in `folder`: what is served, and the key. The certificate itself is served
+/// where the bundle is not there.
+pub(super) fn served_files(folder: &Path) -> (PathBuf, PathBuf) {
+    let bundle = folder.join(BUNDLE);
+    let served = if bundle.is_file() {
+        bundle
+    } else {
+        folder.join(CERTIFICATE)
+    };
+    (served, folder.join(KEY))
 }
 
 fn expires_at(pem: &[u8]) -> Option<Timestamp> {

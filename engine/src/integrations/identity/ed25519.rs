@@ -1,6 +1,6 @@
 //! The two Ed25519 keys: unencrypted PKCS#8 PEM, readable by the server's user alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ed25519_dalek::{
     SigningKey,
@@ -8,7 +8,7 @@ use ed25519_dalek::{
 };
 
 use super::{
-    IdentityError,
+    IdentityError, PartState,
     files::{self, Access},
 };
 use crate::domain::random::{Random, random_bytes};
@@ -39,15 +39,41 @@ pub(super) fn load_or_create(place: &KeyPlace, random: &dyn Random) -> Result<Si
             }
         }
     }
-    match files::read(&place.path)? {
-        Some(pem) => std::str::from_utf8(&pem)
-            .ok()
-            .and_then(|pem| SigningKey::from_pkcs8_pem(pem).ok())
-            .ok_or_else(|| IdentityError::UnreadableKey {
-                path: place.path.clone(),
-            }),
+    match read(&place.path)? {
+        Some(key) => Ok(key),
         None => create(place, random),
     }
+}
+
+/// What [`load_or_create`] would find; changes nothing.
+pub(super) fn inspect(place: &KeyPlace) -> PartState {
+    let former = place.former.iter().find(|former| former.is_file());
+    let from = match former {
+        Some(former) if !place.path.is_file() => former,
+        _ => &place.path,
+    };
+    match read(from) {
+        Err(error) => PartState::Unusable(error),
+        Ok(None) => PartState::Missing(place.path.clone()),
+        Ok(Some(_)) if *from == place.path => PartState::Present(from.clone()),
+        Ok(Some(_)) => PartState::Former {
+            from: from.clone(),
+            to: place.path.clone(),
+        },
+    }
+}
+
+fn read(path: &Path) -> Result<Option<SigningKey>, IdentityError> {
+    let Some(pem) = files::read(path)? else {
+        return Ok(None);
+    };
+    std::str::from_utf8(&pem)
+        .ok()
+        .and_then(|pem| SigningKey::from_pkcs8_pem(pem).ok())
+        .map(Some)
+        .ok_or_else(|| IdentityError::UnreadableKey {
+            path: path.to_owned(),
+        })
 }
 
 fn create(place: &KeyPlace, random: &dyn Random) -> Result<SigningKey, IdentityError> {

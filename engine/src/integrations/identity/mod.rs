@@ -5,9 +5,10 @@ mod certificate;
 mod ed25519;
 mod files;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
+use jiff::Timestamp;
 
 use crate::{
     config::settings::Settings,
@@ -65,31 +66,98 @@ impl ServerIdentity {
         let folder = &settings.server_certificates;
         let runtime = &settings.runtime;
         let certificate = certificate::load_or_create(folder, &runtime.join("certs"), clock, random)?;
-        let script_key = ed25519::load_or_create(
-            &ed25519::KeyPlace {
-                path: folder.join("Code-Signing/borealis-script-ed25519.key"),
-                former: vec![
-                    runtime.join("script_signing_keys/borealis-script-ed25519.key"),
-                    runtime.join("keys/borealis-script-ed25519.key"),
-                ],
-                public_copy: true,
-            },
-            random,
-        )?;
-        let token_key = ed25519::load_or_create(
-            &ed25519::KeyPlace {
-                path: runtime.join("auth_keys/borealis-jwt-ed25519.key"),
-                former: vec![runtime.join("keys/borealis-jwt-ed25519.key")],
-                public_copy: false,
-            },
-            random,
-        )?;
+        let script_key = ed25519::load_or_create(&script_key_place(settings), random)?;
+        let token_key = ed25519::load_or_create(&token_key_place(settings), random)?;
         Ok(Self {
             bundle: certificate.bundle,
             tls_key: certificate.key,
             script_key,
             token_key,
         })
+    }
+
+    /// Looks at what [`ServerIdentity::load_or_create`] would find; changes nothing.
+    pub fn inspect(settings: &Settings, clock: &dyn Clock) -> IdentityState {
+        IdentityState {
+            certificate: certificate::inspect(
+                &settings.server_certificates,
+                &settings.runtime.join("certs"),
+                clock,
+            ),
+            script_key: ed25519::inspect(&script_key_place(settings)),
+            token_key: ed25519::inspect(&token_key_place(settings)),
+        }
+    }
+}
+
+/// The certificate that would be served, and its key, where both lie in the present folder.
+pub fn served_files(settings: &Settings) -> (PathBuf, PathBuf) {
+    certificate::served_files(&settings.server_certificates)
+}
+
+/// What lies on disk of the identity.
+#[derive(Debug)]
+pub struct IdentityState {
+    /// The TLS certificate and its key.
+    pub certificate: PartState,
+    /// The key that signs scripts.
+    pub script_key: PartState,
+    /// The key that signs device access tokens.
+    pub token_key: PartState,
+}
+
+/// What a start would find of one part of the identity.
+#[derive(Debug)]
+pub enum PartState {
+    /// It is there and can be used.
+    Present(PathBuf),
+    /// It lies where older versions kept it, and would be moved.
+    Former {
+        /// Where it lies.
+        from: PathBuf,
+        /// Where it would go.
+        to: PathBuf,
+    },
+    /// It is not there, and would be made.
+    Missing(PathBuf),
+    /// A certificate that has ended, and would be replaced.
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// When it ended.
+        ended: Timestamp,
+    },
+    /// A certificate that cannot be understood or lacks its key, and would be replaced.
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// It is there and keeps the server from starting.
+    Unusable(IdentityError),
+}
+
+fn script_key_place(settings: &Settings) -> ed25519::KeyPlace {
+    let runtime: &Path = &settings.runtime;
+    ed25519::KeyPlace {
+        path: settings
+            .server_certificates
+            .join("Code-Signing/borealis-script-ed25519.key"),
+        former: vec![
+            runtime.join("script_signing_keys/borealis-script-ed25519.key"),
+            runtime.join("keys/borealis-script-ed25519.key"),
+        ],
+        public_copy: true,
+    }
+}
+
+fn token_key_place(settings: &Settings) -> ed25519::KeyPlace {
+    let runtime: &Path = &settings.runtime;
+    ed25519::KeyPlace {
+        path: runtime.join("auth_keys/borealis-jwt-ed25519.key"),
+        former: vec![runtime.join("keys/borealis-jwt-ed25519.key")],
+        public_copy: false,
     }
 }
 

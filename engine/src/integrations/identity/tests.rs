@@ -102,3 +102,30 @@ fn an_unreadable_key_stops_the_start_and_stays_as_it_is() {
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), "garbage");
 }
+
+#[test]
+fn a_look_finds_each_state_and_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let settings = settings(root.path());
+    let now = ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap());
+    let state = ServerIdentity::inspect(&settings, &now);
+    assert!(matches!(state.certificate, PartState::Missing(_)));
+    assert!(matches!(state.script_key, PartState::Missing(_)));
+    assert!(fs::read_dir(root.path()).unwrap().next().is_none());
+
+    let made = load(root.path()).unwrap();
+    let state = ServerIdentity::inspect(&settings, &now);
+    assert!(matches!(state.certificate, PartState::Present(_)));
+    assert!(matches!(state.token_key, PartState::Present(_)));
+    let later = ManualClock::new(Timestamp::from_second(1_800_000_000 + 36_501 * 86_400).unwrap());
+    let state = ServerIdentity::inspect(&settings, &later);
+    assert!(matches!(state.certificate, PartState::Expired { .. }));
+
+    let runtime = root.path().join("Server/Borealis");
+    fs::rename(runtime.join("auth_keys"), runtime.join("keys")).unwrap();
+    fs::remove_file(&made.tls_key).unwrap();
+    let state = ServerIdentity::inspect(&settings, &now);
+    assert!(matches!(state.token_key, PartState::Former { .. }));
+    assert!(matches!(state.certificate, PartState::Unfit { .. }));
+    assert!(!runtime.join("auth_keys").exists());
+}

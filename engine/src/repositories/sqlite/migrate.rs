@@ -44,13 +44,34 @@ pub(super) async fn run(writer: &SqlitePool) -> Result<(), MigrationError> {
 
 /// Refuses tables that lack columns before anything is made, so that an error changes nothing.
 async fn check_columns(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
+    match compare(connection).await?.older.into_iter().next() {
+        Some((table, columns)) => Err(MigrationError::OlderTable { table, columns }),
+        None => Ok(()),
+    }
+}
+
+/// What a database lacks of the present tables.
+pub(super) struct Lacking {
+    /// Tables that are not there.
+    pub(super) tables: Vec<String>,
+    /// Tables that are there, with the columns that they lack.
+    pub(super) older: Vec<(String, Vec<String>)>,
+}
+
+/// Compares a database with the present tables; changes nothing.
+pub(super) async fn compare(connection: &mut SqliteConnection) -> Result<Lacking, sqlx::Error> {
     let present = columns(connection).await?;
     let mut model = SqlitePool::connect("sqlite::memory:").await?.acquire().await?;
     for migration in MIGRATIONS.iter() {
         sqlx::raw_sql(migration.sql.clone()).execute(&mut *model).await?;
     }
+    let mut lacking = Lacking {
+        tables: Vec::new(),
+        older: Vec::new(),
+    };
     for (table, expected) in columns(&mut model).await? {
         let Some(found) = present.get(&table) else {
+            lacking.tables.push(table);
             continue;
         };
         let missing: Vec<String> = expected
@@ -58,13 +79,10 @@ async fn check_columns(connection: &mut SqliteConnection) -> Result<(), Migratio
             .filter(|column| !found.iter().any(|one| one.eq_ignore_ascii_case(column)))
             .collect();
         if !missing.is_empty() {
-            return Err(MigrationError::OlderTable {
-                table,
-                columns: missing,
-            });
+            lacking.older.push((table, missing));
         }
     }
-    Ok(())
+    Ok(lacking)
 }
 
 async fn columns(connection: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<String>>, sqlx::Error> {

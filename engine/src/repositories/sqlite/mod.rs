@@ -2,6 +2,7 @@
 
 mod approvals;
 mod devices;
+mod inspect;
 mod install_codes;
 mod migrate;
 mod refresh_tokens;
@@ -16,6 +17,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use inspect::{DatabaseState, inspect};
 pub use migrate::MigrationError;
 
 use super::{Store, StoreError, UnitOfWork};

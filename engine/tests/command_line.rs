@@ -1,0 +1,158 @@
+//! The program itself, as an operator runs it.
+
+use std::{fs, path::Path, process::Command};
+
+struct Ran {
+    code: Option<i32>,
+    output: String,
+}
+
+impl Ran {
+    fn line(&self, verdict: &str, subject: &str) -> &str {
+        let start = format!("{verdict:8} {subject}: ");
+        self.output
+            .lines()
+            .find(|line| line.starts_with(&start))
+            .unwrap_or_else(|| panic!("no line {start:?} in\n{}", self.output))
+    }
+}
+
+fn run(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_borealis-engine"))
+        .args(arguments)
+        .env_clear()
+        .env("BOREALIS_ROOT", root)
+        .env("BOREALIS_PORT", "0")
+        .envs(variables.iter().copied())
+        .current_dir(root)
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code(),
+        output: String::from_utf8(output.stdout).unwrap(),
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).unwrap().next().is_none()
+}
+
+#[test]
+fn help_names_the_commands_and_the_exit_codes() {
+    let root = tempfile::tempdir().unwrap();
+    let help = run(root.path(), &["--help"], &[]);
+    assert_eq!(help.code, Some(0));
+    for word in ["serve", "migrate", "check", "Exit codes"] {
+        assert!(help.output.contains(word), "{word} in {}", help.output);
+    }
+    let help = run(root.path(), &["check", "--help"], &[]);
+    assert!(help.output.contains("1 at least one problem"), "{}", help.output);
+    assert!(is_empty(root.path()));
+}
+
+#[test]
+fn an_empty_folder_can_be_served_and_stays_empty() {
+    let root = tempfile::tempdir().unwrap();
+    let check = run(root.path(), &["check"], &[("BOREALIS_PROT", "1")]);
+    assert_eq!(check.code, Some(0), "{}", check.output);
+    assert!(check.line("ok", "database").contains("made at the start"));
+    assert!(check.line("ok", "token key").contains("made at the start"));
+    assert!(check.line("warning", "variables").contains("BOREALIS_PROT"));
+    check.line("warning", "signing secret");
+    check.line("ok", "address");
+    assert!(is_empty(root.path()));
+}
+
+#[test]
+fn a_broken_key_is_a_problem_and_stays_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let key = root
+        .path()
+        .join("Server/Borealis/auth_keys/borealis-jwt-ed25519.key");
+    fs::create_dir_all(key.parent().unwrap()).unwrap();
+    fs::write(&key, "garbage").unwrap();
+    let check = run(root.path(), &["check"], &[]);
+    assert_eq!(check.code, Some(1), "{}", check.output);
+    assert!(check.line("problem", "token key").contains("restore it"));
+    assert_eq!(fs::read_to_string(&key).unwrap(), "garbage");
+}
+
+#[test]
+fn after_migrate_the_database_has_every_table_and_the_log_is_there() {
+    let root = tempfile::tempdir().unwrap();
+    assert_eq!(run(root.path(), &["migrate"], &[]).code, Some(0));
+    let log = fs::read_to_string(root.path().join("Logs/Server/engine.log")).unwrap();
+    assert!(log.ends_with("-engine-migrations-complete\n"), "{log}");
+    let before = fs::read(root.path().join("database.db")).unwrap();
+    let names = || {
+        let mut names: Vec<_> = fs::read_dir(root.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let files = names();
+    let check = run(
+        root.path(),
+        &["check"],
+        &[
+            ("BOREALIS_ENGINE_AUTO_MIGRATE", "off"),
+            ("BOREALIS_SECRET", "own"),
+        ],
+    );
+    assert_eq!(check.code, Some(0), "{}", check.output);
+    assert!(check.line("ok", "database").contains("has every table"));
+    check.line("ok", "signing secret");
+    assert_eq!(names(), files);
+    assert_eq!(fs::read(root.path().join("database.db")).unwrap(), before);
+}
+
+#[test]
+fn what_cannot_work_is_a_problem() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(
+        root.path().join("database.db"),
+        "no database, only a text of some length",
+    )
+    .unwrap();
+    let check = run(root.path(), &["check"], &[("BOREALIS_HOST", "0.0.0.0")]);
+    assert_eq!(check.code, Some(1), "{}", check.output);
+    check.line("problem", "database");
+    check.line("problem", "signing secret");
+
+    let check = run(root.path(), &["check"], &[("BOREALIS_TLS", "maybe")]);
+    assert_eq!(check.code, Some(1));
+    assert!(check.line("problem", "variables").contains("BOREALIS_TLS"));
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let check = run(root.path(), &["check"], &[("BOREALIS_PORT", &port)]);
+    assert!(check.line("problem", "address").contains("BOREALIS_PORT"));
+}
+
+#[test]
+fn why_the_server_does_not_start_stands_in_the_log() {
+    let root = tempfile::tempdir().unwrap();
+    let serve = run(root.path(), &["serve"], &[("BOREALIS_HOST", "0.0.0.0")]);
+    assert_eq!(serve.code, Some(1));
+    let log = fs::read_to_string(root.path().join("Logs/Server/engine.log")).unwrap();
+    assert!(log.contains("-engine-the signing secret is a default"), "{log}");
+}
+
+#[test]
+fn missing_tables_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    assert_eq!(run(root.path(), &["migrate"], &[]).code, Some(0));
+    fs::write(root.path().join("database.db"), "").unwrap();
+    let off = [("BOREALIS_ENGINE_AUTO_MIGRATE", "off")];
+    let check = run(root.path(), &["check"], &off);
+    assert_eq!(check.code, Some(1), "{}", check.output);
+    assert!(
+        check
+            .line("problem", "database")
+            .contains("borealis-engine migrate")
+    );
+    let check = run(root.path(), &["check"], &[]);
+    assert!(check.line("ok", "database").contains("made at the start"));
+}
