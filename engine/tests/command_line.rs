@@ -1,5 +1,11 @@
 //! The program itself, as an operator runs it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails the test"
+)]
+
 use std::{fs, path::Path, process::Command};
 
 struct Ran {

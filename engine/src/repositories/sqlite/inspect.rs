@@ -17,7 +17,8 @@ pub struct DatabaseState {
     pub older_tables: Vec<(String, Vec<String>)>,
 }
 
-/// Opens the file for reading only and reports its state; changes nothing.
+/// Opens the file for reading only and reports its state; changes nothing. Only where a journal was left behind
+/// without its index does SQLite make the index (`-shm`) anew, as every reader of such a file does.
 ///
 /// # Errors
 /// The file cannot be read or is no database.

@@ -107,3 +107,30 @@ async fn a_value_of_another_kind_is_named_by_table_and_column() {
     let error = work.find_user("alice").await.unwrap_err().to_string();
     assert!(error.contains("users.mfa_enabled"), "{error}");
 }
+
+#[tokio::test]
+async fn a_look_names_what_a_database_lacks_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    let store = open(folder.path()).await;
+    store.close().await;
+    assert_eq!(inspect(&path).await.unwrap(), DatabaseState::default());
+    let store = SqliteStore::open(&path).await.unwrap();
+    sqlx::raw_sql(
+        "DROP TABLE users; CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT); DROP TABLE devices",
+    )
+    .execute(&store.writer)
+    .await
+    .unwrap();
+    // Also while the server works in it.
+    let running = inspect(&path).await.unwrap();
+    store.close().await;
+    let before = std::fs::read(&path).unwrap();
+    let state = inspect(&path).await.unwrap();
+    assert_eq!(running, state);
+    assert_eq!(state.missing_tables, ["devices"]);
+    assert_eq!(state.older_tables.len(), 1);
+    assert!(state.damage.is_empty());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
