@@ -1,4 +1,10 @@
 //! The engine over a root folder that the real legacy made and worked in.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assumption is a failed test"
+)]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,10 @@
 //! The main job as a test: every scenario against the engine, compared with what the legacy answered.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assumption is a failed test"
+)]
 
 use std::{path::Path, sync::Arc};
 

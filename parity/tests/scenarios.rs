@@ -1,4 +1,10 @@
 //! The scenarios of the repository are whole, and a file that was written by the importer stays as it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assumption is a failed test"
+)]
 
 use std::path::Path;
 
