@@ -2,5 +2,7 @@
 
 pub mod approvals;
 pub mod enrollment;
+pub mod heartbeat;
 pub mod install_codes;
 pub mod login;
+pub mod refresh;
