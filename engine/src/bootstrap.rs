@@ -28,11 +28,14 @@ use crate::{
         Environment,
         access_tokens::{AccessTokens, SigningError},
         approvals::ApprovalService,
+        device_gate::DeviceGate,
         enrollment::EnrollmentService,
+        heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::OperatorService,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
+        refresh::RefreshService,
     },
 };
 
@@ -118,9 +121,16 @@ impl Engine {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
                 environment.clone(),
-                tokens,
+                tokens.clone(),
                 publisher,
             )),
+            device_gate: Arc::new(DeviceGate::new(
+                store.clone(),
+                environment.clone(),
+                tokens.clone(),
+            )),
+            refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
+            heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             operators: Arc::new(operators),

@@ -2,6 +2,8 @@
 
 pub mod approvals;
 pub mod enrollment;
+pub mod heartbeat;
 pub mod install_codes;
 pub mod login;
+pub mod refresh;
 pub mod users;

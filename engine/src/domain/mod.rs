@@ -6,6 +6,7 @@ pub mod coerce;
 pub mod digest;
 pub mod guid;
 pub mod json;
+pub mod json_text;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;

@@ -36,6 +36,35 @@ pub struct NewDevice<'a> {
     pub now_iso: &'a str,
 }
 
+/// What a heartbeat tells of a device; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DeviceReport {
+    /// The host name, which no other device may have.
+    pub hostname: Option<String>,
+    /// JSON text.
+    pub memory: Option<String>,
+    /// JSON text.
+    pub network: Option<String>,
+    /// JSON text.
+    pub software: Option<String>,
+    /// JSON text.
+    pub storage: Option<String>,
+    /// JSON text.
+    pub cpu: Option<String>,
+    /// Who used it last.
+    pub last_user: Option<String>,
+    /// Its operating system.
+    pub operating_system: Option<String>,
+    /// Seconds since it started.
+    pub uptime: Option<i64>,
+    /// Its address as others see it.
+    pub external_ip: Option<String>,
+    /// Its address in its own network.
+    pub internal_ip: Option<String>,
+    /// Its kind.
+    pub device_type: Option<String>,
+}
+
 /// The tables `devices` and `device_keys`.
 pub trait Devices: Send {
     /// The device whose GUID equals `guid` whatever the letter case; an exactly equal one comes first.
@@ -78,5 +107,20 @@ pub trait Devices: Send {
         guid: &str,
         fingerprint: &str,
         now_iso: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Stores what the device stored as `stored_guid` told of itself, and that it was seen at `now` (Unix seconds).
+    fn store_report(
+        &mut self,
+        stored_guid: &str,
+        report: &DeviceReport,
+        now: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Gives the device stored as `stored_guid` the GUID `guid`, which no device has.
+    fn rename_device(
+        &mut self,
+        stored_guid: &str,
+        guid: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -19,6 +19,17 @@ pub struct NewRefreshToken<'a> {
     pub expires_at: &'a str,
 }
 
+/// A refresh token as it is stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RefreshToken {
+    /// Row id.
+    pub id: String,
+    /// When it ends; blank where it never does.
+    pub expires_at: Option<String>,
+    /// When it was ended before its time.
+    pub revoked_at: Option<String>,
+}
+
 /// The table `refresh_tokens`.
 pub trait RefreshTokens: Send {
     /// Makes a token.
@@ -31,6 +42,20 @@ pub trait RefreshTokens: Send {
     fn revoke_refresh_tokens(
         &mut self,
         guid: &str,
+        now_iso: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The token with this digest that was told to the device with exactly this GUID.
+    fn find_refresh_token(
+        &mut self,
+        guid: &str,
+        token_hash: &str,
+    ) -> impl Future<Output = Result<Option<RefreshToken>, StoreError>> + Send;
+
+    /// Notes that the token was used.
+    fn note_refresh(
+        &mut self,
+        id: &str,
         now_iso: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -1,13 +1,21 @@
 //! Access tokens of devices.
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use ed25519_dalek::{
-    SigningKey,
+    Signature, SigningKey, VerifyingKey,
     pkcs8::{EncodePrivateKey as _, EncodePublicKey as _},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::digest::sha256_hex;
+use crate::domain::{
+    coerce::integer_of,
+    digest::sha256_hex,
+    json::{Json, JsonObject},
+};
 
 /// How long an access token lives, in seconds.
 pub const LIFETIME_SECONDS: i64 = 900;
@@ -31,10 +39,30 @@ pub struct AccessClaims {
     pub exp: i64,
 }
 
-/// Signs access tokens.
+/// The parts of a token: padded or not, and bits beyond the last byte may be anything, as the legacy reads them.
+static TOKEN_PART: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TokenError {
+    /// It is malformed, not of this server, not good yet or not for this use.
+    #[error("the access token is invalid")]
+    Invalid,
+    /// Its time is over.
+    #[error("the access token has expired")]
+    Expired,
+}
+
+/// Signs and verifies access tokens.
 #[derive(Clone)]
 pub struct AccessTokens {
     key: EncodingKey,
+    verifying_key: VerifyingKey,
     header: Header,
 }
 
@@ -68,6 +96,7 @@ impl AccessTokens {
         header.kid = sha256_hex(public.as_bytes()).get(..16).map(str::to_owned);
         Ok(Self {
             key: EncodingKey::from_ed_der(private.as_bytes()),
+            verifying_key: key.verifying_key(),
             header,
         })
     }
@@ -95,11 +124,123 @@ impl AccessTokens {
         jsonwebtoken::encode(&self.header, &claims, &self.key)
             .map_err(|error| SigningError(error.to_string()))
     }
+
+    /// The claims of a token that this server signed and that is good at `now` (Unix seconds). What the claims mean
+    /// is not looked at.
+    ///
+    /// # Errors
+    /// [`TokenError`]; of several reasons, the first in the contract's order.
+    pub fn verify(&self, token: &str, now: i64) -> Result<JsonObject, TokenError> {
+        let payload = self.signed_payload(token).ok_or(TokenError::Invalid)?;
+        let claims = parse_object(&payload).ok_or(TokenError::Invalid)?;
+        check_claims(&claims, now)?;
+        Ok(claims)
+    }
+
+    fn signed_payload(&self, token: &str) -> Option<Vec<u8>> {
+        let (message, signature) = token.rsplit_once('.')?;
+        let (header, payload) = message.split_once('.')?;
+        let header = parse_object(&TOKEN_PART.decode(header).ok()?)?;
+        let payload = TOKEN_PART.decode(payload).ok()?;
+        let signature = Signature::from_slice(&TOKEN_PART.decode(signature).ok()?).ok()?;
+        if !acceptable_header(&header) {
+            return None;
+        }
+        self.verifying_key
+            .verify_strict(message.as_bytes(), &signature)
+            .ok()?;
+        Some(payload)
+    }
+}
+
+fn acceptable_header(header: &JsonObject) -> bool {
+    let algorithm = header.get("alg").and_then(Json::as_text) == Some("EdDSA");
+    let key_id = header.get("kid").is_none_or(|kid| kid.as_text().is_some());
+    // The one extension that is understood; without its encoding the payload would not be in the token at all.
+    let encoded = header.get("b64") != Some(&Json::Bool(false));
+    let critical = header.get("crit").is_none_or(|names| {
+        names.as_list().is_some_and(|names| {
+            !names.is_empty()
+                && names.iter().all(|name| name.as_text() == Some("b64"))
+                && header.contains_key("b64")
+        })
+    });
+    algorithm && key_id && encoded && critical
+}
+
+fn check_claims(claims: &JsonObject, now: i64) -> Result<(), TokenError> {
+    let required = ["exp", "iat", "sub"];
+    if required
+        .iter()
+        .any(|name| claims.get(*name).is_none_or(Json::is_null))
+    {
+        return Err(TokenError::Invalid);
+    }
+    let now = i128::from(now);
+    let begun = |name| {
+        claims
+            .get(name)
+            .is_none_or(|value| integer_of(value).is_some_and(|time| time <= now))
+    };
+    if !begun("iat") || !begun("nbf") {
+        return Err(TokenError::Invalid);
+    }
+    let end = claims
+        .get("exp")
+        .and_then(integer_of)
+        .ok_or(TokenError::Invalid)?;
+    if end <= now {
+        return Err(TokenError::Expired);
+    }
+    let is_text = |name| claims.get(name).is_none_or(|value| value.as_text().is_some());
+    if claims.get("aud").is_some_and(Json::is_truthy) || !is_text("sub") || !is_text("jti") {
+        return Err(TokenError::Invalid);
+    }
+    Ok(())
+}
+
+/// Reads a JSON object; `None` where the bytes are anything else.
+fn parse_object(bytes: &[u8]) -> Option<JsonObject> {
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
+    Some(
+        members
+            .into_iter()
+            .map(|(name, value)| (name, json_of(value)))
+            .collect(),
+    )
+}
+
+// The reader bounds the depth.
+fn json_of(value: serde_json::Value) -> Json {
+    match value {
+        serde_json::Value::Null => Json::Null,
+        serde_json::Value::Bool(value) => Json::Bool(value),
+        serde_json::Value::Number(number) => number_of(&number),
+        serde_json::Value::String(text) => Json::Text(text),
+        serde_json::Value::Array(items) => Json::List(items.into_iter().map(json_of).collect()),
+        serde_json::Value::Object(members) => Json::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, json_of(value)))
+                .collect(),
+        ),
+    }
+}
+
+fn number_of(number: &serde_json::Number) -> Json {
+    let text = number.to_string();
+    if text.contains(['.', 'e', 'E']) {
+        text.parse().map_or(Json::Null, Json::Float)
+    } else {
+        text.parse().map_or_else(|_| Json::BigInt(text), Json::Int)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ed25519_dalek::Signer as _;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -122,5 +263,116 @@ mod tests {
             r#"{"sub":"device:ABC","guid":"ABC","ssl_key_fingerprint":"00ff","token_version":2,"iat":1700000000,"nbf":1700000000,"exp":1700000900}"#
         );
         assert_eq!(token, tokens.issue("ABC", "00ff", 2, 1_700_000_000).unwrap());
+    }
+
+    const NOW: i64 = 1_700_000_000;
+    const HEADER: &str = r#"{"alg":"EdDSA","kid":"k","typ":"JWT"}"#;
+
+    fn server() -> AccessTokens {
+        AccessTokens::new(&SigningKey::from_bytes(&[7; 32])).unwrap()
+    }
+
+    fn signed_by(seed: u8, header: &str, claims: &str) -> String {
+        let message = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(claims)
+        );
+        let signature = SigningKey::from_bytes(&[seed; 32]).sign(message.as_bytes());
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    }
+
+    fn verdict(claims: &str) -> Option<TokenError> {
+        server().verify(&signed_by(7, HEADER, claims), NOW).err()
+    }
+
+    #[test]
+    fn an_issued_token_is_good_until_its_last_second() {
+        let token = server().issue("ABC", "00ff", 2, NOW).unwrap();
+        let claims = server().verify(&token, NOW + 899).unwrap();
+        assert_eq!(claims["guid"], "ABC".into());
+        assert_eq!(server().verify(&token, NOW + 900), Err(TokenError::Expired));
+        assert_eq!(server().verify(&token, NOW - 1), Err(TokenError::Invalid));
+        let other = AccessTokens::new(&SigningKey::from_bytes(&[8; 32])).unwrap();
+        assert_eq!(other.verify(&token, NOW), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn the_header_is_checked_before_the_end_is() {
+        let ended = r#"{"iat":1,"exp":2,"sub":""}"#;
+        let verdict = |header| server().verify(&signed_by(7, header, ended), NOW);
+        for header in [
+            HEADER,
+            r#"{"alg":"EdDSA"}"#,
+            r#"{"alg":"EdDSA","crit":["b64"],"b64":true}"#,
+        ] {
+            assert_eq!(verdict(header), Err(TokenError::Expired), "{header}");
+        }
+        for header in [
+            "[]",
+            "",
+            "{}",
+            r#"{"alg":"none"}"#,
+            r#"{"alg":"eddsa"}"#,
+            r#"{"alg":"HS256"}"#,
+            r#"{"alg":"EdDSA","kid":7}"#,
+            r#"{"alg":"EdDSA","kid":null}"#,
+            r#"{"alg":"EdDSA","crit":["exp"],"exp":1}"#,
+            r#"{"alg":"EdDSA","crit":["b64"]}"#,
+            r#"{"alg":"EdDSA","crit":["b64"],"b64":false}"#,
+        ] {
+            assert_eq!(verdict(header), Err(TokenError::Invalid), "{header}");
+        }
+        assert_eq!(
+            server().verify(&signed_by(8, HEADER, ended), NOW),
+            Err(TokenError::Invalid)
+        );
+    }
+
+    #[test]
+    fn the_claims_are_checked_in_the_contract_s_order() {
+        for good in [
+            r#"{"iat":1,"exp":9e12,"sub":""}"#,
+            r#"{"iat":"1","exp":"1700000001","sub":"x","nbf":1.9,"iss":7,"aud":"","jti":"j"}"#,
+        ] {
+            assert_eq!(verdict(good), None, "{good}");
+        }
+        for ended in [
+            r#"{"iat":1,"exp":1700000000,"sub":"x"}"#,
+            r#"{"iat":1,"exp":1700000000.9,"sub":"x"}"#,
+            r#"{"iat":1,"exp":2,"sub":7,"aud":"x","jti":7}"#,
+        ] {
+            assert_eq!(verdict(ended), Some(TokenError::Expired), "{ended}");
+        }
+        for bad in [
+            "[]",
+            r#"{"iat":1,"exp":2}"#,
+            r#"{"iat":null,"exp":2,"sub":"x"}"#,
+            r#"{"iat":1,"exp":null,"sub":"x"}"#,
+            r#"{"iat":1700000001,"exp":2,"sub":"x"}"#,
+            r#"{"iat":"soon","exp":2,"sub":"x"}"#,
+            r#"{"iat":1,"exp":2,"sub":"x","nbf":null}"#,
+            r#"{"iat":1,"exp":2,"sub":"x","nbf":1700000001}"#,
+            r#"{"iat":1,"exp":"never","sub":"x"}"#,
+            r#"{"iat":1,"exp":9e12,"sub":"x","aud":"x"}"#,
+            r#"{"iat":1,"exp":9e12,"sub":7}"#,
+            r#"{"iat":1,"exp":9e12,"sub":"x","jti":null}"#,
+        ] {
+            assert_eq!(verdict(bad), Some(TokenError::Invalid), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_verification(text in "\\PC*", dotted in "[A-Za-z0-9_=-]*\\.[A-Za-z0-9_=-]*\\.[A-Za-z0-9_=-]*") {
+            prop_assert_eq!(server().verify(&text, NOW), Err(TokenError::Invalid));
+            prop_assert_eq!(server().verify(&dotted, NOW), Err(TokenError::Invalid));
+        }
+
+        #[test]
+        fn no_signed_text_breaks_verification(header in "\\PC*", claims in "\\PC*") {
+            let _ = server().verify(&signed_by(7, &header, &claims), NOW);
+            let _ = server().verify(&signed_by(7, HEADER, &claims), NOW);
+        }
     }
 }

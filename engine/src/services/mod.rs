@@ -2,11 +2,14 @@
 
 pub mod access_tokens;
 pub mod approvals;
+pub mod device_gate;
 pub mod enrollment;
+pub mod heartbeat;
 pub mod install_codes;
 pub mod operators;
 pub mod prune;
 pub mod published_identity;
+pub mod refresh;
 
 use std::sync::Arc;
 

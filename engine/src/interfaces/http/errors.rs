@@ -7,14 +7,18 @@ use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
         enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials,
-        users::NewUserError,
+        refresh::InvalidRefresh, users::NewUserError,
     },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
     services::{
+        access_tokens::TokenError,
         approvals::DecisionError,
+        device_gate::GateError,
         enrollment::{PollError, RequestError},
+        heartbeat::HeartbeatError,
         operators::{CreateUserError, LoginError},
+        refresh::RefreshError,
     },
 };
 
@@ -41,11 +45,15 @@ impl IntoResponse for RateLimited {
             ("error", "rate_limited".into()),
             ("retry_after", self.retry_after.as_secs_f64().into()),
         ]);
-        let mut response = JsonReply::new(StatusCode::TOO_MANY_REQUESTS, body).into_response();
-        let seconds = HeaderValue::from(self.retry_after.as_secs().max(1));
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        response
+        too_many_requests(self, body)
     }
+}
+
+fn too_many_requests(limited: RateLimited, body: Json) -> Response {
+    let mut response = JsonReply::new(StatusCode::TOO_MANY_REQUESTS, body).into_response();
+    let seconds = HeaderValue::from(limited.retry_after.as_secs().max(1));
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
 }
 
 impl IntoResponse for EnrollmentFieldError {
@@ -139,6 +147,59 @@ impl IntoResponse for LoginError {
             // in without would open it to whoever has the password.
             Self::Refused | Self::CodeRequired => {
                 JsonReply::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
+            }
+            Self::Store(error) => error.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for InvalidRefresh {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for GateError {
+    fn into_response(self) -> Response {
+        let reply = |status, word| JsonReply::error(status, word).into_response();
+        match self {
+            Self::Token(TokenError::Invalid) => reply(StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::Token(TokenError::Expired) => reply(StatusCode::UNAUTHORIZED, "token_expired"),
+            Self::InvalidClaims => reply(StatusCode::UNAUTHORIZED, "invalid_claims"),
+            Self::RateLimited(limited) => {
+                too_many_requests(limited, Json::object([("error", "rate_limited".into())]))
+            }
+            Self::DeviceNotFound => reply(StatusCode::FORBIDDEN, "device_not_found"),
+            Self::FingerprintMismatch => reply(StatusCode::FORBIDDEN, "fingerprint_mismatch"),
+            Self::TokenVersionRevoked => reply(StatusCode::UNAUTHORIZED, "token_version_revoked"),
+            Self::DeviceRevoked => reply(StatusCode::FORBIDDEN, "device_revoked"),
+            Self::ProofUnsupported => bad_request("dpop_not_supported"),
+            Self::Store(error) => error.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for RefreshError {
+    fn into_response(self) -> Response {
+        let reply = |status, word| JsonReply::error(status, word).into_response();
+        match self {
+            Self::InvalidToken => reply(StatusCode::UNAUTHORIZED, "invalid_refresh_token"),
+            Self::TokenRevoked => reply(StatusCode::UNAUTHORIZED, "refresh_token_revoked"),
+            Self::TokenExpired => reply(StatusCode::UNAUTHORIZED, "refresh_token_expired"),
+            Self::DeviceNotFound => reply(StatusCode::NOT_FOUND, "device_not_found"),
+            Self::DeviceRevoked => reply(StatusCode::FORBIDDEN, "device_revoked"),
+            Self::ProofUnsupported => bad_request("dpop_not_supported"),
+            Self::Store(error) => error.into_response(),
+            Self::Signing(error) => internal(&error),
+        }
+    }
+}
+
+impl IntoResponse for HeartbeatError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotRegistered => {
+                JsonReply::error(StatusCode::NOT_FOUND, "device_not_registered").into_response()
             }
             Self::Store(error) => error.into_response(),
         }

@@ -1,8 +1,8 @@
 //! Every route of the server, one line each.
 
 use super::{
-    approvals, auth, compat::error_page::options, enrollment, guards::Admin, install_codes, routing::Routes,
-    state::AppState, users,
+    approvals, auth, compat::error_page::options, enrollment, guards::Admin, heartbeat, install_codes,
+    routing::Routes, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -16,6 +16,8 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .post("/api/users", users::create::<S>)
         .post("/api/agent/enroll/request", enrollment::request::<S>)
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
+        .post("/api/agent/token/refresh", token_refresh::refresh::<S>)
+        .post("/api/agent/heartbeat", heartbeat::heartbeat::<S>)
         .get("/api/admin/enrollment-codes", install_codes::list::<S>)
         .post("/api/admin/enrollment-codes", install_codes::create::<S>)
         .options("/api/admin/enrollment-codes", async |_: Admin| {

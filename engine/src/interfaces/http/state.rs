@@ -6,8 +6,9 @@ use super::compat::session::SessionCodec;
 use crate::{
     domain::clock::Clock,
     services::{
-        approvals::ApprovalService, enrollment::EnrollmentService, install_codes::InstallCodeService,
-        operators::OperatorService,
+        approvals::ApprovalService, device_gate::DeviceGate, enrollment::EnrollmentService,
+        heartbeat::HeartbeatService, install_codes::InstallCodeService, operators::OperatorService,
+        refresh::RefreshService,
     },
 };
 
@@ -16,6 +17,12 @@ use crate::{
 pub struct AppState<S> {
     /// Devices join.
     pub enrollment: Arc<EnrollmentService<S>>,
+    /// Devices come in.
+    pub device_gate: Arc<DeviceGate<S>>,
+    /// Devices renew their tokens.
+    pub refresh: Arc<RefreshService<S>>,
+    /// Devices report.
+    pub heartbeats: Arc<HeartbeatService<S>>,
     /// Operators decide.
     pub approvals: Arc<ApprovalService<S>>,
     /// Install codes.
@@ -32,6 +39,9 @@ impl<S> Clone for AppState<S> {
     fn clone(&self) -> Self {
         Self {
             enrollment: Arc::clone(&self.enrollment),
+            device_gate: Arc::clone(&self.device_gate),
+            refresh: Arc::clone(&self.refresh),
+            heartbeats: Arc::clone(&self.heartbeats),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
             operators: Arc::clone(&self.operators),

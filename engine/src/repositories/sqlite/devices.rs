@@ -3,7 +3,7 @@
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    devices::{DeviceIdentity, Devices, NewDevice},
+    devices::{DeviceIdentity, DeviceReport, Devices, NewDevice},
 };
 
 impl<A: Access> Devices for A {
@@ -112,6 +112,48 @@ impl<A: Access> Devices for A {
         .bind(now_iso)
         .execute(self.connection())
         .await?;
+        Ok(())
+    }
+
+    async fn store_report(
+        &mut self,
+        stored_guid: &str,
+        report: &DeviceReport,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE devices SET last_seen = $2, hostname = COALESCE($3, hostname), memory = COALESCE($4, memory), \
+             network = COALESCE($5, network), software = COALESCE($6, software), storage = COALESCE($7, storage), \
+             cpu = COALESCE($8, cpu), last_user = COALESCE($9, last_user), \
+             operating_system = COALESCE($10, operating_system), uptime = COALESCE($11, uptime), \
+             external_ip = COALESCE($12, external_ip), internal_ip = COALESCE($13, internal_ip), \
+             device_type = COALESCE($14, device_type) WHERE guid = $1",
+        )
+        .bind(stored_guid)
+        .bind(now)
+        .bind(&report.hostname)
+        .bind(&report.memory)
+        .bind(&report.network)
+        .bind(&report.software)
+        .bind(&report.storage)
+        .bind(&report.cpu)
+        .bind(&report.last_user)
+        .bind(&report.operating_system)
+        .bind(report.uptime)
+        .bind(&report.external_ip)
+        .bind(&report.internal_ip)
+        .bind(&report.device_type)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn rename_device(&mut self, stored_guid: &str, guid: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE devices SET guid = $2 WHERE guid = $1")
+            .bind(stored_guid)
+            .bind(guid)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Table `refresh_tokens`.
 
-use super::Access;
+use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    refresh_tokens::{NewRefreshToken, RefreshTokens},
+    refresh_tokens::{NewRefreshToken, RefreshToken, RefreshTokens},
 };
 
 impl<A: Access> RefreshTokens for A {
@@ -29,6 +29,39 @@ impl<A: Access> RefreshTokens for A {
         .bind(now_iso)
         .execute(self.connection())
         .await?;
+        Ok(())
+    }
+
+    async fn find_refresh_token(
+        &mut self,
+        guid: &str,
+        token_hash: &str,
+    ) -> Result<Option<RefreshToken>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id, expires_at, revoked_at FROM refresh_tokens WHERE guid = $1 AND token_hash = $2 \
+             ORDER BY rowid LIMIT 1",
+        )
+        .bind(guid)
+        .bind(token_hash)
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| {
+            let row = Columns::of("refresh_tokens", &row);
+            Ok(RefreshToken {
+                id: row.get("id")?,
+                expires_at: row.get("expires_at")?,
+                revoked_at: row.get("revoked_at")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn note_refresh(&mut self, id: &str, now_iso: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE refresh_tokens SET last_used_at = $2 WHERE id = $1")
+            .bind(id)
+            .bind(now_iso)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 }

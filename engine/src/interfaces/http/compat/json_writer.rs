@@ -1,8 +1,9 @@
 //! Writes JSON as the legacy does: sorted keys, no spaces, nothing but ASCII.
 
-use std::fmt::Write;
-
-use crate::domain::{json::Json, text::python_float};
+use crate::domain::{
+    json::Json,
+    json_text::{float, write_string},
+};
 
 /// The text form of a value, without the line end of an answer.
 pub fn write(value: &Json) -> String {
@@ -54,39 +55,6 @@ fn write_value(text: &mut String, value: &Json) {
             text.push('}');
         }
     }
-}
-
-fn float(number: f64) -> String {
-    if number.is_nan() {
-        "NaN".to_owned()
-    } else if number.is_infinite() {
-        if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
-    } else {
-        python_float(number)
-    }
-}
-
-fn write_string(text: &mut String, string: &str) {
-    text.push('"');
-    for character in string.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            ' '..='~' => text.push(character),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    // Writing to a text cannot fail.
-                    let _ = write!(text, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    text.push('"');
 }
 
 #[cfg(test)]

@@ -1,0 +1,37 @@
+//! `POST /api/agent/token/refresh`.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+
+use super::{
+    compat::{body, body::RawBody, reply::JsonReply},
+    device_gate::has_proof,
+    state::AppState,
+};
+use crate::{
+    builders::refresh::refresh_request, domain::json::Json, repositories::Store,
+    services::access_tokens::LIFETIME_SECONDS,
+};
+
+/// `POST /api/agent/token/refresh`
+pub async fn refresh<S: Store>(State(app): State<AppState<S>>, body: RawBody) -> Result<JsonReply, Response> {
+    let has_proof = has_proof(body.headers());
+    let body = body
+        .limit(body::SMALL)
+        .forced()
+        .await
+        .map_err(|error| error.into_response())?;
+    let request = refresh_request(&body, has_proof).map_err(|error| error.into_response())?;
+    let access_token = app
+        .refresh
+        .refresh(&request)
+        .await
+        .map_err(|error| error.into_response())?;
+    Ok(JsonReply::ok(Json::object([
+        ("access_token", access_token.into()),
+        ("expires_in", LIFETIME_SECONDS.into()),
+        ("token_type", "Bearer".into()),
+    ])))
+}

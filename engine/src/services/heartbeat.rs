@@ -1,0 +1,66 @@
+//! Devices report that they are alive, and what they look like.
+
+use super::{Environment, device_gate::AuthenticatedDevice};
+use crate::repositories::{
+    Store, StoreError, UnitOfWork as _,
+    devices::{DeviceReport, Devices as _},
+};
+
+/// Why a heartbeat is not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum HeartbeatError {
+    /// The device lost its row since it came in.
+    #[error("the device is not registered")]
+    NotRegistered,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes heartbeats.
+#[derive(Debug)]
+pub struct HeartbeatService<S> {
+    store: S,
+    environment: Environment,
+}
+
+impl<S: Store> HeartbeatService<S> {
+    /// Over this store.
+    pub fn new(store: S, environment: Environment) -> Self {
+        Self { store, environment }
+    }
+
+    /// Stores the report and that the device was seen now. A host name that another device has is left out.
+    ///
+    /// # Errors
+    /// [`HeartbeatError`]; nothing is written then.
+    pub async fn report(
+        &self,
+        device: &AuthenticatedDevice,
+        mut report: DeviceReport,
+    ) -> Result<(), HeartbeatError> {
+        let mut work = self.store.begin().await?;
+        let row = match work.find_device(device.guid.as_str()).await? {
+            Some(row) => Some(row),
+            None => work.find_device(&device.stored_guid).await?,
+        };
+        let stored_guid = row.ok_or(HeartbeatError::NotRegistered)?.guid;
+        if let Some(hostname) = &report.hostname
+            && let Some(owner) = work.hostname_owner(hostname).await?
+            && owner.as_deref() != Some(stored_guid.as_str())
+        {
+            tracing::warn!("heartbeat hostname collision ignored for guid={}", device.guid);
+            report.hostname = None;
+        }
+        let now = self.environment.clock.now().as_second();
+        work.store_report(&stored_guid, &report, now).await?;
+        // A row with exactly the canonical GUID would have been found first: here it is free.
+        if stored_guid != device.guid.as_str() {
+            work.rename_device(&stored_guid, device.guid.as_str()).await?;
+        }
+        Ok(work.save().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Devices trade their refresh token for a new access token.
+
+use jiff::Timestamp;
+
+use super::{
+    Environment,
+    access_tokens::{AccessTokens, SigningError},
+};
+use crate::{
+    domain::{digest::sha256_hex, timestamp::parse_iso},
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        devices::{DeviceIdentity, Devices},
+        refresh_tokens::{RefreshToken, RefreshTokens},
+    },
+};
+
+/// A well-formed wish for an access token.
+#[derive(Clone, Eq, PartialEq)]
+pub struct RefreshRequest {
+    /// The device, as it names itself.
+    pub guid: String,
+    /// Its refresh token. Never logged.
+    pub refresh_token: String,
+    /// Whether the request has a DPoP proof.
+    pub has_proof: bool,
+}
+
+impl std::fmt::Debug for RefreshRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("RefreshRequest")
+            .field("guid", &self.guid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no new access token; the first reason in the contract's order.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// This device was never told this token.
+    #[error("unknown refresh token")]
+    InvalidToken,
+    /// It was ended.
+    #[error("the refresh token is revoked")]
+    TokenRevoked,
+    /// Its time is over.
+    #[error("the refresh token has expired")]
+    TokenExpired,
+    /// The device has gone.
+    #[error("unknown device")]
+    DeviceNotFound,
+    /// The device may do nothing.
+    #[error("the device is revoked")]
+    DeviceRevoked,
+    /// There is a DPoP proof, which this server cannot check.
+    #[error("DPoP proofs are not supported")]
+    ProofUnsupported,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The token could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+/// Renews access tokens.
+#[derive(Debug)]
+pub struct RefreshService<S> {
+    store: S,
+    environment: Environment,
+    tokens: AccessTokens,
+}
+
+impl<S: Store> RefreshService<S> {
+    /// Over this store; signs with `tokens`.
+    pub fn new(store: S, environment: Environment, tokens: AccessTokens) -> Self {
+        Self {
+            store,
+            environment,
+            tokens,
+        }
+    }
+
+    /// A new access token. The refresh token stays what it was.
+    ///
+    /// # Errors
+    /// [`RefreshError`]; nothing is written then.
+    pub async fn refresh(&self, request: &RefreshRequest) -> Result<String, RefreshError> {
+        let now = self.environment.now();
+        // Anybody may ask: only a good token gets a turn to write.
+        redeem(&mut self.store.view().await?, request, now.time).await?;
+        let mut work = self.store.begin().await?;
+        let (token, device) = redeem(&mut work, request, now.time).await?;
+        work.note_refresh(&token.id, &now.iso).await?;
+        let access_token = self.tokens.issue(
+            &request.guid,
+            device.fingerprint.as_deref().unwrap_or_default(),
+            device.token_version.filter(|version| *version != 0).unwrap_or(1),
+            now.time.as_second(),
+        )?;
+        work.save().await?;
+        Ok(access_token)
+    }
+}
+
+/// The stored token and its device, if both are good.
+async fn redeem<R: RefreshTokens + Devices>(
+    rows: &mut R,
+    request: &RefreshRequest,
+    now: Timestamp,
+) -> Result<(RefreshToken, DeviceIdentity), RefreshError> {
+    let token = rows
+        .find_refresh_token(&request.guid, &sha256_hex(request.refresh_token.as_bytes()))
+        .await?
+        .ok_or(RefreshError::InvalidToken)?;
+    if token.revoked_at.as_deref().is_some_and(|at| !at.is_empty()) {
+        return Err(RefreshError::TokenRevoked);
+    }
+    let end = token.expires_at.as_deref().unwrap_or_default().trim();
+    // A time without a zone is UTC, and one that cannot be read is over (the legacy lets both live for ever: DEV-12).
+    if !end.is_empty() && parse_iso(end).is_none_or(|end| end <= now) {
+        return Err(RefreshError::TokenExpired);
+    }
+    let device = rows
+        .find_device(&request.guid)
+        .await?
+        .filter(|device| device.guid == request.guid)
+        .ok_or(RefreshError::DeviceNotFound)?;
+    let status = device.status.as_deref().unwrap_or_default().trim().to_lowercase();
+    if matches!(status.as_str(), "revoked" | "decommissioned") {
+        return Err(RefreshError::DeviceRevoked);
+    }
+    if request.has_proof {
+        return Err(RefreshError::ProofUnsupported);
+    }
+    Ok((token, device))
+}
+
+#[cfg(test)]
+mod tests;
