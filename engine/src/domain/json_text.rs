@@ -1,19 +1,49 @@
-//! JSON text as the legacy stores it in columns: members in the order they came, blanks after commas and colons,
-//! nothing but ASCII.
+//! JSON text as the legacy writes it, in columns and in answers: nothing but ASCII, numbers as Python prints them.
 
 use std::fmt::Write;
 
 use super::{json::Json, text::python_float};
 
-/// The text form of a value in a column.
+/// What differs between the legacy's two forms.
+#[derive(Clone, Copy)]
+struct Layout {
+    comma: &'static str,
+    colon: &'static str,
+    sorted: bool,
+}
+
+/// The text form of a value in a column: members in the order they came, blanks after commas and colons.
 pub fn column_text(value: &Json) -> String {
+    text_of(
+        value,
+        Layout {
+            comma: ", ",
+            colon: ": ",
+            sorted: false,
+        },
+    )
+}
+
+/// The text form of a value in an answer or a cookie: members sorted by code point, no blanks.
+pub fn compact_text(value: &Json) -> String {
+    text_of(
+        value,
+        Layout {
+            comma: ",",
+            colon: ":",
+            sorted: true,
+        },
+    )
+}
+
+fn text_of(value: &Json, layout: Layout) -> String {
     let mut text = String::new();
-    write_value(&mut text, value);
+    write_value(&mut text, value, layout);
     text
 }
 
-// The depth is that of a value the reader accepted, so recursion is bounded.
-fn write_value(text: &mut String, value: &Json) {
+// The depth is that of a value the reader accepted or the code built, so recursion is bounded.
+fn write_value(text: &mut String, value: &Json, layout: Layout) {
     match value {
         Json::Null => text.push_str("null"),
         Json::Bool(true) => text.push_str("true"),
@@ -26,21 +56,26 @@ fn write_value(text: &mut String, value: &Json) {
             text.push('[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
-                    text.push_str(", ");
+                    text.push_str(layout.comma);
                 }
-                write_value(text, item);
+                write_value(text, item, layout);
             }
             text.push(']');
         }
         Json::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            if layout.sorted {
+                // Texts compare byte by byte, which for UTF-8 is the order of code points.
+                members.sort_unstable_by_key(|(name, _)| *name);
+            }
             text.push('{');
-            for (index, (name, member)) in members.iter().enumerate() {
+            for (index, (name, member)) in members.into_iter().enumerate() {
                 if index > 0 {
-                    text.push_str(", ");
+                    text.push_str(layout.comma);
                 }
                 write_string(text, name);
-                text.push_str(": ");
-                write_value(text, member);
+                text.push_str(layout.colon);
+                write_value(text, member, layout);
             }
             text.push('}');
         }
@@ -48,7 +83,7 @@ fn write_value(text: &mut String, value: &Json) {
 }
 
 /// A float as Python's JSON writer prints it.
-pub(crate) fn float(number: f64) -> String {
+fn float(number: f64) -> String {
     if number.is_nan() {
         "NaN".to_owned()
     } else if number.is_infinite() {
@@ -59,7 +94,7 @@ pub(crate) fn float(number: f64) -> String {
 }
 
 /// A text as a JSON string of nothing but ASCII, quotes included.
-pub(crate) fn write_string(text: &mut String, string: &str) {
+fn write_string(text: &mut String, string: &str) {
     text.push('"');
     for character in string.chars() {
         match character {
