@@ -10,5 +10,6 @@ pub mod json_text;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;
+pub mod schedule;
 pub mod text;
 pub mod timestamp;
