@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::{
+use super::{
     coerce::LONGEST_INTEGER,
     json::{Json, JsonObject},
 };
@@ -323,7 +323,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::interfaces::http::compat::json_writer::write;
+    use crate::domain::json_text::compact_text;
 
     #[test]
     fn values_are_read_as_python_reads_them() {
@@ -469,7 +469,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_reads_back(value in any_json()) {
-            prop_assert_eq!(read_text(&write(&value)), Ok(value));
+            prop_assert_eq!(read_text(&compact_text(&value)), Ok(value));
         }
 
         #[test]
