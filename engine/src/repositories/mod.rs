@@ -1,17 +1,20 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
+pub mod activity_history;
 pub mod approvals;
 pub mod devices;
 pub mod install_codes;
+pub mod job_runs;
 pub mod refresh_tokens;
+pub mod scheduled_jobs;
 pub mod sqlite;
 pub mod users;
 
 use std::future::Future;
 
 use self::{
-    approvals::Approvals, devices::Devices, install_codes::InstallCodes, refresh_tokens::RefreshTokens,
-    users::Users,
+    activity_history::ActivityHistory, approvals::Approvals, devices::Devices, install_codes::InstallCodes,
+    job_runs::JobRuns, refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -33,7 +36,9 @@ pub enum StoreError {
 }
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + RefreshTokens {
+pub trait UnitOfWork:
+    Users + InstallCodes + Approvals + Devices + RefreshTokens + ScheduledJobs + JobRuns + ActivityHistory
+{
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -43,7 +48,14 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + RefreshTokens;
+    type View: Users
+        + InstallCodes
+        + Approvals
+        + Devices
+        + RefreshTokens
+        + ScheduledJobs
+        + JobRuns
+        + ActivityHistory;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

@@ -1,12 +1,15 @@
 //! The SQLite file that the legacy and the engine share.
 
+mod activity_history;
 mod approvals;
 mod devices;
 mod inspect;
 mod install_codes;
+mod job_runs;
 mod migrate;
 mod refresh_tokens;
 mod rows;
+mod scheduled_jobs;
 mod users;
 
 use std::{path::Path, time::Duration};
