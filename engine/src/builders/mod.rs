@@ -5,5 +5,7 @@ pub mod enrollment;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;
+pub mod quick_run;
 pub mod refresh;
+pub mod scheduled_jobs;
 pub mod users;

@@ -1,10 +1,12 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
+pub mod assembly;
 pub mod base64;
 pub mod clock;
 pub mod coerce;
 pub mod digest;
 pub mod guid;
+pub mod job;
 pub mod json;
 pub mod json_reader;
 pub mod json_text;
