@@ -1,11 +1,15 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod base64;
 pub mod clock;
 pub mod coerce;
+pub mod device;
 pub mod digest;
 pub mod guid;
 pub mod json;
+pub mod json_reader;
 pub mod json_text;
 pub mod proof;
 pub mod random;
