@@ -7,6 +7,7 @@ pub mod clock;
 pub mod coerce;
 pub mod device;
 pub mod digest;
+pub mod fernet;
 pub mod guid;
 pub mod json;
 pub mod json_reader;

@@ -10,6 +10,7 @@ pub mod operators;
 pub mod prune;
 pub mod published_identity;
 pub mod refresh;
+pub mod secret_box;
 
 use std::sync::Arc;
 
