@@ -1,5 +1,6 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
+pub mod agent_registry;
 pub mod base64;
 pub mod clock;
 pub mod coerce;

@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod devices;
 pub mod install_codes;
+pub mod known_devices;
 pub mod refresh_tokens;
 pub mod sqlite;
 pub mod users;
@@ -10,8 +11,8 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    approvals::Approvals, devices::Devices, install_codes::InstallCodes, refresh_tokens::RefreshTokens,
-    users::Users,
+    approvals::Approvals, devices::Devices, install_codes::InstallCodes, known_devices::KnownDevices,
+    refresh_tokens::RefreshTokens, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -33,7 +34,7 @@ pub enum StoreError {
 }
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + RefreshTokens {
+pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + KnownDevices + RefreshTokens {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -43,7 +44,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + RefreshTokens;
+    type View: Users + InstallCodes + Approvals + Devices + KnownDevices + RefreshTokens;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

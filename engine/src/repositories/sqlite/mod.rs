@@ -4,6 +4,7 @@ mod approvals;
 mod devices;
 mod inspect;
 mod install_codes;
+mod known_devices;
 mod migrate;
 mod refresh_tokens;
 mod rows;
