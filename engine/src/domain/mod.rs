@@ -1,5 +1,6 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
+pub mod agent_registry;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 pub mod base64;

@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
+pub mod known_devices;
 pub mod refresh_tokens;
 pub mod sqlite;
 pub mod users;
@@ -12,7 +13,7 @@ use std::future::Future;
 
 use self::{
     approvals::Approvals, device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes,
-    refresh_tokens::RefreshTokens, users::Users,
+    known_devices::KnownDevices, refresh_tokens::RefreshTokens, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -34,7 +35,9 @@ pub enum StoreError {
 }
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + DeviceDocuments + RefreshTokens {
+pub trait UnitOfWork:
+    Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens
+{
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -44,7 +47,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + DeviceDocuments + RefreshTokens;
+    type View: Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

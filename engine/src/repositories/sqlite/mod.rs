@@ -5,6 +5,7 @@ mod device_documents;
 mod devices;
 mod inspect;
 mod install_codes;
+mod known_devices;
 mod migrate;
 mod refresh_tokens;
 mod rows;
