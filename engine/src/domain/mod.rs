@@ -16,5 +16,7 @@ pub mod json_text;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;
+pub mod schedule;
+pub mod start_time;
 pub mod text;
 pub mod timestamp;

@@ -1,19 +1,23 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
+pub mod activity_history;
 pub mod approvals;
 pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
+pub mod job_runs;
 pub mod known_devices;
 pub mod refresh_tokens;
+pub mod scheduled_jobs;
 pub mod sqlite;
 pub mod users;
 
 use std::future::Future;
 
 use self::{
-    approvals::Approvals, device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes,
-    known_devices::KnownDevices, refresh_tokens::RefreshTokens, users::Users,
+    activity_history::ActivityHistory, approvals::Approvals, device_documents::DeviceDocuments,
+    devices::Devices, install_codes::InstallCodes, job_runs::JobRuns, known_devices::KnownDevices,
+    refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -36,7 +40,16 @@ pub enum StoreError {
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork:
-    Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens
+    Users
+    + InstallCodes
+    + Approvals
+    + Devices
+    + DeviceDocuments
+    + KnownDevices
+    + RefreshTokens
+    + ScheduledJobs
+    + JobRuns
+    + ActivityHistory
 {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -47,7 +60,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens;
+    type View: Users
+        + InstallCodes
+        + Approvals
+        + Devices
+        + DeviceDocuments
+        + KnownDevices
+        + RefreshTokens
+        + ScheduledJobs
+        + JobRuns
+        + ActivityHistory;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;
