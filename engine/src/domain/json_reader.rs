@@ -323,7 +323,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::json_text::compact_text;
+    use crate::domain::{arbitrary::any_json, json_text::compact_text};
 
     #[test]
     fn values_are_read_as_python_reads_them() {
@@ -444,26 +444,6 @@ mod tests {
             read_text(&format!("{}.5", "9".repeat(4301))),
             Ok(f64::INFINITY.into())
         );
-    }
-
-    fn any_json() -> impl Strategy<Value = Json> {
-        let leaf = prop_oneof![
-            Just(Json::Null),
-            any::<bool>().prop_map(Json::from),
-            any::<i64>().prop_map(Json::from),
-            any::<f64>()
-                .prop_filter("equal to itself", |value| !value.is_nan())
-                .prop_map(Json::from),
-            any::<String>().prop_map(Json::from),
-            "-?[1-9][0-9]{19,40}".prop_map(Json::BigInt),
-        ];
-        leaf.prop_recursive(4, 32, 5, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..5).prop_map(Json::List),
-                proptest::collection::vec((any::<String>(), inner), 0..5)
-                    .prop_map(|members| Json::Object(members.into_iter().collect())),
-            ]
-        })
     }
 
     proptest! {

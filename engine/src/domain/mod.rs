@@ -1,10 +1,15 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
 pub mod assembly;
+pub mod agent_registry;
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod base64;
 pub mod clock;
 pub mod coerce;
+pub mod device;
 pub mod digest;
+pub mod fernet;
 pub mod guid;
 pub mod job;
 pub mod json;

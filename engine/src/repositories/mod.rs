@@ -2,9 +2,11 @@
 
 pub mod activity_history;
 pub mod approvals;
+pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
 pub mod job_runs;
+pub mod known_devices;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
 pub mod sqlite;
@@ -13,8 +15,9 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    activity_history::ActivityHistory, approvals::Approvals, devices::Devices, install_codes::InstallCodes,
-    job_runs::JobRuns, refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, users::Users,
+    activity_history::ActivityHistory, approvals::Approvals, device_documents::DeviceDocuments,
+    devices::Devices, install_codes::InstallCodes, job_runs::JobRuns, known_devices::KnownDevices,
+    refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -37,7 +40,16 @@ pub enum StoreError {
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork:
-    Users + InstallCodes + Approvals + Devices + RefreshTokens + ScheduledJobs + JobRuns + ActivityHistory
+    Users
+    + InstallCodes
+    + Approvals
+    + Devices
+    + DeviceDocuments
+    + KnownDevices
+    + RefreshTokens
+    + ScheduledJobs
+    + JobRuns
+    + ActivityHistory
 {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -52,6 +64,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         + InstallCodes
         + Approvals
         + Devices
+        + DeviceDocuments
+        + KnownDevices
         + RefreshTokens
         + ScheduledJobs
         + JobRuns

@@ -2,10 +2,12 @@
 
 mod activity_history;
 mod approvals;
+mod device_documents;
 mod devices;
 mod inspect;
 mod install_codes;
 mod job_runs;
+mod known_devices;
 mod migrate;
 mod refresh_tokens;
 mod rows;
