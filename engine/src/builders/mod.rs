@@ -1,9 +1,13 @@
 //! Untrusted input to validated, immutable values: parse, don't validate.
 
+pub mod agent_hash;
 pub mod approvals;
+pub mod device_details;
 pub mod enrollment;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;
 pub mod refresh;
+pub mod service_accounts;
+pub mod text;
 pub mod users;

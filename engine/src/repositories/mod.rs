@@ -6,6 +6,7 @@ pub mod devices;
 pub mod install_codes;
 pub mod known_devices;
 pub mod refresh_tokens;
+pub mod service_accounts;
 pub mod sqlite;
 pub mod users;
 
@@ -13,7 +14,8 @@ use std::future::Future;
 
 use self::{
     approvals::Approvals, device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes,
-    known_devices::KnownDevices, refresh_tokens::RefreshTokens, users::Users,
+    known_devices::KnownDevices, refresh_tokens::RefreshTokens, service_accounts::ServiceAccounts,
+    users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -36,7 +38,7 @@ pub enum StoreError {
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork:
-    Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens
+    Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens + ServiceAccounts
 {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -47,7 +49,14 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens;
+    type View: Users
+        + InstallCodes
+        + Approvals
+        + Devices
+        + DeviceDocuments
+        + KnownDevices
+        + RefreshTokens
+        + ServiceAccounts;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;
