@@ -30,6 +30,7 @@ use crate::{
         agents::Agents,
         approvals::ApprovalService,
         device_gate::DeviceGate,
+        device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
@@ -37,6 +38,8 @@ use crate::{
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         refresh::RefreshService,
+        secret_box::SecretBox,
+        service_accounts::ServiceAccountService,
     },
 };
 
@@ -121,12 +124,14 @@ impl Engine {
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
+        let agents = Arc::new(agents);
+        let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
-                publisher,
+                publisher.clone(),
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
@@ -135,7 +140,20 @@ impl Engine {
             )),
             refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
             heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
-            agents: Arc::new(agents),
+            device_reports: Arc::new(DeviceReportService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
+            service_accounts: Arc::new(ServiceAccountService::new(
+                store.clone(),
+                environment.clone(),
+                secrets,
+                Arc::clone(&agents),
+            )),
+            publisher,
+            access_policy: settings.access_policy,
+            agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             operators: Arc::new(operators),

@@ -1,9 +1,9 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
-pub mod assembly;
 pub mod agent_registry;
 #[cfg(test)]
 pub(crate) mod arbitrary;
+pub mod assembly;
 pub mod base64;
 pub mod clock;
 pub mod coerce;
@@ -11,10 +11,12 @@ pub mod device;
 pub mod digest;
 pub mod fernet;
 pub mod guid;
+pub mod hash_list;
 pub mod job;
 pub mod json;
 pub mod json_reader;
 pub mod json_text;
+pub mod password;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;

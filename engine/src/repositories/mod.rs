@@ -9,6 +9,7 @@ pub mod job_runs;
 pub mod known_devices;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
+pub mod service_accounts;
 pub mod sqlite;
 pub mod users;
 
@@ -17,7 +18,8 @@ use std::future::Future;
 use self::{
     activity_history::ActivityHistory, approvals::Approvals, device_documents::DeviceDocuments,
     devices::Devices, install_codes::InstallCodes, job_runs::JobRuns, known_devices::KnownDevices,
-    refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, users::Users,
+    refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, service_accounts::ServiceAccounts,
+    users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -50,6 +52,7 @@ pub trait UnitOfWork:
     + ScheduledJobs
     + JobRuns
     + ActivityHistory
+    + ServiceAccounts
 {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -69,7 +72,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         + RefreshTokens
         + ScheduledJobs
         + JobRuns
-        + ActivityHistory;
+        + ActivityHistory
+        + ServiceAccounts;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

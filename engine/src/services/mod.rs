@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod agents;
 pub mod approvals;
 pub mod device_gate;
+pub mod device_reports;
 pub mod enrollment;
 pub mod heartbeat;
 pub mod install_codes;
@@ -13,6 +14,7 @@ pub mod published_identity;
 pub mod refresh;
 pub mod scheduler;
 pub mod secret_box;
+pub mod service_accounts;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ mod migrate;
 mod refresh_tokens;
 mod rows;
 mod scheduled_jobs;
+mod service_accounts;
 mod users;
 
 use std::{path::Path, time::Duration};
