@@ -32,7 +32,7 @@ use crate::{
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
-        operators::OperatorService,
+        operators::{OperatorService, login::LoginService, users::UserService},
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         refresh::RefreshService,
@@ -134,6 +134,12 @@ impl Engine {
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             operators: Arc::new(operators),
+            logins: Arc::new(LoginService::new(
+                store.clone(),
+                environment.clone(),
+                settings.mfa_issuer.clone(),
+            )),
+            users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };

@@ -2,8 +2,10 @@
 
 pub mod approvals;
 pub mod enrollment;
+pub mod fields;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;
+pub mod mfa;
 pub mod refresh;
 pub mod users;

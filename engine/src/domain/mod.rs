@@ -15,3 +15,4 @@ pub mod rate_limit;
 pub mod text;
 pub mod timestamp;
 pub mod totp;
+pub mod used_codes;

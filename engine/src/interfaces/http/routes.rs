@@ -1,7 +1,7 @@
 //! Every route of the server, one line each.
 
 use super::{
-    approvals, auth, compat::error_page::options, enrollment, guards::Admin, heartbeat, install_codes,
+    approvals, auth, compat::error_page::options, enrollment, guards::Admin, heartbeat, install_codes, mfa,
     routing::Routes, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
@@ -12,8 +12,14 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
     Routes::new()
         .post("/api/auth/login", auth::login::<S>)
         .post("/api/auth/logout", auth::logout::<S>)
+        .post("/api/auth/mfa/verify", mfa::verify::<S>)
         .get("/api/auth/me", auth::me)
+        .get("/api/users", users::list::<S>)
         .post("/api/users", users::create::<S>)
+        .delete("/api/users/{username}", users::delete::<S>)
+        .post("/api/users/{username}/mfa", users::switch_mfa::<S>)
+        .post("/api/users/{username}/reset_password", users::reset_password::<S>)
+        .post("/api/users/{username}/role", users::set_role::<S>)
         .post("/api/agent/enroll/request", enrollment::request::<S>)
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .post("/api/agent/token/refresh", token_refresh::refresh::<S>)

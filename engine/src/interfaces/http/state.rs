@@ -6,8 +6,12 @@ use super::compat::session::SessionCodec;
 use crate::{
     domain::clock::Clock,
     services::{
-        approvals::ApprovalService, device_gate::DeviceGate, enrollment::EnrollmentService,
-        heartbeat::HeartbeatService, install_codes::InstallCodeService, operators::OperatorService,
+        approvals::ApprovalService,
+        device_gate::DeviceGate,
+        enrollment::EnrollmentService,
+        heartbeat::HeartbeatService,
+        install_codes::InstallCodeService,
+        operators::{OperatorService, login::LoginService, users::UserService},
         refresh::RefreshService,
     },
 };
@@ -29,6 +33,10 @@ pub struct AppState<S> {
     pub install_codes: Arc<InstallCodeService<S>>,
     /// Who is calling.
     pub operators: Arc<OperatorService<S>>,
+    /// Operators log in.
+    pub logins: Arc<LoginService<S>>,
+    /// Operators' accounts.
+    pub users: Arc<UserService<S>>,
     /// The operators' cookies.
     pub sessions: Arc<SessionCodec>,
     /// The time at which cookies are read and written.
@@ -45,6 +53,8 @@ impl<S> Clone for AppState<S> {
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
             operators: Arc::clone(&self.operators),
+            logins: Arc::clone(&self.logins),
+            users: Arc::clone(&self.users),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&self.clock),
         }
