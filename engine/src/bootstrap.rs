@@ -27,6 +27,7 @@ use crate::{
     services::{
         Environment,
         access_tokens::{AccessTokens, SigningError},
+        agents::Agents,
         approvals::ApprovalService,
         device_gate::DeviceGate,
         enrollment::EnrollmentService,
@@ -113,7 +114,10 @@ impl Engine {
             path: settings.database_path.display().to_string(),
             source,
         };
-        operators.ensure_default_admin().await.map_err(store_failed)?;
+        operators.ensure_default_admin().await.map_err(&store_failed)?;
+        let agents = Agents::restore(Arc::clone(&clock), &store)
+            .await
+            .map_err(&store_failed)?;
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
@@ -131,6 +135,7 @@ impl Engine {
             )),
             refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
             heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
+            agents: Arc::new(agents),
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             operators: Arc::new(operators),

@@ -1,12 +1,18 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
+pub mod agent_registry;
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod base64;
 pub mod clock;
 pub mod coerce;
+pub mod device;
 pub mod digest;
+pub mod fernet;
 pub mod guess_limit;
 pub mod guid;
 pub mod json;
+pub mod json_reader;
 pub mod json_text;
 pub mod percent;
 pub mod proof;

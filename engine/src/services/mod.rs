@@ -1,6 +1,7 @@
 //! The rules: what may happen, in which order, in one transaction. No SQL, no HTTP.
 
 pub mod access_tokens;
+pub mod agents;
 pub mod approvals;
 pub mod device_gate;
 pub mod enrollment;
@@ -10,6 +11,7 @@ pub mod operators;
 pub mod prune;
 pub mod published_identity;
 pub mod refresh;
+pub mod secret_box;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ use super::compat::session::SessionCodec;
 use crate::{
     domain::clock::Clock,
     services::{
+        agents::Agents,
         approvals::ApprovalService,
         device_gate::DeviceGate,
         enrollment::EnrollmentService,
@@ -27,6 +28,8 @@ pub struct AppState<S> {
     pub refresh: Arc<RefreshService<S>>,
     /// Devices report.
     pub heartbeats: Arc<HeartbeatService<S>>,
+    /// The agent registry.
+    pub agents: Arc<Agents>,
     /// Operators decide.
     pub approvals: Arc<ApprovalService<S>>,
     /// Install codes.
@@ -50,6 +53,7 @@ impl<S> Clone for AppState<S> {
             device_gate: Arc::clone(&self.device_gate),
             refresh: Arc::clone(&self.refresh),
             heartbeats: Arc::clone(&self.heartbeats),
+            agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
             operators: Arc::clone(&self.operators),

@@ -1,9 +1,11 @@
 //! The SQLite file that the legacy and the engine share.
 
 mod approvals;
+mod device_documents;
 mod devices;
 mod inspect;
 mod install_codes;
+mod known_devices;
 mod migrate;
 mod refresh_tokens;
 mod rows;
