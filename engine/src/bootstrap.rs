@@ -29,6 +29,7 @@ use crate::{
         access_tokens::{AccessTokens, SigningError},
         agents::Agents,
         approvals::ApprovalService,
+        credentials::CredentialService,
         device_gate::DeviceGate,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
@@ -37,6 +38,7 @@ use crate::{
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         refresh::RefreshService,
+        secret_box::SecretBox,
     },
 };
 
@@ -109,6 +111,7 @@ impl Engine {
         };
         let tokens = AccessTokens::new(&identity.token_key)?;
         let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
+        let secret_box = SecretBox::new(identity.sealing_key.clone(), environment.clone());
         let operators = OperatorService::new(store.clone(), environment.clone());
         let store_failed = |source| StartError::Store {
             path: settings.database_path.display().to_string(),
@@ -138,6 +141,11 @@ impl Engine {
             agents: Arc::new(agents),
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
+            credentials: Arc::new(CredentialService::new(
+                store.clone(),
+                environment.clone(),
+                secret_box,
+            )),
             operators: Arc::new(operators),
             logins: Arc::new(LoginService::new(
                 store.clone(),

@@ -1,6 +1,7 @@
 //! Untrusted input to validated, immutable values: parse, don't validate.
 
 pub mod approvals;
+pub mod credentials;
 pub mod enrollment;
 pub mod fields;
 pub mod heartbeat;

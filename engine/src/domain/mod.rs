@@ -6,6 +6,7 @@ pub(crate) mod arbitrary;
 pub mod base64;
 pub mod clock;
 pub mod coerce;
+pub mod credential;
 pub mod device;
 pub mod digest;
 pub mod fernet;

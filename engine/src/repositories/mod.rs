@@ -1,6 +1,7 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
 pub mod approvals;
+pub mod credentials;
 pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
@@ -12,8 +13,8 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    approvals::Approvals, device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes,
-    known_devices::KnownDevices, refresh_tokens::RefreshTokens, users::Users,
+    approvals::Approvals, credentials::Credentials, device_documents::DeviceDocuments, devices::Devices,
+    install_codes::InstallCodes, known_devices::KnownDevices, refresh_tokens::RefreshTokens, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -36,7 +37,7 @@ pub enum StoreError {
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork:
-    Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens
+    Users + Credentials + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens
 {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -47,7 +48,14 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens;
+    type View: Users
+        + Credentials
+        + InstallCodes
+        + Approvals
+        + Devices
+        + DeviceDocuments
+        + KnownDevices
+        + RefreshTokens;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

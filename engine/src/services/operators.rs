@@ -129,6 +129,6 @@ impl<S: Store> OperatorService<S> {
 }
 
 /// A name as it stands in the log: control characters escaped, and no longer than a line bears.
-fn logged(name: &str) -> String {
+pub(super) fn logged(name: &str) -> String {
     name.chars().take(64).flat_map(char::escape_debug).collect()
 }

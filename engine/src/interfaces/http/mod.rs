@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod auth;
 pub mod compat;
+pub mod credentials;
 pub mod device_gate;
 pub mod enrollment;
 pub mod errors;

@@ -1,8 +1,8 @@
 //! Every route of the server, one line each.
 
 use super::{
-    approvals, auth, compat::error_page::options, enrollment, guards::Admin, heartbeat, install_codes, mfa,
-    routing::Routes, state::AppState, token_refresh, users,
+    approvals, auth, compat::error_page::options, credentials, enrollment, guards::Admin, heartbeat,
+    install_codes, mfa, routing::Routes, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -20,6 +20,11 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .post("/api/users/{username}/mfa", users::switch_mfa::<S>)
         .post("/api/users/{username}/reset_password", users::reset_password::<S>)
         .post("/api/users/{username}/role", users::set_role::<S>)
+        .get("/api/credentials", credentials::list::<S>)
+        .post("/api/credentials", credentials::create::<S>)
+        .get("/api/credentials/{id:int}", credentials::read::<S>)
+        .put("/api/credentials/{id:int}", credentials::update::<S>)
+        .delete("/api/credentials/{id:int}", credentials::delete::<S>)
         .post("/api/agent/enroll/request", enrollment::request::<S>)
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .post("/api/agent/token/refresh", token_refresh::refresh::<S>)

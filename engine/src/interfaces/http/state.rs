@@ -8,6 +8,7 @@ use crate::{
     services::{
         agents::Agents,
         approvals::ApprovalService,
+        credentials::CredentialService,
         device_gate::DeviceGate,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
@@ -34,6 +35,8 @@ pub struct AppState<S> {
     pub approvals: Arc<ApprovalService<S>>,
     /// Install codes.
     pub install_codes: Arc<InstallCodeService<S>>,
+    /// What jobs log in with.
+    pub credentials: Arc<CredentialService<S>>,
     /// Who is calling.
     pub operators: Arc<OperatorService<S>>,
     /// Operators log in.
@@ -56,6 +59,7 @@ impl<S> Clone for AppState<S> {
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
+            credentials: Arc::clone(&self.credentials),
             operators: Arc::clone(&self.operators),
             logins: Arc::clone(&self.logins),
             users: Arc::clone(&self.users),

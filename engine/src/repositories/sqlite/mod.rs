@@ -1,6 +1,7 @@
 //! The SQLite file that the legacy and the engine share.
 
 mod approvals;
+mod credentials;
 mod device_documents;
 mod devices;
 mod inspect;
