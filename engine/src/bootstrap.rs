@@ -29,12 +29,13 @@ use crate::{
         access_tokens::{AccessTokens, SigningError},
         agents::Agents,
         approvals::ApprovalService,
+        credentials::CredentialService,
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
-        operators::OperatorService,
+        operators::{OperatorService, login::LoginService, users::UserService},
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         refresh::RefreshService,
@@ -112,6 +113,7 @@ impl Engine {
         };
         let tokens = AccessTokens::new(&identity.token_key)?;
         let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
+        let secret_box = SecretBox::new(identity.sealing_key.clone(), environment.clone());
         let operators = OperatorService::new(store.clone(), environment.clone());
         let store_failed = |source| StartError::Store {
             path: settings.database_path.display().to_string(),
@@ -156,7 +158,18 @@ impl Engine {
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
+            credentials: Arc::new(CredentialService::new(
+                store.clone(),
+                environment.clone(),
+                secret_box,
+            )),
             operators: Arc::new(operators),
+            logins: Arc::new(LoginService::new(
+                store.clone(),
+                environment.clone(),
+                settings.mfa_issuer.clone(),
+            )),
+            users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };

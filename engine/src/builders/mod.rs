@@ -2,11 +2,14 @@
 
 pub mod agent_hash;
 pub mod approvals;
+pub mod credentials;
 pub mod device_details;
 pub mod enrollment;
+pub mod fields;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;
+pub mod mfa;
 pub mod quick_run;
 pub mod refresh;
 pub mod scheduled_jobs;

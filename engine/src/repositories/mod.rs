@@ -2,6 +2,7 @@
 
 pub mod activity_history;
 pub mod approvals;
+pub mod credentials;
 pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
@@ -16,10 +17,10 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    activity_history::ActivityHistory, approvals::Approvals, device_documents::DeviceDocuments,
-    devices::Devices, install_codes::InstallCodes, job_runs::JobRuns, known_devices::KnownDevices,
-    refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, service_accounts::ServiceAccounts,
-    users::Users,
+    activity_history::ActivityHistory, approvals::Approvals, credentials::Credentials,
+    device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes, job_runs::JobRuns,
+    known_devices::KnownDevices, refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs,
+    service_accounts::ServiceAccounts, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -41,21 +42,26 @@ pub enum StoreError {
 }
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork:
+pub trait UnitOfWork: Tables {
+    /// Commits.
+    fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Every table there is.
+pub trait Tables:
     Users
-    + InstallCodes
+    + ActivityHistory
     + Approvals
-    + Devices
+    + Credentials
     + DeviceDocuments
+    + Devices
+    + InstallCodes
+    + JobRuns
     + KnownDevices
     + RefreshTokens
     + ScheduledJobs
-    + JobRuns
-    + ActivityHistory
     + ServiceAccounts
 {
-    /// Commits.
-    fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Where units of work come from.
@@ -63,17 +69,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users
-        + InstallCodes
-        + Approvals
-        + Devices
-        + DeviceDocuments
-        + KnownDevices
-        + RefreshTokens
-        + ScheduledJobs
-        + JobRuns
-        + ActivityHistory
-        + ServiceAccounts;
+    type View: Tables;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

@@ -13,7 +13,7 @@ pub struct DatabaseState {
     pub damage: Vec<String>,
     /// Tables that are not there.
     pub missing_tables: Vec<String>,
-    /// Tables that are there, with the columns that they lack.
+    /// Tables that are there, with the columns that they lack and that no start adds.
     pub older_tables: Vec<(String, Vec<String>)>,
 }
 

@@ -2,6 +2,7 @@
 
 mod activity_history;
 mod approvals;
+mod credentials;
 mod device_documents;
 mod devices;
 mod inspect;
@@ -120,6 +121,8 @@ impl Access for SqliteView {
         &mut self.connection
     }
 }
+
+impl<A: Access> super::Tables for A {}
 
 impl UnitOfWork for SqliteWork {
     async fn save(self) -> Result<(), StoreError> {
