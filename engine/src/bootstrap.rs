@@ -14,6 +14,7 @@ use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        assembly_files::AssemblyFiles,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
     },
@@ -27,8 +28,10 @@ use crate::{
     services::{
         Environment,
         access_tokens::{AccessTokens, SigningError},
+        activity::ActivityService,
         agents::Agents,
         approvals::ApprovalService,
+        assemblies::AssemblyLibrary,
         credentials::CredentialService,
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
@@ -38,7 +41,14 @@ use crate::{
         operators::{OperatorService, login::LoginService, users::UserService},
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
+        quick_run::QuickRunService,
         refresh::RefreshService,
+        scheduled_jobs::ScheduledJobService,
+        scheduler::{
+            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials,
+            playbook_run::ServerPlaybooks,
+        },
+        script_signer::ScriptSigner,
         secret_box::SecretBox,
         service_accounts::ServiceAccountService,
     },
@@ -128,6 +138,20 @@ impl Engine {
         }
         let agents = Arc::new(agents);
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
+        let credentials = Arc::new(CredentialService::new(
+            store.clone(),
+            environment.clone(),
+            secret_box,
+        ));
+        let channel: Arc<dyn AgentChannel> = Arc::new(Unconnected);
+        let jobs = Jobs::new(
+            &settings,
+            &store,
+            &environment,
+            &ScriptSigner::new(&identity.script_key),
+            &channel,
+            &credentials,
+        );
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -158,11 +182,16 @@ impl Engine {
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
-            credentials: Arc::new(CredentialService::new(
+            credentials,
+            scheduled_jobs: Arc::new(ScheduledJobService::new(
                 store.clone(),
                 environment.clone(),
-                secret_box,
+                Arc::clone(&channel),
+                settings.time_zone.clone(),
+                settings.job_history_days,
             )),
+            quick_runs: Arc::clone(&jobs.quick_runs),
+            activity: Arc::new(ActivityService::new(store.clone())),
             operators: Arc::new(operators),
             logins: Arc::new(LoginService::new(
                 store.clone(),
@@ -173,6 +202,7 @@ impl Engine {
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
+        jobs.scheduler.begin().await;
         let (socket_service, sockets) = SocketIo::builder().build_svc();
         sockets.ns("/", async |_: SocketRef| {});
         let service = http_service(routes(state).with_socket_endpoint(socket_service), &settings)
@@ -193,14 +223,65 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        background.spawn(Arc::clone(&jobs.scheduler).run());
         Ok(RunningEngine {
             address,
             handle,
             server,
             background,
             sockets,
+            jobs,
             store,
         })
+    }
+}
+
+/// What runs jobs.
+#[derive(Debug)]
+struct Jobs {
+    scheduler: Arc<Scheduler<SqliteStore>>,
+    quick_runs: Arc<QuickRunService<SqliteStore>>,
+}
+
+impl Jobs {
+    fn new(
+        settings: &Settings,
+        store: &SqliteStore,
+        environment: &Environment,
+        signer: &ScriptSigner,
+        channel: &Arc<dyn AgentChannel>,
+        credentials: &Arc<CredentialService<SqliteStore>>,
+    ) -> Self {
+        let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
+        let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
+        let playbooks = Arc::new(ServerPlaybooks::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(channel),
+            Arc::clone(&credentials),
+            library.clone(),
+            settings.root.join("Logs/Server/AnsibleRuns"),
+        ));
+        let parts = Parts {
+            library: library.clone(),
+            signer: signer.clone(),
+            channel: Arc::clone(channel),
+            credentials,
+            limits: Limits {
+                assumed_seconds: settings.assumed_run_seconds,
+                history_days: settings.job_history_days,
+            },
+        };
+        Self {
+            scheduler: Scheduler::new(store.clone(), environment.clone(), playbooks, parts),
+            quick_runs: Arc::new(QuickRunService::new(
+                store.clone(),
+                environment.clone(),
+                library,
+                signer.clone(),
+                Arc::clone(channel),
+            )),
+        }
     }
 }
 
@@ -249,6 +330,7 @@ pub struct RunningEngine {
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
     sockets: SocketIo,
+    jobs: Jobs,
     store: SqliteStore,
 }
 
@@ -256,6 +338,12 @@ impl RunningEngine {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Completes once the scheduler has done all that was due at the clock's present time. For those who set the clock
+    /// and look at what came of it.
+    pub async fn settled(&self) {
+        self.jobs.scheduler.settled().await;
     }
 
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
@@ -267,6 +355,42 @@ impl RunningEngine {
             tracing::error!("the listener failed: {error}");
         }
         self.background.shutdown().await;
+        self.jobs.scheduler.stop();
+        self.jobs.quick_runs.stop();
         self.store.close().await;
+    }
+}
+
+/// Nobody is connected.
+#[derive(Debug)]
+struct Unconnected;
+
+impl AgentChannel for Unconnected {
+    fn online_among<'a>(
+        &'a self,
+        _: &'a [String],
+    ) -> crate::services::scheduler::channel::Eventual<'a, std::collections::HashSet<String>> {
+        Box::pin(async { std::collections::HashSet::new() })
+    }
+
+    fn hand_over<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'static str,
+        _: &'a crate::domain::json::Json,
+    ) -> crate::services::scheduler::channel::Eventual<'a, crate::services::scheduler::channel::PendingReceipt>
+    {
+        Box::pin(async {
+            Box::pin(async { crate::services::scheduler::channel::Receipt::Arrived })
+                as crate::services::scheduler::channel::PendingReceipt
+        })
+    }
+
+    fn tell_operators<'a>(
+        &'a self,
+        _: &'static str,
+        _: &'a crate::domain::json::Json,
+    ) -> crate::domain::clock::BoxFuture<'a> {
+        Box::pin(async {})
     }
 }

@@ -54,7 +54,10 @@ fn read_inside(folder: &Path, place: &Path) -> io::Result<Option<Vec<u8>>> {
         .take(LONGEST + 1)
         .read_to_end(&mut bytes)?;
     if read as u64 > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "the file is too long",
+        ));
     }
     Ok(Some(bytes))
 }

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod install_codes;
 pub mod job_runs;
 pub mod known_devices;
+pub mod recaps;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
 pub mod service_accounts;
@@ -19,8 +20,8 @@ use std::future::Future;
 use self::{
     activity_history::ActivityHistory, approvals::Approvals, credentials::Credentials,
     device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes, job_runs::JobRuns,
-    known_devices::KnownDevices, refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs,
-    service_accounts::ServiceAccounts, users::Users,
+    known_devices::KnownDevices, recaps::Recaps, refresh_tokens::RefreshTokens,
+    scheduled_jobs::ScheduledJobs, service_accounts::ServiceAccounts, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -58,6 +59,7 @@ pub trait Tables:
     + InstallCodes
     + JobRuns
     + KnownDevices
+    + Recaps
     + RefreshTokens
     + ScheduledJobs
     + ServiceAccounts

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod operators;
+mod scheduler;
 
 mod device_reports;
 

@@ -10,6 +10,7 @@ mod install_codes;
 mod job_runs;
 mod known_devices;
 mod migrate;
+mod recaps;
 mod refresh_tokens;
 mod rows;
 mod scheduled_jobs;

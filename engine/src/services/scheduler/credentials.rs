@@ -3,7 +3,11 @@
 use std::fmt::Debug;
 
 use super::channel::Eventual;
-use crate::{domain::assembly::variables::Overrides, repositories::StoreError};
+use crate::{
+    domain::{assembly::variables::Overrides, json::Json, text::python_trim},
+    repositories::{Store, StoreError},
+    services::credentials::{CredentialService, stored},
+};
 
 /// A credential with its secrets opened. Never printed.
 #[derive(Clone, Default, PartialEq)]
@@ -62,4 +66,39 @@ pub enum CredentialError {
 pub trait RunCredentials: Debug + Send + Sync + 'static {
     /// The credential of this number.
     fn fetch(&self, id: i64) -> Eventual<'_, Result<Option<RunCredential>, CredentialError>>;
+}
+
+impl<S: Store + Debug> RunCredentials for CredentialService<S> {
+    fn fetch(&self, id: i64) -> Eventual<'_, Result<Option<RunCredential>, CredentialError>> {
+        Box::pin(async move {
+            let Some(open) = self.open(id).await? else {
+                return Ok(None);
+            };
+            let credential = open.credential;
+            let sealed = stored(&credential.secrets);
+            let lost = |sealed: bool, opened: &str| sealed && opened.is_empty();
+            if lost(sealed.password, &open.secrets.password)
+                || lost(sealed.private_key, &open.secrets.private_key)
+                || lost(sealed.become_password, &open.secrets.become_password)
+            {
+                return Err(CredentialError::Sealed);
+            }
+            let winrm_transport = open
+                .metadata
+                .get("winrm_transport")
+                .and_then(Json::as_text)
+                .map(|text| python_trim(text).to_lowercase())
+                .filter(|text| !text.is_empty());
+            Ok(Some(RunCredential {
+                connection_type: credential.connection_type,
+                username: credential.username.unwrap_or_default(),
+                password: open.secrets.password,
+                private_key: open.secrets.private_key,
+                become_method: credential.become_method.unwrap_or_default(),
+                become_username: credential.become_username.unwrap_or_default(),
+                become_password: open.secrets.become_password,
+                winrm_transport,
+            }))
+        })
+    }
 }

@@ -119,7 +119,9 @@ impl ManifestBuilder<'_> {
     pub async fn build(&self, job: &ScheduledJob) -> Manifest {
         let mut manifest = Manifest::default();
         let Some(components) = &job.components else {
-            manifest.fallen_out.push("the job's components are unreadable".to_owned());
+            manifest
+                .fallen_out
+                .push("the job's components are unreadable".to_owned());
             return manifest;
         };
         let context = match job.execution_context.as_str() {
@@ -134,10 +136,7 @@ impl ManifestBuilder<'_> {
             let (built, list) = match component.get("type").and_then(Json::as_text) {
                 Some("script") => (self.script(component, index, job).await, &mut manifest),
                 Some("ansible") => (self.playbook(component, index, context).await, &mut playbooks),
-                _ => (
-                    Err("neither a script nor a playbook".to_owned()),
-                    &mut manifest,
-                ),
+                _ => (Err("neither a script nor a playbook".to_owned()), &mut manifest),
             };
             match built {
                 Ok(built) => list.components.push(built),
@@ -147,7 +146,11 @@ impl ManifestBuilder<'_> {
         manifest.components.append(&mut playbooks.components);
         manifest.fallen_out.append(&mut playbooks.fallen_out);
         for reason in &manifest.fallen_out {
-            tracing::warn!("scheduled job {}: a component is left out: {}", job.id, reason.escape_debug());
+            tracing::warn!(
+                "scheduled job {}: a component is left out: {}",
+                job.id,
+                reason.escape_debug()
+            );
         }
         manifest
     }
@@ -156,7 +159,9 @@ impl ManifestBuilder<'_> {
         let given = given_path(component, &["path", "script_path"]).ok_or("a script without a path")?;
         let path = IslandPath::scheduled_script_text(given);
         let inside = path.strip_prefix("Scripts").unwrap_or_default();
-        let document = self.document(Island::Scripts, inside, &path, "powershell").await?;
+        let document = self
+            .document(Island::Scripts, inside, &path, "powershell")
+            .await?;
         if document.kind != "powershell" {
             return Err(format!("{path} is no PowerShell script"));
         }
@@ -166,7 +171,8 @@ impl ManifestBuilder<'_> {
             "" => "system",
             context => context,
         };
-        let (text, members) = self.script_members(&document, &path, &document.name, run_mode, &values);
+        let (text, members) =
+            script_members(self.signer, &document, &path, &document.name, run_mode, &values);
         Ok(Component {
             index,
             kind: ComponentKind::Script,
@@ -177,35 +183,6 @@ impl ManifestBuilder<'_> {
             timeout_seconds: document.timeout_seconds,
             members,
         })
-    }
-
-    /// The rewritten text of a script, and the members of `quick_job_run` that are the same on every host.
-    pub fn script_members(
-        &self,
-        document: &Document,
-        path: &str,
-        name: &str,
-        run_mode: &str,
-        values: &Overrides,
-    ) -> (String, JsonObject) {
-        let filled = fill(&document.variables, values);
-        let text = filled.rewrite(&document.script);
-        let mut members = object([
-            ("script_type", "powershell".into()),
-            ("script_name", name.into()),
-            ("script_path", path.into()),
-            ("script_content", base64::encode(text.as_bytes()).into()),
-            ("script_encoding", "base64".into()),
-            ("environment", filled.environment.into()),
-            ("variables", Json::List(filled.listed)),
-            ("timeout_seconds", document.timeout_seconds.into()),
-            ("files", files(&document.files)),
-            ("run_mode", run_mode.into()),
-            ("admin_user", "".into()),
-            ("admin_pass", "".into()),
-        ]);
-        members.extend(self.signer.members(text.as_bytes()));
-        (text, members)
     }
 
     async fn playbook(&self, component: &Json, index: i64, context: Context) -> Result<Component, String> {
@@ -223,7 +200,10 @@ impl ManifestBuilder<'_> {
         }
         let mut members = object([
             ("playbook_name", document.name.as_str().into()),
-            ("playbook_content", base64::encode(document.script.as_bytes()).into()),
+            (
+                "playbook_content",
+                base64::encode(document.script.as_bytes()).into(),
+            ),
             ("playbook_encoding", "base64".into()),
             ("connection", "winrm".into()),
             ("variables", Json::List(declared_list(&document.variables))),
@@ -279,6 +259,35 @@ impl ManifestBuilder<'_> {
         }
         Ok(loaded.document)
     }
+}
+
+/// The rewritten text of a script, and the members of `quick_job_run` that are the same on every host.
+pub fn script_members(
+    signer: &ScriptSigner,
+    document: &Document,
+    path: &str,
+    name: &str,
+    run_mode: &str,
+    values: &Overrides,
+) -> (String, JsonObject) {
+    let filled = fill(&document.variables, values);
+    let text = filled.rewrite(&document.script);
+    let mut members = object([
+        ("script_type", "powershell".into()),
+        ("script_name", name.into()),
+        ("script_path", path.into()),
+        ("script_content", base64::encode(text.as_bytes()).into()),
+        ("script_encoding", "base64".into()),
+        ("environment", filled.environment.into()),
+        ("variables", Json::List(filled.listed)),
+        ("timeout_seconds", document.timeout_seconds.into()),
+        ("files", files(&document.files)),
+        ("run_mode", run_mode.into()),
+        ("admin_user", "".into()),
+        ("admin_pass", "".into()),
+    ]);
+    members.extend(signer.members(text.as_bytes()));
+    (text, members)
 }
 
 fn object<const N: usize>(members: [(&str, Json); N]) -> JsonObject {
