@@ -103,22 +103,26 @@ impl<S: Store> ServiceAccountService<S> {
         let mut work = self.store.begin().await?;
         self.check_owner(&mut work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
+        let is_new = stored.is_none();
         let (credentials, changed) = self.credentials(&request.account, stored);
         if changed {
             self.seal_and_store(&mut work, agent_id, &credentials, &now)
                 .await?;
         }
         work.save().await?;
+        let (shown_id, shown_user) = (agent_id.escape_debug(), credentials.username.escape_debug());
+        if is_new {
+            tracing::info!(
+                "[checkin] created creds agent_id={shown_id} user={shown_user} rotated={}",
+                now.iso
+            );
+        }
         // The agent has its account now, whatever becomes of the rest.
         if let Err(error) = self.note_presence(device, request, &now).await {
             tracing::error!("device update during checkin failed: {error}");
         }
         self.agents.note_check_in(agent_id, &device.guid);
-        tracing::info!(
-            "[checkin] return creds agent_id={} user={}",
-            agent_id.escape_debug(),
-            credentials.username.escape_debug()
-        );
+        tracing::info!("[checkin] return creds agent_id={shown_id} user={shown_user}");
         Ok(credentials)
     }
 
@@ -200,6 +204,12 @@ impl<S: Store> ServiceAccountService<S> {
             });
         let is_retired = RETIRED_USERS.contains(&stored.username.as_str());
         let changed = password.is_empty() || is_retired;
+        if is_retired {
+            tracing::info!(
+                "[checkin] upgraded legacy service user for agent_id={} -> {DEFAULT_USER}",
+                request.agent_id.escape_debug()
+            );
+        }
         let username = if stored.username.is_empty() {
             request.username.clone()
         } else {
