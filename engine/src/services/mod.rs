@@ -11,6 +11,7 @@ pub mod install_codes;
 pub mod operators;
 pub mod prune;
 pub mod published_identity;
+pub mod realtime;
 pub mod refresh;
 pub mod scheduler;
 pub mod secret_box;
