@@ -3,6 +3,7 @@
 pub mod agent_registry;
 #[cfg(test)]
 pub(crate) mod arbitrary;
+pub mod assembly;
 pub mod base64;
 pub mod clock;
 pub mod coerce;
@@ -11,6 +12,7 @@ pub mod digest;
 pub mod fernet;
 pub mod guid;
 pub mod hash_list;
+pub mod job;
 pub mod json;
 pub mod json_reader;
 pub mod json_text;
@@ -18,5 +20,7 @@ pub mod password;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;
+pub mod schedule;
+pub mod start_time;
 pub mod text;
 pub mod timestamp;

@@ -1,11 +1,14 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
+pub mod activity_history;
 pub mod approvals;
 pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
+pub mod job_runs;
 pub mod known_devices;
 pub mod refresh_tokens;
+pub mod scheduled_jobs;
 pub mod service_accounts;
 pub mod sqlite;
 pub mod users;
@@ -13,8 +16,9 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    approvals::Approvals, device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes,
-    known_devices::KnownDevices, refresh_tokens::RefreshTokens, service_accounts::ServiceAccounts,
+    activity_history::ActivityHistory, approvals::Approvals, device_documents::DeviceDocuments,
+    devices::Devices, install_codes::InstallCodes, job_runs::JobRuns, known_devices::KnownDevices,
+    refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, service_accounts::ServiceAccounts,
     users::Users,
 };
 
@@ -38,7 +42,17 @@ pub enum StoreError {
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork:
-    Users + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens + ServiceAccounts
+    Users
+    + InstallCodes
+    + Approvals
+    + Devices
+    + DeviceDocuments
+    + KnownDevices
+    + RefreshTokens
+    + ScheduledJobs
+    + JobRuns
+    + ActivityHistory
+    + ServiceAccounts
 {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -56,6 +70,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         + DeviceDocuments
         + KnownDevices
         + RefreshTokens
+        + ScheduledJobs
+        + JobRuns
+        + ActivityHistory
         + ServiceAccounts;
 
     /// Waits for its turn to write, then begins a change.

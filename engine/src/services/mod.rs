@@ -11,7 +11,9 @@ pub mod install_codes;
 pub mod operators;
 pub mod prune;
 pub mod published_identity;
+pub mod realtime;
 pub mod refresh;
+pub mod scheduler;
 pub mod secret_box;
 pub mod service_accounts;
 

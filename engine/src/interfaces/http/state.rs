@@ -10,7 +10,7 @@ use crate::{
         agents::Agents, approvals::ApprovalService, device_gate::DeviceGate,
         device_reports::DeviceReportService, enrollment::EnrollmentService, heartbeat::HeartbeatService,
         install_codes::InstallCodeService, operators::OperatorService, published_identity::IdentityPublisher,
-        refresh::RefreshService, service_accounts::ServiceAccountService,
+        realtime::RealtimeService, refresh::RefreshService, service_accounts::ServiceAccountService,
     },
 };
 
@@ -33,6 +33,8 @@ pub struct AppState<S> {
     pub publisher: IdentityPublisher,
     /// Who may call what the legacy leaves open.
     pub access_policy: AccessPolicy,
+    /// The realtime channel's rules.
+    pub realtime: Arc<RealtimeService<S>>,
     /// The agent registry.
     pub agents: Arc<Agents>,
     /// Operators decide.
@@ -58,6 +60,7 @@ impl<S> Clone for AppState<S> {
             service_accounts: Arc::clone(&self.service_accounts),
             publisher: self.publisher.clone(),
             access_policy: self.access_policy,
+            realtime: Arc::clone(&self.realtime),
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
