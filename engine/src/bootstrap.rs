@@ -1,25 +1,34 @@
 //! Puts the parts together: settings, database, services, router, listener. The only place that knows them all.
 
 use std::{
+    convert::Infallible,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
 
 use axum_server::Handle;
-use socketioxide::{SocketIo, extract::SocketRef};
 use tokio::task::{JoinHandle, JoinSet};
+use tower::service_fn;
 
 use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
         assembly_files::AssemblyFiles,
+        clock::SystemClock,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
     },
-    interfaces::http::{
-        compat::session::SessionCodec, http_service, routes::routes, server::configure, state::AppState,
+    interfaces::{
+        http::{
+            compat::{cors::AllowedOrigins, session::SessionCodec},
+            http_service,
+            routes::routes,
+            server::configure,
+            state::AppState,
+        },
+        ws::{Hub, SocketServer},
     },
     repositories::{
         StoreError,
@@ -42,6 +51,7 @@ use crate::{
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
+        realtime::{Channel, ChannelAccess, RealtimeService},
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         scheduler::{
@@ -137,13 +147,26 @@ impl Engine {
             tracing::error!("prune job failure: {error}");
         }
         let agents = Arc::new(agents);
+        let access = Arc::new(ChannelAccess::new(
+            store.clone(),
+            environment.clone(),
+            tokens.clone(),
+            settings.access_policy,
+        ));
+        let hub = Arc::new(Hub::new(access));
+        let realtime = Arc::new(RealtimeService::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(&agents),
+            Arc::clone(&hub) as Arc<dyn Channel>,
+        ));
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let credentials = Arc::new(CredentialService::new(
             store.clone(),
             environment.clone(),
             secret_box,
         ));
-        let channel: Arc<dyn AgentChannel> = Arc::new(Unconnected);
+        let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
         let jobs = Jobs::new(
             &settings,
             &store,
@@ -165,7 +188,11 @@ impl Engine {
                 tokens.clone(),
             )),
             refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
-            heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
+            heartbeats: Arc::new(HeartbeatService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
             device_reports: Arc::new(DeviceReportService::new(
                 store.clone(),
                 environment.clone(),
@@ -179,6 +206,7 @@ impl Engine {
             )),
             publisher,
             access_policy: settings.access_policy,
+            realtime,
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
@@ -202,10 +230,19 @@ impl Engine {
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
-        jobs.scheduler.begin().await;
-        let (socket_service, sockets) = SocketIo::builder().build_svc();
-        sockets.ns("/", async |_: SocketRef| {});
-        let service = http_service(routes(state).with_socket_endpoint(socket_service), &settings)
+        let sockets = Arc::new(SocketServer::new(
+            Arc::clone(&hub),
+            Arc::clone(&state.realtime),
+            Arc::clone(&state.sessions),
+            AllowedOrigins::new(&settings.cors_allowed_origins),
+            environment.clone(),
+            Arc::new(SystemClock::new()),
+        ));
+        let endpoint = service_fn(move |request| {
+            let sockets = Arc::clone(&sockets);
+            async move { Ok::<_, Infallible>(sockets.answer(request).await) }
+        });
+        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings)
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
@@ -229,7 +266,7 @@ impl Engine {
             handle,
             server,
             background,
-            sockets,
+            hub,
             jobs,
             store,
         })
@@ -329,7 +366,7 @@ pub struct RunningEngine {
     handle: Handle<SocketAddr>,
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
-    sockets: SocketIo,
+    hub: Arc<Hub<SqliteStore>>,
     jobs: Jobs,
     store: SqliteStore,
 }
@@ -350,7 +387,7 @@ impl RunningEngine {
     /// written out and closed.
     pub async fn stop(mut self) {
         self.handle.graceful_shutdown(Some(STOP_PATIENCE));
-        self.sockets.close().await;
+        self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
         }
@@ -358,39 +395,5 @@ impl RunningEngine {
         self.jobs.scheduler.stop();
         self.jobs.quick_runs.stop();
         self.store.close().await;
-    }
-}
-
-/// Nobody is connected.
-#[derive(Debug)]
-struct Unconnected;
-
-impl AgentChannel for Unconnected {
-    fn online_among<'a>(
-        &'a self,
-        _: &'a [String],
-    ) -> crate::services::scheduler::channel::Eventual<'a, std::collections::HashSet<String>> {
-        Box::pin(async { std::collections::HashSet::new() })
-    }
-
-    fn hand_over<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'static str,
-        _: &'a crate::domain::json::Json,
-    ) -> crate::services::scheduler::channel::Eventual<'a, crate::services::scheduler::channel::PendingReceipt>
-    {
-        Box::pin(async {
-            Box::pin(async { crate::services::scheduler::channel::Receipt::Arrived })
-                as crate::services::scheduler::channel::PendingReceipt
-        })
-    }
-
-    fn tell_operators<'a>(
-        &'a self,
-        _: &'static str,
-        _: &'a crate::domain::json::Json,
-    ) -> crate::domain::clock::BoxFuture<'a> {
-        Box::pin(async {})
     }
 }

@@ -67,7 +67,7 @@ pub trait Tables:
 }
 
 /// Where units of work come from.
-pub trait Store: Clone + Send + Sync + 'static {
+pub trait Store: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.

@@ -52,3 +52,6 @@ async fn own_row<D: DeviceDocuments>(
         None => devices.device_row(&device.stored_guid).await,
     }
 }
+
+#[cfg(test)]
+mod tests;

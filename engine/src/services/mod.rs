@@ -15,6 +15,7 @@ pub mod operators;
 pub mod prune;
 pub mod published_identity;
 pub mod quick_run;
+pub mod realtime;
 pub mod refresh;
 pub mod scheduled_jobs;
 pub mod scheduler;

@@ -1,6 +1,7 @@
 //! The HTTP routes, one file a feature.
 
 pub mod agent_hash;
+pub mod agents;
 pub mod approvals;
 pub mod auth;
 pub mod compat;

@@ -1,9 +1,9 @@
 //! Every route of the server, one line each.
 
 use super::{
-    agent_hash, approvals, auth, compat::error_page::options, credentials, device_activity, device_details,
-    enrollment, guards::Admin, heartbeat, install_codes, mfa, quick_run, routing::Routes, scheduled_jobs,
-    script_request, service_accounts, state::AppState, token_refresh, users,
+    agent_hash, agents, approvals, auth, compat::error_page::options, credentials, device_activity,
+    device_details, enrollment, guards::Admin, heartbeat, install_codes, mfa, quick_run, routing::Routes,
+    scheduled_jobs, script_request, service_accounts, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -57,6 +57,13 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .get("/api/device/activity/{hostname}", device_activity::list::<S>)
         .delete("/api/device/activity/{hostname}", device_activity::clear::<S>)
         .get("/api/device/activity/job/{id:int}", device_activity::read::<S>)
+        .get("/api/agents", agents::list::<S>)
+        .delete("/api/agent/{agent_id}", agents::remove::<S>)
+        .post("/api/agent/provision", agents::provision::<S>)
+        .get(
+            "/api/agent/{agent_id}/node/{node_id}/screenshot/live",
+            agents::live_view,
+        )
         .get("/api/admin/enrollment-codes", install_codes::list::<S>)
         .post("/api/admin/enrollment-codes", install_codes::create::<S>)
         .options("/api/admin/enrollment-codes", async |_: Admin| {

@@ -19,6 +19,7 @@ use crate::{
         operators::{OperatorService, login::LoginService, users::UserService},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
+        realtime::RealtimeService,
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         service_accounts::ServiceAccountService,
@@ -44,6 +45,8 @@ pub struct AppState<S> {
     pub publisher: IdentityPublisher,
     /// Who may call what the legacy leaves open.
     pub access_policy: AccessPolicy,
+    /// The realtime channel's rules.
+    pub realtime: Arc<RealtimeService<S>>,
     /// The agent registry.
     pub agents: Arc<Agents>,
     /// Operators decide.
@@ -81,6 +84,7 @@ impl<S> Clone for AppState<S> {
             service_accounts: Arc::clone(&self.service_accounts),
             publisher: self.publisher.clone(),
             access_policy: self.access_policy,
+            realtime: Arc::clone(&self.realtime),
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),

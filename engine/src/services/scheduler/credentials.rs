@@ -68,7 +68,7 @@ pub trait RunCredentials: Debug + Send + Sync + 'static {
     fn fetch(&self, id: i64) -> Eventual<'_, Result<Option<RunCredential>, CredentialError>>;
 }
 
-impl<S: Store + Debug> RunCredentials for CredentialService<S> {
+impl<S: Store> RunCredentials for CredentialService<S> {
     fn fetch(&self, id: i64) -> Eventual<'_, Result<Option<RunCredential>, CredentialError>> {
         Box::pin(async move {
             let Some(open) = self.open(id).await? else {
