@@ -350,6 +350,12 @@ fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
             "the signing secret is a default: set BOREALIS_FLASK_SECRET_KEY before others can reach this"
         );
     }
+    if settings.cookies.same_site == "None" && settings.cors_allowed_origins.is_empty() {
+        tracing::warn!(
+            "operator cookies go to every site (BOREALIS_COOKIE_SAMESITE) and every origin is allowed: set \
+             BOREALIS_CORS_ALLOWED_ORIGINS"
+        );
+    }
     match settings.access_policy {
         AccessPolicy::Strict => tracing::info!("access policy strict"),
         AccessPolicy::Legacy => {

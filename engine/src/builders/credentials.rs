@@ -139,16 +139,16 @@ fn site_id(value: Option<&Json>) -> Result<Option<i64>, WrongType> {
         .map_err(|_| WrongType)
 }
 
-/// A secret is kept as it was typed; what is no text counts as its printed form. Keys end with their line.
+/// A secret is kept as it was typed, a key with the end of its last line. What is no text counts as its printed form.
 fn secret(name: &str, value: Option<&Json>) -> Option<String> {
-    let mut secret = value.filter(|value| !value.is_null())?.python_str();
-    if python_trim(&secret).is_empty() {
-        return None;
+    match value? {
+        Json::Null => None,
+        Json::Text(text) if python_trim(text).is_empty() => None,
+        Json::Text(key) if name == SECRET_NAMES.private_key && !key.ends_with('\n') => {
+            Some(format!("{key}\n"))
+        }
+        value => Some(value.python_str()),
     }
-    if name == SECRET_NAMES.private_key && !secret.ends_with('\n') {
-        secret.push('\n');
-    }
-    Some(secret)
 }
 
 #[cfg(test)]

@@ -233,3 +233,6 @@ fn noted(what: &str, credential: &Credential, caller: &Operator) {
         logged(&caller.username)
     );
 }
+
+#[cfg(test)]
+mod tests;

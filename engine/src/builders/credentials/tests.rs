@@ -51,10 +51,7 @@ fn secrets_are_kept_as_typed_and_blank_ones_are_none() {
     }
     assert_eq!(secret("private_key", Some(&"k".into())).as_deref(), Some("k\n"));
     assert_eq!(secret("private_key", Some(&"k\n".into())).as_deref(), Some("k\n"));
-    assert_eq!(
-        secret("private_key", Some(&true.into())).as_deref(),
-        Some("True\n")
-    );
+    assert_eq!(secret("private_key", Some(&true.into())).as_deref(), Some("True"));
 }
 
 #[test]

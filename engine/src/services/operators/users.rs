@@ -223,3 +223,6 @@ fn changed(what: &str, username: &str, caller: &Operator) {
         logged(&caller.username)
     );
 }
+
+#[cfg(test)]
+mod tests;
