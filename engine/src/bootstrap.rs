@@ -230,6 +230,7 @@ impl Engine {
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
+        jobs.scheduler.begin().await;
         let sockets = Arc::new(SocketServer::new(
             Arc::clone(&hub),
             Arc::clone(&state.realtime),
