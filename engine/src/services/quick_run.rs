@@ -209,7 +209,7 @@ impl<S: Store> QuickRunService<S> {
     /// Sends again until the script arrives, is seen to run, or nobody comes back.
     async fn see_to_arrival(&self, sending: Sending, mut receipt: PendingReceipt) {
         for _ in 1..TRIES {
-            if receipt.await == Receipt::Arrived {
+            if receipt.wait().await == Receipt::Arrived {
                 return;
             }
             let deadline = self.environment.clock.monotonic() + PAUSE;

@@ -172,7 +172,7 @@ impl<S: Store> Channel for Hub<S> {
                 } else {
                     Receipt::NobodyThere
                 };
-                return Box::pin(std::future::ready(receipt)) as PendingReceipt;
+                return PendingReceipt::new(std::future::ready(receipt));
             }
             let mut sent = JoinSet::new();
             for session in self.all() {
@@ -182,7 +182,7 @@ impl<S: Store> Channel for Hub<S> {
                     sent.spawn(told);
                 }
             }
-            Box::pin(first_arrival(sent)) as PendingReceipt
+            PendingReceipt::new(first_arrival(sent))
         })
     }
 

@@ -63,6 +63,14 @@ impl Tasks {
         tasks.spawn(task);
     }
 
+    /// How many have not ended.
+    #[cfg(test)]
+    pub(super) fn running(&self) -> usize {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.len()
+    }
+
     pub(super) fn abort(&self) {
         self.tasks
             .lock()
@@ -115,7 +123,7 @@ impl<S: Store> Scheduler<S> {
     }
 
     async fn await_receipt(self: Arc<Self>, activity_id: i64, run_id: i64, receipt: PendingReceipt) {
-        match receipt.await {
+        match receipt.wait().await {
             Receipt::Arrived => {
                 if let Err(error) = self.note_arrival(activity_id).await {
                     // Stays in flight: better that than to run the work twice.

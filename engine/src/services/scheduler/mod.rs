@@ -150,3 +150,6 @@ impl<S: Store> Scheduler<S> {
         self.environment.clock.now().as_second()
     }
 }
+
+#[cfg(test)]
+mod tests;
