@@ -31,6 +31,7 @@ use crate::{
         approvals::ApprovalService,
         credentials::CredentialService,
         device_gate::DeviceGate,
+        device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
@@ -39,6 +40,7 @@ use crate::{
         published_identity::IdentityPublisher,
         refresh::RefreshService,
         secret_box::SecretBox,
+        service_accounts::ServiceAccountService,
     },
 };
 
@@ -111,7 +113,6 @@ impl Engine {
         };
         let tokens = AccessTokens::new(&identity.token_key)?;
         let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
-        let secret_box = SecretBox::new(identity.sealing_key.clone(), environment.clone());
         let operators = OperatorService::new(store.clone(), environment.clone());
         let store_failed = |source| StartError::Store {
             path: settings.database_path.display().to_string(),
@@ -124,12 +125,14 @@ impl Engine {
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
+        let agents = Arc::new(agents);
+        let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
-                publisher,
+                publisher.clone(),
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
@@ -138,13 +141,26 @@ impl Engine {
             )),
             refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
             heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
-            agents: Arc::new(agents),
+            device_reports: Arc::new(DeviceReportService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
+            service_accounts: Arc::new(ServiceAccountService::new(
+                store.clone(),
+                environment.clone(),
+                secrets.clone(),
+                Arc::clone(&agents),
+            )),
+            publisher,
+            access_policy: settings.access_policy,
+            agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             credentials: Arc::new(CredentialService::new(
                 store.clone(),
                 environment.clone(),
-                secret_box,
+                secrets,
             )),
             operators: Arc::new(operators),
             logins: Arc::new(LoginService::new(

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod install_codes;
 pub mod known_devices;
 pub mod refresh_tokens;
+pub mod service_accounts;
 pub mod sqlite;
 pub mod users;
 
@@ -14,7 +15,8 @@ use std::future::Future;
 
 use self::{
     approvals::Approvals, credentials::Credentials, device_documents::DeviceDocuments, devices::Devices,
-    install_codes::InstallCodes, known_devices::KnownDevices, refresh_tokens::RefreshTokens, users::Users,
+    install_codes::InstallCodes, known_devices::KnownDevices, refresh_tokens::RefreshTokens,
+    service_accounts::ServiceAccounts, users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -37,7 +39,15 @@ pub enum StoreError {
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork:
-    Users + Credentials + InstallCodes + Approvals + Devices + DeviceDocuments + KnownDevices + RefreshTokens
+    Users
+    + Credentials
+    + InstallCodes
+    + Approvals
+    + Devices
+    + DeviceDocuments
+    + KnownDevices
+    + RefreshTokens
+    + ServiceAccounts
 {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -55,7 +65,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         + Devices
         + DeviceDocuments
         + KnownDevices
-        + RefreshTokens;
+        + RefreshTokens
+        + ServiceAccounts;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod approvals;
 pub mod credentials;
 pub mod device_gate;
+pub mod device_reports;
 pub mod enrollment;
 pub mod heartbeat;
 pub mod install_codes;
@@ -13,6 +14,7 @@ pub mod prune;
 pub mod published_identity;
 pub mod refresh;
 pub mod secret_box;
+pub mod service_accounts;
 
 use std::sync::Arc;
 

@@ -1,9 +1,11 @@
 //! The HTTP routes, one file a feature.
 
+pub mod agent_hash;
 pub mod approvals;
 pub mod auth;
 pub mod compat;
 pub mod credentials;
+pub mod device_details;
 pub mod device_gate;
 pub mod enrollment;
 pub mod errors;
@@ -16,7 +18,9 @@ pub mod pages;
 pub mod qr_image;
 pub mod routes;
 pub mod routing;
+pub mod script_request;
 pub mod server;
+pub mod service_accounts;
 pub mod state;
 pub mod token_refresh;
 pub mod users;

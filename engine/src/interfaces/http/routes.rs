@@ -1,8 +1,9 @@
 //! Every route of the server, one line each.
 
 use super::{
-    approvals, auth, compat::error_page::options, credentials, enrollment, guards::Admin, heartbeat,
-    install_codes, mfa, routing::Routes, state::AppState, token_refresh, users,
+    agent_hash, approvals, auth, compat::error_page::options, credentials, device_details, enrollment,
+    guards::Admin, heartbeat, install_codes, mfa, routing::Routes, script_request, service_accounts,
+    state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -29,6 +30,14 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .post("/api/agent/token/refresh", token_refresh::refresh::<S>)
         .post("/api/agent/heartbeat", heartbeat::heartbeat::<S>)
+        .post("/api/agent/script/request", script_request::request::<S>)
+        .get("/api/agent/hash", agent_hash::get::<S>)
+        .post("/api/agent/hash", agent_hash::post::<S>)
+        .get("/api/agent/hash_list", agent_hash::list::<S>)
+        .post("/api/agent/details", device_details::report::<S>)
+        .get("/api/device/details/{hostname}", device_details::read::<S>)
+        .post("/api/agent/checkin", service_accounts::check_in::<S>)
+        .post("/api/agent/service-account/rotate", service_accounts::rotate::<S>)
         .get("/api/admin/enrollment-codes", install_codes::list::<S>)
         .post("/api/admin/enrollment-codes", install_codes::create::<S>)
         .options("/api/admin/enrollment-codes", async |_: Admin| {

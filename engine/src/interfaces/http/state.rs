@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use super::compat::session::SessionCodec;
 use crate::{
+    config::settings::AccessPolicy,
     domain::clock::Clock,
     services::{
         agents::Agents,
         approvals::ApprovalService,
         credentials::CredentialService,
         device_gate::DeviceGate,
+        device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
+        published_identity::IdentityPublisher,
         refresh::RefreshService,
+        service_accounts::ServiceAccountService,
     },
 };
 
@@ -29,6 +33,14 @@ pub struct AppState<S> {
     pub refresh: Arc<RefreshService<S>>,
     /// Devices report.
     pub heartbeats: Arc<HeartbeatService<S>>,
+    /// Devices report their documents and hashes.
+    pub device_reports: Arc<DeviceReportService<S>>,
+    /// Agents get their service accounts.
+    pub service_accounts: Arc<ServiceAccountService<S>>,
+    /// What agents may know of the server.
+    pub publisher: IdentityPublisher,
+    /// Who may call what the legacy leaves open.
+    pub access_policy: AccessPolicy,
     /// The agent registry.
     pub agents: Arc<Agents>,
     /// Operators decide.
@@ -56,6 +68,10 @@ impl<S> Clone for AppState<S> {
             device_gate: Arc::clone(&self.device_gate),
             refresh: Arc::clone(&self.refresh),
             heartbeats: Arc::clone(&self.heartbeats),
+            device_reports: Arc::clone(&self.device_reports),
+            service_accounts: Arc::clone(&self.service_accounts),
+            publisher: self.publisher.clone(),
+            access_policy: self.access_policy,
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),

@@ -10,6 +10,7 @@ mod known_devices;
 mod migrate;
 mod refresh_tokens;
 mod rows;
+mod service_accounts;
 mod users;
 
 use std::{path::Path, time::Duration};
