@@ -1,0 +1,163 @@
+//! The measured server: the release binary as a process of its own over a fresh root folder.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::client::Connection;
+
+/// How long the server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries to reach a server that starts.
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The binary cannot be run.
+    #[error(
+        "{path} cannot be started: {source}; build it with `cargo build --release` or name it with --engine"
+    )]
+    Start {
+        /// The binary.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// There is no place for it.
+    #[error("no root folder or port for the server: {0}")]
+    Place(#[source] std::io::Error),
+    /// It does not answer.
+    #[error("the server did not answer within {} seconds; its log: {log}", PATIENCE.as_secs())]
+    Silent {
+        /// The log's last lines.
+        log: String,
+    },
+    /// What the system tells about it cannot be read.
+    #[error("the memory of the server cannot be read: {0}")]
+    Memory(#[source] std::io::Error),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct ServerProcess {
+    process: Child,
+    root: TempDir,
+    address: SocketAddr,
+    /// From the start of the process to its first answer.
+    pub started_in: Duration,
+}
+
+impl ServerProcess {
+    /// Starts the binary over a fresh root folder and waits for its first answer.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn start(binary: &Path) -> Result<Self, ServerError> {
+        let root = tempfile::tempdir().map_err(ServerError::Place)?;
+        Self::start_over(binary, root).await
+    }
+
+    async fn start_over(binary: &Path, root: TempDir) -> Result<Self, ServerError> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(ServerError::Place)?;
+        let begin = Instant::now();
+        let process = Command::new(binary)
+            .env_clear()
+            .env("BOREALIS_ROOT", root.path())
+            .env("BOREALIS_PORT", address.port().to_string())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|source| ServerError::Start {
+                path: binary.display().to_string(),
+                source,
+            })?;
+        let mut server = Self {
+            process,
+            root,
+            address,
+            started_in: Duration::ZERO,
+        };
+        while !server.answers().await {
+            if begin.elapsed() > PATIENCE {
+                return Err(ServerError::Silent { log: server.log() });
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        server.started_in = begin.elapsed();
+        Ok(server)
+    }
+
+    /// Stops the server as a service manager does and starts it again over the same root folder.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn restart(mut self, binary: &Path) -> Result<Self, ServerError> {
+        self.end();
+        let root = std::mem::replace(&mut self.root, tempfile::tempdir().map_err(ServerError::Place)?);
+        Self::start_over(binary, root).await
+    }
+
+    async fn answers(&self) -> bool {
+        match Connection::open(self.address).await {
+            Ok(mut connection) => connection.get("/health").await.is_ok_and(|status| status == 200),
+            Err(_) => false,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its database.
+    pub fn database(&self) -> PathBuf {
+        self.root.path().join("database.db")
+    }
+
+    /// Resident memory, in megabytes of a million bytes.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn resident_megabytes(&self) -> Result<f64, ServerError> {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).map_err(ServerError::Memory)?;
+        status
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("VmRSS:")?
+                    .trim()
+                    .strip_suffix(" kB")?
+                    .trim()
+                    .parse()
+                    .ok()
+            })
+            .map(|kibibytes: f64| kibibytes * 1024.0 / 1e6)
+            .ok_or_else(|| ServerError::Memory(std::io::Error::other("no VmRSS")))
+    }
+
+    fn log(&self) -> String {
+        let path = self.root.path().join("Logs/Server/engine.log");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+
+    fn end(&mut self) {
+        // A server that has gone already is stopped too.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
