@@ -26,6 +26,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
         tokens.push(member.access_token(&mut connection).await?);
     }
     let tokens: Arc<[String]> = tokens.into();
+    let used = server.processor_time()?;
     let begin = Instant::now();
     let end = begin + plan.duration;
     let mut load = JoinSet::new();
@@ -60,7 +61,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     while let Some(part) = load.join_next().await {
         all.merge(part??);
     }
-    Ok(all.figures(begin.elapsed()))
+    Ok(all.figures(begin.elapsed(), server.processor_time()? - used))
 }
 
 /// What shipped agents send.

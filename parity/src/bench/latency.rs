@@ -32,11 +32,18 @@ impl Latencies {
         self.0.get(rank.saturating_sub(1)).copied()
     }
 
-    /// Answers a second, and the usual shares in milliseconds.
-    pub fn figures(mut self, elapsed: Duration) -> Vec<Figure> {
+    /// Answers a second, the usual shares in milliseconds, and what an answer cost the server.
+    pub fn figures(mut self, elapsed: Duration, processor_time: Duration) -> Vec<Figure> {
         #[allow(clippy::cast_precision_loss, reason = "a count of answers of seconds")]
-        let rate = self.0.len() as f64 / elapsed.as_secs_f64();
-        let mut figures = vec![Figure::new("answers", rate.round(), "/s")];
+        let answers = self.0.len() as f64;
+        let mut figures = vec![
+            Figure::new("answers", answers / elapsed.as_secs_f64(), "/s"),
+            Figure::new(
+                "processor time, each",
+                processor_time.as_secs_f64() * 1e6 / answers,
+                "us",
+            ),
+        ];
         for (name, share) in [("50 %", 0.5), ("99 %", 0.99), ("slowest", 1.0)] {
             if let Some(took) = self.quantile(share) {
                 figures.push(Figure::new(name, took.as_secs_f64() * 1000.0, "ms"));

@@ -14,6 +14,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     let server = ServerProcess::start(&plan.engine).await?;
     let members = enroll(&server, plan.devices).await?;
     let bodies: Vec<_> = members.iter().map(|member| member.refresh_body()).collect();
+    let used = server.processor_time()?;
     let begin = Instant::now();
     let end = begin + plan.duration;
     let mut load = JoinSet::new();
@@ -49,7 +50,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     while let Some(part) = load.join_next().await {
         all.merge(part??);
     }
-    let mut figures = all.figures(begin.elapsed());
+    let mut figures = all.figures(begin.elapsed(), server.processor_time()? - used);
     figures.push(Figure::new("resident", server.resident_megabytes()?, "MB"));
     Ok(figures)
 }

@@ -13,6 +13,8 @@ use super::client::Connection;
 
 /// How long the server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The unit in which the system counts processor time (`USER_HZ`, 100 a second wherever Linux runs).
+const MILLISECONDS_OF_A_TICK: u64 = 10;
 /// Between two tries to reach a server that starts.
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
@@ -39,8 +41,8 @@ pub enum ServerError {
         log: String,
     },
     /// What the system tells about it cannot be read.
-    #[error("the memory of the server cannot be read: {0}")]
-    Memory(#[source] std::io::Error),
+    #[error("what the server uses cannot be read: {0}")]
+    Usage(#[source] std::io::Error),
 }
 
 /// A running server.
@@ -127,7 +129,7 @@ impl ServerProcess {
     /// If the system does not tell.
     pub fn resident_megabytes(&self) -> Result<f64, ServerError> {
         let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path).map_err(ServerError::Memory)?;
+        let status = std::fs::read_to_string(path).map_err(ServerError::Usage)?;
         status
             .lines()
             .find_map(|line| {
@@ -139,7 +141,24 @@ impl ServerProcess {
                     .ok()
             })
             .map(|kibibytes: f64| kibibytes * 1024.0 / 1e6)
-            .ok_or_else(|| ServerError::Memory(std::io::Error::other("no VmRSS")))
+            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no VmRSS")))
+    }
+
+    /// Processor time that the server has used so far.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn processor_time(&self) -> Result<Duration, ServerError> {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(path).map_err(ServerError::Usage)?;
+        // The second field is the program's name, which may hold blanks; user and system time are the 14th and 15th.
+        let ticks: Option<u64> = stat.rsplit_once(')').and_then(|(_, fields)| {
+            let mut fields = fields.split_ascii_whitespace().skip(11);
+            Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+        });
+        ticks
+            .map(|ticks| Duration::from_millis(ticks * MILLISECONDS_OF_A_TICK))
+            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no times in its stat")))
     }
 
     fn log(&self) -> String {
