@@ -99,8 +99,10 @@ impl Engine {
         random: Arc<dyn Random>,
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
+        tracing::info!("bootstrap-started");
         warn_of_defaults(&settings)?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        tracing::info!("tls-material-ready");
         let store = open_store(&settings).await?;
         let environment = Environment {
             clock: Arc::clone(&clock),
@@ -157,6 +159,7 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
             handle,
@@ -174,6 +177,7 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
+        tracing::info!("migrations-start");
         store
             .migrate()
             .await
