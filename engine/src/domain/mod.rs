@@ -7,6 +7,7 @@ pub mod digest;
 pub mod guid;
 pub mod json;
 pub mod json_text;
+pub mod mask;
 pub mod proof;
 pub mod random;
 pub mod rate_limit;
