@@ -33,6 +33,7 @@ use crate::{
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::OperatorService,
+        proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         refresh::RefreshService,
@@ -119,6 +120,7 @@ impl Engine {
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
+        let proofs = Arc::new(Proofs::new(environment.clone()));
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -130,8 +132,14 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
+                Arc::clone(&proofs),
             )),
-            refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
+            refresh: Arc::new(RefreshService::new(
+                store.clone(),
+                environment.clone(),
+                tokens,
+                proofs,
+            )),
             heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),

@@ -1,7 +1,6 @@
 //! Devices join: they ask with an install code, prove their key, and get their tokens once an operator approved.
 
 use std::{
-    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,6 +23,7 @@ use crate::{
         proof::{ProofError, verify_proof},
         random::{random_bytes, random_uuid},
         rate_limit::{RateLimited, SlidingWindow},
+        replay::ReplayMemory,
         timestamp::{iso_utc, parse_iso},
     },
     repositories::{
@@ -43,6 +43,8 @@ const ADDRESS_LIMIT: usize = 40;
 const FINGERPRINT_LIMIT: usize = 12;
 /// How long a used proof is remembered.
 const REPLAY_MEMORY: Duration = Duration::from_secs(300);
+/// How many are remembered. Operators approve each device by hand, so never so many are used at once.
+const REPLAY_CAPACITY: usize = 1 << 16;
 /// How long a refresh token lives.
 const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -172,7 +174,7 @@ pub struct EnrollmentService<S> {
     publisher: IdentityPublisher,
     addresses: Mutex<SlidingWindow>,
     fingerprints: Mutex<SlidingWindow>,
-    used_proofs: Mutex<HashMap<String, Duration>>,
+    used_proofs: Mutex<ReplayMemory>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -194,7 +196,7 @@ impl<S: Store> EnrollmentService<S> {
             publisher,
             addresses: Mutex::new(SlidingWindow::new(ADDRESS_LIMIT, WINDOW)),
             fingerprints: Mutex::new(SlidingWindow::new(FINGERPRINT_LIMIT, WINDOW)),
-            used_proofs: Mutex::new(HashMap::new()),
+            used_proofs: Mutex::new(ReplayMemory::new(REPLAY_MEMORY, REPLAY_CAPACITY)),
         }
     }
 
@@ -371,26 +373,17 @@ impl<S: Store> EnrollmentService<S> {
             approval.approval_reference,
             strict_base64::encode(&poll.proof)
         );
-        self.remember_proof(&proof)?;
+        lock(&self.used_proofs)
+            .take(&proof, self.environment.clock.monotonic())
+            .map_err(|_| PollError::Replayed)?;
         match self.join(work, approval).await {
             Ok(joined) => Ok(PollOutcome::Approved(Box::new(joined))),
             Err(error) => {
                 // The agent may try again with the same proof once the trouble is over (ENR-23).
-                lock(&self.used_proofs).remove(&proof);
+                lock(&self.used_proofs).give_back(&proof);
                 Err(error)
             }
         }
-    }
-
-    fn remember_proof(&self, proof: &str) -> Result<(), PollError> {
-        let now = self.environment.clock.monotonic();
-        let mut used = lock(&self.used_proofs);
-        used.retain(|_, at| now.saturating_sub(*at) < REPLAY_MEMORY);
-        if used.contains_key(proof) {
-            return Err(PollError::Replayed);
-        }
-        used.insert(proof.to_owned(), now);
-        Ok(())
     }
 
     async fn join(&self, mut work: S::Work, mut approval: Approval) -> Result<JoinedDevice, PollError> {
