@@ -52,10 +52,12 @@ pub trait RefreshTokens: Send {
         token_hash: &str,
     ) -> impl Future<Output = Result<Option<RefreshToken>, StoreError>> + Send;
 
-    /// Notes that the token was used.
+    /// Notes that the token was used, and the thumbprint of the key that its use was proven with; without one the
+    /// stored thumbprint stays.
     fn note_refresh(
         &mut self,
         id: &str,
         now_iso: &str,
+        dpop_jkt: Option<&str>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -1,13 +1,16 @@
 //! Devices trade their refresh token for a new access token.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
     Environment,
     access_tokens::{AccessTokens, SigningError},
+    proofs::{DpopError, Proofs},
 };
 use crate::{
-    domain::{digest::sha256_hex, timestamp::parse_iso},
+    domain::{digest::sha256_hex, dpop::PresentedProof, timestamp::parse_iso},
     repositories::{
         Store, StoreError, UnitOfWork as _,
         devices::{DeviceIdentity, Devices},
@@ -22,8 +25,6 @@ pub struct RefreshRequest {
     pub guid: String,
     /// Its refresh token. Never logged.
     pub refresh_token: String,
-    /// Whether the request has a DPoP proof.
-    pub has_proof: bool,
 }
 
 impl std::fmt::Debug for RefreshRequest {
@@ -53,9 +54,9 @@ pub enum RefreshError {
     /// The device may do nothing.
     #[error("the device is revoked")]
     DeviceRevoked,
-    /// There is a DPoP proof, which this server cannot check.
-    #[error("DPoP proofs are not supported")]
-    ProofUnsupported,
+    /// The DPoP proof that came with the request is refused.
+    #[error(transparent)]
+    Proof(#[from] DpopError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,32 +71,44 @@ pub struct RefreshService<S> {
     store: S,
     environment: Environment,
     tokens: AccessTokens,
+    proofs: Arc<Proofs>,
 }
 
 impl<S: Store> RefreshService<S> {
     /// Over this store; signs with `tokens`.
-    pub fn new(store: S, environment: Environment, tokens: AccessTokens) -> Self {
+    pub fn new(store: S, environment: Environment, tokens: AccessTokens, proofs: Arc<Proofs>) -> Self {
         Self {
             store,
             environment,
             tokens,
+            proofs,
         }
     }
 
-    /// A new access token. The refresh token stays what it was.
+    /// A new access token. The refresh token stays what it was, but that a proof binds it to the device's key; without
+    /// a proof the binding stays, and is not insisted on (DEV-2).
     ///
     /// # Errors
     /// [`RefreshError`]; nothing is written then.
-    pub async fn refresh(&self, request: &RefreshRequest) -> Result<String, RefreshError> {
+    pub async fn refresh(
+        &self,
+        request: &RefreshRequest,
+        proof: Option<&PresentedProof>,
+    ) -> Result<String, RefreshError> {
         let now = self.environment.now();
         // Anybody may ask: only a good token gets a turn to write.
         redeem(&mut self.store.view().await?, request, now.time).await?;
         let mut work = self.store.begin().await?;
         let (token, device) = redeem(&mut work, request, now.time).await?;
-        work.note_refresh(&token.id, &now.iso).await?;
+        let fingerprint = device.fingerprint.as_deref().unwrap_or_default();
+        let thumbprint = proof
+            .map(|proof| self.proofs.accept(proof, None, fingerprint))
+            .transpose()?;
+        work.note_refresh(&token.id, &now.iso, thumbprint.as_deref())
+            .await?;
         let access_token = self.tokens.issue(
             &request.guid,
-            device.fingerprint.as_deref().unwrap_or_default(),
+            fingerprint,
             device.token_version.filter(|version| *version != 0).unwrap_or(1),
             now.time.as_second(),
         )?;
@@ -130,9 +143,6 @@ async fn redeem<R: RefreshTokens + Devices>(
     let status = device.status.as_deref().unwrap_or_default().trim().to_lowercase();
     if matches!(status.as_str(), "revoked" | "decommissioned") {
         return Err(RefreshError::DeviceRevoked);
-    }
-    if request.has_proof {
-        return Err(RefreshError::ProofUnsupported);
     }
     Ok((token, device))
 }

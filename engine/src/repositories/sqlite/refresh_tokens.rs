@@ -56,12 +56,20 @@ impl<A: Access> RefreshTokens for A {
         .transpose()
     }
 
-    async fn note_refresh(&mut self, id: &str, now_iso: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE refresh_tokens SET last_used_at = $2 WHERE id = $1")
-            .bind(id)
-            .bind(now_iso)
-            .execute(self.connection())
-            .await?;
+    async fn note_refresh(
+        &mut self,
+        id: &str,
+        now_iso: &str,
+        dpop_jkt: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE refresh_tokens SET last_used_at = $2, dpop_jkt = COALESCE($3, dpop_jkt) WHERE id = $1",
+        )
+        .bind(id)
+        .bind(now_iso)
+        .bind(dpop_jkt)
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 }
