@@ -16,6 +16,17 @@ macro_rules! identity_query {
     };
 }
 
+/// Who the device of this row is.
+pub(super) fn identity(row: &Columns<'_>) -> Result<DeviceIdentity, StoreError> {
+    Ok(DeviceIdentity {
+        guid: row.get("guid")?,
+        hostname: row.get("hostname")?,
+        fingerprint: row.get("ssl_key_fingerprint")?,
+        token_version: row.get("token_version")?,
+        status: row.get("status")?,
+    })
+}
+
 impl<A: Access> Devices for A {
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
         // As good as every row is found by its key; the other spellings need a look at all rows.
@@ -32,17 +43,7 @@ impl<A: Access> Devices for A {
                     .await?
             }
         };
-        row.map(|row| {
-            let row = Columns::of("devices", &row);
-            Ok(DeviceIdentity {
-                guid: row.get("guid")?,
-                hostname: row.get("hostname")?,
-                fingerprint: row.get("ssl_key_fingerprint")?,
-                token_version: row.get("token_version")?,
-                status: row.get("status")?,
-            })
-        })
-        .transpose()
+        row.map(|row| identity(&Columns::of("devices", &row))).transpose()
     }
 
     async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError> {
