@@ -1,24 +1,33 @@
 //! Puts the parts together: settings, database, services, router, listener. The only place that knows them all.
 
 use std::{
+    convert::Infallible,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
 
 use axum_server::Handle;
-use socketioxide::{SocketIo, extract::SocketRef};
 use tokio::task::{JoinHandle, JoinSet};
+use tower::service_fn;
 
 use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        clock::SystemClock,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
     },
-    interfaces::http::{
-        compat::session::SessionCodec, http_service, routes::routes, server::configure, state::AppState,
+    interfaces::{
+        http::{
+            compat::{cors::AllowedOrigins, session::SessionCodec},
+            http_service,
+            routes::routes,
+            server::configure,
+            state::AppState,
+        },
+        ws::{Hub, SocketServer},
     },
     repositories::{
         StoreError,
@@ -36,8 +45,10 @@ use crate::{
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
+        proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
+        realtime::{Channel, ChannelAccess, RealtimeService},
         refresh::RefreshService,
         secret_box::SecretBox,
         service_accounts::ServiceAccountService,
@@ -104,8 +115,10 @@ impl Engine {
         random: Arc<dyn Random>,
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
+        tracing::info!("bootstrap-started");
         warn_of_defaults(&settings)?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        tracing::info!("tls-material-ready");
         let store = open_store(&settings).await?;
         let environment = Environment {
             clock: Arc::clone(&clock),
@@ -126,7 +139,21 @@ impl Engine {
             tracing::error!("prune job failure: {error}");
         }
         let agents = Arc::new(agents);
+        let access = Arc::new(ChannelAccess::new(
+            store.clone(),
+            environment.clone(),
+            tokens.clone(),
+            settings.access_policy,
+        ));
+        let hub = Arc::new(Hub::new(access));
+        let realtime = RealtimeService::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(&agents),
+            Arc::clone(&hub) as Arc<dyn Channel>,
+        );
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
+        let proofs = Arc::new(Proofs::new(environment.clone()));
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -138,9 +165,19 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
+                Arc::clone(&proofs),
             )),
-            refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
-            heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
+            refresh: Arc::new(RefreshService::new(
+                store.clone(),
+                environment.clone(),
+                tokens,
+                proofs,
+            )),
+            heartbeats: Arc::new(HeartbeatService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
             device_reports: Arc::new(DeviceReportService::new(
                 store.clone(),
                 environment.clone(),
@@ -154,6 +191,7 @@ impl Engine {
             )),
             publisher,
             access_policy: settings.access_policy,
+            realtime: Arc::new(realtime),
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
@@ -172,9 +210,19 @@ impl Engine {
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
-        let (socket_service, sockets) = SocketIo::builder().build_svc();
-        sockets.ns("/", async |_: SocketRef| {});
-        let service = http_service(routes(state).with_socket_endpoint(socket_service), &settings)
+        let sockets = Arc::new(SocketServer::new(
+            Arc::clone(&hub),
+            Arc::clone(&state.realtime),
+            Arc::clone(&state.sessions),
+            AllowedOrigins::new(&settings.cors_allowed_origins),
+            environment.clone(),
+            Arc::new(SystemClock::new()),
+        ));
+        let endpoint = service_fn(move |request| {
+            let sockets = Arc::clone(&sockets);
+            async move { Ok::<_, Infallible>(sockets.answer(request).await) }
+        });
+        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings)
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
@@ -192,12 +240,13 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
             handle,
             server,
             background,
-            sockets,
+            hub,
             store,
         })
     }
@@ -209,6 +258,7 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
+        tracing::info!("migrations-start");
         store
             .migrate()
             .await
@@ -253,7 +303,7 @@ pub struct RunningEngine {
     handle: Handle<SocketAddr>,
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
-    sockets: SocketIo,
+    hub: Arc<Hub<SqliteStore>>,
     store: SqliteStore,
 }
 
@@ -267,7 +317,7 @@ impl RunningEngine {
     /// written out and closed.
     pub async fn stop(mut self) {
         self.handle.graceful_shutdown(Some(STOP_PATIENCE));
-        self.sockets.close().await;
+        self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
         }

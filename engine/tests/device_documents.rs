@@ -496,6 +496,22 @@ async fn a_device_reaches_only_its_own_agents_and_its_own_row() {
     server.engine.stop().await;
 }
 
+#[tokio::test]
+async fn of_two_devices_that_ask_at_once_one_gets_the_agent() {
+    let server = Server::start("legacy").await;
+    for number in 0..10 {
+        let request = json!({ "agent_id": format!("a-{number}") });
+        let (one, two) = tokio::join!(
+            server.post(CHECK_IN, request.clone()),
+            server.send(Method::POST, OTHER, CHECK_IN, request.clone())
+        );
+        let mut statuses = [one.0, two.0];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 403]);
+    }
+    server.engine.stop().await;
+}
+
 /// A device may send any document again and again; it settles at once.
 #[tokio::test]
 async fn a_document_sent_twice_changes_nothing_more() {

@@ -5,14 +5,14 @@ pub(crate) mod locate;
 use std::collections::HashMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     scenario::{
         agent::{Agent, hex},
         literals::literals,
-        made::Made,
+        made::{Made, text_digest},
         model::{Action, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step, microseconds},
         template::{self, as_text, fold_repeats},
         verify::texts,
@@ -89,6 +89,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         observations: Vec::new(),
         made: Vec::new(),
         given: HashMap::new(),
+        captured: Vec::new(),
         not_runnable: Vec::new(),
         files: Vec::new(),
         contents: Vec::new(),
@@ -145,6 +146,8 @@ struct Importer {
     made: Vec<String>,
     /// Values that the server gave, and their names.
     given: HashMap<String, String>,
+    /// Names and values of all captures so far.
+    captured: Vec<(String, String)>,
     not_runnable: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
     contents: Vec<(String, Vec<u8>)>,
@@ -298,7 +301,7 @@ impl Importer {
         let value = step.get("value").cloned().unwrap_or_default();
         if let Some(Value::Object(fields)) = step.get("made") {
             self.made.push(as_text(&value));
-            let fields = self.with_names(fields.clone());
+            let fields = self.with_names(self.follow_digests(fields));
             return Ok(match Made::read(fields.clone()) {
                 Ok(made) => Some(Action::Make { name, made, fields }),
                 Err(error) => {
@@ -307,6 +310,7 @@ impl Importer {
                 }
             });
         }
+        self.captured.push((name.clone(), as_text(&value)));
         let agents = &self.scenario.agents;
         let known = agents
             .iter()
@@ -340,6 +344,26 @@ impl Importer {
         for value in fields.values_mut() {
             if let Some(name) = value.as_str().and_then(|text| self.given.get(text)) {
                 *value = Value::String(format!("${{{name}}}"));
+            }
+        }
+        fields
+    }
+
+    /// Puts the value's name where claims hold the digest of a captured value, which is another one in each run.
+    fn follow_digests(&self, fields: &Map<String, Value>) -> Map<String, Value> {
+        let mut fields = fields.clone();
+        let Some(claims) = fields.get_mut("claims").and_then(Value::as_object_mut) else {
+            return fields;
+        };
+        for claim in claims.values_mut() {
+            let source = claim.as_str().and_then(|digest| {
+                self.captured
+                    .iter()
+                    .rev()
+                    .find(|(_, value)| text_digest(value) == digest)
+            });
+            if let Some((name, _)) = source {
+                *claim = json!({"sha256": format!("${{{name}}}")});
             }
         }
         fields
@@ -511,8 +535,6 @@ fn array(value: &Value, key: &str) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::scenario::{emit::to_yaml, model::Capture};
 
@@ -557,6 +579,23 @@ mod tests {
         let mut read = Scenario::read("a/s", &to_yaml(&imported.scenario)).unwrap();
         read.steps.iter_mut().for_each(|step| step.line = 0);
         assert_eq!(read, imported.scenario);
+    }
+
+    #[test]
+    fn a_claim_that_is_the_digest_of_a_captured_value_follows_it() {
+        let claims = |ath: &Value| json!({"jti": "j", "other": "x", "ath": ath});
+        let made =
+            json!({"function": "dpop", "agent": "agent1", "claims": claims(&text_digest("X-123456").into())});
+        let steps = json!([
+            http(1, "/a", &json!({"id": "X-123456"})),
+            {"id": 2, "at": 0.1, "kind": "capture", "name": "it", "value": "X-123456"},
+            {"id": 3, "at": 0.1, "kind": "capture", "name": "proof", "value": "p", "made": made},
+        ]);
+        let imported = import_recording(&recording(&steps)).unwrap();
+        let Action::Make { fields, .. } = &imported.scenario.steps[1].action else {
+            panic!("a made value")
+        };
+        assert_eq!(fields["claims"], claims(&json!({"sha256": "${it}"})));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
+pub mod activity_history;
 pub mod approvals;
 pub mod credentials;
 pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
+pub mod job_runs;
 pub mod known_devices;
 pub mod refresh_tokens;
+pub mod scheduled_jobs;
 pub mod service_accounts;
 pub mod sqlite;
 pub mod users;
@@ -14,9 +17,18 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    approvals::Approvals, credentials::Credentials, device_documents::DeviceDocuments, devices::Devices,
-    install_codes::InstallCodes, known_devices::KnownDevices, refresh_tokens::RefreshTokens,
-    service_accounts::ServiceAccounts, users::Users,
+    activity_history::ActivityHistory,
+    approvals::Approvals,
+    credentials::Credentials,
+    device_documents::DeviceDocuments,
+    devices::Devices,
+    install_codes::InstallCodes,
+    job_runs::JobRuns,
+    known_devices::KnownDevices,
+    refresh_tokens::{RefreshNotes, RefreshTokens},
+    scheduled_jobs::ScheduledJobs,
+    service_accounts::ServiceAccounts,
+    users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -47,6 +59,9 @@ pub trait UnitOfWork:
     + DeviceDocuments
     + KnownDevices
     + RefreshTokens
+    + ScheduledJobs
+    + JobRuns
+    + ActivityHistory
     + ServiceAccounts
 {
     /// Commits.
@@ -54,7 +69,7 @@ pub trait UnitOfWork:
 }
 
 /// Where units of work come from.
-pub trait Store: Clone + Send + Sync + 'static {
+pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
@@ -66,6 +81,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         + DeviceDocuments
         + KnownDevices
         + RefreshTokens
+        + ScheduledJobs
+        + JobRuns
+        + ActivityHistory
         + ServiceAccounts;
 
     /// Waits for its turn to write, then begins a change.

@@ -94,6 +94,16 @@ impl Agents {
         reports.insert(hostname.to_owned(), now);
     }
 
+    /// Whether the device of this host sent a heartbeat over REST within the last 300 s.
+    pub fn has_reported(&self, hostname: &str) -> bool {
+        let now = self.clock.now().as_second();
+        self.reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(hostname)
+            .is_some_and(|time| now - *time <= ALIVE)
+    }
+
     /// The registry, for as long as the caller holds on; never over an await.
     pub(crate) fn registry(&self) -> MutexGuard<'_, AgentRegistry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)

@@ -10,9 +10,12 @@ pub mod enrollment;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod operators;
+pub mod proofs;
 pub mod prune;
 pub mod published_identity;
+pub mod realtime;
 pub mod refresh;
+pub mod scheduler;
 pub mod secret_box;
 pub mod service_accounts;
 

@@ -101,7 +101,7 @@ impl<S: Store> ServiceAccountService<S> {
         let agent_id = &request.account.agent_id;
         let now = self.environment.now();
         let mut work = self.store.begin().await?;
-        self.check_owner(&mut work, device, agent_id).await?;
+        self.claim(&mut work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
         let is_new = stored.is_none();
         let (credentials, changed) = self.credentials(&request.account, stored);
@@ -121,7 +121,6 @@ impl<S: Store> ServiceAccountService<S> {
         if let Err(error) = self.note_presence(device, request, &now).await {
             tracing::error!("device update during checkin failed: {error}");
         }
-        self.agents.note_check_in(agent_id, &device.guid);
         tracing::info!("[checkin] return creds agent_id={shown_id} user={shown_user}");
         Ok(credentials)
     }
@@ -137,7 +136,7 @@ impl<S: Store> ServiceAccountService<S> {
     ) -> Result<Credentials, AccountError> {
         let agent_id = &request.agent_id;
         let mut work = self.store.begin().await?;
-        self.check_owner(&mut work, device, agent_id).await?;
+        self.claim(&mut work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
         let wanted = request.username.clone();
         let stored = stored
@@ -150,7 +149,6 @@ impl<S: Store> ServiceAccountService<S> {
         self.seal_and_store(&mut work, agent_id, &credentials, &self.environment.now())
             .await?;
         work.save().await?;
-        self.agents.note_check_in(agent_id, &device.guid);
         tracing::info!(
             "[rotate] rotated agent_id={} user={}",
             agent_id.escape_debug(),
@@ -159,9 +157,12 @@ impl<S: Store> ServiceAccountService<S> {
         Ok(credentials)
     }
 
-    /// Refuses an agent of another device. The registry forgets, and anybody may make it forget: what the table says
-    /// counts as well (DEV-8).
-    async fn check_owner<W: crate::repositories::devices::Devices>(
+    /// Refuses an agent of another device, else notes whose it is. The registry forgets, and anybody may make it forget:
+    /// what the table says counts as well (DEV-8).
+    ///
+    /// Belongs into the change that it is for: whoever asks for the same agent meanwhile waits for the change to end,
+    /// and finds it taken.
+    async fn claim<W: crate::repositories::devices::Devices>(
         &self,
         work: &mut W,
         device: &AuthenticatedDevice,
@@ -178,6 +179,7 @@ impl<S: Store> ServiceAccountService<S> {
         if is_others {
             return Err(AccountError::GuidMismatch);
         }
+        self.agents.note_check_in(agent_id, &device.guid);
         Ok(())
     }
 

@@ -1,12 +1,14 @@
 //! The HTTP routes, one file a feature.
 
 pub mod agent_hash;
+pub mod agents;
 pub mod approvals;
 pub mod auth;
 pub mod compat;
 pub mod credentials;
 pub mod device_details;
 pub mod device_gate;
+pub mod dpop;
 pub mod enrollment;
 pub mod errors;
 pub mod guards;

@@ -1,9 +1,9 @@
 //! Every route of the server, one line each.
 
 use super::{
-    agent_hash, approvals, auth, compat::error_page::options, credentials, device_details, enrollment,
-    guards::Admin, heartbeat, install_codes, mfa, routing::Routes, script_request, service_accounts,
-    state::AppState, token_refresh, users,
+    agent_hash, agents, approvals, auth, compat::error_page::options, credentials, device_details,
+    enrollment, guards::Admin, heartbeat, install_codes, mfa, routing::Routes, script_request,
+    service_accounts, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -38,6 +38,13 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .get("/api/device/details/{hostname}", device_details::read::<S>)
         .post("/api/agent/checkin", service_accounts::check_in::<S>)
         .post("/api/agent/service-account/rotate", service_accounts::rotate::<S>)
+        .get("/api/agents", agents::list::<S>)
+        .delete("/api/agent/{agent_id}", agents::remove::<S>)
+        .post("/api/agent/provision", agents::provision::<S>)
+        .get(
+            "/api/agent/{agent_id}/node/{node_id}/screenshot/live",
+            agents::live_view,
+        )
         .get("/api/admin/enrollment-codes", install_codes::list::<S>)
         .post("/api/admin/enrollment-codes", install_codes::create::<S>)
         .options("/api/admin/enrollment-codes", async |_: Admin| {

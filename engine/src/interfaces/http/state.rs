@@ -17,6 +17,7 @@ use crate::{
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
         published_identity::IdentityPublisher,
+        realtime::RealtimeService,
         refresh::RefreshService,
         service_accounts::ServiceAccountService,
     },
@@ -41,6 +42,8 @@ pub struct AppState<S> {
     pub publisher: IdentityPublisher,
     /// Who may call what the legacy leaves open.
     pub access_policy: AccessPolicy,
+    /// The realtime channel's rules.
+    pub realtime: Arc<RealtimeService<S>>,
     /// The agent registry.
     pub agents: Arc<Agents>,
     /// Operators decide.
@@ -72,6 +75,7 @@ impl<S> Clone for AppState<S> {
             service_accounts: Arc::clone(&self.service_accounts),
             publisher: self.publisher.clone(),
             access_policy: self.access_policy,
+            realtime: Arc::clone(&self.realtime),
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
