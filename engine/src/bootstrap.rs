@@ -33,6 +33,7 @@ use crate::{
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::OperatorService,
+        proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         refresh::RefreshService,
@@ -99,8 +100,10 @@ impl Engine {
         random: Arc<dyn Random>,
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
+        tracing::info!("bootstrap-started");
         warn_of_defaults(&settings)?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        tracing::info!("tls-material-ready");
         let store = open_store(&settings).await?;
         let environment = Environment {
             clock: Arc::clone(&clock),
@@ -117,6 +120,7 @@ impl Engine {
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
+        let proofs = Arc::new(Proofs::new(environment.clone()));
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -128,8 +132,14 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
+                Arc::clone(&proofs),
             )),
-            refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
+            refresh: Arc::new(RefreshService::new(
+                store.clone(),
+                environment.clone(),
+                tokens,
+                proofs,
+            )),
             heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
@@ -157,6 +167,7 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
             handle,
@@ -174,6 +185,7 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
+        tracing::info!("migrations-start");
         store
             .migrate()
             .await

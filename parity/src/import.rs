@@ -7,7 +7,7 @@ mod socket;
 
 pub(crate) use http::label;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use self::fields::{array, decode, object, string, time};
@@ -15,7 +15,7 @@ use crate::{
     scenario::{
         agent::{Agent, hex},
         literals::literals,
-        made::Made,
+        made::{Made, text_digest},
         model::{Action, FileSource, Policy, Scenario, Step},
         template::{self, as_text},
         verify::texts,
@@ -91,6 +91,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         answers: locate::Answers::default(),
         observations: Vec::new(),
         made: Vec::new(),
+        captured: Vec::new(),
         not_runnable: Vec::new(),
         files: Vec::new(),
         contents: Vec::new(),
@@ -146,6 +147,8 @@ struct Importer {
     answers: locate::Answers,
     observations: Vec<Observation>,
     made: Vec<String>,
+    /// Names and values of all captures so far.
+    captured: Vec<(String, String)>,
     not_runnable: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
     contents: Vec<(String, Vec<u8>)>,
@@ -270,18 +273,16 @@ impl Importer {
         let value = step.get("value").cloned().unwrap_or_default();
         if let Some(Value::Object(fields)) = step.get("made") {
             self.made.push(as_text(&value));
+            let fields = self.follow_digests(fields);
             return Ok(match Made::read(fields.clone()) {
-                Ok(made) => Some(Action::Make {
-                    name,
-                    made,
-                    fields: fields.clone(),
-                }),
+                Ok(made) => Some(Action::Make { name, made, fields }),
                 Err(error) => {
                     self.not_runnable.push(format!("step {id}: {name}: {error}"));
                     Some(Action::Set(vec![(name, value)]))
                 }
             });
         }
+        self.captured.push((name.clone(), as_text(&value)));
         let agents = &self.scenario.agents;
         let known = agents
             .iter()
@@ -304,6 +305,26 @@ impl Importer {
             step.captures.push((name, source));
         }
         Ok(None)
+    }
+
+    /// Puts the value's name where claims hold the digest of a captured value, which is another one in each run.
+    fn follow_digests(&self, fields: &Map<String, Value>) -> Map<String, Value> {
+        let mut fields = fields.clone();
+        let Some(claims) = fields.get_mut("claims").and_then(Value::as_object_mut) else {
+            return fields;
+        };
+        for claim in claims.values_mut() {
+            let source = claim.as_str().and_then(|digest| {
+                self.captured
+                    .iter()
+                    .rev()
+                    .find(|(_, value)| text_digest(value) == digest)
+            });
+            if let Some((name, _)) = source {
+                *claim = json!({"sha256": format!("${{{name}}}")});
+            }
+        }
+        fields
     }
 
     /// Whether a step after `found` names `name`: it would then see the new value too early.
@@ -344,8 +365,6 @@ fn title_case(area: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::scenario::{emit::to_yaml, model::Capture};
 
@@ -388,6 +407,23 @@ mod tests {
         let mut read = Scenario::read("a/s", &to_yaml(&imported.scenario)).unwrap();
         read.steps.iter_mut().for_each(|step| step.line = 0);
         assert_eq!(read, imported.scenario);
+    }
+
+    #[test]
+    fn a_claim_that_is_the_digest_of_a_captured_value_follows_it() {
+        let claims = |ath: &Value| json!({"jti": "j", "other": "x", "ath": ath});
+        let made =
+            json!({"function": "dpop", "agent": "agent1", "claims": claims(&text_digest("X-123456").into())});
+        let steps = json!([
+            http(1, "/a", &json!({"id": "X-123456"})),
+            {"id": 2, "at": 0.1, "kind": "capture", "name": "it", "value": "X-123456"},
+            {"id": 3, "at": 0.1, "kind": "capture", "name": "proof", "value": "p", "made": made},
+        ]);
+        let imported = import_recording(&recording(&steps)).unwrap();
+        let Action::Make { fields, .. } = &imported.scenario.steps[1].action else {
+            panic!("a made value")
+        };
+        assert_eq!(fields["claims"], claims(&json!({"sha256": "${it}"})));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod auth;
 pub mod compat;
 pub mod device_gate;
+pub mod dpop;
 pub mod enrollment;
 pub mod errors;
 pub mod guards;
