@@ -44,6 +44,7 @@ use crate::{
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::OperatorService,
+        proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         realtime::{Channel, ChannelAccess, RealtimeService},
@@ -113,8 +114,10 @@ impl Engine {
         random: Arc<dyn Random>,
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
+        tracing::info!("bootstrap-started");
         warn_of_defaults(&settings)?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        tracing::info!("tls-material-ready");
         let store = open_store(&settings).await?;
         let environment = Environment {
             clock: Arc::clone(&clock),
@@ -149,6 +152,7 @@ impl Engine {
             Arc::clone(&hub) as Arc<dyn Channel>,
         );
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
+        let proofs = Arc::new(Proofs::new(environment.clone()));
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -160,8 +164,14 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
+                Arc::clone(&proofs),
             )),
-            refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
+            refresh: Arc::new(RefreshService::new(
+                store.clone(),
+                environment.clone(),
+                tokens,
+                proofs,
+            )),
             heartbeats: Arc::new(HeartbeatService::new(
                 store.clone(),
                 environment.clone(),
@@ -218,6 +228,7 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
             handle,
@@ -235,6 +246,7 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
+        tracing::info!("migrations-start");
         store
             .migrate()
             .await

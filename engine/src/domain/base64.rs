@@ -13,6 +13,14 @@ static STRICT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
+/// Standard alphabet without padding; bits beyond the last byte may be anything.
+static UNPADDED: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// Decodes untrusted text; `None` where it is no base64. The empty text is zero bytes.
 pub fn decode_strict(text: &str) -> Option<Vec<u8>> {
     STRICT.decode(text).ok()
@@ -69,6 +77,38 @@ pub fn encode_url_safe(bytes: &[u8]) -> String {
     base64::engine::general_purpose::URL_SAFE.encode(bytes)
 }
 
+/// Decodes one part of a signed text as Python does: padding is completed, characters outside both alphabets are
+/// skipped (but count when padding is), and what follows a complete padding is not read.
+pub fn decode_jws_part(text: &str) -> Option<Vec<u8>> {
+    let missing = match text.len() % 4 {
+        0 => "",
+        1 => "===",
+        2 => "==",
+        _ => "=",
+    };
+    let mut digits = Vec::with_capacity(text.len());
+    let mut padding = 0;
+    for byte in text.bytes().chain(missing.bytes()) {
+        let digit = match byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            b'+' | b'/' => byte,
+            _ if byte.is_ascii_alphanumeric() => byte,
+            b'=' if digits.len() % 4 >= 2 => {
+                padding += 1;
+                if digits.len() % 4 + padding >= 4 {
+                    return UNPADDED.decode(digits).ok();
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        padding = 0;
+        digits.push(digit);
+    }
+    (digits.len() % 4 == 0).then(|| UNPADDED.decode(digits).ok())?
+}
+
 /// Standard base64 with padding.
 pub fn encode(bytes: &[u8]) -> String {
     STRICT.encode(bytes)
@@ -114,7 +154,35 @@ mod tests {
         assert_eq!(encode_url_safe(&[0xfb, 0xff, 0xbf]), "-_-_");
     }
 
+    #[test]
+    fn parts_of_signed_texts_are_read_as_python_reads_them() {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("QQ", b"A"),
+            ("QR", b"A"),
+            ("QQ=", b"A"),
+            ("QQ==", b"A"),
+            ("QQ==QQ==", b"A"),
+            ("-_-_", &[0xfb, 0xff, 0xbf]),
+            ("+/-_", &[0xfb, 0xff, 0xbf]),
+            ("QQ!!!!", b"A"),
+            ("QUJ D", b"ABC"),
+            ("QUJD!!!", b"ABC"),
+        ] {
+            assert_eq!(decode_jws_part(text).as_deref(), Some(bytes), "{text:?}");
+        }
+        for refused in ["Q", "QQ!", "QQ!!", "QUJDQ", "Q==="] {
+            assert_eq!(decode_jws_part(refused), None, "{refused:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_unpadded_part_is_read_back(bytes in any::<Vec<u8>>()) {
+            let part = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&bytes);
+            prop_assert_eq!(decode_jws_part(&part), Some(bytes));
+        }
+
         #[test]
         fn what_is_encoded_is_read_back(bytes in any::<Vec<u8>>()) {
             prop_assert_eq!(decode_strict(&encode(&bytes)), Some(bytes.clone()));
@@ -126,6 +194,7 @@ mod tests {
         fn no_text_breaks_it(text in "\\PC*") {
             let _ = decode_strict(&text);
             let _ = decode_lenient_url_safe(text.as_bytes());
+            let _ = decode_jws_part(&text);
         }
     }
 }

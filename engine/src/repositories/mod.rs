@@ -16,9 +16,16 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    activity_history::ActivityHistory, approvals::Approvals, device_documents::DeviceDocuments,
-    devices::Devices, install_codes::InstallCodes, job_runs::JobRuns, known_devices::KnownDevices,
-    refresh_tokens::RefreshTokens, scheduled_jobs::ScheduledJobs, service_accounts::ServiceAccounts,
+    activity_history::ActivityHistory,
+    approvals::Approvals,
+    device_documents::DeviceDocuments,
+    devices::Devices,
+    install_codes::InstallCodes,
+    job_runs::JobRuns,
+    known_devices::KnownDevices,
+    refresh_tokens::{RefreshNotes, RefreshTokens},
+    scheduled_jobs::ScheduledJobs,
+    service_accounts::ServiceAccounts,
     users::Users,
 };
 
@@ -59,7 +66,7 @@ pub trait UnitOfWork:
 }
 
 /// Where units of work come from.
-pub trait Store: Clone + Send + Sync + 'static {
+pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.

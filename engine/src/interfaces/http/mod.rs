@@ -7,6 +7,7 @@ pub mod auth;
 pub mod compat;
 pub mod device_details;
 pub mod device_gate;
+pub mod dpop;
 pub mod enrollment;
 pub mod errors;
 pub mod guards;
