@@ -48,6 +48,7 @@ use crate::{
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
+        proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
@@ -124,8 +125,10 @@ impl Engine {
         random: Arc<dyn Random>,
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
+        tracing::info!("bootstrap-started");
         warn_of_defaults(&settings)?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        tracing::info!("tls-material-ready");
         let store = open_store(&settings).await?;
         let environment = Environment {
             clock: Arc::clone(&clock),
@@ -133,7 +136,6 @@ impl Engine {
         };
         let tokens = AccessTokens::new(&identity.token_key)?;
         let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
-        let secret_box = SecretBox::new(identity.sealing_key.clone(), environment.clone());
         let operators = OperatorService::new(store.clone(), environment.clone());
         let store_failed = |source| StartError::Store {
             path: settings.database_path.display().to_string(),
@@ -161,10 +163,11 @@ impl Engine {
             Arc::clone(&hub) as Arc<dyn Channel>,
         ));
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
+        let proofs = Arc::new(Proofs::new(environment.clone()));
         let credentials = Arc::new(CredentialService::new(
             store.clone(),
             environment.clone(),
-            secret_box,
+            secrets.clone(),
         ));
         let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
         let jobs = Jobs::new(
@@ -186,8 +189,14 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
+                Arc::clone(&proofs),
             )),
-            refresh: Arc::new(RefreshService::new(store.clone(), environment.clone(), tokens)),
+            refresh: Arc::new(RefreshService::new(
+                store.clone(),
+                environment.clone(),
+                tokens,
+                proofs,
+            )),
             heartbeats: Arc::new(HeartbeatService::new(
                 store.clone(),
                 environment.clone(),
@@ -201,7 +210,7 @@ impl Engine {
             service_accounts: Arc::new(ServiceAccountService::new(
                 store.clone(),
                 environment.clone(),
-                secrets,
+                secrets.clone(),
                 Arc::clone(&agents),
             )),
             publisher,
@@ -262,6 +271,7 @@ impl Engine {
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
         background.spawn(Arc::clone(&jobs.scheduler).run());
+        tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
             handle,
@@ -329,6 +339,7 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
+        tracing::info!("migrations-start");
         store
             .migrate()
             .await

@@ -107,10 +107,7 @@ async fn the_gate_answers_before_the_body_is_read() {
         error(400, "invalid JSON body")
     );
     let proven = [("authorization", bearer.as_str()), ("dpop", "x")];
-    assert_eq!(
-        post(&engine, path, &proven, "").await,
-        error(400, "dpop_not_supported")
-    );
+    assert_eq!(post(&engine, path, &proven, "").await, error(400, "dpop_invalid"));
     let good = (
         200,
         None,

@@ -1,10 +1,12 @@
 //! Replays recorded agent scenarios against Borealis servers and reports every divergence.
 
+pub mod bench;
 pub mod campaign;
 pub mod cli;
 pub mod import;
 pub mod runner;
 pub mod scenario;
+pub mod socket_io;
 pub mod target;
 pub mod transcript;
 

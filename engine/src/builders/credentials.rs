@@ -1,6 +1,6 @@
 //! The bodies and the query of `/api/credentials` and below.
 
-use super::fields::{WrongType, flag, text};
+use super::text::{WrongType, trimmed_text};
 use crate::{
     domain::{
         coerce::{integer_in, integer_of},
@@ -25,7 +25,7 @@ pub enum CredentialFormError {
     #[error("no fields to update")]
     NothingToUpdate,
     /// A field holds another type, or a site's number is beyond 64 bits (the legacy breaks on both: OPR-13).
-    #[error(transparent)]
+    #[error("invalid payload")]
     WrongType(#[from] WrongType),
 }
 
@@ -39,7 +39,7 @@ pub struct NoSuchSite;
 /// # Errors
 /// [`CredentialFormError`]
 pub fn new_credential(body: &JsonObject) -> Result<CredentialChange<String>, CredentialFormError> {
-    let name = text(body, "name").unwrap_or_default();
+    let name = trimmed_text(body, "name").unwrap_or_default();
     if name.is_empty() {
         return Err(CredentialFormError::NameRequired);
     }
@@ -48,13 +48,13 @@ pub fn new_credential(body: &JsonObject) -> Result<CredentialChange<String>, Cre
         .filter(|value| value.is_truthy() && value.as_object().is_some());
     Ok(CredentialChange {
         name: Some(name.to_owned()),
-        description: Some(text(body, "description")?.to_owned()),
+        description: Some(trimmed_text(body, "description")?.to_owned()),
         site_id: Some(site_id(body.get("site_id"))?),
-        credential_type: Some(credential_type(text(body, "credential_type")?)),
-        connection_type: Some(connection_type(text(body, "connection_type")?)),
-        username: Some(text(body, "username")?.to_owned()),
-        become_method: Some(become_method(text(body, "become_method")?)),
-        become_username: Some(text(body, "become_username")?.to_owned()),
+        credential_type: Some(credential_type(trimmed_text(body, "credential_type")?)),
+        connection_type: Some(connection_type(trimmed_text(body, "connection_type")?)),
+        username: Some(trimmed_text(body, "username")?.to_owned()),
+        become_method: Some(become_method(trimmed_text(body, "become_method")?)),
+        become_username: Some(trimmed_text(body, "become_username")?.to_owned()),
         metadata_json: Some(metadata.map(column_text)),
         secrets: SECRET_NAMES.map(|name| Some(secret(name, body.get(name)))),
     })
@@ -66,7 +66,9 @@ pub fn new_credential(body: &JsonObject) -> Result<CredentialChange<String>, Cre
 /// [`CredentialFormError`]
 pub fn credential_change(body: &JsonObject) -> Result<CredentialChange<String>, CredentialFormError> {
     let named = |name: &str| -> Result<Option<&str>, WrongType> {
-        body.contains_key(name).then(|| text(body, name)).transpose()
+        body.contains_key(name)
+            .then(|| trimmed_text(body, name))
+            .transpose()
     };
     let name = named("name").map_err(|_| CredentialFormError::NameEmpty)?;
     if name == Some("") {
@@ -90,7 +92,7 @@ pub fn credential_change(body: &JsonObject) -> Result<CredentialChange<String>, 
             _ => None,
         },
         secrets: SECRET_NAMES.map(|name| {
-            if flag(body, &format!("clear_{name}")) {
+            if body.get(&format!("clear_{name}")).is_some_and(Json::is_truthy) {
                 Some(None)
             } else {
                 body.get(name).map(|value| secret(name, Some(value)))

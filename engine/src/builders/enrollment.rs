@@ -1,9 +1,12 @@
 //! The bodies of `enroll/request` and `enroll/poll`.
 
+use std::fmt;
+
 use crate::{
     domain::{
         base64::{decode_public_key, decode_strict},
         json::{Json, JsonObject},
+        mask::{masked, shown},
     },
     services::enrollment::{EnrollmentPoll, EnrollmentRequest},
 };
@@ -28,12 +31,18 @@ pub enum EnrollmentFieldError {
     /// No nonce, or no text.
     #[error("client_nonce_required")]
     NonceRequired,
-    /// The key is no base64, or too short.
+    /// The key is no base64.
     #[error("invalid_agent_pubkey")]
     InvalidPubkey,
-    /// The nonce is no base64, or too short.
+    /// The key is too short.
+    #[error("invalid_agent_pubkey")]
+    ShortPubkey,
+    /// The nonce is no base64.
     #[error("invalid_client_nonce")]
     InvalidNonce,
+    /// The nonce is too short.
+    #[error("invalid_client_nonce")]
+    ShortNonce,
     /// No reference, or no text.
     #[error("approval_reference_required")]
     ReferenceRequired,
@@ -57,6 +66,75 @@ fn text_field<'a>(body: &'a JsonObject, name: &str) -> Option<&'a str> {
     body.get(name).and_then(Json::as_text)
 }
 
+/// What the body of `enroll/request` says of itself, well-formed or not, as the log shows it.
+#[derive(Debug)]
+pub struct RequestSummary {
+    /// The host name; empty where there is none.
+    pub hostname: String,
+    code_mask: String,
+    pubkey_len: usize,
+    nonce_len: usize,
+}
+
+impl RequestSummary {
+    /// Looks at a body.
+    pub fn of(body: &JsonObject) -> Self {
+        Self {
+            hostname: text_of(body, "hostname").unwrap_or_default(),
+            code_mask: masked(&text_of(body, "enrollment_code").unwrap_or_default()),
+            pubkey_len: text_field(body, "agent_pubkey").map_or(0, str::len),
+            nonce_len: text_field(body, "client_nonce").map_or(0, str::len),
+        }
+    }
+}
+
+impl fmt::Display for RequestSummary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "hostname={} code_mask={} pubkey_len={} nonce_len={}",
+            shown(&self.hostname),
+            self.code_mask,
+            self.pubkey_len,
+            self.nonce_len
+        )
+    }
+}
+
+/// What the body of `enroll/poll` says of itself, well-formed or not, as the log shows it.
+#[derive(Debug)]
+pub struct PollSummary {
+    /// The reference; empty where there is none.
+    pub reference: String,
+    nonce_len: usize,
+    proof_len: usize,
+}
+
+impl PollSummary {
+    /// Looks at a body.
+    pub fn of(body: &JsonObject) -> Self {
+        Self {
+            reference: text_field(body, "approval_reference")
+                .unwrap_or_default()
+                .to_owned(),
+            nonce_len: text_field(body, "client_nonce").map_or(0, str::len),
+            proof_len: text_field(body, "proof_sig").map_or(0, str::len),
+        }
+    }
+}
+
+impl fmt::Display for PollSummary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "ref={} client_nonce_len={} proof_sig_len={}",
+            shown(&self.reference),
+            self.nonce_len,
+            self.proof_len
+        )
+    }
+}
+
 /// Reads the body of `enroll/request`.
 ///
 /// # Errors
@@ -67,12 +145,14 @@ pub fn enrollment_request(body: &JsonObject) -> Result<EnrollmentRequest, Enroll
     let code = text_of(body, "enrollment_code").ok_or(Field::CodeRequired)?;
     let pubkey = text_field(body, "agent_pubkey").ok_or(Field::PubkeyRequired)?;
     let client_nonce = text_field(body, "client_nonce").ok_or(Field::NonceRequired)?;
-    let agent_pubkey_der = decode_public_key(pubkey)
-        .filter(|key| key.len() >= MIN_KEY_BYTES)
-        .ok_or(Field::InvalidPubkey)?;
-    decode_strict(client_nonce)
-        .filter(|nonce| nonce.len() >= MIN_NONCE_BYTES)
-        .ok_or(Field::InvalidNonce)?;
+    let agent_pubkey_der = decode_public_key(pubkey).ok_or(Field::InvalidPubkey)?;
+    if agent_pubkey_der.len() < MIN_KEY_BYTES {
+        return Err(Field::ShortPubkey);
+    }
+    let nonce = decode_strict(client_nonce).ok_or(Field::InvalidNonce)?;
+    if nonce.len() < MIN_NONCE_BYTES {
+        return Err(Field::ShortNonce);
+    }
     Ok(EnrollmentRequest {
         hostname,
         code,

@@ -1,6 +1,6 @@
 //! The body of `POST /api/auth/login`.
 
-use super::fields::{WrongType, text};
+use super::text::{WrongType, trimmed_text};
 use crate::{
     domain::json::{Json, JsonObject},
     services::operators::login::Password,
@@ -31,8 +31,8 @@ impl From<WrongType> for MissingCredentials {
 /// # Errors
 /// [`MissingCredentials`].
 pub fn login_form(body: &JsonObject) -> Result<LoginForm, MissingCredentials> {
-    let username = text(body, "username")?;
-    let digest = text(body, "password_sha512")?;
+    let username = trimmed_text(body, "username")?;
+    let digest = trimmed_text(body, "password_sha512")?;
     let password = match body.get("password").filter(|value| value.is_truthy()) {
         _ if !digest.is_empty() => Password::Digest(digest.to_lowercase()),
         Some(Json::Text(password)) => Password::Plain(password.clone()),

@@ -2,7 +2,7 @@
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-use super::fields::{WrongType, text};
+use super::text::{WrongType, trimmed_text};
 use crate::{
     domain::{
         coerce::integer_of,
@@ -43,7 +43,7 @@ pub fn pending_login(value: Option<&Json>) -> Option<PendingLogin> {
 /// [`WrongType`]: the token is no text.
 pub fn code_answer(body: &JsonObject) -> Result<CodeAnswer, WrongType> {
     Ok(CodeAnswer {
-        pending_token: text(body, "pending_token")?.to_owned(),
+        pending_token: trimmed_text(body, "pending_token")?.to_owned(),
         code: body.get("code").map(digits_of).unwrap_or_default(),
     })
 }

@@ -6,7 +6,6 @@ pub mod approvals;
 pub mod credentials;
 pub mod device_details;
 pub mod enrollment;
-pub mod fields;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;

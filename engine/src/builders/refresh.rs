@@ -10,11 +10,11 @@ use crate::{
 #[error("invalid_request")]
 pub struct InvalidRefresh;
 
-/// Reads the body of `token/refresh`; `has_proof` tells whether a DPoP proof came with it.
+/// Reads the body of `token/refresh`.
 ///
 /// # Errors
 /// A field is missing or empty.
-pub fn refresh_request(body: &JsonObject, has_proof: bool) -> Result<RefreshRequest, InvalidRefresh> {
+pub fn refresh_request(body: &JsonObject) -> Result<RefreshRequest, InvalidRefresh> {
     let text = |name| {
         body.get(name)
             .map(Json::python_text)
@@ -24,7 +24,6 @@ pub fn refresh_request(body: &JsonObject, has_proof: bool) -> Result<RefreshRequ
     Ok(RefreshRequest {
         guid: text("guid")?,
         refresh_token: text("refresh_token")?,
-        has_proof,
     })
 }
 
@@ -36,7 +35,7 @@ mod tests {
     fn both_fields_are_needed_and_turned_into_text() {
         let read = |guid: Json, token: Json| {
             let body = [("guid".to_owned(), guid), ("refresh_token".to_owned(), token)];
-            refresh_request(&body.into_iter().collect(), false)
+            refresh_request(&body.into_iter().collect())
         };
         let request = read(" a ".into(), 7.into()).unwrap();
         assert_eq!(

@@ -1,8 +1,8 @@
 //! The bodies of `/api/users` and below.
 
-use super::fields::{WrongType, flag, text};
+use super::text::{WrongType, trimmed_text};
 use crate::{
-    domain::json::JsonObject,
+    domain::json::{Json, JsonObject},
     repositories::users::NewUser,
     services::operators::users::{MfaSwitch, Role},
 };
@@ -23,7 +23,7 @@ pub enum UserFormError {
     #[error("invalid password hash")]
     InvalidDigest,
     /// A text field holds another type (the legacy breaks on it: OPR-13).
-    #[error(transparent)]
+    #[error("invalid payload")]
     WrongType(#[from] WrongType),
 }
 
@@ -32,9 +32,9 @@ pub enum UserFormError {
 /// # Errors
 /// [`UserFormError`]
 pub fn new_user(body: &JsonObject) -> Result<NewUser, UserFormError> {
-    let username = text(body, "username").map_err(|_| UserFormError::Required)?;
-    let display_name = text(body, "display_name")?;
-    let password_sha512 = text(body, "password_sha512").map_err(|_| UserFormError::Required)?;
+    let username = trimmed_text(body, "username").map_err(|_| UserFormError::Required)?;
+    let display_name = trimmed_text(body, "display_name")?;
+    let password_sha512 = trimmed_text(body, "password_sha512").map_err(|_| UserFormError::Required)?;
     if username.is_empty() || password_sha512.is_empty() {
         return Err(UserFormError::Required);
     }
@@ -64,7 +64,7 @@ pub fn new_role(body: &JsonObject) -> Result<Role, UserFormError> {
 /// # Errors
 /// [`UserFormError::InvalidDigest`]
 pub fn new_password(body: &JsonObject) -> Result<String, UserFormError> {
-    let digest = text(body, "password_sha512")
+    let digest = trimmed_text(body, "password_sha512")
         .map_err(|_| UserFormError::InvalidDigest)?
         .to_lowercase();
     if digest.chars().count() == DIGEST_LENGTH {
@@ -76,14 +76,15 @@ pub fn new_password(body: &JsonObject) -> Result<String, UserFormError> {
 
 /// Reads a change to an account's MFA; without `enabled` it is switched off, as in the legacy (OPR-14).
 pub fn mfa_switch(body: &JsonObject) -> MfaSwitch {
+    let truthy = |name| body.get(name).is_some_and(Json::is_truthy);
     MfaSwitch {
-        enabled: flag(body, "enabled"),
-        reset_secret: flag(body, "reset_secret"),
+        enabled: truthy("enabled"),
+        reset_secret: truthy("reset_secret"),
     }
 }
 
 fn role(body: &JsonObject, default: Option<Role>) -> Result<Role, UserFormError> {
-    let role = text(body, "role").map_err(|_| UserFormError::InvalidRole)?;
+    let role = trimmed_text(body, "role").map_err(|_| UserFormError::InvalidRole)?;
     match (role.to_ascii_lowercase().as_str(), default) {
         ("", Some(default)) => Ok(default),
         ("user", _) => Ok(Role::User),
@@ -95,7 +96,6 @@ fn role(body: &JsonObject, default: Option<Role>) -> Result<Role, UserFormError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::json::Json;
 
     fn body(fields: &[(&str, Json)]) -> JsonObject {
         fields

@@ -11,15 +11,21 @@ use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
+    span::{Attributes, Id},
 };
 use tracing_subscriber::{
     Layer, Registry,
     layer::{Context, SubscriberExt as _},
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
 use super::{log_file::LogFile, settings::Settings};
 use crate::domain::clock::Clock;
+
+/// The field of a span that names the scope of everything that is logged within it. The text must be made of letters,
+/// digits, `_` and `-`.
+pub const CONTEXT_FIELD: &str = "agent_context";
 
 /// Sends the log of this process, dependencies' included, to the file under the root and to standard error. Once it
 /// runs, a further call changes nothing.
@@ -72,11 +78,22 @@ impl EngineLog {
     }
 }
 
-impl<S: Subscriber> Layer<S> for EngineLog {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EngineLog {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut scope = ScopeText::default();
+        attributes.record(&mut scope);
+        if let (Some(scope), Some(span)) = (scope.0, context.span(id)) {
+            span.extensions_mut().insert(Scope(scope));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut text = EventText::default();
         event.record(&mut text);
-        let message = text.finish();
+        let mut message = text.finish();
+        if let Some(scope) = scope_of(event, &context) {
+            message = format!("[CONTEXT-{scope}] {message}");
+        }
         let now = self.clock.now();
         let time = stamp(now, self.file.zone());
         if self.terminal {
@@ -84,6 +101,33 @@ impl<S: Subscriber> Layer<S> for EngineLog {
         }
         self.file.append(now, &format!("{time}-engine-{message}"));
     }
+}
+
+/// The scope of a span, kept beside it.
+struct Scope(String);
+
+/// The innermost scope around an event.
+fn scope_of<S: Subscriber + for<'a> LookupSpan<'a>>(
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) -> Option<String> {
+    context
+        .event_scope(event)?
+        .find_map(|span| span.extensions().get::<Scope>().map(|scope| scope.0.clone()))
+}
+
+/// Reads [`CONTEXT_FIELD`].
+#[derive(Default)]
+struct ScopeText(Option<String>);
+
+impl Visit for ScopeText {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == CONTEXT_FIELD {
+            self.0 = Some(value.to_owned());
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
 /// `YYYY-MM-DD HH:MM:SS,mmm`, local.
@@ -156,6 +200,51 @@ fn escape(text: &str) -> String {
     escaped
 }
 
+/// Sends what this thread logs to a file of its own, for tests.
+#[cfg(test)]
+pub(crate) mod capture {
+    use std::{fs, sync::OnceLock};
+
+    use tracing::{Dispatch, subscriber::DefaultGuard};
+
+    use super::*;
+    use crate::integrations::clock::ManualClock;
+
+    /// Logs of this thread until it is dropped.
+    pub(crate) struct Captured {
+        folder: tempfile::TempDir,
+        _guard: DefaultGuard,
+    }
+
+    /// Wants every line. While one listener alone is known, a line that a thread without any reaches first counts as
+    /// unwanted by all; this one sees to it that there is another.
+    static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+
+    /// Begins to capture.
+    pub(crate) fn capture() -> Captured {
+        ANOTHER.get_or_init(|| Dispatch::new(Registry::default()));
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new("2031-05-01T12:00:00Z".parse().unwrap()));
+        let file = LogFile::new(folder.path().join("engine.log"), TimeZone::UTC);
+        let log = EngineLog::new(file, clock, false).with_filter(LevelFilter::INFO);
+        Captured {
+            _guard: tracing::subscriber::set_default(Registry::default().with(log)),
+            folder,
+        }
+    }
+
+    impl Captured {
+        /// The messages that came so far.
+        pub(crate) fn messages(&self) -> Vec<String> {
+            fs::read_to_string(self.folder.path().join("engine.log"))
+                .unwrap_or_default()
+                .lines()
+                .map(|line| line.split_once("-engine-").unwrap().1.to_owned())
+                .collect()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -203,6 +292,31 @@ mod tests {
             "{text}"
         );
         assert!(!text.trim_end().contains(char::is_control));
+    }
+
+    #[test]
+    fn what_is_logged_within_a_scope_bears_it() {
+        let text = logged(LevelFilter::INFO, || {
+            let outer = tracing::info_span!("request", agent_context = "SYSTEM");
+            outer.in_scope(|| {
+                tracing::info!("outer");
+                tracing::info_span!("part", other = 1)
+                    .in_scope(|| tracing::warn!(agent_context = "X", "inner"));
+            });
+            tracing::info!("outside");
+        });
+        let messages: Vec<_> = text
+            .lines()
+            .map(|line| line.split_once("-engine-").unwrap().1)
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                "[CONTEXT-SYSTEM] outer",
+                "[CONTEXT-SYSTEM] inner agent_context=X",
+                "outside"
+            ]
+        );
     }
 
     #[test]

@@ -15,9 +15,14 @@ pub fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// SHA-256: a key's fingerprint, a refresh token's stored form.
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// SHA-256 in hex: a key's fingerprint, a refresh token's stored form.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(&sha256(bytes))
 }
 
 /// SHA-512: the stored form of an operator's password.

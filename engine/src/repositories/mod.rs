@@ -18,10 +18,19 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    activity_history::ActivityHistory, approvals::Approvals, credentials::Credentials,
-    device_documents::DeviceDocuments, devices::Devices, install_codes::InstallCodes, job_runs::JobRuns,
-    known_devices::KnownDevices, recaps::Recaps, refresh_tokens::RefreshTokens,
-    scheduled_jobs::ScheduledJobs, service_accounts::ServiceAccounts, users::Users,
+    activity_history::ActivityHistory,
+    approvals::Approvals,
+    credentials::Credentials,
+    device_documents::DeviceDocuments,
+    devices::Devices,
+    install_codes::InstallCodes,
+    job_runs::JobRuns,
+    known_devices::KnownDevices,
+    recaps::Recaps,
+    refresh_tokens::{RefreshNotes, RefreshTokens},
+    scheduled_jobs::ScheduledJobs,
+    service_accounts::ServiceAccounts,
+    users::Users,
 };
 
 /// Why the store could not do what was asked.
@@ -67,7 +76,7 @@ pub trait Tables:
 }
 
 /// Where units of work come from.
-pub trait Store: Clone + std::fmt::Debug + Send + Sync + 'static {
+pub trait Store: RefreshNotes + Clone + std::fmt::Debug + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.

@@ -1,11 +1,7 @@
 //! Access tokens of devices.
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use ed25519_dalek::{
-    Signature, SigningKey, VerifyingKey,
+    SigningKey, VerifyingKey,
     pkcs8::{EncodePrivateKey as _, EncodePublicKey as _},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -14,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     coerce::integer_of,
     digest::sha256_hex,
-    json::{Json, JsonObject},
+    json::JsonObject,
+    jws::{ClaimsError, Jws, check_claims},
 };
 
 /// How long an access token lives, in seconds.
@@ -38,14 +35,6 @@ pub struct AccessClaims {
     /// Unix seconds.
     pub exp: i64,
 }
-
-/// The parts of a token: padded or not, and bits beyond the last byte may be anything, as the legacy reads them.
-static TOKEN_PART: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -131,9 +120,8 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenError`]; of several reasons, the first in the contract's order.
     pub fn verify(&self, token: &str, now: i64) -> Result<JsonObject, TokenError> {
-        let payload = self.signed_payload(token).ok_or(TokenError::Invalid)?;
-        let claims = parse_object(&payload).ok_or(TokenError::Invalid)?;
-        check_claims(&claims, now)?;
+        let claims = self.signed_claims(token)?;
+        check(&claims, now)?;
         Ok(claims)
     }
 
@@ -142,8 +130,7 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenError::Invalid`].
     pub fn verify_even_expired(&self, token: &str, now: i64) -> Result<JsonObject, TokenError> {
-        let payload = self.signed_payload(token).ok_or(TokenError::Invalid)?;
-        let mut claims = parse_object(&payload).ok_or(TokenError::Invalid)?;
+        let mut claims = self.signed_claims(token)?;
         // A token without an end is no good even here.
         if claims
             .get("exp")
@@ -152,112 +139,27 @@ impl AccessTokens {
         {
             claims.insert("exp".to_owned(), now.saturating_add(1).into());
         }
-        check_claims(&claims, now)?;
+        check(&claims, now)?;
         Ok(claims)
     }
 
-    fn signed_payload(&self, token: &str) -> Option<Vec<u8>> {
-        let (message, signature) = token.rsplit_once('.')?;
-        let (header, payload) = message.split_once('.')?;
-        let header = parse_object(&TOKEN_PART.decode(header).ok()?)?;
-        let payload = TOKEN_PART.decode(payload).ok()?;
-        let signature = Signature::from_slice(&TOKEN_PART.decode(signature).ok()?).ok()?;
-        if !acceptable_header(&header) {
-            return None;
-        }
-        self.verifying_key
-            .verify_strict(message.as_bytes(), &signature)
-            .ok()?;
-        Some(payload)
+    fn signed_claims(&self, token: &str) -> Result<JsonObject, TokenError> {
+        Jws::parse(token)
+            .and_then(|token| token.verify(&self.verifying_key))
+            .ok_or(TokenError::Invalid)
     }
 }
 
-fn acceptable_header(header: &JsonObject) -> bool {
-    let algorithm = header.get("alg").and_then(Json::as_text) == Some("EdDSA");
-    let key_id = header.get("kid").is_none_or(|kid| kid.as_text().is_some());
-    // The one extension that is understood; without its encoding the payload would not be in the token at all.
-    let encoded = header.get("b64") != Some(&Json::Bool(false));
-    let critical = header.get("crit").is_none_or(|names| {
-        names.as_list().is_some_and(|names| {
-            !names.is_empty()
-                && names.iter().all(|name| name.as_text() == Some("b64"))
-                && header.contains_key("b64")
-        })
-    });
-    algorithm && key_id && encoded && critical
-}
-
-fn check_claims(claims: &JsonObject, now: i64) -> Result<(), TokenError> {
-    let required = ["exp", "iat", "sub"];
-    if required
-        .iter()
-        .any(|name| claims.get(*name).is_none_or(Json::is_null))
-    {
-        return Err(TokenError::Invalid);
-    }
-    let now = i128::from(now);
-    let begun = |name| {
-        claims
-            .get(name)
-            .is_none_or(|value| integer_of(value).is_some_and(|time| time <= now))
-    };
-    if !begun("iat") || !begun("nbf") {
-        return Err(TokenError::Invalid);
-    }
-    let end = claims
-        .get("exp")
-        .and_then(integer_of)
-        .ok_or(TokenError::Invalid)?;
-    if end <= now {
-        return Err(TokenError::Expired);
-    }
-    let is_text = |name| claims.get(name).is_none_or(|value| value.as_text().is_some());
-    if claims.get("aud").is_some_and(Json::is_truthy) || !is_text("sub") || !is_text("jti") {
-        return Err(TokenError::Invalid);
-    }
-    Ok(())
-}
-
-/// Reads a JSON object; `None` where the bytes are anything else.
-fn parse_object(bytes: &[u8]) -> Option<JsonObject> {
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
-    Some(
-        members
-            .into_iter()
-            .map(|(name, value)| (name, json_of(value)))
-            .collect(),
-    )
-}
-
-// The reader bounds the depth.
-fn json_of(value: serde_json::Value) -> Json {
-    match value {
-        serde_json::Value::Null => Json::Null,
-        serde_json::Value::Bool(value) => Json::Bool(value),
-        serde_json::Value::Number(number) => number_of(&number),
-        serde_json::Value::String(text) => Json::Text(text),
-        serde_json::Value::Array(items) => Json::List(items.into_iter().map(json_of).collect()),
-        serde_json::Value::Object(members) => Json::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, json_of(value)))
-                .collect(),
-        ),
-    }
-}
-
-fn number_of(number: &serde_json::Number) -> Json {
-    let text = number.to_string();
-    if text.contains(['.', 'e', 'E']) {
-        text.parse().map_or(Json::Null, Json::Float)
-    } else {
-        text.parse().map_or_else(|_| Json::BigInt(text), Json::Int)
-    }
+fn check(claims: &JsonObject, now: i64) -> Result<(), TokenError> {
+    check_claims(claims, &["exp", "iat", "sub"], now).map_err(|error| match error {
+        ClaimsError::Invalid => TokenError::Invalid,
+        ClaimsError::Expired => TokenError::Expired,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use ed25519_dalek::Signer as _;
     use proptest::prelude::*;
 

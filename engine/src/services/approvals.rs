@@ -2,7 +2,7 @@
 
 use super::Environment;
 use crate::{
-    domain::guid::Guid,
+    domain::{guid::Guid, mask::shown},
     repositories::{
         Store, StoreError, UnitOfWork as _,
         approvals::{Approval, Approvals as _, HostnameHolder, ListedApproval},
@@ -132,7 +132,7 @@ impl<S: Store> ApprovalService<S> {
         tracing::info!(
             "device approval {} -> approved ({}) by {}",
             approval.id,
-            resolution.as_deref().unwrap_or("none").escape_debug(),
+            shown(resolution.as_deref().unwrap_or("none")),
             decider.username
         );
         Ok(resolution)

@@ -1,17 +1,19 @@
 //! The gate before every route that a device calls: whose token it is, and whether that device may come in.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use super::{
     Environment,
     access_tokens::{AccessTokens, TokenError},
+    proofs::{DpopError, Proofs},
 };
 use crate::{
     domain::{
         coerce::integer_of,
+        dpop::PresentedProof,
         guid::Guid,
         json::{Json, JsonObject},
         rate_limit::{RateLimited, SlidingWindow},
@@ -77,9 +79,9 @@ pub enum GateError {
     /// The device may do nothing.
     #[error("the device is revoked")]
     DeviceRevoked,
-    /// There is a DPoP proof, which this server cannot check.
-    #[error("DPoP proofs are not supported")]
-    ProofUnsupported,
+    /// The DPoP proof that came with the call is refused.
+    #[error(transparent)]
+    Proof(#[from] DpopError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -136,26 +138,31 @@ pub struct DeviceGate<S> {
     store: S,
     environment: Environment,
     tokens: AccessTokens,
+    proofs: Arc<Proofs>,
     calls: Mutex<SlidingWindow>,
 }
 
 impl<S: Store> DeviceGate<S> {
     /// Over this store; believes what `tokens` has signed.
-    pub fn new(store: S, environment: Environment, tokens: AccessTokens) -> Self {
+    pub fn new(store: S, environment: Environment, tokens: AccessTokens, proofs: Arc<Proofs>) -> Self {
         Self {
             store,
             environment,
             tokens,
+            proofs,
             calls: Mutex::new(SlidingWindow::new(LIMIT, WINDOW)),
         }
     }
 
-    /// The device that calls with this access token. A call that has a DPoP proof is refused once everything else
-    /// holds: nothing may pass for proven that was not checked.
+    /// The device that calls with this access token. No proof is needed, but one that comes must hold (DEV-2).
     ///
     /// # Errors
     /// [`GateError`]; nothing is written then but the row of a device that had lost it.
-    pub async fn admit(&self, token: &str, has_proof: bool) -> Result<AuthenticatedDevice, GateError> {
+    pub async fn admit(
+        &self,
+        token: &str,
+        proof: Option<&PresentedProof>,
+    ) -> Result<AuthenticatedDevice, GateError> {
         let now = self.environment.clock.now().as_second();
         let claims = self.tokens.verify(token, now)?;
         let claims = DeviceClaims::read(&claims).ok_or(GateError::InvalidClaims)?;
@@ -170,8 +177,8 @@ impl<S: Store> DeviceGate<S> {
             None => self.recover(&claims).await?,
         };
         let status = check(&device, &claims)?;
-        if has_proof {
-            return Err(GateError::ProofUnsupported);
+        if let Some(proof) = proof {
+            self.proofs.accept(proof, Some(token), &claims.fingerprint)?;
         }
         Ok(AuthenticatedDevice {
             guid: claims.guid,

@@ -1,7 +1,6 @@
 //! Devices join: they ask with an install code, prove their key, and get their tokens once an operator approved.
 
 use std::{
-    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -20,9 +19,11 @@ use crate::{
         base64 as strict_base64,
         digest::sha256_hex,
         guid::Guid,
+        mask::{masked, shown},
         proof::{ProofError, verify_proof},
         random::{random_bytes, random_uuid},
         rate_limit::{RateLimited, SlidingWindow},
+        replay::ReplayMemory,
         timestamp::{iso_utc, parse_iso},
     },
     repositories::{
@@ -42,6 +43,8 @@ const ADDRESS_LIMIT: usize = 40;
 const FINGERPRINT_LIMIT: usize = 12;
 /// How long a used proof is remembered.
 const REPLAY_MEMORY: Duration = Duration::from_secs(300);
+/// How many are remembered. Operators approve each device by hand, so never so many are used at once.
+const REPLAY_CAPACITY: usize = 1 << 16;
 /// How long a refresh token lives.
 const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -171,7 +174,7 @@ pub struct EnrollmentService<S> {
     publisher: IdentityPublisher,
     addresses: Mutex<SlidingWindow>,
     fingerprints: Mutex<SlidingWindow>,
-    used_proofs: Mutex<HashMap<String, Duration>>,
+    used_proofs: Mutex<ReplayMemory>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -193,7 +196,7 @@ impl<S: Store> EnrollmentService<S> {
             publisher,
             addresses: Mutex::new(SlidingWindow::new(ADDRESS_LIMIT, WINDOW)),
             fingerprints: Mutex::new(SlidingWindow::new(FINGERPRINT_LIMIT, WINDOW)),
-            used_proofs: Mutex::new(HashMap::new()),
+            used_proofs: Mutex::new(ReplayMemory::new(REPLAY_MEMORY, REPLAY_CAPACITY)),
         }
     }
 
@@ -202,24 +205,52 @@ impl<S: Store> EnrollmentService<S> {
     /// # Errors
     /// Too many came from there.
     pub fn admit_address(&self, address: &str) -> Result<(), RateLimited> {
-        let now = self.environment.clock.monotonic();
-        lock(&self.addresses).admit(&format!("ip:{address}"), now)
+        self.admit(&self.addresses, &format!("ip:{address}"), ADDRESS_LIMIT)
     }
 
-    /// Takes a wish to join, or refreshes the one that this key has pending.
+    fn admit(&self, calls: &Mutex<SlidingWindow>, key: &str, limit: usize) -> Result<(), RateLimited> {
+        let admitted = lock(calls).admit(key, self.environment.clock.monotonic());
+        admitted.inspect_err(|limited| {
+            tracing::warn!(
+                "enrollment rate limited key={} limit={limit}/{}s retry_after={:.2}",
+                shown(key),
+                WINDOW.as_secs(),
+                limited.retry_after.as_secs_f64()
+            );
+        })
+    }
+
+    /// Takes a wish to join, or refreshes the one that this key has pending. It came from `address`, which only the
+    /// log is told.
     ///
     /// # Errors
     /// [`RequestError`]; nothing is written then.
-    pub async fn request(&self, request: EnrollmentRequest) -> Result<PendingEnrollment, RequestError> {
+    pub async fn request(
+        &self,
+        request: EnrollmentRequest,
+        address: &str,
+    ) -> Result<PendingEnrollment, RequestError> {
         let fingerprint = sha256_hex(&request.agent_pubkey_der);
-        lock(&self.fingerprints)
-            .admit(&format!("fp:{fingerprint}"), self.environment.clock.monotonic())
-            .map_err(RequestError::RateLimited)?;
+        self.admit(
+            &self.fingerprints,
+            &format!("fp:{fingerprint}"),
+            FINGERPRINT_LIMIT,
+        )
+        .map_err(RequestError::RateLimited)?;
         let mut work = self.store.begin().await?;
         let now = self.environment.now();
-        let (code, guid) = self
+        let usable = self
             .usable_code(&mut work, &request.code, &fingerprint, &now)
-            .await?;
+            .await;
+        if let Err(RequestError::InvalidCode) = usable {
+            tracing::info!(
+                "enrollment request invalid_code host={} fingerprint={} code_mask={}",
+                shown(&request.hostname),
+                short(&fingerprint),
+                masked(&request.code)
+            );
+        }
+        let (code, guid) = usable?;
         let server_nonce = strict_base64::encode(&random_bytes::<32>(&*self.environment.random));
         let approval = match work.find_pending_approval(&fingerprint).await? {
             Some(pending) => Approval {
@@ -250,6 +281,11 @@ impl<S: Store> EnrollmentService<S> {
         };
         work.put_approval(&approval).await?;
         work.save().await?;
+        tracing::info!(
+            "enrollment request queued fingerprint={} host={} ip={address}",
+            short(&approval.fingerprint_claimed),
+            shown(&approval.hostname_claimed)
+        );
         Ok(PendingEnrollment {
             approval_reference: approval.approval_reference,
             server_nonce: approval.server_nonce,
@@ -297,6 +333,14 @@ impl<S: Store> EnrollmentService<S> {
     /// # Errors
     /// [`PollError`]; nothing is written then.
     pub async fn poll(&self, poll: &EnrollmentPoll) -> Result<PollOutcome, PollError> {
+        let outcome = self.answer(poll).await;
+        if let Err(error) = &outcome {
+            log_refused_poll(error, &shown(&poll.approval_reference));
+        }
+        outcome
+    }
+
+    async fn answer(&self, poll: &EnrollmentPoll) -> Result<PollOutcome, PollError> {
         // Agents poll every few seconds: only the one that is approved needs a turn to write.
         let approval = self
             .store
@@ -329,26 +373,17 @@ impl<S: Store> EnrollmentService<S> {
             approval.approval_reference,
             strict_base64::encode(&poll.proof)
         );
-        self.remember_proof(&proof)?;
+        lock(&self.used_proofs)
+            .take(&proof, self.environment.clock.monotonic())
+            .map_err(|_| PollError::Replayed)?;
         match self.join(work, approval).await {
             Ok(joined) => Ok(PollOutcome::Approved(Box::new(joined))),
             Err(error) => {
                 // The agent may try again with the same proof once the trouble is over (ENR-23).
-                lock(&self.used_proofs).remove(&proof);
+                lock(&self.used_proofs).give_back(&proof);
                 Err(error)
             }
         }
-    }
-
-    fn remember_proof(&self, proof: &str) -> Result<(), PollError> {
-        let now = self.environment.clock.monotonic();
-        let mut used = lock(&self.used_proofs);
-        used.retain(|_, at| now.saturating_sub(*at) < REPLAY_MEMORY);
-        if used.contains_key(proof) {
-            return Err(PollError::Replayed);
-        }
-        used.insert(proof.to_owned(), now);
-        Ok(())
     }
 
     async fn join(&self, mut work: S::Work, mut approval: Approval) -> Result<JoinedDevice, PollError> {
@@ -386,8 +421,8 @@ impl<S: Store> EnrollmentService<S> {
         work.save().await?;
         tracing::info!(
             "enrollment finalized guid={guid} fingerprint={} host={}",
-            fingerprint.get(..12).unwrap_or(&fingerprint),
-            approval.hostname_claimed.escape_debug()
+            short(&fingerprint),
+            shown(&approval.hostname_claimed)
         );
         Ok(JoinedDevice {
             guid,
@@ -462,6 +497,32 @@ async fn use_code<W: UnitOfWork>(
     .await
 }
 
+/// As much of a fingerprint as the log shows.
+fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..12).unwrap_or(fingerprint)
+}
+
+fn log_refused_poll(error: &PollError, reference: &str) {
+    let reason = match error {
+        PollError::UnknownReference => "unknown_reference",
+        PollError::NonceMismatch => "nonce_mismatch",
+        PollError::ServerNonceInvalid => "invalid_server_nonce",
+        PollError::Proof(ProofError::UnreadableKey) => "invalid_pubkey",
+        PollError::Proof(ProofError::Invalid) => "invalid_proof",
+        PollError::Replayed => "replay_detected",
+        PollError::UnexpectedStatus(status) => {
+            tracing::info!(
+                "enrollment poll unexpected_status={} ref={reference}",
+                shown(status)
+            );
+            return;
+        }
+        // Whoever answers logs what broke.
+        PollError::Store(_) | PollError::Signing(_) => return,
+    };
+    tracing::info!("enrollment poll {reason} ref={reference}");
+}
+
 enum Told {
     Outcome(PollOutcome),
     Approved(Box<Approval>),
@@ -478,15 +539,21 @@ fn told(approval: Option<Approval>, poll: &EnrollmentPoll) -> Result<Told, PollE
     message.extend_from_slice(approval.approval_reference.as_bytes());
     message.extend_from_slice(&poll.client_nonce_bytes);
     verify_proof(&approval.agent_pubkey_der, &message, &poll.proof)?;
-    Ok(match approval.status.as_str() {
-        "pending" => Told::Outcome(PollOutcome::Pending),
-        "denied" => Told::Outcome(PollOutcome::Denied),
-        "expired" => Told::Outcome(PollOutcome::Expired),
-        "completed" => Told::Outcome(PollOutcome::Finalized),
-        "approved" => Told::Approved(Box::new(approval)),
+    let (outcome, word) = match approval.status.as_str() {
+        "pending" => (PollOutcome::Pending, "pending"),
+        "denied" => (PollOutcome::Denied, "denied"),
+        "expired" => (PollOutcome::Expired, "expired"),
+        "completed" => (PollOutcome::Finalized, "already_completed"),
+        "approved" => return Ok(Told::Approved(Box::new(approval))),
         "" => return Err(PollError::UnexpectedStatus("unknown".to_owned())),
         _ => return Err(PollError::UnexpectedStatus(approval.status)),
-    })
+    };
+    tracing::info!(
+        "enrollment poll {word} ref={} host={}",
+        approval.approval_reference,
+        shown(&approval.hostname_claimed)
+    );
+    Ok(Told::Outcome(outcome))
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub mod enrollment;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod operators;
+mod own_row;
+pub mod proofs;
 pub mod prune;
 pub mod published_identity;
 pub mod quick_run;

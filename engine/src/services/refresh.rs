@@ -1,17 +1,20 @@
 //! Devices trade their refresh token for a new access token.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
     Environment,
     access_tokens::{AccessTokens, SigningError},
+    proofs::{DpopError, Proofs},
 };
 use crate::{
-    domain::{digest::sha256_hex, timestamp::parse_iso},
+    domain::{digest::sha256_hex, dpop::PresentedProof, timestamp::parse_iso},
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        devices::{DeviceIdentity, Devices},
-        refresh_tokens::{RefreshToken, RefreshTokens},
+        Store, StoreError,
+        devices::DeviceIdentity,
+        refresh_tokens::{RefreshToken, RefreshTokens as _, UsedRefreshToken},
     },
 };
 
@@ -22,8 +25,6 @@ pub struct RefreshRequest {
     pub guid: String,
     /// Its refresh token. Never logged.
     pub refresh_token: String,
-    /// Whether the request has a DPoP proof.
-    pub has_proof: bool,
 }
 
 impl std::fmt::Debug for RefreshRequest {
@@ -53,9 +54,9 @@ pub enum RefreshError {
     /// The device may do nothing.
     #[error("the device is revoked")]
     DeviceRevoked,
-    /// There is a DPoP proof, which this server cannot check.
-    #[error("DPoP proofs are not supported")]
-    ProofUnsupported,
+    /// The DPoP proof that came with the request is refused.
+    #[error(transparent)]
+    Proof(#[from] DpopError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,71 +71,82 @@ pub struct RefreshService<S> {
     store: S,
     environment: Environment,
     tokens: AccessTokens,
+    proofs: Arc<Proofs>,
 }
 
 impl<S: Store> RefreshService<S> {
     /// Over this store; signs with `tokens`.
-    pub fn new(store: S, environment: Environment, tokens: AccessTokens) -> Self {
+    pub fn new(store: S, environment: Environment, tokens: AccessTokens, proofs: Arc<Proofs>) -> Self {
         Self {
             store,
             environment,
             tokens,
+            proofs,
         }
     }
 
-    /// A new access token. The refresh token stays what it was.
+    /// A new access token. The refresh token stays what it was, but that a proof binds it to the device's key; without
+    /// a proof the binding stays, and is not insisted on (DEV-2).
     ///
     /// # Errors
     /// [`RefreshError`]; nothing is written then.
-    pub async fn refresh(&self, request: &RefreshRequest) -> Result<String, RefreshError> {
+    pub async fn refresh(
+        &self,
+        request: &RefreshRequest,
+        proof: Option<&PresentedProof>,
+    ) -> Result<String, RefreshError> {
         let now = self.environment.now();
-        // Anybody may ask: only a good token gets a turn to write.
-        redeem(&mut self.store.view().await?, request, now.time).await?;
-        let mut work = self.store.begin().await?;
-        let (token, device) = redeem(&mut work, request, now.time).await?;
-        work.note_refresh(&token.id, &now.iso).await?;
+        let (token, device) = self.redeem(request, now.time).await?;
+        let fingerprint = device.fingerprint.as_deref().unwrap_or_default();
+        let dpop_jkt = proof
+            .map(|proof| self.proofs.accept(proof, None, fingerprint))
+            .transpose()?;
         let access_token = self.tokens.issue(
             &request.guid,
-            device.fingerprint.as_deref().unwrap_or_default(),
+            fingerprint,
             device.token_version.filter(|version| *version != 0).unwrap_or(1),
             now.time.as_second(),
         )?;
-        work.save().await?;
+        // A token that is revoked at this very moment was good when it was looked at: this refresh came first.
+        self.store
+            .note_refresh(UsedRefreshToken {
+                id: token.id,
+                used_at: now.iso,
+                dpop_jkt,
+            })
+            .await?;
         Ok(access_token)
     }
-}
 
-/// The stored token and its device, if both are good.
-async fn redeem<R: RefreshTokens + Devices>(
-    rows: &mut R,
-    request: &RefreshRequest,
-    now: Timestamp,
-) -> Result<(RefreshToken, DeviceIdentity), RefreshError> {
-    let token = rows
-        .find_refresh_token(&request.guid, &sha256_hex(request.refresh_token.as_bytes()))
-        .await?
-        .ok_or(RefreshError::InvalidToken)?;
-    if token.revoked_at.as_deref().is_some_and(|at| !at.is_empty()) {
-        return Err(RefreshError::TokenRevoked);
+    /// The stored token and its device, if both are good.
+    async fn redeem(
+        &self,
+        request: &RefreshRequest,
+        now: Timestamp,
+    ) -> Result<(RefreshToken, DeviceIdentity), RefreshError> {
+        let (token, device) = self
+            .store
+            .view()
+            .await?
+            .find_refresh_token(&request.guid, &sha256_hex(request.refresh_token.as_bytes()))
+            .await?
+            .ok_or(RefreshError::InvalidToken)?;
+        if token.revoked_at.as_deref().is_some_and(|at| !at.is_empty()) {
+            return Err(RefreshError::TokenRevoked);
+        }
+        let end = token.expires_at.as_deref().unwrap_or_default().trim();
+        // A time without a zone is UTC, and one that cannot be read is over (the legacy lets both live for ever:
+        // DEV-12).
+        if !end.is_empty() && parse_iso(end).is_none_or(|end| end <= now) {
+            return Err(RefreshError::TokenExpired);
+        }
+        let device = device.ok_or(RefreshError::DeviceNotFound)?;
+        let status = device.status.as_deref().unwrap_or_default().trim().to_lowercase();
+        if matches!(status.as_str(), "revoked" | "decommissioned") {
+            return Err(RefreshError::DeviceRevoked);
+        }
+        Ok((token, device))
     }
-    let end = token.expires_at.as_deref().unwrap_or_default().trim();
-    // A time without a zone is UTC, and one that cannot be read is over (the legacy lets both live for ever: DEV-12).
-    if !end.is_empty() && parse_iso(end).is_none_or(|end| end <= now) {
-        return Err(RefreshError::TokenExpired);
-    }
-    let device = rows
-        .find_device(&request.guid)
-        .await?
-        .filter(|device| device.guid == request.guid)
-        .ok_or(RefreshError::DeviceNotFound)?;
-    let status = device.status.as_deref().unwrap_or_default().trim().to_lowercase();
-    if matches!(status.as_str(), "revoked" | "decommissioned") {
-        return Err(RefreshError::DeviceRevoked);
-    }
-    if request.has_proof {
-        return Err(RefreshError::ProofUnsupported);
-    }
-    Ok((token, device))
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ pub enum Part {
 pub struct Dpop {
     /// Whose key.
     pub agent: String,
-    /// The claims; `{now: n}` is the current second plus n.
+    /// The claims; `{now: n}` is the current second plus n, `{sha256: text}` the text's digest as [`text_digest`]
+    /// writes it.
     pub claims: Value,
 }
 
@@ -282,17 +283,28 @@ fn claims(claims: &Value, names: &Names, now: i64) -> Result<Value, MadeError> {
     let mut claims = template::render_value(claims, names)?;
     if let Value::Object(fields) = &mut claims {
         for value in fields.values_mut() {
-            let offset = value
-                .as_object()
-                .filter(|fields| fields.len() == 1)
-                .and_then(|fields| fields.get("now"))
-                .and_then(Value::as_i64);
-            if let Some(offset) = offset {
-                *value = json!(now + offset);
+            let only = |name: &str| {
+                value
+                    .as_object()
+                    .filter(|fields| fields.len() == 1)
+                    .and_then(|fields| fields.get(name))
+            };
+            let computed = match (only("now"), only("sha256")) {
+                (Some(offset), _) => offset.as_i64().map(|offset| json!(now + offset)),
+                (None, Some(text)) => text.as_str().map(|text| json!(text_digest(text))),
+                (None, None) => None,
+            };
+            if let Some(computed) = computed {
+                *value = computed;
             }
         }
     }
     Ok(claims)
+}
+
+/// The SHA-256 of a text in unpadded URL-safe base64: how a proof names the access token that it came with.
+pub fn text_digest(text: &str) -> String {
+    BASE64URL.encode(Sha256::digest(text.as_bytes()))
 }
 
 fn sign_jws(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
@@ -446,6 +458,17 @@ fn compress(bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_may_be_the_digest_of_another_value() {
+        let proof = make(
+            json!({"function": "dpop", "agent": "agent1", "claims": {"ath": {"sha256": "${r}"}}}),
+            0,
+        );
+        let payload = BASE64URL.decode(proof.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(claims["ath"], text_digest("1de86a36-c06e-44d8-ab61-095ff9bf04f7"));
+    }
 
     fn make(fields: Value, now: i64) -> String {
         let Value::Object(fields) = fields else {

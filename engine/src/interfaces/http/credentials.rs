@@ -7,7 +7,7 @@ use axum::{
 use http::StatusCode;
 
 use super::{
-    compat::{body::RawBody, query::first, reply::JsonReply},
+    compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
     guards::Admin,
     state::AppState,
 };
@@ -69,11 +69,6 @@ fn answer(status: StatusCode, credential: JsonObject) -> JsonReply {
     JsonReply::new(status, Json::object([("credential", credential.into())]))
 }
 
-/// The number in a path. No credential has one beyond 64 bits (the legacy breaks on it: OPR-13).
-fn number(id: &str) -> Result<i64, CredentialError> {
-    id.parse().map_err(|_| CredentialError::NotFound)
-}
-
 /// `GET /api/credentials`. A failure is an empty list and a line in the log, as in the legacy.
 pub async fn list<S: Store>(
     State(app): State<AppState<S>>,
@@ -125,7 +120,7 @@ pub async fn read<S: Store>(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<JsonReply, CredentialError> {
-    let (credential, fingerprints) = app.credentials.read(number(&id)?).await?;
+    let (credential, fingerprints) = app.credentials.read(row_id(&id)).await?;
     Ok(answer(
         StatusCode::OK,
         with_fingerprints(shown(credential), fingerprints),
@@ -141,10 +136,9 @@ pub async fn update<S: Store>(
 ) -> Result<JsonReply, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let change = credential_change(&body).map_err(|error| error.into_response())?;
-    let id = number(&id).map_err(|error| error.into_response())?;
     let changed = app
         .credentials
-        .update(id, change, &caller)
+        .update(row_id(&id), change, &caller)
         .await
         .map_err(|error| error.into_response())?;
     Ok(answer(StatusCode::OK, shown(changed)))
@@ -156,6 +150,6 @@ pub async fn delete<S: Store>(
     Admin(caller): Admin,
     Path(id): Path<String>,
 ) -> Result<JsonReply, CredentialError> {
-    app.credentials.delete(number(&id)?, &caller).await?;
+    app.credentials.delete(row_id(&id), &caller).await?;
     Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
 }

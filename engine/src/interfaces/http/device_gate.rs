@@ -6,13 +6,16 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
-use super::{compat::reply::JsonReply, state::AppState};
+use super::{
+    compat::{headers::joined, reply::JsonReply},
+    dpop::Proof,
+    routing::ClientUri,
+    state::AppState,
+};
 use crate::{
+    domain::{mask::shown, text::python_trim},
     repositories::Store,
-    services::{
-        access_tokens::TokenError,
-        device_gate::{AuthenticatedDevice, DeviceStatus, GateError},
-    },
+    services::device_gate::{AuthenticatedDevice, DeviceStatus},
 };
 
 /// A device with a good access token that may come in.
@@ -26,18 +29,21 @@ impl<S: Store> FromRequestParts<AppState<S>> for Device {
         let token = bearer_token(&parts.headers).ok_or_else(|| {
             JsonReply::error(StatusCode::UNAUTHORIZED, "missing_authorization").into_response()
         })?;
-        let token =
-            std::str::from_utf8(token).map_err(|_| GateError::from(TokenError::Invalid).into_response())?;
+        let Ok(Proof(proof)) = Proof::from_request_parts(parts, state).await;
         let device = state
             .device_gate
-            .admit(token, has_proof(&parts.headers))
+            .admit(&token, proof.as_ref())
             .await
             .map_err(|error| error.into_response())?;
         if device.status == DeviceStatus::Quarantined {
+            let path = parts
+                .extensions
+                .get::<ClientUri>()
+                .map_or(parts.uri.path(), |ClientUri(uri)| uri.path());
             tracing::warn!(
                 "device {} is quarantined; limited access for {}",
                 device.guid,
-                parts.uri.path().escape_debug()
+                shown(path)
             );
         }
         Ok(Self(device))
@@ -45,21 +51,10 @@ impl<S: Store> FromRequestParts<AppState<S>> for Device {
 }
 
 /// What follows `Bearer ` in the `Authorization` header.
-fn bearer_token(headers: &HeaderMap) -> Option<&[u8]> {
-    let token = headers
-        .get(header::AUTHORIZATION)?
-        .as_bytes()
-        .strip_prefix(b"Bearer ")?
-        .trim_ascii();
-    (!token.is_empty()).then_some(token)
-}
-
-/// Whether there is a DPoP proof; an empty header is none.
-pub(super) fn has_proof(headers: &HeaderMap) -> bool {
-    headers
-        .get_all("dpop")
-        .iter()
-        .any(|proof| !proof.as_bytes().trim_ascii().is_empty())
+fn bearer_token(headers: &HeaderMap) -> Option<String> {
+    let value = joined(headers, header::AUTHORIZATION)?;
+    let token = python_trim(value.strip_prefix("Bearer ")?);
+    (!token.is_empty()).then(|| token.to_owned())
 }
 
 #[cfg(test)]
@@ -72,9 +67,9 @@ mod tests {
     fn a_bearer_token_follows_exactly_one_word() {
         let token = |text| {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(text))]);
-            bearer_token(&headers).map(<[u8]>::to_vec)
+            bearer_token(&headers)
         };
-        assert_eq!(token("Bearer   a.b"), Some(b"a.b".to_vec()));
+        assert_eq!(token("Bearer   a.b").as_deref(), Some("a.b"));
         for text in ["", "Bearer", "Bearer  ", "bearer a", "Basic a", " Bearer a"] {
             assert_eq!(token(text), None, "{text:?}");
         }
@@ -82,12 +77,16 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_proof_is_none() {
-        let mut headers = HeaderMap::new();
-        assert!(!has_proof(&headers));
-        headers.append("DPoP", HeaderValue::from_static(""));
-        assert!(!has_proof(&headers));
-        headers.append("DPoP", HeaderValue::from_static("x"));
-        assert!(has_proof(&headers));
+    fn two_headers_are_one_with_a_comma() {
+        let token = |lines: [&'static str; 2]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_static(line));
+            }
+            bearer_token(&headers)
+        };
+        assert_eq!(token(["Bearer a", "Bearer b"]).as_deref(), Some("a,Bearer b"));
+        assert_eq!(token(["Basic a", "Bearer b"]), None);
+        assert_eq!(token(["", "Bearer b"]), None);
     }
 }

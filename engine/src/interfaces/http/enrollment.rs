@@ -10,8 +10,10 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::enrollment::{enrollment_poll, enrollment_request},
-    domain::json::Json,
+    builders::enrollment::{
+        EnrollmentFieldError, PollSummary, RequestSummary, enrollment_poll, enrollment_request,
+    },
+    domain::{json::Json, mask::shown},
     repositories::Store,
     services::{
         access_tokens::LIFETIME_SECONDS,
@@ -30,25 +32,44 @@ pub async fn request<S: Store>(
     body: RawBody,
 ) -> Result<JsonReply, Response> {
     let address = caller.enrollment_address();
-    app.enrollment.admit_address(&address).map_err(|error| {
-        tracing::warn!("enrollment rate limited key=ip:{}", address.escape_debug());
-        error.into_response()
-    })?;
+    app.enrollment
+        .admit_address(&address)
+        .map_err(|error| error.into_response())?;
     let body = body
         .limit(body::SMALL)
         .forced()
         .await
         .map_err(|error| error.into_response())?;
+    let summary = RequestSummary::of(&body);
+    let address = shown(&address);
+    tracing::info!("enrollment request received ip={address} {summary}");
     let request = enrollment_request(&body).map_err(|error| {
-        tracing::info!("enrollment rejected {error} ip={}", address.escape_debug());
+        let (reason, hostname) = (refused_request(error), shown(&summary.hostname));
+        tracing::info!("enrollment rejected {reason} ip={address} host={hostname}");
         error.into_response()
     })?;
     let pending = app
         .enrollment
-        .request(request)
+        .request(request, &address)
         .await
         .map_err(|error| error.into_response())?;
     Ok(render_pending(pending))
+}
+
+/// What the log calls the field that spoils a request.
+fn refused_request(error: EnrollmentFieldError) -> &'static str {
+    use EnrollmentFieldError as Field;
+    match error {
+        Field::HostnameRequired => "missing_hostname",
+        Field::CodeRequired => "missing_code",
+        Field::PubkeyRequired => "missing_pubkey",
+        Field::NonceRequired => "missing_nonce",
+        Field::InvalidPubkey => "invalid_pubkey",
+        Field::ShortPubkey => "short_pubkey",
+        Field::InvalidNonce => "invalid_nonce",
+        Field::ShortNonce => "short_nonce",
+        Field::ReferenceRequired | Field::ProofRequired | Field::InvalidProof => "malformed",
+    }
 }
 
 fn render_pending(pending: PendingEnrollment) -> JsonReply {
@@ -69,13 +90,36 @@ pub async fn poll<S: Store>(State(app): State<AppState<S>>, body: RawBody) -> Re
         .forced()
         .await
         .map_err(|error| error.into_response())?;
-    let poll = enrollment_poll(&body).map_err(|error| error.into_response())?;
+    let summary = PollSummary::of(&body);
+    tracing::info!("enrollment poll received {summary}");
+    let poll = enrollment_poll(&body).map_err(|error| {
+        let reference = shown(&summary.reference);
+        match error {
+            EnrollmentFieldError::InvalidNonce => {
+                tracing::info!("enrollment poll invalid_client_nonce ref={reference}");
+            }
+            EnrollmentFieldError::InvalidProof => {
+                tracing::info!("enrollment poll invalid_sig ref={reference}");
+            }
+            missing => tracing::info!("enrollment poll rejected {}", missing_in_poll(missing)),
+        }
+        error.into_response()
+    })?;
     let outcome = app
         .enrollment
         .poll(&poll)
         .await
         .map_err(|error| error.into_response())?;
     Ok(render_outcome(outcome))
+}
+
+/// What the log calls the field that a poll lacks.
+fn missing_in_poll(error: EnrollmentFieldError) -> &'static str {
+    match error {
+        EnrollmentFieldError::ReferenceRequired => "missing_reference",
+        EnrollmentFieldError::ProofRequired => "missing_sig",
+        _ => "missing_nonce",
+    }
 }
 
 fn render_outcome(outcome: PollOutcome) -> JsonReply {

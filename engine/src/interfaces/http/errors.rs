@@ -20,6 +20,7 @@ use crate::{
         device_gate::GateError,
         enrollment::{PollError, RequestError},
         heartbeat::HeartbeatError,
+        proofs::DpopError,
         refresh::RefreshError,
     },
 };
@@ -131,6 +132,15 @@ impl IntoResponse for InvalidRefresh {
     }
 }
 
+impl IntoResponse for DpopError {
+    fn into_response(self) -> Response {
+        bad_request(match self {
+            Self::Invalid => "dpop_invalid",
+            Self::Replayed => "dpop_replayed",
+        })
+    }
+}
+
 impl IntoResponse for GateError {
     fn into_response(self) -> Response {
         let reply = |status, word| JsonReply::error(status, word).into_response();
@@ -145,7 +155,7 @@ impl IntoResponse for GateError {
             Self::FingerprintMismatch => reply(StatusCode::FORBIDDEN, "fingerprint_mismatch"),
             Self::TokenVersionRevoked => reply(StatusCode::UNAUTHORIZED, "token_version_revoked"),
             Self::DeviceRevoked => reply(StatusCode::FORBIDDEN, "device_revoked"),
-            Self::ProofUnsupported => bad_request("dpop_not_supported"),
+            Self::Proof(error) => error.into_response(),
             Self::Store(error) => error.into_response(),
         }
     }
@@ -160,7 +170,7 @@ impl IntoResponse for RefreshError {
             Self::TokenExpired => reply(StatusCode::UNAUTHORIZED, "refresh_token_expired"),
             Self::DeviceNotFound => reply(StatusCode::NOT_FOUND, "device_not_found"),
             Self::DeviceRevoked => reply(StatusCode::FORBIDDEN, "device_revoked"),
-            Self::ProofUnsupported => bad_request("dpop_not_supported"),
+            Self::Proof(error) => error.into_response(),
             Self::Store(error) => error.into_response(),
             Self::Signing(error) => internal(&error),
         }

@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod device_activity;
 pub mod device_details;
 pub mod device_gate;
+pub mod dpop;
 pub mod enrollment;
 pub mod errors;
 pub mod guards;

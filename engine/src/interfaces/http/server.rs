@@ -8,11 +8,13 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use http::{HeaderMap, HeaderValue};
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
 };
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 
 use super::{
     compat::{
@@ -63,6 +65,7 @@ pub fn http_service(routes: Routes, settings: &Settings) -> Router {
             add_headers,
         ))
         .layer(from_fn_with_state(network, identify_caller))
+        .layer(from_fn(log_in_agent_context))
         .layer(from_fn(enforce))
 }
 
@@ -78,6 +81,27 @@ async fn identify_caller(State(network): State<Network>, mut request: Request, n
     next.run(request).await
 }
 
+/// Gives everything that is logged for a request the scope in which the agent says it runs; it changes no answer.
+async fn log_in_agent_context(request: Request, next: Next) -> Response {
+    let Some(context) = agent_context(request.headers()) else {
+        return next.run(request).await;
+    };
+    let span = tracing::info_span!("request", agent_context = context.as_str());
+    next.run(request).instrument(span).await
+}
+
+/// Letters, digits, `_` and `-` of `X-Borealis-Agent-Context`, upper-cased; `None` where none is left.
+fn agent_context(headers: &HeaderMap) -> Option<String> {
+    let context: String = headers
+        .get_all("x-borealis-agent-context")
+        .iter()
+        .flat_map(HeaderValue::as_bytes)
+        .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        .map(|byte| char::from(byte.to_ascii_uppercase()))
+        .collect();
+    (!context.is_empty()).then_some(context)
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "the layer hands the value over")]
 fn internal_error(panic: Box<dyn Any + Send>) -> Response {
     let message = panic
@@ -87,4 +111,45 @@ fn internal_error(panic: Box<dyn Any + Send>) -> Response {
         .unwrap_or("no message");
     tracing::error!(message, "a handler failed");
     ErrorPage::Internal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::config::logging::capture::capture;
+
+    #[tokio::test]
+    async fn what_a_request_logs_bears_its_agent_s_context() {
+        let log = capture();
+        let service = Router::new()
+            .fallback(async || tracing::info!("handled"))
+            .layer(from_fn(log_in_agent_context));
+        for context in [
+            &["s y s-t_e m\u{e9}!1"][..],
+            &["current", "user"],
+            &["!!!"],
+            &[""],
+            &[],
+        ] {
+            let mut request = Request::builder();
+            for line in context {
+                request = request.header("X-Borealis-Agent-Context", line.as_bytes());
+            }
+            let request = request.body(Body::empty()).unwrap();
+            service.clone().oneshot(request).await.unwrap();
+        }
+        assert_eq!(
+            log.messages(),
+            [
+                "[CONTEXT-SYS-T_EM1] handled",
+                "[CONTEXT-CURRENTUSER] handled",
+                "handled",
+                "handled",
+                "handled"
+            ]
+        );
+    }
 }

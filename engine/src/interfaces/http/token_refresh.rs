@@ -7,7 +7,7 @@ use axum::{
 
 use super::{
     compat::{body, body::RawBody, reply::JsonReply},
-    device_gate::has_proof,
+    dpop::Proof,
     state::AppState,
 };
 use crate::{
@@ -16,17 +16,20 @@ use crate::{
 };
 
 /// `POST /api/agent/token/refresh`
-pub async fn refresh<S: Store>(State(app): State<AppState<S>>, body: RawBody) -> Result<JsonReply, Response> {
-    let has_proof = has_proof(body.headers());
+pub async fn refresh<S: Store>(
+    State(app): State<AppState<S>>,
+    Proof(proof): Proof,
+    body: RawBody,
+) -> Result<JsonReply, Response> {
     let body = body
         .limit(body::SMALL)
         .forced()
         .await
         .map_err(|error| error.into_response())?;
-    let request = refresh_request(&body, has_proof).map_err(|error| error.into_response())?;
+    let request = refresh_request(&body).map_err(|error| error.into_response())?;
     let access_token = app
         .refresh
-        .refresh(&request)
+        .refresh(&request, proof.as_ref())
         .await
         .map_err(|error| error.into_response())?;
     Ok(JsonReply::ok(Json::object([

@@ -1,11 +1,12 @@
 use std::{path::PathBuf, sync::Arc};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
 use jiff::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
 use crate::{
+    domain::{digest::sha256_hex, dpop::making::proof},
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
 };
@@ -37,7 +38,12 @@ impl Story {
             _folder: folder,
             file,
             clock,
-            gate: DeviceGate::new(store, environment, tokens.clone()),
+            gate: DeviceGate::new(
+                store,
+                environment.clone(),
+                tokens.clone(),
+                Arc::new(Proofs::new(environment)),
+            ),
             tokens,
         }
     }
@@ -74,7 +80,7 @@ impl Story {
         version: i64,
     ) -> Result<AuthenticatedDevice, GateError> {
         let token = self.tokens.issue(guid, fingerprint, version, START).unwrap();
-        self.gate.admit(&token, false).await
+        self.gate.admit(&token, None).await
     }
 }
 
@@ -122,12 +128,12 @@ async fn claims_that_name_no_device_are_refused_before_anything_is_counted() {
         }
     }
     assert!(matches!(
-        story.gate.admit("a.b.c", false).await,
+        story.gate.admit("a.b.c", None).await,
         Err(GateError::Token(TokenError::Invalid))
     ));
     let ended = story.tokens.issue(GUID, "ab", 1, START - 900).unwrap();
     assert!(matches!(
-        story.gate.admit(&ended, false).await,
+        story.gate.admit(&ended, None).await,
         Err(GateError::Token(TokenError::Expired))
     ));
     assert_eq!(story.count().await, 0);
@@ -235,12 +241,45 @@ async fn one_key_may_call_sixty_times_a_minute() {
 }
 
 #[tokio::test]
-async fn a_proof_is_not_taken_for_checked() {
+async fn a_proof_must_be_by_the_device_s_key_and_new() {
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let der = key.verifying_key().to_public_key_der().unwrap();
+    let token = story
+        .tokens
+        .issue(GUID, &sha256_hex(der.as_bytes()), 2, START)
+        .unwrap();
+    let call = async |proof: &PresentedProof| match story.gate.admit(&token, Some(proof)).await {
+        Ok(_) => Ok(()),
+        Err(GateError::Proof(error)) => Err(error),
+        Err(other) => panic!("{other:?}"),
+    };
+    let by = |key: &SigningKey, jti, iat| proof(key, "http://a/x", jti, iat);
+    let thief = SigningKey::from_bytes(&[8; 32]);
+    assert_eq!(call(&by(&thief, "j", START)).await, Err(DpopError::Invalid));
+    assert_eq!(call(&by(&key, "j", START + 60)).await, Err(DpopError::Invalid));
+    // What was refused has not used up its name.
+    assert_eq!(call(&by(&key, "j", START)).await, Ok(()));
+    assert_eq!(call(&by(&key, "j", START)).await, Err(DpopError::Replayed));
+    assert_eq!(call(&by(&key, "k", START)).await, Ok(()));
+    story.clock.set(Timestamp::from_second(START + 301).unwrap());
+    assert_eq!(call(&by(&key, "j", START)).await, Err(DpopError::Invalid));
+    assert_eq!(call(&by(&key, "j", START + 301)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_revoked_device_s_proof_is_not_looked_at() {
     let story = Story::new().await;
     story.device().await;
+    story.sql("UPDATE devices SET status = 'revoked'").await;
     let token = story.tokens.issue(GUID, "ab", 2, START).unwrap();
+    let junk = PresentedProof {
+        proof: "junk".to_owned(),
+        method: "POST".to_owned(),
+        url: "http://a/x".to_owned(),
+    };
     assert!(matches!(
-        story.gate.admit(&token, true).await,
-        Err(GateError::ProofUnsupported)
+        story.gate.admit(&token, Some(&junk)).await,
+        Err(GateError::DeviceRevoked)
     ));
 }

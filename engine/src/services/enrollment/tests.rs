@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    config::logging::capture::capture,
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
     services::{
@@ -79,12 +80,15 @@ impl Story {
         key: &SigningKey,
     ) -> Result<PendingEnrollment, RequestError> {
         self.enrollment
-            .request(EnrollmentRequest {
-                hostname: hostname.to_owned(),
-                code: code.to_owned(),
-                agent_pubkey_der: key.verifying_key().to_public_key_der().unwrap().into_vec(),
-                client_nonce: NONCE.to_owned(),
-            })
+            .request(
+                EnrollmentRequest {
+                    hostname: hostname.to_owned(),
+                    code: code.to_owned(),
+                    agent_pubkey_der: key.verifying_key().to_public_key_der().unwrap().into_vec(),
+                    client_nonce: NONCE.to_owned(),
+                },
+                "192.0.2.1",
+            )
             .await
     }
 
@@ -173,6 +177,63 @@ async fn a_device_joins_once_and_its_code_is_spent() {
         again.is_ok(),
         "the device that spent a code may come back with its key"
     );
+}
+
+#[tokio::test]
+async fn the_log_tells_the_way_of_a_device_and_no_secret() {
+    let log = capture();
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let code = story.code(1).await;
+    let _ = story.ask("WIN\n1", "SECRET-CODE", &key).await;
+    let asked = story.ask("WIN\n1", &code.code, &key).await.unwrap();
+    let poll = signed(&asked, &key);
+    let forged = signed(&asked, &SigningKey::from_bytes(&[8; 32]));
+    let _ = story.enrollment.poll(&forged).await;
+    story.enrollment.poll(&poll).await.unwrap();
+    story.decide(None).await.unwrap();
+    let PollOutcome::Approved(joined) = story.enrollment.poll(&poll).await.unwrap() else {
+        panic!()
+    };
+    story.enrollment.poll(&poll).await.unwrap();
+    let unknown = EnrollmentPoll {
+        approval_reference: "a\nb".to_owned(),
+        ..poll.clone()
+    };
+    let _ = story.enrollment.poll(&unknown).await;
+
+    let messages = log.messages();
+    let fingerprint = sha256_hex(key.verifying_key().to_public_key_der().unwrap().as_bytes());
+    let fingerprint = short(&fingerprint);
+    let reference = &asked.approval_reference;
+    let guid = &joined.guid;
+    // Not the line of the code, nor that of the decision: both name random ids.
+    let told: Vec<_> = messages
+        .iter()
+        .filter(|line| line.starts_with("enrollment"))
+        .collect();
+    let expected = [
+        format!("enrollment request invalid_code host=WIN\\n1 fingerprint={fingerprint} code_mask=SEC***ODE"),
+        format!("enrollment request queued fingerprint={fingerprint} host=WIN\\n1 ip=192.0.2.1"),
+        format!("enrollment poll invalid_proof ref={reference}"),
+        format!("enrollment poll pending ref={reference} host=WIN\\n1"),
+        format!("enrollment finalized guid={guid} fingerprint={fingerprint} host=WIN\\n1"),
+        format!("enrollment poll already_completed ref={reference} host=WIN\\n1"),
+        "enrollment poll unknown_reference ref=a\\nb".to_owned(),
+    ];
+    assert_eq!(told, expected.iter().collect::<Vec<_>>());
+    let text = messages.join("\n");
+    for secret in [
+        &code.code,
+        "SECRET-CODE",
+        NONCE,
+        &asked.server_nonce,
+        &strict_base64::encode(&poll.proof),
+        &joined.access_token,
+        &joined.refresh_token,
+    ] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
 }
 
 #[tokio::test]
@@ -322,6 +383,11 @@ async fn one_key_may_ask_twelve_times_a_minute_and_one_address_forty_times() {
     for _ in 0..40 {
         story.enrollment.admit_address("192.0.2.1").unwrap();
     }
+    let log = capture();
     assert!(story.enrollment.admit_address("192.0.2.1").is_err());
+    assert_eq!(
+        log.messages(),
+        ["enrollment rate limited key=ip:192.0.2.1 limit=40/60s retry_after=60.00"]
+    );
     assert!(story.enrollment.admit_address("192.0.2.2").is_ok());
 }

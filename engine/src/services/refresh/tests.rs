@@ -1,12 +1,18 @@
 use std::{path::PathBuf, sync::Arc};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
 use crate::{
+    domain::dpop::making::proof,
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{devices::NewDevice, refresh_tokens::NewRefreshToken, sqlite::SqliteStore},
+    repositories::{
+        UnitOfWork as _,
+        devices::{Devices as _, NewDevice},
+        refresh_tokens::NewRefreshToken,
+        sqlite::SqliteStore,
+    },
 };
 
 const START: i64 = 1_800_000_000;
@@ -53,7 +59,12 @@ impl Story {
         Self {
             _folder: folder,
             file,
-            refresh: RefreshService::new(store, environment, tokens.clone()),
+            refresh: RefreshService::new(
+                store,
+                environment.clone(),
+                tokens.clone(),
+                Arc::new(Proofs::new(environment)),
+            ),
             tokens,
         }
     }
@@ -71,14 +82,24 @@ impl Story {
             .unwrap();
     }
 
-    async fn ask(&self, guid: &str, token: &str, has_proof: bool) -> Result<String, RefreshError> {
-        self.refresh
-            .refresh(&RefreshRequest {
-                guid: guid.to_owned(),
-                refresh_token: token.to_owned(),
-                has_proof,
-            })
+    async fn ask(
+        &self,
+        guid: &str,
+        token: &str,
+        proof: Option<&PresentedProof>,
+    ) -> Result<String, RefreshError> {
+        let request = RefreshRequest {
+            guid: guid.to_owned(),
+            refresh_token: token.to_owned(),
+        };
+        self.refresh.refresh(&request, proof).await
+    }
+
+    async fn stored(&self) -> (Option<String>, Option<String>) {
+        sqlx::query_as("SELECT last_used_at, dpop_jkt FROM refresh_tokens")
+            .fetch_one(&mut self.connection().await)
             .await
+            .unwrap()
     }
 }
 
@@ -86,20 +107,17 @@ impl Story {
 async fn a_good_refresh_token_gives_an_access_token_and_stays() {
     let story = Story::new().await;
     story.sql("UPDATE refresh_tokens SET dpop_jkt = 'bound'").await;
-    let token = story.ask("A", "secret", false).await.unwrap();
+    let token = story.ask("A", "secret", None).await.unwrap();
     let claims = story.tokens.verify(&token, START).unwrap();
     assert_eq!(claims["ssl_key_fingerprint"], "ab".into());
     assert_eq!(claims["token_version"], 3.into());
-    let (used, bound): (String, String) = sqlx::query_as("SELECT last_used_at, dpop_jkt FROM refresh_tokens")
-        .fetch_one(&mut story.connection().await)
-        .await
-        .unwrap();
-    assert!(used.starts_with("2027-01-15T08:00:00"), "{used}");
-    assert_eq!(bound, "bound");
+    let (used, bound) = story.stored().await;
+    assert!(used.unwrap().starts_with("2027-01-15T08:00:00"));
+    assert_eq!(bound.as_deref(), Some("bound"));
     story
         .sql("UPDATE devices SET token_version = 0, ssl_key_fingerprint = NULL, status = 'quarantined'")
         .await;
-    let token = story.ask("A", "secret", false).await.unwrap();
+    let token = story.ask("A", "secret", None).await.unwrap();
     let claims = story.tokens.verify(&token, START).unwrap();
     assert_eq!(claims["ssl_key_fingerprint"], "".into());
     assert_eq!(claims["token_version"], 1.into());
@@ -108,41 +126,41 @@ async fn a_good_refresh_token_gives_an_access_token_and_stays() {
 #[tokio::test]
 async fn refusals_come_in_the_contract_s_order() {
     let story = Story::new().await;
+    let junk = PresentedProof {
+        proof: "junk".to_owned(),
+        ..proof(&SigningKey::from_bytes(&[9; 32]), "http://a/x", "j", START)
+    };
     story.sql("UPDATE devices SET status = ' Revoked'").await;
     assert!(matches!(
-        story.ask("a", "secret", true).await,
+        story.ask("a", "secret", Some(&junk)).await,
         Err(RefreshError::InvalidToken)
     ));
     assert!(matches!(
-        story.ask("A", "other", true).await,
+        story.ask("A", "other", Some(&junk)).await,
         Err(RefreshError::InvalidToken)
     ));
     assert!(matches!(
-        story.ask("A", "secret", true).await,
+        story.ask("A", "secret", Some(&junk)).await,
         Err(RefreshError::DeviceRevoked)
     ));
     story.sql("UPDATE devices SET guid = 'a'").await;
     assert!(matches!(
-        story.ask("A", "secret", true).await,
+        story.ask("A", "secret", Some(&junk)).await,
         Err(RefreshError::DeviceNotFound)
     ));
     story
         .sql("UPDATE refresh_tokens SET expires_at = '2027-01-15T07:59:59Z'")
         .await;
     assert!(matches!(
-        story.ask("A", "secret", true).await,
+        story.ask("A", "secret", Some(&junk)).await,
         Err(RefreshError::TokenExpired)
     ));
     story.sql("UPDATE refresh_tokens SET revoked_at = 'x'").await;
     assert!(matches!(
-        story.ask("A", "secret", true).await,
+        story.ask("A", "secret", Some(&junk)).await,
         Err(RefreshError::TokenRevoked)
     ));
-    let used: Option<String> = sqlx::query_scalar("SELECT last_used_at FROM refresh_tokens")
-        .fetch_one(&mut story.connection().await)
-        .await
-        .unwrap();
-    assert_eq!(used, None);
+    assert_eq!(story.stored().await, (None, None));
 }
 
 #[tokio::test]
@@ -155,7 +173,7 @@ async fn an_end_without_zone_is_utc_and_an_unreadable_one_is_over() {
         story.sql(over).await;
         assert!(
             matches!(
-                story.ask("A", "secret", false).await,
+                story.ask("A", "secret", None).await,
                 Err(RefreshError::TokenExpired)
             ),
             "{over}"
@@ -166,10 +184,40 @@ async fn an_end_without_zone_is_utc_and_an_unreadable_one_is_over() {
         "UPDATE refresh_tokens SET expires_at = ' '",
     ] {
         story.sql(good).await;
-        assert!(story.ask("A", "secret", false).await.is_ok(), "{good}");
+        assert!(story.ask("A", "secret", None).await.is_ok(), "{good}");
     }
-    assert!(matches!(
-        story.ask("A", "secret", true).await,
-        Err(RefreshError::ProofUnsupported)
-    ));
+}
+
+#[tokio::test]
+async fn a_proof_by_the_device_s_key_binds_the_token() {
+    let story = Story::new().await;
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let by_device = |jti| proof(&key, "http://a/x", jti, START);
+    let refused = async |proof: &PresentedProof| match story.ask("A", "secret", Some(proof)).await {
+        Err(RefreshError::Proof(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    // The device has another key, or none.
+    assert_eq!(refused(&by_device("j")).await, DpopError::Invalid);
+    story.sql("UPDATE devices SET ssl_key_fingerprint = NULL").await;
+    assert_eq!(refused(&by_device("j")).await, DpopError::Invalid);
+    assert_eq!(story.stored().await, (None, None));
+
+    let der = key.verifying_key().to_public_key_der().unwrap();
+    sqlx::query("UPDATE devices SET ssl_key_fingerprint = $1")
+        .bind(sha256_hex(der.as_bytes()).to_uppercase())
+        .execute(&mut story.connection().await)
+        .await
+        .unwrap();
+    story.ask("A", "secret", Some(&by_device("j"))).await.unwrap();
+    let (used, bound) = story.stored().await;
+    let thumbprint = by_device("j")
+        .check(None, Timestamp::from_second(START).unwrap())
+        .unwrap()
+        .thumbprint;
+    assert_eq!(bound, Some(thumbprint.clone()));
+    assert_eq!(refused(&by_device("j")).await, DpopError::Replayed);
+    assert_eq!(story.stored().await, (used, Some(thumbprint.clone())));
+    story.ask("A", "secret", None).await.unwrap();
+    assert_eq!(story.stored().await.1, Some(thumbprint));
 }

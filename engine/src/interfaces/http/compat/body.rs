@@ -96,11 +96,6 @@ impl RawBody {
         Self { limit, ..self }
     }
 
-    /// The request's headers.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
     /// The bytes.
     ///
     /// # Errors

@@ -6,8 +6,9 @@ use std::{
 };
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use http::{HeaderMap, Request, header, request::Parts};
+use http::{Request, header, request::Parts};
 
+use super::headers::joined;
 use crate::config::settings::TrustedNetwork;
 
 /// The peer of a request and what its headers say about the client behind it.
@@ -37,7 +38,12 @@ impl Caller {
             .map(str::to_owned);
         let believed = peer
             .is_some_and(|peer| peer.is_loopback() || trusted.iter().any(|network| network.contains(peer)));
-        let forwarded = |name| believed.then(|| joined(headers, name)).flatten();
+        let forwarded = |name| {
+            believed
+                .then(|| joined(headers, name))
+                .flatten()
+                .filter(|list| !list.is_empty())
+        };
         Self {
             peer,
             tls,
@@ -117,16 +123,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
-}
-
-/// All lines of a header as one list, unless it is absent or empty.
-fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines: Vec<_> = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .collect();
-    Some(lines.join(",")).filter(|list| !list.is_empty())
 }
 
 fn last_item(list: &str) -> Option<&str> {

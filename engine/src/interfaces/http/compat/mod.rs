@@ -1,11 +1,13 @@
 //! The habits of Flask and Python that clients can see.
 
+pub mod address;
 pub mod body;
 pub mod conditional;
 pub mod cors;
 pub mod error_page;
 pub mod file_headers;
 pub mod forwarded;
+pub mod headers;
 pub mod json_writer;
 pub mod limits;
 pub mod path;

@@ -9,8 +9,9 @@ pub fn decode(path: &str) -> String {
     loop {
         rest = match rest {
             [] => return String::from_utf8_lossy(&bytes).into_owned(),
-            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                bytes.push(hex(*high) << 4 | hex(*low));
+            [b'%', tail @ ..] => {
+                let (byte, tail) = escape(tail).unwrap_or((b'%', tail));
+                bytes.push(byte);
                 tail
             }
             [byte, tail @ ..] => {
@@ -18,6 +19,16 @@ pub fn decode(path: &str) -> String {
                 tail
             }
         };
+    }
+}
+
+/// The byte of an escape whose `%` was read, and what follows; `None` where there is no escape.
+pub fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            Some((hex(*high) << 4 | hex(*low), tail))
+        }
+        _ => None,
     }
 }
 

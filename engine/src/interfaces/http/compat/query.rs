@@ -1,5 +1,7 @@
 //! Query strings as Flask reads them.
 
+use super::path::escape;
+
 /// The first value of a parameter, decoded: `+` is a blank, malformed escapes stay as text.
 pub fn first(query: Option<&str>, name: &str) -> Option<String> {
     query?.split('&').find_map(|pair| {
@@ -24,25 +26,17 @@ fn decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
-        match (byte, after.split_first_chunk::<2>()) {
-            (b'%', Some((digits, beyond))) => match hex_byte(*digits) {
-                Some(decoded) => {
-                    bytes.push(decoded);
-                    rest = beyond;
-                }
-                None => bytes.push(b'%'),
-            },
-            (b'+', _) => bytes.push(b' '),
+        match byte {
+            b'%' => {
+                let (decoded, beyond) = escape(after).unwrap_or((b'%', after));
+                bytes.push(decoded);
+                rest = beyond;
+            }
+            b'+' => bytes.push(b' '),
             _ => bytes.push(*byte),
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex_byte([high, low]: [u8; 2]) -> Option<u8> {
-    let high = char::from(high).to_digit(16)?;
-    let low = char::from(low).to_digit(16)?;
-    u8::try_from(high * 16 + low).ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
-use super::{json_reader, json_writer, signed_value::Signer};
+use super::{headers::joined, json_reader, json_writer, signed_value::Signer};
 use crate::{
     config::settings::{CookieSettings, Settings},
     domain::json::{Json, JsonObject},
@@ -191,7 +191,7 @@ impl SessionCodec {
 
 /// The token of `Authorization: Bearer …`, the scheme in any letter case.
 fn bearer(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let value = joined(headers, header::AUTHORIZATION)?;
     let (scheme, token) = value.split_at_checked(7)?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer ") && !token.is_empty()).then(|| token.to_owned())

@@ -5,15 +5,16 @@ use http::StatusCode;
 
 use super::{bad_request, too_many_requests};
 use crate::{
-    builders::{fields::WrongType, login::MissingCredentials, users::UserFormError},
+    builders::{login::MissingCredentials, text::WrongType, users::UserFormError},
     domain::{json::Json, rate_limit::RateLimited},
     interfaces::http::compat::reply::JsonReply,
     services::operators::{login::LoginError, mfa::VerifyError, users::UserError},
 };
 
 impl IntoResponse for WrongType {
+    /// Where a route has no answer of its own for such a field.
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("invalid payload")
     }
 }
 

@@ -1,0 +1,141 @@
+//! Signed claims in compact form (JWS), read as the legacy's library reads them: access tokens and DPoP proofs.
+//!
+//! Only `EdDSA` with an Ed25519 key is known. The server's tokens are signed with nothing else, and a proof by a key of
+//! another kind is not by a device's key.
+
+use ed25519_dalek::{Signature, VerifyingKey};
+
+use super::{
+    base64::decode_jws_part,
+    coerce::integer_of,
+    json::{Json, JsonObject},
+};
+
+/// A signed text that is well-formed; whether its signature is good is for [`Jws::verify`] to say.
+#[derive(Debug)]
+pub struct Jws<'a> {
+    /// The header.
+    pub header: JsonObject,
+    message: &'a str,
+    payload: Vec<u8>,
+    signature: Signature,
+}
+
+impl<'a> Jws<'a> {
+    /// Reads the three parts; `None` where they are malformed, signed with another algorithm, or ask for an extension
+    /// that is not understood.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (message, signature) = text.rsplit_once('.')?;
+        let (header, payload) = message.split_once('.')?;
+        let header = parse_object(&decode_jws_part(header)?)?;
+        let payload = decode_jws_part(payload)?;
+        let signature = Signature::from_slice(&decode_jws_part(signature)?).ok()?;
+        acceptable(&header).then_some(Self {
+            header,
+            message,
+            payload,
+            signature,
+        })
+    }
+
+    /// The claims, if `key` has signed them. What they say is not looked at.
+    pub fn verify(&self, key: &VerifyingKey) -> Option<JsonObject> {
+        key.verify_strict(self.message.as_bytes(), &self.signature).ok()?;
+        parse_object(&self.payload)
+    }
+}
+
+fn acceptable(header: &JsonObject) -> bool {
+    let algorithm = header.get("alg").and_then(Json::as_text) == Some("EdDSA");
+    let key_id = header.get("kid").is_none_or(|kid| kid.as_text().is_some());
+    // The one extension that is understood; without its encoding the payload would not be in the text at all.
+    let encoded = header.get("b64") != Some(&Json::Bool(false));
+    let critical = header.get("crit").is_none_or(|names| {
+        names.as_list().is_some_and(|names| {
+            !names.is_empty()
+                && names.iter().all(|name| name.as_text() == Some("b64"))
+                && header.contains_key("b64")
+        })
+    });
+    algorithm && key_id && encoded && critical
+}
+
+/// Why claims are not good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClaimsError {
+    /// One is missing, of a wrong type, not good yet or not for this use.
+    Invalid,
+    /// Their time is over.
+    Expired,
+}
+
+/// Checks the claims that every kind of signed text may have, at `now` (Unix seconds, no leeway). `required` must be
+/// there and not `null`.
+///
+/// # Errors
+/// Of several reasons, the first in the contract's order.
+pub fn check_claims(claims: &JsonObject, required: &[&str], now: i64) -> Result<(), ClaimsError> {
+    if required
+        .iter()
+        .any(|name| claims.get(*name).is_none_or(Json::is_null))
+    {
+        return Err(ClaimsError::Invalid);
+    }
+    let now = i128::from(now);
+    let begun = |name| {
+        claims
+            .get(name)
+            .is_none_or(|value| integer_of(value).is_some_and(|time| time <= now))
+    };
+    if !begun("iat") || !begun("nbf") {
+        return Err(ClaimsError::Invalid);
+    }
+    if let Some(end) = claims.get("exp") {
+        let end = integer_of(end).ok_or(ClaimsError::Invalid)?;
+        if end <= now {
+            return Err(ClaimsError::Expired);
+        }
+    }
+    let is_text = |name| claims.get(name).is_none_or(|value| value.as_text().is_some());
+    if claims.get("aud").is_some_and(Json::is_truthy) || !is_text("sub") || !is_text("jti") {
+        return Err(ClaimsError::Invalid);
+    }
+    Ok(())
+}
+
+/// Reads a JSON object; `None` where the bytes are anything else.
+fn parse_object(bytes: &[u8]) -> Option<JsonObject> {
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
+    Some(
+        members
+            .into_iter()
+            .map(|(name, value)| (name, json_of(value)))
+            .collect(),
+    )
+}
+
+// The reader bounds the depth.
+fn json_of(value: serde_json::Value) -> Json {
+    match value {
+        serde_json::Value::Null => Json::Null,
+        serde_json::Value::Bool(value) => Json::Bool(value),
+        serde_json::Value::Number(number) => number_of(&number),
+        serde_json::Value::String(text) => Json::Text(text),
+        serde_json::Value::Array(items) => Json::List(items.into_iter().map(json_of).collect()),
+        serde_json::Value::Object(members) => Json::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, json_of(value)))
+                .collect(),
+        ),
+    }
+}
+
+fn number_of(number: &serde_json::Number) -> Json {
+    let text = number.to_string();
+    if text.contains(['.', 'e', 'E']) {
+        text.parse().map_or(Json::Null, Json::Float)
+    } else {
+        text.parse().map_or_else(|_| Json::BigInt(text), Json::Int)
+    }
+}
