@@ -43,9 +43,9 @@ async fn agent(server: &Server, guid: &str, fingerprint: &str, agent_id: &str) -
 /// An event's acknowledgement number (where one is asked for), name and argument.
 fn event(frame: &str) -> (Option<String>, String, Value) {
     let rest = frame.strip_prefix("42").unwrap_or_else(|| panic!("{frame}"));
-    let at = rest.find('[').unwrap();
-    let number = Some(rest[..at].to_owned()).filter(|number| !number.is_empty());
-    let data: Value = serde_json::from_str(&rest[at..]).unwrap();
+    let (digits, data) = rest.split_at(rest.find('[').unwrap());
+    let number = Some(digits.to_owned()).filter(|digits| !digits.is_empty());
+    let data: Value = serde_json::from_str(data).unwrap();
     (number, data[0].as_str().unwrap().to_owned(), data[1].clone())
 }
 

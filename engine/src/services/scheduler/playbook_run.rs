@@ -30,6 +30,8 @@ use crate::{
 
 /// Playbooks that the server runs at one time; more wait for their turn.
 const AT_ONCE: usize = 8;
+/// Seconds after which a run is ended whose playbook names no limit: one that hangs must not hold its turn for ever.
+const LONGEST_RUN: i64 = 86_400;
 /// Characters of a run's reason that are kept.
 const LONGEST_REASON: usize = 1024;
 
@@ -69,6 +71,7 @@ pub struct ServerPlaybooks<S> {
     credentials: Arc<dyn RunCredentials>,
     library: AssemblyLibrary,
     work_root: PathBuf,
+    program: OsString,
     turns: Semaphore,
 }
 
@@ -136,7 +139,17 @@ impl<S: Store> ServerPlaybooks<S> {
             credentials,
             library,
             work_root,
+            program: "ansible-playbook".into(),
             turns: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Runs another program in place of `ansible-playbook`.
+    #[cfg(test)]
+    pub(crate) fn with_program(self, program: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            ..self
         }
     }
 
@@ -230,19 +243,21 @@ impl<S: Store> ServerPlaybooks<S> {
         } else {
             stored.clone()
         };
+        // Only a document names a limit (ASM-24).
+        let limit = match playbook.timeout_seconds {
+            seconds @ 1.. if as_document => seconds.min(LONGEST_RUN),
+            _ => LONGEST_RUN,
+        };
         let command = PlaybookCommand {
-            program: "ansible-playbook".into(),
+            program: self.program.clone(),
             arguments: arguments(file, &work, playbook, &credential),
             folder: stored.parent().map(PathBuf::from).unwrap_or_default(),
-            patience: u64::try_from(playbook.timeout_seconds)
-                .ok()
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
+            patience: Some(Duration::from_secs(limit.unsigned_abs())),
         };
         ansible::run(command).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => "[Errno 2] No such file or directory: 'ansible-playbook'".to_owned(),
             io::ErrorKind::TimedOut => {
-                format!("ansible-playbook was ended after {} s", playbook.timeout_seconds)
+                format!("ansible-playbook was ended after {limit} s")
             }
             _ => error.to_string(),
         })
