@@ -8,6 +8,7 @@
 
 #[path = "realtime/client.rs"]
 mod client;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "realtime/server.rs"]
 mod server;
 
