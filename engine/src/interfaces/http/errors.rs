@@ -9,7 +9,7 @@ use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
         enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials,
-        refresh::InvalidRefresh, users::NewUserError,
+        provision::IncompleteProvision, refresh::InvalidRefresh, users::NewUserError,
     },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
@@ -72,6 +72,12 @@ impl IntoResponse for EnrollmentFieldError {
 }
 
 impl IntoResponse for InvalidTtl {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for IncompleteProvision {
     fn into_response(self) -> Response {
         bad_request(&self.to_string())
     }

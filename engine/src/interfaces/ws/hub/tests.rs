@@ -53,7 +53,7 @@ async fn work_has_arrived_once_a_later_ping_is_answered() {
     let (session, _inbox) = join(&hub, "one");
     session.ping();
     let receipt = hub.hand_over("H", "work", &payload).await;
-    let sent = session.outbox.take(usize::MAX).await.unwrap();
+    let sent = session.outbox.take(9, usize::MAX).await.unwrap();
     assert_eq!(sent, ["2", "42[\"work\",1]", "2"].map(Frame::text));
     let mut receipt = tokio::spawn(receipt);
     // The first answer is to what was asked before the work was sent.
@@ -91,8 +91,8 @@ async fn events_reach_rooms_and_connections() {
     ] {
         hub.emit(audience, "e", &Payload::default()).await;
     }
-    assert_eq!(one.outbox.take(usize::MAX).await.unwrap().len(), 3);
-    assert_eq!(two.outbox.take(usize::MAX).await.unwrap().len(), 1);
+    assert_eq!(one.outbox.take(9, usize::MAX).await.unwrap().len(), 3);
+    assert_eq!(two.outbox.take(9, usize::MAX).await.unwrap().len(), 1);
     assert_eq!(hub.live_agents(), ["A"]);
     one.leave();
     hub.emit(Audience::Everyone, "e", &Payload::default()).await;
@@ -121,6 +121,6 @@ async fn stopping_says_goodbye() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;
     let (session, _inbox) = join(&hub, "one");
     hub.close();
-    assert_eq!(session.outbox.take(9).await, Some(vec![Frame::text("1")]));
-    assert_eq!(session.outbox.take(9).await, None);
+    assert_eq!(session.outbox.take(9, 9).await, Some(vec![Frame::text("1")]));
+    assert_eq!(session.outbox.take(9, 9).await, None);
 }
