@@ -89,6 +89,7 @@ impl<S: Store> Client<S> {
                     attachments: VecDeque::new(),
                 });
             }
+            Kind::Acknowledged(number) => self.session.receipts.note(number),
             Kind::Other => {}
         }
         Next::Goon

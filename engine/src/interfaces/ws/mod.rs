@@ -16,6 +16,7 @@ mod outbox;
 mod packet;
 mod payload;
 mod polling;
+mod receipts;
 mod session;
 mod transport;
 mod websocket;

@@ -44,33 +44,6 @@ fn join(hub: &Hub<SqliteStore>, id: &str) -> (Arc<Session>, Inbox) {
 }
 
 #[tokio::test]
-async fn work_has_arrived_once_a_later_ping_is_answered() {
-    let (hub, _folder) = hub(AccessPolicy::Legacy).await;
-    let payload = Payload::from(1);
-    let receipt = hub.hand_over("H", "work", &payload).await;
-    assert_eq!(receipt.await, Receipt::NobodyThere);
-
-    let (session, _inbox) = join(&hub, "one");
-    session.ping();
-    let receipt = hub.hand_over("H", "work", &payload).await;
-    let sent = session.outbox.take(9, usize::MAX).await.unwrap();
-    assert_eq!(sent, ["2", "42[\"work\",1]", "2"].map(Frame::text));
-    let mut receipt = tokio::spawn(receipt);
-    // The first answer is to what was asked before the work was sent.
-    session.note_pong();
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-    assert!(!receipt.is_finished());
-    session.note_pong();
-    assert_eq!((&mut receipt).await.unwrap(), Receipt::Arrived);
-
-    let receipt = hub.hand_over("H", "work", &payload).await;
-    session.end();
-    assert_eq!(receipt.await, Receipt::Unknown);
-}
-
-#[tokio::test]
 async fn a_client_cannot_answer_in_advance() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;
     let (session, _inbox) = join(&hub, "one");
