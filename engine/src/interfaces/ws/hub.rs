@@ -108,6 +108,23 @@ impl<S: Store> Hub<S> {
         }
     }
 
+    async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) {
+        let mut reached: Vec<_> = match audience {
+            Audience::Connection(id) => self.get(id).into_iter().collect(),
+            _ => self.all(),
+        };
+        reached.retain(|session| is_reached(session, audience));
+        if reached.is_empty() {
+            return;
+        }
+        let frames = event_frames(event, payload);
+        for session in reached {
+            if self.belongs(&session, audience).await {
+                session.send(&frames);
+            }
+        }
+    }
+
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,20 +156,7 @@ async fn first_arrival(mut sent: JoinSet<Result<(), RecvError>>) -> Receipt {
 impl<S: Store> Channel for Hub<S> {
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a> {
         Box::pin(async move {
-            let mut reached = match audience {
-                Audience::Connection(id) => self.get(id).into_iter().collect(),
-                _ => self.all(),
-            };
-            reached.retain(|session| is_reached(session, audience));
-            if reached.is_empty() {
-                return;
-            }
-            let frames = event_frames(event, payload);
-            for session in reached {
-                if self.belongs(&session, audience).await {
-                    session.send(&frames);
-                }
-            }
+            self.send(audience, event, payload).await;
         })
     }
 
@@ -198,3 +202,6 @@ impl<S: Store> Channel for Hub<S> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! one client's events must hold. And malformed packets, refusals and acknowledgements are part of what agents were
 //! built against.
 //!
-//! The way of an event: [transport](self) → `session` (bounded queue) → `client` (packets) → `events` (names) →
+//! The way of an event: `transport` (then `polling` or `websocket`) → `session` (bounded queue) → `client` (packets) → `events` (names) →
 //! builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → `session` (bounded queue) → transport.
 
 mod client;
@@ -33,7 +33,6 @@ pub use hub::Hub;
 
 use self::{
     client::{Client, Next, log_disconnect},
-    packet::Frame,
     session::{Heartbeat, Inbound, Session},
 };
 use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
@@ -112,13 +111,8 @@ impl<S: Store> SocketServer<S> {
                 },
                 () = self.real_clock.sleep_until(heartbeat.due()) => {
                     let now = self.real_clock.monotonic();
-                    match heartbeat.beat(now, session.take_pong()) {
-                        Some((next, ping)) => {
-                            heartbeat = next;
-                            if ping {
-                                session.send(&[Frame::text("2")]);
-                            }
-                        }
+                    match heartbeat.beat(now, session.pongs(), || session.ping()) {
+                        Some(next) => heartbeat = next,
                         None => break,
                     }
                 }

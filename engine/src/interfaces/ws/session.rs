@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -95,7 +95,8 @@ pub(super) struct Session {
     room: Arc<Semaphore>,
     transport: AtomicU8,
     member: Mutex<Option<Member>>,
-    ponged: AtomicBool,
+    pings: AtomicU64,
+    pongs: AtomicU64,
 }
 
 impl Session {
@@ -119,7 +120,8 @@ impl Session {
             room: Arc::new(Semaphore::new(INBOX_ROOM)),
             transport: AtomicU8::new(transport as u8),
             member: Mutex::default(),
-            ponged: AtomicBool::new(false),
+            pings: AtomicU64::new(0),
+            pongs: AtomicU64::new(0),
         };
         (Arc::new(session), received)
     }
@@ -194,15 +196,29 @@ impl Session {
         }
     }
 
-    /// Notes that the client answered a ping.
-    pub(super) fn note_pong(&self) {
-        self.ponged.store(true, Ordering::Release);
-        self.receipts.note_pong();
+    /// Sends a ping and says its number.
+    pub(super) fn ping(&self) -> u64 {
+        let number = self.pings.fetch_add(1, Ordering::AcqRel) + 1;
+        self.send(&[Frame::text("2")]);
+        number
     }
 
-    /// Whether a ping was answered since this was asked last.
-    pub(super) fn take_pong(&self) -> bool {
-        self.ponged.swap(false, Ordering::AcqRel)
+    /// Notes that the client answered a ping. Answers to nothing do not count.
+    pub(super) fn note_pong(&self) {
+        let pings = self.pings.load(Ordering::Acquire);
+        let answers = |pongs| (pongs < pings).then_some(pongs + 1);
+        if self
+            .pongs
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, answers)
+            .is_ok()
+        {
+            self.receipts.note_pong();
+        }
+    }
+
+    /// How many pings the client has answered.
+    pub(super) fn pongs(&self) -> u64 {
+        self.pongs.load(Ordering::Acquire)
     }
 
     pub(super) fn transport(&self) -> Transport {
@@ -262,8 +278,8 @@ impl Session {
 pub(super) enum Heartbeat {
     /// The next ping goes out then.
     Resting(Duration),
-    /// A ping went out; the answer must come by then.
-    Waiting(Duration),
+    /// The ping of this number went out; the answer must come by then.
+    Waiting(Duration, u64),
 }
 
 impl Heartbeat {
@@ -275,17 +291,20 @@ impl Heartbeat {
     /// When something is to be done.
     pub(super) fn due(self) -> Duration {
         match self {
-            Self::Resting(at) | Self::Waiting(at) => at,
+            Self::Resting(at) | Self::Waiting(at, _) => at,
         }
     }
 
-    /// What comes next at `now`, and whether a ping goes out; `None` where the client is gone.
-    pub(super) fn beat(self, now: Duration, ponged: bool) -> Option<(Self, bool)> {
+    /// What comes next at `now`, when so many pings are answered; `ping` sends one and says its number. `None` where
+    /// the client is gone.
+    pub(super) fn beat(self, now: Duration, pongs: u64, ping: impl FnOnce() -> u64) -> Option<Self> {
         match self {
-            Self::Resting(_) => Some((Self::Waiting(now + PING_TIMEOUT), true)),
-            // The answer came some time within the timeout; the legacy counts from then.
-            Self::Waiting(_) if ponged => Some((Self::Resting(now + PING_INTERVAL - PING_TIMEOUT), false)),
-            Self::Waiting(_) => None,
+            Self::Resting(_) => Some(Self::Waiting(now + PING_TIMEOUT, ping())),
+            // The answer came some time within the timeout, as a rule at its start; the next ping is counted from there.
+            Self::Waiting(_, number) if pongs >= number => {
+                Some(Self::Resting(now + PING_INTERVAL - PING_TIMEOUT))
+            }
+            Self::Waiting(..) => None,
         }
     }
 }
@@ -299,10 +318,11 @@ mod tests {
         let at = Duration::from_secs;
         let heartbeat = Heartbeat::new(at(100));
         assert_eq!(heartbeat.due(), at(125));
-        let (heartbeat, ping) = heartbeat.beat(at(125), false).unwrap();
-        assert_eq!((heartbeat.due(), ping), (at(145), true));
-        assert_eq!(heartbeat.beat(at(145), false), None);
-        let (heartbeat, ping) = heartbeat.beat(at(145), true).unwrap();
-        assert_eq!((heartbeat.due(), ping), (at(150), false));
+        let heartbeat = heartbeat.beat(at(125), 0, || 7).unwrap();
+        assert_eq!(heartbeat, Heartbeat::Waiting(at(145), 7));
+        let none = || panic!("no ping goes out now");
+        assert_eq!(heartbeat.beat(at(145), 6, none), None);
+        let heartbeat = heartbeat.beat(at(145), 7, none).unwrap();
+        assert_eq!(heartbeat, Heartbeat::Resting(at(150)));
     }
 }

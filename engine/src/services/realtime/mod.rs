@@ -3,11 +3,11 @@
 
 mod access;
 mod agent_events;
-mod jobs;
+mod online;
 mod relays;
 mod results;
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{clock::BoxFuture, json::Json},
-    repositories::{Store, StoreError, device_documents::DeviceDocuments as _},
+    repositories::Store,
 };
 
 /// What an event carries: its one argument. `null` is sent as an event without argument, as the legacy does.
@@ -70,14 +70,13 @@ pub enum Audience<'a> {
 }
 
 /// The sockets, as services see them.
-pub trait Channel: Debug + Send + Sync + 'static {
+pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Hands an event to every connection of the audience, in the order of calls. A connection that does not take what
     /// it is sent is closed and logged, so whoever stays connected has lost nothing.
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a>;
 
-    /// Sends work to the agents of a host; see [`AgentChannel::hand_over`].
-    ///
-    /// [`AgentChannel::hand_over`]: super::scheduler::channel::AgentChannel::hand_over
+    /// Hands work to a host's agents. It is on its way when the outer future ends, so that work arrives in the order in
+    /// which it was handed over; what became of it is known later.
     fn hand_over<'a>(
         &'a self,
         hostname: &'a str,
@@ -101,12 +100,17 @@ pub enum Outcome {
 }
 
 /// Handles the channel's events, and what HTTP asks of agents.
-#[derive(Debug)]
 pub struct RealtimeService<S> {
     store: S,
     environment: Environment,
     agents: Arc<Agents>,
     channel: Arc<dyn Channel>,
+}
+
+impl<S> fmt::Debug for RealtimeService<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RealtimeService").finish_non_exhaustive()
+    }
 }
 
 impl<S: Store> RealtimeService<S> {
@@ -141,41 +145,6 @@ impl<S: Store> RealtimeService<S> {
             .emit(Audience::Agent(agent_id), "agent_config", &config)
             .await;
         true
-    }
-
-    /// Whether this host is online: a collector on it was active within 300 s, its device sent a heartbeat over REST
-    /// within 300 s, or an agent of it is connected (the legacy knows the first alone: RT-7).
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn is_online(&self, hostname: &str) -> Result<bool, StoreError> {
-        if self.agents.has_reported(hostname)
-            || self
-                .agents
-                .registry()
-                .has_active_collector(hostname, self.seconds())
-        {
-            return Ok(true);
-        }
-        let live = self.channel.live_agents();
-        if live.is_empty() {
-            return Ok(false);
-        }
-        {
-            let registry = self.agents.registry();
-            let named = |id: &String| {
-                registry
-                    .get(id)
-                    .is_some_and(|record| record.hostname.as_deref() == Some(hostname))
-            };
-            if live.iter().any(named) {
-                return Ok(true);
-            }
-        }
-        // Present agents tell no host name; their ids name the device.
-        let device = self.store.view().await?.device_row_named(hostname).await?;
-        let guid = device.and_then(|device| crate::domain::guid::Guid::normalize(&device.guid?));
-        Ok(guid.is_some_and(|guid| live.iter().any(|id| access::names_device(id, &guid))))
     }
 
     /// Now in Unix seconds with fraction, as collectors' times are kept.
