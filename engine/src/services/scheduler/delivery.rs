@@ -155,6 +155,14 @@ impl<S: Store> Scheduler<S> {
     /// any more.
     pub(super) async fn deliver_again(self: &Arc<Self>, now: i64) -> Result<(), StoreError> {
         let waiting = self.store.view().await?.undelivered().await?;
+        let host_of = |note: &Undelivered| note.run.hostname.clone().unwrap_or_default();
+        let hosts: Vec<_> = waiting
+            .iter()
+            .map(host_of)
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect();
+        let online = self.channel.online_among(&hosts).await;
         let mut current: Option<(ScheduledJob, Option<Manifest>)> = None;
         for note in waiting {
             if self.in_flight.lock().contains(&note.activity_id) {
@@ -178,8 +186,7 @@ impl<S: Store> Scheduler<S> {
                     .await?;
                 continue;
             }
-            let host = [note.run.hostname.clone().unwrap_or_default()];
-            if !job.enabled || self.channel.online_among(&host).await.is_empty() {
+            if !job.enabled || !online.contains(&host_of(&note)) {
                 continue;
             }
             let manifest = match manifest {
