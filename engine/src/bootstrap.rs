@@ -18,7 +18,7 @@ use crate::{
         tls::{self, TlsError},
     },
     interfaces::http::{
-        compat::session::SessionCodec, http_service, routes::routes, server::configure, state::AppState,
+        compat::session::SessionCodec, http_service, routes::routes, server::with_limits, state::AppState,
     },
     repositories::{
         StoreError,
@@ -157,13 +157,11 @@ impl Engine {
         let handle = Handle::new();
         let server = if settings.speaks_tls() {
             let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
-            let mut server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         } else {
-            let mut server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));

@@ -29,7 +29,7 @@ use crate::{
     repositories::{
         Store, StoreError, UnitOfWork,
         approvals::{Approval, Approvals as _},
-        devices::{Devices as _, NewDevice},
+        devices::{Devices as _, KeyRotation, NewDevice},
         install_codes::{CodeUse, InstallCode, InstallCodes as _},
         refresh_tokens::{NewRefreshToken, RefreshTokens as _},
     },
@@ -45,6 +45,8 @@ const FINGERPRINT_LIMIT: usize = 12;
 const REPLAY_MEMORY: Duration = Duration::from_secs(300);
 /// How many are remembered. Operators approve each device by hand, so never so many are used at once.
 const REPLAY_CAPACITY: usize = 1 << 16;
+/// The version that a device's tokens begin with.
+const FIRST_VERSION: i64 = 1;
 /// How long a refresh token lives.
 const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -442,21 +444,23 @@ impl<S: Store> EnrollmentService<S> {
         now: &Moment,
     ) -> Result<i64, StoreError> {
         let fingerprint = approval.fingerprint_claimed.as_str();
-        let mut device = NewDevice {
-            guid: guid.as_str(),
-            hostname: "",
-            fingerprint,
-            token_version: 1,
-            now: now.time.as_second(),
-            now_iso: &now.iso,
-        };
         let Some(known) = work.find_device(guid.as_str()).await? else {
             let hostname = hostname_for_new_device(work, &approval.hostname_claimed, guid).await?;
-            device.hostname = &hostname;
-            work.insert_device(&device).await?;
-            return Ok(device.token_version);
+            work.insert_device(&NewDevice {
+                guid: guid.as_str(),
+                hostname: &hostname,
+                fingerprint,
+                token_version: FIRST_VERSION,
+                now: now.time.as_second(),
+                now_iso: &now.iso,
+            })
+            .await?;
+            return Ok(FIRST_VERSION);
         };
-        let version = known.token_version.filter(|version| *version != 0).unwrap_or(1);
+        let version = known
+            .token_version
+            .filter(|version| *version != 0)
+            .unwrap_or(FIRST_VERSION);
         let stored = known.fingerprint.as_deref().unwrap_or_default().trim();
         if stored.is_empty() {
             work.set_device_key(&known.guid, fingerprint, &now.iso).await?;
@@ -465,10 +469,16 @@ impl<S: Store> EnrollmentService<S> {
         if same_fingerprint(stored, fingerprint) {
             return Ok(version);
         }
-        device.token_version = version.saturating_add(1).max(1);
-        work.rotate_device_key(&known.guid, &device).await?;
+        let token_version = version.saturating_add(1).max(FIRST_VERSION);
+        let rotation = KeyRotation {
+            guid: guid.as_str(),
+            fingerprint,
+            token_version,
+            now_iso: &now.iso,
+        };
+        work.rotate_device_key(&known.guid, &rotation).await?;
         work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
-        Ok(device.token_version)
+        Ok(token_version)
     }
 }
 

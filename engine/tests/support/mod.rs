@@ -1,0 +1,29 @@
+//! What several of these tests need.
+
+use std::{collections::BTreeMap, net::TcpListener, path::Path, sync::Arc};
+
+use borealis_engine::{
+    Engine, RunningEngine, Settings,
+    integrations::{clock::ManualClock, random::SeededRandom},
+};
+use jiff::Timestamp;
+
+/// When the clock of [`start`] stands still, Unix seconds.
+#[allow(dead_code, reason = "not every file needs it")]
+pub(crate) const START: i64 = 1_800_000_000;
+
+/// A whole server over `root`, on a free loopback port.
+pub(crate) async fn start(root: &Path, variables: &[(&str, &str)]) -> RunningEngine {
+    let mut all = BTreeMap::from([("BOREALIS_ROOT".to_owned(), root.display().to_string())]);
+    for (name, value) in variables {
+        all.insert((*name).to_owned(), (*value).to_owned());
+    }
+    Engine::start(
+        Settings::from_map(&all, root).unwrap(),
+        Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
+        Arc::new(SeededRandom::new(1)),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+    )
+    .await
+    .unwrap()
+}
