@@ -17,9 +17,6 @@ use crate::domain::{
 /// How long an access token lives, in seconds.
 pub const LIFETIME_SECONDS: i64 = 900;
 
-/// Claims that no access token is without.
-const REQUIRED_CLAIMS: [&str; 3] = ["exp", "iat", "sub"];
-
 /// The claims of an access token, in the legacy's order: two tokens of one device, version and second are identical.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AccessClaims {
@@ -123,13 +120,8 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenError`]; of several reasons, the first in the contract's order.
     pub fn verify(&self, token: &str, now: i64) -> Result<JsonObject, TokenError> {
-        let claims = Jws::parse(token)
-            .and_then(|token| token.verify(&self.verifying_key))
-            .ok_or(TokenError::Invalid)?;
-        check_claims(&claims, &REQUIRED_CLAIMS, now).map_err(|error| match error {
-            ClaimsError::Invalid => TokenError::Invalid,
-            ClaimsError::Expired => TokenError::Expired,
-        })?;
+        let claims = self.signed_claims(token)?;
+        check(&claims, now)?;
         Ok(claims)
     }
 
@@ -138,9 +130,7 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenError::Invalid`].
     pub fn verify_even_expired(&self, token: &str, now: i64) -> Result<JsonObject, TokenError> {
-        let mut claims = Jws::parse(token)
-            .and_then(|token| token.verify(&self.verifying_key))
-            .ok_or(TokenError::Invalid)?;
+        let mut claims = self.signed_claims(token)?;
         // A token without an end is no good even here.
         if claims
             .get("exp")
@@ -149,9 +139,22 @@ impl AccessTokens {
         {
             claims.insert("exp".to_owned(), now.saturating_add(1).into());
         }
-        check_claims(&claims, &REQUIRED_CLAIMS, now).map_err(|_| TokenError::Invalid)?;
+        check(&claims, now)?;
         Ok(claims)
     }
+
+    fn signed_claims(&self, token: &str) -> Result<JsonObject, TokenError> {
+        Jws::parse(token)
+            .and_then(|token| token.verify(&self.verifying_key))
+            .ok_or(TokenError::Invalid)
+    }
+}
+
+fn check(claims: &JsonObject, now: i64) -> Result<(), TokenError> {
+    check_claims(claims, &["exp", "iat", "sub"], now).map_err(|error| match error {
+        ClaimsError::Invalid => TokenError::Invalid,
+        ClaimsError::Expired => TokenError::Expired,
+    })
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         base: "http://127.0.0.1:39695".to_owned(),
         client_values: client.iter().map(|value| (*value).to_owned()).collect(),
         observations,
+        notices: Vec::new(),
     }
 }
 

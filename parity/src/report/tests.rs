@@ -22,6 +22,7 @@ fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
             .then(|| (0, "no | server".to_owned()))
             .into_iter()
             .collect(),
+        notices: Vec::new(),
     }
 }
 

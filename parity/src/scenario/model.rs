@@ -8,6 +8,7 @@ use super::{
     agent::Agent,
     made::Made,
     raw::{RawFile, RawPolicy, RawScenario, RawStep},
+    socket::{self, SocketStep},
 };
 
 /// The version of the format that this program reads and writes.
@@ -121,6 +122,8 @@ pub enum Action {
         /// What it holds.
         source: FileSource,
     },
+    /// A Socket.IO client does something.
+    Socket(SocketStep),
     /// A fact that cannot be replayed.
     Check(Value),
 }
@@ -165,6 +168,8 @@ pub enum Capture {
         /// JSON pointer into its claims.
         claim: String,
     },
+    /// JSON pointer into the first Engine.IO packet of a polling answer that has something there.
+    Packet(String),
 }
 
 /// Why a scenario cannot be read.
@@ -337,9 +342,16 @@ fn read_step(line: u64, mut raw: RawStep, previous: u32) -> Result<Step, ModelEr
         captures,
         action: read_action(line, raw)?,
     };
-    let captures_nothing = !matches!(step.action, Action::Http(_) | Action::Rows { .. });
-    if captures_nothing && !step.captures.is_empty() {
-        return Err(at(line, "only requests and rows can be captured from"));
+    let shows_data = match &step.action {
+        Action::Http(_) | Action::Rows { .. } => true,
+        Action::Socket(socket) => socket.shows_data(),
+        _ => false,
+    };
+    if !shows_data && !step.captures.is_empty() {
+        return Err(at(
+            line,
+            "only requests, rows, events and acknowledgements can be captured from",
+        ));
     }
     Ok(step)
 }
@@ -358,25 +370,29 @@ fn read_capture(line: u64, source: &Value) -> Result<Capture, ModelError> {
             Ok(Capture::Pointer(pointer.to_owned()))
         }
         (None, 1, Some(cookie), None, None) => Ok(Capture::Cookie(cookie)),
+        (None, 1, None, None, None) if text("packet").is_some() => {
+            Ok(Capture::Packet(text("packet").unwrap_or_default()))
+        }
         (None, 2, None, Some(token), Some(claim)) => Ok(Capture::Claim { token, claim }),
         _ => Err(at(
             line,
-            "a capture is a JSON pointer, {cookie: name} or {token: pointer, claim: pointer}",
+            "a capture is a JSON pointer, {cookie: name}, {token: pointer, claim: pointer} or {packet: pointer}",
         )),
     }
 }
 
 fn read_action(line: u64, mut raw: RawStep) -> Result<Action, ModelError> {
-    let socket = raw.socket.is_some()
-        || raw.connect.is_some()
-        || raw.emit.is_some()
-        || raw.data.is_some()
-        || raw.expect.is_some()
-        || raw.silence.is_some()
-        || raw.disconnect.is_some();
-    if socket {
-        return Err(at(line, "socket steps cannot be replayed yet"));
-    }
+    let socket = socket::Fields {
+        connect: raw.connect.take(),
+        emit: raw.emit.take(),
+        data: raw.data.take(),
+        args: raw.args.take(),
+        ack: raw.ack.take(),
+        expect: raw.expect.take(),
+        silence: raw.silence.take(),
+        disconnect: raw.disconnect.take(),
+    };
+    let client = raw.socket.take();
     if raw.login.is_some() {
         return Err(at(line, "login steps cannot be replayed yet: write the request"));
     }
@@ -390,6 +406,10 @@ fn read_action(line: u64, mut raw: RawStep) -> Result<Action, ModelError> {
         raw.options.take(),
     ];
     let mut actions = Vec::new();
+    if client.is_some() || socket.any() {
+        let step = socket.read(client).map_err(|reason| at(line, reason))?;
+        actions.push(Action::Socket(step));
+    }
     for ((_, method), path) in METHODS.into_iter().zip(paths) {
         if let Some(path) = path {
             actions.push(Action::Http(Request {
@@ -521,7 +541,7 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
-        assert!(read("  - socket: ui\n    connect: {}\n").contains("line 7: socket steps"));
+        assert!(read("  - socket: ui\n").contains("line 7: a socket step"));
         assert!(read("  - get: /\n  - get: /\n    sql: X\n").contains("line 8"));
         assert!(read("  - get: /\n    jsno: {}\n").contains('8'));
         assert!(read("  - as: admin\n").contains("does nothing"));
