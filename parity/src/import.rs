@@ -427,6 +427,40 @@ mod tests {
     }
 
     #[test]
+    fn socket_steps_become_steps_and_observations() {
+        let steps = json!([
+            {"id": 1, "at": 0.1, "kind": "socket.connect", "client": "ui", "headers": {"X": "1"}, "query": "a=b", "transports": ["polling", "websocket"], "connected": true},
+            {"id": 2, "at": 0.2, "kind": "socket.emit", "client": "ui", "event": "none", "data": null, "ack": "<TimeoutError>"},
+            {"id": 3, "at": 0.2, "kind": "socket.emit", "client": "ui", "event": "job", "data": {"n": 1}, "ack": null},
+            {"id": 4, "at": 0.2, "kind": "socket.event", "client": "ui", "event": "job", "data": {"run_id": "X-123456"}},
+            {"id": 5, "at": 0.2, "kind": "capture", "name": "run", "value": "X-123456"},
+            {"id": 6, "at": 0.3, "kind": "socket.emit", "client": "ui", "event": "done", "data": {"run_id": "${run}"}},
+            {"id": 7, "at": 0.3, "kind": "socket.event", "client": "ui", "event": "late", "missing": true},
+            {"id": 8, "at": 1.3, "kind": "socket.silence", "client": "ui", "event": "job", "silent": true},
+            {"id": 9, "at": 1.3, "kind": "socket.disconnect", "client": "ui"},
+        ]);
+        let imported = import_recording(&recording(&steps)).unwrap();
+        assert_eq!(imported.not_runnable, Vec::<String>::new());
+        insta::assert_snapshot!("socket_scenario", to_yaml(&imported.scenario));
+        insta::assert_json_snapshot!("socket_observations", imported.transcript.observations);
+    }
+
+    #[test]
+    fn a_session_id_is_captured_from_a_polling_payload() {
+        let text = "0{\"sid\":\"sM9iEnu6Qmc4RBhZAAAA\"}";
+        let steps = json!([
+            {"id": 1, "at": 0.1, "kind": "http", "request": {"method": "GET", "path": "/socket.io/", "headers": {}},
+             "response": {"status": 200, "headers": [["content-type", "text/plain"]], "text": text}},
+            {"id": 2, "at": 0.1, "kind": "capture", "name": "p.sid", "value": "sM9iEnu6Qmc4RBhZAAAA"},
+        ]);
+        let imported = import_recording(&recording(&steps)).unwrap();
+        assert_eq!(
+            imported.scenario.steps[0].captures,
+            [("p.sid".to_owned(), Capture::Packet("/sid".to_owned()))]
+        );
+    }
+
+    #[test]
     fn other_texts_are_refused_by_name() {
         assert!(matches!(import_recording("{}"), Err(ImportError::Format(_))));
         assert!(matches!(import_recording("x"), Err(ImportError::Json(_))));

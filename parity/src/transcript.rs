@@ -119,7 +119,7 @@ pub enum Seen {
 pub enum Body {
     /// No bytes.
     Empty,
-    /// Readable JSON under a JSON content type.
+    /// Readable JSON, whatever the content type.
     Json(Value),
     /// Other text.
     Text(String),

@@ -78,23 +78,25 @@ pub fn request_config(payload: &Json) -> Reading<String> {
     by_agent(payload).map(|(agent_id, _)| agent_id)
 }
 
-/// `screenshot`: the agent's id, and what is passed on.
-pub fn screenshot(payload: &Payload) -> Reading<(String, Payload)> {
+/// `screenshot`: the agent's id, where it is text, and what is passed on. Nothing is kept of it (RT-9), so that here,
+/// unlike in the registry, a number is as good an id as any.
+pub fn screenshot(payload: &Payload) -> Reading<(Option<String>, Payload)> {
     let Some(members) = payload.value.as_object() else {
         return Reading::Unusable;
     };
-    match (agent_id(members), members.get("image_base64")) {
-        (Reading::Event(agent_id), Some(image)) if is_truthy(payload, image) => {
-            let value = Json::object([
-                ("agent_id", agent_id.as_str().into()),
-                ("image_base64", image.clone()),
-            ]);
-            let attachments = payload.attachments.clone();
-            Reading::Event((agent_id, Payload { value, attachments }))
-        }
-        (Reading::Unusable, _) => Reading::Unusable,
-        _ => Reading::Nothing,
+    let named = |name| members.get(name).filter(|value| is_truthy(payload, value));
+    let (Some(agent_id), Some(image)) = (named("agent_id"), named("image_base64")) else {
+        return Reading::Nothing;
+    };
+    if matches!(agent_id, Json::List(_) | Json::Object(_)) {
+        return Reading::Unusable;
     }
+    let value = Json::object([("agent_id", agent_id.clone()), ("image_base64", image.clone())]);
+    let attachments = payload.attachments.clone();
+    Reading::Event((
+        agent_id.as_text().map(str::to_owned),
+        Payload { value, attachments },
+    ))
 }
 
 /// `agent_screenshot_task`: the agent's id, where it is text. Everything is passed on.

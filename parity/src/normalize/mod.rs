@@ -47,8 +47,8 @@ pub struct NormalStep {
     pub at_us: i64,
     /// The step in one line.
     pub label: String,
-    /// `{status, headers, body}`, `{rows}`, `{failed}`, or of a socket `{connected}`, and `{acknowledged}`,
-    /// `{received}` or `{heard}` with `{arguments}`.
+    /// `{status, headers, body}`, `{rows}` or `{failed}`; of a socket `{connected}`, or the arguments, or null where
+    /// nothing came, as `{acknowledged}`, `{received}` or (where silence was due) `{heard}`.
     pub seen: Value,
 }
 
@@ -157,16 +157,13 @@ impl<'a> Normalizer<'a> {
         }
     }
 
-    /// Whether something came over a socket, and what.
+    /// What came over a socket; null where nothing came.
     fn arguments(&mut self, step: u32, came: &str, arguments: Option<&Vec<Value>>) -> Value {
         let Some(arguments) = arguments else {
-            return json!({ came: false });
+            return json!({ came: null });
         };
-        let place = Place {
-            step,
-            path: "/arguments",
-        };
-        json!({ came: true, "arguments": self.value(place, "", &json!(arguments)) })
+        let path = join("", came);
+        json!({ came: self.value(Place { step, path: &path }, "", &json!(arguments)) })
     }
 
     /// Labels are for people and never compared; only the address is taken out of them.

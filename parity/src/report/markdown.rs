@@ -69,10 +69,22 @@ pub fn render(report: &RunReport) -> String {
     for (reason, (steps, scenarios)) in reasons {
         let _ = writeln!(out, "- {}: {steps} steps in {scenarios} scenarios", cell(reason));
     }
-    for verdict in &report.judgement.verdicts {
-        for line in notices(verdict) {
-            let _ = writeln!(out, "- Over sockets, {}: {}", verdict.scenario, cell(&line));
-        }
+    let mut unasked = report
+        .judgement
+        .verdicts
+        .iter()
+        .filter(|one| !one.notices.is_empty())
+        .peekable();
+    if unasked.peek().is_some() {
+        out.push_str("\n## Seen over sockets, asked for by no step and so not compared\n\n");
+    }
+    for verdict in unasked {
+        let _ = writeln!(
+            out,
+            "- {}: {}",
+            verdict.scenario,
+            cell(&notices(verdict).join("; "))
+        );
     }
     let judged = &report.judgement;
     if !judged.unused_entries.is_empty() || !judged.expired_entries.is_empty() {

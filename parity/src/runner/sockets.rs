@@ -20,22 +20,39 @@ use crate::{
 
 /// The legacy acknowledges it without any effect.
 const BARRIER: &str = "request_config";
-/// What usually comes comes within this, so that no barrier is needed.
-const SWIFT: Duration = Duration::from_millis(40);
-/// How long the first barrier of a connection may take; a server that knows no such event never answers it.
-const FIRST_BARRIER: Duration = Duration::from_secs(2);
-/// How long a barrier may take where one was answered before.
-const BARRIER_LIMIT: Duration = Duration::from_secs(10);
-/// How long background work that the clock has woken may take until its event is there.
-const BACKGROUND: Duration = Duration::from_secs(3);
-/// What stands for silence where no barrier is answered.
-const QUIET: Duration = Duration::from_millis(300);
+/// How long things may take, in real time.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// What usually comes comes within this, so that no barrier is needed.
+    swift: Duration,
+    /// The first barrier of a connection; a server that knows no such event never answers it.
+    first_barrier: Duration,
+    /// A barrier where one was answered before.
+    barrier: Duration,
+    /// Background work that the clock has woken, until its event is there.
+    background: Duration,
+    /// What stands for silence where no barrier is answered.
+    quiet: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            swift: Duration::from_millis(40),
+            first_barrier: Duration::from_secs(2),
+            barrier: Duration::from_secs(10),
+            background: Duration::from_secs(3),
+            quiet: Duration::from_millis(300),
+        }
+    }
+}
 
 /// All clients, by name.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     clients: BTreeMap<String, Connection>,
     notices: Vec<Notice>,
+    patience: Patience,
 }
 
 /// Whether a server answers barriers on a connection.
@@ -58,6 +75,7 @@ struct Connection {
     acks: BTreeMap<u64, Vec<Value>>,
     closed: Option<CloseReason>,
     barriers: Barriers,
+    patience: Patience,
     step: u32,
 }
 
@@ -74,8 +92,8 @@ impl Sockets {
         self.disconnect(name).await;
         match Client::connect(options).await {
             Ok(client) => {
-                self.clients
-                    .insert(name.to_owned(), Connection::new(client, step));
+                let connection = Connection::new(client, self.patience, step);
+                self.clients.insert(name.to_owned(), connection);
                 Seen::Connected {
                     connected: true,
                     error: None,
@@ -129,7 +147,9 @@ impl Sockets {
             .emit_with_ack(event, arguments)
             .await
             .map_err(over)?;
-        let mut arguments = connection.until(SWIFT, |one| one.acks.remove(&id)).await;
+        let mut arguments = connection
+            .until(connection.patience.swift, |one| one.acks.remove(&id))
+            .await;
         if arguments.is_none() {
             connection.settle().await;
             arguments = connection.acks.remove(&id);
@@ -145,12 +165,14 @@ impl Sockets {
         event: &str,
     ) -> Result<Option<Vec<Value>>, String> {
         let connection = self.get(name, step)?;
-        let mut found = connection.until(SWIFT, |one| one.take(event)).await;
+        let mut found = connection
+            .until(connection.patience.swift, |one| one.take(event))
+            .await;
         if found.is_none() {
             let limit = if connection.settle().await {
-                BACKGROUND
+                connection.patience.background
             } else {
-                QUIET
+                connection.patience.quiet
             };
             found = connection.until(limit, |one| one.take(event)).await;
         }
@@ -174,7 +196,7 @@ impl Sockets {
     ) -> Result<Option<Vec<Value>>, String> {
         let connection = self.get(name, step)?;
         if connection.settle().await && woken {
-            connection.until(QUIET, |_| None::<()>).await;
+            connection.until(connection.patience.quiet, |_| None::<()>).await;
         }
         Ok(connection.take(event).map(|found| found.arguments))
     }
@@ -190,7 +212,7 @@ impl Sockets {
 }
 
 impl Connection {
-    fn new(client: Client, step: u32) -> Self {
+    fn new(client: Client, patience: Patience, step: u32) -> Self {
         Self {
             client,
             arrived: VecDeque::new(),
@@ -199,6 +221,7 @@ impl Connection {
             acks: BTreeMap::new(),
             closed: None,
             barriers: Barriers::Untried,
+            patience,
             step,
         }
     }
@@ -244,12 +267,12 @@ impl Connection {
     /// Takes in everything that is on its way. Whether that is sure.
     async fn settle(&mut self) -> bool {
         if self.barriers == Barriers::Unanswered {
-            self.until(QUIET, |_| None::<()>).await;
+            self.until(self.patience.quiet, |_| None::<()>).await;
             return false;
         }
         let limit = match self.barriers {
-            Barriers::Answered => BARRIER_LIMIT,
-            _ => FIRST_BARRIER,
+            Barriers::Answered => self.patience.barrier,
+            _ => self.patience.first_barrier,
         };
         // A connection that is over ends the waiting below.
         let id = self.client.emit_with_ack(BARRIER, &[json!({})]).await.ok();
@@ -297,3 +320,6 @@ impl Arrived {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

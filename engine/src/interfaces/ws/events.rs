@@ -53,7 +53,7 @@ pub(super) async fn handle_event<S: Store>(
         "screenshot" => match told(read::screenshot(payload), &rights) {
             Ok((agent_id, shown)) => {
                 service
-                    .relay_report(&rights, Some(&agent_id), "new_screenshot", &shown)
+                    .relay_report(&rights, agent_id.as_deref(), "new_screenshot", &shown)
                     .await
             }
             Err(outcome) => outcome,

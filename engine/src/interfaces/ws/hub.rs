@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::task::JoinSet;
+
 use super::{packet::event_frames, session::Session};
 use crate::{
     domain::clock::BoxFuture,
     repositories::Store,
-    services::realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights},
+    services::realtime::{Audience, Channel, ChannelAccess, Delivery, Eventual, Identity, Payload, Rights},
 };
 
 /// Sessions that may be open; far above any fleet.
@@ -37,10 +39,11 @@ impl<S: Store> Hub<S> {
         }
     }
 
-    /// Tells every client that the server stops, and ends its session.
+    /// Ends every session without a word. Client libraries take a packet that says so for the server's wish that they
+    /// stay away; a connection that only ends they make again, and agents must come back after a restart.
     pub fn close(&self) {
         for session in self.all() {
-            session.dismiss();
+            session.end();
         }
     }
 
@@ -100,6 +103,27 @@ impl<S: Store> Hub<S> {
         }
     }
 
+    /// Sends an event, and says to whom.
+    async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) -> Vec<Arc<Session>> {
+        let mut reached: Vec<_> = match audience {
+            Audience::Connection(id) => self.get(id).into_iter().collect(),
+            _ => self.all(),
+        };
+        reached.retain(|session| is_reached(session, audience));
+        if reached.is_empty() {
+            return reached;
+        }
+        let frames = event_frames(event, payload);
+        let mut sent = Vec::new();
+        for session in reached {
+            if self.belongs(&session, audience).await {
+                session.send(&frames);
+                sent.push(session);
+            }
+        }
+        sent
+    }
+
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,20 +142,35 @@ fn is_reached(session: &Session, audience: Audience<'_>) -> bool {
 impl<S: Store> Channel for Hub<S> {
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a> {
         Box::pin(async move {
-            let mut reached = match audience {
-                Audience::Connection(id) => self.get(id).into_iter().collect(),
-                _ => self.all(),
-            };
-            reached.retain(|session| is_reached(session, audience));
-            if reached.is_empty() {
-                return;
-            }
-            let frames = event_frames(event, payload);
-            for session in reached {
-                if self.belongs(&session, audience).await {
-                    session.send(&frames);
+            self.send(audience, event, payload).await;
+        })
+    }
+
+    #[allow(
+        clippy::async_yields_async,
+        reason = "the work is sent now, what became of it is known later"
+    )]
+    fn hand_over<'a>(
+        &'a self,
+        hostname: &'a str,
+        event: &'a str,
+        payload: &'a Payload,
+    ) -> Eventual<'a, Eventual<'static, Delivery>> {
+        Box::pin(async move {
+            let reached = self.send(Audience::Host(hostname), event, payload).await;
+            let nobody = reached.is_empty();
+            let mut arrivals: JoinSet<_> = reached.into_iter().map(Session::arrival).collect();
+            Box::pin(async move {
+                let mut all = !nobody;
+                while let Some(arrived) = arrivals.join_next().await {
+                    all &= arrived.unwrap_or(false);
                 }
-            }
+                match (nobody, all) {
+                    (true, _) => Delivery::NobodyThere,
+                    (false, true) => Delivery::Arrived,
+                    (false, false) => Delivery::Unknown,
+                }
+            }) as Eventual<'static, Delivery>
         })
     }
 

@@ -32,7 +32,6 @@ pub use hub::Hub;
 
 use self::{
     client::{Client, Next, log_disconnect},
-    packet::Frame,
     session::{Heartbeat, Inbound, Session},
 };
 use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
@@ -111,13 +110,8 @@ impl<S: Store> SocketServer<S> {
                 },
                 () = self.real_clock.sleep_until(heartbeat.due()) => {
                     let now = self.real_clock.monotonic();
-                    match heartbeat.beat(now, session.take_pong()) {
-                        Some((next, ping)) => {
-                            heartbeat = next;
-                            if ping {
-                                session.send(&[Frame::text("2")]);
-                            }
-                        }
+                    match heartbeat.beat(now, session.pongs(), || session.ping()) {
+                        Some(next) => heartbeat = next,
                         None => break,
                     }
                 }

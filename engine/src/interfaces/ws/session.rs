@@ -4,13 +4,13 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -92,7 +92,8 @@ pub(super) struct Session {
     room: Arc<Semaphore>,
     transport: AtomicU8,
     member: Mutex<Option<Member>>,
-    ponged: AtomicBool,
+    pings: AtomicU64,
+    pongs: watch::Sender<u64>,
 }
 
 impl Session {
@@ -115,7 +116,8 @@ impl Session {
             room: Arc::new(Semaphore::new(INBOX_ROOM)),
             transport: AtomicU8::new(transport as u8),
             member: Mutex::default(),
-            ponged: AtomicBool::new(false),
+            pings: AtomicU64::new(0),
+            pongs: watch::Sender::new(0),
         };
         (Arc::new(session), received)
     }
@@ -189,14 +191,39 @@ impl Session {
         }
     }
 
-    /// Notes that the client answered a ping.
-    pub(super) fn note_pong(&self) {
-        self.ponged.store(true, Ordering::Release);
+    /// Sends a ping and says its number.
+    pub(super) fn ping(&self) -> u64 {
+        let number = self.pings.fetch_add(1, Ordering::AcqRel) + 1;
+        self.send(&[Frame::text("2")]);
+        number
     }
 
-    /// Whether a ping was answered since this was asked last.
-    pub(super) fn take_pong(&self) -> bool {
-        self.ponged.swap(false, Ordering::AcqRel)
+    /// Notes that the client answered a ping. Answers to nothing do not count.
+    pub(super) fn note_pong(&self) {
+        let pings = self.pings.load(Ordering::Acquire);
+        self.pongs.send_if_modified(|pongs| {
+            let answers = *pongs < pings;
+            *pongs += u64::from(answers);
+            answers
+        });
+    }
+
+    /// How many pings the client has answered.
+    pub(super) fn pongs(&self) -> u64 {
+        *self.pongs.borrow()
+    }
+
+    /// Asks whether all that was sent before has arrived: a client answers a ping after it has read what came before.
+    /// False where the session ends first.
+    pub(super) fn arrival(self: Arc<Self>) -> impl Future<Output = bool> + Send + 'static {
+        let number = self.ping();
+        async move {
+            let mut pongs = self.pongs.subscribe();
+            tokio::select! {
+                arrived = pongs.wait_for(|pongs| *pongs >= number) => arrived.is_ok(),
+                () = self.ended.cancelled() => false,
+            }
+        }
     }
 
     pub(super) fn transport(&self) -> Transport {
@@ -256,8 +283,8 @@ impl Session {
 pub(super) enum Heartbeat {
     /// The next ping goes out then.
     Resting(Duration),
-    /// A ping went out; the answer must come by then.
-    Waiting(Duration),
+    /// The ping of this number went out; the answer must come by then.
+    Waiting(Duration, u64),
 }
 
 impl Heartbeat {
@@ -269,17 +296,20 @@ impl Heartbeat {
     /// When something is to be done.
     pub(super) fn due(self) -> Duration {
         match self {
-            Self::Resting(at) | Self::Waiting(at) => at,
+            Self::Resting(at) | Self::Waiting(at, _) => at,
         }
     }
 
-    /// What comes next at `now`, and whether a ping goes out; `None` where the client is gone.
-    pub(super) fn beat(self, now: Duration, ponged: bool) -> Option<(Self, bool)> {
+    /// What comes next at `now`, when so many pings are answered; `ping` sends one and says its number. `None` where
+    /// the client is gone.
+    pub(super) fn beat(self, now: Duration, pongs: u64, ping: impl FnOnce() -> u64) -> Option<Self> {
         match self {
-            Self::Resting(_) => Some((Self::Waiting(now + PING_TIMEOUT), true)),
-            // The answer came some time within the timeout; the legacy counts from then.
-            Self::Waiting(_) if ponged => Some((Self::Resting(now + PING_INTERVAL - PING_TIMEOUT), false)),
-            Self::Waiting(_) => None,
+            Self::Resting(_) => Some(Self::Waiting(now + PING_TIMEOUT, ping())),
+            // The answer came some time within the timeout, as a rule at its start; the next ping is counted from there.
+            Self::Waiting(_, number) if pongs >= number => {
+                Some(Self::Resting(now + PING_INTERVAL - PING_TIMEOUT))
+            }
+            Self::Waiting(..) => None,
         }
     }
 }
@@ -293,10 +323,11 @@ mod tests {
         let at = Duration::from_secs;
         let heartbeat = Heartbeat::new(at(100));
         assert_eq!(heartbeat.due(), at(125));
-        let (heartbeat, ping) = heartbeat.beat(at(125), false).unwrap();
-        assert_eq!((heartbeat.due(), ping), (at(145), true));
-        assert_eq!(heartbeat.beat(at(145), false), None);
-        let (heartbeat, ping) = heartbeat.beat(at(145), true).unwrap();
-        assert_eq!((heartbeat.due(), ping), (at(150), false));
+        let heartbeat = heartbeat.beat(at(125), 0, || 7).unwrap();
+        assert_eq!(heartbeat, Heartbeat::Waiting(at(145), 7));
+        let none = || panic!("no ping goes out now");
+        assert_eq!(heartbeat.beat(at(145), 6, none), None);
+        let heartbeat = heartbeat.beat(at(145), 7, none).unwrap();
+        assert_eq!(heartbeat, Heartbeat::Resting(at(150)));
     }
 }

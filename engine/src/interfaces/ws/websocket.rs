@@ -37,6 +37,8 @@ type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the last frames of an ended session are tried.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
+const BUFFER: usize = 4096;
 /// Bytes taken from the outbox at a time.
 const PORTION: usize = 256 * 1024;
 
@@ -217,6 +219,8 @@ async fn accept(request: Request, limit: usize) -> Option<Socket> {
     let upgraded = hyper::upgrade::on(request).await.ok()?;
     let largest = limit;
     let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
         .max_message_size(Some(largest))
         .max_frame_size(Some(largest));
     Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await)

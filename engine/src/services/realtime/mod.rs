@@ -6,7 +6,7 @@ mod agent_events;
 mod relays;
 mod results;
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
@@ -64,11 +64,34 @@ pub enum Audience<'a> {
     Connection(&'a str),
 }
 
+/// What became of work that was handed to agents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// Every connection that it went to has read it.
+    Arrived,
+    /// A connection ended before that was known.
+    Unknown,
+    /// There was nobody, and nothing was sent.
+    NobodyThere,
+}
+
+/// A future with a result that any task may hold.
+pub type Eventual<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// The sockets, as services see them.
 pub trait Channel: Debug + Send + Sync + 'static {
     /// Hands an event to every connection of the audience, in the order of calls. A connection that does not take what
     /// it is sent is closed and logged, so whoever stays connected has lost nothing.
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a>;
+
+    /// Hands work to a host's agents. It is on its way when the outer future ends, so that work arrives in the order in
+    /// which it was handed over; what became of it is known later.
+    fn hand_over<'a>(
+        &'a self,
+        hostname: &'a str,
+        event: &'a str,
+        payload: &'a Payload,
+    ) -> Eventual<'a, Eventual<'static, Delivery>>;
 
     /// The ids that living connections have announced, in no order.
     fn live_agents(&self) -> Vec<String>;
