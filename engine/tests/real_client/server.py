@@ -94,6 +94,11 @@ class Server:
         if code != 0:
             raise RuntimeError(f"the engine ended with {code}")
 
+    def log(self) -> str:
+        """The last lines of the server's log."""
+        lines = Path(self.root, "Logs/Server/engine.log").read_text().splitlines()
+        return "\n".join(lines[-40:])
+
     def kill(self):
         if self.process is not None:
             self.process.kill()
