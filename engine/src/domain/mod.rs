@@ -11,6 +11,7 @@ pub mod json_text;
 pub mod jws;
 pub mod mask;
 pub mod proof;
+pub mod public_key;
 pub mod random;
 pub mod rate_limit;
 pub mod replay;
