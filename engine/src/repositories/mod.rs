@@ -10,7 +10,10 @@ pub mod users;
 use std::future::Future;
 
 use self::{
-    approvals::Approvals, devices::Devices, install_codes::InstallCodes, refresh_tokens::RefreshTokens,
+    approvals::Approvals,
+    devices::Devices,
+    install_codes::InstallCodes,
+    refresh_tokens::{RefreshNotes, RefreshTokens},
     users::Users,
 };
 
@@ -39,7 +42,7 @@ pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + RefreshTokens
 }
 
 /// Where units of work come from.
-pub trait Store: Clone + Send + Sync + 'static {
+pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::StoreError;
+use super::{StoreError, devices::DeviceIdentity};
 
 /// A refresh token that is told to a device once.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,19 +45,27 @@ pub trait RefreshTokens: Send {
         now_iso: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The token with this digest that was told to the device with exactly this GUID.
+    /// The token with this digest that was told to the device with exactly this GUID, and that device if it is there.
     fn find_refresh_token(
         &mut self,
         guid: &str,
         token_hash: &str,
-    ) -> impl Future<Output = Result<Option<RefreshToken>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError>> + Send;
+}
 
-    /// Notes that the token was used, and the thumbprint of the key that its use was proven with; without one the
-    /// stored thumbprint stays.
-    fn note_refresh(
-        &mut self,
-        id: &str,
-        now_iso: &str,
-        dpop_jkt: Option<&str>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+/// A refresh token that was traded for an access token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsedRefreshToken {
+    /// Row id.
+    pub id: String,
+    /// When, stored form.
+    pub used_at: String,
+    /// The thumbprint of the key that the use was proven with; without one the stored thumbprint stays.
+    pub dpop_jkt: Option<String>,
+}
+
+/// Uses of refresh tokens come by the thousand, so those that wait at the same moment are written together.
+pub trait RefreshNotes {
+    /// Notes a use; it is stored when this returns.
+    fn note_refresh(&self, used: UsedRefreshToken) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -12,9 +12,9 @@ use super::{
 use crate::{
     domain::{digest::sha256_hex, dpop::PresentedProof, timestamp::parse_iso},
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        devices::{DeviceIdentity, Devices},
-        refresh_tokens::{RefreshToken, RefreshTokens},
+        Store, StoreError,
+        devices::DeviceIdentity,
+        refresh_tokens::{RefreshToken, RefreshTokens as _, UsedRefreshToken},
     },
 };
 
@@ -96,55 +96,57 @@ impl<S: Store> RefreshService<S> {
         proof: Option<&PresentedProof>,
     ) -> Result<String, RefreshError> {
         let now = self.environment.now();
-        // Anybody may ask: only a good token gets a turn to write.
-        redeem(&mut self.store.view().await?, request, now.time).await?;
-        let mut work = self.store.begin().await?;
-        let (token, device) = redeem(&mut work, request, now.time).await?;
+        let (token, device) = self.redeem(request, now.time).await?;
         let fingerprint = device.fingerprint.as_deref().unwrap_or_default();
-        let thumbprint = proof
+        let dpop_jkt = proof
             .map(|proof| self.proofs.accept(proof, None, fingerprint))
             .transpose()?;
-        work.note_refresh(&token.id, &now.iso, thumbprint.as_deref())
-            .await?;
         let access_token = self.tokens.issue(
             &request.guid,
             fingerprint,
             device.token_version.filter(|version| *version != 0).unwrap_or(1),
             now.time.as_second(),
         )?;
-        work.save().await?;
+        // A token that is revoked at this very moment was good when it was looked at: this refresh came first.
+        self.store
+            .note_refresh(UsedRefreshToken {
+                id: token.id,
+                used_at: now.iso,
+                dpop_jkt,
+            })
+            .await?;
         Ok(access_token)
     }
-}
 
-/// The stored token and its device, if both are good.
-async fn redeem<R: RefreshTokens + Devices>(
-    rows: &mut R,
-    request: &RefreshRequest,
-    now: Timestamp,
-) -> Result<(RefreshToken, DeviceIdentity), RefreshError> {
-    let token = rows
-        .find_refresh_token(&request.guid, &sha256_hex(request.refresh_token.as_bytes()))
-        .await?
-        .ok_or(RefreshError::InvalidToken)?;
-    if token.revoked_at.as_deref().is_some_and(|at| !at.is_empty()) {
-        return Err(RefreshError::TokenRevoked);
+    /// The stored token and its device, if both are good.
+    async fn redeem(
+        &self,
+        request: &RefreshRequest,
+        now: Timestamp,
+    ) -> Result<(RefreshToken, DeviceIdentity), RefreshError> {
+        let (token, device) = self
+            .store
+            .view()
+            .await?
+            .find_refresh_token(&request.guid, &sha256_hex(request.refresh_token.as_bytes()))
+            .await?
+            .ok_or(RefreshError::InvalidToken)?;
+        if token.revoked_at.as_deref().is_some_and(|at| !at.is_empty()) {
+            return Err(RefreshError::TokenRevoked);
+        }
+        let end = token.expires_at.as_deref().unwrap_or_default().trim();
+        // A time without a zone is UTC, and one that cannot be read is over (the legacy lets both live for ever:
+        // DEV-12).
+        if !end.is_empty() && parse_iso(end).is_none_or(|end| end <= now) {
+            return Err(RefreshError::TokenExpired);
+        }
+        let device = device.ok_or(RefreshError::DeviceNotFound)?;
+        let status = device.status.as_deref().unwrap_or_default().trim().to_lowercase();
+        if matches!(status.as_str(), "revoked" | "decommissioned") {
+            return Err(RefreshError::DeviceRevoked);
+        }
+        Ok((token, device))
     }
-    let end = token.expires_at.as_deref().unwrap_or_default().trim();
-    // A time without a zone is UTC, and one that cannot be read is over (the legacy lets both live for ever: DEV-12).
-    if !end.is_empty() && parse_iso(end).is_none_or(|end| end <= now) {
-        return Err(RefreshError::TokenExpired);
-    }
-    let device = rows
-        .find_device(&request.guid)
-        .await?
-        .filter(|device| device.guid == request.guid)
-        .ok_or(RefreshError::DeviceNotFound)?;
-    let status = device.status.as_deref().unwrap_or_default().trim().to_lowercase();
-    if matches!(status.as_str(), "revoked" | "decommissioned") {
-        return Err(RefreshError::DeviceRevoked);
-    }
-    Ok((token, device))
 }
 
 #[cfg(test)]

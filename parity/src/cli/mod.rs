@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub mod bench;
 pub mod check;
 pub mod import;
 pub mod list;
@@ -41,6 +42,8 @@ pub enum Command {
     Show(show::Show),
     /// Check that every scenario can be read and that everything it refers to is there.
     Check(check::Check),
+    /// Measure a server under load.
+    Bench(bench::Bench),
 }
 
 /// Reads the command line and runs the command.
@@ -52,5 +55,6 @@ pub fn main() -> ExitCode {
         Command::List(list) => list.run(&arguments.scenarios),
         Command::Show(show) => show.run(&arguments.scenarios),
         Command::Check(check) => check.run(&arguments.scenarios),
+        Command::Bench(bench) => bench.run(),
     }
 }

@@ -6,26 +6,44 @@ use crate::repositories::{
     devices::{DeviceIdentity, DeviceReport, Devices, KeyRotation, NewDevice},
 };
 
+/// The query for who a device is, with this condition.
+macro_rules! identity_query {
+    ($condition:literal) => {
+        concat!(
+            "SELECT guid, hostname, ssl_key_fingerprint, token_version, status FROM devices WHERE ",
+            $condition
+        )
+    };
+}
+
+/// Who the device of this row is.
+pub(super) fn identity(row: &Columns<'_>) -> Result<DeviceIdentity, StoreError> {
+    Ok(DeviceIdentity {
+        guid: row.get("guid")?,
+        hostname: row.get("hostname")?,
+        fingerprint: row.get("ssl_key_fingerprint")?,
+        token_version: row.get("token_version")?,
+        status: row.get("status")?,
+    })
+}
+
 impl<A: Access> Devices for A {
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
-        let row = sqlx::query(
-            "SELECT guid, hostname, ssl_key_fingerprint, token_version, status FROM devices \
-             WHERE UPPER(guid) = UPPER($1) ORDER BY guid <> $1, rowid LIMIT 1",
-        )
-        .bind(guid)
-        .fetch_optional(self.connection())
-        .await?;
-        row.map(|row| {
-            let row = Columns::of("devices", &row);
-            Ok(DeviceIdentity {
-                guid: row.get("guid")?,
-                hostname: row.get("hostname")?,
-                fingerprint: row.get("ssl_key_fingerprint")?,
-                token_version: row.get("token_version")?,
-                status: row.get("status")?,
-            })
-        })
-        .transpose()
+        // As good as every row is found by its key; the other spellings need a look at all rows.
+        let exact = sqlx::query(identity_query!("guid = $1"))
+            .bind(guid)
+            .fetch_optional(&mut *self.connection())
+            .await?;
+        let row = match exact {
+            Some(row) => Some(row),
+            None => {
+                sqlx::query(identity_query!("UPPER(guid) = UPPER($1) ORDER BY rowid LIMIT 1"))
+                    .bind(guid)
+                    .fetch_optional(self.connection())
+                    .await?
+            }
+        };
+        row.map(|row| identity(&Columns::of("devices", &row))).transpose()
     }
 
     async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError> {

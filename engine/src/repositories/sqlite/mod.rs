@@ -5,6 +5,7 @@ mod devices;
 mod inspect;
 mod install_codes;
 mod migrate;
+mod refresh_notes;
 mod refresh_tokens;
 mod rows;
 mod users;
@@ -12,7 +13,7 @@ mod users;
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqliteConnection, SqlitePool, Transaction,
+    ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -32,6 +33,7 @@ const READERS: u32 = 4;
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    notes: refresh_notes::WaitingNotes,
 }
 
 impl SqliteStore {
@@ -47,12 +49,15 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT)
             // Declared by the legacy's tables, never enforced by it: its own writes would fail otherwise.
-            .foreign_keys(false);
+            .foreign_keys(false)
+            .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            // A connection to a file does not go stale.
+            .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
         let readers = SqlitePoolOptions::new()
@@ -60,9 +65,15 @@ impl SqliteStore {
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
+            // A connection to a file does not go stale.
+            .test_before_acquire(false)
             .connect_with(options.create_if_missing(false).pragma("query_only", "1"))
             .await?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            notes: refresh_notes::WaitingNotes::default(),
+        })
     }
 
     /// Makes every table and index that is missing, in one transaction. What exists stays as it is.

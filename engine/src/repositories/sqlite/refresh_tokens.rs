@@ -1,8 +1,9 @@
 //! Table `refresh_tokens`.
 
-use super::{Access, rows::Columns};
+use super::{Access, devices::identity, rows::Columns};
 use crate::repositories::{
     StoreError,
+    devices::DeviceIdentity,
     refresh_tokens::{NewRefreshToken, RefreshToken, RefreshTokens},
 };
 
@@ -36,40 +37,29 @@ impl<A: Access> RefreshTokens for A {
         &mut self,
         guid: &str,
         token_hash: &str,
-    ) -> Result<Option<RefreshToken>, StoreError> {
+    ) -> Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, expires_at, revoked_at FROM refresh_tokens WHERE guid = $1 AND token_hash = $2 \
-             ORDER BY rowid LIMIT 1",
+            "SELECT t.id, t.expires_at, t.revoked_at, d.guid, d.hostname, d.ssl_key_fingerprint, d.token_version, \
+             d.status FROM refresh_tokens t LEFT JOIN devices d ON d.guid = t.guid \
+             WHERE t.guid = $1 AND t.token_hash = $2 ORDER BY t.rowid LIMIT 1",
         )
         .bind(guid)
         .bind(token_hash)
         .fetch_optional(self.connection())
         .await?;
         row.map(|row| {
-            let row = Columns::of("refresh_tokens", &row);
-            Ok(RefreshToken {
-                id: row.get("id")?,
-                expires_at: row.get("expires_at")?,
-                revoked_at: row.get("revoked_at")?,
-            })
+            let token = Columns::of("refresh_tokens", &row);
+            let device = Columns::of("devices", &row);
+            let is_there = device.get::<Option<String>>("guid")?.is_some();
+            Ok((
+                RefreshToken {
+                    id: token.get("id")?,
+                    expires_at: token.get("expires_at")?,
+                    revoked_at: token.get("revoked_at")?,
+                },
+                is_there.then(|| identity(&device)).transpose()?,
+            ))
         })
         .transpose()
-    }
-
-    async fn note_refresh(
-        &mut self,
-        id: &str,
-        now_iso: &str,
-        dpop_jkt: Option<&str>,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE refresh_tokens SET last_used_at = $2, dpop_jkt = COALESCE($3, dpop_jkt) WHERE id = $1",
-        )
-        .bind(id)
-        .bind(now_iso)
-        .bind(dpop_jkt)
-        .execute(self.connection())
-        .await?;
-        Ok(())
     }
 }

@@ -7,7 +7,12 @@ use super::*;
 use crate::{
     domain::dpop::making::proof,
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{devices::NewDevice, refresh_tokens::NewRefreshToken, sqlite::SqliteStore},
+    repositories::{
+        UnitOfWork as _,
+        devices::{Devices as _, NewDevice},
+        refresh_tokens::NewRefreshToken,
+        sqlite::SqliteStore,
+    },
 };
 
 const START: i64 = 1_800_000_000;

@@ -1,0 +1,103 @@
+//! Many devices that have enrolled already.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{BenchError, ServerProcess, client::Connection};
+
+/// The path that devices renew their tokens at.
+pub(super) const REFRESH: &str = "/api/agent/token/refresh";
+
+/// A device with what it was told when it enrolled.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    /// Its GUID, canonical.
+    pub(super) guid: String,
+    /// Its host name.
+    pub(super) hostname: String,
+    refresh_token: String,
+}
+
+impl Member {
+    fn new(number: usize) -> Self {
+        Self {
+            guid: format!("00000000-0000-4000-8000-{number:012X}"),
+            hostname: format!("LOAD-{number}"),
+            refresh_token: format!("load-{number}"),
+        }
+    }
+
+    /// The body of its refresh request.
+    pub(super) fn refresh_body(&self) -> Bytes {
+        json!({"guid": self.guid, "refresh_token": self.refresh_token})
+            .to_string()
+            .into()
+    }
+
+    /// Its agent id on the channel.
+    #[allow(dead_code, reason = "the channel's load is measured next")]
+    pub(super) fn agent_id(&self) -> String {
+        format!("{}_{}_SYSTEM", self.hostname, self.guid)
+    }
+
+    /// A new access token.
+    pub(super) async fn access_token(&self, connection: &mut Connection) -> Result<String, BenchError> {
+        let (status, body) = connection.post(REFRESH, None, self.refresh_body()).await?;
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match answer.get("access_token").and_then(Value::as_str) {
+            Some(token) if status == 200 => Ok(token.to_owned()),
+            _ => Err(BenchError::Refused {
+                request: "a token refresh",
+                status,
+            }),
+        }
+    }
+}
+
+/// Puts `count` enrolled devices into the server's database.
+pub(super) async fn enroll(server: &ServerProcess, count: usize) -> Result<Vec<Member>, BenchError> {
+    let members: Vec<_> = (0..count).map(Member::new).collect();
+    insert(&server.database(), &members).await?;
+    Ok(members)
+}
+
+async fn insert(path: &Path, members: &[Member]) -> Result<(), sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let mut work = connection.begin().await?;
+    for member in members {
+        sqlx::query(
+            "INSERT INTO devices (guid, hostname, description, created_at, last_seen, ssl_key_fingerprint, token_version, status) \
+             VALUES ($1, $2, '', 1, 1, $3, 1, 'active')",
+        )
+        .bind(&member.guid)
+        .bind(&member.hostname)
+        .bind(sha256_hex(&member.guid))
+        .execute(&mut *work)
+        .await?;
+        sqlx::query(
+            "INSERT INTO refresh_tokens (id, guid, token_hash, created_at, expires_at) \
+             VALUES ($1, $2, $3, '2026-01-01T00:00:00+00:00', '9999-01-01T00:00:00+00:00')",
+        )
+        .bind(&member.refresh_token)
+        .bind(&member.guid)
+        .bind(sha256_hex(&member.refresh_token))
+        .execute(&mut *work)
+        .await?;
+    }
+    work.commit().await?;
+    connection.close().await
+}
+
+fn sha256_hex(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

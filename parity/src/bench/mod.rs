@@ -1,0 +1,94 @@
+//! A load program beside a real server process: measures, never judges. Nothing here runs in tests or in CI.
+
+#![allow(clippy::disallowed_methods, reason = "what is measured here is real time")]
+
+mod client;
+mod fleet;
+mod heartbeat;
+mod latency;
+mod refresh;
+mod server;
+mod start;
+
+use std::{path::PathBuf, time::Duration};
+
+pub use latency::Latencies;
+pub use server::{ServerError, ServerProcess};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Load {
+    /// From the start of the process to its first answer, and its memory when idle.
+    Start,
+    /// Token refreshes over a few connections.
+    Refresh,
+    /// Heartbeats of many devices over a few connections.
+    Heartbeat,
+}
+
+/// How much load.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The server's binary.
+    pub engine: PathBuf,
+    /// How many devices there are.
+    pub devices: usize,
+    /// How many connections send requests at the same time.
+    pub connections: usize,
+    /// How long each measurement goes on.
+    pub duration: Duration,
+}
+
+/// One measured fact.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
+}
+
+impl Figure {
+    fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+        Self { name, value, unit }
+    }
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The server process.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The devices could not be put into the database.
+    #[error("the database of the measured server: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A connection failed.
+    #[error("a connection failed: {0}")]
+    Connection(#[from] client::ClientError),
+    /// The server refused what it should take.
+    #[error("{request} was answered with {status}")]
+    Refused {
+        /// What was asked.
+        request: &'static str,
+        /// What came back.
+        status: u16,
+    },
+    /// A part of the load ended early.
+    #[error("a part of the load ended early: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Puts one kind of load on a fresh server.
+///
+/// # Errors
+/// [`BenchError`] if it could not be measured.
+pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError> {
+    match load {
+        Load::Start => start::measure(plan).await,
+        Load::Refresh => refresh::measure(plan).await,
+        Load::Heartbeat => heartbeat::measure(plan).await,
+    }
+}

@@ -1,0 +1,182 @@
+//! The measured server: the release binary as a process of its own over a fresh root folder.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::client::Connection;
+
+/// How long the server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The unit in which the system counts processor time (`USER_HZ`, 100 a second wherever Linux runs).
+const MILLISECONDS_OF_A_TICK: u64 = 10;
+/// Between two tries to reach a server that starts.
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The binary cannot be run.
+    #[error(
+        "{path} cannot be started: {source}; build it with `cargo build --release` or name it with --engine"
+    )]
+    Start {
+        /// The binary.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// There is no place for it.
+    #[error("no root folder or port for the server: {0}")]
+    Place(#[source] std::io::Error),
+    /// It does not answer.
+    #[error("the server did not answer within {} seconds; its log: {log}", PATIENCE.as_secs())]
+    Silent {
+        /// The log's last lines.
+        log: String,
+    },
+    /// What the system tells about it cannot be read.
+    #[error("what the server uses cannot be read: {0}")]
+    Usage(#[source] std::io::Error),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct ServerProcess {
+    process: Child,
+    root: TempDir,
+    address: SocketAddr,
+    /// From the start of the process to its first answer.
+    pub started_in: Duration,
+}
+
+impl ServerProcess {
+    /// Starts the binary over a fresh root folder and waits for its first answer.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn start(binary: &Path) -> Result<Self, ServerError> {
+        let root = tempfile::tempdir().map_err(ServerError::Place)?;
+        Self::start_over(binary, root).await
+    }
+
+    async fn start_over(binary: &Path, root: TempDir) -> Result<Self, ServerError> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(ServerError::Place)?;
+        let begin = Instant::now();
+        let process = Command::new(binary)
+            .env_clear()
+            .env("BOREALIS_ROOT", root.path())
+            .env("BOREALIS_PORT", address.port().to_string())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|source| ServerError::Start {
+                path: binary.display().to_string(),
+                source,
+            })?;
+        let mut server = Self {
+            process,
+            root,
+            address,
+            started_in: Duration::ZERO,
+        };
+        while !server.answers().await {
+            if begin.elapsed() > PATIENCE {
+                return Err(ServerError::Silent { log: server.log() });
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        server.started_in = begin.elapsed();
+        Ok(server)
+    }
+
+    /// Stops the server as a service manager does and starts it again over the same root folder.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn restart(mut self, binary: &Path) -> Result<Self, ServerError> {
+        self.end();
+        let root = std::mem::replace(&mut self.root, tempfile::tempdir().map_err(ServerError::Place)?);
+        Self::start_over(binary, root).await
+    }
+
+    async fn answers(&self) -> bool {
+        match Connection::open(self.address).await {
+            Ok(mut connection) => connection.get("/health").await.is_ok_and(|status| status == 200),
+            Err(_) => false,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its database.
+    pub fn database(&self) -> PathBuf {
+        self.root.path().join("database.db")
+    }
+
+    /// Resident memory, in megabytes of a million bytes.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn resident_megabytes(&self) -> Result<f64, ServerError> {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).map_err(ServerError::Usage)?;
+        status
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("VmRSS:")?
+                    .trim()
+                    .strip_suffix(" kB")?
+                    .trim()
+                    .parse()
+                    .ok()
+            })
+            .map(|kibibytes: f64| kibibytes * 1024.0 / 1e6)
+            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no VmRSS")))
+    }
+
+    /// Processor time that the server has used so far.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn processor_time(&self) -> Result<Duration, ServerError> {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(path).map_err(ServerError::Usage)?;
+        // The second field is the program's name, which may hold blanks; user and system time are the 14th and 15th.
+        let ticks: Option<u64> = stat.rsplit_once(')').and_then(|(_, fields)| {
+            let mut fields = fields.split_ascii_whitespace().skip(11);
+            Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+        });
+        ticks
+            .map(|ticks| Duration::from_millis(ticks * MILLISECONDS_OF_A_TICK))
+            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no times in its stat")))
+    }
+
+    fn log(&self) -> String {
+        let path = self.root.path().join("Logs/Server/engine.log");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+
+    fn end(&mut self) {
+        // A server that has gone already is stopped too.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
