@@ -22,14 +22,13 @@ use borealis_engine::{
         server::{configure, with_limits},
     },
 };
-use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
 use serde_json::{Value, json};
-use support::{START, start};
+use support::{START, start, tokens};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -119,14 +118,10 @@ async fn silent_clients_keep_nobody_waiting() {
 
 /// The header line of a device that the gate lets in; its row is made again on the way.
 fn device_token(root: &Path, number: usize) -> String {
-    let key =
-        std::fs::read_to_string(root.join("Server/Borealis/auth_keys/borealis-jwt-ed25519.key")).unwrap();
-    let tokens = borealis_engine::services::access_tokens::AccessTokens::new(
-        &SigningKey::from_pkcs8_pem(&key).unwrap(),
-    )
-    .unwrap();
     let guid = format!("{number:08X}-4F89-11D3-9A0C-0305E82C3301");
-    let token = tokens.issue(&guid, &format!("{number:064x}"), 1, START).unwrap();
+    let token = tokens(root)
+        .issue(&guid, &format!("{number:064x}"), 1, START)
+        .unwrap();
     format!("Authorization: Bearer {token}\r\n")
 }
 

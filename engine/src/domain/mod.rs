@@ -21,6 +21,7 @@ pub mod jws;
 pub mod mask;
 pub mod password;
 pub mod proof;
+pub mod public_key;
 pub mod random;
 pub mod rate_limit;
 pub mod replay;

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, net::TcpListener, path::Path, sync::Arc};
 use borealis_engine::{
     Engine, RunningEngine, Settings,
     integrations::{clock::ManualClock, random::SeededRandom},
+    services::access_tokens::AccessTokens,
 };
+use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;
 
 /// When the clock of [`start`] stands still, Unix seconds.
@@ -26,4 +28,12 @@ pub(crate) async fn start(root: &Path, variables: &[(&str, &str)]) -> RunningEng
     )
     .await
     .unwrap()
+}
+
+/// Signs tokens as the server over `root` does.
+#[allow(dead_code, reason = "not every file needs it")]
+pub(crate) fn tokens(root: &Path) -> AccessTokens {
+    let file = root.join("Server/Borealis/auth_keys/borealis-jwt-ed25519.key");
+    let key = std::fs::read_to_string(file).unwrap();
+    AccessTokens::new(&SigningKey::from_pkcs8_pem(&key).unwrap()).unwrap()
 }
