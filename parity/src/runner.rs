@@ -1,5 +1,6 @@
 //! Runs a scenario against a target. It draws nothing: whoever wants to show progress takes the events.
 
+mod connection;
 mod http;
 mod socket_steps;
 mod sockets;

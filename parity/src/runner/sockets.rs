@@ -1,51 +1,15 @@
-//! The Socket.IO clients of a run.
-//!
-//! That something did not come is concluded by a barrier: an event without effect that the server acknowledges, sent
-//! after everything else on the same socket. The server handles the events of one connection in order and relays
-//! before it acknowledges, so once the barrier's acknowledgement is there, whatever was to come has come. Every emit
-//! is settled before the next step begins, so a barrier on the receiver is enough for what somebody else sent.
+//! The Socket.IO clients of a run. Every emit is settled before the next step begins, so that whether something came
+//! depends on the one who should receive it alone.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-use tokio::time::timeout;
+use serde_json::Value;
 
+use super::connection::{Connection, Patience};
 use crate::{
-    socket_io::{Client, CloseReason, ConnectOptions, Incoming},
+    socket_io::{Client, CloseReason, ConnectOptions},
     transcript::{Notice, NoticeKind, Seen},
 };
-
-/// The legacy acknowledges it without any effect.
-const BARRIER: &str = "request_config";
-/// How long things may take, in real time.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    /// What usually comes comes within this, so that no barrier is needed.
-    swift: Duration,
-    /// The first barrier of a connection; a server that knows no such event never answers it.
-    first_barrier: Duration,
-    /// A barrier where one was answered before.
-    barrier: Duration,
-    /// Background work that the clock has woken, until its event is there.
-    background: Duration,
-    /// What stands for silence where no barrier is answered.
-    quiet: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            swift: Duration::from_millis(40),
-            first_barrier: Duration::from_secs(2),
-            barrier: Duration::from_secs(10),
-            background: Duration::from_secs(3),
-            quiet: Duration::from_millis(300),
-        }
-    }
-}
 
 /// All clients, by name.
 #[derive(Debug, Default)]
@@ -53,38 +17,6 @@ pub(super) struct Sockets {
     clients: BTreeMap<String, Connection>,
     notices: Vec<Notice>,
     patience: Patience,
-}
-
-/// Whether a server answers barriers on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Barriers {
-    Untried,
-    Answered,
-    Unanswered,
-}
-
-#[derive(Debug)]
-struct Connection {
-    client: Client,
-    /// Events that no step has taken, in the order of arrival.
-    arrived: VecDeque<Arrived>,
-    /// How many events have arrived.
-    count: u64,
-    /// The number of the latest event that a step took.
-    latest_taken: u64,
-    acks: BTreeMap<u64, Vec<Value>>,
-    closed: Option<CloseReason>,
-    barriers: Barriers,
-    patience: Patience,
-    step: u32,
-}
-
-#[derive(Debug)]
-struct Arrived {
-    number: u64,
-    step: u32,
-    name: String,
-    arguments: Vec<Value>,
 }
 
 impl Sockets {
@@ -208,116 +140,6 @@ impl Sockets {
             self.disconnect(&name).await;
         }
         self.notices
-    }
-}
-
-impl Connection {
-    fn new(client: Client, patience: Patience, step: u32) -> Self {
-        Self {
-            client,
-            arrived: VecDeque::new(),
-            count: 0,
-            latest_taken: 0,
-            acks: BTreeMap::new(),
-            closed: None,
-            barriers: Barriers::Untried,
-            patience,
-            step,
-        }
-    }
-
-    fn take_in(&mut self, incoming: Incoming) {
-        match incoming {
-            Incoming::Event { name, arguments } => {
-                self.count += 1;
-                self.arrived.push_back(Arrived {
-                    number: self.count,
-                    step: self.step,
-                    name,
-                    arguments,
-                });
-            }
-            Incoming::Ack { id, arguments } => {
-                self.acks.insert(id, arguments);
-            }
-            Incoming::Closed(reason) => self.closed = Some(reason),
-        }
-    }
-
-    /// Takes in what arrives until `done` has its value, the time is over or nothing can come any more.
-    async fn until<T>(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> Option<T>) -> Option<T> {
-        while let (None, Some(incoming)) = (&self.closed, self.client.try_next()) {
-            self.take_in(incoming);
-        }
-        let waiting = async {
-            loop {
-                if let Some(value) = done(self) {
-                    return Some(value);
-                }
-                if self.closed.is_some() {
-                    return None;
-                }
-                let incoming = self.client.next().await;
-                self.take_in(incoming);
-            }
-        };
-        timeout(limit, waiting).await.unwrap_or(None)
-    }
-
-    /// Takes in everything that is on its way. Whether that is sure.
-    async fn settle(&mut self) -> bool {
-        if self.barriers == Barriers::Unanswered {
-            self.until(self.patience.quiet, |_| None::<()>).await;
-            return false;
-        }
-        let limit = match self.barriers {
-            Barriers::Answered => self.patience.barrier,
-            _ => self.patience.first_barrier,
-        };
-        // A connection that is over ends the waiting below.
-        let id = self.client.emit_with_ack(BARRIER, &[json!({})]).await.ok();
-        let answered = self
-            .until(limit, |one| id.and_then(|id| one.acks.remove(&id)))
-            .await
-            .is_some();
-        if answered || self.closed.is_some() {
-            self.barriers = Barriers::Answered;
-            return true;
-        }
-        self.barriers = Barriers::Unanswered;
-        false
-    }
-
-    fn take(&mut self, event: &str) -> Option<Arrived> {
-        let at = self.arrived.iter().position(|one| one.name == event)?;
-        self.arrived.remove(at)
-    }
-
-    fn note(&self, client: &str, notices: &mut Vec<Notice>) {
-        for one in &self.arrived {
-            notices.push(one.notice(client, NoticeKind::NotWaitedFor, one.arguments.clone()));
-        }
-        if let Some(reason) = &self.closed {
-            notices.push(Notice {
-                client: client.to_owned(),
-                step: self.step,
-                kind: NoticeKind::Closed,
-                event: String::new(),
-                arguments: vec![json!(reason.to_string())],
-            });
-        }
-    }
-}
-
-impl Arrived {
-    fn notice(&self, client: &str, kind: NoticeKind, arguments: Vec<Value>) -> Notice {
-        Notice {
-            client: client.to_owned(),
-            step: self.step,
-            kind,
-            event: self.name.clone(),
-            arguments,
-        }
     }
 }
 

@@ -65,16 +65,33 @@ impl Client {
         self.send(Some(id), event, arguments).await.map(|()| id)
     }
 
+    /// Asks for another namespace; a server without it answers with [`Incoming::Refused`].
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn ask_for_namespace(&mut self, namespace: &str) -> Result<(), CloseReason> {
+        self.send_packet(&Packet {
+            namespace: namespace.to_owned(),
+            content: Content::Connect(None),
+        })
+        .await
+    }
+
     async fn send(&self, id: Option<u64>, event: &str, arguments: &[Value]) -> Result<(), CloseReason> {
-        if let Some(reason) = self.closed.get() {
-            return Err(reason.clone());
-        }
-        let batch = messages(&Packet::root(Content::Event {
+        self.send_packet(&Packet::root(Content::Event {
             id,
             name: event.to_owned(),
             arguments: arguments.to_vec(),
-        }));
-        self.outgoing.send(batch).await.map_err(|_| self.reason())
+        }))
+        .await
+    }
+
+    async fn send_packet(&self, packet: &Packet) -> Result<(), CloseReason> {
+        if let Some(reason) = self.closed.get() {
+            return Err(reason.clone());
+        }
+        let sent = self.outgoing.send(messages(packet)).await;
+        sent.map_err(|_| self.reason())
     }
 
     /// What arrives next. After [`Incoming::Closed`] nothing else comes.
@@ -180,11 +197,15 @@ async fn run(
         })
         .await
         {
-            Ok(Some(packet)) if packet.namespace == ROOT => packet,
-            Ok(_) => continue,
+            Ok(Some(packet)) => packet,
+            Ok(None) => continue,
             Err(reason) => break reason,
         };
         let incoming = match packet.content {
+            Content::ConnectError(_) if packet.namespace != ROOT => Incoming::Refused {
+                namespace: packet.namespace,
+            },
+            _ if packet.namespace != ROOT => continue,
             Content::Event { name, arguments, .. } => Incoming::Event { name, arguments },
             Content::Ack { id, arguments } => Incoming::Ack { id, arguments },
             Content::Disconnect => break CloseReason::Disconnected,

@@ -2,7 +2,7 @@
 //!
 //! It shows everything as it came: events and acknowledgements in one stream in the order of arrival, with exactly the
 //! arguments that were sent, and why a connection ended. Every buffer is bounded; what overflows closes the connection
-//! and says so. It knows the namespace `/` alone.
+//! and says so. Events are those of the namespace `/` alone.
 
 pub mod binary;
 mod client;
@@ -96,6 +96,11 @@ pub enum Incoming {
         id: u64,
         /// What it carries.
         arguments: Vec<Value>,
+    },
+    /// Another namespace was refused.
+    Refused {
+        /// Which one.
+        namespace: String,
     },
     /// The connection is over; nothing comes after this.
     Closed(CloseReason),

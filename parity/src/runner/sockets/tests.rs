@@ -1,15 +1,19 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{accept_async, tungstenite::Message};
 
 use super::*;
-use crate::socket_io::packet::{Content, Decoder, Packet};
+use crate::{
+    runner::connection::BARRIER,
+    socket_io::packet::{Content, Decoder, Packet},
+};
 
 /// A server that sends `echo` back and then acknowledges it, does nothing about `mute`, sends `twins` back in another
-/// order, and hangs up at `die`. It acknowledges barriers if `barriers` says so.
-async fn server(barriers: bool) -> ConnectOptions {
+/// order, and hangs up at `die`.
+async fn server(barriers: Barriers) -> ConnectOptions {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -25,7 +29,15 @@ fn text(content: Content) -> String {
     format!("4{}", Packet::root(content).encode().0)
 }
 
-async fn serve(stream: TcpStream, barriers: bool) {
+/// Which parts of a barrier the server answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Barriers {
+    All,
+    RefusalAlone,
+    Nothing,
+}
+
+async fn serve(stream: TcpStream, barriers: Barriers) {
     let mut peer = accept_async(stream).await.unwrap();
     let open = "0{\"sid\":\"e\",\"pingTimeout\":20000,\"pingInterval\":25000}";
     peer.send(Message::text(open)).await.unwrap();
@@ -36,6 +48,11 @@ async fn serve(stream: TcpStream, barriers: bool) {
         let Some(Ok(Some(packet))) = packet else { continue };
         let mut answers = Vec::new();
         match packet.content {
+            Content::Connect(_) if packet.namespace != "/" => {
+                if barriers != Barriers::Nothing {
+                    answers.push(format!("44{},\"Unable to connect\"", packet.namespace));
+                }
+            }
             Content::Connect(_) => answers.push("40{\"sid\":\"s\"}".to_owned()),
             Content::Event { id, name, arguments } => {
                 let event = |name: &str| {
@@ -51,7 +68,7 @@ async fn serve(stream: TcpStream, barriers: bool) {
                     "die" => return,
                     _ => {}
                 }
-                let acknowledged = name == "echo" || (name == BARRIER && barriers);
+                let acknowledged = name == "echo" || (name == BARRIER && barriers == Barriers::All);
                 if let (true, Some(id)) = (acknowledged, id) {
                     answers.push(text(Content::Ack {
                         id,
@@ -67,9 +84,9 @@ async fn serve(stream: TcpStream, barriers: bool) {
     }
 }
 
-async fn connected(barriers: bool) -> Sockets {
+async fn connected(barriers: Barriers) -> Sockets {
     let mut sockets = Sockets::default();
-    if !barriers {
+    if barriers == Barriers::Nothing {
         sockets.patience.first_barrier = Duration::from_millis(100);
         sockets.patience.quiet = Duration::from_millis(50);
     }
@@ -90,7 +107,7 @@ fn acknowledged(arguments: Option<Vec<Value>>) -> Result<Option<Seen>, String> {
 
 #[tokio::test]
 async fn what_came_and_what_did_not_is_told_apart() {
-    for barriers in [true, false] {
+    for barriers in [Barriers::All, Barriers::RefusalAlone, Barriers::Nothing] {
         let mut sockets = connected(barriers).await;
         let data = [json!({"a": 1})];
         assert_eq!(
@@ -112,7 +129,7 @@ async fn what_came_and_what_did_not_is_told_apart() {
 
 #[tokio::test]
 async fn what_no_step_asks_for_is_noted() {
-    let mut sockets = connected(true).await;
+    let mut sockets = connected(Barriers::All).await;
     sockets.emit("ui", 2, "twins", &[], false).await.unwrap();
     assert_eq!(sockets.expect("ui", 3, "first").await, Ok(Some(vec![])));
     assert_eq!(sockets.expect("ui", 4, "second").await, Ok(Some(vec![])));
@@ -138,7 +155,7 @@ async fn what_no_step_asks_for_is_noted() {
 
 #[tokio::test]
 async fn a_refused_connection_is_no_failed_step() {
-    let mut options = server(true).await;
+    let mut options = server(Barriers::All).await;
     options.transports.clear();
     let mut sockets = Sockets::default();
     assert!(matches!(
