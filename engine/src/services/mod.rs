@@ -9,6 +9,7 @@ pub mod enrollment;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod operators;
+mod own_row;
 pub mod proofs;
 pub mod prune;
 pub mod published_identity;

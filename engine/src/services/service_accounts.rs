@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Environment, Moment, agents::Agents, device_gate::AuthenticatedDevice, secret_box::SecretBox};
+use super::{
+    Environment, Moment, agents::Agents, device_gate::AuthenticatedDevice, own_row::own_identity,
+    secret_box::SecretBox,
+};
 use crate::{
     domain::{
         device::{DeviceSnapshot, DeviceUpsert},
@@ -12,8 +15,8 @@ use crate::{
     repositories::{
         Store, StoreError, UnitOfWork as _,
         device_documents::DeviceDocuments as _,
-        devices::Devices as _,
-        service_accounts::{ServiceAccount, ServiceAccounts as _},
+        devices::Devices,
+        service_accounts::{ServiceAccount, ServiceAccounts},
     },
 };
 
@@ -162,7 +165,7 @@ impl<S: Store> ServiceAccountService<S> {
     ///
     /// Belongs into the change that it is for: whoever asks for the same agent meanwhile waits for the change to end,
     /// and finds it taken.
-    async fn claim<W: crate::repositories::devices::Devices>(
+    async fn claim<W: Devices>(
         &self,
         work: &mut W,
         device: &AuthenticatedDevice,
@@ -224,7 +227,7 @@ impl<S: Store> ServiceAccountService<S> {
         (credentials, changed)
     }
 
-    async fn seal_and_store<W: crate::repositories::service_accounts::ServiceAccounts>(
+    async fn seal_and_store<W: ServiceAccounts>(
         &self,
         work: &mut W,
         agent_id: &str,
@@ -263,11 +266,7 @@ impl<S: Store> ServiceAccountService<S> {
             upsert.agent_id = Some(agent_id.clone());
             work.upsert_device(&upsert).await?;
         }
-        let own = match work.find_device(guid).await? {
-            Some(own) => Some(own),
-            None => work.find_device(&device.stored_guid).await?,
-        };
-        if let Some(own) = own {
+        if let Some(own) = own_identity(&mut work, device).await? {
             work.note_check_in(&own.guid, agent_id, &device.fingerprint, seconds)
                 .await?;
         }

@@ -1,6 +1,6 @@
 //! The hash of an agent's build: reported by its device, read back, and listed.
 
-use super::{DeviceReportService, own_row};
+use super::DeviceReportService;
 use crate::{
     domain::{
         agent_registry::HashNote,
@@ -12,7 +12,7 @@ use crate::{
         Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _,
         known_devices::KnownDevices as _,
     },
-    services::device_gate::AuthenticatedDevice,
+    services::{device_gate::AuthenticatedDevice, own_row::own_row},
 };
 
 /// A hash that a device reports.

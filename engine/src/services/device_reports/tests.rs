@@ -15,7 +15,7 @@ use crate::{
     },
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::{UnitOfWork as _, devices::Devices as _, devices::NewDevice, sqlite::SqliteStore},
-    services::device_gate::DeviceStatus,
+    services::device_gate::{AuthenticatedDevice, DeviceStatus},
 };
 
 const START: i64 = 1_800_000_000;
