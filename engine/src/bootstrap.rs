@@ -38,12 +38,13 @@ use crate::{
         access_tokens::{AccessTokens, SigningError},
         agents::Agents,
         approvals::ApprovalService,
+        credentials::CredentialService,
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
-        operators::OperatorService,
+        operators::{OperatorService, login::LoginService, users::UserService},
         proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
@@ -185,7 +186,7 @@ impl Engine {
             service_accounts: Arc::new(ServiceAccountService::new(
                 store.clone(),
                 environment.clone(),
-                secrets,
+                secrets.clone(),
                 Arc::clone(&agents),
             )),
             publisher,
@@ -194,7 +195,18 @@ impl Engine {
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
+            credentials: Arc::new(CredentialService::new(
+                store.clone(),
+                environment.clone(),
+                secrets,
+            )),
             operators: Arc::new(operators),
+            logins: Arc::new(LoginService::new(
+                store.clone(),
+                environment.clone(),
+                settings.mfa_issuer.clone(),
+            )),
+            users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
@@ -265,6 +277,12 @@ fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
         }
         tracing::warn!(
             "the signing secret is a default: set BOREALIS_FLASK_SECRET_KEY before others can reach this"
+        );
+    }
+    if settings.cookies.same_site == "None" && settings.cors_allowed_origins.is_empty() {
+        tracing::warn!(
+            "operator cookies go to every site (BOREALIS_COOKIE_SAMESITE) and every origin is allowed: set \
+             BOREALIS_CORS_ALLOWED_ORIGINS"
         );
     }
     match settings.access_policy {

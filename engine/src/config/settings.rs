@@ -109,6 +109,8 @@ pub struct Settings {
     /// How long an operator token lives, in seconds; `None` refuses every token (the legacy's reading of a value
     /// that is no number).
     pub operator_token_ttl: Option<i64>,
+    /// The name that authenticator apps show for this server.
+    pub mfa_issuer: String,
 }
 
 /// A text that must never be printed.
@@ -335,6 +337,10 @@ impl Settings {
                 None => Some(2_592_000),
                 Some(value) => value.parse().ok(),
             },
+            mfa_issuer: reader
+                .text(&["BOREALIS_MFA_ISSUER"])
+                .unwrap_or("Borealis")
+                .to_owned(),
             root,
         };
         if reader.errors.is_empty() {

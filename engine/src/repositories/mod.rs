@@ -2,6 +2,7 @@
 
 pub mod activity_history;
 pub mod approvals;
+pub mod credentials;
 pub mod device_documents;
 pub mod devices;
 pub mod install_codes;
@@ -18,6 +19,7 @@ use std::future::Future;
 use self::{
     activity_history::ActivityHistory,
     approvals::Approvals,
+    credentials::Credentials,
     device_documents::DeviceDocuments,
     devices::Devices,
     install_codes::InstallCodes,
@@ -50,6 +52,7 @@ pub enum StoreError {
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork:
     Users
+    + Credentials
     + InstallCodes
     + Approvals
     + Devices
@@ -71,6 +74,7 @@ pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
     type Work: UnitOfWork;
     /// Reading, beside writers.
     type View: Users
+        + Credentials
         + InstallCodes
         + Approvals
         + Devices

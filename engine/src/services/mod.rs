@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod agents;
 pub mod approvals;
+pub mod credentials;
 pub mod device_gate;
 pub mod device_reports;
 pub mod enrollment;

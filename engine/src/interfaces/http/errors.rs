@@ -1,4 +1,7 @@
-//! The answers of every service's errors, in one place.
+//! The answers of every service's errors, in one place; large areas have files of their own below.
+
+mod credentials;
+mod operators;
 
 mod device_reports;
 
@@ -7,10 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
-    builders::{
-        enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials,
-        refresh::InvalidRefresh, users::NewUserError,
-    },
+    builders::{enrollment::EnrollmentFieldError, install_codes::InvalidTtl, refresh::InvalidRefresh},
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
     services::{
@@ -19,7 +19,6 @@ use crate::{
         device_gate::GateError,
         enrollment::{PollError, RequestError},
         heartbeat::HeartbeatError,
-        operators::{CreateUserError, LoginError},
         proofs::DpopError,
         refresh::RefreshError,
     },
@@ -77,29 +76,6 @@ impl IntoResponse for InvalidTtl {
     }
 }
 
-impl IntoResponse for MissingCredentials {
-    fn into_response(self) -> Response {
-        bad_request(&self.to_string())
-    }
-}
-
-impl IntoResponse for NewUserError {
-    fn into_response(self) -> Response {
-        bad_request(&self.to_string())
-    }
-}
-
-impl IntoResponse for CreateUserError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NameTaken => {
-                JsonReply::error(StatusCode::CONFLICT, "username already exists").into_response()
-            }
-            Self::Store(error) => error.into_response(),
-        }
-    }
-}
-
 impl IntoResponse for RequestError {
     fn into_response(self) -> Response {
         match self {
@@ -144,19 +120,6 @@ impl IntoResponse for DecisionError {
                 ]),
             )
             .into_response(),
-            Self::Store(error) => error.into_response(),
-        }
-    }
-}
-
-impl IntoResponse for LoginError {
-    fn into_response(self) -> Response {
-        match self {
-            // An account that asks for a code is refused like an unknown one until codes can be checked: letting it
-            // in without would open it to whoever has the password.
-            Self::Refused | Self::CodeRequired => {
-                JsonReply::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
-            }
             Self::Store(error) => error.into_response(),
         }
     }

@@ -1,9 +1,9 @@
 //! Every route of the server, one line each.
 
 use super::{
-    agent_hash, agents, approvals, auth, compat::error_page::options, device_details, enrollment,
-    guards::Admin, heartbeat, install_codes, routing::Routes, script_request, service_accounts,
-    state::AppState, token_refresh, users,
+    agent_hash, agents, approvals, auth, compat::error_page::options, credentials, device_details,
+    enrollment, guards::Admin, heartbeat, install_codes, mfa, routing::Routes, script_request,
+    service_accounts, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -13,8 +13,19 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
     Routes::new()
         .post("/api/auth/login", auth::login::<S>)
         .post("/api/auth/logout", auth::logout::<S>)
+        .post("/api/auth/mfa/verify", mfa::verify::<S>)
         .get("/api/auth/me", auth::me)
+        .get("/api/users", users::list::<S>)
         .post("/api/users", users::create::<S>)
+        .delete("/api/users/{username}", users::delete::<S>)
+        .post("/api/users/{username}/mfa", users::switch_mfa::<S>)
+        .post("/api/users/{username}/reset_password", users::reset_password::<S>)
+        .post("/api/users/{username}/role", users::set_role::<S>)
+        .get("/api/credentials", credentials::list::<S>)
+        .post("/api/credentials", credentials::create::<S>)
+        .get("/api/credentials/{id:int}", credentials::read::<S>)
+        .put("/api/credentials/{id:int}", credentials::update::<S>)
+        .delete("/api/credentials/{id:int}", credentials::delete::<S>)
         .post("/api/agent/enroll/request", enrollment::request::<S>)
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .post("/api/agent/token/refresh", token_refresh::refresh::<S>)

@@ -7,10 +7,19 @@ use crate::{
     config::settings::AccessPolicy,
     domain::clock::Clock,
     services::{
-        agents::Agents, approvals::ApprovalService, device_gate::DeviceGate,
-        device_reports::DeviceReportService, enrollment::EnrollmentService, heartbeat::HeartbeatService,
-        install_codes::InstallCodeService, operators::OperatorService, published_identity::IdentityPublisher,
-        realtime::RealtimeService, refresh::RefreshService, service_accounts::ServiceAccountService,
+        agents::Agents,
+        approvals::ApprovalService,
+        credentials::CredentialService,
+        device_gate::DeviceGate,
+        device_reports::DeviceReportService,
+        enrollment::EnrollmentService,
+        heartbeat::HeartbeatService,
+        install_codes::InstallCodeService,
+        operators::{OperatorService, login::LoginService, users::UserService},
+        published_identity::IdentityPublisher,
+        realtime::RealtimeService,
+        refresh::RefreshService,
+        service_accounts::ServiceAccountService,
     },
 };
 
@@ -41,8 +50,14 @@ pub struct AppState<S> {
     pub approvals: Arc<ApprovalService<S>>,
     /// Install codes.
     pub install_codes: Arc<InstallCodeService<S>>,
+    /// What jobs log in with.
+    pub credentials: Arc<CredentialService<S>>,
     /// Who is calling.
     pub operators: Arc<OperatorService<S>>,
+    /// Operators log in.
+    pub logins: Arc<LoginService<S>>,
+    /// Operators' accounts.
+    pub users: Arc<UserService<S>>,
     /// The operators' cookies.
     pub sessions: Arc<SessionCodec>,
     /// The time at which cookies are read and written.
@@ -64,7 +79,10 @@ impl<S> Clone for AppState<S> {
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
+            credentials: Arc::clone(&self.credentials),
             operators: Arc::clone(&self.operators),
+            logins: Arc::clone(&self.logins),
+            users: Arc::clone(&self.users),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&self.clock),
         }

@@ -16,7 +16,7 @@ pub struct DatabaseState {
     pub damage: Vec<String>,
     /// Tables that are not there.
     pub missing_tables: Vec<String>,
-    /// Tables that are there, with the columns that they lack.
+    /// Tables that are there, with the columns that they lack and that no start adds.
     pub older_tables: Vec<(String, Vec<String>)>,
     /// Secrets as they are stored sealed, a sample of each table that has some.
     pub sealed_secrets: Vec<Vec<u8>>,

@@ -2,6 +2,7 @@
 
 mod activity_history;
 mod approvals;
+mod credentials;
 mod device_documents;
 mod devices;
 mod inspect;
