@@ -8,6 +8,8 @@
 
 #[path = "realtime/client.rs"]
 mod client;
+#[path = "realtime/polling.rs"]
+mod polling;
 #[path = "realtime/server.rs"]
 mod server;
 

@@ -22,8 +22,13 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a websocket.
     pub(crate) async fn open(server: &Server, headers: &[(&str, &str)]) -> Self {
+        Self::open_at(server, "", headers).await
+    }
+
+    /// Opens a websocket with more in its query.
+    pub(crate) async fn open_at(server: &Server, query: &str, headers: &[(&str, &str)]) -> Self {
         let address = server.address();
-        let mut request = format!("ws://{address}/socket.io/?EIO=4&transport=websocket")
+        let mut request = format!("ws://{address}/socket.io/?EIO=4&transport=websocket{query}")
             .into_client_request()
             .unwrap();
         for (name, value) in headers {

@@ -41,6 +41,7 @@ impl Server {
             ("BOREALIS_DATABASE_PATH", folder("database.db")),
             ("BOREALIS_TLS", "off".to_owned()),
             ("BOREALIS_ACCESS_POLICY", policy.to_owned()),
+            ("BOREALIS_CORS_ORIGINS", "http://ui.example".to_owned()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -132,6 +133,25 @@ impl Server {
     pub(crate) async fn post(&self, path: &str, body: &'static str) -> (u16, String) {
         let request = self.request(reqwest::Method::POST, path);
         answer(request.header("content-type", "application/json").body(body)).await
+    }
+
+    /// Status, headers and body of a request to the socket endpoint.
+    pub(crate) async fn poll(
+        &self,
+        method: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        let mut request = self
+            .request(method.parse().unwrap(), &format!("/socket.io/?{query}"))
+            .body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let head = (answer.status().as_u16(), answer.headers().clone());
+        (head.0, head.1, answer.bytes().await.unwrap().to_vec())
     }
 
     fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
