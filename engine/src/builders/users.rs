@@ -2,7 +2,10 @@
 
 use super::text::{WrongType, trimmed_text};
 use crate::{
-    domain::json::{Json, JsonObject},
+    domain::{
+        json::{Json, JsonObject},
+        text::python_trim,
+    },
     repositories::users::NewUser,
     services::operators::users::{MfaSwitch, Role},
 };
@@ -13,6 +16,9 @@ const DIGEST_LENGTH: usize = 128;
 /// Why an account cannot be made or changed as a body asks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum UserFormError {
+    /// The name in the path is blank.
+    #[error("invalid username")]
+    InvalidName,
     /// The name or the digest of the password is missing, or of another type.
     #[error("username and password_sha512 are required")]
     Required,
@@ -49,6 +55,18 @@ pub fn new_user(body: &JsonObject) -> Result<NewUser, UserFormError> {
         password_sha512: password_sha512.to_lowercase(),
         role: role(body, Some(Role::User))?.as_stored().to_owned(),
     })
+}
+
+/// The name of an account in a path, trimmed. Not every route of the legacy trims it.
+///
+/// # Errors
+/// [`UserFormError::InvalidName`]
+pub fn account_name(segment: &str) -> Result<&str, UserFormError> {
+    let name = python_trim(segment);
+    if name.is_empty() {
+        return Err(UserFormError::InvalidName);
+    }
+    Ok(name)
 }
 
 /// Reads the role that an account is to have.

@@ -13,10 +13,10 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::users::{mfa_switch, new_password, new_role, new_user},
-    domain::{json::Json, text::python_trim},
+    builders::users::{account_name, mfa_switch, new_password, new_role, new_user},
+    domain::json::Json,
     repositories::{Store, StoreError, users::User},
-    services::operators::{Operator, users::UserError},
+    services::operators::Operator,
 };
 
 fn ok() -> JsonReply {
@@ -69,8 +69,12 @@ pub async fn delete<S: Store>(
     State(app): State<AppState<S>>,
     Admin(caller): Admin,
     Path(username): Path<String>,
-) -> Result<JsonReply, UserError> {
-    app.users.delete(&username, &caller).await?;
+) -> Result<JsonReply, Response> {
+    let username = account_name(&username).map_err(|error| error.into_response())?;
+    app.users
+        .delete(username, &caller)
+        .await
+        .map_err(|error| error.into_response())?;
     Ok(ok())
 }
 
@@ -120,15 +124,16 @@ pub async fn switch_mfa<S: Store>(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Response, Response> {
+    let username = account_name(&username).map_err(|error| error.into_response())?;
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let switch = mfa_switch(&body);
     app.users
-        .switch_mfa(&username, switch, &caller)
+        .switch_mfa(username, switch, &caller)
         .await
         .map_err(|error| error.into_response())?;
     let now = app.clock.now().as_second();
     let mut session = app.sessions.open(&headers, now);
-    if !switch.enabled && caller.is_named(python_trim(&username)) {
+    if !switch.enabled && caller.is_named(username) {
         session.take("mfa_pending");
     }
     Ok(with_cookies(ok(), app.sessions.save(session, now)))

@@ -2,7 +2,6 @@
 
 use super::{Operator, logged};
 use crate::{
-    domain::text::python_trim,
     repositories::{
         Store, StoreError, UnitOfWork as _,
         users::{NewUser, User, Users as _},
@@ -47,9 +46,6 @@ pub enum UserError {
     /// Nobody has this name.
     #[error("user not found")]
     NotFound,
-    /// The name is empty.
-    #[error("invalid username")]
-    InvalidName,
     /// It is the caller's own account.
     #[error("You cannot delete the user you are currently logged in as.")]
     OwnAccount,
@@ -116,10 +112,6 @@ impl<S: Store> UserService<S> {
     /// # Errors
     /// [`UserError`]; nothing is written then.
     pub async fn delete(&self, username: &str, caller: &Operator) -> Result<(), UserError> {
-        let username = python_trim(username);
-        if username.is_empty() {
-            return Err(UserError::InvalidName);
-        }
         if caller.is_named(username) {
             return Err(UserError::OwnAccount);
         }
@@ -186,10 +178,6 @@ impl<S: Store> UserService<S> {
         switch: MfaSwitch,
         caller: &Operator,
     ) -> Result<(), UserError> {
-        let username = python_trim(username);
-        if username.is_empty() {
-            return Err(UserError::InvalidName);
-        }
         let now = self.now();
         let mut work = self.store.begin().await?;
         if !work.set_mfa(username, switch.enabled, now).await? {

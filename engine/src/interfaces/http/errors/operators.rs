@@ -33,11 +33,9 @@ impl IntoResponse for UserFormError {
 impl IntoResponse for UserError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::InvalidName
-            | Self::OwnAccount
-            | Self::OnlyAccount
-            | Self::DeletesLastAdmin
-            | Self::DemotesLastAdmin => StatusCode::BAD_REQUEST,
+            Self::OwnAccount | Self::OnlyAccount | Self::DeletesLastAdmin | Self::DemotesLastAdmin => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NameTaken => StatusCode::CONFLICT,
             Self::Store(error) => return error.into_response(),
