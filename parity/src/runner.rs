@@ -293,7 +293,55 @@ pub fn step_label(step: &Step) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// What the socket steps of a scenario with two clients showed.
+    async fn sockets(policy: &str, relayed: &str) -> Vec<Seen> {
+        let text = format!(
+            "format: 1\ntitle: T\narea: A\nstarted_at: 1700000000\npolicy: {policy}\nsteps:\n  - {{socket: ui, connect: {{}}}}\n  - {{socket: agent, connect: {{transports: [polling]}}}}\n  - {{socket: agent, emit: macro_status, data: {{n: 1}}, ack: true}}\n  - {{socket: ui, {relayed}}}\n  - {{socket: ui, emit: no_such_event, args: [\"${{n}}\"], ack: true}}\n  - {{socket: ui, silence: macro_status}}\n"
+        );
+        let scenario = Scenario::read("a/b", &text).unwrap();
+        let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
+        transcript.observations.into_iter().map(|one| one.seen).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn socket_clients_run_against_the_engine() {
+        let connected = Seen::Connected {
+            connected: true,
+            error: None,
+        };
+        let relayed = [
+            connected.clone(),
+            connected.clone(),
+            Seen::Acknowledged {
+                arguments: Some(Vec::new()),
+            },
+            Seen::Received {
+                arguments: Some(vec![json!({"n": 1})]),
+            },
+            Seen::Acknowledged { arguments: None },
+            Seen::Silence { arguments: None },
+        ];
+        assert_eq!(
+            sockets("legacy", "expect: macro_status, capture: {n: /n}").await,
+            relayed
+        );
+        let unresolved = Seen::Failed {
+            reason: "step 5: nothing defines ${n}".to_owned(),
+        };
+        let refused = [
+            connected.clone(),
+            connected,
+            Seen::Acknowledged { arguments: None },
+            Seen::Silence { arguments: None },
+            unresolved,
+            Seen::Silence { arguments: None },
+        ];
+        assert_eq!(sockets("strict", "silence: macro_status").await, refused);
+    }
 
     #[tokio::test]
     async fn a_scenario_runs_against_the_engine() {

@@ -12,5 +12,6 @@ pub mod polling;
 mod raw;
 pub mod socket;
 pub mod sqlite_text;
+mod steps;
 pub mod template;
 pub mod verify;

@@ -48,10 +48,9 @@ async fn serve(stream: TcpStream, barriers: Barriers) {
         let Some(Ok(Some(packet))) = packet else { continue };
         let mut answers = Vec::new();
         match packet.content {
+            Content::Connect(_) if packet.namespace != "/" && barriers == Barriers::Nothing => {}
             Content::Connect(_) if packet.namespace != "/" => {
-                if barriers != Barriers::Nothing {
-                    answers.push(format!("44{},\"Unable to connect\"", packet.namespace));
-                }
+                answers.push(format!("44{},\"Unable to connect\"", packet.namespace));
             }
             Content::Connect(_) => answers.push("40{\"sid\":\"s\"}".to_owned()),
             Content::Event { id, name, arguments } => {
