@@ -512,6 +512,35 @@ async fn of_two_devices_that_ask_at_once_one_gets_the_agent() {
     server.engine.stop().await;
 }
 
+/// As deep as a body may be: everything that walks through the document holds.
+#[tokio::test]
+async fn a_deep_document_is_stored_and_shown() {
+    let server = Server::start("legacy").await;
+    let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(990), close.repeat(990));
+    let body = format!(
+        "{{\"hostname\":\"WIN-1\",\"details\":{{\"summary\":{{\"domain\":{}}},\"memory\":{},\"cpu\":{}}}}}",
+        nested("[", "]"),
+        nested("[", "]"),
+        nested("{\"a\":", "}")
+    );
+    let token = server.tokens.issue(GUID, "aa", 1, START).unwrap();
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    for _ in 0..2 {
+        let (status, _) = server.ask(Method::POST, DETAILS, &headers, body.clone()).await;
+        assert_eq!(status, 200);
+    }
+    let (status, text) = server
+        .ask(Method::GET, "/api/device/details/WIN-1", &[], String::new())
+        .await;
+    assert_eq!(status, 200);
+    assert!(text.contains(&nested("[", "]")));
+    server.engine.stop().await;
+}
+
 /// A device may send any document again and again; it settles at once.
 #[tokio::test]
 async fn a_document_sent_twice_changes_nothing_more() {
