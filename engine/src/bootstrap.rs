@@ -15,6 +15,7 @@ use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        assembly_files::AssemblyFiles,
         clock::SystemClock,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
@@ -36,8 +37,10 @@ use crate::{
     services::{
         Environment,
         access_tokens::{AccessTokens, SigningError},
+        activity::ActivityService,
         agents::Agents,
         approvals::ApprovalService,
+        assemblies::AssemblyLibrary,
         credentials::CredentialService,
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
@@ -48,8 +51,15 @@ use crate::{
         proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
+        quick_run::QuickRunService,
         realtime::{Channel, ChannelAccess, RealtimeService},
         refresh::RefreshService,
+        scheduled_jobs::ScheduledJobService,
+        scheduler::{
+            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials,
+            playbook_run::ServerPlaybooks,
+        },
+        script_signer::ScriptSigner,
         secret_box::SecretBox,
         service_accounts::ServiceAccountService,
     },
@@ -138,7 +148,6 @@ impl Engine {
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
-        let proofs = Arc::new(Proofs::new(environment.clone()));
         let agents = Arc::new(agents);
         let access = Arc::new(ChannelAccess::new(
             store.clone(),
@@ -147,13 +156,28 @@ impl Engine {
             settings.access_policy,
         ));
         let hub = Arc::new(Hub::new(access));
-        let realtime = RealtimeService::new(
+        let realtime = Arc::new(RealtimeService::new(
             store.clone(),
             environment.clone(),
             Arc::clone(&agents),
             Arc::clone(&hub) as Arc<dyn Channel>,
-        );
+        ));
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
+        let proofs = Arc::new(Proofs::new(environment.clone()));
+        let credentials = Arc::new(CredentialService::new(
+            store.clone(),
+            environment.clone(),
+            secrets.clone(),
+        ));
+        let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
+        let jobs = Jobs::new(
+            &settings,
+            &store,
+            &environment,
+            &ScriptSigner::new(&identity.script_key),
+            &channel,
+            &credentials,
+        );
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -191,15 +215,20 @@ impl Engine {
             )),
             publisher,
             access_policy: settings.access_policy,
-            realtime: Arc::new(realtime),
+            realtime,
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
-            credentials: Arc::new(CredentialService::new(
+            credentials,
+            scheduled_jobs: Arc::new(ScheduledJobService::new(
                 store.clone(),
                 environment.clone(),
-                secrets,
+                Arc::clone(&channel),
+                settings.time_zone.clone(),
+                settings.job_history_days,
             )),
+            quick_runs: Arc::clone(&jobs.quick_runs),
+            activity: Arc::new(ActivityService::new(store.clone())),
             operators: Arc::new(operators),
             logins: Arc::new(LoginService::new(
                 store.clone(),
@@ -210,6 +239,7 @@ impl Engine {
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
+        jobs.scheduler.begin().await;
         let sockets = Arc::new(SocketServer::new(
             Arc::clone(&hub),
             Arc::clone(&state.realtime),
@@ -238,6 +268,7 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        background.spawn(Arc::clone(&jobs.scheduler).run());
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
@@ -245,8 +276,58 @@ impl Engine {
             server,
             background,
             hub,
+            jobs,
             store,
         })
+    }
+}
+
+/// What runs jobs.
+#[derive(Debug)]
+struct Jobs {
+    scheduler: Arc<Scheduler<SqliteStore>>,
+    quick_runs: Arc<QuickRunService<SqliteStore>>,
+}
+
+impl Jobs {
+    fn new(
+        settings: &Settings,
+        store: &SqliteStore,
+        environment: &Environment,
+        signer: &ScriptSigner,
+        channel: &Arc<dyn AgentChannel>,
+        credentials: &Arc<CredentialService<SqliteStore>>,
+    ) -> Self {
+        let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
+        let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
+        let playbooks = Arc::new(ServerPlaybooks::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(channel),
+            Arc::clone(&credentials),
+            library.clone(),
+            settings.root.join("Logs/Server/AnsibleRuns"),
+        ));
+        let parts = Parts {
+            library: library.clone(),
+            signer: signer.clone(),
+            channel: Arc::clone(channel),
+            credentials,
+            limits: Limits {
+                assumed_seconds: settings.assumed_run_seconds,
+                history_days: settings.job_history_days,
+            },
+        };
+        Self {
+            scheduler: Scheduler::new(store.clone(), environment.clone(), playbooks, parts),
+            quick_runs: Arc::new(QuickRunService::new(
+                store.clone(),
+                environment.clone(),
+                library,
+                signer.clone(),
+                Arc::clone(channel),
+            )),
+        }
     }
 }
 
@@ -302,6 +383,7 @@ pub struct RunningEngine {
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
     hub: Arc<Hub<SqliteStore>>,
+    jobs: Jobs,
     store: SqliteStore,
 }
 
@@ -309,6 +391,12 @@ impl RunningEngine {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Completes once the scheduler has done all that was due at the clock's present time. For those who set the clock
+    /// and look at what came of it.
+    pub async fn settled(&self) {
+        self.jobs.scheduler.settled().await;
     }
 
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
@@ -320,6 +408,8 @@ impl RunningEngine {
             tracing::error!("the listener failed: {error}");
         }
         self.background.shutdown().await;
+        self.jobs.scheduler.stop();
+        self.jobs.quick_runs.stop();
         self.store.close().await;
     }
 }

@@ -6,6 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::tz::TimeZone;
+
+use crate::domain::coerce::integer_in;
+
 use crate::domain::fernet::FernetKey;
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
@@ -109,6 +113,12 @@ pub struct Settings {
     /// How long an operator token lives, in seconds; `None` refuses every token (the legacy's reading of a value
     /// that is no number).
     pub operator_token_ttl: Option<i64>,
+    /// Seconds after which a started run is taken for a success.
+    pub assumed_run_seconds: i64,
+    /// Days for which runs of jobs are kept and listed.
+    pub job_history_days: i64,
+    /// The server's own zone: what times without an offset mean.
+    pub time_zone: TimeZone,
     /// The name that authenticator apps show for this server.
     pub mfa_issuer: String,
 }
@@ -333,6 +343,24 @@ impl Settings {
                     .text(&["BOREALIS_COOKIE_DOMAIN"])
                     .map(|domain| domain.trim_start_matches('.').to_owned()),
             },
+            assumed_run_seconds: reader.parsed(
+                "BOREALIS_SIM_RUN_SECONDS",
+                30,
+                "a whole number of seconds",
+                whole_number,
+            ),
+            job_history_days: reader.parsed(
+                "BOREALIS_JOB_HISTORY_DAYS",
+                30,
+                "a whole number of days",
+                whole_number,
+            ),
+            time_zone: reader.parsed(
+                "TZ",
+                TimeZone::UTC,
+                "a time zone such as UTC, Europe/Berlin or MST7MDT",
+                time_zone,
+            ),
             operator_token_ttl: match reader.text(&["BOREALIS_TOKEN_TTL_SECONDS"]) {
                 None => Some(2_592_000),
                 Some(value) => value.parse().ok(),
@@ -375,6 +403,15 @@ impl Settings {
     pub fn has_default_secret(&self) -> bool {
         DEFAULT_SECRETS.contains(&self.session_secret.expose())
     }
+}
+
+fn whole_number(text: &str) -> Option<i64> {
+    i64::try_from(integer_in(text)?).ok()
+}
+
+fn time_zone(text: &str) -> Option<TimeZone> {
+    let name = text.strip_prefix(':').unwrap_or(text);
+    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok()
 }
 
 fn find_root(working_folder: &Path) -> PathBuf {
@@ -485,6 +522,20 @@ mod tests {
         assert!(trusted("10.1.200.3") && trusted("192.0.2.7") && trusted("::ffff:10.1.0.1"));
         assert!(!trusted("10.2.0.1") && !trusted("192.0.2.8") && !trusted("::1"));
         assert!(read(&[("BOREALIS_TRUSTED_PROXIES", "10.0.0.0/33")]).is_err());
+    }
+
+    #[test]
+    fn the_scheduler_follows_the_legacy_variables() {
+        let settings = read(&[("TZ", "America/Denver"), ("BOREALIS_SIM_RUN_SECONDS", " 5 ")]).unwrap();
+        assert_eq!(settings.time_zone.iana_name(), Some("America/Denver"));
+        assert_eq!((settings.assumed_run_seconds, settings.job_history_days), (5, 30));
+        for (name, value) in [
+            ("TZ", "Nowhere/At All"),
+            ("BOREALIS_SIM_RUN_SECONDS", "soon"),
+            ("BOREALIS_JOB_HISTORY_DAYS", "1.5"),
+        ] {
+            assert!(read(&[(name, value)]).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod install_codes;
 pub mod job_runs;
 pub mod known_devices;
+pub mod recaps;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
 pub mod service_accounts;
@@ -25,6 +26,7 @@ use self::{
     install_codes::InstallCodes,
     job_runs::JobRuns,
     known_devices::KnownDevices,
+    recaps::Recaps,
     refresh_tokens::{RefreshNotes, RefreshTokens},
     scheduled_jobs::ScheduledJobs,
     service_accounts::ServiceAccounts,
@@ -50,41 +52,35 @@ pub enum StoreError {
 }
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork:
-    Users
-    + Credentials
-    + InstallCodes
-    + Approvals
-    + Devices
-    + DeviceDocuments
-    + KnownDevices
-    + RefreshTokens
-    + ScheduledJobs
-    + JobRuns
-    + ActivityHistory
-    + ServiceAccounts
-{
+pub trait UnitOfWork: Tables {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Every table there is.
+pub trait Tables:
+    Users
+    + ActivityHistory
+    + Approvals
+    + Credentials
+    + DeviceDocuments
+    + Devices
+    + InstallCodes
+    + JobRuns
+    + KnownDevices
+    + Recaps
+    + RefreshTokens
+    + ScheduledJobs
+    + ServiceAccounts
+{
+}
+
 /// Where units of work come from.
-pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
+pub trait Store: RefreshNotes + Clone + std::fmt::Debug + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users
-        + Credentials
-        + InstallCodes
-        + Approvals
-        + Devices
-        + DeviceDocuments
-        + KnownDevices
-        + RefreshTokens
-        + ScheduledJobs
-        + JobRuns
-        + ActivityHistory
-        + ServiceAccounts;
+    type View: Tables;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

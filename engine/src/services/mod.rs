@@ -1,8 +1,10 @@
 //! The rules: what may happen, in which order, in one transaction. No SQL, no HTTP.
 
 pub mod access_tokens;
+pub mod activity;
 pub mod agents;
 pub mod approvals;
+pub mod assemblies;
 pub mod credentials;
 pub mod device_gate;
 pub mod device_reports;
@@ -14,9 +16,12 @@ mod own_row;
 pub mod proofs;
 pub mod prune;
 pub mod published_identity;
+pub mod quick_run;
 pub mod realtime;
 pub mod refresh;
+pub mod scheduled_jobs;
 pub mod scheduler;
+pub mod script_signer;
 pub mod secret_box;
 pub mod service_accounts;
 

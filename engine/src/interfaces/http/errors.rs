@@ -2,6 +2,7 @@
 
 mod credentials;
 mod operators;
+mod scheduler;
 
 mod device_reports;
 
@@ -10,7 +11,10 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
-    builders::{enrollment::EnrollmentFieldError, install_codes::InvalidTtl, refresh::InvalidRefresh},
+    builders::{
+        enrollment::EnrollmentFieldError, install_codes::InvalidTtl, provision::IncompleteProvision,
+        refresh::InvalidRefresh,
+    },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
     services::{
@@ -71,6 +75,12 @@ impl IntoResponse for EnrollmentFieldError {
 }
 
 impl IntoResponse for InvalidTtl {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for IncompleteProvision {
     fn into_response(self) -> Response {
         bad_request(&self.to_string())
     }

@@ -7,6 +7,7 @@ use crate::{
     config::settings::AccessPolicy,
     domain::clock::Clock,
     services::{
+        activity::ActivityService,
         agents::Agents,
         approvals::ApprovalService,
         credentials::CredentialService,
@@ -17,8 +18,10 @@ use crate::{
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
         published_identity::IdentityPublisher,
+        quick_run::QuickRunService,
         realtime::RealtimeService,
         refresh::RefreshService,
+        scheduled_jobs::ScheduledJobService,
         service_accounts::ServiceAccountService,
     },
 };
@@ -58,6 +61,12 @@ pub struct AppState<S> {
     pub logins: Arc<LoginService<S>>,
     /// Operators' accounts.
     pub users: Arc<UserService<S>>,
+    /// Jobs as operators see them.
+    pub scheduled_jobs: Arc<ScheduledJobService<S>>,
+    /// Scripts that run now.
+    pub quick_runs: Arc<QuickRunService<S>>,
+    /// What ran on hosts.
+    pub activity: Arc<ActivityService<S>>,
     /// The operators' cookies.
     pub sessions: Arc<SessionCodec>,
     /// The time at which cookies are read and written.
@@ -83,6 +92,9 @@ impl<S> Clone for AppState<S> {
             operators: Arc::clone(&self.operators),
             logins: Arc::clone(&self.logins),
             users: Arc::clone(&self.users),
+            scheduled_jobs: Arc::clone(&self.scheduled_jobs),
+            quick_runs: Arc::clone(&self.quick_runs),
+            activity: Arc::clone(&self.activity),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&self.clock),
         }

@@ -8,7 +8,7 @@ use super::{
     SocketServer,
     events::handle_event,
     packet::{Frame, Kind, Packet, RawEvent, is_complete},
-    session::{Inbound, MAX_PAYLOAD, Session},
+    session::{Inbound, Session},
 };
 use crate::{
     repositories::Store,
@@ -89,6 +89,7 @@ impl<S: Store> Client<S> {
                     attachments: VecDeque::new(),
                 });
             }
+            Kind::Acknowledged(number) => self.session.receipts.note(number),
             Kind::Other => {}
         }
         Next::Goon
@@ -101,7 +102,7 @@ impl<S: Store> Client<S> {
         };
         pending.size += bytes.len();
         pending.attachments.push_back(bytes);
-        if pending.size > MAX_PAYLOAD {
+        if pending.size > self.session.limit {
             return self.broken();
         }
         if pending.attachments.len() < pending.expected {

@@ -10,6 +10,7 @@ mod install_codes;
 mod job_runs;
 mod known_devices;
 mod migrate;
+mod recaps;
 mod refresh_notes;
 mod refresh_tokens;
 mod rows;
@@ -132,6 +133,8 @@ impl Access for SqliteView {
         &mut self.connection
     }
 }
+
+impl<A: Access> super::Tables for A {}
 
 impl UnitOfWork for SqliteWork {
     async fn save(self) -> Result<(), StoreError> {
