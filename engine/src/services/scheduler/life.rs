@@ -20,7 +20,8 @@ pub async fn report<W: JobRuns + ScheduledJobs>(
 ) -> Result<Option<EndedRun>, StoreError> {
     let open = run.status == status::RUNNING;
     if word.to_lowercase() == "running" {
-        if open {
+        if !has_ended(&run) {
+            status::RUNNING.clone_into(&mut run.status);
             work.set_run_state(&run, now).await?;
         }
         return Ok(None);
@@ -32,6 +33,17 @@ pub async fn report<W: JobRuns + ScheduledJobs>(
         return Ok(None);
     }
     ended(work, run).await.map(Some)
+}
+
+/// Whether a run has ended, in the server's own words or in an agent's.
+fn has_ended(run: &JobRun) -> bool {
+    let ends = [
+        status::SUCCESS,
+        status::FAILED,
+        status::EXPIRED,
+        status::TIMED_OUT,
+    ];
+    run.finished_ts.is_some() || ends.contains(&run.status.as_str())
 }
 
 /// Ends an open run for a reason of the server's own.
