@@ -1,24 +1,34 @@
 //! Puts the parts together: settings, database, services, router, listener. The only place that knows them all.
 
 use std::{
+    convert::Infallible,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
 
 use axum_server::Handle;
-use socketioxide::{SocketIo, extract::SocketRef};
 use tokio::task::{JoinHandle, JoinSet};
+use tower::service_fn;
 
 use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        assembly_files::AssemblyFiles,
+        clock::SystemClock,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
     },
-    interfaces::http::{
-        compat::session::SessionCodec, http_service, routes::routes, server::configure, state::AppState,
+    interfaces::{
+        http::{
+            compat::{cors::AllowedOrigins, session::SessionCodec},
+            http_service,
+            routes::routes,
+            server::with_limits,
+            state::AppState,
+        },
+        ws::{Hub, SocketServer},
     },
     repositories::{
         StoreError,
@@ -27,16 +37,31 @@ use crate::{
     services::{
         Environment,
         access_tokens::{AccessTokens, SigningError},
+        activity::ActivityService,
+        agents::Agents,
         approvals::ApprovalService,
+        assemblies::AssemblyLibrary,
+        credentials::CredentialService,
         device_gate::DeviceGate,
+        device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
-        operators::OperatorService,
+        operators::{OperatorService, login::LoginService, users::UserService},
         proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
+        quick_run::QuickRunService,
+        realtime::{Channel, ChannelAccess, RealtimeService},
         refresh::RefreshService,
+        scheduled_jobs::ScheduledJobService,
+        scheduler::{
+            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials,
+            playbook_run::ServerPlaybooks,
+        },
+        script_signer::ScriptSigner,
+        secret_box::SecretBox,
+        service_accounts::ServiceAccountService,
     },
 };
 
@@ -116,17 +141,49 @@ impl Engine {
             path: settings.database_path.display().to_string(),
             source,
         };
-        operators.ensure_default_admin().await.map_err(store_failed)?;
+        operators.ensure_default_admin().await.map_err(&store_failed)?;
+        let agents = Agents::restore(Arc::clone(&clock), &store)
+            .await
+            .map_err(&store_failed)?;
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
+        let agents = Arc::new(agents);
+        let access = Arc::new(ChannelAccess::new(
+            store.clone(),
+            environment.clone(),
+            tokens.clone(),
+            settings.access_policy,
+        ));
+        let hub = Arc::new(Hub::new(access));
+        let realtime = Arc::new(RealtimeService::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(&agents),
+            Arc::clone(&hub) as Arc<dyn Channel>,
+        ));
+        let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let proofs = Arc::new(Proofs::new(environment.clone()));
+        let credentials = Arc::new(CredentialService::new(
+            store.clone(),
+            environment.clone(),
+            secrets.clone(),
+        ));
+        let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
+        let jobs = Jobs::new(
+            &settings,
+            &store,
+            &environment,
+            &ScriptSigner::new(&identity.script_key),
+            &channel,
+            &credentials,
+        );
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
-                publisher,
+                publisher.clone(),
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
@@ -140,16 +197,62 @@ impl Engine {
                 tokens,
                 proofs,
             )),
-            heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
+            heartbeats: Arc::new(HeartbeatService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
+            device_reports: Arc::new(DeviceReportService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
+            service_accounts: Arc::new(ServiceAccountService::new(
+                store.clone(),
+                environment.clone(),
+                secrets.clone(),
+                Arc::clone(&agents),
+            )),
+            publisher,
+            access_policy: settings.access_policy,
+            realtime,
+            agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
+            credentials,
+            scheduled_jobs: Arc::new(ScheduledJobService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&channel),
+                settings.time_zone.clone(),
+                settings.job_history_days,
+            )),
+            quick_runs: Arc::clone(&jobs.quick_runs),
+            activity: Arc::new(ActivityService::new(store.clone())),
             operators: Arc::new(operators),
+            logins: Arc::new(LoginService::new(
+                store.clone(),
+                environment.clone(),
+                settings.mfa_issuer.clone(),
+            )),
+            users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
-        let (socket_service, sockets) = SocketIo::builder().build_svc();
-        sockets.ns("/", async |_: SocketRef| {});
-        let service = http_service(routes(state).with_socket_endpoint(socket_service), &settings)
+        jobs.scheduler.begin().await;
+        let sockets = Arc::new(SocketServer::new(
+            Arc::clone(&hub),
+            Arc::clone(&state.realtime),
+            Arc::clone(&state.sessions),
+            AllowedOrigins::new(&settings.cors_allowed_origins),
+            environment.clone(),
+            Arc::new(SystemClock::new()),
+        ));
+        let endpoint = service_fn(move |request| {
+            let sockets = Arc::clone(&sockets);
+            async move { Ok::<_, Infallible>(sockets.answer(request).await) }
+        });
+        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings)
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
@@ -157,25 +260,74 @@ impl Engine {
         let handle = Handle::new();
         let server = if settings.speaks_tls() {
             let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
-            let mut server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         } else {
-            let mut server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        background.spawn(Arc::clone(&jobs.scheduler).run());
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
             handle,
             server,
             background,
-            sockets,
+            hub,
+            jobs,
             store,
         })
+    }
+}
+
+/// What runs jobs.
+#[derive(Debug)]
+struct Jobs {
+    scheduler: Arc<Scheduler<SqliteStore>>,
+    quick_runs: Arc<QuickRunService<SqliteStore>>,
+}
+
+impl Jobs {
+    fn new(
+        settings: &Settings,
+        store: &SqliteStore,
+        environment: &Environment,
+        signer: &ScriptSigner,
+        channel: &Arc<dyn AgentChannel>,
+        credentials: &Arc<CredentialService<SqliteStore>>,
+    ) -> Self {
+        let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
+        let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
+        let playbooks = Arc::new(ServerPlaybooks::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(channel),
+            Arc::clone(&credentials),
+            library.clone(),
+            settings.root.join("Logs/Server/AnsibleRuns"),
+        ));
+        let parts = Parts {
+            library: library.clone(),
+            signer: signer.clone(),
+            channel: Arc::clone(channel),
+            credentials,
+            limits: Limits {
+                assumed_seconds: settings.assumed_run_seconds,
+                history_days: settings.job_history_days,
+            },
+        };
+        Self {
+            scheduler: Scheduler::new(store.clone(), environment.clone(), playbooks, parts),
+            quick_runs: Arc::new(QuickRunService::new(
+                store.clone(),
+                environment.clone(),
+                library,
+                signer.clone(),
+                Arc::clone(channel),
+            )),
+        }
     }
 }
 
@@ -208,6 +360,12 @@ fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
             "the signing secret is a default: set BOREALIS_FLASK_SECRET_KEY before others can reach this"
         );
     }
+    if settings.cookies.same_site == "None" && settings.cors_allowed_origins.is_empty() {
+        tracing::warn!(
+            "operator cookies go to every site (BOREALIS_COOKIE_SAMESITE) and every origin is allowed: set \
+             BOREALIS_CORS_ALLOWED_ORIGINS"
+        );
+    }
     match settings.access_policy {
         AccessPolicy::Strict => tracing::info!("access policy strict"),
         AccessPolicy::Legacy => {
@@ -224,7 +382,8 @@ pub struct RunningEngine {
     handle: Handle<SocketAddr>,
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
-    sockets: SocketIo,
+    hub: Arc<Hub<SqliteStore>>,
+    jobs: Jobs,
     store: SqliteStore,
 }
 
@@ -234,15 +393,23 @@ impl RunningEngine {
         self.address
     }
 
+    /// Completes once the scheduler has done all that was due at the clock's present time. For those who set the clock
+    /// and look at what came of it.
+    pub async fn settled(&self) {
+        self.jobs.scheduler.settled().await;
+    }
+
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
     /// written out and closed.
     pub async fn stop(mut self) {
         self.handle.graceful_shutdown(Some(STOP_PATIENCE));
-        self.sockets.close().await;
+        self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
         }
         self.background.shutdown().await;
+        self.jobs.scheduler.stop();
+        self.jobs.quick_runs.stop();
         self.store.close().await;
     }
 }

@@ -6,6 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::tz::TimeZone;
+
+use crate::domain::coerce::integer_in;
+
+use crate::domain::fernet::FernetKey;
+
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TlsMode {
@@ -84,6 +90,8 @@ pub struct Settings {
     pub cors_allowed_origins: Vec<String>,
     /// Signs sessions and operator tokens. Never logged.
     pub session_secret: Secret,
+    /// The key that seals secrets at rest; `None` where it lies in [`Settings::sealing_key_file`].
+    pub sealing_key: Option<FernetKey>,
     /// Verbose logging.
     pub debug: bool,
     /// The host to listen on.
@@ -105,6 +113,14 @@ pub struct Settings {
     /// How long an operator token lives, in seconds; `None` refuses every token (the legacy's reading of a value
     /// that is no number).
     pub operator_token_ttl: Option<i64>,
+    /// Seconds after which a started run is taken for a success.
+    pub assumed_run_seconds: i64,
+    /// Days for which runs of jobs are kept and listed.
+    pub job_history_days: i64,
+    /// The server's own zone: what times without an offset mean.
+    pub time_zone: TimeZone,
+    /// The name that authenticator apps show for this server.
+    pub mfa_issuer: String,
 }
 
 /// A text that must never be printed.
@@ -191,6 +207,19 @@ impl Reader<'_> {
         }
     }
 
+    fn sealing_key(&mut self) -> Option<FernetKey> {
+        let variable = "BOREALIS_SECRET_KEY";
+        let key = FernetKey::from_text_or_its_base64(self.text(&[variable])?.as_bytes());
+        if key.is_none() {
+            self.errors.push(InvalidVariable {
+                variable,
+                value: "…".to_owned(),
+                expected: "a Fernet key, 44 characters of URL-safe base64, or base64 of one",
+            });
+        }
+        key
+    }
+
     fn switch(&mut self, variable: &'static str, default: bool) -> bool {
         self.parsed(
             variable,
@@ -248,6 +277,7 @@ impl Settings {
                     .find(|value| !value.is_empty())
                     .map_or_else(|| "change-me".to_owned(), Clone::clone),
             ),
+            sealing_key: reader.sealing_key(),
             debug: reader.switch("BOREALIS_DEBUG", false),
             host: reader.text(&["BOREALIS_HOST"]).unwrap_or("127.0.0.1").to_owned(),
             port: reader.parsed("BOREALIS_PORT", 5000, "a port number from 0 to 65535", |value| {
@@ -313,10 +343,32 @@ impl Settings {
                     .text(&["BOREALIS_COOKIE_DOMAIN"])
                     .map(|domain| domain.trim_start_matches('.').to_owned()),
             },
+            assumed_run_seconds: reader.parsed(
+                "BOREALIS_SIM_RUN_SECONDS",
+                30,
+                "a whole number of seconds",
+                whole_number,
+            ),
+            job_history_days: reader.parsed(
+                "BOREALIS_JOB_HISTORY_DAYS",
+                30,
+                "a whole number of days",
+                whole_number,
+            ),
+            time_zone: reader.parsed(
+                "TZ",
+                TimeZone::UTC,
+                "a time zone such as UTC, Europe/Berlin or MST7MDT",
+                time_zone,
+            ),
             operator_token_ttl: match reader.text(&["BOREALIS_TOKEN_TTL_SECONDS"]) {
                 None => Some(2_592_000),
                 Some(value) => value.parse().ok(),
             },
+            mfa_issuer: reader
+                .text(&["BOREALIS_MFA_ISSUER"])
+                .unwrap_or("Borealis")
+                .to_owned(),
             root,
         };
         if reader.errors.is_empty() {
@@ -342,10 +394,24 @@ impl Settings {
         }
     }
 
+    /// The file of the key that seals secrets, which the legacy keeps beside its program.
+    pub fn sealing_key_file(&self) -> PathBuf {
+        self.root.join("Data/Server/server_secret.key")
+    }
+
     /// Whether the signing secret is one that everybody knows.
     pub fn has_default_secret(&self) -> bool {
         DEFAULT_SECRETS.contains(&self.session_secret.expose())
     }
+}
+
+fn whole_number(text: &str) -> Option<i64> {
+    i64::try_from(integer_in(text)?).ok()
+}
+
+fn time_zone(text: &str) -> Option<TimeZone> {
+    let name = text.strip_prefix(':').unwrap_or(text);
+    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok()
 }
 
 fn find_root(working_folder: &Path) -> PathBuf {
@@ -423,6 +489,28 @@ mod tests {
     }
 
     #[test]
+    fn a_sealing_key_is_read_in_both_forms_or_refused_without_showing_it() {
+        for text in [
+            "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+            "TURFeU16UTFOamM0T1RBeE1qTTBOVFkzT0Rrd01USXpORFUyTnpnNU1ERT0=",
+        ] {
+            let settings = read(&[("BOREALIS_SECRET_KEY", text)]).unwrap();
+            assert_eq!(
+                settings.sealing_key,
+                Some(FernetKey::from_bytes(*b"01234567890123456789012345678901"))
+            );
+        }
+        let refused = read(&[("BOREALIS_SECRET_KEY", "hunter2")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("BOREALIS_SECRET_KEY") && !refused.contains("hunter2"),
+            "{refused}"
+        );
+        assert_eq!(read(&[]).unwrap().sealing_key, None);
+    }
+
+    #[test]
     fn trusted_networks_hold_their_addresses_only() {
         let settings = read(&[("BOREALIS_TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7")]).unwrap();
         let trusted = |peer: &str| {
@@ -434,6 +522,20 @@ mod tests {
         assert!(trusted("10.1.200.3") && trusted("192.0.2.7") && trusted("::ffff:10.1.0.1"));
         assert!(!trusted("10.2.0.1") && !trusted("192.0.2.8") && !trusted("::1"));
         assert!(read(&[("BOREALIS_TRUSTED_PROXIES", "10.0.0.0/33")]).is_err());
+    }
+
+    #[test]
+    fn the_scheduler_follows_the_legacy_variables() {
+        let settings = read(&[("TZ", "America/Denver"), ("BOREALIS_SIM_RUN_SECONDS", " 5 ")]).unwrap();
+        assert_eq!(settings.time_zone.iana_name(), Some("America/Denver"));
+        assert_eq!((settings.assumed_run_seconds, settings.job_history_days), (5, 30));
+        for (name, value) in [
+            ("TZ", "Nowhere/At All"),
+            ("BOREALIS_SIM_RUN_SECONDS", "soon"),
+            ("BOREALIS_JOB_HISTORY_DAYS", "1.5"),
+        ] {
+            assert!(read(&[(name, value)]).is_err(), "{name}");
+        }
     }
 
     #[test]

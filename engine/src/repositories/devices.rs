@@ -36,6 +36,19 @@ pub struct NewDevice<'a> {
     pub now_iso: &'a str,
 }
 
+/// Another key for a device that had one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyRotation<'a> {
+    /// Its GUID, canonical, whatever the stored form was.
+    pub guid: &'a str,
+    /// The new key's fingerprint.
+    pub fingerprint: &'a str,
+    /// The version its tokens have from now on.
+    pub token_version: i64,
+    /// When, stored form.
+    pub now_iso: &'a str,
+}
+
 /// What a heartbeat tells of a device; what is `None` stays as it is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeviceReport {
@@ -97,7 +110,7 @@ pub trait Devices: Send {
     fn rotate_device_key(
         &mut self,
         stored_guid: &str,
-        device: &NewDevice<'_>,
+        rotation: &KeyRotation<'_>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes that `fingerprint` is the device's present key, and that its other keys are retired.
@@ -122,5 +135,38 @@ pub trait Devices: Send {
         &mut self,
         stored_guid: &str,
         guid: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The GUIDs of the devices that run the agent with exactly this id.
+    fn guids_with_agent_id(
+        &mut self,
+        agent_id: &str,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// Writes that the device stored as `stored_guid` runs this agent, came in with this key and was seen at `now`
+    /// (Unix seconds).
+    fn note_check_in(
+        &mut self,
+        stored_guid: &str,
+        agent_id: &str,
+        fingerprint: &str,
+        now: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes that the device stored as `stored_guid` came in with this key; a time that is stored already stays.
+    fn confirm_device_key(
+        &mut self,
+        stored_guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes that `fingerprint` is a key of the device, unless that is written already. Retires no other.
+    fn add_device_key(
+        &mut self,
+        id: &str,
+        guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -1,4 +1,10 @@
-//! The answers of every service's errors, in one place.
+//! The answers of every service's errors, in one place; large areas have files of their own below.
+
+mod credentials;
+mod operators;
+mod scheduler;
+
+mod device_reports;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -6,8 +12,8 @@ use http::{HeaderValue, StatusCode, header};
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
-        enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials,
-        refresh::InvalidRefresh, users::NewUserError,
+        enrollment::EnrollmentFieldError, install_codes::InvalidTtl, provision::IncompleteProvision,
+        refresh::InvalidRefresh,
     },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
@@ -17,7 +23,6 @@ use crate::{
         device_gate::GateError,
         enrollment::{PollError, RequestError},
         heartbeat::HeartbeatError,
-        operators::{CreateUserError, LoginError},
         proofs::DpopError,
         refresh::RefreshError,
     },
@@ -27,6 +32,12 @@ use crate::{
 pub fn internal(error: &dyn std::error::Error) -> Response {
     tracing::error!("internal error: {error}");
     ErrorPage::Internal.into_response()
+}
+
+/// A failure of a route that answers all of them as JSON. The cause goes to the log, never to the client.
+pub fn json_failure(error: &dyn std::error::Error) -> Response {
+    tracing::error!("internal error: {error}");
+    JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
 }
 
 fn bad_request(word: &str) -> Response {
@@ -69,26 +80,9 @@ impl IntoResponse for InvalidTtl {
     }
 }
 
-impl IntoResponse for MissingCredentials {
+impl IntoResponse for IncompleteProvision {
     fn into_response(self) -> Response {
         bad_request(&self.to_string())
-    }
-}
-
-impl IntoResponse for NewUserError {
-    fn into_response(self) -> Response {
-        bad_request(&self.to_string())
-    }
-}
-
-impl IntoResponse for CreateUserError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NameTaken => {
-                JsonReply::error(StatusCode::CONFLICT, "username already exists").into_response()
-            }
-            Self::Store(error) => error.into_response(),
-        }
     }
 }
 
@@ -136,19 +130,6 @@ impl IntoResponse for DecisionError {
                 ]),
             )
             .into_response(),
-            Self::Store(error) => error.into_response(),
-        }
-    }
-}
-
-impl IntoResponse for LoginError {
-    fn into_response(self) -> Response {
-        match self {
-            // An account that asks for a code is refused like an unknown one until codes can be checked: letting it
-            // in without would open it to whoever has the password.
-            Self::Refused | Self::CodeRequired => {
-                JsonReply::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
-            }
             Self::Store(error) => error.into_response(),
         }
     }

@@ -3,7 +3,7 @@
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    devices::{DeviceIdentity, DeviceReport, Devices, NewDevice},
+    devices::{DeviceIdentity, DeviceReport, Devices, KeyRotation, NewDevice},
 };
 
 /// The query for who a device is, with this condition.
@@ -87,17 +87,17 @@ impl<A: Access> Devices for A {
     async fn rotate_device_key(
         &mut self,
         stored_guid: &str,
-        device: &NewDevice<'_>,
+        rotation: &KeyRotation<'_>,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE devices SET guid = $2, ssl_key_fingerprint = $3, key_added_at = $4, token_version = $5, \
              status = 'active' WHERE guid = $1",
         )
         .bind(stored_guid)
-        .bind(device.guid)
-        .bind(device.fingerprint)
-        .bind(device.now_iso)
-        .bind(device.token_version)
+        .bind(rotation.guid)
+        .bind(rotation.fingerprint)
+        .bind(rotation.now_iso)
+        .bind(rotation.token_version)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -172,6 +172,71 @@ impl<A: Access> Devices for A {
             .bind(guid)
             .execute(self.connection())
             .await?;
+        Ok(())
+    }
+
+    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT guid FROM devices WHERE agent_id = $1 AND guid IS NOT NULL")
+                .bind(agent_id)
+                .fetch_all(self.connection())
+                .await?,
+        )
+    }
+
+    async fn note_check_in(
+        &mut self,
+        stored_guid: &str,
+        agent_id: &str,
+        fingerprint: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE devices SET agent_id = $2, ssl_key_fingerprint = $3, last_seen = $4 WHERE guid = $1",
+        )
+        .bind(stored_guid)
+        .bind(agent_id)
+        .bind(fingerprint)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn confirm_device_key(
+        &mut self,
+        stored_guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE devices SET ssl_key_fingerprint = $2, key_added_at = COALESCE(key_added_at, $3) WHERE guid = $1",
+        )
+        .bind(stored_guid)
+        .bind(fingerprint)
+        .bind(now_iso)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn add_device_key(
+        &mut self,
+        id: &str,
+        guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO device_keys (id, guid, ssl_key_fingerprint, added_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (guid, ssl_key_fingerprint) DO NOTHING",
+        )
+        .bind(id)
+        .bind(guid)
+        .bind(fingerprint)
+        .bind(now_iso)
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 }

@@ -1,13 +1,21 @@
 //! The SQLite file that the legacy and the engine share.
 
+mod activity_history;
 mod approvals;
+mod credentials;
+mod device_documents;
 mod devices;
 mod inspect;
 mod install_codes;
+mod job_runs;
+mod known_devices;
 mod migrate;
+mod recaps;
 mod refresh_notes;
 mod refresh_tokens;
 mod rows;
+mod scheduled_jobs;
+mod service_accounts;
 mod users;
 
 use std::{path::Path, time::Duration};
@@ -125,6 +133,8 @@ impl Access for SqliteView {
         &mut self.connection
     }
 }
+
+impl<A: Access> super::Tables for A {}
 
 impl UnitOfWork for SqliteWork {
     async fn save(self) -> Result<(), StoreError> {

@@ -1,0 +1,214 @@
+//! All sessions, and who of them gets which event.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::oneshot::error::RecvError, task::JoinSet};
+
+use super::{
+    packet::{event_frames, numbered_event_frames},
+    session::Session,
+};
+use crate::{
+    domain::clock::BoxFuture,
+    repositories::Store,
+    services::{
+        realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights},
+        scheduler::channel::{Eventual, PendingReceipt, Receipt},
+    },
+};
+
+/// Sessions that may be open; far above any fleet.
+const MOST_SESSIONS: usize = 50_000;
+
+/// The sessions by their Engine.IO ids.
+pub struct Hub<S> {
+    access: Arc<ChannelAccess<S>>,
+    sessions: Mutex<HashMap<String, Arc<Session>>>,
+}
+
+impl<S> fmt::Debug for Hub<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> Hub<S> {
+    /// No sessions.
+    pub fn new(access: Arc<ChannelAccess<S>>) -> Self {
+        Self {
+            access,
+            sessions: Mutex::default(),
+        }
+    }
+
+    /// Ends every session without a word. Client libraries take a packet that says so for the server's wish that they
+    /// stay away; a connection that only ends they make again, and agents must come back after a restart.
+    pub fn close(&self) {
+        for session in self.all() {
+            session.end();
+        }
+    }
+
+    pub(super) fn access(&self) -> &ChannelAccess<S> {
+        &self.access
+    }
+
+    /// False where there is no room for another.
+    pub(super) fn add(&self, session: &Arc<Session>) -> bool {
+        let mut sessions = self.sessions();
+        if sessions.len() >= MOST_SESSIONS {
+            return false;
+        }
+        sessions.insert(session.id.clone(), Arc::clone(session));
+        true
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
+        self.sessions().get(id).cloned()
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.sessions().remove(id);
+    }
+
+    fn all(&self) -> Vec<Arc<Session>> {
+        self.sessions().values().cloned().collect()
+    }
+
+    /// Whether a session is of the audience. Rights are looked up only where they decide.
+    async fn belongs(&self, session: &Session, audience: Audience<'_>) -> bool {
+        if !self.access.is_strict() {
+            return true;
+        }
+        let identity = session.standing.identity();
+        let in_question = match audience {
+            Audience::Connection(_) => return true,
+            Audience::Everyone => *identity != Identity::Nobody,
+            Audience::Operators => matches!(identity, Identity::Operator(_)),
+            Audience::Host(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
+        };
+        if !in_question {
+            return false;
+        }
+        let rights = self.access.rights(&session.standing).await;
+        match audience {
+            Audience::Connection(_) => true,
+            Audience::Everyone => rights != Rights::Nothing,
+            Audience::Operators => rights.may_command(),
+            Audience::Agent(agent_id) => rights.may_act_for(agent_id),
+            Audience::Host(host) => match rights {
+                Rights::Device {
+                    hostname: Some(own), ..
+                } => own.trim().to_lowercase() == host.trim().to_lowercase(),
+                _ => false,
+            },
+        }
+    }
+
+    async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) {
+        let mut reached: Vec<_> = match audience {
+            Audience::Connection(id) => self.get(id).into_iter().collect(),
+            _ => self.all(),
+        };
+        reached.retain(|session| is_reached(session, audience));
+        if reached.is_empty() {
+            return;
+        }
+        let frames = event_frames(event, payload);
+        for session in reached {
+            if self.belongs(&session, audience).await {
+                session.send(&frames);
+            }
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a session is in the namespace, and in the agent's room where the audience is one.
+fn is_reached(session: &Session, audience: Audience<'_>) -> bool {
+    match (audience, session.member().as_ref()) {
+        (_, None) => false,
+        (Audience::Agent(agent_id), Some(member)) => member.rooms.contains(agent_id),
+        (Audience::Connection(id), Some(_)) => session.id == id,
+        (_, Some(_)) => true,
+    }
+}
+
+/// One connection that has the work is enough: agents of a host that are not meant leave it alone.
+async fn first_arrival(mut sent: JoinSet<Result<(), RecvError>>) -> Receipt {
+    if sent.is_empty() {
+        return Receipt::NobodyThere;
+    }
+    while let Some(told) = sent.join_next().await {
+        if matches!(told, Ok(Ok(()))) {
+            return Receipt::Arrived;
+        }
+    }
+    Receipt::Unknown
+}
+
+impl<S: Store> Channel for Hub<S> {
+    fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a> {
+        Box::pin(async move {
+            self.send(audience, event, payload).await;
+        })
+    }
+
+    fn hand_over<'a>(
+        &'a self,
+        hostname: &'a str,
+        event: &'a str,
+        payload: &'a Payload,
+    ) -> Eventual<'a, PendingReceipt> {
+        Box::pin(async move {
+            if !self.access.is_strict() {
+                // Nobody knows whose connections these are: everybody gets it, as from the legacy.
+                let somebody = self.all().iter().any(|session| session.is_member());
+                self.emit(Audience::Host(hostname), event, payload).await;
+                let receipt = if somebody {
+                    Receipt::Arrived
+                } else {
+                    Receipt::NobodyThere
+                };
+                return PendingReceipt::new(std::future::ready(receipt));
+            }
+            let mut sent = JoinSet::new();
+            for session in self.all() {
+                if session.is_member() && self.belongs(&session, Audience::Host(hostname)).await {
+                    let (number, told) = session.receipts.expect();
+                    session.send(&numbered_event_frames(event, payload, Some(number)));
+                    sent.spawn(told);
+                }
+            }
+            PendingReceipt::new(first_arrival(sent))
+        })
+    }
+
+    fn live_agents(&self) -> Vec<String> {
+        self.all()
+            .iter()
+            .filter_map(|session| {
+                Some(
+                    session
+                        .member()
+                        .as_ref()?
+                        .rooms
+                        .iter()
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .flatten()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

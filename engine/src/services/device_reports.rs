@@ -1,0 +1,46 @@
+//! What devices report of themselves beyond heartbeats: their details and the hash of their agent's build.
+
+mod details;
+mod hash;
+
+use std::sync::Arc;
+
+pub use details::{DetailsError, DetailsReport};
+pub use hash::{HashAnswer, HashError, HashReport, StoredHash};
+
+use super::{Environment, agents::Agents};
+use crate::{
+    domain::device::DeviceSnapshot,
+    repositories::{Store, StoreError, device_documents::DeviceDocuments},
+};
+
+/// Takes what devices report, and reads it back.
+#[derive(Debug)]
+pub struct DeviceReportService<S> {
+    store: S,
+    environment: Environment,
+    agents: Arc<Agents>,
+}
+
+impl<S: Store> DeviceReportService<S> {
+    /// Over this store; tells `agents` what changes.
+    pub fn new(store: S, environment: Environment, agents: Arc<Agents>) -> Self {
+        Self {
+            store,
+            environment,
+            agents,
+        }
+    }
+
+    /// The device of exactly this host name.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn device_named(&self, hostname: &str) -> Result<Option<DeviceSnapshot>, StoreError> {
+        let row = self.store.view().await?.device_row_named(hostname).await?;
+        Ok(row.as_ref().map(DeviceSnapshot::from))
+    }
+}
+
+#[cfg(test)]
+mod tests;

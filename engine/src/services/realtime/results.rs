@@ -1,0 +1,104 @@
+//! What came of jobs.
+
+use super::{Outcome, RealtimeService, Rights};
+use crate::{
+    domain::text::python_trim,
+    repositories::{
+        Store, StoreError, UnitOfWork as _, activity_history::ActivityHistory as _, job_runs::JobRuns as _,
+    },
+    services::scheduler::{
+        events::{self, EndedRun},
+        life,
+    },
+};
+
+/// `quick_job_result`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JobResult {
+    /// The activity.
+    pub job_id: i64,
+    /// Its status in the agent's word, trimmed, not empty.
+    pub status: String,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed of errors.
+    pub stderr: String,
+}
+
+impl<S: Store> RealtimeService<S> {
+    /// Stores what came of an activity and of the run that it belongs to, and tells operators.
+    pub async fn job_result(&self, rights: &Rights, result: &JobResult) -> Outcome {
+        match self.store_job_result(rights, result).await {
+            Ok(Stored::Refused) => Outcome::Refused,
+            Ok(Stored::Done { hostname, ended }) => {
+                if let Some(hostname) = hostname {
+                    events::activity_updated(self, &hostname, result.job_id, &result.status, "quick_job")
+                        .await;
+                }
+                if let Some(ended) = ended {
+                    events::run_completed(self, &ended).await;
+                }
+                Outcome::Done
+            }
+            Err(error) => {
+                tracing::error!("the result of activity {} is not stored: {error}", result.job_id);
+                Outcome::Done
+            }
+        }
+    }
+
+    async fn store_job_result(&self, rights: &Rights, result: &JobResult) -> Result<Stored, StoreError> {
+        let now = self.environment.clock.now().as_second();
+        let mut work = self.store.begin().await?;
+        let activity = work.find_activity(result.job_id).await?;
+        let run = work.run_of_activity(result.job_id).await?;
+        let host = activity
+            .as_ref()
+            .and_then(|activity| activity.hostname.as_deref())
+            .or(run.as_ref().and_then(|run| run.hostname.as_deref()));
+        let own = match rights {
+            Rights::Everything => true,
+            Rights::Device {
+                hostname: Some(own), ..
+            } => host.is_none_or(|host| same_host(host, own)),
+            _ => false,
+        };
+        if !own {
+            return Ok(Stored::Refused);
+        }
+        work.store_result(
+            result.job_id,
+            &result.status,
+            &result.stdout,
+            &result.stderr,
+            None,
+        )
+        .await?;
+        work.note_delivered(result.job_id).await?;
+        let ended = match run {
+            Some(run) => life::report(&mut work, run, &result.status, now).await?,
+            None => None,
+        };
+        work.save().await?;
+        let hostname = activity.and_then(|activity| activity.hostname);
+        Ok(Stored::Done {
+            hostname: hostname.filter(|name| !python_trim(name).is_empty()),
+            ended,
+        })
+    }
+}
+
+enum Stored {
+    Done {
+        /// The host to tell of.
+        hostname: Option<String>,
+        /// The run that ended by it.
+        ended: Option<EndedRun>,
+    },
+    Refused,
+}
+
+/// Whether two names are of one host, as agents compare them.
+fn same_host(one: &str, other: &str) -> bool {
+    python_trim(one).to_lowercase() == python_trim(other).to_lowercase()
+}
