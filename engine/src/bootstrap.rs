@@ -25,7 +25,7 @@ use crate::{
             compat::{cors::AllowedOrigins, session::SessionCodec},
             http_service,
             routes::routes,
-            server::configure,
+            server::with_limits,
             state::AppState,
         },
         ws::{Hub, SocketServer},
@@ -260,13 +260,11 @@ impl Engine {
         let handle = Handle::new();
         let server = if settings.speaks_tls() {
             let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
-            let mut server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         } else {
-            let mut server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));

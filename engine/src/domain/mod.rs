@@ -24,6 +24,7 @@ pub mod mask;
 pub mod password;
 pub mod percent;
 pub mod proof;
+pub mod public_key;
 pub mod random;
 pub mod rate_limit;
 pub mod replay;

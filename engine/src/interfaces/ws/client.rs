@@ -137,10 +137,8 @@ impl<S: Store> Client<S> {
         }
         let sid = self.server.new_sid();
         log_connect(&self.session, &sid);
-        // First the answer, then the place: a client drops events that come before the answer.
-        self.session
-            .send(&[Frame::text(format!("40{{\"sid\":\"{sid}\"}}"))]);
-        self.session.enter(sid);
+        let answer = Frame::text(format!("40{{\"sid\":\"{sid}\"}}"));
+        self.session.enter(sid, &answer);
     }
 
     fn disconnect(&self, namespace: &str) {

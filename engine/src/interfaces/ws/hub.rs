@@ -45,10 +45,11 @@ impl<S: Store> Hub<S> {
         }
     }
 
-    /// Tells every client that the server stops, and ends its session.
+    /// Ends every session without a word. Client libraries take a packet that says so for the server's wish that they
+    /// stay away; a connection that only ends they make again, and agents must come back after a restart.
     pub fn close(&self) {
         for session in self.all() {
-            session.dismiss();
+            session.end();
         }
     }
 

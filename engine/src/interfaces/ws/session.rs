@@ -244,9 +244,12 @@ impl Session {
             .is_ok()
     }
 
-    /// Enters the namespace.
-    pub(super) fn enter(&self, sid: String) {
-        *self.member() = Some(Member {
+    /// Enters the namespace, and tells the client so ahead of whatever it gets there: clients drop events that come
+    /// before this answer, and an event sent after it must not find the client missing.
+    pub(super) fn enter(&self, sid: String, answer: &Frame) {
+        let mut member = self.member();
+        self.send(std::slice::from_ref(answer));
+        *member = Some(Member {
             sid,
             rooms: HashSet::new(),
         });
