@@ -1,6 +1,10 @@
 //! Table `ansible_play_recaps`.
 
-use sqlx::sqlite::SqliteRow;
+use sqlx::{
+    Sqlite,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use super::{Access, rows::Columns};
 use crate::repositories::{
@@ -47,6 +51,29 @@ fn read(row: &SqliteRow) -> Result<Recap, StoreError> {
     })
 }
 
+/// The columns of a recap, in the order of both statements that write one.
+fn bound<'q>(
+    query: Query<'q, Sqlite, SqliteArguments>,
+    recap: &'q Recap,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    query
+        .bind(&recap.run_id)
+        .bind(&recap.hostname)
+        .bind(&recap.agent_id)
+        .bind(&recap.playbook_path)
+        .bind(&recap.playbook_name)
+        .bind(recap.scheduled_job_id)
+        .bind(recap.scheduled_run_id)
+        .bind(recap.activity_job_id)
+        .bind(&recap.status)
+        .bind(&recap.recap_text)
+        .bind(&recap.recap_json)
+        .bind(recap.started_ts)
+        .bind(recap.finished_ts)
+        .bind(recap.created_at)
+        .bind(recap.updated_at)
+}
+
 impl<A: Access> Recaps for A {
     async fn find_recap(&mut self, run_id: &str) -> Result<Option<Recap>, StoreError> {
         let row = sqlx::query(select_recaps!("WHERE run_id = $1"))
@@ -90,32 +117,26 @@ impl<A: Access> Recaps for A {
     }
 
     async fn store_recap(&mut self, recap: &Recap) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, playbook_path, playbook_name, \
-             scheduled_job_id, scheduled_run_id, activity_job_id, status, recap_text, recap_json, started_ts, \
-             finished_ts, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
-             ON CONFLICT (run_id) DO UPDATE SET hostname = $2, agent_id = $3, playbook_path = $4, \
-             playbook_name = $5, scheduled_job_id = $6, scheduled_run_id = $7, activity_job_id = $8, status = $9, \
-             recap_text = $10, recap_json = $11, started_ts = $12, finished_ts = $13, updated_at = $15",
-        )
-        .bind(&recap.run_id)
-        .bind(&recap.hostname)
-        .bind(&recap.agent_id)
-        .bind(&recap.playbook_path)
-        .bind(&recap.playbook_name)
-        .bind(recap.scheduled_job_id)
-        .bind(recap.scheduled_run_id)
-        .bind(recap.activity_job_id)
-        .bind(&recap.status)
-        .bind(&recap.recap_text)
-        .bind(&recap.recap_json)
-        .bind(recap.started_ts)
-        .bind(recap.finished_ts)
-        .bind(recap.created_at)
-        .bind(recap.updated_at)
-        .execute(self.connection())
-        .await?;
+        // Two statements: an insert that meets the row would still use up an id.
+        let updated = sqlx::query(
+            "UPDATE ansible_play_recaps SET hostname = $2, agent_id = $3, playbook_path = $4, playbook_name = $5, \
+             scheduled_job_id = $6, scheduled_run_id = $7, activity_job_id = $8, status = $9, recap_text = $10, \
+             recap_json = $11, started_ts = $12, finished_ts = $13, updated_at = $15 WHERE run_id = $1",
+        );
+        if bound(updated, recap)
+            .execute(self.connection())
+            .await?
+            .rows_affected()
+            == 0
+        {
+            let inserted = sqlx::query(
+                "INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, playbook_path, playbook_name, \
+                 scheduled_job_id, scheduled_run_id, activity_job_id, status, recap_text, recap_json, started_ts, \
+                 finished_ts, created_at, updated_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+            );
+            bound(inserted, recap).execute(self.connection()).await?;
+        }
         Ok(())
     }
 

@@ -30,6 +30,8 @@ use crate::repositories::Store;
 
 /// Seconds between ticks.
 const MINUTE: i64 = 60;
+/// Microseconds in a second.
+const SECOND: i64 = 1_000_000;
 
 /// The scheduler's settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -105,16 +107,23 @@ impl<S: Store> Scheduler<S> {
     /// Ticks at each minute for ever.
     pub async fn run(self: Arc<Self>) {
         loop {
-            let now = self.now();
-            let wait = MINUTE - now.rem_euclid(MINUTE);
-            let due = now.saturating_add(wait);
-            let deadline = self.environment.clock.monotonic() + Duration::from_secs(wait.unsigned_abs());
+            let time = self.environment.clock.now().as_microsecond();
+            let due = time
+                .div_euclid(MINUTE * SECOND)
+                .saturating_add(1)
+                .saturating_mul(MINUTE);
+            let wait = due.saturating_mul(SECOND).saturating_sub(time).unsigned_abs();
+            let deadline = self.environment.clock.monotonic() + Duration::from_micros(wait);
             self.next_tick.send_replace(due);
             self.environment.clock.sleep_until(deadline).await;
             let now = self.now();
+            if now < due {
+                // The wall clock was set back meanwhile.
+                continue;
+            }
             // A tick belongs to its minute even where the wake-up came some seconds late. After a longer pause (the
             // machine slept) the present counts.
-            let is_prompt = (0..MINUTE).contains(&now.saturating_sub(due));
+            let is_prompt = now.saturating_sub(due) < MINUTE;
             self.tick(if is_prompt { due } else { now }).await;
         }
     }

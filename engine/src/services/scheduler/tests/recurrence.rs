@@ -212,3 +212,20 @@ async fn ticks_belong_to_their_minutes() {
     );
     running.abort();
 }
+
+#[tokio::test]
+async fn a_tick_comes_with_the_first_microsecond_of_its_minute() {
+    let story = Story::begin().await;
+    story
+        .clock
+        .set(jiff::Timestamp::from_millisecond(M * 1000 + 39_800).unwrap());
+    let running = tokio::spawn(std::sync::Arc::clone(&story.scheduler).run());
+    story.scheduler.settled().await;
+    for at in [59_999, 60_001] {
+        story
+            .clock
+            .set(jiff::Timestamp::from_millisecond(M * 1000 + at).unwrap());
+        story.scheduler.settled().await;
+    }
+    running.abort();
+}
