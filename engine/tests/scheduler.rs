@@ -219,6 +219,69 @@ async fn the_users_agent_does_not_confirm_what_the_systems_agent_is_to_run() {
 }
 
 #[tokio::test]
+async fn a_device_reports_of_its_own_playbooks_alone() {
+    let server = Server::start("strict", DEVICES).await;
+    server
+        .sql(
+            "INSERT INTO activity_history (id, hostname, status) VALUES (7, 'WIN-1', 'Running'), \
+             (8, 'WIN-2', 'Running'); \
+             INSERT INTO scheduled_jobs (id, name, components_json, targets_json, schedule_type, execution_context, \
+             enabled) VALUES (3, 'j', '[]', '[]', 'daily', 'system', 0); \
+             INSERT INTO scheduled_job_runs (id, job_id, target_hostname, scheduled_ts, started_ts, status) \
+             VALUES (5, 3, 'WIN-1', 1800000000, 1800000000, 'Running')",
+        )
+        .await;
+    let cookies = server.log_in().await;
+    let mut operator = Client::join_new(&server, &[("Cookie", &cookies)]).await;
+    let token = format!("Bearer {}", server.token(GUID, "ab", 1, START));
+    let device = [("authorization", token.as_str())];
+    let report = async |headers: &[(&str, &str)], body: Value| {
+        server
+            .ask("POST", "/api/ansible/recap/report", headers, &body.to_string())
+            .await
+            .0
+    };
+    assert_eq!(report(&[], json!({"run_id": "r"})).await, 401);
+    assert_eq!(
+        report(&device, json!({"run_id": "r", "hostname": "WIN-2"})).await,
+        403
+    );
+    assert_eq!(
+        report(
+            &device,
+            json!({"run_id": "s", "activity_job_id": 8, "status": "Failed"})
+        )
+        .await,
+        200
+    );
+    let done = json!({"run_id": "r", "hostname": "WIN-1", "activity_job_id": 7, "scheduled_job_id": 3,
+                      "scheduled_run_id": 5, "status": "Success", "recap_text": "ok"});
+    assert_eq!(report(&device, done).await, 200);
+    let mut names = Vec::new();
+    for _ in 0..4 {
+        names.push(event(&operator.frame().await).1);
+    }
+    assert_eq!(
+        names,
+        [
+            "ansible_recap_update",
+            "ansible_recap_update",
+            "device_activity_changed",
+            "job_run_completed"
+        ]
+    );
+    let activity = async |id: u32| {
+        let path = format!("/api/device/activity/job/{id}");
+        let (_, body) = server.get(&path, &[("cookie", &cookies)]).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        (body["status"].clone(), body["stdout"].clone())
+    };
+    assert_eq!(activity(7).await, (json!("Success"), json!("ok")));
+    assert_eq!(activity(8).await, (json!("Running"), json!("")));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_quick_run_is_sent_when_its_agent_comes_within_minutes() {
     let server = Server::start("strict", DEVICES).await;
     server.file("Assemblies/Scripts/hello.ps1", "exit\r\n");
