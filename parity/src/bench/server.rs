@@ -123,6 +123,18 @@ impl ServerProcess {
         self.root.path().join("database.db")
     }
 
+    /// Puts a file under its root folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn place_file(&self, path: &str, text: &str) -> Result<(), ServerError> {
+        let path = self.root.path().join(path);
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(path, text))
+            .map_err(ServerError::Place)
+    }
+
     /// Resident memory, in megabytes of a million bytes.
     ///
     /// # Errors
