@@ -53,6 +53,7 @@ use crate::{
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
         realtime::{Channel, ChannelAccess, RealtimeService},
+        recaps::RecapService,
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         scheduler::{
@@ -229,6 +230,11 @@ impl Engine {
             )),
             quick_runs: Arc::clone(&jobs.quick_runs),
             activity: Arc::new(ActivityService::new(store.clone())),
+            recaps: Arc::new(RecapService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&channel),
+            )),
             operators: Arc::new(operators),
             logins: Arc::new(LoginService::new(
                 store.clone(),
@@ -344,6 +350,10 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
             .map_err(|source| StartError::Migration { path: path(), source })?;
         tracing::info!("migrations-complete");
     } else {
+        store
+            .make_own_tables()
+            .await
+            .map_err(|source| StartError::Store { path: path(), source })?;
         tracing::info!("migrations-skipped");
     }
     Ok(store)

@@ -12,6 +12,7 @@ pub mod login;
 pub mod mfa;
 pub mod provision;
 pub mod quick_run;
+pub mod recaps;
 pub mod refresh;
 pub mod scheduled_jobs;
 pub mod service_accounts;

@@ -18,6 +18,7 @@ pub mod prune;
 pub mod published_identity;
 pub mod quick_run;
 pub mod realtime;
+pub mod recaps;
 pub mod refresh;
 pub mod scheduled_jobs;
 pub mod scheduler;

@@ -20,6 +20,7 @@ pub mod mfa;
 pub mod pages;
 pub mod qr_image;
 pub mod quick_run;
+pub mod recaps;
 pub mod routes;
 pub mod routing;
 pub mod scheduled_jobs;

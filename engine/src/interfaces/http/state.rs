@@ -20,6 +20,7 @@ use crate::{
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
         realtime::RealtimeService,
+        recaps::RecapService,
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         service_accounts::ServiceAccountService,
@@ -67,6 +68,8 @@ pub struct AppState<S> {
     pub quick_runs: Arc<QuickRunService<S>>,
     /// What ran on hosts.
     pub activity: Arc<ActivityService<S>>,
+    /// How far playbooks are.
+    pub recaps: Arc<RecapService<S>>,
     /// The operators' cookies.
     pub sessions: Arc<SessionCodec>,
     /// The time at which cookies are read and written.
@@ -95,6 +98,7 @@ impl<S> Clone for AppState<S> {
             scheduled_jobs: Arc::clone(&self.scheduled_jobs),
             quick_runs: Arc::clone(&self.quick_runs),
             activity: Arc::clone(&self.activity),
+            recaps: Arc::clone(&self.recaps),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&self.clock),
         }
