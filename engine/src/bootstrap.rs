@@ -14,6 +14,7 @@ use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        github::GitHubClient,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
     },
@@ -30,6 +31,7 @@ use crate::{
         approvals::ApprovalService,
         device_gate::DeviceGate,
         enrollment::EnrollmentService,
+        github::GitHubService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::OperatorService,
@@ -64,6 +66,9 @@ pub enum StartError {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// What GitHub would be asked with.
+    #[error("cannot speak TLS with GitHub: {0}")]
+    GitHub(#[from] rustls::Error),
     /// The token key.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -121,6 +126,12 @@ impl Engine {
             tracing::error!("prune job failure: {error}");
         }
         let proofs = Arc::new(Proofs::new(environment.clone()));
+        let github = Arc::new(GitHubService::new(
+            store.clone(),
+            environment.clone(),
+            GitHubClient::new(&settings.github.api_url, Arc::clone(&clock))?,
+            &settings.github,
+        ));
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -143,6 +154,7 @@ impl Engine {
             heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
+            github: Arc::clone(&github),
             operators: Arc::new(operators),
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
@@ -167,6 +179,7 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        background.spawn(async move { github.keep_fresh().await });
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,

@@ -77,6 +77,7 @@ impl LegacyRoot {
         let variables = [
             ("BOREALIS_ROOT", self.folder.path().to_str().unwrap()),
             ("BOREALIS_SECRET", self.text("/secret")),
+            ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9"),
         ];
         let variables = variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -33,7 +33,13 @@ fn messages(file: &Path) -> Vec<String> {
 }
 
 async fn start(root: &Path, more: &[(&str, &str)]) -> RunningEngine {
-    let mut variables = BTreeMap::from([("BOREALIS_ROOT".to_owned(), root.display().to_string())]);
+    let mut variables = BTreeMap::from([
+        ("BOREALIS_ROOT".to_owned(), root.display().to_string()),
+        (
+            "BOREALIS_GITHUB_API_URL".to_owned(),
+            "http://127.0.0.1:9".to_owned(),
+        ),
+    ]);
     for (name, value) in more {
         variables.insert((*name).to_owned(), (*value).to_owned());
     }

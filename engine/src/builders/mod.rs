@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod enrollment;
+pub mod github;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;

@@ -1,6 +1,7 @@
-//! The world outside the process: clocks, random sources, the identity on disk.
+//! The world outside the process: clocks, random sources, GitHub, the identity on disk.
 
 pub mod clock;
+pub mod github;
 pub mod identity;
 pub mod random;
 pub mod tls;

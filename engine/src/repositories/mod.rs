@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod devices;
+pub mod github_token;
 pub mod install_codes;
 pub mod refresh_tokens;
 pub mod sqlite;
@@ -12,6 +13,7 @@ use std::future::Future;
 use self::{
     approvals::Approvals,
     devices::Devices,
+    github_token::GitHubTokens,
     install_codes::InstallCodes,
     refresh_tokens::{RefreshNotes, RefreshTokens},
     users::Users,
@@ -35,8 +37,18 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What the database itself said, as the legacy's driver words it.
+    pub fn database_message(&self) -> String {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.message().to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + RefreshTokens {
+pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + RefreshTokens + GitHubTokens {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -46,7 +58,7 @@ pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + RefreshTokens;
+    type View: Users + InstallCodes + Approvals + Devices + RefreshTokens + GitHubTokens;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod approvals;
 pub mod device_gate;
 pub mod enrollment;
+pub mod github;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod operators;

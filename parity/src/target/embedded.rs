@@ -174,6 +174,7 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path) -> BTreeMap<String, S
         ("BOREALIS_ACCESS_POLICY", policy.to_owned()),
         ("BOREALIS_HOST", "127.0.0.1".to_owned()),
         ("BOREALIS_TLS", "off".to_owned()),
+        ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
         ("TZ", "UTC".to_owned()),
     ];
     let mut variables: BTreeMap<String, String> = usual

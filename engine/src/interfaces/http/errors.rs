@@ -6,16 +6,17 @@ use http::{HeaderValue, StatusCode, header};
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
-        enrollment::EnrollmentFieldError, install_codes::InvalidTtl, login::MissingCredentials,
-        refresh::InvalidRefresh, users::NewUserError,
+        enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
+        login::MissingCredentials, refresh::InvalidRefresh, users::NewUserError,
     },
-    domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
+    domain::{json::Json, proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
     repositories::StoreError,
     services::{
         access_tokens::TokenError,
         approvals::DecisionError,
         device_gate::GateError,
         enrollment::{PollError, RequestError},
+        github::{StoreTokenError, UnreadableId},
         heartbeat::HeartbeatError,
         operators::{CreateUserError, LoginError},
         proofs::DpopError,
@@ -213,5 +214,31 @@ impl IntoResponse for HeartbeatError {
             }
             Self::Store(error) => error.into_response(),
         }
+    }
+}
+
+impl IntoResponse for InvalidBranch {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for InvalidToken {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for UnreadableId {
+    fn into_response(self) -> Response {
+        tracing::error!("/api/repo/current_hash error: {self}");
+        JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
+    }
+}
+
+impl IntoResponse for StoreTokenError {
+    fn into_response(self) -> Response {
+        tracing::error!("{self}");
+        JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, &self.to_string()).into_response()
     }
 }

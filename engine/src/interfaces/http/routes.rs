@@ -1,8 +1,8 @@
 //! Every route of the server, one line each.
 
 use super::{
-    approvals, auth, compat::error_page::options, enrollment, guards::Admin, heartbeat, install_codes,
-    routing::Routes, state::AppState, token_refresh, users,
+    approvals, auth, compat::error_page::options, enrollment, github, guards::Admin, heartbeat,
+    install_codes, routing::Routes, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -18,6 +18,9 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .post("/api/agent/token/refresh", token_refresh::refresh::<S>)
         .post("/api/agent/heartbeat", heartbeat::heartbeat::<S>)
+        .get("/api/repo/current_hash", github::current_hash::<S>)
+        .get("/api/github/token", github::token::<S>)
+        .post("/api/github/token", github::store_token::<S>)
         .get("/api/admin/enrollment-codes", install_codes::list::<S>)
         .post("/api/admin/enrollment-codes", install_codes::create::<S>)
         .options("/api/admin/enrollment-codes", async |_: Admin| {

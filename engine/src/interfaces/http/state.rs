@@ -7,8 +7,8 @@ use crate::{
     domain::clock::Clock,
     services::{
         approvals::ApprovalService, device_gate::DeviceGate, enrollment::EnrollmentService,
-        heartbeat::HeartbeatService, install_codes::InstallCodeService, operators::OperatorService,
-        refresh::RefreshService,
+        github::GitHubService, heartbeat::HeartbeatService, install_codes::InstallCodeService,
+        operators::OperatorService, refresh::RefreshService,
     },
 };
 
@@ -27,6 +27,8 @@ pub struct AppState<S> {
     pub approvals: Arc<ApprovalService<S>>,
     /// Install codes.
     pub install_codes: Arc<InstallCodeService<S>>,
+    /// Heads of repositories, and the token.
+    pub github: Arc<GitHubService<S>>,
     /// Who is calling.
     pub operators: Arc<OperatorService<S>>,
     /// The operators' cookies.
@@ -44,6 +46,7 @@ impl<S> Clone for AppState<S> {
             heartbeats: Arc::clone(&self.heartbeats),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
+            github: Arc::clone(&self.github),
             operators: Arc::clone(&self.operators),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&self.clock),

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod devices;
+mod github_token;
 mod inspect;
 mod install_codes;
 mod migrate;

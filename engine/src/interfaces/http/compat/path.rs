@@ -1,5 +1,7 @@
 //! Paths: their percent-encoding, and whose they are.
 
+pub use crate::domain::percent::encode;
+
 /// `path` with its escapes decoded; malformed escapes stay, bytes that are not UTF-8 become replacement characters.
 pub fn decode(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
@@ -28,23 +30,6 @@ pub fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
         }
         _ => None,
     }
-}
-
-/// `text` with everything but letters, digits, `-._~` and the characters of `safe` as escapes.
-pub fn encode(text: &str, safe: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let character = char::from(byte);
-        if character.is_ascii_alphanumeric()
-            || "-._~".contains(character)
-            || byte.is_ascii() && safe.contains(character)
-        {
-            encoded.push(character);
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 /// Whether a decoded path belongs to the Socket.IO endpoint.
