@@ -1,25 +1,34 @@
 //! Puts the parts together: settings, database, services, router, listener. The only place that knows them all.
 
 use std::{
+    convert::Infallible,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
 
 use axum_server::Handle;
-use socketioxide::{SocketIo, extract::SocketRef};
 use tokio::task::{JoinHandle, JoinSet};
+use tower::service_fn;
 
 use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        clock::SystemClock,
         github::GitHubClient,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
     },
-    interfaces::http::{
-        compat::session::SessionCodec, http_service, routes::routes, server::configure, state::AppState,
+    interfaces::{
+        http::{
+            compat::{cors::AllowedOrigins, session::SessionCodec},
+            http_service,
+            routes::routes,
+            server::configure,
+            state::AppState,
+        },
+        ws::{Hub, SocketServer},
     },
     repositories::{
         StoreError,
@@ -28,8 +37,10 @@ use crate::{
     services::{
         Environment,
         access_tokens::{AccessTokens, SigningError},
+        agents::Agents,
         approvals::ApprovalService,
         device_gate::DeviceGate,
+        device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         github::GitHubService,
         heartbeat::HeartbeatService,
@@ -38,7 +49,10 @@ use crate::{
         proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
+        realtime::{Channel, ChannelAccess, RealtimeService},
         refresh::RefreshService,
+        secret_box::SecretBox,
+        service_accounts::ServiceAccountService,
     },
 };
 
@@ -121,10 +135,28 @@ impl Engine {
             path: settings.database_path.display().to_string(),
             source,
         };
-        operators.ensure_default_admin().await.map_err(store_failed)?;
+        operators.ensure_default_admin().await.map_err(&store_failed)?;
+        let agents = Agents::restore(Arc::clone(&clock), &store)
+            .await
+            .map_err(&store_failed)?;
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }
+        let agents = Arc::new(agents);
+        let access = Arc::new(ChannelAccess::new(
+            store.clone(),
+            environment.clone(),
+            tokens.clone(),
+            settings.access_policy,
+        ));
+        let hub = Arc::new(Hub::new(access));
+        let realtime = RealtimeService::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(&agents),
+            Arc::clone(&hub) as Arc<dyn Channel>,
+        );
+        let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let proofs = Arc::new(Proofs::new(environment.clone()));
         let github = Arc::new(GitHubService::new(
             store.clone(),
@@ -137,7 +169,7 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
-                publisher,
+                publisher.clone(),
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
@@ -151,7 +183,26 @@ impl Engine {
                 tokens,
                 proofs,
             )),
-            heartbeats: Arc::new(HeartbeatService::new(store.clone(), environment.clone())),
+            heartbeats: Arc::new(HeartbeatService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
+            device_reports: Arc::new(DeviceReportService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&agents),
+            )),
+            service_accounts: Arc::new(ServiceAccountService::new(
+                store.clone(),
+                environment.clone(),
+                secrets,
+                Arc::clone(&agents),
+            )),
+            publisher,
+            access_policy: settings.access_policy,
+            realtime: Arc::new(realtime),
+            agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             github: Arc::clone(&github),
@@ -159,9 +210,19 @@ impl Engine {
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
-        let (socket_service, sockets) = SocketIo::builder().build_svc();
-        sockets.ns("/", async |_: SocketRef| {});
-        let service = http_service(routes(state).with_socket_endpoint(socket_service), &settings)
+        let sockets = Arc::new(SocketServer::new(
+            Arc::clone(&hub),
+            Arc::clone(&state.realtime),
+            Arc::clone(&state.sessions),
+            AllowedOrigins::new(&settings.cors_allowed_origins),
+            environment.clone(),
+            Arc::new(SystemClock::new()),
+        ));
+        let endpoint = service_fn(move |request| {
+            let sockets = Arc::clone(&sockets);
+            async move { Ok::<_, Infallible>(sockets.answer(request).await) }
+        });
+        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings)
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
@@ -186,7 +247,7 @@ impl Engine {
             handle,
             server,
             background,
-            sockets,
+            hub,
             store,
         })
     }
@@ -237,7 +298,7 @@ pub struct RunningEngine {
     handle: Handle<SocketAddr>,
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
-    sockets: SocketIo,
+    hub: Arc<Hub<SqliteStore>>,
     store: SqliteStore,
 }
 
@@ -251,7 +312,7 @@ impl RunningEngine {
     /// written out and closed.
     pub async fn stop(mut self) {
         self.handle.graceful_shutdown(Some(STOP_PATIENCE));
-        self.sockets.close().await;
+        self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
         }

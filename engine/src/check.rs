@@ -276,6 +276,15 @@ fn identity(report: &mut Report, settings: &Settings, clock: &dyn Clock) {
     }
     part(report, "script key", &state.script_key);
     part(report, "token key", &state.token_key);
+    match &state.sealing_key {
+        None => report.add(
+            Verdict::Ok,
+            "sealing key",
+            "BOREALIS_SECRET_KEY gives it; secrets that were sealed with the legacy server's file open only with the \
+             key of that file",
+        ),
+        Some(state) => part(report, "sealing key", state),
+    }
 }
 
 fn part(report: &mut Report, subject: &'static str, state: &PartState) {

@@ -181,7 +181,9 @@ async fn compare(
     };
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
     let ran = match run_embedded(scenario, folder, events).await {
-        Ok(transcript) => Ran::compare(&legacy, &normalize(&transcript), &spans(scenario)),
+        Ok(transcript) => {
+            Ran::compare(&legacy, &normalize(&transcript), &spans(scenario)).with_notices(transcript.notices)
+        }
         Err(error) => Ran::not_compared(&scenario.name, error.to_string()),
     };
     (ran, source)

@@ -1,21 +1,26 @@
 //! Turns a recording of the legacy server into a scenario and the transcript of what the legacy showed.
 
+mod fields;
+mod http;
 pub(crate) mod locate;
+mod socket;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+pub(crate) use http::label;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use self::fields::{array, decode, object, string, time};
 use crate::{
     scenario::{
         agent::{Agent, hex},
         literals::literals,
         made::{Made, text_digest},
-        model::{Action, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step, microseconds},
-        template::{self, as_text, fold_repeats},
+        model::{Action, FileSource, Policy, Scenario, Step},
+        template::{self, as_text},
         verify::texts,
     },
-    transcript::{Body, Observation, Seen, Transcript},
+    transcript::{Observation, Seen, Transcript},
 };
 
 /// The version of the recordings' format.
@@ -127,6 +132,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
             base: string(&recording, "base")?,
             client_values: client_values.into_iter().collect(),
             observations: importer.observations,
+            notices: Vec::new(),
         },
         scenario: importer.scenario,
         server: source("server"),
@@ -200,10 +206,13 @@ impl Importer {
                 Some(Action::Check(step.get("values").cloned().unwrap_or_default()))
             }
             "file" => self.file(step)?,
-            other => {
-                self.not_runnable.push(format!("step {id}: {other}"));
-                None
-            }
+            other => match other.strip_prefix("socket.") {
+                Some(act) => self.socket(id, at_us, act, step)?,
+                None => {
+                    self.not_runnable.push(format!("step {id}: {other}"));
+                    None
+                }
+            },
         };
         let Some(action) = action else { return Ok(()) };
         self.started |= !matches!(action, Action::Set(_) | Action::Make { .. } | Action::Check(_));
@@ -232,38 +241,6 @@ impl Importer {
             self.file_before_start(path, step)?;
             Ok(None)
         }
-    }
-
-    fn http(&mut self, id: u32, at_us: i64, step: &Value) -> Result<Option<Action>, ImportError> {
-        let field = |name: &str| {
-            step.get(name)
-                .ok_or_else(|| ImportError::Field(format!("{name} of step {id}")))
-        };
-        let (request, response) = (field("request")?, field("response")?);
-        let method = string(request, "method")?;
-        let path = string(request, "path")?;
-        let who = step.get("who").and_then(Value::as_str);
-        let (seen, answer) = read_answer(id, response)?;
-        self.answers.push(id, answer);
-        self.observations.push(Observation {
-            step: id,
-            at_us,
-            label: label(&method, &fold_repeats(&path), who),
-            seen,
-        });
-        let Some((_, method)) = METHODS.iter().find(|(_, known)| *known == method) else {
-            self.not_runnable.push(format!("step {id}: method {method}"));
-            return Ok(None);
-        };
-        Ok(Some(Action::Http(Request {
-            method,
-            path: fold_repeats(&path),
-            headers: object(request, "headers")
-                .into_iter()
-                .map(|(name, value)| (name, fold_repeats(&as_text(&value))))
-                .collect(),
-            body: read_body(request),
-        })))
     }
 
     fn rows(&mut self, id: u32, at_us: i64, step: &Value) -> Result<Option<Action>, ImportError> {
@@ -364,98 +341,6 @@ fn names_of(action: &Action) -> Vec<String> {
     template::used_in(&texts(action)).unwrap_or_default()
 }
 
-/// One line for people.
-pub(crate) fn label(method: &str, path: &str, who: Option<&str>) -> String {
-    let path = if path.chars().count() > 120 {
-        format!("{}…", path.chars().take(120).collect::<String>())
-    } else {
-        path.to_owned()
-    };
-    match who {
-        Some(who) => format!("{method} {path} as {who}"),
-        None => format!("{method} {path}"),
-    }
-}
-
-fn read_body(request: &Value) -> RequestBody {
-    if let Some(json) = request.get("json") {
-        return if survives_yaml(json) {
-            RequestBody::Json(fold_values(json))
-        } else {
-            RequestBody::Text(json.to_string())
-        };
-    }
-    if let Some(text) = request.get("body").and_then(Value::as_str) {
-        return RequestBody::Text(fold_repeats(text));
-    }
-    decode(request.get("body_base64")).map_or(RequestBody::Empty, RequestBody::Bytes)
-}
-
-/// Whether every number keeps its text on the way through YAML; others travel inside a body text.
-fn survives_yaml(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => {
-            let text = number.to_string();
-            number.is_i64()
-                || number.is_u64()
-                || (text.contains('.')
-                    && number
-                        .as_f64()
-                        .and_then(serde_json::Number::from_f64)
-                        .is_some_and(|read| read.to_string() == text))
-        }
-        Value::Array(items) => items.iter().all(survives_yaml),
-        Value::Object(fields) => fields.values().all(survives_yaml),
-        _ => true,
-    }
-}
-
-fn fold_values(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(fold_repeats(text)),
-        Value::Array(items) => Value::Array(items.iter().map(fold_values).collect()),
-        Value::Object(fields) => {
-            let pairs = fields.iter().map(|(key, item)| (key.clone(), fold_values(item)));
-            Value::Object(pairs.collect())
-        }
-        other => other.clone(),
-    }
-}
-
-fn read_answer(id: u32, response: &Value) -> Result<(Seen, locate::Answer), ImportError> {
-    let status = response
-        .get("status")
-        .and_then(Value::as_u64)
-        .and_then(|status| u16::try_from(status).ok())
-        .ok_or_else(|| ImportError::Field(format!("status of step {id}")))?;
-    let headers: Vec<(String, String)> = array(response, "headers")
-        .iter()
-        .filter_map(|pair| match pair.as_array()?.as_slice() {
-            [name, value] => Some((name.as_str()?.to_lowercase(), as_text(value))),
-            _ => None,
-        })
-        .collect();
-    let body = match (response.get("json"), response.get("text"), response.get("base64")) {
-        (Some(json), ..) => Body::Json(json.clone()),
-        (None, Some(text), _) if text.as_str() != Some("") => Body::Text(as_text(text)),
-        (None, None, Some(base64)) => Body::Base64(as_text(base64)),
-        _ => Body::Empty,
-    };
-    let json = match &body {
-        Body::Json(json) => json.clone(),
-        _ => Value::Null,
-    };
-    let answer = locate::Answer::http(&json, &headers);
-    Ok((
-        Seen::Answer {
-            status,
-            headers,
-            body,
-        },
-        answer,
-    ))
-}
-
 fn read_agents(recording: &Value) -> Result<Vec<Agent>, ImportError> {
     let mut agents = Vec::new();
     for (name, fields) in object(recording, "agents") {
@@ -475,42 +360,6 @@ fn title_case(area: &str) -> String {
     characters
         .next()
         .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
-}
-
-fn decode(value: Option<&Value>) -> Option<Vec<u8>> {
-    BASE64.decode(value?.as_str()?).ok()
-}
-
-fn string(value: &Value, key: &str) -> Result<String, ImportError> {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(|| ImportError::Field(key.to_owned()))
-}
-
-fn time(value: &Value, key: &str) -> Result<i64, ImportError> {
-    value
-        .get(key)
-        .and_then(Value::as_f64)
-        .map(microseconds)
-        .ok_or_else(|| ImportError::Field(key.to_owned()))
-}
-
-fn object(value: &Value, key: &str) -> Map<String, Value> {
-    value
-        .get(key)
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default()
-}
-
-fn array(value: &Value, key: &str) -> Vec<Value> {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .cloned()
         .unwrap_or_default()
 }
 
@@ -540,7 +389,7 @@ mod tests {
             {"id": 3, "at": 0.1, "kind": "capture", "name": "c", "value": "COOKIE12"},
             {"id": 4, "at": 0.1, "kind": "capture", "name": "own", "value": "made up"},
             http(5, "/b/${it}", &json!(null)),
-            {"id": 6, "at": 0.2, "kind": "socket.connect", "client": "x"},
+            {"id": 6, "at": 0.2, "kind": "smoke.signal", "client": "x"},
         ]);
         let imported = import_recording(&recording(&steps)).unwrap();
         let steps = &imported.scenario.steps;
@@ -552,7 +401,7 @@ mod tests {
                 ("c".to_owned(), Capture::Cookie("c".to_owned()))
             ]
         );
-        assert_eq!(imported.not_runnable, ["step 6: socket.connect"]);
+        assert_eq!(imported.not_runnable, ["step 6: smoke.signal"]);
         assert!(imported.transcript.client_values.contains(&"made up".to_owned()));
         assert!(!imported.transcript.client_values.contains(&"X-123456".to_owned()));
         let mut read = Scenario::read("a/s", &to_yaml(&imported.scenario)).unwrap();
@@ -575,6 +424,40 @@ mod tests {
             panic!("a made value")
         };
         assert_eq!(fields["claims"], claims(&json!({"sha256": "${it}"})));
+    }
+
+    #[test]
+    fn socket_steps_become_steps_and_observations() {
+        let steps = json!([
+            {"id": 1, "at": 0.1, "kind": "socket.connect", "client": "ui", "headers": {"X": "1"}, "query": "a=b", "transports": ["polling", "websocket"], "connected": true},
+            {"id": 2, "at": 0.2, "kind": "socket.emit", "client": "ui", "event": "none", "data": null, "ack": "<TimeoutError>"},
+            {"id": 3, "at": 0.2, "kind": "socket.emit", "client": "ui", "event": "job", "data": {"n": 1}, "ack": null},
+            {"id": 4, "at": 0.2, "kind": "socket.event", "client": "ui", "event": "job", "data": {"run_id": "X-123456"}},
+            {"id": 5, "at": 0.2, "kind": "capture", "name": "run", "value": "X-123456"},
+            {"id": 6, "at": 0.3, "kind": "socket.emit", "client": "ui", "event": "done", "data": {"run_id": "${run}"}},
+            {"id": 7, "at": 0.3, "kind": "socket.event", "client": "ui", "event": "late", "missing": true},
+            {"id": 8, "at": 1.3, "kind": "socket.silence", "client": "ui", "event": "job", "silent": true},
+            {"id": 9, "at": 1.3, "kind": "socket.disconnect", "client": "ui"},
+        ]);
+        let imported = import_recording(&recording(&steps)).unwrap();
+        assert_eq!(imported.not_runnable, Vec::<String>::new());
+        insta::assert_snapshot!("socket_scenario", to_yaml(&imported.scenario));
+        insta::assert_json_snapshot!("socket_observations", imported.transcript.observations);
+    }
+
+    #[test]
+    fn a_session_id_is_captured_from_a_polling_payload() {
+        let text = "0{\"sid\":\"sM9iEnu6Qmc4RBhZAAAA\"}";
+        let steps = json!([
+            {"id": 1, "at": 0.1, "kind": "http", "request": {"method": "GET", "path": "/socket.io/", "headers": {}},
+             "response": {"status": 200, "headers": [["content-type", "text/plain"]], "text": text}},
+            {"id": 2, "at": 0.1, "kind": "capture", "name": "p.sid", "value": "sM9iEnu6Qmc4RBhZAAAA"},
+        ]);
+        let imported = import_recording(&recording(&steps)).unwrap();
+        assert_eq!(
+            imported.scenario.steps[0].captures,
+            [("p.sid".to_owned(), Capture::Packet("/sid".to_owned()))]
+        );
     }
 
     #[test]

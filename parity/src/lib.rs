@@ -6,6 +6,7 @@ pub mod cli;
 pub mod import;
 pub mod runner;
 pub mod scenario;
+pub mod socket_io;
 pub mod target;
 pub mod transcript;
 

@@ -1,29 +1,34 @@
 //! Runs a scenario against a target. It draws nothing: whoever wants to show progress takes the events.
 
+mod connection;
+mod http;
+mod socket_steps;
+mod sockets;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Map, Value};
 
+use self::sockets::Sockets;
 use crate::{
     import::{label, locate::token_claims},
     scenario::{
         clock::ScenarioClock,
         files,
         literals::literals,
-        model::{Action, Capture, Request, RequestBody, Scenario, Step},
+        model::{Action, Capture, Scenario, Step},
+        socket::SocketAct,
         template::{self, Names, TemplateError, as_text},
     },
     target::{
         cookies::Jar,
         database,
         embedded::{Embedded, TargetError},
-        http_client::{self, Outgoing, Received},
     },
-    transcript::{Body, Observation, Seen, Transcript},
+    transcript::{Observation, Seen, Transcript},
 };
 
 /// What happens during a run. Every method may be left out.
@@ -78,6 +83,8 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         clock: ScenarioClock::new(scenario.started_at_us),
         names: Names::new(),
         jars: BTreeMap::new(),
+        sockets: Sockets::default(),
+        woken: false,
         client_values: literals(scenario, &contents),
     };
     for agent in &scenario.agents {
@@ -91,6 +98,7 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         events.step_done(scenario, step, observation.as_ref());
         observations.extend(observation);
     }
+    let notices = run.finish_sockets().await;
     let client_values = run.client_values.into_iter().collect();
     run.target.stop().await;
     Ok(Transcript {
@@ -99,6 +107,7 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         base,
         client_values,
         observations,
+        notices,
     })
 }
 
@@ -109,7 +118,18 @@ struct Run<'a> {
     clock: ScenarioClock,
     names: Names,
     jars: BTreeMap<String, Jar>,
+    sockets: Sockets,
+    /// Whether the clock made a jump that may have woken background work.
+    woken: bool,
     client_values: BTreeSet<String>,
+}
+
+/// A jump of the clock from which on background work may be due.
+const JUMP_US: i64 = 5_000_000;
+
+/// Whether the step only waits for what earlier steps caused.
+fn waits(step: &Step) -> bool {
+    matches!(&step.action, Action::Socket(socket) if matches!(socket.act, SocketAct::Expect(_) | SocketAct::Silence(_)))
 }
 
 /// Why a step could not be done, for people.
@@ -128,7 +148,9 @@ impl Run<'_> {
     }
 
     async fn step(&mut self, step: &Step) -> Option<Observation> {
+        let before = self.clock.at_us();
         self.clock.advance(step);
+        self.woken = self.clock.at_us() - before >= JUMP_US || (self.woken && waits(step));
         self.target.set_time(self.clock.now()).await;
         let label = step_label(step);
         let seen = match self.act(step).await {
@@ -182,6 +204,7 @@ impl Run<'_> {
                 let written = self.target.write_file(path, &bytes, self.clock.now());
                 written.map(|()| None).map_err(|error| error.to_string())
             }
+            Action::Socket(socket) => self.socket(step, socket).await,
             Action::Wait { .. } | Action::Check(_) => Ok(None),
         }
     }
@@ -199,88 +222,20 @@ impl Run<'_> {
             .await
             .map_err(|error| format!("rows: {error}"))?;
         let all = Value::Array(rows.iter().cloned().map(Value::Object).collect());
-        self.capture(step, &all, &[]);
+        self.capture(step, |source| in_data(source, &all));
         let rows = rows.into_iter().map(|row| self.mask_fields(row)).collect();
         Ok(Seen::Rows { rows })
     }
 
-    async fn http(&mut self, step: &Step, request: &Request) -> Result<Seen, StepError> {
-        let outgoing = self
-            .outgoing(step, request)
-            .map_err(|error| unresolved(step, &error))?;
-        let address = self.target.address().ok_or("the server does not run")?;
-        let received = http_client::send(address, &outgoing)
-            .await
-            .map_err(|error| error.to_string())?;
-        let jar = self.jars.entry(step.who.clone().unwrap_or_default()).or_default();
-        for (name, value) in &received.headers {
-            if name == "set-cookie" {
-                jar.take(value, self.clock.now());
-            }
-        }
-        let body = read_body(&received);
-        let json = match &body {
-            Body::Json(json) => json.clone(),
-            _ => Value::Null,
-        };
-        self.capture(step, &json, &received.headers);
-        Ok(Seen::Answer {
-            status: received.status,
-            headers: self.mask_headers(received.headers),
-            body: match body {
-                Body::Json(json) => Body::Json(self.mask(json)),
-                Body::Text(text) => Body::Text(self.mask_text(&text)),
-                other => other,
-            },
-        })
-    }
-
-    fn outgoing(&self, step: &Step, request: &Request) -> Result<Outgoing, TemplateError> {
-        let names = &self.names;
-        let mut headers = Vec::new();
-        for (name, value) in &request.headers {
-            headers.push((name.clone(), template::render(value, names)?));
-        }
-        let own_cookie = headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
-        let jar = self.jars.get(step.who.as_deref().unwrap_or_default());
-        if let (false, Some(cookie)) = (own_cookie, jar.and_then(Jar::header)) {
-            headers.push(("Cookie".to_owned(), cookie));
-        }
-        Ok(Outgoing {
-            method: request.method.to_owned(),
-            path: template::render(&request.path, names)?,
-            headers,
-            body: match &request.body {
-                RequestBody::Empty => Vec::new(),
-                RequestBody::Json(value) => template::render_value(value, names)?.to_string().into_bytes(),
-                RequestBody::Text(text) => template::render(text, names)?.into_bytes(),
-                RequestBody::Bytes(bytes) => bytes.clone(),
-            },
-        })
-    }
-
     /// Defines what the step captures. A value that is not there leaves its name undefined, so that whoever uses
     /// it fails by name instead of sending an old value.
-    fn capture(&mut self, step: &Step, body: &Value, headers: &[(String, String)]) {
+    fn capture(&mut self, step: &Step, find: impl Fn(&Capture) -> Option<Value>) {
         for (name, source) in &step.captures {
-            match find(source, body, headers) {
+            match find(source) {
                 Some(value) => self.names.insert(name.clone(), value),
                 None => self.names.remove(name),
             };
         }
-    }
-
-    fn mask_headers(&self, headers: Vec<(String, String)>) -> Vec<(String, String)> {
-        const LEFT_OUT: [&str; 4] = ["date", "server", "connection", "content-length"];
-        let mut kept: Vec<_> = headers
-            .into_iter()
-            .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
-            .map(|(name, value)| (name, self.mask_text(&value)))
-            .collect();
-        kept.sort_by(|left, right| left.0.cmp(&right.0));
-        kept
     }
 
     /// The root's path differs from run to run; the recordings show it as `${root}` too.
@@ -305,6 +260,17 @@ impl Run<'_> {
     }
 }
 
+/// What a capture finds in rows or in an event's data.
+fn in_data(source: &Capture, data: &Value) -> Option<Value> {
+    match source {
+        Capture::Pointer(pointer) => data.pointer(pointer).cloned(),
+        Capture::Claim { token, claim } => token_claims(data.pointer(token)?.as_str()?)?
+            .pointer(claim)
+            .cloned(),
+        Capture::Cookie(_) | Capture::Packet(_) => None,
+    }
+}
+
 fn unresolved(step: &Step, error: &TemplateError) -> StepError {
     format!("step {}: {error}", step.id)
 }
@@ -317,6 +283,7 @@ pub fn step_label(step: &Step) -> String {
         Action::Sql { statement, .. } => format!("sql: {statement}"),
         Action::Make { name, .. } => format!("make {name}"),
         Action::File { path, .. } => format!("file {path}"),
+        Action::Socket(socket) => socket.label(),
         Action::Set(_) => "set".to_owned(),
         Action::Wait { .. } => "wait".to_owned(),
         Action::Restart => "restart".to_owned(),
@@ -324,39 +291,57 @@ pub fn step_label(step: &Step) -> String {
     }
 }
 
-fn read_body(received: &Received) -> Body {
-    if received.body.is_empty() {
-        return Body::Empty;
-    }
-    let Ok(text) = std::str::from_utf8(&received.body) else {
-        return Body::Base64(BASE64.encode(&received.body));
-    };
-    let says_json = received
-        .headers
-        .iter()
-        .any(|(name, value)| name == "content-type" && value.to_ascii_lowercase().contains("json"));
-    let json = says_json.then(|| serde_json::from_str(text).ok()).flatten();
-    json.map_or_else(|| Body::Text(text.to_owned()), Body::Json)
-}
-
-fn find(source: &Capture, body: &Value, headers: &[(String, String)]) -> Option<Value> {
-    match source {
-        Capture::Pointer(pointer) => body.pointer(pointer).cloned(),
-        Capture::Cookie(wanted) => headers
-            .iter()
-            .filter(|(name, _)| name == "set-cookie")
-            .filter_map(|(_, value)| value.split(';').next()?.split_once('='))
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| Value::from(value)),
-        Capture::Claim { token, claim } => token_claims(body.pointer(token)?.as_str()?)?
-            .pointer(claim)
-            .cloned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// What the socket steps of a scenario with two clients showed.
+    async fn sockets(policy: &str, relayed: &str) -> Vec<Seen> {
+        let text = format!(
+            "format: 1\ntitle: T\narea: A\nstarted_at: 1700000000\npolicy: {policy}\nsteps:\n  - {{socket: ui, connect: {{}}}}\n  - {{socket: agent, connect: {{transports: [polling]}}}}\n  - {{socket: agent, emit: macro_status, data: {{n: 1}}, ack: true}}\n  - {{socket: ui, {relayed}}}\n  - {{socket: ui, emit: no_such_event, args: [\"${{n}}\"], ack: true}}\n  - {{socket: ui, silence: macro_status}}\n"
+        );
+        let scenario = Scenario::read("a/b", &text).unwrap();
+        let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
+        transcript.observations.into_iter().map(|one| one.seen).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn socket_clients_run_against_the_engine() {
+        let connected = Seen::Connected {
+            connected: true,
+            error: None,
+        };
+        let relayed = [
+            connected.clone(),
+            connected.clone(),
+            Seen::Acknowledged {
+                arguments: Some(Vec::new()),
+            },
+            Seen::Received {
+                arguments: Some(vec![json!({"n": 1})]),
+            },
+            Seen::Acknowledged { arguments: None },
+            Seen::Silence { arguments: None },
+        ];
+        assert_eq!(
+            sockets("legacy", "expect: macro_status, capture: {n: /n}").await,
+            relayed
+        );
+        let unresolved = Seen::Failed {
+            reason: "step 5: nothing defines ${n}".to_owned(),
+        };
+        let refused = [
+            connected.clone(),
+            connected,
+            Seen::Acknowledged { arguments: None },
+            Seen::Silence { arguments: None },
+            unresolved,
+            Seen::Silence { arguments: None },
+        ];
+        assert_eq!(sockets("strict", "silence: macro_status").await, refused);
+    }
 
     #[tokio::test]
     async fn a_scenario_runs_against_the_engine() {

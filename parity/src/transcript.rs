@@ -18,6 +18,38 @@ pub struct Transcript {
     pub client_values: Vec<String>,
     /// The observations, in the order of the steps. A step that shows nothing (a capture, a wait) has none.
     pub observations: Vec<Observation>,
+    /// What socket clients showed beside the steps. No recording holds such things, so they are listed and never
+    /// compared.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
+}
+
+/// Something that a socket client showed and no step asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    /// The client.
+    pub client: String,
+    /// The step during or before which it was seen.
+    pub step: u32,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// The event; empty where it is about none.
+    pub event: String,
+    /// The event's arguments, or the reason.
+    pub arguments: Vec<Value>,
+}
+
+/// What a [`Notice`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// An event arrived and no step took it.
+    NotWaitedFor,
+    /// An event arrived before one that an earlier step took.
+    Early,
+    /// The server ended the connection.
+    Closed,
 }
 
 /// What one step showed.
@@ -34,7 +66,7 @@ pub struct Observation {
     pub seen: Seen,
 }
 
-/// The kinds of observations. Socket events join here.
+/// The kinds of observations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Seen {
@@ -52,6 +84,28 @@ pub enum Seen {
         /// One map a row, in order.
         rows: Vec<Map<String, Value>>,
     },
+    /// A socket client tried to connect.
+    Connected {
+        /// Whether it did.
+        connected: bool,
+        /// Why not, in the client's own words, which are not compared.
+        error: Option<String>,
+    },
+    /// A socket client emitted an event and asked for an acknowledgement.
+    Acknowledged {
+        /// What came back; nothing where none came.
+        arguments: Option<Vec<Value>>,
+    },
+    /// A socket client waited for an event.
+    Received {
+        /// Its arguments; nothing where none came.
+        arguments: Option<Vec<Value>>,
+    },
+    /// A socket client should not have received an event.
+    Silence {
+        /// The arguments of one that came nevertheless.
+        arguments: Option<Vec<Value>>,
+    },
     /// The step could not be done.
     Failed {
         /// Why.
@@ -65,7 +119,7 @@ pub enum Seen {
 pub enum Body {
     /// No bytes.
     Empty,
-    /// Readable JSON under a JSON content type.
+    /// Readable JSON, whatever the content type.
     Json(Value),
     /// Other text.
     Text(String),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::github::{self, GitHubSettings};
+use crate::domain::fernet::FernetKey;
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -86,6 +87,8 @@ pub struct Settings {
     pub cors_allowed_origins: Vec<String>,
     /// Signs sessions and operator tokens. Never logged.
     pub session_secret: Secret,
+    /// The key that seals secrets at rest; `None` where it lies in [`Settings::sealing_key_file`].
+    pub sealing_key: Option<FernetKey>,
     /// Verbose logging.
     pub debug: bool,
     /// The host to listen on.
@@ -200,6 +203,19 @@ impl Reader<'_> {
         }
     }
 
+    fn sealing_key(&mut self) -> Option<FernetKey> {
+        let variable = "BOREALIS_SECRET_KEY";
+        let key = FernetKey::from_text_or_its_base64(self.text(&[variable])?.as_bytes());
+        if key.is_none() {
+            self.errors.push(InvalidVariable {
+                variable,
+                value: "…".to_owned(),
+                expected: "a Fernet key, 44 characters of URL-safe base64, or base64 of one",
+            });
+        }
+        key
+    }
+
     fn switch(&mut self, variable: &'static str, default: bool) -> bool {
         self.parsed(
             variable,
@@ -257,6 +273,7 @@ impl Settings {
                     .find(|value| !value.is_empty())
                     .map_or_else(|| "change-me".to_owned(), Clone::clone),
             ),
+            sealing_key: reader.sealing_key(),
             debug: reader.switch("BOREALIS_DEBUG", false),
             host: reader.text(&["BOREALIS_HOST"]).unwrap_or("127.0.0.1").to_owned(),
             port: reader.parsed("BOREALIS_PORT", 5000, "a port number from 0 to 65535", |value| {
@@ -352,6 +369,11 @@ impl Settings {
         }
     }
 
+    /// The file of the key that seals secrets, which the legacy keeps beside its program.
+    pub fn sealing_key_file(&self) -> PathBuf {
+        self.root.join("Data/Server/server_secret.key")
+    }
+
     /// Whether the signing secret is one that everybody knows.
     pub fn has_default_secret(&self) -> bool {
         DEFAULT_SECRETS.contains(&self.session_secret.expose())
@@ -430,6 +452,28 @@ mod tests {
             "old"
         );
         assert!(read(&[]).unwrap().has_default_secret());
+    }
+
+    #[test]
+    fn a_sealing_key_is_read_in_both_forms_or_refused_without_showing_it() {
+        for text in [
+            "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+            "TURFeU16UTFOamM0T1RBeE1qTTBOVFkzT0Rrd01USXpORFUyTnpnNU1ERT0=",
+        ] {
+            let settings = read(&[("BOREALIS_SECRET_KEY", text)]).unwrap();
+            assert_eq!(
+                settings.sealing_key,
+                Some(FernetKey::from_bytes(*b"01234567890123456789012345678901"))
+            );
+        }
+        let refused = read(&[("BOREALIS_SECRET_KEY", "hunter2")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("BOREALIS_SECRET_KEY") && !refused.contains("hunter2"),
+            "{refused}"
+        );
+        assert_eq!(read(&[]).unwrap().sealing_key, None);
     }
 
     #[test]

@@ -31,6 +31,52 @@ pub fn decode_public_key(text: &str) -> Option<Vec<u8>> {
     decode_strict(&text.replace('-', "+").replace('_', "/"))
 }
 
+/// Like [`decode_strict`], but reads as Python's lenient reader does: characters outside the alphabet are skipped,
+/// and what follows a complete padding is not looked at.
+pub fn decode_lenient(text: &[u8]) -> Option<Vec<u8>> {
+    let mut taken = Vec::with_capacity(text.len());
+    let mut padding = 0;
+    for &byte in text {
+        match byte {
+            b'=' if taken.len() % 4 >= 2 => {
+                padding += 1;
+                if taken.len() % 4 + padding == 4 {
+                    break;
+                }
+            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
+                taken.push(byte);
+                padding = 0;
+            }
+            _ => {}
+        }
+    }
+    let padding_needed = (4 - taken.len() % 4) % 4;
+    if padding_needed != padding {
+        return None;
+    }
+    taken.resize(taken.len() + padding, b'=');
+    STRICT.decode(taken).ok()
+}
+
+/// Like [`decode_lenient`], but takes the URL-safe spelling too.
+pub fn decode_lenient_url_safe(text: &[u8]) -> Option<Vec<u8>> {
+    let standard: Vec<u8> = text
+        .iter()
+        .map(|byte| match byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => *other,
+        })
+        .collect();
+    decode_lenient(&standard)
+}
+
+/// URL-safe base64 with padding.
+pub fn encode_url_safe(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::URL_SAFE.encode(bytes)
+}
+
 /// Decodes one part of a signed text as Python does: padding is completed, characters outside both alphabets are
 /// skipped (but count when padding is), and what follows a complete padding is not read.
 pub fn decode_jws_part(text: &str) -> Option<Vec<u8>> {
@@ -86,6 +132,29 @@ mod tests {
     }
 
     #[test]
+    fn the_lenient_reader_skips_what_is_foreign() {
+        for (text, bytes) in [
+            ("aGVsbG8=", Some("hello")),
+            (" aGV\nsb G8= and more", Some("hello")),
+            ("aGVsbG8", None),
+            ("not base64!!", None),
+            ("=aGVsbG8=", Some("hello")),
+            ("", Some("")),
+            ("!!", Some("")),
+            ("QQ=", None),
+            ("QQ=Q=", Some("A\u{4}")),
+        ] {
+            assert_eq!(
+                decode_lenient(text.as_bytes()).as_deref(),
+                bytes.map(str::as_bytes),
+                "{text:?}"
+            );
+        }
+        assert_eq!(decode_lenient_url_safe(b"-_-_"), decode_strict("+/+/"));
+        assert_eq!(encode_url_safe(&[0xfb, 0xff, 0xbf]), "-_-_");
+    }
+
+    #[test]
     fn parts_of_signed_texts_are_read_as_python_reads_them() {
         for (text, bytes) in [
             ("", &b""[..]),
@@ -116,12 +185,15 @@ mod tests {
 
         #[test]
         fn what_is_encoded_is_read_back(bytes in any::<Vec<u8>>()) {
-            prop_assert_eq!(decode_strict(&encode(&bytes)), Some(bytes));
+            prop_assert_eq!(decode_strict(&encode(&bytes)), Some(bytes.clone()));
+            prop_assert_eq!(decode_lenient(encode(&bytes).as_bytes()), Some(bytes.clone()));
+            prop_assert_eq!(decode_lenient_url_safe(encode_url_safe(&bytes).as_bytes()), Some(bytes));
         }
 
         #[test]
         fn no_text_breaks_it(text in "\\PC*") {
             let _ = decode_strict(&text);
+            let _ = decode_lenient_url_safe(text.as_bytes());
             let _ = decode_jws_part(&text);
         }
     }

@@ -64,6 +64,16 @@ impl Json {
         *self == Self::Null
     }
 
+    /// Whether no `NaN` and no infinity is in it, which only Python takes for JSON.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Self::Float(value) => value.is_finite(),
+            Self::List(items) => items.iter().all(Self::is_finite),
+            Self::Object(members) => members.values().all(Self::is_finite),
+            _ => true,
+        }
+    }
+
     /// The text, if this is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {

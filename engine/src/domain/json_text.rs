@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{json::Json, text::python_float};
 
-/// What differs between the legacy's two forms.
+/// What differs between the legacy's forms.
 #[derive(Clone, Copy)]
 struct Layout {
     comma: &'static str,
@@ -32,6 +32,18 @@ pub fn compact_text(value: &Json) -> String {
             comma: ",",
             colon: ":",
             sorted: true,
+        },
+    )
+}
+
+/// The text form of a value in an event: members in the order they came, no blanks.
+pub fn wire_text(value: &Json) -> String {
+    text_of(
+        value,
+        Layout {
+            comma: ",",
+            colon: ":",
+            sorted: false,
         },
     )
 }

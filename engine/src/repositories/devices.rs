@@ -123,4 +123,37 @@ pub trait Devices: Send {
         stored_guid: &str,
         guid: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The GUIDs of the devices that run the agent with exactly this id.
+    fn guids_with_agent_id(
+        &mut self,
+        agent_id: &str,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// Writes that the device stored as `stored_guid` runs this agent, came in with this key and was seen at `now`
+    /// (Unix seconds).
+    fn note_check_in(
+        &mut self,
+        stored_guid: &str,
+        agent_id: &str,
+        fingerprint: &str,
+        now: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes that the device stored as `stored_guid` came in with this key; a time that is stored already stays.
+    fn confirm_device_key(
+        &mut self,
+        stored_guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes that `fingerprint` is a key of the device, unless that is written already. Retires no other.
+    fn add_device_key(
+        &mut self,
+        id: &str,
+        guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -1,21 +1,33 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
+pub mod activity_history;
 pub mod approvals;
+pub mod device_documents;
 pub mod devices;
 pub mod github_token;
 pub mod install_codes;
+pub mod job_runs;
+pub mod known_devices;
 pub mod refresh_tokens;
+pub mod scheduled_jobs;
+pub mod service_accounts;
 pub mod sqlite;
 pub mod users;
 
 use std::future::Future;
 
 use self::{
+    activity_history::ActivityHistory,
     approvals::Approvals,
+    device_documents::DeviceDocuments,
     devices::Devices,
     github_token::GitHubTokens,
     install_codes::InstallCodes,
+    job_runs::JobRuns,
+    known_devices::KnownDevices,
     refresh_tokens::{RefreshNotes, RefreshTokens},
+    scheduled_jobs::ScheduledJobs,
+    service_accounts::ServiceAccounts,
     users::Users,
 };
 
@@ -48,7 +60,20 @@ impl StoreError {
 }
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork: Users + InstallCodes + Approvals + Devices + RefreshTokens + GitHubTokens {
+pub trait UnitOfWork:
+    Users
+    + InstallCodes
+    + Approvals
+    + Devices
+    + DeviceDocuments
+    + KnownDevices
+    + RefreshTokens
+    + ScheduledJobs
+    + JobRuns
+    + ActivityHistory
+    + ServiceAccounts
+    + GitHubTokens
+{
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -58,7 +83,18 @@ pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users + InstallCodes + Approvals + Devices + RefreshTokens + GitHubTokens;
+    type View: Users
+        + InstallCodes
+        + Approvals
+        + Devices
+        + DeviceDocuments
+        + KnownDevices
+        + RefreshTokens
+        + ScheduledJobs
+        + JobRuns
+        + ActivityHistory
+        + ServiceAccounts
+        + GitHubTokens;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

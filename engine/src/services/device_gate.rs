@@ -87,16 +87,19 @@ pub enum GateError {
     Store(#[from] StoreError),
 }
 
-/// What the gate reads from a token.
-struct DeviceClaims {
-    guid: Guid,
+/// What a device's token says of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeviceClaims {
+    /// Its GUID, canonical.
+    pub(super) guid: Guid,
     claimed_guid: String,
     fingerprint: String,
     token_version: i64,
 }
 
 impl DeviceClaims {
-    fn read(claims: &JsonObject) -> Option<Self> {
+    /// Reads verified claims; `None` where they name no device, no key or no version.
+    pub(super) fn read(claims: &JsonObject) -> Option<Self> {
         let text = |name| {
             claims
                 .get(name)
@@ -118,7 +121,10 @@ impl DeviceClaims {
     }
 
     /// The row of the device that the token names, in whatever spelling.
-    async fn find<D: Devices>(&self, devices: &mut D) -> Result<Option<DeviceIdentity>, StoreError> {
+    pub(super) async fn find<D: Devices>(
+        &self,
+        devices: &mut D,
+    ) -> Result<Option<DeviceIdentity>, StoreError> {
         if let Some(device) = devices.find_device(&self.claimed_guid).await? {
             return Ok(Some(device));
         }
@@ -224,7 +230,7 @@ impl<S: Store> DeviceGate<S> {
 }
 
 /// Whether the row agrees with the token: key, version and status, in this order.
-fn check(device: &DeviceIdentity, claims: &DeviceClaims) -> Result<DeviceStatus, GateError> {
+pub(super) fn check(device: &DeviceIdentity, claims: &DeviceClaims) -> Result<DeviceStatus, GateError> {
     let lower = |text: &Option<String>| text.as_deref().unwrap_or_default().trim().to_lowercase();
     let fingerprint = lower(&device.fingerprint);
     if !fingerprint.is_empty() && fingerprint != claims.fingerprint {

@@ -1,6 +1,8 @@
 //! Devices report that they are alive, and what they look like.
 
-use super::{Environment, device_gate::AuthenticatedDevice};
+use std::sync::Arc;
+
+use super::{Environment, agents::Agents, device_gate::AuthenticatedDevice};
 use crate::repositories::{
     Store, StoreError, UnitOfWork as _,
     devices::{DeviceReport, Devices as _},
@@ -22,12 +24,17 @@ pub enum HeartbeatError {
 pub struct HeartbeatService<S> {
     store: S,
     environment: Environment,
+    agents: Arc<Agents>,
 }
 
 impl<S: Store> HeartbeatService<S> {
-    /// Over this store.
-    pub fn new(store: S, environment: Environment) -> Self {
-        Self { store, environment }
+    /// Over this store; tells `agents` which hosts are alive.
+    pub fn new(store: S, environment: Environment, agents: Arc<Agents>) -> Self {
+        Self {
+            store,
+            environment,
+            agents,
+        }
     }
 
     /// Stores the report and that the device was seen now. A host name that another device has is left out.
@@ -44,7 +51,8 @@ impl<S: Store> HeartbeatService<S> {
             Some(row) => Some(row),
             None => work.find_device(&device.stored_guid).await?,
         };
-        let stored_guid = row.ok_or(HeartbeatError::NotRegistered)?.guid;
+        let row = row.ok_or(HeartbeatError::NotRegistered)?;
+        let stored_guid = row.guid;
         if let Some(hostname) = &report.hostname
             && let Some(owner) = work.hostname_owner(hostname).await?
             && owner.as_deref() != Some(stored_guid.as_str())
@@ -58,7 +66,11 @@ impl<S: Store> HeartbeatService<S> {
         if stored_guid != device.guid.as_str() {
             work.rename_device(&stored_guid, device.guid.as_str()).await?;
         }
-        Ok(work.save().await?)
+        work.save().await?;
+        if let Some(hostname) = report.hostname.or(row.hostname) {
+            self.agents.note_report(&hostname);
+        }
+        Ok(())
     }
 }
 

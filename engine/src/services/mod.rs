@@ -1,8 +1,10 @@
 //! The rules: what may happen, in which order, in one transaction. No SQL, no HTTP.
 
 pub mod access_tokens;
+pub mod agents;
 pub mod approvals;
 pub mod device_gate;
+pub mod device_reports;
 pub mod enrollment;
 pub mod github;
 pub mod heartbeat;
@@ -11,7 +13,11 @@ pub mod operators;
 pub mod proofs;
 pub mod prune;
 pub mod published_identity;
+pub mod realtime;
 pub mod refresh;
+pub mod scheduler;
+pub mod secret_box;
+pub mod service_accounts;
 
 use std::sync::Arc;
 

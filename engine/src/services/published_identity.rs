@@ -34,6 +34,11 @@ impl IdentityPublisher {
         Self { bundle, signing_key }
     }
 
+    /// The script-signing key: base64 of its SPKI DER.
+    pub fn signing_key(&self) -> &str {
+        &self.signing_key
+    }
+
     /// The identity now: the file is read anew, because an operator may replace it while the server runs.
     pub async fn published(&self) -> PublishedIdentity {
         let server_certificate = tokio::fs::read_to_string(&self.bundle).await.unwrap_or_else(|error| {

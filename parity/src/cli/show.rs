@@ -4,7 +4,12 @@ use std::{path::Path, process::ExitCode};
 
 use clap::Args;
 
-use crate::{runner::step_label, scenario::library};
+use serde_json::{Value, json};
+
+use crate::{
+    runner::step_label,
+    scenario::{library, model::Action},
+};
 
 /// Arguments of `parity show`.
 #[derive(Debug, Args)]
@@ -33,6 +38,11 @@ impl Show {
         }
         for step in &scenario.steps {
             println!("{:>4}  {}", step.id, step_label(step));
+            if let Action::Socket(socket) = &step.action
+                && let Some(texts) = shortened(&socket.texts())
+            {
+                println!("      {texts}");
+            }
             if !step.note.is_empty() {
                 println!("      {}", step.note);
             }
@@ -43,4 +53,17 @@ impl Show {
         }
         ExitCode::SUCCESS
     }
+}
+
+/// What a client sends or connects with, cut where it gets long; nothing where it is nothing.
+fn shortened(texts: &Value) -> Option<String> {
+    const LONGEST: usize = 160;
+    if texts.is_null() || *texts == json!([]) || *texts == json!({}) {
+        return None;
+    }
+    let text = texts.to_string();
+    if text.chars().count() <= LONGEST {
+        return Some(text);
+    }
+    Some(text.chars().take(LONGEST).chain("…".chars()).collect())
 }

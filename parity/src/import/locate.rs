@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde_json::Value;
 
-use crate::scenario::model::Capture;
+use crate::{
+    scenario::{model::Capture, polling},
+    transcript::Body,
+};
 
 /// The places in one answer where values stand.
 #[derive(Debug)]
@@ -24,18 +27,20 @@ impl Answer {
         }
     }
 
-    pub(super) fn http(body: &Value, headers: &[(String, String)]) -> Self {
-        let mut places = Vec::new();
-        let mut claims = Vec::new();
-        collect("", body, &mut |pointer, value| {
-            places.push((value.clone(), Capture::Pointer(pointer.to_owned())));
-            if let Some(token) = value.as_str().and_then(token_claims) {
-                collect("", &token, &mut |claim, value| {
-                    let (token, claim) = (pointer.to_owned(), claim.to_owned());
-                    claims.push((value.clone(), Capture::Claim { token, claim }));
-                });
-            }
-        });
+    /// What came over a socket: an event's data, or an acknowledgement's.
+    pub(super) fn socket(data: &Value) -> Self {
+        Self {
+            from_rows: false,
+            places: in_json(data),
+        }
+    }
+
+    pub(super) fn http(body: &Body, headers: &[(String, String)]) -> Self {
+        let mut places = match body {
+            Body::Json(json) => in_json(json),
+            Body::Text(text) => in_payload(text),
+            Body::Empty | Body::Base64(_) => Vec::new(),
+        };
         for (name, value) in headers {
             if name == "set-cookie"
                 && let Some((cookie, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
@@ -43,7 +48,6 @@ impl Answer {
                 places.push((Value::from(value), Capture::Cookie(cookie.to_owned())));
             }
         }
-        places.extend(claims);
         Self {
             from_rows: false,
             places,
@@ -54,7 +58,7 @@ impl Answer {
     fn find(&self, name: &str, value: &Value) -> Option<&Capture> {
         let wanted = name.rsplit('.').next().unwrap_or(name);
         let fit = |place: &Capture| match place {
-            Capture::Pointer(pointer) | Capture::Claim { claim: pointer, .. } => {
+            Capture::Pointer(pointer) | Capture::Packet(pointer) | Capture::Claim { claim: pointer, .. } => {
                 let last = pointer.rsplit('/').next().unwrap_or_default();
                 if last == wanted {
                     0
@@ -99,6 +103,36 @@ impl Answers {
                 .next()
         })
     }
+}
+
+/// Everything that a JSON body shows, tokens' claims last.
+fn in_json(body: &Value) -> Vec<(Value, Capture)> {
+    let mut places = Vec::new();
+    let mut claims = Vec::new();
+    collect("", body, &mut |pointer, value| {
+        places.push((value.clone(), Capture::Pointer(pointer.to_owned())));
+        if let Some(token) = value.as_str().and_then(token_claims) {
+            collect("", &token, &mut |claim, value| {
+                let (token, claim) = (pointer.to_owned(), claim.to_owned());
+                claims.push((value.clone(), Capture::Claim { token, claim }));
+            });
+        }
+    });
+    places.extend(claims);
+    places
+}
+
+/// Everything that the packets of a polling answer show; only the first of several that have something at a place.
+fn in_payload(text: &str) -> Vec<(Value, Capture)> {
+    let mut places = Vec::new();
+    for data in polling::parts(text).iter().filter_map(|part| part.data.as_ref()) {
+        collect("", data, &mut |pointer, value| {
+            if polling::find(text, pointer).as_ref() == Some(value) {
+                places.push((value.clone(), Capture::Packet(pointer.to_owned())));
+            }
+        });
+    }
+    places
 }
 
 /// The claims of a signed token.

@@ -7,6 +7,7 @@
 mod certificate;
 mod forms;
 mod names;
+mod packets;
 mod shapes;
 mod time;
 mod tokens;
@@ -46,7 +47,8 @@ pub struct NormalStep {
     pub at_us: i64,
     /// The step in one line.
     pub label: String,
-    /// `{status, headers, body}`, `{rows}` or `{failed}`.
+    /// `{status, headers, body}`, `{rows}` or `{failed}`; of a socket `{connected}`, or the arguments, or null where
+    /// nothing came, as `{acknowledged}`, `{received}` or (where silence was due) `{heard}`.
     pub seen: Value,
 }
 
@@ -124,7 +126,13 @@ impl<'a> Normalizer<'a> {
                 let mut out = Map::new();
                 out.insert("status".to_owned(), json!(status));
                 out.insert("headers".to_owned(), self.headers(step, headers));
-                if let Some(body) = self.body(step, body) {
+                let body = match body {
+                    Body::Text(payload) if packets::is_endpoint(&observation.label) => {
+                        Some(self.packets(step, payload))
+                    }
+                    other => self.body(step, other),
+                };
+                if let Some(body) = body {
                     out.insert("body".to_owned(), body);
                 }
                 Value::Object(out)
@@ -133,6 +141,10 @@ impl<'a> Normalizer<'a> {
                 let rows = rows.iter().cloned().map(Value::Object).collect();
                 json!({ "rows": self.value(Place { step, path: "/rows" }, "", &Value::Array(rows)) })
             }
+            Seen::Connected { connected, .. } => json!({ "connected": connected }),
+            Seen::Acknowledged { arguments } => self.arguments(step, "acknowledged", arguments.as_ref()),
+            Seen::Received { arguments } => self.arguments(step, "received", arguments.as_ref()),
+            Seen::Silence { arguments } => self.arguments(step, "heard", arguments.as_ref()),
             Seen::Failed { reason } => {
                 json!({ "failed": self.text(Place { step, path: "/failed" }, reason) })
             }
@@ -143,6 +155,15 @@ impl<'a> Normalizer<'a> {
             label: self.label(&observation.label),
             seen,
         }
+    }
+
+    /// What came over a socket; null where nothing came.
+    fn arguments(&mut self, step: u32, came: &str, arguments: Option<&Vec<Value>>) -> Value {
+        let Some(arguments) = arguments else {
+            return json!({ came: null });
+        };
+        let path = join("", came);
+        json!({ came: self.value(Place { step, path: &path }, "", &json!(arguments)) })
     }
 
     /// Labels are for people and never compared; only the address is taken out of them.

@@ -28,6 +28,7 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         base: "http://127.0.0.1:39695".to_owned(),
         client_values: client.iter().map(|value| (*value).to_owned()).collect(),
         observations,
+        notices: Vec::new(),
     }
 }
 
@@ -240,4 +241,37 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn session_ids_in_payloads_keep_identity_and_length_and_pings_are_left_out() {
+    let answer = |step, text: &str| Observation {
+        step,
+        at_us: 0,
+        label: "GET /socket.io/?EIO=4&transport=polling as p".to_owned(),
+        seen: Seen::Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: Body::Text(text.to_owned()),
+        },
+    };
+    let out = normalize(&transcript(
+        &[],
+        vec![
+            answer(1, "0{\"sid\":\"sM9iEnu6Qmc4RBhZAAAA\",\"upgrades\":[]}"),
+            answer(
+                2,
+                "2\u{1e}40{\"sid\":\"abcdefghijklmnop\"}\u{1e}430[\"sM9iEnu6Qmc4RBhZAAAA\"]",
+            ),
+        ],
+    ));
+    let name = "<sid of 20 characters first seen in step 1 /body/<packets>/0>";
+    assert_eq!(out.steps[0].seen["body"]["<packets>"][0]["data"]["sid"], name);
+    assert_eq!(
+        out.steps[1].seen["body"]["<packets>"],
+        json!([
+            { "packet": "40", "data": { "sid": "<sid of 16 characters first seen in step 2 /body/<packets>/0>" } },
+            { "packet": "430", "data": [name] },
+        ])
+    );
 }

@@ -3,6 +3,7 @@
 use super::{Register, covers};
 use crate::diff::{Difference, Spans, diff};
 use crate::normalize::Normalized;
+use crate::transcript::Notice;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub struct Ran {
     pub steps: Vec<(u32, String)>,
     /// Steps that could not be done or watched, and why: they are not compared.
     pub not_compared: BTreeMap<u32, String>,
+    /// What socket clients showed beside the steps.
+    pub notices: Vec<Notice>,
     /// What [`crate::diff::diff`] found; or why nothing could be compared.
     pub outcome: Result<Vec<Difference>, String>,
 }
@@ -48,8 +51,15 @@ impl Ran {
                 .into_iter()
                 .filter(|(step, _)| by_legacy.contains_key(step))
                 .collect(),
+            notices: Vec::new(),
             outcome: Ok(diff(legacy, engine, spans)),
         }
+    }
+
+    /// Adds what socket clients showed beside the steps.
+    #[must_use]
+    pub fn with_notices(self, notices: Vec<Notice>) -> Self {
+        Self { notices, ..self }
     }
 
     /// A scenario of which nothing could be compared.
@@ -59,6 +69,7 @@ impl Ran {
             scenario: scenario.to_owned(),
             steps: Vec::new(),
             not_compared: BTreeMap::new(),
+            notices: Vec::new(),
             outcome: Err(reason),
         }
     }
@@ -94,6 +105,9 @@ pub struct Verdict {
     pub different: Vec<Difference>,
     /// Steps that were not compared and why; step 0 stands for the whole scenario.
     pub not_compared: BTreeMap<u32, String>,
+    /// Socket events and closings that no step asked for: they are not compared either.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
 }
 
 /// All verdicts, and what is wrong with the register itself.
@@ -150,6 +164,7 @@ fn verdict(register: &Register, ran: &Ran, today: Date, used: &mut BTreeSet<Stri
         accepted: Vec::new(),
         different: Vec::new(),
         not_compared: ran.not_compared.clone(),
+        notices: ran.notices.clone(),
     };
     let differences = match &ran.outcome {
         Ok(differences) => differences,

@@ -56,6 +56,7 @@ fn ran(scenario: &str, labels: &[&str], differences: Vec<Difference>) -> Ran {
         scenario: scenario.to_owned(),
         steps: steps.collect(),
         not_compared: BTreeMap::new(),
+        notices: Vec::new(),
         outcome: Ok(differences),
     }
 }

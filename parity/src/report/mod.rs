@@ -9,6 +9,7 @@ pub use markdown::{render as markdown, write as write_markdown};
 pub use terminal::render as terminal;
 
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};
+use crate::transcript::{Notice, NoticeKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,8 @@ pub struct Counts {
     pub compared_steps: usize,
     /// Steps that were not.
     pub not_compared_steps: usize,
+    /// Socket events and closings that no step asked for.
+    pub notices: usize,
 }
 
 impl Counts {
@@ -101,6 +104,7 @@ impl Counts {
                 Outcome::NotCompared => out.not_compared += 1,
             }
             out.compared_steps += verdict.compared_steps;
+            out.notices += verdict.notices.len();
             out.not_compared_steps += verdict.not_compared.keys().filter(|step| **step > 0).count();
         }
         out
@@ -259,6 +263,32 @@ fn reasons(report: &RunReport) -> BTreeMap<&str, (usize, usize)> {
         }
     }
     out
+}
+
+/// What socket clients showed beside the steps, a line for each kind, client and event.
+fn notices(verdict: &Verdict) -> Vec<String> {
+    let mut out: BTreeMap<String, usize> = BTreeMap::new();
+    for notice in &verdict.notices {
+        let Notice { client, event, .. } = notice;
+        let line = match notice.kind {
+            NoticeKind::NotWaitedFor => format!("{client} received {event}, which no step waits for"),
+            NoticeKind::Early => {
+                format!("{client} received {event} before an event that an earlier step waits for")
+            }
+            NoticeKind::Closed => {
+                let reason = notice.arguments.first().and_then(|reason| reason.as_str());
+                format!("{client} lost its connection: {}", reason.unwrap_or_default())
+            }
+        };
+        *out.entry(line).or_default() += 1;
+    }
+    let times = |count: usize| match count {
+        1 => String::new(),
+        count => format!(" ({count} times)"),
+    };
+    out.into_iter()
+        .map(|(line, count)| line + &times(count))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The report for a person at a terminal.
 
-use super::{Counts, RunReport, reasons, shown};
+use super::{Counts, RunReport, notices, reasons, shown};
 use crate::register::Area;
 use std::fmt::Write as _;
 
@@ -20,8 +20,8 @@ pub fn render(report: &RunReport) -> String {
     );
     let _ = writeln!(
         out,
-        "{:<16}{:>8}{:>10}{:>11}{:>14}{:>18}",
-        "Area", "same", "accepted", "different", "not compared", "steps compared"
+        "{:<16}{:>8}{:>10}{:>11}{:>14}{:>18}{:>16}",
+        "Area", "same", "accepted", "different", "not compared", "steps compared", "unasked events"
     );
     for area in Area::ALL {
         row(&mut out, area.name(), Counts::of(report.in_area(area)));
@@ -45,6 +45,17 @@ pub fn render(report: &RunReport) -> String {
         for (reason, (steps, scenarios)) in reasons {
             let _ = writeln!(out, "  {reason} ({steps} steps in {scenarios} scenarios)");
         }
+    }
+    let unasked = report.judgement.verdicts.iter();
+    let unasked: Vec<_> = unasked.filter(|verdict| !verdict.notices.is_empty()).collect();
+    if !unasked.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nSeen over sockets, asked for by no step and so not compared:"
+        );
+    }
+    for verdict in unasked {
+        let _ = writeln!(out, "  {}: {}", verdict.scenario, notices(verdict).join("; "));
     }
     for id in &report.judgement.unused_entries {
         let _ = writeln!(
@@ -75,7 +86,7 @@ fn row(out: &mut String, name: &str, counts: Counts) {
     let compared = format!("{} of {steps}", counts.compared_steps);
     let _ = writeln!(
         out,
-        "{name:<16}{:>8}{:>10}{:>11}{:>14}{compared:>18}",
-        counts.same, counts.accepted, counts.different, counts.not_compared
+        "{name:<16}{:>8}{:>10}{:>11}{:>14}{compared:>18}{:>16}",
+        counts.same, counts.accepted, counts.different, counts.not_compared, counts.notices
     );
 }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::diff::{Difference, Kind};
+use crate::diff::{Difference, Kind, Spans};
+use crate::normalize::normalize;
+use crate::register::{Ran, judge};
+use crate::transcript::{Body, Observation, Seen, Transcript};
 use serde_json::json;
 
 fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
@@ -22,6 +25,7 @@ fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
             .then(|| (0, "no | server".to_owned()))
             .into_iter()
             .collect(),
+        notices: Vec::new(),
     }
 }
 
@@ -89,4 +93,86 @@ fn reports_for_people_show_what_differs() {
     ));
     assert!(table.contains("- no \\| server: 0 steps in 1 scenarios"));
     assert!(table.contains("| GitHub | | | Nothing was compared |"));
+}
+
+/// What one side showed: an answer, a connection, an acknowledgement and an event.
+fn transcript(status: u16, event: Option<serde_json::Value>, notices: Vec<Notice>) -> Transcript {
+    let seen = [
+        (
+            "GET /x?a=1 as admin",
+            Seen::Answer {
+                status,
+                headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+                body: Body::Text("hello".to_owned()),
+            },
+        ),
+        (
+            "connect as ui",
+            Seen::Connected {
+                connected: true,
+                error: None,
+            },
+        ),
+        (
+            "emit macro_status as ui",
+            Seen::Acknowledged {
+                arguments: Some(Vec::new()),
+            },
+        ),
+        (
+            "expect macro_status as ui",
+            Seen::Received {
+                arguments: event.map(|event| vec![event]),
+            },
+        ),
+    ];
+    let observations = (1..).zip(seen).map(|(step, (label, seen))| Observation {
+        step,
+        at_us: i64::from(step) * 1000,
+        label: label.to_owned(),
+        seen,
+    });
+    Transcript {
+        scenario: "realtime/sample".to_owned(),
+        started_at_us: 1_795_448_990_335_000,
+        base: "http://127.0.0.1:39695".to_owned(),
+        client_values: Vec::new(),
+        observations: observations.collect(),
+        notices,
+    }
+}
+
+#[test]
+fn the_reports_of_a_small_transcript() {
+    let unasked = |kind, event: &str, argument: serde_json::Value| Notice {
+        client: "ui".to_owned(),
+        step: 4,
+        kind,
+        event: event.to_owned(),
+        arguments: vec![argument],
+    };
+    let legacy = transcript(200, Some(json!({"success": true})), Vec::new());
+    let engine = transcript(
+        503,
+        None,
+        vec![
+            unasked(NoticeKind::NotWaitedFor, "agent_window_list", json!({})),
+            unasked(NoticeKind::NotWaitedFor, "agent_window_list", json!([])),
+            unasked(NoticeKind::Closed, "", json!("the connection broke")),
+        ],
+    );
+    let spans = Spans::new(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
+    let ran = Ran::compare(&normalize(&legacy), &normalize(&engine), &spans).with_notices(engine.notices);
+    let known = [legacy.scenario];
+    let day = jiff::civil::date(2026, 11, 25);
+    let judgement = judge(&Register::default(), &[ran], &known, day);
+    let provenance = Provenance {
+        legacy: "legacy 6df391f21a63".to_owned(),
+        engine: "engine 0".to_owned(),
+        parity: "parity 0".to_owned(),
+        date: day.to_string(),
+    };
+    let report = RunReport::new(provenance, judgement, &Register::default());
+    insta::assert_snapshot!("terminal", terminal(&report));
+    insta::assert_snapshot!("markdown", markdown(&report));
 }

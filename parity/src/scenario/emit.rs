@@ -88,6 +88,16 @@ fn write_step(out: &mut String, step: &Step) {
             line(out, 4, "file", &scalar(path));
             file(out, 4, "from", source);
         }
+        Action::Socket(socket) => {
+            line(out, 4, "socket", &scalar(&socket.client));
+            for (key, value) in socket.written() {
+                let text = match &value {
+                    Value::String(name) if key != "data" => scalar(name),
+                    other => flow(other),
+                };
+                line(out, 4, key, &text);
+            }
+        }
         Action::Check(values) => line(out, 4, "check", &flow(values)),
     }
     if !step.captures.is_empty() {
@@ -133,6 +143,7 @@ fn capture(source: &Capture) -> String {
     match source {
         Capture::Pointer(pointer) => quote(pointer),
         Capture::Cookie(cookie) => format!("{{cookie: {}}}", quote(cookie)),
+        Capture::Packet(pointer) => format!("{{packet: {}}}", quote(pointer)),
         Capture::Claim { token, claim } => format!("{{token: {}, claim: {}}}", quote(token), quote(claim)),
     }
 }

@@ -48,6 +48,7 @@ pub fn literals(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> BTreeSet<St
                     .values()
                     .for_each(|value| leaves(value, &names, &mut found));
             }
+            Action::Socket(socket) => leaves(&socket.texts(), &names, &mut found),
             Action::File { .. } | Action::Wait { .. } | Action::Restart | Action::Check(_) => {}
         }
     }

@@ -94,6 +94,8 @@ pub(super) struct RawStep {
     pub(super) emit: Option<String>,
     #[serde(deserialize_with = "present")]
     pub(super) data: Option<Value>,
+    pub(super) args: Option<Vec<Value>>,
+    pub(super) ack: Option<bool>,
     pub(super) expect: Option<String>,
     pub(super) silence: Option<String>,
     pub(super) disconnect: Option<bool>,

@@ -7,6 +7,7 @@ use super::{
     files,
     made::{JwsKey, Made},
     model::{Action, FileSource, Request, RequestBody, Scenario, Step},
+    socket::SocketAct,
     template,
 };
 use serde_json::Value;
@@ -41,7 +42,21 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Problem> {
             });
         }
     }
+    let mut clients = BTreeSet::new();
     for step in &scenario.steps {
+        if let Action::Socket(socket) = &step.action {
+            if matches!(socket.act, SocketAct::Connect(_)) {
+                clients.insert(socket.client.as_str());
+            } else if !clients.contains(socket.client.as_str()) {
+                found.push(Problem {
+                    line: step.line,
+                    reason: format!(
+                        "step {}: {} was never connected before it",
+                        step.id, socket.client
+                    ),
+                });
+            }
+        }
         for reason in step_problems(step, scenario, &names) {
             found.push(Problem {
                 line: step.line,
@@ -101,6 +116,7 @@ pub fn texts(action: &Action) -> Value {
         Action::Sql { params, .. } | Action::Rows { params, .. } => Value::Array(params.clone()),
         Action::Make { fields, .. } => Value::Object(fields.clone()),
         Action::Set(values) => values.iter().map(|(_, value)| value.clone()).collect(),
+        Action::Socket(socket) => socket.texts(),
         Action::Wait { .. } | Action::Restart | Action::File { .. } | Action::Check(_) => Value::Null,
     }
 }

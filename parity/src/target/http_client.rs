@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -93,10 +93,25 @@ pub async fn send(address: SocketAddr, request: &Outgoing) -> Result<Received, H
 }
 
 async fn exchange(address: SocketAddr, request: &Outgoing) -> Result<Received, HttpError> {
-    let io = |doing| move |source| HttpError::Io { doing, source };
-    let stream = TcpStream::connect(address).await.map_err(io("connecting"))?;
-    let (mut reader, mut writer) = stream.into_split();
-    let bytes = request.bytes(&address.to_string());
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|source| HttpError::Io {
+            doing: "connecting",
+            source,
+        })?;
+    exchange_over(stream, &address.to_string(), request).await
+}
+
+/// Sends a request over a fresh connection and reads the answer; how long that may take is the caller's matter.
+///
+/// # Errors
+/// If there is no readable answer.
+pub async fn exchange_over<S>(stream: S, host: &str, request: &Outgoing) -> Result<Received, HttpError>
+where
+    S: AsyncRead + AsyncWrite + Send,
+{
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let bytes = request.bytes(host);
     // A server may refuse before it has read everything: its answer counts, not the broken write.
     let write = async move {
         let result = writer.write_all(&bytes).await;

@@ -1,9 +1,10 @@
-//! The server's identity on disk: TLS certificate, code-signing key and token key, in the legacy's places and
-//! formats. What is there is used byte for byte; what is missing is made.
+//! The server's identity on disk: TLS certificate, code-signing key, token key and the key that seals secrets, in the
+//! legacy's places and formats. What is there is used byte for byte; what is missing is made.
 
 mod certificate;
 mod ed25519;
 mod files;
+mod sealing_key;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::settings::Settings,
-    domain::{clock::Clock, random::Random},
+    domain::{clock::Clock, fernet::FernetKey, random::Random},
 };
 
 /// The identity that agents pin and whose signatures they trust.
@@ -27,6 +28,8 @@ pub struct ServerIdentity {
     pub script_key: SigningKey,
     /// Signs device access tokens.
     pub token_key: SigningKey,
+    /// Seals secrets at rest.
+    pub sealing_key: FernetKey,
 }
 
 /// Why the identity cannot be used.
@@ -45,6 +48,12 @@ pub enum IdentityError {
     /// A key file holds no usable Ed25519 key. It is never replaced: agents know it.
     #[error("{} holds no unencrypted Ed25519 key in PKCS#8 PEM form: restore it from a backup", path.display())]
     UnreadableKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of the sealing key holds something else. It is never replaced: what is sealed would be lost.
+    #[error("{} holds no Fernet key (44 characters of base64): restore it from a backup", path.display())]
+    UnreadableSealingKey {
         /// The file.
         path: PathBuf,
     },
@@ -68,11 +77,16 @@ impl ServerIdentity {
         let certificate = certificate::load_or_create(folder, &runtime.join("certs"), clock, random)?;
         let script_key = ed25519::load_or_create(&script_key_place(settings), random)?;
         let token_key = ed25519::load_or_create(&token_key_place(settings), random)?;
+        let sealing_key = match &settings.sealing_key {
+            Some(key) => key.clone(),
+            None => sealing_key::load_or_create(&settings.sealing_key_file(), random)?,
+        };
         Ok(Self {
             bundle: certificate.bundle,
             tls_key: certificate.key,
             script_key,
             token_key,
+            sealing_key,
         })
     }
 
@@ -86,6 +100,10 @@ impl ServerIdentity {
             ),
             script_key: ed25519::inspect(&script_key_place(settings)),
             token_key: ed25519::inspect(&token_key_place(settings)),
+            sealing_key: match settings.sealing_key {
+                Some(_) => None,
+                None => Some(sealing_key::inspect(&settings.sealing_key_file())),
+            },
         }
     }
 }
@@ -104,6 +122,8 @@ pub struct IdentityState {
     pub script_key: PartState,
     /// The key that signs device access tokens.
     pub token_key: PartState,
+    /// The file of the key that seals secrets; `None` where a variable gives the key.
+    pub sealing_key: Option<PartState>,
 }
 
 /// What a start would find of one part of the identity.

@@ -129,3 +129,33 @@ fn a_look_finds_each_state_and_changes_nothing() {
     assert!(matches!(state.certificate, PartState::Unfit { .. }));
     assert!(!runtime.join("auth_keys").exists());
 }
+
+#[test]
+fn the_sealing_key_is_made_once_and_never_replaced() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("Data/Server/server_secret.key");
+    let first = load(root.path()).unwrap().sealing_key;
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!((text.len(), text.as_str()), (44, first.to_text().as_str()));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::write(&path, format!("{text}\n")).unwrap();
+    assert_eq!(load(root.path()).unwrap().sealing_key, first);
+    fs::write(&path, "no key").unwrap();
+    assert!(matches!(
+        load(root.path()),
+        Err(IdentityError::UnreadableSealingKey { .. })
+    ));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "no key");
+}
+
+#[test]
+fn a_sealing_key_from_the_environment_leaves_no_file() {
+    let root = tempfile::tempdir().unwrap();
+    let mut settings = settings(root.path());
+    settings.sealing_key = Some(FernetKey::from_bytes([7; 32]));
+    let clock = ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap());
+    let identity = ServerIdentity::load_or_create(&settings, &clock, &SeededRandom::new(7)).unwrap();
+    assert_eq!(identity.sealing_key, FernetKey::from_bytes([7; 32]));
+    assert!(!settings.sealing_key_file().exists());
+    assert!(ServerIdentity::inspect(&settings, &clock).sealing_key.is_none());
+}

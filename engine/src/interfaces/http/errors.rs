@@ -1,5 +1,7 @@
 //! The answers of every service's errors, in one place.
 
+mod device_reports;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
@@ -28,6 +30,12 @@ use crate::{
 pub fn internal(error: &dyn std::error::Error) -> Response {
     tracing::error!("internal error: {error}");
     ErrorPage::Internal.into_response()
+}
+
+/// A failure of a route that answers all of them as JSON. The cause goes to the log, never to the client.
+pub fn json_failure(error: &dyn std::error::Error) -> Response {
+    tracing::error!("internal error: {error}");
+    JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
 }
 
 fn bad_request(word: &str) -> Response {

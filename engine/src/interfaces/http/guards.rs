@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header, request::Parts};
 
 use super::{compat::reply::JsonReply, errors::internal, state::AppState};
-use crate::{repositories::Store, services::operators::Operator};
+use crate::{config::settings::AccessPolicy, repositories::Store, services::operators::Operator};
 
 /// Whether handling a request looked at the session; its answer then varies with the cookie, as Flask says.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,10 @@ pub async fn vary_on_session_use(mut request: Request, next: Next) -> Response {
 #[derive(Clone, Debug)]
 pub struct LoggedIn(pub Operator);
 
+/// Any operator where the access policy is strict; where it is the legacy's, nobody is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct OperatorIfStrict;
+
 /// An operator whose role is admin: 401 for nobody, 403 for another role.
 #[derive(Clone, Debug)]
 pub struct Admin(pub Operator);
@@ -66,6 +70,17 @@ impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
             .await
             .map_err(|error| internal(&error))?;
         operator.map(Self).ok_or_else(unauthorized)
+    }
+}
+
+impl<S: Store> FromRequestParts<AppState<S>> for OperatorIfStrict {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+        if state.access_policy == AccessPolicy::Strict {
+            LoggedIn::from_request_parts(parts, state).await?;
+        }
+        Ok(Self)
     }
 }
 

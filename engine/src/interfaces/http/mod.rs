@@ -1,8 +1,11 @@
 //! The HTTP routes, one file a feature.
 
+pub mod agent_hash;
+pub mod agents;
 pub mod approvals;
 pub mod auth;
 pub mod compat;
+pub mod device_details;
 pub mod device_gate;
 pub mod dpop;
 pub mod enrollment;
@@ -15,7 +18,9 @@ pub mod install_codes;
 pub mod pages;
 pub mod routes;
 pub mod routing;
+pub mod script_request;
 pub mod server;
+pub mod service_accounts;
 pub mod state;
 pub mod token_refresh;
 pub mod users;

@@ -1,8 +1,9 @@
 //! Every route of the server, one line each.
 
 use super::{
-    approvals, auth, compat::error_page::options, enrollment, github, guards::Admin, heartbeat,
-    install_codes, routing::Routes, state::AppState, token_refresh, users,
+    agent_hash, agents, approvals, auth, compat::error_page::options, device_details, enrollment, github,
+    guards::Admin, heartbeat, install_codes, routing::Routes, script_request, service_accounts,
+    state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -18,6 +19,21 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .post("/api/agent/token/refresh", token_refresh::refresh::<S>)
         .post("/api/agent/heartbeat", heartbeat::heartbeat::<S>)
+        .post("/api/agent/script/request", script_request::request::<S>)
+        .get("/api/agent/hash", agent_hash::get::<S>)
+        .post("/api/agent/hash", agent_hash::post::<S>)
+        .get("/api/agent/hash_list", agent_hash::list::<S>)
+        .post("/api/agent/details", device_details::report::<S>)
+        .get("/api/device/details/{hostname}", device_details::read::<S>)
+        .post("/api/agent/checkin", service_accounts::check_in::<S>)
+        .post("/api/agent/service-account/rotate", service_accounts::rotate::<S>)
+        .get("/api/agents", agents::list::<S>)
+        .delete("/api/agent/{agent_id}", agents::remove::<S>)
+        .post("/api/agent/provision", agents::provision::<S>)
+        .get(
+            "/api/agent/{agent_id}/node/{node_id}/screenshot/live",
+            agents::live_view,
+        )
         .get("/api/repo/current_hash", github::current_hash::<S>)
         .get("/api/github/token", github::token::<S>)
         .post("/api/github/token", github::store_token::<S>)

@@ -174,4 +174,69 @@ impl<A: Access> Devices for A {
             .await?;
         Ok(())
     }
+
+    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT guid FROM devices WHERE agent_id = $1 AND guid IS NOT NULL")
+                .bind(agent_id)
+                .fetch_all(self.connection())
+                .await?,
+        )
+    }
+
+    async fn note_check_in(
+        &mut self,
+        stored_guid: &str,
+        agent_id: &str,
+        fingerprint: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE devices SET agent_id = $2, ssl_key_fingerprint = $3, last_seen = $4 WHERE guid = $1",
+        )
+        .bind(stored_guid)
+        .bind(agent_id)
+        .bind(fingerprint)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn confirm_device_key(
+        &mut self,
+        stored_guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE devices SET ssl_key_fingerprint = $2, key_added_at = COALESCE(key_added_at, $3) WHERE guid = $1",
+        )
+        .bind(stored_guid)
+        .bind(fingerprint)
+        .bind(now_iso)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn add_device_key(
+        &mut self,
+        id: &str,
+        guid: &str,
+        fingerprint: &str,
+        now_iso: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO device_keys (id, guid, ssl_key_fingerprint, added_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (guid, ssl_key_fingerprint) DO NOTHING",
+        )
+        .bind(id)
+        .bind(guid)
+        .bind(fingerprint)
+        .bind(now_iso)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
 }

@@ -1,14 +1,20 @@
 //! The SQLite file that the legacy and the engine share.
 
+mod activity_history;
 mod approvals;
+mod device_documents;
 mod devices;
 mod github_token;
 mod inspect;
 mod install_codes;
+mod job_runs;
+mod known_devices;
 mod migrate;
 mod refresh_notes;
 mod refresh_tokens;
 mod rows;
+mod scheduled_jobs;
+mod service_accounts;
 mod users;
 
 use std::{path::Path, time::Duration};

@@ -29,10 +29,11 @@ impl Story {
             clock: Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
             random: Arc::new(SeededRandom::new(1)),
         };
+        let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
         let story = Self {
             _folder: folder,
             file,
-            heartbeats: HeartbeatService::new(store, environment),
+            heartbeats: HeartbeatService::new(store, environment, agents),
         };
         sqlx::raw_sql(rows)
             .execute(&mut story.connection().await)

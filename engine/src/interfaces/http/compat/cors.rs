@@ -27,7 +27,8 @@ impl AllowedOrigins {
         Self(origins.into())
     }
 
-    fn allow(&self, origin: &HeaderValue) -> bool {
+    /// Whether this origin may read answers.
+    pub fn allow(&self, origin: &HeaderValue) -> bool {
         self.0.is_empty()
             || self
                 .0

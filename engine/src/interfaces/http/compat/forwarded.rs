@@ -76,8 +76,12 @@ impl Caller {
             .map_or_else(|| self.peer_text(), |item| item.trim().to_owned())
     }
 
-    /// Whether the caller is on this machine.
+    /// Whether the caller is on this machine: the peer, and whom it speaks for. A trusted proxy elsewhere cannot say
+    /// so (DEV-13).
     pub fn is_local(&self) -> bool {
+        if !self.peer.is_some_and(|peer| peer.is_loopback()) {
+            return false;
+        }
         let address = self.last_forwarded();
         address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.")
     }
@@ -130,7 +134,10 @@ fn last_item(list: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::settings::Settings;
 
     fn caller(peer: &str, headers: &[(&str, &str)]) -> Caller {
         let mut request = Request::builder().uri("/").header("host", "a.example:80");
@@ -172,6 +179,23 @@ mod tests {
             (caller.scheme(), caller.host()),
             ("http".to_owned(), "a.example".to_owned())
         );
+    }
+
+    #[test]
+    fn nobody_elsewhere_is_local() {
+        let variables = [("BOREALIS_TRUSTED_PROXIES".to_owned(), "192.0.2.0/24".to_owned())].into();
+        let trusted = Settings::from_map(&variables, Path::new("/"))
+            .unwrap()
+            .trusted_proxies;
+        let request = Request::builder()
+            .header("x-forwarded-for", "127.0.0.1")
+            .extension(ConnectInfo(SocketAddr::new([192, 0, 2, 1].into(), 1)))
+            .body(())
+            .unwrap();
+        let caller = Caller::of(&request, &trusted, false);
+        assert_eq!(caller.last_forwarded(), "127.0.0.1");
+        assert!(!caller.is_local());
+        assert!(!Caller::default().is_local());
     }
 
     #[test]

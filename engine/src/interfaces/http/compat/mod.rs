@@ -8,7 +8,6 @@ pub mod error_page;
 pub mod file_headers;
 pub mod forwarded;
 pub mod headers;
-pub mod json_reader;
 pub mod json_writer;
 pub mod limits;
 pub mod path;
@@ -16,3 +15,5 @@ pub mod query;
 pub mod reply;
 pub mod session;
 pub mod signed_value;
+
+pub use crate::domain::json_reader;

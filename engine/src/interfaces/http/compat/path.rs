@@ -32,6 +32,11 @@ pub fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
+/// The row id in a segment of digits; beyond 64 bits it is the largest there is, which no row has.
+pub fn row_id(digits: &str) -> i64 {
+    digits.parse().unwrap_or(i64::MAX)
+}
+
 /// Whether a decoded path belongs to the Socket.IO endpoint.
 pub fn is_socket_path(path: &str) -> bool {
     path.starts_with("/socket.io/")

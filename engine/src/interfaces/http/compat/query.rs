@@ -10,6 +10,17 @@ pub fn first(query: Option<&str>, name: &str) -> Option<String> {
     })
 }
 
+/// All values of a parameter that are not empty, decoded: an empty one counts as absent on the socket endpoint.
+pub fn all(query: Option<&str>, name: &str) -> Vec<String> {
+    query
+        .unwrap_or_default()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(key, value)| !value.is_empty() && decode(key) == name)
+        .map(|(_, value)| decode(value))
+        .collect()
+}
+
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,0 +1,213 @@
+//! The bodies and queries of `/api/scheduled_jobs`.
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    domain::{
+        coerce::{integer_in, integer_of},
+        json::{Json, JsonObject},
+        start_time::start_seconds,
+        text::{python_float, python_trim},
+    },
+    repositories::scheduled_jobs::{JobChanges, NewJob},
+};
+
+/// Why a job's fields are refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum JobFieldError {
+    /// A job needs all three; components and targets are lists (SCH-9).
+    #[error("name, components, targets required")]
+    Required,
+    /// Nothing that could be changed is there.
+    #[error("no fields to update")]
+    NoFields,
+    /// A field is of a wrong type (SCH-11).
+    #[error("invalid payload")]
+    WrongType,
+}
+
+/// Reads a job to be made. Start texts without an offset mean the server's own `zone`.
+///
+/// # Errors
+/// [`JobFieldError`].
+pub fn new_job(body: &JsonObject, zone: &TimeZone) -> Result<NewJob, JobFieldError> {
+    let name = match truthy(body, "name") {
+        None => "",
+        Some(Json::Text(name)) => python_trim(name),
+        Some(_) => return Err(JobFieldError::Required),
+    };
+    let list = |name| match truthy(body, name) {
+        Some(Json::List(items)) => Ok(Json::List(items.clone())),
+        _ => Err(JobFieldError::Required),
+    };
+    let (schedule_type, start_ts) = schedule(body, zone)?;
+    let duration = duration(body)?;
+    let expiration = expiration(body, duration)?;
+    let execution_context = execution_context(body)?;
+    if name.is_empty() {
+        return Err(JobFieldError::Required);
+    }
+    Ok(NewJob {
+        name: name.to_owned(),
+        components: list("components")?,
+        targets: list("targets")?,
+        schedule_type,
+        start_ts,
+        duration_stop_enabled: stops_after(body, duration),
+        expiration,
+        credential_id: body.get("credential_id").and_then(row_id),
+        use_service_account: execution_context == "winrm"
+            && body
+                .get("use_service_account")
+                .is_none_or(|value| value.is_null() || value.is_truthy()),
+        execution_context,
+        enabled: enabled(body),
+    })
+}
+
+/// Reads what of a job shall change: the fields that are there.
+///
+/// # Errors
+/// [`JobFieldError`].
+pub fn job_changes(body: &JsonObject, zone: &TimeZone) -> Result<JobChanges, JobFieldError> {
+    let mut changes = JobChanges::default();
+    match body.get("name") {
+        None => {}
+        Some(Json::Text(name)) => changes.name = Some(python_trim(name).to_owned()),
+        Some(value) if !value.is_truthy() => changes.name = Some(String::new()),
+        Some(_) => return Err(JobFieldError::WrongType),
+    }
+    let list = |name| match body.get(name) {
+        None => Ok(None),
+        Some(Json::List(items)) => Ok(Some(Json::List(items.clone()))),
+        Some(value) if !value.is_truthy() => Ok(Some(Json::List(Vec::new()))),
+        Some(_) => Err(JobFieldError::WrongType),
+    };
+    changes.components = list("components")?;
+    changes.targets = list("targets")?;
+    if body.contains_key("schedule") || body.contains_key("schedule_type") {
+        changes.schedule = Some(schedule(body, zone)?);
+    }
+    let duration = duration(body)?;
+    if body.contains_key("duration") || body.contains_key("duration_stop_enabled") {
+        changes.duration_stop_enabled = Some(stops_after(body, duration));
+    }
+    if body.contains_key("expiration") || duration.is_some_and(|members| members.contains_key("expiration")) {
+        changes.expiration = Some(expiration(body, duration)?);
+    }
+    if body.contains_key("execution_context") {
+        let context = execution_context(body)?;
+        if context != "winrm" {
+            changes.use_service_account = Some(false);
+        }
+        changes.execution_context = Some(context);
+    }
+    changes.credential_id = body.get("credential_id").map(row_id);
+    if let Some(value) = body.get("use_service_account") {
+        changes.use_service_account = Some(value.is_truthy());
+    }
+    changes.enabled = body.get("enabled").map(Json::is_truthy);
+    if changes == JobChanges::default() {
+        return Err(JobFieldError::NoFields);
+    }
+    Ok(changes)
+}
+
+/// Reads whether a job shall be enabled: it shall where nothing is said.
+pub fn enabled(body: &JsonObject) -> bool {
+    body.get("enabled").is_none_or(Json::is_truthy)
+}
+
+/// Reads for how many days runs are listed; at least one. `None` where the query does not say.
+pub fn days(text: Option<&str>) -> Option<i64> {
+    let days = integer_in(text?)?;
+    Some(i64::try_from(days.max(1)).unwrap_or(i64::MAX))
+}
+
+/// The query names an occurrence that is no number (SCH-19).
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("invalid occurrence")]
+pub struct InvalidOccurrence;
+
+/// Reads which occurrence is meant; `None` is the latest.
+///
+/// # Errors
+/// A text that is no integer of 64 bits.
+pub fn occurrence(text: Option<&str>) -> Result<Option<i64>, InvalidOccurrence> {
+    match text.filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => integer_in(text)
+            .and_then(|number| i64::try_from(number).ok())
+            .map(Some)
+            .ok_or(InvalidOccurrence),
+    }
+}
+
+fn truthy<'a>(members: &'a JsonObject, name: &str) -> Option<&'a Json> {
+    members.get(name).filter(|value| value.is_truthy())
+}
+
+/// The schedule's word and start: a member of `schedule` wins over the one beside it.
+fn schedule(body: &JsonObject, zone: &TimeZone) -> Result<(String, Option<i64>), JobFieldError> {
+    let members = match body.get("schedule") {
+        None => None,
+        Some(Json::Object(members)) => Some(members),
+        Some(_) => return Err(JobFieldError::WrongType),
+    };
+    let first = |inner, outer| {
+        members
+            .and_then(|members| truthy(members, inner))
+            .or_else(|| truthy(body, outer))
+    };
+    let word = match first("type", "schedule_type") {
+        None => "immediately".to_owned(),
+        Some(Json::Text(word)) => python_trim(word).to_lowercase(),
+        Some(_) => return Err(JobFieldError::WrongType),
+    };
+    let start = first("start", "start").and_then(|start| start_seconds(start, zone));
+    Ok((word, start))
+}
+
+fn duration(body: &JsonObject) -> Result<Option<&JsonObject>, JobFieldError> {
+    match truthy(body, "duration") {
+        None => Ok(None),
+        Some(Json::Object(members)) => Ok(Some(members)),
+        Some(_) => Err(JobFieldError::WrongType),
+    }
+}
+
+fn stops_after(body: &JsonObject, duration: Option<&JsonObject>) -> bool {
+    let inner = duration.is_some_and(|members| truthy(members, "stopAfterEnabled").is_some());
+    inner || truthy(body, "duration_stop_enabled").is_some()
+}
+
+/// The expiration as SQLite stores it in a text column.
+fn expiration(body: &JsonObject, duration: Option<&JsonObject>) -> Result<String, JobFieldError> {
+    let value = duration
+        .and_then(|members| truthy(members, "expiration"))
+        .or_else(|| truthy(body, "expiration"));
+    match value {
+        None => Ok("no_expire".to_owned()),
+        Some(Json::Text(text)) => Ok(text.clone()),
+        Some(Json::Int(number)) => Ok(number.to_string()),
+        Some(Json::Float(number)) => Ok(python_float(*number)),
+        Some(Json::Bool(_)) => Ok("1".to_owned()),
+        Some(_) => Err(JobFieldError::WrongType),
+    }
+}
+
+fn execution_context(body: &JsonObject) -> Result<String, JobFieldError> {
+    match truthy(body, "execution_context") {
+        None => Ok("system".to_owned()),
+        Some(Json::Text(context)) => Ok(python_trim(context).to_lowercase()),
+        Some(_) => Err(JobFieldError::WrongType),
+    }
+}
+
+/// What is no integer names no credential.
+fn row_id(value: &Json) -> Option<i64> {
+    integer_of(value).and_then(|id| i64::try_from(id).ok())
+}
+
+#[cfg(test)]
+mod tests;

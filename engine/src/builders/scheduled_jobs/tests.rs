@@ -1,0 +1,158 @@
+use super::*;
+use crate::domain::json_reader::read_text;
+
+fn object(text: &str) -> JsonObject {
+    match read_text(text) {
+        Ok(Json::Object(members)) => members,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn made(fields: &str) -> Result<NewJob, JobFieldError> {
+    let body = object(&format!(
+        r#"{{"name":" N ","components":[1],"targets":["A"],{fields}"x":0}}"#
+    ));
+    new_job(&body, &TimeZone::UTC)
+}
+
+fn changed(text: &str) -> Result<JobChanges, JobFieldError> {
+    job_changes(&object(text), &TimeZone::UTC)
+}
+
+#[test]
+fn a_job_has_defaults() {
+    let job = made("").unwrap();
+    assert_eq!(
+        (job.name.as_str(), job.schedule_type.as_str()),
+        ("N", "immediately")
+    );
+    assert_eq!(
+        (job.expiration.as_str(), job.execution_context.as_str()),
+        ("no_expire", "system")
+    );
+    assert_eq!((job.start_ts, job.credential_id), (None, None));
+    assert!(job.enabled && !job.use_service_account && !job.duration_stop_enabled);
+}
+
+#[test]
+fn name_components_and_targets_are_required() {
+    for body in [
+        "{}",
+        r#"{"name":" ","components":[1],"targets":[1]}"#,
+        r#"{"name":"n","components":[],"targets":[1]}"#,
+        r#"{"name":"n","components":[1]}"#,
+        r#"{"name":5,"components":[1],"targets":[1]}"#,
+        r#"{"name":"n","components":"x","targets":[1]}"#,
+        r#"{"name":"n","components":[1],"targets":5}"#,
+        r#"{"name":"n","components":[1],"targets":{"A":1}}"#,
+    ] {
+        assert_eq!(
+            new_job(&object(body), &TimeZone::UTC),
+            Err(JobFieldError::Required),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn wrong_types_are_refused() {
+    for fields in [
+        r#""schedule":null,"#,
+        r#""schedule":"daily","#,
+        r#""schedule":[],"#,
+        r#""schedule":{"type":3},"#,
+        r#""schedule_type":["daily"],"#,
+        r#""duration":"2h","#,
+        r#""execution_context":1,"#,
+        r#""expiration":{"a":1},"#,
+    ] {
+        assert_eq!(made(fields), Err(JobFieldError::WrongType), "{fields}");
+    }
+}
+
+#[test]
+fn the_first_truthy_of_two_places_counts() {
+    let job = made(r#""schedule":{"type":" Daily ","start":0},"schedule_type":"once","start":77,"#).unwrap();
+    assert_eq!((job.schedule_type.as_str(), job.start_ts), ("daily", Some(77)));
+    let job = made(r#""duration":{"expiration":"3d","stopAfterEnabled":"no"},"expiration":"1h","#).unwrap();
+    assert_eq!((job.expiration.as_str(), job.duration_stop_enabled), ("3d", true));
+    assert_eq!(made(r#""expiration":90,"#).unwrap().expiration, "90");
+}
+
+#[test]
+fn the_service_account_counts_with_winrm_only() {
+    let uses = |fields| made(fields).unwrap().use_service_account;
+    assert!(uses(r#""execution_context":" WinRM ","#));
+    assert!(uses(r#""execution_context":"winrm","use_service_account":null,"#));
+    assert!(!uses(r#""execution_context":"winrm","use_service_account":0,"#));
+    assert!(!uses(r#""execution_context":"ssh","use_service_account":true,"#));
+}
+
+#[test]
+fn credentials_are_integers_or_none() {
+    let id = |value: &str| {
+        made(&format!(r#""credential_id":{value},"#))
+            .unwrap()
+            .credential_id
+    };
+    for (value, expected) in [
+        ("\"4\"", Some(4)),
+        ("4.9", Some(4)),
+        ("true", Some(1)),
+        ("0", Some(0)),
+        ("\"\"", None),
+        ("\"abc\"", None),
+        ("[1]", None),
+        ("null", None),
+        ("1e300", None),
+    ] {
+        assert_eq!(id(value), expected, "{value}");
+    }
+}
+
+#[test]
+fn only_what_is_there_changes() {
+    assert_eq!(changed("{\"id\":1}"), Err(JobFieldError::NoFields));
+    assert_eq!(
+        changed(r#"{"schedule_type":"once","start":5}"#).unwrap().schedule,
+        Some(("once".to_owned(), Some(5)))
+    );
+    assert_eq!(
+        changed(r#"{"schedule":{"start":5}}"#).unwrap().schedule,
+        Some(("immediately".to_owned(), Some(5)))
+    );
+    assert_eq!(changed(r#"{"start":5}"#), Err(JobFieldError::NoFields));
+    let duration = changed(r#"{"duration":{"expiration":"3d"}}"#).unwrap();
+    assert_eq!(duration.expiration.as_deref(), Some("3d"));
+    assert_eq!(duration.duration_stop_enabled, Some(false));
+    assert_eq!(
+        changed(r#"{"targets":0}"#).unwrap().targets,
+        Some(Json::List(vec![]))
+    );
+    assert_eq!(changed(r#"{"targets":5}"#), Err(JobFieldError::WrongType));
+    assert_eq!(changed(r#"{"name":null}"#).unwrap().name.as_deref(), Some(""));
+    assert_eq!(
+        changed(r#"{"credential_id":"null"}"#).unwrap().credential_id,
+        Some(None)
+    );
+    let context = changed(r#"{"execution_context":"ssh"}"#).unwrap();
+    assert_eq!(context.use_service_account, Some(false));
+    let both = changed(r#"{"execution_context":"ssh","use_service_account":1}"#).unwrap();
+    assert_eq!(both.use_service_account, Some(true));
+    assert_eq!(
+        changed(r#"{"execution_context":"winrm"}"#)
+            .unwrap()
+            .use_service_account,
+        None
+    );
+}
+
+#[test]
+fn queries_are_read() {
+    assert_eq!(days(Some(" +3 ")), Some(3));
+    assert_eq!(days(Some("-4")), Some(1));
+    assert_eq!((days(Some("x")), days(None), days(Some(""))), (None, None, None));
+    assert_eq!(occurrence(Some("0")), Ok(Some(0)));
+    assert_eq!((occurrence(None), occurrence(Some(""))), (Ok(None), Ok(None)));
+    assert_eq!(occurrence(Some("abc")), Err(InvalidOccurrence));
+}

@@ -1,0 +1,142 @@
+//! What the device routes and the `devices` table tell the registry, and read from it.
+
+use super::{AgentRecord, AgentRegistry, AgentStatus};
+use crate::domain::{guid::Guid, text::python_trim};
+
+/// A row of `devices`, as far as the registry begins with it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KnownDevice {
+    /// The agent's id; blank where none was stored.
+    pub agent_id: Option<String>,
+    /// The host.
+    pub hostname: Option<String>,
+    /// Its operating system.
+    pub operating_system: Option<String>,
+    /// Its kind.
+    pub device_type: Option<String>,
+    /// Unix seconds.
+    pub last_seen: Option<i64>,
+    /// The hash of the agent's build.
+    pub agent_hash: Option<String>,
+    /// The GUID, as stored.
+    pub guid: Option<String>,
+}
+
+/// A hash that a device reported of its agent's build.
+#[derive(Clone, Copy, Debug)]
+pub struct HashNote<'a> {
+    /// The device.
+    pub guid: &'a Guid,
+    /// The hash.
+    pub agent_hash: &'a str,
+    /// The agent's id, where one is known.
+    pub agent_id: Option<&'a str>,
+    /// The host, where one is known.
+    pub hostname: Option<&'a str>,
+}
+
+/// What a details report changes in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct DetailsNote<'a> {
+    /// The device.
+    pub guid: &'a Guid,
+    /// The agent's id; an unknown one makes no record.
+    pub agent_id: Option<&'a str>,
+    /// The host.
+    pub hostname: &'a str,
+    /// The hash of the merged document; absent ones change nothing.
+    pub agent_hash: Option<&'a str>,
+    /// The operating system of the merged document, if not empty.
+    pub operating_system: Option<&'a str>,
+    /// The kind of device of the merged document, if not empty.
+    pub device_type: Option<&'a str>,
+}
+
+impl AgentRegistry {
+    /// The registry at start: one offline agent for each device.
+    pub fn from_devices(devices: impl IntoIterator<Item = KnownDevice>) -> Self {
+        let mut registry = Self::default();
+        for device in devices {
+            let id = [&device.agent_id, &device.hostname]
+                .into_iter()
+                .flatten()
+                .find(|text| !python_trim(text).is_empty())
+                .cloned();
+            if let Some(id) = id {
+                registry.records.insert(id, offline(device));
+            }
+        }
+        registry
+    }
+
+    /// The first agent of this device, in order of registration.
+    pub fn first_with_guid(&self, guid: &Guid) -> Option<(&str, &AgentRecord)> {
+        self.records()
+            .find(|(_, record)| record.agent_guid.as_ref() == Some(guid))
+    }
+
+    /// Every agent of this device, with this id or on this host has this hash, and belongs to this device.
+    pub fn note_hash(&mut self, note: &HashNote<'_>) {
+        for (id, record) in &mut self.records {
+            if record.agent_guid.as_ref() == Some(note.guid)
+                || note.agent_id == Some(id.as_str())
+                || (note.hostname.is_some() && record.hostname.as_deref() == note.hostname)
+            {
+                record.agent_hash = Some(note.agent_hash.to_owned());
+                record.agent_guid = Some(note.guid.clone());
+            }
+        }
+    }
+
+    /// A details report came in.
+    pub fn note_details(&mut self, note: &DetailsNote<'_>) {
+        let sets = |record: &mut AgentRecord| {
+            record.agent_guid = Some(note.guid.clone());
+            if let Some(hash) = note.agent_hash {
+                record.agent_hash = Some(hash.to_owned());
+            }
+        };
+        if let Some(record) = note.agent_id.and_then(|id| self.records.get_mut(id)) {
+            if let Some(system) = note.operating_system {
+                record.operating_system = Some(system.into());
+            }
+            if let Some(device_type) = note.device_type {
+                record.device_type = Some(device_type.to_owned());
+            }
+            sets(record);
+        }
+        self.records
+            .values_mut()
+            .filter(|record| record.hostname.as_deref() == Some(note.hostname))
+            .for_each(sets);
+    }
+
+    /// An agent checked in: it belongs to this device, and gets a record if it has none and there is room for one.
+    pub fn note_check_in(&mut self, agent_id: &str, guid: &Guid) {
+        if let Some(record) = self.room_for(agent_id) {
+            record.agent_guid = Some(guid.clone());
+        }
+    }
+}
+
+fn offline(device: KnownDevice) -> AgentRecord {
+    let present = |text: Option<String>| {
+        text.map(|text| python_trim(&text).to_owned())
+            .filter(|text| !text.is_empty())
+    };
+    AgentRecord {
+        announced: true,
+        hostname: device.hostname,
+        operating_system: Some(
+            present(device.operating_system)
+                .unwrap_or_else(|| "-".to_owned())
+                .into(),
+        ),
+        last_seen: Some(device.last_seen.unwrap_or_default().into()),
+        status: Some(AgentStatus::Offline),
+        device_type: Some(device.device_type.unwrap_or_default()),
+        agent_hash: present(device.agent_hash),
+        agent_guid: device.guid.as_deref().and_then(Guid::normalize),
+        ..AgentRecord::default()
+    }
+}

@@ -1,0 +1,43 @@
+//! Who is listed, and who counts as online.
+
+use std::collections::HashMap;
+
+use super::{AgentRecord, AgentRegistry, ServiceMode};
+use crate::domain::json::{Json, JsonObject};
+
+/// How long after a collector's last sign of life its host counts as online, in seconds.
+const COLLECTOR_ONLINE: f64 = 300.0;
+
+impl AgentRegistry {
+    /// The listing at `now` (Unix seconds): one agent a host and mode, the one seen last, of equals the later
+    /// registered. Agents without a host share one place a mode (RT-6).
+    pub fn listing(&self, now: f64) -> Json {
+        let mut latest: HashMap<(&str, ServiceMode), (&str, &AgentRecord)> = HashMap::new();
+        for (id, record) in self.records() {
+            if record.is_hidden_helper(id) {
+                continue;
+            }
+            let place = latest
+                .entry((record.shown_hostname(), record.effective_mode(id)))
+                .or_insert((id, record));
+            if record.last_seen.unwrap_or_default() >= place.1.last_seen.unwrap_or_default() {
+                *place = (id, record);
+            }
+        }
+        let shown: JsonObject = latest
+            .into_values()
+            .map(|(id, record)| (id.to_owned(), record.shown(id, now)))
+            .collect();
+        shown.into()
+    }
+
+    /// Whether a collector on this host was active within the last 300 s before `now` (Unix seconds).
+    pub fn has_active_collector(&self, hostname: &str, now: f64) -> bool {
+        self.records.values().any(|record| {
+            record.hostname.as_deref() == Some(hostname)
+                && record
+                    .collector_active_ts
+                    .is_some_and(|time| now - time <= COLLECTOR_ONLINE)
+        })
+    }
+}

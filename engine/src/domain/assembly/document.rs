@@ -1,0 +1,232 @@
+//! The document of a script or playbook, brought to its normal form.
+
+use super::{
+    location::{is_json, stem},
+    script_text::{plain_text, script_text},
+};
+use crate::domain::{
+    coerce::integer_of,
+    json::{Json, JsonObject},
+    json_reader::read_text,
+    text::python_trim,
+};
+
+/// Seconds that a script may take where its document does not say.
+const DEFAULT_TIMEOUT: i64 = 3600;
+/// What a document may be of.
+const TYPES: [&str; 4] = ["powershell", "batch", "bash", "ansible"];
+
+/// A variable that a document declares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentVariable {
+    /// Its name, not blank.
+    pub name: String,
+    /// What operators see.
+    pub label: String,
+    /// `string`, `number`, `boolean` or `credential`.
+    pub kind: String,
+    /// Its value where nobody gives one.
+    pub default: Json,
+    /// Whether operators have to give a value.
+    pub required: bool,
+    /// What operators see below it.
+    pub description: String,
+}
+
+/// A file that goes along.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentFile {
+    /// Its name.
+    pub file_name: String,
+    /// Its size as the document says.
+    pub size: i64,
+    /// Its type as the document says.
+    pub mime_type: String,
+    /// Its content, base64.
+    pub data: String,
+}
+
+/// A document in normal form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Its version, as it says.
+    pub version: i64,
+    /// Its name; not trimmed.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// `script` or `application`.
+    pub category: String,
+    /// `powershell`, `batch`, `bash` or `ansible`.
+    pub kind: String,
+    /// The decoded text.
+    pub script: String,
+    /// `base64` or `plain`, as it was found; none for a file that is no document.
+    pub script_encoding: Option<&'static str>,
+    /// Seconds that it may take; 0 is no limit.
+    pub timeout_seconds: i64,
+    /// `all`, `specific` or `none`-like words of sites it is for, as `mode` and `values`.
+    pub sites: (String, Vec<String>),
+    /// What it can be given.
+    pub variables: Vec<DocumentVariable>,
+    /// What goes along.
+    pub files: Vec<DocumentFile>,
+}
+
+/// A document as it was read from its file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedDocument {
+    /// Its normal form.
+    pub document: Document,
+    /// Whether the file is no readable document; the normal form is then that of an empty one.
+    pub damaged: bool,
+}
+
+/// Reads a file. `default_kind` is the type where the document names no known one.
+pub fn load(file_name: &str, bytes: &[u8], default_kind: &str) -> LoadedDocument {
+    let base = stem(file_name);
+    if !is_json(file_name) {
+        let mut document = normalize(&JsonObject::new(), default_kind, base);
+        document.script = plain_text(bytes);
+        document.script_encoding = None;
+        return LoadedDocument {
+            document,
+            damaged: false,
+        };
+    }
+    // A byte order mark makes it unreadable, as in the legacy.
+    let parsed = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| read_text(text).ok());
+    match parsed {
+        Some(Json::Object(members)) => LoadedDocument {
+            document: normalize(&members, default_kind, base),
+            damaged: false,
+        },
+        _ => LoadedDocument {
+            document: normalize(&JsonObject::new(), default_kind, base),
+            damaged: true,
+        },
+    }
+}
+
+/// Brings a document's members to their normal form; what nobody knows is dropped.
+pub fn normalize(members: &JsonObject, default_kind: &str, base_name: &str) -> Document {
+    let script = script_text(members);
+    let known = |word: String, words: &[&str]| words.contains(&word.as_str()).then_some(word);
+    let category = members.get("category").map(Json::python_text).unwrap_or_default();
+    let kind = first_truthy(members, &["type", "script_type"])
+        .map(Json::python_text)
+        .unwrap_or_default();
+    Document {
+        version: first_truthy(members, &["version"]).and_then(integer).unwrap_or(1),
+        name: first_truthy(members, &["name", "display_name"])
+            .map_or_else(|| base_name.to_owned(), Json::python_str),
+        description: text(members, &["description"]),
+        category: known(category.to_lowercase(), &["script", "application"]).unwrap_or_else(|| {
+            if default_kind == "ansible" {
+                "application".to_owned()
+            } else {
+                "script".to_owned()
+            }
+        }),
+        kind: known(kind.to_lowercase(), &TYPES).unwrap_or_else(|| default_kind.to_owned()),
+        script_encoding: Some(if script.was_base64 { "base64" } else { "plain" }),
+        script: script.text,
+        timeout_seconds: members
+            .get("timeout_seconds")
+            .or_else(|| members.get("timeout"))
+            .and_then(integer)
+            .unwrap_or(DEFAULT_TIMEOUT)
+            .max(0),
+        sites: sites(members.get("sites")),
+        variables: items(members, "variables").filter_map(variable).collect(),
+        files: items(members, "files").filter_map(file).collect(),
+    }
+}
+
+fn items<'a>(members: &'a JsonObject, name: &str) -> impl Iterator<Item = &'a JsonObject> {
+    members
+        .get(name)
+        .and_then(Json::as_list)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Json::as_object)
+}
+
+fn first_truthy<'a>(members: &'a JsonObject, names: &[&str]) -> Option<&'a Json> {
+    names
+        .iter()
+        .filter_map(|name| members.get(*name))
+        .find(|value| value.is_truthy())
+}
+
+fn text(members: &JsonObject, names: &[&str]) -> String {
+    first_truthy(members, names)
+        .map(Json::python_str)
+        .unwrap_or_default()
+}
+
+fn integer(value: &Json) -> Option<i64> {
+    integer_of(value).map(|number| {
+        let bounded = number.clamp(i64::MIN.into(), i64::MAX.into());
+        i64::try_from(bounded).unwrap_or(i64::MAX)
+    })
+}
+
+fn sites(value: Option<&Json>) -> (String, Vec<String>) {
+    let Some(members) = value.and_then(Json::as_object) else {
+        return ("all".to_owned(), Vec::new());
+    };
+    let list = members.get("values").and_then(Json::as_list).unwrap_or_default();
+    let values = list
+        .iter()
+        .filter(|item| !matches!(item, Json::Null | Json::List(_) | Json::Object(_)))
+        .map(|item| python_trim(&item.python_str()).to_owned())
+        .filter(|text| !text.is_empty())
+        .collect();
+    let word = members.get("mode").map(Json::python_text).unwrap_or_default();
+    let mode = match word.to_lowercase().as_str() {
+        "" if !list.is_empty() => "specific",
+        "specific" => "specific",
+        _ => "all",
+    };
+    (mode.to_owned(), values)
+}
+
+fn variable(members: &JsonObject) -> Option<DocumentVariable> {
+    let name = python_trim(&text(members, &["name", "key"])).to_owned();
+    if name.is_empty() {
+        return None;
+    }
+    let kind = first_truthy(members, &["type"])
+        .map(|kind| kind.python_text().to_lowercase())
+        .filter(|kind| ["string", "number", "boolean", "credential"].contains(&kind.as_str()))
+        .unwrap_or_else(|| "string".to_owned());
+    Some(DocumentVariable {
+        name,
+        label: text(members, &["label"]),
+        kind,
+        default: members
+            .get("default")
+            .or_else(|| members.get("default_value"))
+            .cloned()
+            .unwrap_or_default(),
+        required: members.get("required").is_some_and(Json::is_truthy),
+        description: text(members, &["description"]),
+    })
+}
+
+fn file(members: &JsonObject) -> Option<DocumentFile> {
+    let file_name = text(members, &["file_name", "name"]);
+    let data = members.get("data")?.as_text()?;
+    (!file_name.is_empty()).then(|| DocumentFile {
+        file_name,
+        size: members.get("size").and_then(integer).unwrap_or(0),
+        mime_type: text(members, &["mime_type", "mimeType"]),
+        data: data.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

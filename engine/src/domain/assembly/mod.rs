@@ -1,0 +1,6 @@
+//! Assemblies: the documents of scripts and playbooks, where they may lie, and what fills their variables.
+
+pub mod document;
+pub mod location;
+pub mod script_text;
+pub mod variables;

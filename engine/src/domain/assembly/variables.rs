@@ -1,0 +1,360 @@
+//! The variables of a script: what fills them, what the agent is told of them, and their places in the text.
+
+use indexmap::IndexMap;
+
+use super::document::DocumentVariable;
+use crate::domain::{
+    json::{Json, JsonObject},
+    text::python_trim,
+};
+
+/// Given values by name: names trimmed, blank ones dropped, later ones win.
+pub type Overrides = IndexMap<String, Json>;
+
+/// Values given as an object.
+pub fn overrides_of(members: &JsonObject) -> Overrides {
+    members
+        .iter()
+        .map(|(name, value)| (python_trim(name).to_owned(), value.clone()))
+        .filter(|(name, _)| !name.is_empty())
+        .collect()
+}
+
+/// Values given as a list of `{name, value}`; entries without a `value` say nothing.
+pub fn overrides_in(list: &[Json]) -> Overrides {
+    list.iter()
+        .filter_map(|entry| {
+            let name = entry.get("name").map(Json::python_text)?;
+            let value = entry.get("value")?;
+            (!name.is_empty()).then(|| (name, value.clone()))
+        })
+        .collect()
+}
+
+/// A script's variables, filled.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FilledVariables {
+    /// The environment that the agent sets.
+    pub environment: JsonObject,
+    /// The list that the agent is told.
+    pub listed: Vec<Json>,
+    /// PowerShell literals by canonical name.
+    literals: IndexMap<String, String>,
+}
+
+/// Fills a document's variables; values for names that it does not declare come after them.
+pub fn fill(declared: &[DocumentVariable], overrides: &Overrides) -> FilledVariables {
+    let mut filled = FilledVariables::default();
+    let mut names = Vec::new();
+    for variable in declared {
+        let given = overrides.get(&variable.name);
+        filled.listed.push(listed(variable, given));
+        filled.set(&variable.name, &variable.kind, given.unwrap_or(&variable.default));
+        names.push(variable.name.as_str());
+    }
+    for (name, value) in overrides {
+        if declared.iter().any(|variable| variable.name == *name) {
+            continue;
+        }
+        filled.listed.push(Json::object([
+            ("name", name.as_str().into()),
+            ("value", value.clone()),
+            ("type", "string".into()),
+        ]));
+        filled.set(name, "string", value);
+        names.push(name);
+    }
+    for name in names {
+        let alias = replaced(name);
+        if !filled.environment.contains_key(&alias)
+            && let Some(value) = filled.environment.get(&canonical(name)).cloned()
+        {
+            filled.environment.insert(alias, value);
+        }
+    }
+    filled
+}
+
+/// The declared variables as the agent is told them where nothing is filled.
+pub fn declared_list(declared: &[DocumentVariable]) -> Vec<Json> {
+    declared.iter().map(|variable| listed(variable, None)).collect()
+}
+
+impl FilledVariables {
+    fn set(&mut self, name: &str, kind: &str, value: &Json) {
+        let key = canonical(name);
+        self.literals.insert(key.clone(), literal(kind, value));
+        self.environment.insert(key, environment_text(value).into());
+    }
+
+    /// The script with every `$env:NAME` and `$env:{NAME}` of a known name replaced by its literal, once.
+    pub fn rewrite(&self, script: &str) -> String {
+        const MARK: &str = "$env:";
+        if self.literals.is_empty() {
+            return script.to_owned();
+        }
+        let mut rewritten = String::with_capacity(script.len());
+        let mut rest = script;
+        while let Some(at) = find_mark(rest, MARK) {
+            let (before, marked) = rest.split_at(at);
+            rewritten.push_str(before);
+            let after = marked.get(MARK.len()..).unwrap_or_default();
+            let whole = reference(after).and_then(|(name, length)| {
+                let whole = marked.get(..MARK.len() + length)?;
+                rest = marked.get(MARK.len() + length..)?;
+                Some(self.literals.get(&canonical(name)).map_or(whole, String::as_str))
+            });
+            match whole {
+                Some(text) => rewritten.push_str(text),
+                None => {
+                    rewritten.push_str(marked.get(..MARK.len()).unwrap_or_default());
+                    rest = after;
+                }
+            }
+        }
+        rewritten.push_str(rest);
+        rewritten
+    }
+}
+
+/// Where `mark` begins in `text`, whatever the case of its letters.
+fn find_mark(text: &str, mark: &str) -> Option<usize> {
+    text.as_bytes()
+        .windows(mark.len())
+        .position(|window| window.eq_ignore_ascii_case(mark.as_bytes()))
+}
+
+/// The name after a mark, and the length of the reference with its braces.
+fn reference(text: &str) -> Option<(&str, usize)> {
+    let (text, braced) = text
+        .strip_prefix('{')
+        .map_or((text, false), |inner| (inner, true));
+    let length = text
+        .bytes()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        .count();
+    let name = text.get(..length).filter(|name| !name.is_empty())?;
+    if !braced {
+        return Some((name, length));
+    }
+    text.get(length..)?.starts_with('}').then_some((name, length + 2))
+}
+
+fn listed(variable: &DocumentVariable, given: Option<&Json>) -> Json {
+    let mut members: JsonObject = [
+        ("name", variable.name.as_str().into()),
+        ("label", variable.label.as_str().into()),
+        ("type", variable.kind.as_str().into()),
+        ("default", variable.default.clone()),
+        ("required", variable.required.into()),
+        ("description", Json::from(variable.description.as_str())),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    if let Some(value) = given {
+        members.insert("value".to_owned(), value.clone());
+    }
+    members.into()
+}
+
+/// A name with everything but ASCII letters, digits and `_` replaced.
+fn replaced(name: &str) -> String {
+    python_trim(name)
+        .chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '_'
+            }
+        })
+        .collect()
+}
+
+fn canonical(name: &str) -> String {
+    replaced(name).to_ascii_uppercase()
+}
+
+fn environment_text(value: &Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        other => other.python_str(),
+    }
+}
+
+/// The PowerShell literal of a value.
+fn literal(kind: &str, value: &Json) -> String {
+    match kind {
+        "boolean" => {
+            let truth = match value {
+                Json::Text(text) => {
+                    !["false", "0", "no", "n", "off", ""].contains(&python_trim(text).to_lowercase().as_str())
+                }
+                other => other.is_truthy(),
+            };
+            if truth { "$true" } else { "$false" }.to_owned()
+        }
+        "number" => {
+            let text = environment_text(value);
+            if text.is_empty() {
+                "0".to_owned()
+            } else if is_number(&text) {
+                text
+            } else {
+                // Unquoted, as in the legacy, it would be code (SCH-18).
+                quoted(&text)
+            }
+        }
+        _ => quoted(&environment_text(value)),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(f64::is_finite)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{assembly::document::load, json_reader::read_text};
+
+    fn declared(variables: &str) -> Vec<DocumentVariable> {
+        let document = format!("{{\"variables\":{variables}}}");
+        load("v.json", document.as_bytes(), "powershell")
+            .document
+            .variables
+    }
+
+    fn given(text: &str) -> Overrides {
+        match read_text(text) {
+            Ok(Json::Object(members)) => overrides_of(&members),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const VARIABLES: &str = r#"[{"name":"greeting","default":"it's"},{"name":"my-var","type":"number","default":5},
+        {"name":"flag","type":"boolean","default":"off"},{"name":"secret","type":"credential"}]"#;
+
+    #[test]
+    fn references_become_literals() {
+        let filled = fill(&declared(VARIABLES), &Overrides::new());
+        for (script, expected) in [
+            ("$env:greeting", "'it''s'"),
+            ("$ENV:{my-var} $Env:MY_VAR", "5 5"),
+            ("\"$env:greeting\"", "\"'it''s'\""),
+            ("$env:Flag,$env:secret", "$false,''"),
+            (
+                "${env:greeting} $env:unknown $env:greeting-x",
+                "${env:greeting} $env:unknown $env:greeting-x",
+            ),
+            ("$env:{greeting", "$env:{greeting"),
+            ("$$env:greeting \\$env:greeting", "$'it''s' \\'it''s'"),
+            ("$env:$env:my_var é$env:", "$env:5 é$env:"),
+        ] {
+            assert_eq!(filled.rewrite(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn given_values_win_and_unknown_names_follow() {
+        let overrides = given(r#"{"greeting":"O'Neil","my-var":7.5,"flag":"YES"," new ":3,"":"dropped"}"#);
+        let filled = fill(&declared(VARIABLES), &overrides);
+        assert_eq!(
+            filled.rewrite("$env:greeting $env:my_var $env:flag $env:new.x"),
+            "'O''Neil' 7.5 $true '3'.x"
+        );
+        let environment: Vec<_> = filled
+            .environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.python_str()))
+            .collect();
+        let expected = [
+            ("GREETING", "O'Neil"),
+            ("MY_VAR", "7.5"),
+            ("FLAG", "YES"),
+            ("SECRET", ""),
+            ("NEW", "3"),
+            ("greeting", "O'Neil"),
+            ("my_var", "7.5"),
+            ("flag", "YES"),
+            ("secret", ""),
+            ("new", "3"),
+        ];
+        assert_eq!(
+            environment,
+            expected.map(|(name, value)| (name, value.to_owned()))
+        );
+        assert_eq!(filled.listed.len(), 5);
+        assert_eq!(filled.listed[0].get("value"), Some(&"O'Neil".into()));
+        assert_eq!(filled.listed[3].get("value"), None);
+    }
+
+    #[test]
+    fn one_canonical_name_keeps_the_later_value() {
+        let filled = fill(&declared(VARIABLES), &given(r#"{"Greeting":"other"}"#));
+        assert_eq!(filled.rewrite("$env:greeting"), "'other'");
+        assert_eq!(filled.environment["greeting"], "other".into());
+        let accented = fill(&[], &given(r#"{"données":1}"#));
+        assert!(accented.environment.contains_key("DONN_ES"));
+    }
+
+    #[test]
+    fn only_numbers_go_in_bare() {
+        let number = |value: &str| {
+            let text = format!(r#"[{{"name":"n","type":"number","default":{value}}}]"#);
+            fill(&declared(&text), &Overrides::new()).rewrite("$env:n")
+        };
+        for (value, expected) in [
+            ("null", "0"),
+            ("\"\"", "0"),
+            ("5", "5"),
+            ("-1.5e3", "-1500.0"),
+            ("\"1; calc\"", "'1; calc'"),
+            ("true", "'True'"),
+            ("\"inf\"", "'inf'"),
+            ("NaN", "'nan'"),
+            ("\"1e5\"", "1e5"),
+        ] {
+            assert_eq!(number(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_values_skips_those_without_one() {
+        let list = [
+            Json::object([("name", " a ".into()), ("value", 9.into())]),
+            Json::object([("name", "b".into())]),
+            Json::object([("value", 1.into())]),
+            "x".into(),
+        ];
+        assert_eq!(
+            overrides_in(&list),
+            Overrides::from_iter([("a".to_owned(), 9.into())])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_never_ends_its_quotes(value in "\\PC*") {
+            let overrides = Overrides::from_iter([("x".to_owned(), value.as_str().into())]);
+            let literal = fill(&[], &overrides).rewrite("$env:x");
+            let inner = literal.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).unwrap();
+            prop_assert_eq!(inner.replace("''", ""), value.replace('\'', ""));
+        }
+
+        #[test]
+        fn no_script_breaks_it(script in "(\\PC|\\$env:|\\{|\\}){0,20}") {
+            let _ = fill(&declared(VARIABLES), &Overrides::new()).rewrite(&script);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The device document: what a row of `devices` says as JSON, how a report is merged into it, and what of it goes
+//! back into columns.
+//!
+//! The way of every rewrite is [`DeviceRow`] (as stored) → [`DeviceSnapshot`] (normalised) → document (JSON, perhaps
+//! [merged](merge::merge) with a report) → [`DeviceUpsert`] (columns).
+
+pub mod merge;
+mod row;
+mod snapshot;
+mod upsert;
+
+pub use row::DeviceRow;
+pub use snapshot::DeviceSnapshot;
+pub use upsert::DeviceUpsert;
+
+/// The members of a document that are lists, each in a column of its own name.
+pub const LISTS: [&str; 4] = ["memory", "network", "software", "storage"];
+
+#[cfg(test)]
+mod tests;

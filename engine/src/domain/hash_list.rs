@@ -1,0 +1,212 @@
+//! The list of known builds: what the `devices` table and the agent registry say, brought together.
+
+use std::collections::HashMap;
+
+use super::agent_registry::AgentRecord;
+use super::device::DeviceSnapshot;
+
+/// Where an entry's hash comes from.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HashSource {
+    /// The table alone.
+    #[default]
+    Database,
+    /// The registry knows the agent.
+    Memory,
+}
+
+impl HashSource {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// One device or agent of the list.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HashEntry {
+    /// The agent's id.
+    pub agent_id: Option<String>,
+    /// The device's GUID, canonical.
+    pub agent_guid: Option<String>,
+    /// The host name.
+    pub hostname: Option<String>,
+    /// The hash of the build.
+    pub agent_hash: Option<String>,
+    /// Where it comes from.
+    pub source: HashSource,
+}
+
+impl HashEntry {
+    /// What a row says.
+    pub fn of_device(device: &DeviceSnapshot) -> Self {
+        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Self {
+            agent_id: text(&device.agent_id),
+            agent_guid: text(&device.guid),
+            hostname: text(&device.hostname),
+            agent_hash: text(&device.agent_hash),
+            source: HashSource::Database,
+        }
+    }
+
+    /// What the registry remembers of the agent with this id.
+    pub fn of_agent(agent_id: &str, record: &AgentRecord) -> Self {
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        Self {
+            agent_id: Some(agent_id.to_owned()).filter(|id| !id.is_empty()),
+            agent_guid: record.agent_guid.as_ref().map(|guid| guid.as_str().to_owned()),
+            hostname: text(&record.hostname),
+            agent_hash: text(&record.agent_hash),
+            source: HashSource::Memory,
+        }
+    }
+
+    /// What the entry is known by, in the order in which it is looked for; letter case does not count.
+    fn keys(&self) -> impl Iterator<Item = Key> {
+        [
+            (KeyKind::AgentId, &self.agent_id),
+            (KeyKind::Guid, &self.agent_guid),
+            (KeyKind::Hostname, &self.hostname),
+        ]
+        .into_iter()
+        .filter_map(|(kind, text)| Some((kind, text.as_ref()?.to_lowercase())))
+    }
+
+    fn take_in(&mut self, other: Self) {
+        let from_memory = other.source == HashSource::Memory;
+        if other.agent_hash.is_some() && (self.agent_hash.is_none() || from_memory) {
+            self.agent_hash = other.agent_hash;
+        }
+        self.agent_id = self.agent_id.take().or(other.agent_id);
+        self.agent_guid = self.agent_guid.take().or(other.agent_guid);
+        self.hostname = self.hostname.take().or(other.hostname);
+        if from_memory {
+            self.source = HashSource::Memory;
+        }
+    }
+}
+
+type Key = (KeyKind, String);
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum KeyKind {
+    AgentId,
+    Guid,
+    Hostname,
+}
+
+/// Brings candidates together, in the order they come: one that shares its agent id, else its GUID, else its host name
+/// with an earlier one goes into that entry. Sorted by host name and agent id, entries without one first.
+///
+/// Agents that have told no host are all called `unknown` and so share an entry (DEV-14).
+pub fn hash_list(candidates: impl IntoIterator<Item = HashEntry>) -> Vec<HashEntry> {
+    let mut entries: Vec<HashEntry> = Vec::new();
+    let mut places: HashMap<Key, usize> = HashMap::new();
+    for candidate in candidates {
+        let keys: Vec<_> = candidate.keys().collect();
+        let place = keys.iter().find_map(|key| places.get(key)).copied();
+        let place = match place.and_then(|place| Some((place, entries.get_mut(place)?))) {
+            Some((place, entry)) => {
+                entry.take_in(candidate);
+                place
+            }
+            None => {
+                entries.push(candidate);
+                entries.len() - 1
+            }
+        };
+        places.extend(keys.into_iter().map(|key| (key, place)));
+    }
+    let lower = |text: &Option<String>| text.as_deref().unwrap_or_default().to_lowercase();
+    entries.sort_by_cached_key(|entry| (lower(&entry.hostname), lower(&entry.agent_id)));
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(agent_id: &str, guid: &str, hostname: &str, hash: &str, source: HashSource) -> HashEntry {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        HashEntry {
+            agent_id: text(agent_id),
+            agent_guid: text(guid),
+            hostname: text(hostname),
+            agent_hash: text(hash),
+            source,
+        }
+    }
+
+    use HashSource::{Database, Memory};
+
+    #[test]
+    fn memory_wins_and_gaps_are_filled() {
+        let list = hash_list([
+            entry("", "G", "WIN-2", "old", Database),
+            entry("a-1", "", "win-1", "", Database),
+            entry("A-1", "", "unknown", "new", Memory),
+            entry("b", "g", "other", "newer", Memory),
+        ]);
+        assert_eq!(
+            list,
+            [
+                entry("a-1", "", "win-1", "new", Memory),
+                entry("b", "G", "WIN-2", "newer", Memory),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_table_fills_but_never_replaces_a_hash() {
+        let list = hash_list([
+            entry("a", "", "", "", Database),
+            entry("a", "", "h", "1", Database),
+            entry("", "", "H", "2", Database),
+        ]);
+        assert_eq!(list, [entry("a", "", "h", "1", Database)]);
+    }
+
+    #[test]
+    fn agents_that_told_no_host_share_an_entry() {
+        let list = hash_list([
+            entry("z", "", "unknown", "1", Memory),
+            entry("y", "", "unknown", "2", Memory),
+            entry("c", "", "", "", Memory),
+            entry("y", "", "", "3", Memory),
+        ]);
+        assert_eq!(
+            list,
+            [
+                entry("c", "", "", "", Memory),
+                entry("z", "", "unknown", "3", Memory)
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_is_listed_twice(
+            rows in proptest::collection::vec(("[aAb]?", "[gGh]?", "[xXy]?", "[1-3]?", any::<bool>()), 0..20)
+        ) {
+            let candidates: Vec<_> = rows
+                .iter()
+                .map(|(id, guid, host, hash, memory)| {
+                    entry(id, guid, host, hash, if *memory { Memory } else { Database })
+                })
+                .collect();
+            let list = hash_list(candidates.clone());
+            let ids: Vec<_> = list.iter().filter_map(|entry| entry.agent_id.as_deref()).map(str::to_lowercase).collect();
+            let mut unique = ids.clone();
+            unique.sort();
+            unique.dedup();
+            prop_assert_eq!(unique.len(), ids.len());
+            prop_assert!(list.len() <= candidates.len());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The answers of what goes wrong with devices' reports and accounts.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use super::{bad_request, json_failure};
+use crate::{
+    builders::{
+        agent_hash::InvalidHashRequest, device_details::InvalidDetails,
+        service_accounts::InvalidAccountRequest,
+    },
+    interfaces::http::compat::reply::JsonReply,
+    services::{
+        device_reports::{DetailsError, HashError},
+        service_accounts::AccountError,
+    },
+};
+
+fn guid_mismatch() -> Response {
+    JsonReply::error(StatusCode::FORBIDDEN, "guid_mismatch").into_response()
+}
+
+impl IntoResponse for InvalidHashRequest {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for HashError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::GuidMismatch => guid_mismatch(),
+            Self::Missing => InvalidHashRequest.into_response(),
+            Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "agent hash not found").into_response(),
+            Self::Store(error) => json_failure(&error),
+        }
+    }
+}
+
+impl IntoResponse for InvalidDetails {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for DetailsError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::GuidMismatch => guid_mismatch(),
+            // The words of the legacy's database: agents that see them rename themselves by a heartbeat (DEV-3).
+            Self::OtherHostname => JsonReply::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "UNIQUE constraint failed: devices.guid",
+            )
+            .into_response(),
+            Self::ShapesDiffer(_) => InvalidDetails.into_response(),
+            Self::Store(error) => json_failure(&error),
+        }
+    }
+}
+
+impl IntoResponse for InvalidAccountRequest {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for AccountError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::GuidMismatch => guid_mismatch(),
+            Self::Store(error) => json_failure(&error),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `POST /api/scripts/quick_run`.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+
+use super::{
+    compat::{body::RawBody, reply::JsonReply},
+    guards::OpenRoute,
+    state::AppState,
+};
+use crate::{builders::quick_run::quick_run, domain::json::Json, repositories::Store};
+
+/// `POST /api/scripts/quick_run`
+pub async fn run<S: Store>(
+    State(app): State<AppState<S>>,
+    _: OpenRoute,
+    body: RawBody,
+) -> Result<JsonReply, Response> {
+    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let wish = quick_run(&body).map_err(|error| error.into_response())?;
+    let started = app
+        .quick_runs
+        .start(wish)
+        .await
+        .map_err(|error| error.into_response())?;
+    let results = started.into_iter().map(|run| {
+        Json::object([
+            ("hostname", run.hostname),
+            ("job_id", run.activity_id.into()),
+            ("status", "Running".into()),
+        ])
+    });
+    Ok(JsonReply::ok(Json::object([("results", Json::list(results))])))
+}

@@ -1,0 +1,211 @@
+//! One client's messages, handled one after the other.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    SocketServer,
+    events::handle_event,
+    packet::{Frame, Kind, Packet, RawEvent, is_complete},
+    session::{Inbound, MAX_PAYLOAD, Session},
+};
+use crate::{
+    repositories::Store,
+    services::realtime::{Outcome, Payload},
+};
+
+/// Attachments that one event may have.
+const MOST_ATTACHMENTS: usize = 1000;
+
+/// An event whose attachments are still coming.
+#[derive(Debug)]
+struct Pending {
+    namespace: String,
+    /// `None` for an acknowledgement, which nobody waits for.
+    event: Option<RawEvent>,
+    expected: usize,
+    size: usize,
+    attachments: VecDeque<Bytes>,
+}
+
+/// The state of a client between its messages.
+#[derive(Debug)]
+pub(super) struct Client<S> {
+    server: Arc<SocketServer<S>>,
+    session: Arc<Session>,
+    pending: Option<Pending>,
+}
+
+/// Whether the session goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Next {
+    Goon,
+    End,
+}
+
+impl<S: Store> Client<S> {
+    pub(super) fn new(server: Arc<SocketServer<S>>, session: Arc<Session>) -> Self {
+        Self {
+            server,
+            session,
+            pending: None,
+        }
+    }
+
+    pub(super) async fn handle(&mut self, inbound: Inbound) -> Next {
+        match inbound {
+            Inbound::Closed => Next::End,
+            Inbound::Barrier(done) => {
+                // Nobody waits any more where this fails.
+                let _ = done.send(());
+                Next::Goon
+            }
+            // What comes between an event and its attachments blocks the legacy's session for good (RT-16).
+            Inbound::Message(..) if self.pending.is_some() => self.broken(),
+            Inbound::Message(text, _room) => self.message(&text).await,
+            Inbound::Binary(bytes, _room) => self.attachment(bytes).await,
+        }
+    }
+
+    async fn message(&mut self, text: &str) -> Next {
+        // What is no packet is ignored, as by the legacy.
+        let Ok(packet) = Packet::parse(text) else {
+            return Next::Goon;
+        };
+        match packet.kind {
+            Kind::Connect => self.connect(&packet.namespace),
+            Kind::Disconnect => self.disconnect(&packet.namespace),
+            Kind::Event(event) => self.event(&packet.namespace, event, Vec::new()).await,
+            Kind::Binary { event, attachments } => {
+                if !(1..=MOST_ATTACHMENTS).contains(&attachments) {
+                    return self.broken();
+                }
+                self.pending = Some(Pending {
+                    namespace: packet.namespace,
+                    event,
+                    expected: attachments,
+                    size: text.len(),
+                    attachments: VecDeque::new(),
+                });
+            }
+            Kind::Other => {}
+        }
+        Next::Goon
+    }
+
+    async fn attachment(&mut self, bytes: Bytes) -> Next {
+        let Some(mut pending) = self.pending.take() else {
+            // The legacy cannot read it as a packet and ignores it.
+            return Next::Goon;
+        };
+        pending.size += bytes.len();
+        pending.attachments.push_back(bytes);
+        if pending.size > MAX_PAYLOAD {
+            return self.broken();
+        }
+        if pending.attachments.len() < pending.expected {
+            self.pending = Some(pending);
+            return Next::Goon;
+        }
+        if let Some(event) = pending.event {
+            if !is_complete(&event.data, pending.expected) {
+                return self.broken();
+            }
+            self.event(&pending.namespace, event, pending.attachments.into())
+                .await;
+        }
+        Next::Goon
+    }
+
+    fn broken(&self) -> Next {
+        tracing::info!("socket.io malformed binary event sid={}: closed", self.session.id);
+        self.session.dismiss();
+        Next::End
+    }
+
+    fn connect(&self, namespace: &str) {
+        if namespace != "/" {
+            self.session
+                .send(&[Frame::text(format!("44{namespace},\"Unable to connect\""))]);
+            return;
+        }
+        if self.session.is_member() {
+            self.session.send(&[Frame::text("44\"Unable to connect\"")]);
+            return;
+        }
+        let sid = self.server.new_sid();
+        log_connect(&self.session, &sid);
+        // First the answer, then the place: a client drops events that come before the answer.
+        self.session
+            .send(&[Frame::text(format!("40{{\"sid\":\"{sid}\"}}"))]);
+        self.session.enter(sid);
+    }
+
+    fn disconnect(&self, namespace: &str) {
+        if namespace == "/" {
+            log_disconnect(&self.session);
+        }
+    }
+
+    async fn event(&self, namespace: &str, event: RawEvent, attachments: Vec<Bytes>) {
+        if namespace != "/" || !self.session.is_member() {
+            return;
+        }
+        let Some((name, arguments)) = event.parts() else {
+            return;
+        };
+        // Every handler takes exactly one argument; the legacy's fail otherwise, without acknowledgement.
+        let [argument] = arguments else {
+            return;
+        };
+        let payload = Payload {
+            value: argument.clone(),
+            attachments,
+        };
+        match handle_event(&self.server, &self.session, name, &payload).await {
+            Some(Outcome::Done) => {
+                if let Some(id) = &event.id {
+                    self.session.send(&[Frame::text(format!("43{id}[]"))]);
+                }
+            }
+            Some(Outcome::Refused) => self.server.log_refusal(&self.session, name),
+            Some(Outcome::Failed) | None => {}
+        }
+    }
+}
+
+/// Leaves the namespace, if the client is there, and says so in the log.
+pub(super) fn log_disconnect(session: &Session) {
+    if let Some(member) = session.leave() {
+        tracing::info!(
+            "socket.io disconnect sid={} ip={}",
+            member.sid,
+            session.handshake.address
+        );
+    }
+}
+
+/// The legacy also writes the query and every header in clear (RT-17).
+fn log_connect(session: &Session, sid: &str) {
+    let handshake = &session.handshake;
+    let context = context(&handshake.scope);
+    let authorization = match handshake.authorization.as_str() {
+        "" => String::new(),
+        shown => format!(" authorization={shown}"),
+    };
+    tracing::info!(
+        "{context}socket.io connect sid={sid} ip={} transport='{}'{authorization}",
+        handshake.address,
+        handshake.transport
+    );
+}
+
+/// The part of a log line that names a scope.
+pub(super) fn context(scope: &str) -> String {
+    if scope.is_empty() {
+        String::new()
+    } else {
+        format!("[CONTEXT-{scope}] ")
+    }
+}

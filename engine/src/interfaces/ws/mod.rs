@@ -1,0 +1,147 @@
+//! The Socket.IO endpoint: Engine.IO 4 over polling and websockets, Socket.IO 5 in its namespace `/`.
+//!
+//! It is its own, on a websocket crate, for three reasons. A client that floods must be made to wait, and one that
+//! reads nothing must be found and let go, both in bounded memory: crates that own the queues do neither. The order of
+//! one client's events must hold. And malformed packets, refusals and acknowledgements are part of what agents were
+//! built against.
+//!
+//! The way of an event: [transport](self) → `session` (bounded queue) → `client` (packets) → `events` (names) →
+//! builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → `session` (bounded queue) → transport.
+
+mod client;
+mod events;
+mod handshake;
+mod hub;
+mod outbox;
+mod packet;
+mod payload;
+mod polling;
+mod session;
+mod transport;
+mod websocket;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{extract::Request, response::Response};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+pub use hub::Hub;
+
+use self::{
+    client::{Client, Next, log_disconnect},
+    session::{Heartbeat, Inbound, Session},
+};
+use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
+use crate::{
+    domain::{clock::Clock, random::random_bytes},
+    repositories::Store,
+    services::{Environment, realtime::RealtimeService},
+};
+
+/// Log lines about refused events within [`REFUSAL_WINDOW`]; further ones are counted only.
+const REFUSALS_LOGGED: u32 = 60;
+const REFUSAL_WINDOW: Duration = Duration::from_secs(60);
+
+/// What the endpoint needs.
+#[derive(Debug)]
+pub struct SocketServer<S> {
+    hub: Arc<Hub<S>>,
+    service: Arc<RealtimeService<S>>,
+    operators: Arc<SessionCodec>,
+    origins: AllowedOrigins,
+    environment: Environment,
+    /// Real time, for heartbeats and patience.
+    real_clock: Arc<dyn Clock>,
+    refusals: Mutex<Refusals>,
+}
+
+/// How many refusals were logged in the present window.
+#[derive(Debug, Default)]
+struct Refusals {
+    since: Duration,
+    count: u32,
+}
+
+impl<S: Store> SocketServer<S> {
+    /// An endpoint whose sessions are in `hub` and whose events go to `service`.
+    pub fn new(
+        hub: Arc<Hub<S>>,
+        service: Arc<RealtimeService<S>>,
+        operators: Arc<SessionCodec>,
+        origins: AllowedOrigins,
+        environment: Environment,
+        real_clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            hub,
+            service,
+            operators,
+            origins,
+            environment,
+            real_clock,
+            refusals: Mutex::default(),
+        }
+    }
+
+    /// Answers a request to the endpoint.
+    pub async fn answer(self: Arc<Self>, request: Request) -> Response {
+        transport::answer(&self, request).await
+    }
+
+    /// A new id in the legacy's form: 20 characters.
+    fn new_sid(&self) -> String {
+        URL_SAFE_NO_PAD.encode(random_bytes::<15>(&*self.environment.random))
+    }
+
+    /// Works for a session until it ends.
+    async fn run(self: Arc<Self>, session: Arc<Session>, mut inbox: tokio::sync::mpsc::Receiver<Inbound>) {
+        let mut client = Client::new(Arc::clone(&self), Arc::clone(&session));
+        let mut heartbeat = Heartbeat::new(self.real_clock.monotonic());
+        loop {
+            tokio::select! {
+                biased;
+                () = session.ended.cancelled() => break,
+                inbound = inbox.recv() => match inbound {
+                    Some(inbound) => if client.handle(inbound).await == Next::End { break },
+                    None => break,
+                },
+                () = self.real_clock.sleep_until(heartbeat.due()) => {
+                    let now = self.real_clock.monotonic();
+                    match heartbeat.beat(now, session.pongs(), || session.ping()) {
+                        Some(next) => heartbeat = next,
+                        None => break,
+                    }
+                }
+            }
+        }
+        session.end();
+        self.hub.remove(&session.id);
+        log_disconnect(&session);
+    }
+
+    /// Writes that an event was refused, unless many were.
+    fn log_refusal(&self, session: &Session, event: &str) {
+        let now = self.real_clock.monotonic();
+        let number = {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.saturating_sub(refusals.since) >= REFUSAL_WINDOW {
+                *refusals = Refusals { since: now, count: 0 };
+            }
+            refusals.count = refusals.count.saturating_add(1);
+            refusals.count
+        };
+        if number <= REFUSALS_LOGGED {
+            tracing::warn!(
+                "socket.io event refused event={event} sid={} ip={}",
+                session.id,
+                session.handshake.address
+            );
+        }
+        if number == REFUSALS_LOGGED {
+            tracing::warn!("socket.io further refusals are not logged for a while");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Socket.IO packets: what stands inside an Engine.IO message.
+
+use bytes::Bytes;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::{
+    domain::{json::Json, json_reader, json_text::wire_text},
+    services::realtime::Payload,
+};
+
+/// Digits of an acknowledgement's id, and of a number of attachments, that the legacy reads.
+const LONGEST_ID: usize = 100;
+const LONGEST_COUNT: usize = 10;
+
+/// What one frame carries to a client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Frame {
+    /// An Engine.IO packet, its type's digit first. Shared by all that get it.
+    Text(Utf8Bytes),
+    /// An attachment.
+    Binary(Bytes),
+}
+
+impl Frame {
+    pub(super) fn text(text: impl Into<Utf8Bytes>) -> Self {
+        Self::Text(text.into())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// A packet that means something to the server.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Packet {
+    pub(super) namespace: String,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    Connect,
+    Disconnect,
+    Event(RawEvent),
+    /// An event, or an acknowledgement nobody asked for, whose attachments follow.
+    Binary {
+        event: Option<RawEvent>,
+        attachments: usize,
+    },
+    /// Something that a server has no use for.
+    Other,
+}
+
+/// An event as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct RawEvent {
+    /// The id under which an acknowledgement is wanted.
+    pub(super) id: Option<String>,
+    /// Name and arguments, if it is well formed.
+    pub(super) data: Json,
+}
+
+/// The text is no packet; the legacy ignores it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Malformed;
+
+impl Packet {
+    /// Reads a packet as the legacy's library does: type, number of attachments, namespace, id, JSON.
+    pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
+        let mut characters = text.chars();
+        let kind = characters
+            .next()
+            .and_then(|digit| digit.to_digit(10))
+            .ok_or(Malformed)?;
+        let (attachments, rest) = attachment_count(characters.as_str())?;
+        let (namespace, rest) = namespace(rest);
+        let (id, rest) = acknowledgement(rest)?;
+        let data = if rest.is_empty() {
+            Json::Null
+        } else {
+            json_reader::read_text(rest).map_err(|_| Malformed)?
+        };
+        let event = RawEvent { id, data };
+        let kind = match kind {
+            0 => Kind::Connect,
+            1 => Kind::Disconnect,
+            2 => Kind::Event(event),
+            5 => Kind::Binary {
+                event: Some(event),
+                attachments,
+            },
+            6 => Kind::Binary {
+                event: None,
+                attachments,
+            },
+            _ => Kind::Other,
+        };
+        Ok(Self { namespace, kind })
+    }
+}
+
+fn attachment_count(text: &str) -> Result<(usize, &str), Malformed> {
+    match text.split_once('-') {
+        Some((count, rest)) if !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()) => {
+            if count.len() > LONGEST_COUNT {
+                return Err(Malformed);
+            }
+            Ok((count.parse().map_err(|_| Malformed)?, rest))
+        }
+        _ => Ok((0, text)),
+    }
+}
+
+fn namespace(text: &str) -> (String, &str) {
+    if !text.starts_with('/') {
+        return ("/".to_owned(), text);
+    }
+    let (path, rest) = text.split_once(',').unwrap_or((text, ""));
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    (path.to_owned(), rest)
+}
+
+fn acknowledgement(text: &str) -> Result<(Option<String>, &str), Malformed> {
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    match digits.len() {
+        0 => Ok((None, rest)),
+        1..=LONGEST_ID => {
+            let id = digits.trim_start_matches('0');
+            Ok((Some(if id.is_empty() { "0" } else { id }.to_owned()), rest))
+        }
+        _ => Err(Malformed),
+    }
+}
+
+impl RawEvent {
+    /// The event's name and arguments.
+    pub(super) fn parts(&self) -> Option<(&str, &[Json])> {
+        let (name, arguments) = self.data.as_list()?.split_first()?;
+        Some((name.as_text()?, arguments))
+    }
+}
+
+/// An event as frames. Attachments are numbered in the order in which the value names them, and those that it does
+/// not name are left out.
+pub(super) fn event_frames(event: &str, payload: &Payload) -> Vec<Frame> {
+    let mut attachments = Vec::new();
+    let renumbered;
+    let value = if payload.attachments.is_empty() {
+        &payload.value
+    } else {
+        renumbered = renumber(payload, &payload.value, &mut attachments);
+        &renumbered
+    };
+    let name = wire_text(&event.into());
+    let arguments = if value.is_null() {
+        format!("[{name}]")
+    } else {
+        format!("[{name},{}]", wire_text(value))
+    };
+    let text = match attachments.len() {
+        0 => format!("42{arguments}"),
+        count => format!("45{count}-{arguments}"),
+    };
+    std::iter::once(Frame::text(text))
+        .chain(attachments.into_iter().map(Frame::Binary))
+        .collect()
+}
+
+// The reader bounds the depth.
+fn renumber(payload: &Payload, value: &Json, attachments: &mut Vec<Bytes>) -> Json {
+    if let Some(bytes) = payload.attachment(value) {
+        let number = attachments.len();
+        attachments.push(bytes.clone());
+        return Json::object([("_placeholder", true.into()), ("num", number.into())]);
+    }
+    match value {
+        Json::List(items) => Json::List(
+            items
+                .iter()
+                .map(|item| renumber(payload, item, attachments))
+                .collect(),
+        ),
+        Json::Object(members) => Json::Object(
+            members
+                .iter()
+                .map(|(name, member)| (name.clone(), renumber(payload, member, attachments)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// Whether every placeholder names an attachment that is there.
+pub(super) fn is_complete(value: &Json, attachments: usize) -> bool {
+    match value {
+        Json::List(items) => items.iter().all(|item| is_complete(item, attachments)),
+        Json::Object(members) => {
+            let names =
+                members.get("_placeholder").is_some_and(Json::is_truthy) && members.contains_key("num");
+            let there = members
+                .get("num")
+                .and_then(Json::as_int)
+                .and_then(|number| usize::try_from(number).ok())
+                .is_some_and(|number| number < attachments);
+            if names {
+                there
+            } else {
+                members.values().all(|member| is_complete(member, attachments))
+            }
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! One Engine.IO session: its queues, its heartbeat, and who it is.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    handshake::Handshake,
+    outbox::{Outbox, Overflow},
+    packet::Frame,
+};
+use crate::services::realtime::Standing;
+
+/// How long after the connection, and after each answer, a ping is sent.
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(25);
+/// How long an answer may take.
+pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// The largest message, announced to clients (RT-5).
+pub(super) const MAX_PAYLOAD: usize = 100_000_000;
+/// The largest message of a client that may not send any event, under a policy that knows such clients.
+pub(super) const MAX_PAYLOAD_OF_NOBODY: usize = 1_000_000;
+
+/// Messages that wait to be handled; then the client has to wait.
+const INBOX: usize = 64;
+/// Bytes that wait to be handled, in the unit of the semaphore.
+const INBOX_ROOM: usize = MAX_PAYLOAD.div_ceil(UNIT) + 1;
+const UNIT: usize = 1024;
+/// Agents that one connection may announce.
+const MOST_ROOMS: usize = 1000;
+
+/// What a client sent, in the order in which it came.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    /// The text of a message packet.
+    Message(String, OwnedSemaphorePermit),
+    /// An attachment.
+    Binary(Bytes, OwnedSemaphorePermit),
+    /// Told when everything before it is handled.
+    Barrier(oneshot::Sender<()>),
+    /// The client is gone.
+    Closed,
+}
+
+/// The session is over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Over;
+
+/// How the client speaks with the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(super) enum Transport {
+    Polling,
+    /// A websocket is being tried while polling goes on.
+    Upgrading,
+    Websocket,
+}
+
+/// The client's place in the namespace.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// The Socket.IO id.
+    pub(super) sid: String,
+    /// The agents that it has announced itself as.
+    pub(super) rooms: HashSet<String>,
+}
+
+/// One session, shared by its transport, its task and everybody who sends to it.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The Engine.IO id.
+    pub(super) id: String,
+    /// What the client showed when it came.
+    pub(super) handshake: Handshake,
+    /// What it may do.
+    pub(super) standing: Standing,
+    /// What waits to be sent.
+    pub(super) outbox: Outbox,
+    /// The largest message it may send.
+    pub(super) limit: usize,
+    /// Ended from this side: whoever works for the session stops.
+    pub(super) ended: CancellationToken,
+    inbox: mpsc::Sender<Inbound>,
+    room: Arc<Semaphore>,
+    transport: AtomicU8,
+    member: Mutex<Option<Member>>,
+    pings: AtomicU64,
+    pongs: watch::Sender<u64>,
+}
+
+impl Session {
+    pub(super) fn new(
+        id: String,
+        handshake: Handshake,
+        standing: Standing,
+        limit: usize,
+        transport: Transport,
+    ) -> (Arc<Self>, mpsc::Receiver<Inbound>) {
+        let (inbox, received) = mpsc::channel(INBOX);
+        let session = Self {
+            id,
+            handshake,
+            standing,
+            outbox: Outbox::default(),
+            limit,
+            ended: CancellationToken::new(),
+            inbox,
+            room: Arc::new(Semaphore::new(INBOX_ROOM)),
+            transport: AtomicU8::new(transport as u8),
+            member: Mutex::default(),
+            pings: AtomicU64::new(0),
+            pongs: watch::Sender::new(0),
+        };
+        (Arc::new(session), received)
+    }
+
+    /// Sends frames that belong together. A client that takes nothing is let go: it would miss events and not know.
+    pub(super) fn send(&self, frames: &[Frame]) {
+        if let Err(Overflow) = self.outbox.push(frames)
+            && !self.ended.is_cancelled()
+        {
+            tracing::warn!(
+                "socket.io connection sid={} ip={} does not read what it is sent: closed",
+                self.id,
+                self.handshake.address
+            );
+            self.end();
+        }
+    }
+
+    /// Ends the session at once. What waits to be sent is still tried.
+    pub(super) fn end(&self) {
+        self.outbox.close();
+        self.ended.cancel();
+    }
+
+    /// Tells the client that the session is over, and ends it.
+    pub(super) fn dismiss(&self) {
+        // The session ends either way.
+        let _ = self.outbox.push(&[Frame::text("1")]);
+        self.end();
+    }
+
+    /// Hands on the text of a message; waits while too much waits already.
+    pub(super) async fn receive_message(&self, text: String) -> Result<(), Over> {
+        let room = self.room_for(text.len()).await?;
+        self.receive(Inbound::Message(text, room)).await
+    }
+
+    /// Hands on an attachment; waits while too much waits already.
+    pub(super) async fn receive_binary(&self, bytes: Bytes) -> Result<(), Over> {
+        let room = self.room_for(bytes.len()).await?;
+        self.receive(Inbound::Binary(bytes, room)).await
+    }
+
+    /// Hands on that the client is gone.
+    pub(super) async fn receive_close(&self) {
+        // A session that is over has ended already.
+        let _ = self.receive(Inbound::Closed).await;
+    }
+
+    /// Waits until everything handed on before is handled.
+    pub(super) async fn settle(&self) {
+        let (done, settled) = oneshot::channel();
+        if self.receive(Inbound::Barrier(done)).await.is_ok() {
+            // An error means that the session has ended, and with it all that waited.
+            let _ = settled.await;
+        }
+    }
+
+    async fn receive(&self, inbound: Inbound) -> Result<(), Over> {
+        tokio::select! {
+            sent = self.inbox.send(inbound) => sent.map_err(|_| Over),
+            () = self.ended.cancelled() => Err(Over),
+        }
+    }
+
+    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Over> {
+        let units = u32::try_from(bytes.div_ceil(UNIT).min(INBOX_ROOM)).unwrap_or(u32::MAX);
+        tokio::select! {
+            room = Arc::clone(&self.room).acquire_many_owned(units) => room.map_err(|_| Over),
+            () = self.ended.cancelled() => Err(Over),
+        }
+    }
+
+    /// Sends a ping and says its number.
+    pub(super) fn ping(&self) -> u64 {
+        let number = self.pings.fetch_add(1, Ordering::AcqRel) + 1;
+        self.send(&[Frame::text("2")]);
+        number
+    }
+
+    /// Notes that the client answered a ping. Answers to nothing do not count.
+    pub(super) fn note_pong(&self) {
+        let pings = self.pings.load(Ordering::Acquire);
+        self.pongs.send_if_modified(|pongs| {
+            let answers = *pongs < pings;
+            *pongs += u64::from(answers);
+            answers
+        });
+    }
+
+    /// How many pings the client has answered.
+    pub(super) fn pongs(&self) -> u64 {
+        *self.pongs.borrow()
+    }
+
+    /// Asks whether all that was sent before has arrived: a client answers a ping after it has read what came before.
+    /// False where the session ends first.
+    pub(super) fn arrival(self: Arc<Self>) -> impl Future<Output = bool> + Send + 'static {
+        let number = self.ping();
+        async move {
+            let mut pongs = self.pongs.subscribe();
+            tokio::select! {
+                arrived = pongs.wait_for(|pongs| *pongs >= number) => arrived.is_ok(),
+                () = self.ended.cancelled() => false,
+            }
+        }
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self.transport.load(Ordering::Acquire) {
+            0 => Transport::Polling,
+            1 => Transport::Upgrading,
+            _ => Transport::Websocket,
+        }
+    }
+
+    /// Goes from one transport to another; false where another request did so first.
+    pub(super) fn change_transport(&self, from: Transport, to: Transport) -> bool {
+        self.transport
+            .compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Enters the namespace.
+    pub(super) fn enter(&self, sid: String) {
+        *self.member() = Some(Member {
+            sid,
+            rooms: HashSet::new(),
+        });
+    }
+
+    /// Whether the client is in the namespace.
+    pub(super) fn is_member(&self) -> bool {
+        self.member().is_some()
+    }
+
+    /// Leaves the namespace and every room.
+    pub(super) fn leave(&self) -> Option<Member> {
+        self.member().take()
+    }
+
+    /// Enters an agent's room; false where the client is in too many, or not in the namespace.
+    pub(super) fn join(&self, agent_id: &str) -> bool {
+        let mut member = self.member();
+        let Some(member) = member.as_mut() else {
+            return false;
+        };
+        if member.rooms.len() >= MOST_ROOMS && !member.rooms.contains(agent_id) {
+            return false;
+        }
+        member.rooms.insert(agent_id.to_owned());
+        true
+    }
+
+    /// The client's place in the namespace, for as long as the caller holds on; never over an await.
+    pub(super) fn member(&self) -> MutexGuard<'_, Option<Member>> {
+        self.member.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When to ping, and when to give up. Sockets live in real time, whatever the server's clock says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Heartbeat {
+    /// The next ping goes out then.
+    Resting(Duration),
+    /// The ping of this number went out; the answer must come by then.
+    Waiting(Duration, u64),
+}
+
+impl Heartbeat {
+    /// Of a session that begins now.
+    pub(super) fn new(now: Duration) -> Self {
+        Self::Resting(now + PING_INTERVAL)
+    }
+
+    /// When something is to be done.
+    pub(super) fn due(self) -> Duration {
+        match self {
+            Self::Resting(at) | Self::Waiting(at, _) => at,
+        }
+    }
+
+    /// What comes next at `now`, when so many pings are answered; `ping` sends one and says its number. `None` where
+    /// the client is gone.
+    pub(super) fn beat(self, now: Duration, pongs: u64, ping: impl FnOnce() -> u64) -> Option<Self> {
+        match self {
+            Self::Resting(_) => Some(Self::Waiting(now + PING_TIMEOUT, ping())),
+            // The answer came some time within the timeout, as a rule at its start; the next ping is counted from there.
+            Self::Waiting(_, number) if pongs >= number => {
+                Some(Self::Resting(now + PING_INTERVAL - PING_TIMEOUT))
+            }
+            Self::Waiting(..) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_go_out_every_25_seconds_and_wait_20() {
+        let at = Duration::from_secs;
+        let heartbeat = Heartbeat::new(at(100));
+        assert_eq!(heartbeat.due(), at(125));
+        let heartbeat = heartbeat.beat(at(125), 0, || 7).unwrap();
+        assert_eq!(heartbeat, Heartbeat::Waiting(at(145), 7));
+        let none = || panic!("no ping goes out now");
+        assert_eq!(heartbeat.beat(at(145), 6, none), None);
+        let heartbeat = heartbeat.beat(at(145), 7, none).unwrap();
+        assert_eq!(heartbeat, Heartbeat::Resting(at(150)));
+    }
+}

@@ -1,0 +1,322 @@
+//! The endpoint's front door: which requests are refused, in which order and words, and how answers are dressed.
+
+use std::{io::Write as _, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use flate2::{
+    Compression,
+    write::{GzEncoder, ZlibEncoder},
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use super::{
+    SocketServer,
+    handshake::Handshake,
+    polling,
+    session::{MAX_PAYLOAD, MAX_PAYLOAD_OF_NOBODY, PING_INTERVAL, PING_TIMEOUT, Session, Transport},
+    websocket,
+};
+use crate::{
+    domain::{json::Json, json_text::compact_text, text::python_trim},
+    interfaces::http::compat::{cors::WithoutCors, forwarded::Caller, query},
+    repositories::Store,
+    services::realtime::{Identity, Standing},
+};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+const PACKETS: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
+/// Answers from this size on are compressed, if the client takes that.
+const COMPRESSED_FROM: usize = 1024;
+
+const BAD_VERSION: &str =
+    "The client is using an unsupported version of the Socket.IO or Engine.IO protocols";
+
+/// What the query of a request asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Wanted {
+    websocket: bool,
+    sid: Option<String>,
+    /// The index of a JSONP callback.
+    jsonp: Option<i128>,
+}
+
+/// A query that no session can come of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Unwanted {
+    reason: &'static str,
+    /// The first checks come before the cross-origin rule.
+    has_cors: bool,
+}
+
+/// Answers a request to the endpoint.
+pub(super) async fn answer<S: Store>(server: &Arc<SocketServer<S>>, request: Request) -> Response {
+    if let Some(origin) = request.headers().get(header::ORIGIN)
+        && !server.origins.allow(origin)
+    {
+        let origin = String::from_utf8_lossy(origin.as_bytes());
+        return without_cors(refusal(&format!("{origin} is not an accepted origin.")));
+    }
+    let wanted = match Wanted::read(request.uri().query()) {
+        Ok(wanted) => wanted,
+        Err(Unwanted {
+            reason,
+            has_cors: true,
+        }) => return refusal(reason),
+        Err(Unwanted {
+            reason,
+            has_cors: false,
+        }) => return without_cors(refusal(reason)),
+    };
+    let accepted = request
+        .headers()
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let answer = match *request.method() {
+        Method::GET => get(server, &wanted, request).await,
+        Method::POST => post(server, &wanted, request).await,
+        Method::OPTIONS => Answer::Ok,
+        _ => Answer::NotAllowed,
+    };
+    answer.into_response(wanted.jsonp, &accepted)
+}
+
+impl Wanted {
+    fn read(query: Option<&str>) -> Result<Self, Unwanted> {
+        let unwanted = |reason, has_cors| Err(Unwanted { reason, has_cors });
+        let first = |name| query::all(query, name).into_iter().next();
+        let websocket = match first("transport").as_deref() {
+            None | Some("polling") => false,
+            Some("websocket") => true,
+            Some(_) => return unwanted("Invalid transport", false),
+        };
+        let sid = first("sid");
+        if sid.is_none() && query::all(query, "EIO") != ["4"] {
+            return unwanted(BAD_VERSION, false);
+        }
+        let jsonp = match first("j") {
+            None => None,
+            Some(index) => match crate::domain::coerce::integer_in(&index) {
+                Some(index) => Some(index),
+                None => return unwanted("Invalid JSONP index number", true),
+            },
+        };
+        Ok(Self {
+            websocket,
+            sid,
+            jsonp,
+        })
+    }
+}
+
+async fn get<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request: Request) -> Answer {
+    let upgrade = wants_websocket(request.headers());
+    let Some(sid) = &wanted.sid else {
+        return match (wanted.websocket, upgrade) {
+            (false, _) => open(server, &request),
+            (true, true) => websocket::open(server, request),
+            (true, false) => Answer::Refused("Invalid websocket upgrade".to_owned()),
+        };
+    };
+    let Some(session) = server.hub.get(sid) else {
+        return Answer::Refused(format!("Invalid session {sid}"));
+    };
+    if session.transport() == Transport::Websocket {
+        return Answer::Refused("Unexpected HTTP request".to_owned());
+    }
+    if wanted.websocket && upgrade {
+        return websocket::upgrade(server, session, request);
+    }
+    polling::poll(server, &session).await
+}
+
+async fn post<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request: Request) -> Answer {
+    let session = wanted.sid.as_ref().and_then(|sid| server.hub.get(sid));
+    let Some(session) = session else {
+        let sid = wanted.sid.as_deref().unwrap_or("None");
+        return Answer::Refused(format!("Invalid session {sid}"));
+    };
+    if session.transport() == Transport::Websocket {
+        return Answer::Refused("Unexpected HTTP request".to_owned());
+    }
+    polling::post(&session, request).await
+}
+
+/// Opens a session over polling.
+fn open<S: Store>(server: &Arc<SocketServer<S>>, request: &Request) -> Answer {
+    match new_session(server, request, Transport::Polling) {
+        Some(session) => Answer::Packets(format!("0{}", open_packet(&session, true))),
+        None => Answer::Full,
+    }
+}
+
+/// Makes a session and begins to work for it; `None` where there are too many.
+pub(super) fn new_session<S: Store>(
+    server: &Arc<SocketServer<S>>,
+    request: &Request,
+    transport: Transport,
+) -> Option<Arc<Session>> {
+    let headers = request.headers();
+    let address = request
+        .extensions()
+        .get::<Caller>()
+        .cloned()
+        .unwrap_or_default()
+        .last_forwarded();
+    let name = match transport {
+        Transport::Websocket => "websocket",
+        _ => "polling",
+    };
+    let identity = identify(server, headers);
+    let limit = if server.hub.access().is_strict() && identity == Identity::Nobody {
+        MAX_PAYLOAD_OF_NOBODY
+    } else {
+        MAX_PAYLOAD
+    };
+    let (session, inbox) = Session::new(
+        server.new_sid(),
+        Handshake::of(headers, address, name),
+        Standing::new(identity),
+        limit,
+        transport,
+    );
+    if !server.hub.add(&session) {
+        tracing::warn!("socket.io connection refused: there are too many");
+        return None;
+    }
+    tokio::spawn(Arc::clone(server).run(Arc::clone(&session), inbox));
+    Some(session)
+}
+
+/// An operator by session or token, or a device by its token. A policy that checks nobody does not ask.
+fn identify<S: Store>(server: &SocketServer<S>, headers: &HeaderMap) -> Identity {
+    let access = server.hub.access();
+    if !access.is_strict() {
+        return Identity::Nobody;
+    }
+    let now = server.environment.clock.now().as_second();
+    if let Some(username) = server.operators.identify(headers, now) {
+        return Identity::Operator(username);
+    }
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+        .map(str::trim)
+        .and_then(|token| access.device(token))
+        .unwrap_or(Identity::Nobody)
+}
+
+/// The JSON of the open packet, its keys in the legacy's order.
+pub(super) fn open_packet(session: &Session, upgradable: bool) -> String {
+    let upgrades = if upgradable { "[\"websocket\"]" } else { "[]" };
+    format!(
+        "{{\"sid\":\"{}\",\"upgrades\":{upgrades},\"pingTimeout\":{},\"pingInterval\":{},\"maxPayload\":{MAX_PAYLOAD}}}",
+        session.id,
+        PING_TIMEOUT.as_millis(),
+        PING_INTERVAL.as_millis(),
+    )
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let names = |name: header::HeaderName, word: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|item| item.trim().eq_ignore_ascii_case(word))
+    };
+    names(header::UPGRADE, "websocket") && names(header::CONNECTION, "upgrade")
+}
+
+/// What a request gets.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// `OK`
+    Ok,
+    /// Packets for a polling client.
+    Packets(String),
+    /// 400 with a text.
+    Refused(String),
+    /// 405
+    NotAllowed,
+    /// 503: too many sessions.
+    Full,
+    /// The websocket handshake's end.
+    Switching(Response),
+}
+
+impl Answer {
+    fn into_response(self, jsonp: Option<i128>, accepted: &str) -> Response {
+        match self {
+            Self::Ok => plain(StatusCode::OK, TEXT, "OK"),
+            Self::Packets(packets) => {
+                let body = match jsonp {
+                    Some(index) => callback(index, &packets),
+                    None => packets,
+                };
+                compressed(body, accepted)
+            }
+            Self::Refused(reason) => refusal(&reason),
+            Self::NotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Found"),
+            Self::Full => plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Too many sessions"),
+            Self::Switching(response) => response,
+        }
+    }
+}
+
+fn callback(index: i128, packets: &str) -> String {
+    let escaped = packets.replace('"', "\\\"");
+    format!("___eio[{index}](\"{escaped}\");")
+}
+
+fn compressed(body: String, accepted: &str) -> Response {
+    if body.len() < COMPRESSED_FROM {
+        return plain(StatusCode::OK, PACKETS, body);
+    }
+    let coding = accepted
+        .split(',')
+        .filter_map(|item| item.split(';').next())
+        .map(python_trim)
+        .find(|coding| matches!(*coding, "gzip" | "deflate"));
+    let packed = match coding {
+        Some("gzip") => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish())
+        }
+        Some("deflate") => {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish())
+        }
+        _ => return plain(StatusCode::OK, PACKETS, body),
+    };
+    match (packed, coding) {
+        (Ok(packed), Some(coding)) => {
+            let mut response = plain(StatusCode::OK, PACKETS, packed);
+            if let Ok(coding) = HeaderValue::from_str(coding) {
+                response.headers_mut().insert(header::CONTENT_ENCODING, coding);
+            }
+            response
+        }
+        // Writing into memory does not fail.
+        _ => plain(StatusCode::OK, PACKETS, body),
+    }
+}
+
+fn refusal(reason: &str) -> Response {
+    plain(StatusCode::BAD_REQUEST, TEXT, compact_text(&Json::from(reason)))
+}
+
+fn without_cors(mut response: Response) -> Response {
+    response.extensions_mut().insert(WithoutCors);
+    response
+}
+
+fn plain(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response {
+    (status, [(header::CONTENT_TYPE, content_type)], body.into()).into_response()
+}

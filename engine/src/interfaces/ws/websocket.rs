@@ -1,0 +1,227 @@
+//! Websockets: opened at once, or tried beside polling and then taken.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use http::{HeaderValue, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        handshake::derive_accept_key,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+
+use super::{
+    SocketServer,
+    packet::Frame,
+    payload::Packet,
+    session::{Session, Transport},
+    transport::{Answer, new_session, open_packet},
+};
+use crate::{domain::clock::Clock, repositories::Store};
+
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// How long an upgrade may take.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the last frames of an ended session are tried.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
+const BUFFER: usize = 4096;
+/// Bytes taken from the outbox at a time.
+const PORTION: usize = 256 * 1024;
+
+/// Opens a session over a websocket.
+pub(super) fn open<S: Store>(server: &Arc<SocketServer<S>>, request: Request) -> Answer {
+    let Some(switching) = switching(&request) else {
+        return Answer::Refused("Invalid websocket upgrade".to_owned());
+    };
+    let Some(session) = new_session(server, &request, Transport::Websocket) else {
+        return Answer::Full;
+    };
+    let clock = Arc::clone(&server.real_clock);
+    tokio::spawn(async move {
+        match accept(request, session.limit).await {
+            Some(mut socket) => {
+                let packet = Frame::text(format!("0{}", open_packet(&session, false)));
+                if socket.send(message(packet)).await.is_ok() {
+                    serve(socket, &session, &*clock).await;
+                }
+            }
+            None => tracing::debug!("socket.io upgrade of {} failed", session.id),
+        }
+        session.end();
+    });
+    Answer::Switching(switching)
+}
+
+/// Tries a websocket for a session that polls, and moves to it.
+pub(super) fn upgrade<S: Store>(
+    server: &Arc<SocketServer<S>>,
+    session: Arc<Session>,
+    request: Request,
+) -> Answer {
+    let Some(switching) = switching(&request) else {
+        return Answer::Refused("Invalid websocket upgrade".to_owned());
+    };
+    if !session.change_transport(Transport::Polling, Transport::Upgrading) {
+        return Answer::Refused("Unexpected HTTP request".to_owned());
+    }
+    let clock = Arc::clone(&server.real_clock);
+    tokio::spawn(async move {
+        let socket = tokio::time::timeout(UPGRADE_PATIENCE, async {
+            let mut socket = accept(request, session.limit).await?;
+            probe(&mut socket, &session).await.then_some(socket)
+        })
+        .await;
+        let Ok(Some(mut socket)) = socket else {
+            // The session goes on polling.
+            session.change_transport(Transport::Upgrading, Transport::Polling);
+            return;
+        };
+        session.change_transport(Transport::Upgrading, Transport::Websocket);
+        if socket.send(message(Frame::text("6"))).await.is_ok() {
+            serve(socket, &session, &*clock).await;
+        }
+        session.end();
+    });
+    Answer::Switching(switching)
+}
+
+/// The client asks whether the websocket works, then says that it moves.
+async fn probe(socket: &mut Socket, session: &Session) -> bool {
+    if read_packet(socket).await != Some(Packet::Ping("probe".to_owned())) {
+        return false;
+    }
+    if socket.send(message(Frame::text("3probe"))).await.is_err() {
+        return false;
+    }
+    // Lets go a request that waits.
+    session.send(&[Frame::text("6")]);
+    read_packet(socket).await == Some(Packet::Upgrade)
+}
+
+async fn read_packet(socket: &mut Socket) -> Option<Packet> {
+    match socket.next().await?.ok()? {
+        Message::Text(text) => Packet::parse(&text).ok(),
+        _ => None,
+    }
+}
+
+/// Carries frames both ways until either side ends the session.
+async fn serve(socket: Socket, session: &Session, clock: &dyn Clock) {
+    let (sink, stream) = socket.split();
+    tokio::join!(
+        async {
+            read(stream, session).await;
+            session.receive_close().await;
+        },
+        write(sink, session, clock)
+    );
+}
+
+async fn read(mut stream: SplitStream<Socket>, session: &Session) {
+    loop {
+        let received = tokio::select! {
+            received = stream.next() => received,
+            () = session.ended.cancelled() => return,
+        };
+        let Some(Ok(message)) = received else {
+            return;
+        };
+        let goes_on = match message {
+            Message::Text(text) => match Packet::parse(&text) {
+                Ok(Packet::Message(text)) => session.receive_message(text).await.is_ok(),
+                Ok(Packet::Binary(bytes)) => session.receive_binary(bytes).await.is_ok(),
+                Ok(Packet::Pong) => {
+                    session.note_pong();
+                    true
+                }
+                Ok(Packet::Upgrade) => {
+                    session.send(&[Frame::text("6")]);
+                    true
+                }
+                Ok(Packet::Ping(_) | Packet::Unexpected) => true,
+                Ok(Packet::Close) | Err(_) => false,
+            },
+            Message::Binary(bytes) => session.receive_binary(bytes).await.is_ok(),
+            Message::Close(_) => false,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => true,
+        };
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+async fn write(mut sink: SplitSink<Socket, Message>, session: &Session, clock: &dyn Clock) {
+    let writing = async {
+        while let Some(frames) = session.outbox.take(PORTION).await {
+            for frame in frames {
+                if sink.feed(message(frame)).await.is_err() {
+                    return;
+                }
+            }
+            if session.outbox.is_empty() && sink.flush().await.is_err() {
+                return;
+            }
+        }
+        // The client sees an orderly end; one that is gone does not matter.
+        let _ = sink.close().await;
+    };
+    let patience = async {
+        session.ended.cancelled().await;
+        clock.sleep_until(clock.monotonic() + FAREWELL_PATIENCE).await;
+    };
+    tokio::select! {
+        () = writing => session.end(),
+        () = patience => {}
+    }
+}
+
+fn message(frame: Frame) -> Message {
+    match frame {
+        Frame::Text(text) => Message::Text(text),
+        Frame::Binary(bytes) => Message::Binary(bytes),
+    }
+}
+
+/// The answer that ends HTTP on this connection; `None` where the request lacks its key.
+fn switching(request: &Request) -> Option<Response> {
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY)?;
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()?;
+    Some(
+        (
+            StatusCode::SWITCHING_PROTOCOLS,
+            [
+                (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+                (header::UPGRADE, HeaderValue::from_static("websocket")),
+                (header::SEC_WEBSOCKET_ACCEPT, accept),
+            ],
+            Body::empty(),
+        )
+            .into_response(),
+    )
+}
+
+async fn accept(request: Request, limit: usize) -> Option<Socket> {
+    let upgraded = hyper::upgrade::on(request).await.ok()?;
+    let largest = limit;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest));
+    Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await)
+}

@@ -1,0 +1,85 @@
+//! What ran on a host, and what came of it.
+
+use std::future::Future;
+
+use super::StoreError;
+
+/// A row of the history.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Activity {
+    /// Row id; never used again. Agents know it as `job_id`.
+    pub id: i64,
+    /// The host.
+    pub hostname: Option<String>,
+    /// The file.
+    pub script_path: Option<String>,
+    /// The document's name.
+    pub script_name: Option<String>,
+    /// `powershell` or `ansible`.
+    pub script_type: Option<String>,
+    /// When it began, in seconds.
+    pub ran_at: Option<i64>,
+    /// Its status, as the server or the agent called it.
+    pub status: Option<String>,
+    /// What it printed.
+    pub stdout: Option<String>,
+    /// What it printed of errors.
+    pub stderr: Option<String>,
+}
+
+/// A row of the history without the texts that it printed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ActivityLine {
+    /// The row; `stdout` and `stderr` are not read.
+    pub activity: Activity,
+    /// Whether it printed anything.
+    pub has_stdout: bool,
+    /// Whether it printed errors.
+    pub has_stderr: bool,
+}
+
+/// An activity to be made; it begins now, `Running`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NewActivity<'a> {
+    /// The host.
+    pub hostname: Option<&'a str>,
+    /// The file.
+    pub script_path: &'a str,
+    /// The document's name.
+    pub script_name: &'a str,
+    /// `powershell` or `ansible`.
+    pub script_type: &'a str,
+}
+
+/// The table `activity_history`.
+pub trait ActivityHistory: Send {
+    /// Makes an activity and says its id.
+    fn insert_activity(
+        &mut self,
+        activity: &NewActivity<'_>,
+        now: i64,
+    ) -> impl Future<Output = Result<i64, StoreError>> + Send;
+
+    /// The activity of this id.
+    fn find_activity(&mut self, id: i64)
+    -> impl Future<Output = Result<Option<Activity>, StoreError>> + Send;
+
+    /// The activities of exactly this host, the youngest first.
+    fn activities_of_host(
+        &mut self,
+        hostname: &str,
+    ) -> impl Future<Output = Result<Vec<ActivityLine>, StoreError>> + Send;
+
+    /// Deletes the activities of exactly this host.
+    fn clear_activities(&mut self, hostname: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes what came of an activity; false where there is none of this id. `ran_at` replaces the time too.
+    fn store_result(
+        &mut self,
+        id: i64,
+        status: &str,
+        stdout: &str,
+        stderr: &str,
+        ran_at: Option<i64>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}

@@ -1,0 +1,115 @@
+//! Table `activity_history`.
+
+use sqlx::sqlite::SqliteRow;
+
+use super::{Access, rows::Columns};
+use crate::repositories::{
+    StoreError,
+    activity_history::{Activity, ActivityHistory, ActivityLine, NewActivity},
+};
+
+fn line(row: &SqliteRow) -> Result<Activity, StoreError> {
+    let row = Columns::of("activity_history", row);
+    Ok(Activity {
+        id: row.get("id")?,
+        hostname: row.get("hostname")?,
+        script_path: row.get("script_path")?,
+        script_name: row.get("script_name")?,
+        script_type: row.get("script_type")?,
+        ran_at: row.get("ran_at")?,
+        status: row.get("status")?,
+        stdout: None,
+        stderr: None,
+    })
+}
+
+impl<A: Access> ActivityHistory for A {
+    async fn insert_activity(&mut self, activity: &NewActivity<'_>, now: i64) -> Result<i64, StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO activity_history (hostname, script_path, script_name, script_type, ran_at, status, stdout, \
+             stderr) VALUES ($1, $2, $3, $4, $5, 'Running', '', '')",
+        )
+        .bind(activity.hostname)
+        .bind(activity.script_path)
+        .bind(activity.script_name)
+        .bind(activity.script_type)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(inserted.last_insert_rowid())
+    }
+
+    async fn find_activity(&mut self, id: i64) -> Result<Option<Activity>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id, CAST(hostname AS TEXT) AS hostname, CAST(script_path AS TEXT) AS script_path, \
+             CAST(script_name AS TEXT) AS script_name, CAST(script_type AS TEXT) AS script_type, \
+             CAST(ran_at AS INTEGER) AS ran_at, CAST(status AS TEXT) AS status, CAST(stdout AS TEXT) AS stdout, \
+             CAST(stderr AS TEXT) AS stderr FROM activity_history WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| {
+            let texts = Columns::of("activity_history", &row);
+            Ok(Activity {
+                stdout: texts.get("stdout")?,
+                stderr: texts.get("stderr")?,
+                ..line(&row)?
+            })
+        })
+        .transpose()
+    }
+
+    async fn activities_of_host(&mut self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError> {
+        sqlx::query(
+            "SELECT id, CAST(hostname AS TEXT) AS hostname, CAST(script_path AS TEXT) AS script_path, \
+             CAST(script_name AS TEXT) AS script_name, CAST(script_type AS TEXT) AS script_type, \
+             CAST(ran_at AS INTEGER) AS ran_at, CAST(status AS TEXT) AS status, \
+             COALESCE(stdout, '') <> '' AS has_stdout, COALESCE(stderr, '') <> '' AS has_stderr \
+             FROM activity_history WHERE hostname = $1 ORDER BY activity_history.ran_at DESC, id DESC",
+        )
+        .bind(hostname)
+        .fetch_all(self.connection())
+        .await?
+        .iter()
+        .map(|row| {
+            let texts = Columns::of("activity_history", row);
+            Ok(ActivityLine {
+                activity: line(row)?,
+                has_stdout: texts.get("has_stdout")?,
+                has_stderr: texts.get("has_stderr")?,
+            })
+        })
+        .collect()
+    }
+
+    async fn clear_activities(&mut self, hostname: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM activity_history WHERE hostname = $1")
+            .bind(hostname)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn store_result(
+        &mut self,
+        id: i64,
+        status: &str,
+        stdout: &str,
+        stderr: &str,
+        ran_at: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let updated = sqlx::query(
+            "UPDATE activity_history SET status = $2, stdout = $3, stderr = $4, ran_at = COALESCE($5, ran_at) \
+             WHERE id = $1",
+        )
+        .bind(id)
+        .bind(status)
+        .bind(stdout)
+        .bind(stderr)
+        .bind(ran_at)
+        .execute(self.connection())
+        .await?;
+        Ok(updated.rows_affected() > 0)
+    }
+}

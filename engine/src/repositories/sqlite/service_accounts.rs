@@ -1,0 +1,49 @@
+//! Table `agent_service_account`.
+
+use super::{Access, rows::Columns};
+use crate::repositories::{
+    StoreError,
+    service_accounts::{ServiceAccount, ServiceAccounts},
+};
+
+impl<A: Access> ServiceAccounts for A {
+    async fn find_service_account(&mut self, agent_id: &str) -> Result<Option<ServiceAccount>, StoreError> {
+        // A sealed password may have been stored as text.
+        let row = sqlx::query(
+            "SELECT username, CAST(password_encrypted AS BLOB) AS password_encrypted FROM agent_service_account \
+             WHERE agent_id = $1",
+        )
+        .bind(agent_id)
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| {
+            let row = Columns::of("agent_service_account", &row);
+            Ok(ServiceAccount {
+                username: row.get("username")?,
+                password_encrypted: row.get("password_encrypted")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn store_service_account(
+        &mut self,
+        agent_id: &str,
+        account: &ServiceAccount,
+        last_rotated_utc: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO agent_service_account (agent_id, username, password_encrypted, last_rotated_utc, version) \
+             VALUES ($1, $2, $3, $4, 1) ON CONFLICT (agent_id) DO UPDATE SET username = excluded.username, \
+             password_hash = NULL, password_encrypted = excluded.password_encrypted, \
+             last_rotated_utc = excluded.last_rotated_utc",
+        )
+        .bind(agent_id)
+        .bind(&account.username)
+        .bind(&account.password_encrypted)
+        .bind(last_rotated_utc)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! What ran on hosts: reading and clearing the history.
+
+use crate::repositories::{
+    Store, StoreError, UnitOfWork as _,
+    activity_history::{Activity, ActivityHistory as _, ActivityLine},
+};
+
+/// Reads and clears the history.
+#[derive(Debug)]
+pub struct ActivityService<S> {
+    store: S,
+}
+
+impl<S: Store> ActivityService<S> {
+    /// Over this store.
+    pub fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    /// What ran on exactly this host, the youngest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn of_host(&self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError> {
+        self.store.view().await?.activities_of_host(hostname).await
+    }
+
+    /// One activity with what it printed.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn find(&self, id: i64) -> Result<Option<Activity>, StoreError> {
+        self.store.view().await?.find_activity(id).await
+    }
+
+    /// Deletes what ran on exactly this host. Runs keep their links, as in the legacy (SCH-15).
+    ///
+    /// # Errors
+    /// The store failed; nothing was deleted.
+    pub async fn clear(&self, hostname: &str) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
+        work.clear_activities(hostname).await?;
+        work.save().await
+    }
+}

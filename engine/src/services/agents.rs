@@ -1,0 +1,111 @@
+//! The agent registry as the services share it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    domain::{
+        agent_registry::{AgentRecord, AgentRegistry, DetailsNote, HashNote},
+        clock::Clock,
+        guid::Guid,
+    },
+    repositories::{Store, StoreError, known_devices::KnownDevices as _},
+};
+
+/// How long a host counts as online after a sign of life of its device, in seconds.
+const ALIVE: i64 = 300;
+/// When so many hosts are remembered as alive, those that are not any more are forgotten.
+const SWEEP_AT: usize = 10_000;
+
+/// The agents that the server knows of. Every method is short and waits for nothing but its turn.
+#[derive(Debug)]
+pub struct Agents {
+    clock: Arc<dyn Clock>,
+    registry: Mutex<AgentRegistry>,
+    /// When a device of this host last reported over REST, Unix seconds (RT-7).
+    reports: Mutex<HashMap<String, i64>>,
+}
+
+impl Agents {
+    /// No agents.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            registry: Mutex::default(),
+            reports: Mutex::default(),
+        }
+    }
+
+    /// Begins with one offline agent for each stored device.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn restore<S: Store>(clock: Arc<dyn Clock>, store: &S) -> Result<Self, StoreError> {
+        let devices = store.view().await?.known_devices().await?;
+        let agents = Self::new(clock);
+        *agents.registry() = AgentRegistry::from_devices(devices);
+        Ok(agents)
+    }
+
+    /// What is remembered of an agent.
+    pub fn record(&self, agent_id: &str) -> Option<AgentRecord> {
+        self.registry().get(agent_id).cloned()
+    }
+
+    /// The first agent of this device, in order of registration, with its id.
+    pub fn first_with_guid(&self, guid: &Guid) -> Option<(String, AgentRecord)> {
+        self.registry()
+            .first_with_guid(guid)
+            .map(|(id, record)| (id.to_owned(), record.clone()))
+    }
+
+    /// All records with their ids, in order of registration.
+    pub fn snapshot(&self) -> Vec<(String, AgentRecord)> {
+        self.registry()
+            .records()
+            .map(|(id, record)| (id.to_owned(), record.clone()))
+            .collect()
+    }
+
+    /// A device reported the hash of its agent's build.
+    pub fn note_hash(&self, note: &HashNote<'_>) {
+        self.registry().note_hash(note);
+    }
+
+    /// A device reported its details.
+    pub fn note_details(&self, note: &DetailsNote<'_>) {
+        self.registry().note_details(note);
+    }
+
+    /// An agent checked in, or had its service account's password changed.
+    pub fn note_check_in(&self, agent_id: &str, guid: &Guid) {
+        self.registry().note_check_in(agent_id, guid);
+    }
+
+    /// The device of this host sent a heartbeat over REST: the host is online (RT-7).
+    pub fn note_report(&self, hostname: &str) {
+        let now = self.clock.now().as_second();
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if reports.len() >= SWEEP_AT {
+            reports.retain(|_, time| now - *time <= ALIVE);
+        }
+        reports.insert(hostname.to_owned(), now);
+    }
+
+    /// Whether the device of this host sent a heartbeat over REST within the last 300 s.
+    pub fn has_reported(&self, hostname: &str) -> bool {
+        let now = self.clock.now().as_second();
+        self.reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(hostname)
+            .is_some_and(|time| now - *time <= ALIVE)
+    }
+
+    /// The registry, for as long as the caller holds on; never over an await.
+    pub(crate) fn registry(&self) -> MutexGuard<'_, AgentRegistry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

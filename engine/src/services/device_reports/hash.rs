@@ -1,0 +1,176 @@
+//! The hash of an agent's build: reported by its device, read back, and listed.
+
+use super::{DeviceReportService, own_row};
+use crate::{
+    domain::{
+        agent_registry::HashNote,
+        device::{DeviceSnapshot, DeviceUpsert},
+        guid::Guid,
+        hash_list::{HashEntry, HashSource, hash_list},
+    },
+    repositories::{Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _},
+    services::device_gate::AuthenticatedDevice,
+};
+
+/// A hash that a device reports.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HashReport {
+    /// Whose it says the hash is.
+    pub claimed_guid: Option<Guid>,
+    /// Its agent's id, where it tells one.
+    pub agent_id: Option<String>,
+    /// The hash; empty where it tells none.
+    pub agent_hash: String,
+}
+
+/// Why a hash is neither stored nor told.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// It is another device's.
+    #[error("the GUID is another device's")]
+    GuidMismatch,
+    /// The report has no hash.
+    #[error("no hash")]
+    Missing,
+    /// Nothing is known of the device.
+    #[error("no hash is known")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A hash, and where it was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HashAnswer {
+    /// The hash; may be empty where it comes from the table.
+    pub agent_hash: String,
+    /// The host; `None` where the registry has none.
+    pub hostname: Option<String>,
+    /// The agent's id, if one is known.
+    pub agent_id: Option<String>,
+    /// Where it was found.
+    pub source: HashSource,
+}
+
+/// What became of a reported hash.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredHash {
+    /// The hash as stored.
+    pub agent_hash: String,
+    /// The host; `None`: the device has no host name, and nothing is stored.
+    pub hostname: Option<String>,
+    /// The agent's id, if one is known.
+    pub agent_id: Option<String>,
+}
+
+impl<S: Store> DeviceReportService<S> {
+    /// The hash of the device that asks; it may say its own GUID.
+    ///
+    /// # Errors
+    /// [`HashError`]
+    pub async fn hash_of(
+        &self,
+        device: &AuthenticatedDevice,
+        claimed_guid: Option<&Guid>,
+    ) -> Result<HashAnswer, HashError> {
+        check_claim(device, claimed_guid)?;
+        let remembered = self
+            .agents
+            .first_with_guid(&device.guid)
+            .and_then(|(id, record)| {
+                let hash = record.agent_hash.filter(|hash| !hash.is_empty())?;
+                Some(HashAnswer {
+                    agent_hash: hash,
+                    hostname: record.hostname.filter(|name| !name.is_empty()),
+                    agent_id: record.announced.then_some(id),
+                    source: HashSource::Memory,
+                })
+            });
+        if let Some(answer) = remembered {
+            return Ok(answer);
+        }
+        let row = own_row(&mut self.store.view().await?, device)
+            .await?
+            .ok_or(HashError::NotFound)?;
+        let known = DeviceSnapshot::from(&row);
+        Ok(HashAnswer {
+            agent_hash: known.agent_hash,
+            hostname: Some(known.hostname),
+            agent_id: Some(known.agent_id).filter(|id| !id.is_empty()),
+            source: HashSource::Database,
+        })
+    }
+
+    /// Stores the hash that a device reports. A device without a host name cannot take one.
+    ///
+    /// # Errors
+    /// [`HashError`]; nothing is written then.
+    pub async fn store_hash(
+        &self,
+        device: &AuthenticatedDevice,
+        report: HashReport,
+    ) -> Result<StoredHash, HashError> {
+        check_claim(device, report.claimed_guid.as_ref())?;
+        if report.agent_hash.is_empty() {
+            return Err(HashError::Missing);
+        }
+        let mut work = self.store.begin().await?;
+        let row = own_row(&mut work, device).await?;
+        let Some(known) = row
+            .as_ref()
+            .map(DeviceSnapshot::from)
+            .filter(|known| !known.hostname.is_empty())
+        else {
+            return Ok(StoredHash {
+                agent_hash: report.agent_hash,
+                hostname: None,
+                agent_id: None,
+            });
+        };
+        let now = self.environment.clock.now().as_second();
+        let mut upsert = DeviceUpsert::rewrite(&known.hostname, Some(&known), now);
+        upsert.agent_hash = Some(report.agent_hash.clone());
+        if report.agent_id.is_some() {
+            upsert.agent_id.clone_from(&report.agent_id);
+        }
+        work.upsert_device(&upsert).await?;
+        work.save().await?;
+
+        let agent_id = upsert.agent_id;
+        self.agents.note_hash(&HashNote {
+            guid: &device.guid,
+            agent_hash: &report.agent_hash,
+            agent_id: agent_id.as_deref(),
+            hostname: Some(&known.hostname),
+        });
+        let lent = || self.agents.first_with_guid(&device.guid).map(|(id, _)| id);
+        Ok(StoredHash {
+            agent_hash: report.agent_hash,
+            agent_id: agent_id.or_else(lent),
+            hostname: Some(known.hostname),
+        })
+    }
+
+    /// Every build that is known of, from the table and the registry.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn hashes(&self) -> Result<Vec<HashEntry>, StoreError> {
+        let rows = self.store.view().await?.device_rows().await?;
+        let stored = rows.iter().map(|row| HashEntry::of_device(&row.into()));
+        let agents = self.agents.snapshot();
+        let remembered = agents
+            .iter()
+            .filter(|(id, record)| !record.is_hidden_helper(id))
+            .map(|(id, record)| HashEntry::of_agent(id, record));
+        Ok(hash_list(stored.chain(remembered)))
+    }
+}
+
+fn check_claim(device: &AuthenticatedDevice, claimed: Option<&Guid>) -> Result<(), HashError> {
+    if claimed.is_some_and(|claimed| *claimed != device.guid) {
+        return Err(HashError::GuidMismatch);
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! Who a connection is, and what it may do.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    config::settings::AccessPolicy,
+    domain::guid::Guid,
+    repositories::{Store, StoreError, devices::DeviceIdentity, users::Users as _},
+    services::{
+        Environment,
+        access_tokens::AccessTokens,
+        device_gate::{DeviceClaims, check},
+    },
+};
+
+/// How long rights that were looked up are believed.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// What a connection showed when it was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Identity {
+    /// Nothing that counts.
+    Nobody,
+    /// The session or token of an operator of this name.
+    Operator(String),
+    /// A device's token.
+    Device(DeviceClaims),
+}
+
+/// What a connection may do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Rights {
+    /// Everything: nobody is checked.
+    Everything,
+    /// Command agents, and see what they report.
+    Operator,
+    /// Speak for the agents of this device.
+    Device {
+        /// The device.
+        guid: Guid,
+        /// The host name in its row.
+        hostname: Option<String>,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+impl Rights {
+    /// Whether it may send what operators send.
+    pub fn may_command(&self) -> bool {
+        matches!(self, Self::Everything | Self::Operator)
+    }
+
+    /// Whether it may speak for this agent.
+    pub fn may_act_for(&self, agent_id: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Device { guid, .. } => names_device(agent_id, guid),
+            Self::Operator | Self::Nothing => false,
+        }
+    }
+
+    /// Whether it is an agent at all.
+    pub fn is_agent(&self) -> bool {
+        matches!(self, Self::Everything | Self::Device { .. })
+    }
+
+    /// Whether it may tell of this host.
+    pub fn may_tell_of(&self, hostname: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Device {
+                hostname: Some(own), ..
+            } => own == hostname,
+            _ => false,
+        }
+    }
+}
+
+/// Whether one of the `_`-separated parts of an agent's id is this device's GUID.
+pub(super) fn names_device(agent_id: &str, guid: &Guid) -> bool {
+    agent_id
+        .split('_')
+        .any(|part| Guid::normalize(part).as_ref() == Some(guid))
+}
+
+/// One connection's identity, with what was looked up of its rights last.
+#[derive(Debug)]
+pub struct Standing {
+    identity: Identity,
+    looked_up: Mutex<Option<(Duration, Rights)>>,
+}
+
+impl Standing {
+    /// Of a connection that showed this.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            looked_up: Mutex::default(),
+        }
+    }
+
+    /// What the connection showed.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+/// Finds out who connections are and what they may do.
+#[derive(Debug)]
+pub struct ChannelAccess<S> {
+    store: S,
+    environment: Environment,
+    tokens: AccessTokens,
+    policy: AccessPolicy,
+}
+
+impl<S: Store> ChannelAccess<S> {
+    /// Over this store; believes what `tokens` has signed.
+    pub fn new(store: S, environment: Environment, tokens: AccessTokens, policy: AccessPolicy) -> Self {
+        Self {
+            store,
+            environment,
+            tokens,
+            policy,
+        }
+    }
+
+    /// Whether connections are checked at all.
+    pub fn is_strict(&self) -> bool {
+        self.policy == AccessPolicy::Strict
+    }
+
+    /// The device that a token names. An expired one counts: agents connect again for as long as they run with the
+    /// headers of their first connection.
+    pub fn device(&self, token: &str) -> Option<Identity> {
+        let now = self.environment.clock.now().as_second();
+        let claims = self.tokens.verify_even_expired(token, now).ok()?;
+        DeviceClaims::read(&claims).map(Identity::Device)
+    }
+
+    /// What a connection may do, as it is now or was within the last 5 seconds. Where the store fails, nothing.
+    pub async fn rights(&self, standing: &Standing) -> Rights {
+        if !self.is_strict() {
+            return Rights::Everything;
+        }
+        let now = self.environment.clock.monotonic();
+        let believed = standing
+            .looked_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .filter(|(at, _)| now.saturating_sub(*at) < BELIEVED);
+        if let Some((_, rights)) = believed {
+            return rights;
+        }
+        match self.look_up(&standing.identity).await {
+            Ok(rights) => {
+                *standing.looked_up.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((now, rights.clone()));
+                rights
+            }
+            Err(error) => {
+                tracing::error!("the rights of a connection cannot be looked up: {error}");
+                Rights::Nothing
+            }
+        }
+    }
+
+    async fn look_up(&self, identity: &Identity) -> Result<Rights, StoreError> {
+        match identity {
+            Identity::Nobody => Ok(Rights::Nothing),
+            Identity::Operator(username) => {
+                let user = self.store.view().await?.find_user(username.trim()).await?;
+                Ok(user.map_or(Rights::Nothing, |_| Rights::Operator))
+            }
+            Identity::Device(claims) => {
+                let device = claims.find(&mut self.store.view().await?).await?;
+                Ok(device.map_or(Rights::Nothing, |device| device_rights(claims, device)))
+            }
+        }
+    }
+}
+
+fn device_rights(claims: &DeviceClaims, device: DeviceIdentity) -> Rights {
+    match check(&device, claims) {
+        Ok(_) => Rights::Device {
+            guid: claims.guid.clone(),
+            hostname: device.hostname,
+        },
+        Err(_) => Rights::Nothing,
+    }
+}

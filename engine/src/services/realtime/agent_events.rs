@@ -1,0 +1,132 @@
+//! What agents tell of themselves.
+
+use super::{Audience, Outcome, Payload, RealtimeService, Rights};
+use crate::{
+    domain::{
+        agent_registry::{
+            AgentHeartbeat, CollectorStatus, ConnectAgent, HeartbeatOutcome, Sighting, UserSighting,
+        },
+        device::{DeviceSnapshot, DeviceUpsert},
+        json::Json,
+        text::python_trim,
+    },
+    repositories::{Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _},
+};
+
+impl<S: Store> RealtimeService<S> {
+    /// An agent announces itself.
+    pub async fn connect_agent(&self, rights: &Rights, event: &ConnectAgent) -> Outcome {
+        if !rights.may_act_for(&event.agent_id) {
+            return Outcome::Refused;
+        }
+        let now = self.environment.clock.now().as_second();
+        let sighting = {
+            let mut registry = self.agents.registry();
+            let sighting = registry.connect(event, now);
+            if registry.get(&event.agent_id).is_none() {
+                return Outcome::Failed;
+            }
+            sighting
+        };
+        self.store_sighting(rights, sighting).await;
+        Outcome::Done
+    }
+
+    /// An agent says that it is alive.
+    pub async fn agent_heartbeat(&self, rights: &Rights, event: &AgentHeartbeat) -> Outcome {
+        let tells_of = |hostname: &String| rights.may_tell_of(hostname);
+        if !rights.may_act_for(&event.agent_id) || !event.hostname.as_ref().is_none_or(tells_of) {
+            return Outcome::Refused;
+        }
+        let now = self.environment.clock.now().as_second();
+        let outcome = self.agents.registry().heartbeat(event, now);
+        match outcome {
+            HeartbeatOutcome::Failed => Outcome::Failed,
+            HeartbeatOutcome::Taken(sighting) => {
+                self.store_sighting(rights, sighting).await;
+                Outcome::Done
+            }
+        }
+    }
+
+    /// A collector reports who uses its host.
+    pub async fn collector_status(&self, rights: &Rights, event: &CollectorStatus) -> Outcome {
+        let tells_of = |hostname: &String| rights.may_tell_of(hostname);
+        if !rights.may_act_for(&event.agent_id) || !event.hostname.as_ref().is_none_or(tells_of) {
+            return Outcome::Refused;
+        }
+        let now = self.seconds();
+        let Some(sighting) = self.agents.registry().collector(event, now) else {
+            return Outcome::Failed;
+        };
+        if let Some(sighting) = sighting.filter(|sighting| rights.may_tell_of(&sighting.hostname))
+            && let Err(error) = self.store_user(&sighting).await
+        {
+            tracing::error!("last_user of {:?} not stored: {error}", sighting.hostname);
+        }
+        Outcome::Done
+    }
+
+    /// An agent asks for its configuration; it goes to that connection alone.
+    pub async fn request_config(&self, rights: &Rights, connection: &str, agent_id: &str) -> Outcome {
+        if !rights.may_act_for(agent_id) {
+            return Outcome::Refused;
+        }
+        let roles = self.agents.registry().configuration(agent_id).cloned();
+        if let Some(roles) = roles {
+            let config = Payload::from(Json::object([("roles", roles)]));
+            self.channel
+                .emit(Audience::Connection(connection), "agent_config", &config)
+                .await;
+        }
+        Outcome::Done
+    }
+
+    /// Stores a sighting with its device, if there is one and its sender may tell of that host. The agent is not told
+    /// of a failure: the next sighting makes up for it.
+    async fn store_sighting(&self, rights: &Rights, sighting: Option<Sighting>) {
+        let Some(sighting) = sighting.filter(|sighting| rights.may_tell_of(&sighting.hostname)) else {
+            return;
+        };
+        let Ok(last_seen) = i64::try_from(sighting.last_seen) else {
+            tracing::warn!(
+                "last_seen of {:?} is beyond 64 bits: not stored",
+                sighting.hostname
+            );
+            return;
+        };
+        let agent_id = Some(python_trim(&sighting.agent_id).to_owned()).filter(|id| !id.is_empty());
+        let stored = self.rewrite_device(&sighting.hostname, |device| {
+            device.last_seen = Some(last_seen);
+            device.agent_id = agent_id;
+        });
+        if let Err(error) = stored.await {
+            tracing::error!("last_seen of {:?} not stored: {error}", sighting.hostname);
+        }
+    }
+
+    async fn store_user(&self, sighting: &UserSighting) -> Result<(), StoreError> {
+        self.rewrite_device(&sighting.hostname, |device| {
+            device.last_user = Some(sighting.last_user.clone());
+        })
+        .await
+    }
+
+    /// Writes the row of this host again with a change, or makes it.
+    async fn rewrite_device(
+        &self,
+        hostname: &str,
+        change: impl FnOnce(&mut DeviceUpsert) + Send,
+    ) -> Result<(), StoreError> {
+        let now = self.environment.clock.now().as_second();
+        let mut work = self.store.begin().await?;
+        let known = work
+            .device_row_named(hostname)
+            .await?
+            .map(|row| DeviceSnapshot::from(&row));
+        let mut device = DeviceUpsert::rewrite(hostname, known.as_ref(), now);
+        change(&mut device);
+        work.upsert_device(&device).await?;
+        work.save().await
+    }
+}

@@ -1,0 +1,196 @@
+//! The realtime channel: what its events do, and who may send and get them. Sockets are reached through [`Channel`],
+//! which the interface implements, so nothing here needs one.
+
+mod access;
+mod agent_events;
+mod relays;
+mod results;
+
+use std::{fmt::Debug, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+
+pub use access::{ChannelAccess, Identity, Rights, Standing};
+pub use results::JobResult;
+
+use super::{Environment, agents::Agents};
+use crate::{
+    domain::{clock::BoxFuture, json::Json},
+    repositories::{Store, StoreError, device_documents::DeviceDocuments as _},
+};
+
+/// What an event carries: its one argument. `null` is sent as an event without argument, as the legacy does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Payload {
+    /// The argument; with attachments, `{"_placeholder": true, "num": n}` stands for the nth of them.
+    pub value: Json,
+    /// Binary parts.
+    pub attachments: Vec<Bytes>,
+}
+
+impl Payload {
+    /// The attachment that a value inside this payload stands for.
+    pub fn attachment(&self, value: &Json) -> Option<&Bytes> {
+        if self.attachments.is_empty() || value.get("_placeholder") != Some(&Json::Bool(true)) {
+            return None;
+        }
+        let number = usize::try_from(value.get("num")?.as_int()?).ok()?;
+        self.attachments.get(number)
+    }
+}
+
+impl<T: Into<Json>> From<T> for Payload {
+    fn from(value: T) -> Self {
+        Self {
+            value: value.into(),
+            attachments: Vec::new(),
+        }
+    }
+}
+
+/// Who gets an event. What the words mean for one connection depends on the access policy: `legacy` gives everybody
+/// everything that is not for one agent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audience<'a> {
+    /// Commands: all agents and operators.
+    Everyone,
+    /// Screenshots, reports and activity: operators, and no agents.
+    Operators,
+    /// Jobs: the agents of this host (letter case aside), and nobody else.
+    Host(&'a str),
+    /// The connections that have announced themselves as this agent.
+    Agent(&'a str),
+    /// One connection, by its id.
+    Connection(&'a str),
+}
+
+/// What became of work that was handed to agents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// Every connection that it went to has read it.
+    Arrived,
+    /// A connection ended before that was known.
+    Unknown,
+    /// There was nobody, and nothing was sent.
+    NobodyThere,
+}
+
+/// A future with a result that any task may hold.
+pub type Eventual<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The sockets, as services see them.
+pub trait Channel: Debug + Send + Sync + 'static {
+    /// Hands an event to every connection of the audience, in the order of calls. A connection that does not take what
+    /// it is sent is closed and logged, so whoever stays connected has lost nothing.
+    fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a>;
+
+    /// Hands work to a host's agents. It is on its way when the outer future ends, so that work arrives in the order in
+    /// which it was handed over; what became of it is known later.
+    fn hand_over<'a>(
+        &'a self,
+        hostname: &'a str,
+        event: &'a str,
+        payload: &'a Payload,
+    ) -> Eventual<'a, Eventual<'static, Delivery>>;
+
+    /// The ids that living connections have announced, in no order.
+    fn live_agents(&self) -> Vec<String>;
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It is handled, and acknowledged where that was asked for.
+    Done,
+    /// It could not be handled: no acknowledgement.
+    Failed,
+    /// Its sender may not do this: no effect, no acknowledgement, one log line.
+    Refused,
+}
+
+/// Handles the channel's events, and what HTTP asks of agents.
+#[derive(Debug)]
+pub struct RealtimeService<S> {
+    store: S,
+    environment: Environment,
+    agents: Arc<Agents>,
+    channel: Arc<dyn Channel>,
+}
+
+impl<S: Store> RealtimeService<S> {
+    /// Over this store, these agents and these sockets.
+    pub fn new(store: S, environment: Environment, agents: Arc<Agents>, channel: Arc<dyn Channel>) -> Self {
+        Self {
+            store,
+            environment,
+            agents,
+            channel,
+        }
+    }
+
+    /// The agents as operators see them.
+    pub fn listing(&self) -> Json {
+        self.agents.registry().listing(self.seconds())
+    }
+
+    /// Forgets an agent; says whether it was known.
+    pub fn remove(&self, agent_id: &str) -> bool {
+        self.agents.registry().remove(agent_id)
+    }
+
+    /// Gives an agent its configuration and tells it, if it is connected. False where there is no room for more.
+    pub async fn provision(&self, agent_id: &str, roles: Vec<Json>) -> bool {
+        let roles = Json::List(roles);
+        if !self.agents.registry().provision(agent_id, roles.clone()) {
+            return false;
+        }
+        let config = Payload::from(Json::object([("roles", roles), ("agent_id", agent_id.into())]));
+        self.channel
+            .emit(Audience::Agent(agent_id), "agent_config", &config)
+            .await;
+        true
+    }
+
+    /// Whether this host is online: a collector on it was active within 300 s, its device sent a heartbeat over REST
+    /// within 300 s, or an agent of it is connected (the legacy knows the first alone: RT-7).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn is_online(&self, hostname: &str) -> Result<bool, StoreError> {
+        if self.agents.has_reported(hostname)
+            || self
+                .agents
+                .registry()
+                .has_active_collector(hostname, self.seconds())
+        {
+            return Ok(true);
+        }
+        let live = self.channel.live_agents();
+        if live.is_empty() {
+            return Ok(false);
+        }
+        {
+            let registry = self.agents.registry();
+            let named = |id: &String| {
+                registry
+                    .get(id)
+                    .is_some_and(|record| record.hostname.as_deref() == Some(hostname))
+            };
+            if live.iter().any(named) {
+                return Ok(true);
+            }
+        }
+        // Present agents tell no host name; their ids name the device.
+        let device = self.store.view().await?.device_row_named(hostname).await?;
+        let guid = device.and_then(|device| crate::domain::guid::Guid::normalize(&device.guid?));
+        Ok(guid.is_some_and(|guid| live.iter().any(|id| access::names_device(id, &guid))))
+    }
+
+    /// Now in Unix seconds with fraction, as collectors' times are kept.
+    fn seconds(&self) -> f64 {
+        self.environment.clock.now().as_microsecond() as f64 / 1e6
+    }
+}
+
+#[cfg(test)]
+mod tests;

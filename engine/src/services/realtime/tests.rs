@@ -1,0 +1,331 @@
+//! The rules of the channel, without a socket.
+
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+use super::*;
+use crate::{
+    domain::{
+        agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
+        guid::Guid,
+    },
+    integrations::{clock::ManualClock, random::SeededRandom},
+    repositories::sqlite::SqliteStore,
+};
+
+const START: i64 = 1_800_000_000;
+const GUID: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
+const AGENT: &str = "WIN-1_3F2504E0-4F89-11D3-9A0C-0305E82C3301_SYSTEM";
+
+/// Writes down what is sent.
+#[derive(Debug, Default)]
+struct Wire {
+    sent: Mutex<Vec<(String, String, Json)>>,
+    live: Mutex<Vec<String>>,
+}
+
+impl Wire {
+    fn take(&self) -> Vec<(String, String, Json)> {
+        std::mem::take(&mut self.sent.lock().unwrap())
+    }
+}
+
+impl Channel for Wire {
+    fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a> {
+        let sent = (format!("{audience:?}"), event.to_owned(), payload.value.clone());
+        self.sent.lock().unwrap().push(sent);
+        Box::pin(async {})
+    }
+
+    #[allow(clippy::async_yields_async, reason = "as the real channel's")]
+    fn hand_over<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: &'a Payload,
+    ) -> Eventual<'a, Eventual<'static, Delivery>> {
+        Box::pin(async { Box::pin(async { Delivery::NobodyThere }) as Eventual<'static, Delivery> })
+    }
+
+    fn live_agents(&self) -> Vec<String> {
+        self.live.lock().unwrap().clone()
+    }
+}
+
+struct Story {
+    folder: tempfile::TempDir,
+    wire: Arc<Wire>,
+    agents: Arc<Agents>,
+    service: RealtimeService<SqliteStore>,
+}
+
+impl Story {
+    async fn begin(rows: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("database.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let environment = Environment {
+            clock: Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let wire = Arc::new(Wire::default());
+        let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
+        let channel = Arc::clone(&wire) as Arc<dyn Channel>;
+        let story = Self {
+            folder,
+            wire,
+            agents: Arc::clone(&agents),
+            service: RealtimeService::new(store, environment, agents, channel),
+        };
+        sqlx::raw_sql(rows)
+            .execute(&mut story.connection().await)
+            .await
+            .unwrap();
+        story
+    }
+
+    async fn connection(&self) -> SqliteConnection {
+        let file = self.folder.path().join("database.db");
+        SqliteConnection::connect(file.to_str().unwrap()).await.unwrap()
+    }
+
+    /// The one column of every row, as text.
+    async fn column(&self, sql: &'static str) -> Vec<Option<String>> {
+        let rows = sqlx::query(sql)
+            .fetch_all(&mut self.connection().await)
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+fn device() -> Rights {
+    Rights::Device {
+        guid: Guid::normalize(GUID).unwrap(),
+        hostname: Some("WIN-1".to_owned()),
+    }
+}
+
+fn heartbeat(agent_id: &str, hostname: Option<&str>) -> AgentHeartbeat {
+    AgentHeartbeat {
+        agent_id: agent_id.to_owned(),
+        hostname: hostname.map(str::to_owned),
+        operating_system: None,
+        last_seen: LastSeen::At(7),
+        mode: ServiceMode::System,
+    }
+}
+
+fn connect(agent_id: &str) -> ConnectAgent {
+    ConnectAgent {
+        agent_id: agent_id.to_owned(),
+        mode: ServiceMode::System,
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_rewrites_its_host_s_row() {
+    let story = Story::begin(
+        "INSERT INTO devices (guid, hostname, external_ip, memory, last_seen) \
+         VALUES ('{3f2504e0-4f89-11d3-9a0c-0305e82c3301}', 'WIN-1', '192.0.2.7', '{}', 3)",
+    )
+    .await;
+    let event = heartbeat(AGENT, Some("WIN-1"));
+    let outcome = story.service.agent_heartbeat(&device(), &event).await;
+    assert_eq!(outcome, Outcome::Done);
+    let row = story
+        .column(
+            "SELECT guid || '|' || last_seen || '|' || agent_id || '|' || memory || '|' || connection_endpoint \
+             FROM devices",
+        )
+        .await;
+    assert_eq!(row, [Some(format!("{GUID}|7|{AGENT}|[]|192.0.2.7"))]);
+}
+
+#[tokio::test]
+async fn a_device_speaks_for_its_own_agents_and_host_alone() {
+    let story = Story::begin("").await;
+    let service = &story.service;
+    let refused = Outcome::Refused;
+    assert_eq!(
+        service.connect_agent(&device(), &connect("WIN-1_SYSTEM")).await,
+        refused
+    );
+    assert_eq!(
+        service
+            .agent_heartbeat(&device(), &heartbeat(AGENT, Some("WIN-2")))
+            .await,
+        refused
+    );
+    for rights in [Rights::Operator, Rights::Nothing] {
+        assert_eq!(service.connect_agent(&rights, &connect(AGENT)).await, refused);
+    }
+    assert_eq!(service.listing(), Json::object::<&str, 0>([]));
+    assert_eq!(
+        service.connect_agent(&device(), &connect(AGENT)).await,
+        Outcome::Done
+    );
+    assert_eq!(story.column("SELECT hostname FROM devices").await, []);
+}
+
+#[tokio::test]
+async fn nobody_makes_a_device_called_unknown_under_a_policy_that_checks() {
+    let story = Story::begin("").await;
+    let event = CollectorStatus {
+        agent_id: AGENT.to_owned(),
+        hostname: None,
+        active: true,
+        last_user: Some("DOM\\bob".to_owned()),
+        mode: ServiceMode::System,
+    };
+    for rights in [device(), Rights::Everything] {
+        story.service.connect_agent(&rights, &connect(AGENT)).await;
+        assert_eq!(
+            story.service.collector_status(&rights, &event).await,
+            Outcome::Done
+        );
+    }
+    let users = story
+        .column("SELECT hostname || '=' || last_user FROM devices")
+        .await;
+    assert_eq!(users, [Some("unknown=DOM\\bob".to_owned())]);
+}
+
+#[tokio::test]
+async fn commands_need_an_operator_and_reports_an_agent() {
+    let story = Story::begin("").await;
+    let service = &story.service;
+    let payload = Payload::from(Json::object([("agent_id", AGENT.into())]));
+    for rights in [device(), Rights::Nothing] {
+        assert_eq!(
+            service
+                .relay_command(&rights, "list_agent_windows", &payload)
+                .await,
+            Outcome::Refused
+        );
+    }
+    for (rights, id) in [
+        (Rights::Operator, Some(AGENT)),
+        (device(), None),
+        (device(), Some("x")),
+    ] {
+        let outcome = service.relay_report(&rights, id, "macro_status", &payload).await;
+        assert_eq!(outcome, Outcome::Refused);
+    }
+    assert_eq!(story.wire.take(), []);
+    service
+        .relay_command(&Rights::Operator, "list_agent_windows", &payload)
+        .await;
+    service
+        .relay_report(&device(), Some(AGENT), "macro_status", &payload)
+        .await;
+    let sent: Vec<_> = story
+        .wire
+        .take()
+        .into_iter()
+        .map(|(audience, ..)| audience)
+        .collect();
+    assert_eq!(sent, ["Everyone", "Operators"]);
+}
+
+#[tokio::test]
+async fn a_playbook_goes_to_the_host_that_it_names() {
+    let story = Story::begin("").await;
+    let payload = Payload::from(Json::object([("target_hostname", "WIN-1".into())]));
+    story
+        .service
+        .relay_playbook(&Rights::Operator, "ansible_playbook_run", &payload)
+        .await;
+    assert_eq!(story.wire.take()[0].0, "Host(\"WIN-1\")");
+}
+
+const JOB: &str = "PRAGMA foreign_keys = OFF; INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
+     VALUES (21, 'WIN-1', 'p', 'n', 'powershell', 1, 'Running'); \
+     INSERT INTO scheduled_job_runs (id, job_id, status, target_hostname) VALUES (5, 1, 'Scheduled', 'WIN-1'); \
+     INSERT INTO scheduled_job_run_activity (run_id, activity_id, component_kind) VALUES (5, 21, 'script')";
+
+fn result(status: &str) -> JobResult {
+    JobResult {
+        job_id: 21,
+        status: status.to_owned(),
+        stdout: "out".to_owned(),
+        stderr: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_result_moves_activity_and_run_and_is_told() {
+    let story = Story::begin(JOB).await;
+    let state = "SELECT a.status || '|' || a.stdout || '|' || r.status || '|' || COALESCE(r.finished_ts, '-') \
+                 FROM activity_history a, scheduled_job_runs r";
+    assert_eq!(
+        story
+            .service
+            .job_result(&Rights::Everything, &result("RUNNING"))
+            .await,
+        Outcome::Done
+    );
+    assert_eq!(
+        story.column(state).await,
+        [Some("RUNNING|out|Running|-".to_owned())]
+    );
+    assert_eq!(
+        story.service.job_result(&device(), &result("Success")).await,
+        Outcome::Done
+    );
+    assert_eq!(
+        story.column(state).await,
+        [Some(format!("Success|out|Success|{START}"))]
+    );
+    let told = story.wire.take();
+    assert_eq!(told.len(), 2);
+    assert_eq!(
+        told[1].2,
+        Json::object([
+            ("activity_id", 21.into()),
+            ("hostname", "WIN-1".into()),
+            ("status", "Success".into()),
+            ("change", "updated".into()),
+            ("source", "quick_job".into()),
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_result_comes_from_the_host_that_it_is_about() {
+    let story = Story::begin(JOB).await;
+    let other = Rights::Device {
+        guid: Guid::normalize(GUID).unwrap(),
+        hostname: Some("WIN-2".to_owned()),
+    };
+    for rights in [other, Rights::Operator, Rights::Nothing] {
+        assert_eq!(
+            story.service.job_result(&rights, &result("Success")).await,
+            Outcome::Refused
+        );
+    }
+    let status = story.column("SELECT status FROM activity_history").await;
+    assert_eq!(status, [Some("Running".to_owned())]);
+    assert_eq!(story.wire.take(), []);
+}
+
+#[tokio::test]
+async fn a_host_is_online_by_collector_report_or_connection() {
+    let story = Story::begin(
+        "INSERT INTO devices (guid, hostname) VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1')",
+    )
+    .await;
+    let is_online = async || story.service.is_online("WIN-1").await.unwrap();
+    assert!(!is_online().await);
+    story.wire.live.lock().unwrap().push("WIN-1_SYSTEM".to_owned());
+    assert!(!is_online().await);
+    story.wire.live.lock().unwrap().push(AGENT.to_owned());
+    assert!(is_online().await);
+    story.wire.live.lock().unwrap().clear();
+    story.agents.note_report("WIN-1");
+    assert!(is_online().await);
+}

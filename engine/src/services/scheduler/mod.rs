@@ -1,0 +1,3 @@
+//! Runs scheduled jobs.
+
+pub mod channel;

@@ -1,0 +1,273 @@
+//! The service accounts under which agents run: made at the first check-in, told to their agent, rotated at its wish.
+
+use std::sync::Arc;
+
+use super::{Environment, Moment, agents::Agents, device_gate::AuthenticatedDevice, secret_box::SecretBox};
+use crate::{
+    domain::{
+        device::{DeviceSnapshot, DeviceUpsert},
+        guid::Guid,
+        password::made_up_password,
+    },
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        device_documents::DeviceDocuments as _,
+        devices::Devices as _,
+        service_accounts::{ServiceAccount, ServiceAccounts as _},
+    },
+};
+
+/// The account's name where nobody asks for another.
+const DEFAULT_USER: &str = ".\\svcBorealis";
+/// Names of older agents, replaced wherever they turn up.
+const RETIRED_USERS: [&str; 2] = [".\\svcBorealisAnsibleRunner", "svcBorealisAnsibleRunner"];
+
+/// Whose account an agent asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccountRequest {
+    /// The agent.
+    pub agent_id: String,
+    /// The name that the account should have.
+    pub username: Option<String>,
+}
+
+/// An agent checks in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CheckIn {
+    /// Whose account it asks for.
+    pub account: AccountRequest,
+    /// The host it says it runs on.
+    pub hostname: Option<String>,
+}
+
+/// What an agent logs its service in with.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Credentials {
+    /// The account's name.
+    pub username: String,
+    /// Its password in clear.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an agent gets no credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The agent is another device's.
+    #[error("the agent is another device's")]
+    GuidMismatch,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Hands out service accounts.
+#[derive(Debug)]
+pub struct ServiceAccountService<S> {
+    store: S,
+    environment: Environment,
+    secrets: SecretBox,
+    agents: Arc<Agents>,
+}
+
+impl<S: Store> ServiceAccountService<S> {
+    /// Over this store; passwords are sealed by `secrets`.
+    pub fn new(store: S, environment: Environment, secrets: SecretBox, agents: Arc<Agents>) -> Self {
+        Self {
+            store,
+            environment,
+            secrets,
+            agents,
+        }
+    }
+
+    /// The account of an agent that checks in, made where there is none. Notes on the way which agent the device runs.
+    ///
+    /// # Errors
+    /// [`AccountError`]; nothing is written then.
+    pub async fn check_in(
+        &self,
+        device: &AuthenticatedDevice,
+        request: &CheckIn,
+    ) -> Result<Credentials, AccountError> {
+        let agent_id = &request.account.agent_id;
+        let now = self.environment.now();
+        let mut work = self.store.begin().await?;
+        self.check_owner(&mut work, device, agent_id).await?;
+        let stored = work.find_service_account(agent_id).await?;
+        let (credentials, changed) = self.credentials(&request.account, stored);
+        if changed {
+            self.seal_and_store(&mut work, agent_id, &credentials, &now)
+                .await?;
+        }
+        work.save().await?;
+        // The agent has its account now, whatever becomes of the rest.
+        if let Err(error) = self.note_presence(device, request, &now).await {
+            tracing::error!("device update during checkin failed: {error}");
+        }
+        self.agents.note_check_in(agent_id, &device.guid);
+        tracing::info!(
+            "[checkin] return creds agent_id={} user={}",
+            agent_id.escape_debug(),
+            credentials.username.escape_debug()
+        );
+        Ok(credentials)
+    }
+
+    /// Gives an agent's account a new password.
+    ///
+    /// # Errors
+    /// [`AccountError`]; nothing is written then.
+    pub async fn rotate(
+        &self,
+        device: &AuthenticatedDevice,
+        request: &AccountRequest,
+    ) -> Result<Credentials, AccountError> {
+        let agent_id = &request.agent_id;
+        let mut work = self.store.begin().await?;
+        self.check_owner(&mut work, device, agent_id).await?;
+        let stored = work.find_service_account(agent_id).await?;
+        let wanted = request.username.clone();
+        let stored = stored
+            .map(|account| account.username)
+            .filter(|name| !name.is_empty());
+        let credentials = Credentials {
+            username: present_user(wanted.or(stored)),
+            password: made_up_password(&*self.environment.random),
+        };
+        self.seal_and_store(&mut work, agent_id, &credentials, &self.environment.now())
+            .await?;
+        work.save().await?;
+        self.agents.note_check_in(agent_id, &device.guid);
+        tracing::info!(
+            "[rotate] rotated agent_id={} user={}",
+            agent_id.escape_debug(),
+            credentials.username.escape_debug()
+        );
+        Ok(credentials)
+    }
+
+    /// Refuses an agent of another device. The registry forgets, and anybody may make it forget: what the table says
+    /// counts as well (DEV-8).
+    async fn check_owner<W: crate::repositories::devices::Devices>(
+        &self,
+        work: &mut W,
+        device: &AuthenticatedDevice,
+        agent_id: &str,
+    ) -> Result<(), AccountError> {
+        let is_other = |guid: &Guid| *guid != device.guid;
+        let remembered = self.agents.record(agent_id).and_then(|record| record.agent_guid);
+        let stored = work.guids_with_agent_id(agent_id).await?;
+        let is_others = remembered.as_ref().is_some_and(is_other)
+            || stored
+                .iter()
+                .filter_map(|guid| Guid::normalize(guid))
+                .any(|guid| is_other(&guid));
+        if is_others {
+            return Err(AccountError::GuidMismatch);
+        }
+        Ok(())
+    }
+
+    /// What an agent that checks in gets, and whether it has to be stored.
+    fn credentials(&self, request: &AccountRequest, stored: Option<ServiceAccount>) -> (Credentials, bool) {
+        let made_up = || made_up_password(&*self.environment.random);
+        let Some(stored) = stored else {
+            let credentials = Credentials {
+                username: present_user(request.username.clone()),
+                password: made_up(),
+            };
+            return (credentials, true);
+        };
+        let password = self
+            .secrets
+            .open(&stored.password_encrypted)
+            .unwrap_or_else(|error| {
+                // Handing out the sealed text, as the legacy does, locks the agent out of its account (DEV-11).
+                tracing::warn!(
+                    "the password of agent_id={} is {error}; it gets a new one",
+                    request.agent_id.escape_debug()
+                );
+                String::new()
+            });
+        let is_retired = RETIRED_USERS.contains(&stored.username.as_str());
+        let changed = password.is_empty() || is_retired;
+        let username = if stored.username.is_empty() {
+            request.username.clone()
+        } else {
+            Some(stored.username)
+        };
+        let credentials = Credentials {
+            username: present_user(username),
+            password: if password.is_empty() { made_up() } else { password },
+        };
+        (credentials, changed)
+    }
+
+    async fn seal_and_store<W: crate::repositories::service_accounts::ServiceAccounts>(
+        &self,
+        work: &mut W,
+        agent_id: &str,
+        credentials: &Credentials,
+        now: &Moment,
+    ) -> Result<(), StoreError> {
+        let account = ServiceAccount {
+            username: credentials.username.clone(),
+            password_encrypted: self.secrets.seal(&credentials.password),
+        };
+        let rotated = now.iso.replace("+00:00", "Z");
+        work.store_service_account(agent_id, &account, &rotated).await
+    }
+
+    /// Writes which agent the device runs, that it was seen, and its key; into its own row alone, whatever host it
+    /// names (DEV-9).
+    async fn note_presence(
+        &self,
+        device: &AuthenticatedDevice,
+        request: &CheckIn,
+        now: &Moment,
+    ) -> Result<(), StoreError> {
+        let agent_id = &request.account.agent_id;
+        let seconds = now.time.as_second();
+        let guid = device.guid.as_str();
+        let mut work = self.store.begin().await?;
+        let named = match &request.hostname {
+            Some(hostname) => work.device_row_named(hostname).await?,
+            None => None,
+        };
+        if let Some(known) = named.as_ref().map(DeviceSnapshot::from)
+            && known.guid == guid
+        {
+            let mut upsert = DeviceUpsert::rewrite(&known.hostname, Some(&known), seconds);
+            upsert.last_seen = Some(seconds);
+            upsert.agent_id = Some(agent_id.clone());
+            work.upsert_device(&upsert).await?;
+        }
+        let own = match work.find_device(guid).await? {
+            Some(own) => Some(own),
+            None => work.find_device(&device.stored_guid).await?,
+        };
+        if let Some(own) = own {
+            work.note_check_in(&own.guid, agent_id, &device.fingerprint, seconds)
+                .await?;
+        }
+        work.add_device_key(&self.environment.new_id(), guid, &device.fingerprint, &now.iso)
+            .await?;
+        work.save().await
+    }
+}
+
+/// The name that an account has: the wanted one, unless it is retired.
+fn present_user(wanted: Option<String>) -> String {
+    wanted
+        .filter(|name| !RETIRED_USERS.contains(&name.as_str()))
+        .unwrap_or_else(|| DEFAULT_USER.to_owned())
+}

@@ -1,0 +1,364 @@
+//! The realtime channel on a whole server, with real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assumption is a failed test"
+)]
+
+#[path = "realtime/client.rs"]
+mod client;
+#[path = "realtime/polling.rs"]
+mod polling;
+#[path = "realtime/server.rs"]
+mod server;
+
+use client::Client;
+use serde_json::json;
+use server::{AGENT, GUID, START, Server};
+
+#[tokio::test]
+async fn a_client_connects_as_the_protocol_says() {
+    let server = Server::start("legacy", "").await;
+    let mut client = Client::open(&server, &[]).await;
+    let open = client.frame().await;
+    let packet: serde_json::Value = serde_json::from_str(open.strip_prefix("0").unwrap()).unwrap();
+    let sid = packet["sid"].as_str().unwrap();
+    assert_eq!(sid.len(), 20);
+    assert_eq!(
+        open,
+        format!(
+            "0{{\"sid\":\"{sid}\",\"upgrades\":[],\"pingTimeout\":20000,\"pingInterval\":25000,\"maxPayload\":100000000}}"
+        )
+    );
+    client.send("40{\"token\":\"x\"}").await;
+    let joined = client.frame().await;
+    assert!(
+        joined.starts_with("40{\"sid\":\"") && joined.len() == 32,
+        "{joined}"
+    );
+    assert!(!joined.contains(sid));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_means_nothing_is_ignored_and_the_session_goes_on() {
+    let server = Server::start("legacy", "").await;
+    let mut client = Client::open(&server, &[]).await;
+    client.frame().await;
+    for premature in ["42[\"list_agent_windows\",1]", "421[\"list_agent_windows\",1]"] {
+        client.send(premature).await;
+    }
+    client.join().await;
+    for ignored in [
+        "42",
+        "42{}",
+        "42[]",
+        "42[5]",
+        "44\"x\"",
+        "49",
+        "4x",
+        "43[]",
+        "6",
+        "7",
+        "9",
+        "421[\"no_such_event\",1]",
+        "422[\"list_agent_windows\"]",
+        "423[\"list_agent_windows\",1,2]",
+        "42/other,[\"list_agent_windows\",1]",
+        "424[\"connect_agent\",\"text\"]",
+        "425[\"connect_agent\",{\"agent_id\":[1]}]",
+        "426[\"macro_status\",null]",
+    ] {
+        client.send(ignored).await;
+    }
+    for (sent, answers) in [
+        ("40", &["44\"Unable to connect\""][..]),
+        ("40/other,", &["44/other,\"Unable to connect\""]),
+        ("427[\"connect_agent\",{}]", &["437[]"]),
+        (
+            "428[\"list_agent_windows\",null]",
+            &["42[\"list_agent_windows\"]", "438[]"],
+        ),
+        (
+            "4207[\"\\u006cist_agent_windows\",[1.50,1e3]]",
+            &["42[\"list_agent_windows\",[1.5,1000.0]]", "437[]"],
+        ),
+    ] {
+        client.send(sent).await;
+        for answer in answers {
+            assert_eq!(client.frame().await, *answer, "{sent}");
+        }
+    }
+    // Who has left gets nothing until it comes again.
+    client.send("41").await;
+    client.send("429[\"list_agent_windows\",1]").await;
+    client.join().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn frames_that_are_no_packets_end_the_session() {
+    let server = Server::start("legacy", "").await;
+    for frame in ["", "x", "1", "45[\"screenshot\",{}]", "450-[\"screenshot\",{}]"] {
+        let mut client = Client::join_new(&server, &[]).await;
+        client.send(frame).await;
+        assert!(client.is_closed().await, "{frame:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_events_come_in_order_from_the_very_first() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    let mut client = Client::open(&server, &[]).await;
+    // Nothing is waited for: the first event comes right behind the connection.
+    client.send("40").await;
+    for number in 0..1000 {
+        client
+            .send(&format!("42{number}[\"list_agent_windows\",{number}]"))
+            .await;
+    }
+    for number in 0..1000 {
+        assert_eq!(
+            watcher.frame().await,
+            format!("42[\"list_agent_windows\",{number}]")
+        );
+    }
+    client.frame().await;
+    client.frame().await;
+    for number in 0..1000 {
+        assert_eq!(
+            client.frame().await,
+            format!("42[\"list_agent_windows\",{number}]")
+        );
+        assert_eq!(client.frame().await, format!("43{number}[]"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn attachments_are_relayed_as_binary() {
+    let server = Server::start("legacy", "").await;
+    let mut client = Client::join_new(&server, &[]).await;
+    let sent = "{\"agent_id\":\"A\",\"image_base64\":{\"_placeholder\":true,\"num\":0}}";
+    client.send(&format!("451-3[\"screenshot\",{sent}]")).await;
+    client.send_binary(&[0, 1, 2]).await;
+    assert_eq!(client.frame().await, format!("451-[\"new_screenshot\",{sent}]"));
+    assert_eq!(client.binary().await, [0, 1, 2]);
+    assert_eq!(client.frame().await, "433[]");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_screenshot_passes() {
+    let server = Server::start("legacy", "").await;
+    let mut client = Client::join_new(&server, &[]).await;
+    let image = "A".repeat(3_000_000);
+    let shot = json!({ "agent_id": "A", "image_base64": image });
+    client.send(&format!("42[\"screenshot\",{shot}]")).await;
+    assert_eq!(client.frame().await, format!("42[\"new_screenshot\",{shot}]"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_cuts_its_sender_off() {
+    let server = Server::start("strict", "").await;
+    let mut nobody = Client::join_new(&server, &[]).await;
+    nobody
+        .send(&format!("42[\"x\",\"{}\"]", "A".repeat(1_000_000)))
+        .await;
+    assert!(nobody.is_closed().await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_let_go_and_stalls_nobody() {
+    let server = Server::start("legacy", "").await;
+    let silent = Client::join_new(&server, &[]).await;
+    let mut client = Client::join_new(&server, &[]).await;
+    let load = "x".repeat(1_000_000);
+    for number in 0..200 {
+        client
+            .send(&format!("42{number}[\"list_agent_windows\",\"{load}\"]"))
+            .await;
+        client.frame().await;
+        assert_eq!(client.frame().await, format!("43{number}[]"));
+    }
+    assert!(silent.was_cut_off().await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_is_listed_configured_and_forgotten() {
+    let server = Server::start("legacy", "").await;
+    let mut agent = Client::join_new(&server, &[]).await;
+    agent
+        .call(
+            "connect_agent",
+            json!({ "agent_id": "A", "service_mode": "system" }),
+        )
+        .await;
+    agent
+        .call(
+            "agent_heartbeat",
+            json!({ "agent_id": "A", "hostname": "WIN-A", "last_seen": 7 }),
+        )
+        .await;
+    let (status, listed) = server.get("/api/agents", &[]).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        listed,
+        format!(
+            "{}\n",
+            "{\"A\":{\"agent_id\":\"A\",\"agent_operating_system\":\"-\",\"collector_active\":false,\
+             \"hostname\":\"WIN-A\",\"last_seen\":7,\"service_mode\":\"currentuser\",\"status\":\"orphaned\"}}"
+        )
+    );
+    let body = "{\"agent_id\":\"A\",\"roles\":[1.50]}";
+    assert_eq!(
+        server.post("/api/agent/provision", body).await,
+        (200, "{\"roles\":[1.5],\"status\":\"provisioned\"}\n".to_owned())
+    );
+    assert_eq!(
+        agent.frame().await,
+        "42[\"agent_config\",{\"roles\":[1.5],\"agent_id\":\"A\"}]"
+    );
+    agent.send("42[\"request_config\",{\"agent_id\":\"A\"}]").await;
+    assert_eq!(agent.frame().await, "42[\"agent_config\",{\"roles\":[1.5]}]");
+    assert_eq!(
+        server.delete("/api/agent/A").await,
+        (200, "{\"status\":\"removed\"}\n".to_owned())
+    );
+    assert_eq!(server.delete("/api/agent/A").await.0, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_keeps_the_devices_and_nothing_else() {
+    let server = Server::start("legacy", "").await;
+    let mut agent = Client::join_new(&server, &[]).await;
+    agent.call("connect_agent", json!({ "agent_id": "A" })).await;
+    agent
+        .call(
+            "agent_heartbeat",
+            json!({ "agent_id": "B", "hostname": "WIN-B", "last_seen": 7 }),
+        )
+        .await;
+    server.post("/api/agent/provision", "{\"agent_id\":\"B\"}").await;
+    let server = server.restart().await;
+    let (_, listed) = server.get("/api/agents", &[]).await;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed.as_object().unwrap().len(), 1);
+    assert_eq!(listed["B"]["status"], "Offline");
+    assert_eq!(listed["B"]["last_seen"], 7);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_tells_every_client() {
+    let server = Server::start("legacy", "").await;
+    let mut client = Client::join_new(&server, &[]).await;
+    server.stop().await;
+    assert_eq!(client.frame().await, "1");
+    assert!(client.is_closed().await);
+}
+
+const DEVICE: &str = "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status) \
+     VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1', 'ab12', 2, 'active')";
+
+#[tokio::test]
+async fn a_device_speaks_for_itself_alone() {
+    let server = Server::start("strict", DEVICE).await;
+    let token = server.token(GUID, "ab12", 2, START);
+    let mut agent = Client::join_new(&server, &[("authorization", &format!("Bearer {token}"))]).await;
+    agent.call("connect_agent", json!({ "agent_id": AGENT })).await;
+    agent
+        .call_in_vain("connect_agent", json!({ "agent_id": "WIN-2_SYSTEM" }))
+        .await;
+    agent
+        .call_in_vain(
+            "agent_heartbeat",
+            json!({ "agent_id": AGENT, "hostname": "WIN-2" }),
+        )
+        .await;
+    agent.call_in_vain("list_agent_windows", json!({})).await;
+    agent
+        .call_in_vain("ansible_playbook_run", json!({ "target_hostname": "WIN-1" }))
+        .await;
+    // What it reports goes to operators, not back to it.
+    agent
+        .call("macro_status", json!({ "agent_id": AGENT, "success": true }))
+        .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_expired_token_of_a_living_device_counts() {
+    let server = Server::start("strict", DEVICE).await;
+    let token = server.token(GUID, "ab12", 2, START - 86_400);
+    let mut agent = Client::join_new(&server, &[("authorization", &format!("Bearer {token}"))]).await;
+    agent.call("connect_agent", json!({ "agent_id": AGENT })).await;
+    // Other keys and versions do not, and a revoked device loses its rights while it is connected.
+    for (fingerprint, version) in [("ff", 2), ("ab12", 1)] {
+        let token = server.token(GUID, fingerprint, version, START);
+        let mut other = Client::join_new(&server, &[("authorization", &format!("Bearer {token}"))]).await;
+        other
+            .call_in_vain("connect_agent", json!({ "agent_id": AGENT }))
+            .await;
+    }
+    server.sql("UPDATE devices SET status = 'revoked'").await;
+    server.pass(std::time::Duration::from_secs(5));
+    agent
+        .call_in_vain("connect_agent", json!({ "agent_id": AGENT }))
+        .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn operators_command_agents_and_see_what_they_report() {
+    let server = Server::start("strict", DEVICE).await;
+    let token = server.token(GUID, "ab12", 2, START);
+    let mut agent = Client::join_new(&server, &[("authorization", &format!("Bearer {token}"))]).await;
+    agent.call("connect_agent", json!({ "agent_id": AGENT })).await;
+    let cookie = server.log_in().await;
+    let mut operator = Client::join_new(&server, &[("cookie", &cookie)]).await;
+    let mut nobody = Client::join_new(&server, &[]).await;
+
+    nobody
+        .call_in_vain("list_agent_windows", json!({ "agent_id": AGENT }))
+        .await;
+    operator.send("42[\"list_agent_windows\",1]").await;
+    for client in [&mut agent, &mut operator] {
+        assert_eq!(client.frame().await, "42[\"list_agent_windows\",1]");
+    }
+    let run = |host: &str| format!("42[\"ansible_playbook_run\",{{\"target_hostname\":\"{host}\"}}]");
+    operator.send(&run("WIN-2")).await;
+    operator.send(&run("win-1")).await;
+    assert_eq!(agent.frame().await, run("win-1"));
+    let shot = json!({ "agent_id": AGENT, "image_base64": "AAAA" });
+    agent.call("screenshot", shot.clone()).await;
+    assert_eq!(operator.frame().await, format!("42[\"new_screenshot\",{shot}]"));
+    operator.call_in_vain("screenshot", shot).await;
+
+    server.sql("DELETE FROM users").await;
+    server.pass(std::time::Duration::from_secs(5));
+    operator.call_in_vain("list_agent_windows", json!(2)).await;
+    nobody.nothing_came().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn operators_routes_ask_who_calls() {
+    let server = Server::start("strict", "").await;
+    let unauthorized = (401, "{\"error\":\"unauthorized\"}\n".to_owned());
+    for path in ["/api/agents", "/api/agent/a/node/n/screenshot/live"] {
+        assert_eq!(server.get(path, &[]).await, unauthorized, "{path}");
+    }
+    assert_eq!(server.delete("/api/agent/a").await, unauthorized);
+    assert_eq!(server.post("/api/agent/provision", "{bad").await, unauthorized);
+    let cookie = server.log_in().await;
+    assert_eq!(server.get("/api/agents", &[("cookie", &cookie)]).await.0, 200);
+    server.stop().await;
+}

@@ -1,0 +1,165 @@
+//! A whole server over a fresh root folder.
+
+use std::{collections::BTreeMap, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
+
+use borealis_engine::{
+    Engine, RunningEngine, Settings,
+    integrations::{clock::ManualClock, random::SeededRandom},
+    services::access_tokens::AccessTokens,
+};
+use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
+use jiff::Timestamp;
+use sqlx::{Connection as _, SqliteConnection};
+
+pub(crate) const START: i64 = 1_800_000_000;
+pub(crate) const GUID: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
+pub(crate) const AGENT: &str = "WIN-1_3F2504E0-4F89-11D3-9A0C-0305E82C3301_SYSTEM";
+
+pub(crate) struct Server {
+    root: tempfile::TempDir,
+    policy: &'static str,
+    clock: Arc<ManualClock>,
+    engine: RunningEngine,
+}
+
+impl Server {
+    /// Starts with these rows.
+    pub(crate) async fn start(policy: &'static str, rows: &'static str) -> Self {
+        let server = Self::over(tempfile::tempdir().unwrap(), policy).await;
+        server.sql(rows).await;
+        server
+    }
+
+    async fn over(root: tempfile::TempDir, policy: &'static str) -> Self {
+        let folder = |name: &str| root.path().join(name).display().to_string();
+        let variables: BTreeMap<_, _> = [
+            ("BOREALIS_ROOT", folder("")),
+            ("BOREALIS_PROJECT_ROOT", folder("")),
+            ("BOREALIS_SERVER_ROOT", folder("runtime")),
+            ("BOREALIS_CERT_ROOT", folder("certificates")),
+            ("BOREALIS_SERVER_CERT_ROOT", folder("certificates/server")),
+            ("BOREALIS_DATABASE_PATH", folder("database.db")),
+            ("BOREALIS_TLS", "off".to_owned()),
+            ("BOREALIS_ACCESS_POLICY", policy.to_owned()),
+            ("BOREALIS_CORS_ORIGINS", "http://ui.example".to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+        let engine = Engine::start(
+            Settings::from_map(&variables, root.path()).unwrap(),
+            clock.clone(),
+            Arc::new(SeededRandom::new(1)),
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+        )
+        .await
+        .unwrap();
+        Self {
+            root,
+            policy,
+            clock,
+            engine,
+        }
+    }
+
+    pub(crate) async fn restart(self) -> Self {
+        self.engine.stop().await;
+        Self::over(self.root, self.policy).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.engine.stop().await;
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.engine.address()
+    }
+
+    /// Moves the server's clock.
+    pub(crate) fn pass(&self, time: Duration) {
+        use borealis_engine::domain::clock::Clock as _;
+        let now = self.clock.now();
+        self.clock.set(now + time);
+    }
+
+    pub(crate) async fn sql(&self, statements: &'static str) {
+        let file = self.root.path().join("database.db");
+        let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+    }
+
+    pub(crate) fn token(&self, guid: &str, fingerprint: &str, version: i64, now: i64) -> String {
+        let file = self
+            .root
+            .path()
+            .join("runtime/auth_keys/borealis-jwt-ed25519.key");
+        let key = SigningKey::from_pkcs8_pem(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let tokens = AccessTokens::new(&key).unwrap();
+        tokens.issue(guid, fingerprint, version, now).unwrap()
+    }
+
+    /// Logs the default operator in and gives the cookies.
+    pub(crate) async fn log_in(&self) -> String {
+        let answer = self
+            .request(reqwest::Method::POST, "/api/auth/login")
+            .header("content-type", "application/json")
+            .body("{\"username\":\"admin\",\"password\":\"Password\"}")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        answer
+            .headers()
+            .get_all("set-cookie")
+            .iter()
+            .filter_map(|cookie| cookie.to_str().unwrap().split(';').next())
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        let mut request = self.request(reqwest::Method::GET, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> (u16, String) {
+        answer(self.request(reqwest::Method::DELETE, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &'static str) -> (u16, String) {
+        let request = self.request(reqwest::Method::POST, path);
+        answer(request.header("content-type", "application/json").body(body)).await
+    }
+
+    /// Status, headers and body of a request to the socket endpoint.
+    pub(crate) async fn poll(
+        &self,
+        method: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        let mut request = self
+            .request(method.parse().unwrap(), &format!("/socket.io/?{query}"))
+            .body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let head = (answer.status().as_u16(), answer.headers().clone());
+        (head.0, head.1, answer.bytes().await.unwrap().to_vec())
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        reqwest::Client::new().request(method, format!("http://{}{path}", self.address()))
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, String) {
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}

@@ -1,0 +1,214 @@
+//! One Socket.IO client of a run: what it received, and how it learns that nothing else is on its way.
+//!
+//! That something did not come is concluded by a barrier, sent after everything else on the same socket: an event
+//! without effect, which the server acknowledges, and a namespace that nobody has, which it refuses. The server handles
+//! what one connection sends in order and relays before it acknowledges, so once the barrier is answered, whatever was
+//! to come has come. The refusal is there for connections whose events an access policy leaves unanswered.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::{
+    socket_io::{Client, CloseReason, Incoming},
+    transcript::{Notice, NoticeKind},
+};
+
+/// The legacy acknowledges it without any effect; under the strict policy only agents are answered.
+pub(super) const BARRIER: &str = "request_config";
+/// Nobody has it, and everybody who asks is told so.
+const NO_NAMESPACE: &str = "/no-such-namespace";
+/// How long things may take, in real time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// What usually comes comes within this, so that no barrier is needed.
+    pub(super) swift: Duration,
+    /// The first barrier of a connection; a server that knows no such event never answers it.
+    pub(super) first_barrier: Duration,
+    /// A barrier where one was answered before.
+    pub(super) barrier: Duration,
+    /// Background work that the clock has woken, until its event is there.
+    pub(super) background: Duration,
+    /// What stands for silence where no barrier is answered.
+    pub(super) quiet: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            swift: Duration::from_millis(40),
+            first_barrier: Duration::from_secs(2),
+            barrier: Duration::from_secs(10),
+            background: Duration::from_secs(3),
+            quiet: Duration::from_millis(300),
+        }
+    }
+}
+
+/// Whether a server answers barriers on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Barriers {
+    Untried,
+    Answered,
+    Unanswered,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) client: Client,
+    /// Events that no step has taken, in the order of arrival.
+    arrived: VecDeque<Arrived>,
+    /// How many events have arrived.
+    count: u64,
+    /// The number of the latest event that a step took.
+    pub(super) latest_taken: u64,
+    pub(super) acks: BTreeMap<u64, Vec<Value>>,
+    pub(super) closed: Option<CloseReason>,
+    /// Barriers that were sent, and those of them that came back as refusals.
+    asked: u64,
+    refused: u64,
+    /// Whether barriers are acknowledged too.
+    acknowledges: bool,
+    barriers: Barriers,
+    pub(super) patience: Patience,
+    pub(super) step: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) number: u64,
+    step: u32,
+    name: String,
+    pub(super) arguments: Vec<Value>,
+}
+
+impl Connection {
+    pub(super) fn new(client: Client, patience: Patience, step: u32) -> Self {
+        Self {
+            client,
+            arrived: VecDeque::new(),
+            count: 0,
+            latest_taken: 0,
+            acks: BTreeMap::new(),
+            closed: None,
+            asked: 0,
+            refused: 0,
+            acknowledges: true,
+            barriers: Barriers::Untried,
+            patience,
+            step,
+        }
+    }
+
+    fn take_in(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Event { name, arguments } => {
+                self.count += 1;
+                self.arrived.push_back(Arrived {
+                    number: self.count,
+                    step: self.step,
+                    name,
+                    arguments,
+                });
+            }
+            Incoming::Ack { id, arguments } => {
+                self.acks.insert(id, arguments);
+            }
+            Incoming::Refused { .. } => self.refused += 1,
+            Incoming::Closed(reason) => self.closed = Some(reason),
+        }
+    }
+
+    /// Takes in what arrives until `done` has its value, the time is over or nothing can come any more.
+    pub(super) async fn until<T>(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        while let (None, Some(incoming)) = (&self.closed, self.client.try_next()) {
+            self.take_in(incoming);
+        }
+        let waiting = async {
+            loop {
+                if let Some(value) = done(self) {
+                    return Some(value);
+                }
+                if self.closed.is_some() {
+                    return None;
+                }
+                let incoming = self.client.next().await;
+                self.take_in(incoming);
+            }
+        };
+        timeout(limit, waiting).await.unwrap_or(None)
+    }
+
+    /// Takes in everything that is on its way. Whether that is sure.
+    pub(super) async fn settle(&mut self) -> bool {
+        if self.barriers == Barriers::Unanswered {
+            self.until(self.patience.quiet, |_| None::<()>).await;
+            return false;
+        }
+        let limit = match self.barriers {
+            Barriers::Untried => self.patience.first_barrier,
+            _ => self.patience.barrier,
+        };
+        // A connection that is over ends the waiting below.
+        let id = self.client.emit_with_ack(BARRIER, &[json!({})]).await.ok();
+        let _ = self.client.ask_for_namespace(NO_NAMESPACE).await;
+        self.asked += 1;
+        let acknowledged = |one: &mut Self| id.and_then(|id| one.acks.remove(&id)).map(|_| true);
+        let refused = |one: &mut Self| (one.refused >= one.asked).then_some(false);
+        let mut answer = self
+            .until(limit, |one| acknowledged(one).or_else(|| refused(one)))
+            .await;
+        if answer == Some(false) && self.acknowledges {
+            // Where handlers run beside the connection, the acknowledgement may come a little later.
+            self.acknowledges = self.until(self.patience.swift, acknowledged).await.is_some();
+        }
+        if self.closed.is_some() {
+            answer = Some(true);
+        }
+        self.barriers = match answer {
+            Some(_) => Barriers::Answered,
+            None => Barriers::Unanswered,
+        };
+        answer.is_some()
+    }
+
+    pub(super) fn take(&mut self, event: &str) -> Option<Arrived> {
+        let at = self.arrived.iter().position(|one| one.name == event)?;
+        self.arrived.remove(at)
+    }
+
+    pub(super) fn note(&self, client: &str, notices: &mut Vec<Notice>) {
+        for one in &self.arrived {
+            notices.push(one.notice(client, NoticeKind::NotWaitedFor, one.arguments.clone()));
+        }
+        if let Some(reason) = &self.closed {
+            notices.push(Notice {
+                client: client.to_owned(),
+                step: self.step,
+                kind: NoticeKind::Closed,
+                event: String::new(),
+                arguments: vec![json!(reason.to_string())],
+            });
+        }
+    }
+}
+
+impl Arrived {
+    pub(super) fn notice(&self, client: &str, kind: NoticeKind, arguments: Vec<Value>) -> Notice {
+        Notice {
+            client: client.to_owned(),
+            step: self.step,
+            kind,
+            event: self.name.clone(),
+            arguments,
+        }
+    }
+}

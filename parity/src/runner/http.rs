@@ -1,0 +1,116 @@
+//! Requests: how they are made from a step, and what of the answer is kept.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde_json::Value;
+
+use super::{Run, StepError, in_data, unresolved};
+use crate::{
+    scenario::{
+        model::{Capture, Request, RequestBody, Step},
+        polling,
+        template::{self, TemplateError},
+    },
+    target::{
+        cookies::Jar,
+        http_client::{self, Outgoing, Received},
+    },
+    transcript::{Body, Seen},
+};
+
+impl Run<'_> {
+    pub(super) async fn http(&mut self, step: &Step, request: &Request) -> Result<Seen, StepError> {
+        let outgoing = self
+            .outgoing(step, request)
+            .map_err(|error| unresolved(step, &error))?;
+        let address = self.target.address().ok_or("the server does not run")?;
+        let received = http_client::send(address, &outgoing)
+            .await
+            .map_err(|error| error.to_string())?;
+        let jar = self.jars.entry(step.who.clone().unwrap_or_default()).or_default();
+        for (name, value) in &received.headers {
+            if name == "set-cookie" {
+                jar.take(value, self.clock.now());
+            }
+        }
+        let body = read_body(&received);
+        let json = match &body {
+            Body::Json(json) => json.clone(),
+            _ => Value::Null,
+        };
+        self.capture(step, |source| find(source, &body, &json, &received.headers));
+        Ok(Seen::Answer {
+            status: received.status,
+            headers: self.mask_headers(received.headers),
+            body: match body {
+                Body::Json(json) => Body::Json(self.mask(json)),
+                Body::Text(text) => Body::Text(self.mask_text(&text)),
+                other => other,
+            },
+        })
+    }
+
+    fn outgoing(&self, step: &Step, request: &Request) -> Result<Outgoing, TemplateError> {
+        let names = &self.names;
+        let mut headers = Vec::new();
+        for (name, value) in &request.headers {
+            headers.push((name.clone(), template::render(value, names)?));
+        }
+        let own_cookie = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        let jar = self.jars.get(step.who.as_deref().unwrap_or_default());
+        if let (false, Some(cookie)) = (own_cookie, jar.and_then(Jar::header)) {
+            headers.push(("Cookie".to_owned(), cookie));
+        }
+        Ok(Outgoing {
+            method: request.method.to_owned(),
+            path: template::render(&request.path, names)?,
+            headers,
+            body: match &request.body {
+                RequestBody::Empty => Vec::new(),
+                RequestBody::Json(value) => template::render_value(value, names)?.to_string().into_bytes(),
+                RequestBody::Text(text) => template::render(text, names)?.into_bytes(),
+                RequestBody::Bytes(bytes) => bytes.clone(),
+            },
+        })
+    }
+
+    fn mask_headers(&self, headers: Vec<(String, String)>) -> Vec<(String, String)> {
+        const LEFT_OUT: [&str; 4] = ["date", "server", "connection", "content-length"];
+        let mut kept: Vec<_> = headers
+            .into_iter()
+            .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
+            .map(|(name, value)| (name, self.mask_text(&value)))
+            .collect();
+        kept.sort_by(|left, right| left.0.cmp(&right.0));
+        kept
+    }
+}
+
+fn read_body(received: &Received) -> Body {
+    if received.body.is_empty() {
+        return Body::Empty;
+    }
+    let Ok(text) = std::str::from_utf8(&received.body) else {
+        return Body::Base64(BASE64.encode(&received.body));
+    };
+    // Whatever the content type says: that is compared for itself, and the recordings do the same.
+    let json = serde_json::from_str(text).ok();
+    json.map_or_else(|| Body::Text(text.to_owned()), Body::Json)
+}
+
+fn find(source: &Capture, body: &Body, json: &Value, headers: &[(String, String)]) -> Option<Value> {
+    match source {
+        Capture::Cookie(wanted) => headers
+            .iter()
+            .filter(|(name, _)| name == "set-cookie")
+            .filter_map(|(_, value)| value.split(';').next()?.split_once('='))
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| Value::from(value)),
+        Capture::Packet(pointer) => match body {
+            Body::Text(text) => polling::find(text, pointer),
+            _ => None,
+        },
+        Capture::Pointer(_) | Capture::Claim { .. } => in_data(source, json),
+    }
+}

@@ -1,0 +1,147 @@
+//! The Socket.IO clients of a run. Every emit is settled before the next step begins, so that whether something came
+//! depends on the one who should receive it alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::connection::{Connection, Patience};
+use crate::{
+    socket_io::{Client, CloseReason, ConnectOptions},
+    transcript::{Notice, NoticeKind, Seen},
+};
+
+/// All clients, by name.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    clients: BTreeMap<String, Connection>,
+    notices: Vec<Notice>,
+    patience: Patience,
+}
+
+impl Sockets {
+    pub(super) async fn connect(&mut self, name: &str, options: &ConnectOptions, step: u32) -> Seen {
+        self.disconnect(name).await;
+        match Client::connect(options).await {
+            Ok(client) => {
+                let connection = Connection::new(client, self.patience, step);
+                self.clients.insert(name.to_owned(), connection);
+                Seen::Connected {
+                    connected: true,
+                    error: None,
+                }
+            }
+            Err(error) => Seen::Connected {
+                connected: false,
+                error: Some(error.to_string()),
+            },
+        }
+    }
+
+    /// Leaves; what arrived and was not waited for is noted. Nobody is asked whether a client was there.
+    pub(super) async fn disconnect(&mut self, name: &str) {
+        if let Some(mut connection) = self.clients.remove(name) {
+            connection.settle().await;
+            connection.note(name, &mut self.notices);
+            if connection.closed.is_none() {
+                connection.client.disconnect().await;
+            }
+        }
+    }
+
+    fn get(&mut self, name: &str, step: u32) -> Result<&mut Connection, String> {
+        let connection = self
+            .clients
+            .get_mut(name)
+            .ok_or_else(|| format!("{name} is not connected"))?;
+        connection.step = step;
+        Ok(connection)
+    }
+
+    /// Emits, and waits until the server has done what it does about it.
+    pub(super) async fn emit(
+        &mut self,
+        name: &str,
+        step: u32,
+        event: &str,
+        arguments: &[Value],
+        ack: bool,
+    ) -> Result<Option<Seen>, String> {
+        let connection = self.get(name, step)?;
+        let over = |reason: CloseReason| format!("{name} cannot emit: {reason}");
+        if !ack {
+            connection.client.emit(event, arguments).await.map_err(over)?;
+            connection.settle().await;
+            return Ok(None);
+        }
+        let id = connection
+            .client
+            .emit_with_ack(event, arguments)
+            .await
+            .map_err(over)?;
+        let mut arguments = connection
+            .until(connection.patience.swift, |one| one.acks.remove(&id))
+            .await;
+        if arguments.is_none() {
+            connection.settle().await;
+            arguments = connection.acks.remove(&id);
+        }
+        Ok(Some(Seen::Acknowledged { arguments }))
+    }
+
+    /// Takes the next event of a name.
+    pub(super) async fn expect(
+        &mut self,
+        name: &str,
+        step: u32,
+        event: &str,
+    ) -> Result<Option<Vec<Value>>, String> {
+        let connection = self.get(name, step)?;
+        let mut found = connection
+            .until(connection.patience.swift, |one| one.take(event))
+            .await;
+        if found.is_none() {
+            let limit = if connection.settle().await {
+                connection.patience.background
+            } else {
+                connection.patience.quiet
+            };
+            found = connection.until(limit, |one| one.take(event)).await;
+        }
+        let Some(found) = found else { return Ok(None) };
+        if found.number < connection.latest_taken {
+            self.notices
+                .push(found.notice(name, NoticeKind::Early, found.arguments.clone()));
+        } else {
+            connection.latest_taken = found.number;
+        }
+        Ok(Some(found.arguments))
+    }
+
+    /// An event of a name that has come though none should. `woken`: background work may be at it.
+    pub(super) async fn silence(
+        &mut self,
+        name: &str,
+        step: u32,
+        event: &str,
+        woken: bool,
+    ) -> Result<Option<Vec<Value>>, String> {
+        let connection = self.get(name, step)?;
+        if connection.settle().await && woken {
+            connection.until(connection.patience.quiet, |_| None::<()>).await;
+        }
+        Ok(connection.take(event).map(|found| found.arguments))
+    }
+
+    /// Ends all connections; what was noted about them.
+    pub(super) async fn finish(mut self) -> Vec<Notice> {
+        let names: Vec<String> = self.clients.keys().cloned().collect();
+        for name in names {
+            self.disconnect(&name).await;
+        }
+        self.notices
+    }
+}
+
+#[cfg(test)]
+mod tests;

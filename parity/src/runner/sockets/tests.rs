@@ -1,0 +1,167 @@
+use std::{net::SocketAddr, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{accept_async, tungstenite::Message};
+
+use super::*;
+use crate::{
+    runner::connection::BARRIER,
+    socket_io::packet::{Content, Decoder, Packet},
+};
+
+/// A server that sends `echo` back and then acknowledges it, does nothing about `mute`, sends `twins` back in another
+/// order, and hangs up at `die`.
+async fn server(barriers: Barriers) -> ConnectOptions {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let stream = listener.accept().await.unwrap().0;
+            tokio::spawn(serve(stream, barriers));
+        }
+    });
+    ConnectOptions::websocket(address)
+}
+
+fn text(content: Content) -> String {
+    format!("4{}", Packet::root(content).encode().0)
+}
+
+/// Which parts of a barrier the server answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Barriers {
+    All,
+    RefusalAlone,
+    Nothing,
+}
+
+async fn serve(stream: TcpStream, barriers: Barriers) {
+    let mut peer = accept_async(stream).await.unwrap();
+    let open = "0{\"sid\":\"e\",\"pingTimeout\":20000,\"pingInterval\":25000}";
+    peer.send(Message::text(open)).await.unwrap();
+    while let Some(Ok(Message::Text(message))) = peer.next().await {
+        let packet = message
+            .strip_prefix('4')
+            .map(|text| Decoder::default().text(text));
+        let Some(Ok(Some(packet))) = packet else { continue };
+        let mut answers = Vec::new();
+        match packet.content {
+            Content::Connect(_) if packet.namespace != "/" && barriers == Barriers::Nothing => {}
+            Content::Connect(_) if packet.namespace != "/" => {
+                answers.push(format!("44{},\"Unable to connect\"", packet.namespace));
+            }
+            Content::Connect(_) => answers.push("40{\"sid\":\"s\"}".to_owned()),
+            Content::Event { id, name, arguments } => {
+                let event = |name: &str| {
+                    text(Content::Event {
+                        id: None,
+                        name: name.to_owned(),
+                        arguments: arguments.clone(),
+                    })
+                };
+                match name.as_str() {
+                    "echo" => answers.push(event("echo")),
+                    "twins" => answers.extend([event("second"), event("first")]),
+                    "die" => return,
+                    _ => {}
+                }
+                let acknowledged = name == "echo" || (name == BARRIER && barriers == Barriers::All);
+                if let (true, Some(id)) = (acknowledged, id) {
+                    answers.push(text(Content::Ack {
+                        id,
+                        arguments: vec![json!("done")],
+                    }));
+                }
+            }
+            _ => {}
+        }
+        for answer in answers {
+            peer.send(Message::text(answer)).await.unwrap();
+        }
+    }
+}
+
+async fn connected(barriers: Barriers) -> Sockets {
+    let mut sockets = Sockets::default();
+    if barriers == Barriers::Nothing {
+        sockets.patience.first_barrier = Duration::from_millis(100);
+        sockets.patience.quiet = Duration::from_millis(50);
+    }
+    let seen = sockets.connect("ui", &server(barriers).await, 1).await;
+    assert_eq!(
+        seen,
+        Seen::Connected {
+            connected: true,
+            error: None
+        }
+    );
+    sockets
+}
+
+fn acknowledged(arguments: Option<Vec<Value>>) -> Result<Option<Seen>, String> {
+    Ok(Some(Seen::Acknowledged { arguments }))
+}
+
+#[tokio::test]
+async fn what_came_and_what_did_not_is_told_apart() {
+    for barriers in [Barriers::All, Barriers::RefusalAlone, Barriers::Nothing] {
+        let mut sockets = connected(barriers).await;
+        let data = [json!({"a": 1})];
+        assert_eq!(
+            sockets.emit("ui", 2, "echo", &data, true).await,
+            acknowledged(Some(vec![json!("done")]))
+        );
+        assert_eq!(
+            sockets.emit("ui", 3, "mute", &data, true).await,
+            acknowledged(None)
+        );
+        assert_eq!(sockets.emit("ui", 4, "mute", &data, false).await, Ok(None));
+        assert_eq!(sockets.expect("ui", 5, "echo").await, Ok(Some(data.to_vec())));
+        assert_eq!(sockets.silence("ui", 6, "echo", true).await, Ok(None));
+        assert_eq!(sockets.emit("ui", 7, "echo", &[], false).await, Ok(None));
+        assert_eq!(sockets.silence("ui", 8, "echo", false).await, Ok(Some(vec![])));
+        assert_eq!(sockets.finish().await, []);
+    }
+}
+
+#[tokio::test]
+async fn what_no_step_asks_for_is_noted() {
+    let mut sockets = connected(Barriers::All).await;
+    sockets.emit("ui", 2, "twins", &[], false).await.unwrap();
+    assert_eq!(sockets.expect("ui", 3, "first").await, Ok(Some(vec![])));
+    assert_eq!(sockets.expect("ui", 4, "second").await, Ok(Some(vec![])));
+    sockets.emit("ui", 5, "echo", &[json!(1)], false).await.unwrap();
+    sockets.emit("ui", 6, "die", &[], false).await.unwrap();
+    let error = sockets.emit("ui", 7, "echo", &[], false).await.unwrap_err();
+    assert!(error.contains("ui cannot emit"), "{error}");
+    assert!(sockets.expect("nobody", 8, "x").await.is_err());
+    let notices = sockets.finish().await;
+    let kinds: Vec<_> = notices
+        .iter()
+        .map(|notice| (notice.kind, notice.event.as_str(), notice.step))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (NoticeKind::Early, "second", 2),
+            (NoticeKind::NotWaitedFor, "echo", 5),
+            (NoticeKind::Closed, "", 7),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_no_failed_step() {
+    let mut options = server(Barriers::All).await;
+    options.transports.clear();
+    let mut sockets = Sockets::default();
+    assert!(matches!(
+        sockets.connect("ui", &options, 1).await,
+        Seen::Connected {
+            connected: false,
+            error: Some(_)
+        }
+    ));
+}

@@ -1,0 +1,256 @@
+//! One client of the namespace `/`.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    sync::mpsc::{self, error::TryRecvError},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    CloseReason, ConnectError, ConnectOptions, Incoming, Limits,
+    engine_packet::EnginePacket,
+    packet::{Content, Decoder, Packet, ROOT},
+    transport::{self, Link},
+};
+
+/// A client that has joined the namespace. Dropping it drops the connection.
+#[derive(Debug)]
+pub struct Client {
+    sid: String,
+    limits: Limits,
+    outgoing: mpsc::Sender<Vec<EnginePacket>>,
+    incoming: mpsc::Receiver<Incoming>,
+    closed: Arc<OnceLock<CloseReason>>,
+    next_id: u64,
+    session: JoinSet<()>,
+}
+
+impl Client {
+    /// Opens a session and joins the namespace.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, refuses, or does not answer in time.
+    pub async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
+        timeout(options.limits.connect, join(options))
+            .await
+            .unwrap_or(Err(ConnectError::Late))
+    }
+
+    /// The Socket.IO session id.
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// Sends an event; waits while too many packets stand in line.
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn emit(&mut self, event: &str, arguments: &[Value]) -> Result<(), CloseReason> {
+        self.send(None, event, arguments).await
+    }
+
+    /// Sends an event and asks for an acknowledgement, which arrives under the id that this returns.
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn emit_with_ack(&mut self, event: &str, arguments: &[Value]) -> Result<u64, CloseReason> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send(Some(id), event, arguments).await.map(|()| id)
+    }
+
+    /// Asks for another namespace; a server without it answers with [`Incoming::Refused`].
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn ask_for_namespace(&mut self, namespace: &str) -> Result<(), CloseReason> {
+        self.send_packet(&Packet {
+            namespace: namespace.to_owned(),
+            content: Content::Connect(None),
+        })
+        .await
+    }
+
+    async fn send(&self, id: Option<u64>, event: &str, arguments: &[Value]) -> Result<(), CloseReason> {
+        self.send_packet(&Packet::root(Content::Event {
+            id,
+            name: event.to_owned(),
+            arguments: arguments.to_vec(),
+        }))
+        .await
+    }
+
+    async fn send_packet(&self, packet: &Packet) -> Result<(), CloseReason> {
+        if let Some(reason) = self.closed.get() {
+            return Err(reason.clone());
+        }
+        let sent = self.outgoing.send(messages(packet)).await;
+        sent.map_err(|_| self.reason())
+    }
+
+    /// What arrives next. After [`Incoming::Closed`] nothing else comes.
+    pub async fn next(&mut self) -> Incoming {
+        match self.incoming.recv().await {
+            Some(incoming) => incoming,
+            None => Incoming::Closed(self.reason()),
+        }
+    }
+
+    /// What has arrived already, if anything.
+    pub fn try_next(&mut self) -> Option<Incoming> {
+        match self.incoming.try_recv() {
+            Ok(incoming) => Some(incoming),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Incoming::Closed(self.reason())),
+        }
+    }
+
+    fn reason(&self) -> CloseReason {
+        let unknown = || CloseReason::Broken("the connection ended".to_owned());
+        self.closed.get().cloned().unwrap_or_else(unknown)
+    }
+
+    /// Leaves the namespace, closes the session and waits until the server has taken note of it.
+    pub async fn disconnect(self) {
+        let Self {
+            outgoing,
+            closed,
+            mut session,
+            limits,
+            ..
+        } = self;
+        let (text, _) = Packet::root(Content::Disconnect).encode();
+        // A connection that is over already needs no goodbye.
+        let _ = closed.set(CloseReason::Client);
+        let _ = outgoing.try_send(vec![EnginePacket::Message(text), EnginePacket::Close]);
+        drop(outgoing);
+        let _ = timeout(limits.disconnect, session.join_next()).await;
+    }
+}
+
+fn messages(packet: &Packet) -> Vec<EnginePacket> {
+    let (text, attachments) = packet.encode();
+    let mut batch = vec![EnginePacket::Message(text)];
+    batch.extend(attachments.into_iter().map(EnginePacket::Binary));
+    batch
+}
+
+async fn join(options: &ConnectOptions) -> Result<Client, ConnectError> {
+    let mut link = transport::open(options).await?;
+    let hello = Packet::root(Content::Connect(options.auth.clone()));
+    // A session that ended says why in its incoming packets.
+    let _ = link.outgoing.send(messages(&hello)).await;
+    let mut decoder = Decoder::default();
+    let sid = loop {
+        let packet = match receive(&mut link, &mut decoder).await? {
+            Some(packet) if packet.namespace == ROOT => packet,
+            _ => continue,
+        };
+        match packet.content {
+            Content::Connect(data) => {
+                let sid = data.as_ref().and_then(|data| data.get("sid")?.as_str());
+                break sid.unwrap_or_default().to_owned();
+            }
+            Content::ConnectError(data) => return Err(ConnectError::Namespace(data)),
+            Content::Disconnect => return Err(CloseReason::Disconnected.into()),
+            // An event before the namespace was joined belongs to nobody.
+            Content::Event { .. } | Content::Ack { .. } => {}
+        }
+    };
+    let (arrived, incoming) = mpsc::channel(options.limits.packets);
+    let closed = Arc::new(OnceLock::new());
+    let outgoing = link.outgoing.clone();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(run(link, decoder, arrived, Arc::clone(&closed)));
+    Ok(Client {
+        sid,
+        limits: options.limits,
+        outgoing,
+        incoming,
+        closed,
+        next_id: 0,
+        session: tasks,
+    })
+}
+
+/// Passes on what arrives until the session is over.
+async fn run(
+    mut link: Link,
+    mut decoder: Decoder,
+    arrived: mpsc::Sender<Incoming>,
+    closed: Arc<OnceLock<CloseReason>>,
+) {
+    // The client's own sender alone keeps the transport open, so that dropping it closes the session.
+    let (unused, _) = mpsc::channel(1);
+    let pongs = std::mem::replace(&mut link.outgoing, unused).downgrade();
+    let reason = loop {
+        let packet = match receive_with(&mut link, &mut decoder, |packet| {
+            pongs
+                .upgrade()
+                .is_none_or(|sender| sender.try_send(vec![packet]).is_ok())
+        })
+        .await
+        {
+            Ok(Some(packet)) => packet,
+            Ok(None) => continue,
+            Err(reason) => break reason,
+        };
+        let incoming = match packet.content {
+            Content::ConnectError(_) if packet.namespace != ROOT => Incoming::Refused {
+                namespace: packet.namespace,
+            },
+            _ if packet.namespace != ROOT => continue,
+            Content::Event { name, arguments, .. } => Incoming::Event { name, arguments },
+            Content::Ack { id, arguments } => Incoming::Ack { id, arguments },
+            Content::Disconnect => break CloseReason::Disconnected,
+            Content::Connect(_) | Content::ConnectError(_) => continue,
+        };
+        if arrived.try_send(incoming).is_err() {
+            break CloseReason::Overflow;
+        }
+    };
+    // A client that closed the session itself has said so before.
+    let _ = closed.set(reason);
+}
+
+async fn receive(link: &mut Link, decoder: &mut Decoder) -> Result<Option<Packet>, CloseReason> {
+    let pongs = link.outgoing.clone();
+    receive_with(link, decoder, |packet| pongs.try_send(vec![packet]).is_ok()).await
+}
+
+/// The next Socket.IO packet; `None` if something else came. Pings are answered.
+async fn receive_with(
+    link: &mut Link,
+    decoder: &mut Decoder,
+    mut answer: impl FnMut(EnginePacket) -> bool,
+) -> Result<Option<Packet>, CloseReason> {
+    let handshake = &link.handshake;
+    let patience = Duration::from_millis(handshake.ping_interval.saturating_add(handshake.ping_timeout));
+    let packet = match timeout(patience, link.incoming.recv()).await {
+        Ok(Some(packet)) => packet?,
+        Ok(None) => return Err(CloseReason::Broken("the connection ended".to_owned())),
+        Err(_) => return Err(CloseReason::Silent),
+    };
+    let malformed = |error: super::packet::DecodeError| CloseReason::Malformed(error.to_string());
+    match packet {
+        EnginePacket::Message(text) => decoder.text(&text).map_err(malformed),
+        EnginePacket::Binary(bytes) => decoder.binary(bytes).map_err(malformed),
+        EnginePacket::Ping(text) => {
+            if answer(EnginePacket::Pong(text)) {
+                Ok(None)
+            } else {
+                Err(CloseReason::Overflow)
+            }
+        }
+        EnginePacket::Close => Err(CloseReason::SessionClosed),
+        EnginePacket::Open(_) | EnginePacket::Pong(_) | EnginePacket::Upgrade | EnginePacket::Noop => {
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Engine.IO sessions: a transport carries packets both ways until the session ends.
+
+mod polling;
+mod websocket;
+
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::mpsc,
+    task::JoinSet,
+};
+
+use super::{CloseReason, ConnectError, ConnectOptions, Transport, engine_packet::EnginePacket};
+use crate::target::http_client::HttpError;
+
+/// Batches that wait to be sent.
+const OUTGOING: usize = 256;
+
+/// What the server says about the session when it opens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Handshake {
+    pub(super) sid: String,
+    #[serde(default)]
+    upgrades: Vec<String>,
+    /// Milliseconds.
+    pub(super) ping_interval: u64,
+    /// Milliseconds.
+    pub(super) ping_timeout: u64,
+}
+
+impl Handshake {
+    fn read(text: &str) -> Result<Self, ConnectError> {
+        serde_json::from_str(text)
+            .map_err(|error| ConnectError::Unusable(format!("the open packet: {error}")))
+    }
+}
+
+/// An open session.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) handshake: Handshake,
+    /// Packets in the order of arrival; ends with why the session is over.
+    pub(super) incoming: mpsc::Receiver<Result<EnginePacket, CloseReason>>,
+    /// Packets that belong together; once every sender is gone, the transport is closed.
+    pub(super) outgoing: mpsc::Sender<Vec<EnginePacket>>,
+    /// The tasks end with the link.
+    pub(super) _tasks: JoinSet<()>,
+}
+
+/// Opens a session as the options say.
+pub(super) async fn open(options: &ConnectOptions) -> Result<Link, ConnectError> {
+    match options.transports.as_slice() {
+        [Transport::WebSocket, ..] => websocket::open(options).await,
+        [Transport::Polling] => polling::open(options).await.map(|session| session.start(options)),
+        [Transport::Polling, Transport::WebSocket, ..] => {
+            let session = polling::open(options).await?;
+            if session.handshake.upgrades.iter().any(|name| name == "websocket") {
+                websocket::upgrade(options, session).await
+            } else {
+                Ok(session.start(options))
+            }
+        }
+        _ => Err(ConnectError::Unusable("no transport".to_owned())),
+    }
+}
+
+/// Anything that bytes go through.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A fresh connection to the server.
+pub(super) async fn dial(options: &ConnectOptions) -> Result<Box<dyn Stream>, CloseReason> {
+    let stream = TcpStream::connect(options.address)
+        .await
+        .map_err(|error| CloseReason::Broken(error.to_string()))?;
+    // Small packets must not wait for each other.
+    stream
+        .set_nodelay(true)
+        .map_err(|error| CloseReason::Broken(error.to_string()))?;
+    Ok(Box::new(stream))
+}
+
+/// The request target of a session.
+fn target(options: &ConnectOptions, transport: &str, sid: Option<&str>) -> String {
+    let mut target = format!("/socket.io/?EIO=4&transport={transport}");
+    if let Some(sid) = sid {
+        target.push_str(&format!("&sid={sid}"));
+    }
+    if !options.query.is_empty() {
+        target.push('&');
+        target.push_str(&options.query);
+    }
+    target
+}
+
+fn refused(status: u16, body: &[u8]) -> CloseReason {
+    CloseReason::Refused {
+        status,
+        body: String::from_utf8_lossy(body).chars().take(200).collect(),
+    }
+}
+
+impl From<HttpError> for CloseReason {
+    fn from(error: HttpError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
