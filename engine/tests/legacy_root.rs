@@ -110,10 +110,8 @@ impl LegacyRoot {
         );
         let mut database = SqliteConnection::connect(&url).await.unwrap();
         let mut found = Vec::new();
-        let tables = sqlx::query("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name")
-            .fetch_all(&mut database)
-            .await
-            .unwrap();
+        let tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'engine_*' ORDER BY name";
+        let tables = sqlx::query(tables).fetch_all(&mut database).await.unwrap();
         for table in tables {
             let name: String = table.get(0);
             found.push(table.get::<Option<String>, _>(1).unwrap_or_default());

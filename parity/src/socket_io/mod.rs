@@ -28,7 +28,7 @@ pub enum Transport {
 /// Everything that a connection begins with.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// The server. TLS would join here, beside [`transport::dial`].
+    /// The server. TLS would join here, beside `transport::dial`.
     pub address: SocketAddr,
     /// Further headers of every request, in order.
     pub headers: Vec<(String, String)>,

@@ -1,6 +1,6 @@
 //! Who is listed, and who counts as online.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{AgentRecord, AgentRegistry, ServiceMode};
 use crate::domain::json::{Json, JsonObject};
@@ -31,13 +31,13 @@ impl AgentRegistry {
         shown.into()
     }
 
-    /// Whether a collector on this host was active within the last 300 s before `now` (Unix seconds).
-    pub fn has_active_collector(&self, hostname: &str, now: f64) -> bool {
-        self.records.values().any(|record| {
-            record.hostname.as_deref() == Some(hostname)
-                && record
-                    .collector_active_ts
-                    .is_some_and(|time| now - time <= COLLECTOR_ONLINE)
-        })
+    /// The hosts on which a collector was active within the last 300 s before `now` (Unix seconds).
+    pub fn collected_hosts(&self, now: f64) -> HashSet<&str> {
+        let is_active = |time: f64| now - time <= COLLECTOR_ONLINE;
+        self.records
+            .values()
+            .filter(|record| record.collector_active_ts.is_some_and(is_active))
+            .filter_map(|record| record.hostname.as_deref())
+            .collect()
     }
 }

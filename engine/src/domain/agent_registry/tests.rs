@@ -225,9 +225,8 @@ fn collectors_are_active_for_a_while() {
     };
     assert_eq!(active(1130.4), Some(true.into()));
     assert_eq!(active(1130.5), Some(false.into()));
-    assert!(registry.has_active_collector("H", 1300.5));
-    assert!(!registry.has_active_collector("H", 1300.6));
-    assert!(!registry.has_active_collector("h", 1000.5));
+    assert!(registry.collected_hosts(1300.5).contains("H"));
+    assert!(registry.collected_hosts(1300.6).is_empty());
     assert_eq!(registry.get("a").unwrap().status, None);
 }
 

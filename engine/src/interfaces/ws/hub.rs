@@ -12,7 +12,10 @@ use super::{packet::event_frames, session::Session};
 use crate::{
     domain::clock::BoxFuture,
     repositories::Store,
-    services::realtime::{Audience, Channel, ChannelAccess, Delivery, Eventual, Identity, Payload, Rights},
+    services::{
+        realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights},
+        scheduler::channel::{Eventual, PendingReceipt, Receipt},
+    },
 };
 
 /// Sessions that may be open; far above any fleet.
@@ -154,7 +157,7 @@ impl<S: Store> Channel for Hub<S> {
         hostname: &'a str,
         event: &'a str,
         payload: &'a Payload,
-    ) -> Eventual<'a, Eventual<'static, Delivery>> {
+    ) -> Eventual<'a, PendingReceipt> {
         Box::pin(async move {
             let reached = self.send(Audience::Host(hostname), event, payload).await;
             let nobody = reached.is_empty();
@@ -165,11 +168,11 @@ impl<S: Store> Channel for Hub<S> {
                     all &= arrived.unwrap_or(false);
                 }
                 match (nobody, all) {
-                    (true, _) => Delivery::NobodyThere,
-                    (false, true) => Delivery::Arrived,
-                    (false, false) => Delivery::Unknown,
+                    (true, _) => Receipt::NobodyThere,
+                    (false, true) => Receipt::Arrived,
+                    (false, false) => Receipt::Unknown,
                 }
-            }) as Eventual<'static, Delivery>
+            }) as PendingReceipt
         })
     }
 
@@ -191,3 +194,6 @@ impl<S: Store> Channel for Hub<S> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ fn alice() -> NewUser {
 }
 
 #[tokio::test]
-async fn an_empty_file_gets_the_legacy_s_tables_and_nothing_else() {
+async fn an_empty_file_gets_the_legacy_s_tables_and_the_engine_s_own() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     store.migrate().await.unwrap();
@@ -30,8 +30,8 @@ async fn an_empty_file_gets_the_legacy_s_tables_and_nothing_else() {
     assert_eq!(
         tables.join(" "),
         "activity_history agent_service_account ansible_play_recaps credentials device_approvals device_keys \
-         device_list_views device_sites devices enrollment_install_codes enrollment_install_codes_persistent \
-         github_token refresh_tokens scheduled_job_run_activity scheduled_job_runs scheduled_jobs sites \
+         device_list_views device_sites devices engine_undelivered_work enrollment_install_codes \
+         enrollment_install_codes_persistent github_token refresh_tokens scheduled_job_run_activity scheduled_job_runs scheduled_jobs sites \
          sqlite_sequence users"
     );
 }

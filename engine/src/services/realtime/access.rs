@@ -80,11 +80,13 @@ impl Rights {
     }
 }
 
-/// Whether one of the `_`-separated parts of an agent's id is this device's GUID.
-pub(super) fn names_device(agent_id: &str, guid: &Guid) -> bool {
-    agent_id
-        .split('_')
-        .any(|part| Guid::normalize(part).as_ref() == Some(guid))
+/// The devices that an agent's id may name: its `_`-separated parts, in canonical form.
+pub(super) fn devices_named(agent_id: &str) -> impl Iterator<Item = Guid> {
+    agent_id.split('_').filter_map(Guid::normalize)
+}
+
+fn names_device(agent_id: &str, guid: &Guid) -> bool {
+    devices_named(agent_id).any(|named| named == *guid)
 }
 
 /// One connection's identity, with what was looked up of its rights last.

@@ -3,20 +3,25 @@
 
 mod access;
 mod agent_events;
+mod online;
 mod relays;
 mod results;
 
-use std::{fmt::Debug, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
 pub use access::{ChannelAccess, Identity, Rights, Standing};
 pub use results::JobResult;
 
-use super::{Environment, agents::Agents};
+use super::{
+    Environment,
+    agents::Agents,
+    scheduler::channel::{Eventual, PendingReceipt},
+};
 use crate::{
     domain::{clock::BoxFuture, json::Json},
-    repositories::{Store, StoreError, device_documents::DeviceDocuments as _},
+    repositories::Store,
 };
 
 /// What an event carries: its one argument. `null` is sent as an event without argument, as the legacy does.
@@ -64,22 +69,8 @@ pub enum Audience<'a> {
     Connection(&'a str),
 }
 
-/// What became of work that was handed to agents.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Delivery {
-    /// Every connection that it went to has read it.
-    Arrived,
-    /// A connection ended before that was known.
-    Unknown,
-    /// There was nobody, and nothing was sent.
-    NobodyThere,
-}
-
-/// A future with a result that any task may hold.
-pub type Eventual<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
 /// The sockets, as services see them.
-pub trait Channel: Debug + Send + Sync + 'static {
+pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Hands an event to every connection of the audience, in the order of calls. A connection that does not take what
     /// it is sent is closed and logged, so whoever stays connected has lost nothing.
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a>;
@@ -91,7 +82,7 @@ pub trait Channel: Debug + Send + Sync + 'static {
         hostname: &'a str,
         event: &'a str,
         payload: &'a Payload,
-    ) -> Eventual<'a, Eventual<'static, Delivery>>;
+    ) -> Eventual<'a, PendingReceipt>;
 
     /// The ids that living connections have announced, in no order.
     fn live_agents(&self) -> Vec<String>;
@@ -109,12 +100,17 @@ pub enum Outcome {
 }
 
 /// Handles the channel's events, and what HTTP asks of agents.
-#[derive(Debug)]
 pub struct RealtimeService<S> {
     store: S,
     environment: Environment,
     agents: Arc<Agents>,
     channel: Arc<dyn Channel>,
+}
+
+impl<S> fmt::Debug for RealtimeService<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RealtimeService").finish_non_exhaustive()
+    }
 }
 
 impl<S: Store> RealtimeService<S> {
@@ -149,41 +145,6 @@ impl<S: Store> RealtimeService<S> {
             .emit(Audience::Agent(agent_id), "agent_config", &config)
             .await;
         true
-    }
-
-    /// Whether this host is online: a collector on it was active within 300 s, its device sent a heartbeat over REST
-    /// within 300 s, or an agent of it is connected (the legacy knows the first alone: RT-7).
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn is_online(&self, hostname: &str) -> Result<bool, StoreError> {
-        if self.agents.has_reported(hostname)
-            || self
-                .agents
-                .registry()
-                .has_active_collector(hostname, self.seconds())
-        {
-            return Ok(true);
-        }
-        let live = self.channel.live_agents();
-        if live.is_empty() {
-            return Ok(false);
-        }
-        {
-            let registry = self.agents.registry();
-            let named = |id: &String| {
-                registry
-                    .get(id)
-                    .is_some_and(|record| record.hostname.as_deref() == Some(hostname))
-            };
-            if live.iter().any(named) {
-                return Ok(true);
-            }
-        }
-        // Present agents tell no host name; their ids name the device.
-        let device = self.store.view().await?.device_row_named(hostname).await?;
-        let guid = device.and_then(|device| crate::domain::guid::Guid::normalize(&device.guid?));
-        Ok(guid.is_some_and(|guid| live.iter().any(|id| access::names_device(id, &guid))))
     }
 
     /// Now in Unix seconds with fraction, as collectors' times are kept.

@@ -13,6 +13,7 @@ use crate::{
     },
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
+    services::scheduler::channel::Receipt,
 };
 
 const START: i64 = 1_800_000_000;
@@ -40,13 +41,8 @@ impl Channel for Wire {
     }
 
     #[allow(clippy::async_yields_async, reason = "as the real channel's")]
-    fn hand_over<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: &'a Payload,
-    ) -> Eventual<'a, Eventual<'static, Delivery>> {
-        Box::pin(async { Box::pin(async { Delivery::NobodyThere }) as Eventual<'static, Delivery> })
+    fn hand_over<'a>(&'a self, _: &'a str, _: &'a str, _: &'a Payload) -> Eventual<'a, PendingReceipt> {
+        Box::pin(async { Box::pin(async { Receipt::NobodyThere }) as PendingReceipt })
     }
 
     fn live_agents(&self) -> Vec<String> {

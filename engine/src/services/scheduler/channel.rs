@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, fmt::Debug, future::Future, pin::Pin};
 
-use crate::domain::json::Json;
+use crate::domain::{clock::BoxFuture, json::Json};
 
 /// What became of work that was handed to a host's agents.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Receipt {
-    /// It arrived: every connection acknowledged it, or outlived a heartbeat after it was sent.
+    /// It arrived: acknowledged, or the connection outlived a heartbeat after it was sent.
     Arrived,
     /// The connection ended before that was known.
     Unknown,
@@ -15,18 +15,26 @@ pub enum Receipt {
     NobodyThere,
 }
 
+/// A future with a result that may be held by any task.
+pub type Eventual<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// A receipt that comes later.
-pub type PendingReceipt = Pin<Box<dyn Future<Output = Receipt> + Send>>;
+pub type PendingReceipt = Eventual<'static, Receipt>;
 
 /// The channel to agents and operators.
 pub trait AgentChannel: Debug + Send + Sync + 'static {
-    /// The names of the hosts whose agents are there, exact.
-    fn online_hosts(&self) -> HashSet<String>;
+    /// Those of these hosts whose agents are there, exact names.
+    fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>>;
 
-    /// Sends work to the agents of this host and to nobody else. The event is sent before this returns, so that work
+    /// Sends work to the agents of this host and to nobody else. It is sent when the outer future ends, so that work
     /// arrives in the order in which it was handed over; the receipt comes later.
-    fn hand_over(&self, hostname: &str, event: &'static str, payload: &Json) -> PendingReceipt;
+    fn hand_over<'a>(
+        &'a self,
+        hostname: &'a str,
+        event: &'static str,
+        payload: &'a Json,
+    ) -> Eventual<'a, PendingReceipt>;
 
     /// Tells operators. Who misses it sees the state when looking next: nothing is sent again.
-    fn tell_operators(&self, event: &'static str, payload: &Json);
+    fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a>;
 }

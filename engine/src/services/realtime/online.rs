@@ -1,0 +1,82 @@
+//! Which hosts are online, and work for them: the channel as the scheduler sees it.
+
+use std::collections::HashSet;
+
+use super::{Audience, Payload, RealtimeService, access::devices_named};
+use crate::{
+    domain::{clock::BoxFuture, guid::Guid, json::Json},
+    repositories::{Store, StoreError, known_devices::KnownDevices as _},
+    services::scheduler::channel::{AgentChannel, Eventual, PendingReceipt},
+};
+
+impl<S: Store> RealtimeService<S> {
+    /// Whether this host is online: a collector on it was active within 300 s, its device sent a heartbeat over REST
+    /// within 300 s, or an agent of it is connected (the legacy knows the first alone: RT-7).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn is_online(&self, hostname: &str) -> Result<bool, StoreError> {
+        let hosts = [hostname.to_owned()];
+        Ok(!self.online(&hosts).await?.is_empty())
+    }
+
+    async fn online(&self, hosts: &[String]) -> Result<HashSet<String>, StoreError> {
+        let now = self.seconds();
+        let live = self.channel.live_agents();
+        let mut online: HashSet<_> = {
+            let registry = self.agents.registry();
+            let mut alive = registry.collected_hosts(now);
+            alive.extend(live.iter().filter_map(|id| registry.get(id)?.hostname.as_deref()));
+            hosts
+                .iter()
+                .filter(|host| alive.contains(host.as_str()) || self.agents.has_reported(host))
+                .cloned()
+                .collect()
+        };
+        if online.len() == hosts.len() || live.is_empty() {
+            return Ok(online);
+        }
+        let hosts: HashSet<_> = hosts.iter().collect();
+        // Present agents tell no host name; their ids name the device.
+        let connected: HashSet<_> = live.iter().flat_map(|id| devices_named(id)).collect();
+        for device in self.store.view().await?.known_devices().await? {
+            if let (Some(hostname), Some(guid)) = (device.hostname, device.guid)
+                && Guid::normalize(&guid).is_some_and(|guid| connected.contains(&guid))
+                && hosts.contains(&hostname)
+            {
+                online.insert(hostname);
+            }
+        }
+        Ok(online)
+    }
+}
+
+impl<S: Store> AgentChannel for RealtimeService<S> {
+    fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>> {
+        Box::pin(async move {
+            self.online(hosts).await.unwrap_or_else(|error| {
+                tracing::error!("which hosts are online is not known: {error}");
+                HashSet::new()
+            })
+        })
+    }
+
+    #[allow(
+        clippy::async_yields_async,
+        reason = "the work is sent now, what became of it is known later"
+    )]
+    fn hand_over<'a>(
+        &'a self,
+        hostname: &'a str,
+        event: &'static str,
+        payload: &'a Json,
+    ) -> Eventual<'a, PendingReceipt> {
+        let payload = Payload::from(payload.clone());
+        Box::pin(async move { self.channel.hand_over(hostname, event, &payload).await })
+    }
+
+    fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
+        let payload = Payload::from(payload.clone());
+        Box::pin(async move { self.channel.emit(Audience::Operators, event, &payload).await })
+    }
+}
