@@ -21,9 +21,14 @@ impl Importer {
         for exchange in array(recording, "upstream") {
             exchanges.push(self.exchange(exchange)?);
         }
+        let period = self.refresh_period();
         let mut asks = BTreeMap::from([(0, 1)]);
+        let mut before = 0.0;
         for step in array(recording, "steps") {
-            let count = asked_during(&step);
+            let at = step.get("at").and_then(Value::as_f64).unwrap_or(before);
+            let periods = u32::from((at / period).floor() > (before / period).floor());
+            before = at;
+            let count = asked_during(&step) + periods;
             if let (1.., Some(id)) = (count, step.get("id").and_then(Value::as_u64)) {
                 asks.insert(u32::try_from(id).unwrap_or(u32::MAX), count);
             }
@@ -34,7 +39,10 @@ impl Importer {
         if told != exchanges.len() && unrecorded == 0 {
             self.not_runnable
                 .push("upstream: it does not follow during which step the server asked".to_owned());
-            asks.clear();
+            // Waiting for fewer than there are does no harm.
+            if told > exchanges.len() {
+                asks.retain(|step, _| *step == 0);
+            }
         }
         let at_us = self.observations.last().map_or(0, |last| last.at_us);
         self.observations.push(Observation {
@@ -51,6 +59,17 @@ impl Importer {
             exchanges,
         });
         Ok(())
+    }
+
+    /// Seconds between two looks at the default branch, as the legacy reads the variable.
+    fn refresh_period(&self) -> f64 {
+        let variable = self
+            .scenario
+            .env
+            .iter()
+            .find(|(name, _)| name == "BOREALIS_REPO_HASH_REFRESH");
+        let seconds = variable.and_then(|(_, value)| value.trim().parse::<i32>().ok());
+        seconds.unwrap_or(60).clamp(30, 3600).into()
     }
 
     fn exchange(&mut self, mut recorded: Value) -> Result<Exchange, ImportError> {
@@ -151,13 +170,20 @@ mod tests {
             .upstream
             .unwrap();
         assert_eq!((cut_off.asked_by(9), cut_off.unrecorded), (7, 1));
+
+        let later =
+            recording(&json!(vec![exchange(None); 8])).replace("\"id\":7,\"at\":0.1", "\"id\":7,\"at\":61.0");
+        let asks = import_recording(&later).unwrap().scenario.upstream.unwrap().asks;
+        assert_eq!(asks.get(&7), Some(&2));
     }
 
     #[test]
-    fn questions_that_no_step_explains_are_told_and_none_are_waited_for() {
-        let imported = import_recording(&recording(&json!([exchange(None)]))).unwrap();
-        assert_eq!(imported.not_runnable.len(), 1);
-        assert!(imported.scenario.upstream.unwrap().asks.is_empty());
+    fn questions_that_no_step_explains_are_told() {
+        for (count, waited_for) in [(1, 1), (9, 7)] {
+            let imported = import_recording(&recording(&json!(vec![exchange(None); count]))).unwrap();
+            assert_eq!(imported.not_runnable.len(), 1);
+            assert_eq!(imported.scenario.upstream.unwrap().asked_by(9), waited_for);
+        }
         let unreachable = import_recording(&recording(&json!("unreachable"))).unwrap();
         assert_eq!(unreachable.scenario.upstream, None);
     }
