@@ -11,7 +11,8 @@ use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf, sync::Arc}
 use borealis_engine::{
     Engine, RunningEngine, Settings,
     config::{log_file::LogFile, logging::EngineLog},
-    integrations::{clock::ManualClock, random::SeededRandom},
+    domain::repository_head::RepositoryBranch,
+    integrations::{clock::ManualClock, github::GitHubClient, random::SeededRandom},
     services::access_tokens::AccessTokens,
 };
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
@@ -30,15 +31,19 @@ const TOKEN: &str = "ghp_0123456789abcdefghij";
 
 struct Story {
     folder: tempfile::TempDir,
-    github: MockServer,
+    github: Option<MockServer>,
     engine: RunningEngine,
     client: reqwest::Client,
     _log: DefaultGuard,
 }
 
 impl Story {
-    /// A server that asks `github`, with an operator who is logged in. What this thread logs goes to a file.
     async fn new(github: MockServer) -> Self {
+        Self::asking(github.uri(), Some(github)).await
+    }
+
+    /// A server that asks GitHub at `url`, with an operator who is logged in. What this thread logs goes to a file.
+    async fn asking(url: String, github: Option<MockServer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
         let log = LogFile::new(folder.path().join("test.log"), TimeZone::UTC);
@@ -46,7 +51,7 @@ impl Story {
         let guard = tracing::subscriber::set_default(Registry::default().with(log));
         let variables = BTreeMap::from([
             ("BOREALIS_ROOT".to_owned(), folder.path().display().to_string()),
-            ("BOREALIS_GITHUB_API_URL".to_owned(), github.uri()),
+            ("BOREALIS_GITHUB_API_URL".to_owned(), url),
         ]);
         let engine = Engine::start(
             Settings::from_map(&variables, folder.path()).unwrap(),
@@ -190,10 +195,18 @@ async fn the_token_shows_in_its_own_answer_and_nowhere_else() {
 
 #[tokio::test]
 async fn no_github_stops_no_start_and_no_answer() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let story = Story::new(MockServer::builder().listener(closed).start().await).await;
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let story = Story::asking(format!("http://{closed}"), None).await;
     let (status, body) = story.head("?repo=acme/x").await;
     assert_eq!((status, &body["source"]), (503, &json!("github")));
+    assert_eq!(
+        body["error"],
+        "GitHub REST API repo head lookup raised: github unreachable"
+    );
+    let (status, body) = story.post(json!({"token": TOKEN})).await;
+    assert_eq!((status, &body["status"]), (200, &json!("error")));
+    assert_eq!(body["message"], "API Token validation error: github unreachable");
+    assert_eq!(body["rate_limit"], Value::Null);
     assert!(
         fs::read_to_string(story.log())
             .unwrap()
@@ -212,7 +225,14 @@ async fn names_cannot_lead_the_server_s_token_elsewhere() {
         .await;
     let story = Story::new(github).await;
     story.post(json!({"token": TOKEN})).await;
-    let before = story.github.received_requests().await.unwrap().len();
+    let before = story
+        .github
+        .as_ref()
+        .unwrap()
+        .received_requests()
+        .await
+        .unwrap()
+        .len();
     for (query, error) in [
         ("?repo=acme/x&branch=../../../user", "invalid branch"),
         ("?repo=../user/x", "repo must be in the form owner/name"),
@@ -220,7 +240,17 @@ async fn names_cannot_lead_the_server_s_token_elsewhere() {
     ] {
         assert_eq!(story.head(query).await, (400, json!({"error": error})), "{query}");
     }
-    assert!(story.github.received_requests().await.unwrap().len() <= before + 1);
+    assert!(
+        story
+            .github
+            .as_ref()
+            .unwrap()
+            .received_requests()
+            .await
+            .unwrap()
+            .len()
+            <= before + 1
+    );
     let (status, body) = story.head("?repo=acme/x&branch=main%3Fx=1%23y").await;
     assert_eq!((status, &body["sha"]), (200, &json!("abc")));
     assert_eq!(body["branch"], "main?x=1#y");
@@ -236,4 +266,36 @@ async fn an_id_that_is_no_text_is_the_legacy_s_internal_error() {
         (500, json!({"error": "internal error"}))
     );
     story.engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_prove_that_it_is_github_is_not_asked() {
+    // A server with a certificate of its own, which nobody trusts.
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+    let variables = BTreeMap::from([
+        ("BOREALIS_ROOT".to_owned(), folder.path().display().to_string()),
+        ("BOREALIS_TLS".to_owned(), "on".to_owned()),
+        (
+            "BOREALIS_GITHUB_API_URL".to_owned(),
+            "http://127.0.0.1:9".to_owned(),
+        ),
+    ]);
+    let engine = Engine::start(
+        Settings::from_map(&variables, folder.path()).unwrap(),
+        clock.clone(),
+        Arc::new(SeededRandom::new(1)),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+    )
+    .await
+    .unwrap();
+    let base = format!("https://localhost:{}", engine.address().port());
+    let client = GitHubClient::new(base, clock).unwrap();
+    let refused = client
+        .branch(&RepositoryBranch::default(), None)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.to_string(), "github unreachable");
+    assert!(refused.cause.contains("certificate"), "{}", refused.cause);
+    engine.stop().await;
 }
