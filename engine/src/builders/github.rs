@@ -1,13 +1,11 @@
 //! What is asked about repositories, and the token that is to be stored.
 
-use std::time::Duration;
-
 use crate::{
-    config::{github::REFRESH_SECONDS, settings::Secret},
+    config::settings::Secret,
     domain::{
         coerce::integer_in,
         json::{Json, JsonObject},
-        repository_head::{InvalidBranch, RepositoryBranch},
+        repository_head::{InvalidBranch, RepositoryBranch, held_seconds},
         text::python_trim,
     },
     services::github::HeadQuery,
@@ -35,10 +33,7 @@ pub fn head_query(
     });
     let ttl = parameter("ttl")
         .and_then(|text| integer_in(&text))
-        .map(|seconds| {
-            let held = seconds.clamp((*REFRESH_SECONDS.start()).into(), (*REFRESH_SECONDS.end()).into());
-            Duration::from_secs(u64::try_from(held).unwrap_or_default())
-        });
+        .map(held_seconds);
     Ok(HeadQuery { branch, ttl, forced })
 }
 

@@ -8,11 +8,13 @@ use std::{
 use http::Uri;
 
 use super::settings::{Reader, Secret};
-use crate::domain::{coerce::integer_in, repository_head::RepositoryBranch, text::python_trim};
+use crate::domain::{
+    coerce::integer_in,
+    repository_head::{RepositoryBranch, held_seconds},
+    text::python_trim,
+};
 
-/// Seconds between refreshes, held to what the legacy holds them to.
-pub const REFRESH_SECONDS: std::ops::RangeInclusive<i64> = 30..=3600;
-const DEFAULT_REFRESH_SECONDS: i64 = 60;
+const DEFAULT_REFRESH: Duration = Duration::from_secs(60);
 const HEAD_FILE: &str = "repo_hash_cache.json";
 
 /// Everything about GitHub: variables `BOREALIS_GITHUB_*`, `GITHUB_TOKEN`, `BOREALIS_REPO*`, `BOREALIS_CACHE_DIR`.
@@ -22,7 +24,7 @@ pub struct GitHubSettings {
     pub api_url: String,
     /// The branch that agents follow unless they name another.
     pub default_branch: RepositoryBranch,
-    /// Between two looks at it, within [`REFRESH_SECONDS`].
+    /// Between two looks at it, half a minute to an hour.
     pub refresh: Duration,
     /// Used where the database holds no token.
     pub token: Option<Secret>,
@@ -54,9 +56,9 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Path) -> GitHubSettings {
         ),
         refresh: reader.parsed(
             "BOREALIS_REPO_HASH_REFRESH",
-            held(DEFAULT_REFRESH_SECONDS.into()),
+            DEFAULT_REFRESH,
             "a whole number of seconds",
-            |value| integer_in(value).map(held),
+            |value| integer_in(value).map(held_seconds),
         ),
         token: token(reader),
         head_file: reader
@@ -75,12 +77,6 @@ fn token(reader: &Reader<'_>) -> Option<Secret> {
         .find(|value| !value.is_empty())?;
     let token = python_trim(value);
     (!token.is_empty()).then(|| Secret::new(token))
-}
-
-fn held(seconds: i128) -> Duration {
-    let (least, most) = (*REFRESH_SECONDS.start(), *REFRESH_SECONDS.end());
-    let seconds = seconds.clamp(least.into(), most.into());
-    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 fn api_url(value: &str) -> Option<String> {

@@ -1,11 +1,20 @@
 //! Heads of GitHub repositories: which branch is meant, and what is known of it.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::percent::encode;
 
 /// Heads that are remembered. The legacy keeps every pair that a device ever named (PLT-7).
 pub const CAPACITY: usize = 1000;
+
+/// What lifetimes of heads and the time between two looks are held to, in seconds.
+const REFRESH_SECONDS: (i128, i128) = (30, 3600);
+
+/// Seconds as somebody wished them, held to half a minute and an hour.
+pub fn held_seconds(seconds: i128) -> Duration {
+    let (least, most) = REFRESH_SECONDS;
+    Duration::from_secs(u64::try_from(seconds.clamp(least, most)).unwrap_or_default())
+}
 
 /// What a path segment may hold unescaped beside letters, digits and `-._~`.
 const SAFE_IN_PATH: &str = "/!$&'()*+,;=:@";
@@ -103,7 +112,7 @@ impl Head {
 /// The heads that are known, at most [`CAPACITY`].
 #[derive(Clone, Debug)]
 pub struct HeadCache {
-    heads: HashMap<String, Head>,
+    heads: BTreeMap<String, Head>,
     kept: String,
 }
 
@@ -111,7 +120,7 @@ impl HeadCache {
     /// Nothing known yet. What is known of `kept` is never given up for others.
     pub fn new(kept: &RepositoryBranch) -> Self {
         Self {
-            heads: HashMap::new(),
+            heads: BTreeMap::new(),
             kept: kept.key(),
         }
     }

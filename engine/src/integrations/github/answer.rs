@@ -1,11 +1,10 @@
 //! What GitHub answered about a branch.
 
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
 
 use crate::{
     config::settings::Secret,
-    domain::{coerce::integer_in, text::python_trim},
+    domain::{coerce::integer_in, json::Json, json_reader, text::python_trim},
 };
 
 /// How much of a body errors show, in characters.
@@ -69,29 +68,17 @@ impl GitHubAnswer {
         if !self.complete {
             return Err(InvalidAnswer::Unreadable);
         }
-        let body: Value = serde_json::from_slice(&self.body).map_err(|_| InvalidAnswer::Unreadable)?;
+        let body = json_reader::read(&self.body).map_err(|_| InvalidAnswer::Unreadable)?;
         let members = body.as_object().ok_or(InvalidAnswer::Unreadable)?;
-        let commit = match members.get("commit") {
-            Some(commit) if is_truthy(commit) => commit.as_object().ok_or(InvalidAnswer::Unreadable)?,
-            _ => return Ok(None),
+        let commit = match members.get("commit").filter(|commit| commit.is_truthy()) {
+            Some(commit) => commit.as_object().ok_or(InvalidAnswer::Unreadable)?,
+            None => return Ok(None),
         };
-        match commit.get("sha") {
-            Some(Value::String(id)) if !id.is_empty() => Ok(Some(python_trim(id).to_owned())),
-            Some(id) if is_truthy(id) => Err(InvalidAnswer::IdNotText),
-            _ => Ok(None),
+        match commit.get("sha").filter(|id| id.is_truthy()) {
+            Some(Json::Text(id)) => Ok(Some(python_trim(id).to_owned())),
+            Some(_) => Err(InvalidAnswer::IdNotText),
+            None => Ok(None),
         }
-    }
-}
-
-/// Python's truth of a JSON value.
-fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
     }
 }
 

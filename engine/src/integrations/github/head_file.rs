@@ -5,9 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value, json};
-
 use crate::domain::{
+    json::{Json, JsonObject},
+    json_reader,
+    json_text::column_text,
     repository_head::{Head, HeadCache},
     text::python_trim,
 };
@@ -64,7 +65,7 @@ fn read_one(path: &Path, now: f64, cache: &mut HeadCache) -> Result<(), HeadFile
         return Err(unreadable("too long".to_owned()));
     }
     let text = fs::read(path).map_err(failed)?;
-    let document: Value = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+    let document = json_reader::read(&text).map_err(|error| unreadable(error.to_string()))?;
     let entries = entries(&document).ok_or_else(|| unreadable("no entries".to_owned()))?;
     for (key, entry) in entries {
         if let Some(head) = head(entry, now) {
@@ -75,23 +76,24 @@ fn read_one(path: &Path, now: f64, cache: &mut HeadCache) -> Result<(), HeadFile
 }
 
 /// The legacy's form keeps them below `entries`; an earlier rewrite in Python kept nothing else in its file.
-fn entries(document: &Value) -> Option<&Map<String, Value>> {
+fn entries(document: &Json) -> Option<&JsonObject> {
     let members = document.as_object()?;
     match members.get("entries") {
         Some(entries) => entries.as_object(),
         None => (!members.contains_key("version")
             && members
                 .iter()
-                .any(|(key, entry)| key.contains('/') && entry.is_object()))
+                .any(|(key, entry)| key.contains('/') && entry.as_object().is_some()))
         .then_some(members),
     }
 }
 
-fn head(entry: &Value, now: f64) -> Option<Head> {
-    let commit = python_trim(entry.get("sha")?.as_str()?);
+fn head(entry: &Json, now: f64) -> Option<Head> {
+    let commit = python_trim(entry.get("sha")?.as_text()?);
     let fetched_at = match entry.get("ts").or_else(|| entry.get("timestamp")) {
-        Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) => python_trim(text).parse().ok(),
+        Some(Json::Float(time)) => Some(*time),
+        Some(Json::Int(time)) => Some(*time as f64),
+        Some(Json::Text(text)) => python_trim(text).parse().ok(),
         _ => None,
     };
     (!commit.is_empty()).then(|| Head {
@@ -110,9 +112,15 @@ pub fn write(path: &Path, cache: &HeadCache) -> Result<(), HeadFileError> {
         path: path.to_owned(),
         source,
     };
-    let entries: Map<String, Value> = cache
+    let entries: JsonObject = cache
         .iter()
-        .map(|(key, head)| (key.to_owned(), json!({"sha": head.commit, "ts": head.fetched_at})))
+        .map(|(key, head)| {
+            let entry = Json::object([
+                ("sha", head.commit.as_str().into()),
+                ("ts", head.fetched_at.into()),
+            ]);
+            (key.to_owned(), entry)
+        })
         .collect();
     if entries.is_empty() {
         return match fs::remove_file(path) {
@@ -120,7 +128,10 @@ pub fn write(path: &Path, cache: &HeadCache) -> Result<(), HeadFileError> {
             _ => Ok(()),
         };
     }
-    let document = json!({"version": 1, "entries": entries}).to_string();
+    let document = column_text(&Json::object([
+        ("version", 1.into()),
+        ("entries", entries.into()),
+    ]));
     let temporary = path.with_extension("json.tmp");
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
@@ -221,7 +232,7 @@ mod tests {
         write(&file, &heads).unwrap();
         assert_eq!(
             fs::read_to_string(&file).unwrap(),
-            r#"{"version":1,"entries":{"a/b:main":{"sha":"x","ts":1795450874.3888566}}}"#
+            r#"{"version": 1, "entries": {"a/b:main": {"sha": "x", "ts": 1795450874.3888566}}}"#
         );
         let mut again = cache();
         read(&[&file], NOW, &mut again).unwrap();
