@@ -15,6 +15,7 @@ use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        assembly_files::AssemblyFiles,
         clock::SystemClock,
         github::GitHubClient,
         identity::{IdentityError, ServerIdentity},
@@ -25,7 +26,7 @@ use crate::{
             compat::{cors::AllowedOrigins, session::SessionCodec},
             http_service,
             routes::routes,
-            server::configure,
+            server::with_limits,
             state::AppState,
         },
         ws::{Hub, SocketServer},
@@ -37,20 +38,30 @@ use crate::{
     services::{
         Environment,
         access_tokens::{AccessTokens, SigningError},
+        activity::ActivityService,
         agents::Agents,
         approvals::ApprovalService,
+        assemblies::AssemblyLibrary,
+        credentials::CredentialService,
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
         enrollment::EnrollmentService,
         github::GitHubService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
-        operators::OperatorService,
+        operators::{OperatorService, login::LoginService, users::UserService},
         proofs::Proofs,
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
+        quick_run::QuickRunService,
         realtime::{Channel, ChannelAccess, RealtimeService},
         refresh::RefreshService,
+        scheduled_jobs::ScheduledJobService,
+        scheduler::{
+            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials,
+            playbook_run::ServerPlaybooks,
+        },
+        script_signer::ScriptSigner,
         secret_box::SecretBox,
         service_accounts::ServiceAccountService,
     },
@@ -150,12 +161,12 @@ impl Engine {
             settings.access_policy,
         ));
         let hub = Arc::new(Hub::new(access));
-        let realtime = RealtimeService::new(
+        let realtime = Arc::new(RealtimeService::new(
             store.clone(),
             environment.clone(),
             Arc::clone(&agents),
             Arc::clone(&hub) as Arc<dyn Channel>,
-        );
+        ));
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let proofs = Arc::new(Proofs::new(environment.clone()));
         let github = Arc::new(GitHubService::new(
@@ -164,6 +175,20 @@ impl Engine {
             GitHubClient::new(&settings.github.api_url, Arc::clone(&clock))?,
             &settings.github,
         ));
+        let credentials = Arc::new(CredentialService::new(
+            store.clone(),
+            environment.clone(),
+            secrets.clone(),
+        ));
+        let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
+        let jobs = Jobs::new(
+            &settings,
+            &store,
+            &environment,
+            &ScriptSigner::new(&identity.script_key),
+            &channel,
+            &credentials,
+        );
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
@@ -196,20 +221,37 @@ impl Engine {
             service_accounts: Arc::new(ServiceAccountService::new(
                 store.clone(),
                 environment.clone(),
-                secrets,
+                secrets.clone(),
                 Arc::clone(&agents),
             )),
             publisher,
             access_policy: settings.access_policy,
-            realtime: Arc::new(realtime),
+            realtime,
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             github: Arc::clone(&github),
+            credentials,
+            scheduled_jobs: Arc::new(ScheduledJobService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&channel),
+                settings.time_zone.clone(),
+                settings.job_history_days,
+            )),
+            quick_runs: Arc::clone(&jobs.quick_runs),
+            activity: Arc::new(ActivityService::new(store.clone())),
             operators: Arc::new(operators),
+            logins: Arc::new(LoginService::new(
+                store.clone(),
+                environment.clone(),
+                settings.mfa_issuer.clone(),
+            )),
+            users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
             clock,
         };
+        jobs.scheduler.begin().await;
         let sockets = Arc::new(SocketServer::new(
             Arc::clone(&hub),
             Arc::clone(&state.realtime),
@@ -230,17 +272,16 @@ impl Engine {
         let handle = Handle::new();
         let server = if settings.speaks_tls() {
             let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
-            let mut server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         } else {
-            let mut server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            configure(server.http_builder());
-            tokio::spawn(server.handle(handle.clone()).serve(service))
+            let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
+            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
         background.spawn(async move { github.keep_fresh().await });
+        background.spawn(Arc::clone(&jobs.scheduler).run());
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
@@ -248,8 +289,58 @@ impl Engine {
             server,
             background,
             hub,
+            jobs,
             store,
         })
+    }
+}
+
+/// What runs jobs.
+#[derive(Debug)]
+struct Jobs {
+    scheduler: Arc<Scheduler<SqliteStore>>,
+    quick_runs: Arc<QuickRunService<SqliteStore>>,
+}
+
+impl Jobs {
+    fn new(
+        settings: &Settings,
+        store: &SqliteStore,
+        environment: &Environment,
+        signer: &ScriptSigner,
+        channel: &Arc<dyn AgentChannel>,
+        credentials: &Arc<CredentialService<SqliteStore>>,
+    ) -> Self {
+        let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
+        let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
+        let playbooks = Arc::new(ServerPlaybooks::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(channel),
+            Arc::clone(&credentials),
+            library.clone(),
+            settings.root.join("Logs/Server/AnsibleRuns"),
+        ));
+        let parts = Parts {
+            library: library.clone(),
+            signer: signer.clone(),
+            channel: Arc::clone(channel),
+            credentials,
+            limits: Limits {
+                assumed_seconds: settings.assumed_run_seconds,
+                history_days: settings.job_history_days,
+            },
+        };
+        Self {
+            scheduler: Scheduler::new(store.clone(), environment.clone(), playbooks, parts),
+            quick_runs: Arc::new(QuickRunService::new(
+                store.clone(),
+                environment.clone(),
+                library,
+                signer.clone(),
+                Arc::clone(channel),
+            )),
+        }
     }
 }
 
@@ -282,6 +373,12 @@ fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
             "the signing secret is a default: set BOREALIS_FLASK_SECRET_KEY before others can reach this"
         );
     }
+    if settings.cookies.same_site == "None" && settings.cors_allowed_origins.is_empty() {
+        tracing::warn!(
+            "operator cookies go to every site (BOREALIS_COOKIE_SAMESITE) and every origin is allowed: set \
+             BOREALIS_CORS_ALLOWED_ORIGINS"
+        );
+    }
     match settings.access_policy {
         AccessPolicy::Strict => tracing::info!("access policy strict"),
         AccessPolicy::Legacy => {
@@ -299,6 +396,7 @@ pub struct RunningEngine {
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
     hub: Arc<Hub<SqliteStore>>,
+    jobs: Jobs,
     store: SqliteStore,
 }
 
@@ -306,6 +404,12 @@ impl RunningEngine {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Completes once the scheduler has done all that was due at the clock's present time. For those who set the clock
+    /// and look at what came of it.
+    pub async fn settled(&self) {
+        self.jobs.scheduler.settled().await;
     }
 
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
@@ -317,6 +421,8 @@ impl RunningEngine {
             tracing::error!("the listener failed: {error}");
         }
         self.background.shutdown().await;
+        self.jobs.scheduler.stop();
+        self.jobs.quick_runs.stop();
         self.store.close().await;
     }
 }

@@ -111,8 +111,9 @@ pub async fn check(
     };
     report.add(Verdict::Ok, "variables", "every value can be read");
     root_folder(&mut report, &settings);
-    database(&mut report, &settings).await;
+    let state = database(&mut report, &settings).await;
     identity(&mut report, &settings, clock);
+    sealing_key(&mut report, &settings, &state.sealed_secrets);
     address(&mut report, &settings);
     secret(&mut report, &settings);
     if settings.access_policy == AccessPolicy::Legacy {
@@ -164,7 +165,8 @@ fn root_folder(report: &mut Report, settings: &Settings) {
     }
 }
 
-async fn database(report: &mut Report, settings: &Settings) {
+/// What is found in the database; nothing where it cannot be read.
+async fn database(report: &mut Report, settings: &Settings) -> DatabaseState {
     let path = settings.database_path.display();
     let tables_made = settings.auto_migrate;
     match settings.database_path.try_exists() {
@@ -192,20 +194,26 @@ async fn database(report: &mut Report, settings: &Settings) {
                     ),
                 );
             }
-            return;
+            return DatabaseState::default();
         }
         Err(error) => {
             report.add(Verdict::Problem, "database", format!("{path}: {error}"));
-            return;
+            return DatabaseState::default();
         }
     }
     match sqlite::inspect(&settings.database_path).await {
-        Ok(state) => database_state(report, &settings.database_path, &state, tables_made),
-        Err(error) => report.add(
-            Verdict::Problem,
-            "database",
-            format!("{path} cannot be read: {error}; check its permissions, or restore it from a backup"),
-        ),
+        Ok(state) => {
+            database_state(report, &settings.database_path, &state, tables_made);
+            state
+        }
+        Err(error) => {
+            report.add(
+                Verdict::Problem,
+                "database",
+                format!("{path} cannot be read: {error}; check its permissions, or restore it from a backup"),
+            );
+            DatabaseState::default()
+        }
     }
 }
 
@@ -276,14 +284,39 @@ fn identity(report: &mut Report, settings: &Settings, clock: &dyn Clock) {
     }
     part(report, "script key", &state.script_key);
     part(report, "token key", &state.token_key);
-    match &state.sealing_key {
-        None => report.add(
+}
+
+/// Whether the key that seals secrets is there, and opens what is stored: a root folder that was copied without the
+/// key looks whole, and its agents' accounts would all get new passwords.
+fn sealing_key(report: &mut Report, settings: &Settings, sealed_secrets: &[Vec<u8>]) {
+    let subject = "sealing key";
+    let file = settings.sealing_key_file();
+    let (file, todo) = (
+        file.display(),
+        "credentials cannot be used and agents' accounts get new passwords until the key that sealed them is there: \
+         copy the legacy server's server_secret.key, or set BOREALIS_SECRET_KEY",
+    );
+    match identity::sealing_key(settings) {
+        Err(error) => report.add(Verdict::Problem, subject, error.to_string()),
+        Ok(None) if sealed_secrets.is_empty() => report.add(
             Verdict::Ok,
-            "sealing key",
-            "BOREALIS_SECRET_KEY gives it; secrets that were sealed with the legacy server's file open only with the \
-             key of that file",
+            subject,
+            format!("{file} is not there; it is made at the start"),
         ),
-        Some(state) => part(report, "sealing key", state),
+        Ok(None) => report.add(
+            Verdict::Warning,
+            subject,
+            format!("{file} is not there, but the database holds sealed secrets: {todo}"),
+        ),
+        Ok(Some(key)) if sealed_secrets.iter().any(|secret| key.open(secret).is_none()) => report.add(
+            Verdict::Warning,
+            subject,
+            format!("it does not open every sealed secret of the database: {todo}"),
+        ),
+        Ok(Some(_)) if settings.sealing_key.is_some() => {
+            report.add(Verdict::Ok, subject, "BOREALIS_SECRET_KEY gives it");
+        }
+        Ok(Some(_)) => report.add(Verdict::Ok, subject, file.to_string()),
     }
 }
 

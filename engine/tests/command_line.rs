@@ -8,6 +8,8 @@
 
 use std::{fs, path::Path, process::Command};
 
+use sqlx::{Connection as _, SqliteConnection};
+
 struct Ran {
     code: Option<i32>,
     output: String,
@@ -113,6 +115,48 @@ fn after_migrate_the_database_has_every_table_and_the_log_is_there() {
     check.line("ok", "signing secret");
     assert_eq!(names(), files);
     assert_eq!(fs::read(root.path().join("database.db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_sealing_key_that_does_not_fit_the_database_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let check = |variables: &[(&str, &str)]| run(root.path(), &["check"], variables);
+    assert!(check(&[]).line("ok", "sealing key").contains("made at the start"));
+    assert_eq!(run(root.path(), &["migrate"], &[]).code, Some(0));
+    let database = root.path().join("database.db");
+    let mut connection = SqliteConnection::connect(database.to_str().unwrap())
+        .await
+        .unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO agent_service_account (agent_id, username, password_encrypted, last_rotated_utc) VALUES \
+         ('a', 'u', 'UEBzc3cwcmQ=', ''), ('b', 'u', 'gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5\
+         CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==', '')",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+    assert!(
+        check(&[])
+            .line("warning", "sealing key")
+            .contains("holds sealed secrets")
+    );
+    let fitting = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
+    let other = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    check(&[("BOREALIS_SECRET_KEY", fitting)]).line("ok", "sealing key");
+    let told = check(&[("BOREALIS_SECRET_KEY", other)]);
+    assert!(told.line("warning", "sealing key").contains("does not open"));
+    assert_eq!(told.code, Some(0));
+    assert!(!told.output.contains(other));
+
+    let file = root.path().join("Data/Server/server_secret.key");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, fitting).unwrap();
+    assert!(check(&[]).line("ok", "sealing key").contains("server_secret.key"));
+    fs::write(&file, "garbage").unwrap();
+    let broken = check(&[]);
+    broken.line("problem", "sealing key");
+    assert_eq!(broken.code, Some(1));
 }
 
 #[test]

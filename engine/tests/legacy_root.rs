@@ -16,6 +16,7 @@ use std::{
 
 use borealis_engine::{
     Engine, RunningEngine, Settings,
+    domain::{digest::sha256_hex, totp::Secret},
     integrations::{clock::ManualClock, random::SeededRandom},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -102,7 +103,8 @@ impl LegacyRoot {
         found
     }
 
-    /// Every row of every table, and every table's declaration, as text.
+    /// Every row of every table, and every table's declaration, as text; the engine's own tables, which the legacy does
+    /// not look at, aside.
     async fn rows(&self) -> Vec<String> {
         let url = format!(
             "sqlite://{}?mode=ro",
@@ -200,5 +202,71 @@ async fn an_enrolled_agent_learns_the_head_that_the_legacy_knew_while_github_is_
         head["error"],
         "GitHub REST API repo head lookup raised: github unreachable"
     );
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn the_legacys_sealed_secrets_are_read() {
+    let root = LegacyRoot::new();
+    let engine = root.serve().await;
+    let client = reqwest::Client::new();
+    let get = async |path: &str| -> serde_json::Value {
+        let answer = client
+            .get(format!("http://{}{path}", engine.address()))
+            .bearer_auth(root.text("/operator_cookies/borealis_auth"))
+            .send();
+        answer.await.unwrap().json().await.unwrap()
+    };
+    let list = get("/api/credentials").await;
+    let list = list["credentials"].as_array().unwrap();
+    assert_eq!(
+        list.len(),
+        root.manifest["credentials"].as_object().unwrap().len()
+    );
+    for listed in list {
+        let secrets = &root.manifest["credentials"][listed["name"].as_str().unwrap()];
+        let read = get(&format!("/api/credentials/{}", listed["id"])).await;
+        for name in ["password", "private_key", "become_password"] {
+            let expected: String = secrets[name]
+                .as_str()
+                .map(|secret| sha256_hex(secret.as_bytes()).chars().take(16).collect())
+                .unwrap_or_default();
+            assert_eq!(
+                read["credential"][format!("{name}_fingerprint")],
+                expected,
+                "{name}"
+            );
+        }
+    }
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_with_mfa_logs_in_with_the_secret_that_the_legacy_stored() {
+    let root = LegacyRoot::new();
+    let engine = root.serve().await;
+    let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let post = async |path: &str, body: serde_json::Value| {
+        let answer = client
+            .post(format!("http://{}{path}", engine.address()))
+            .json(&body)
+            .send();
+        let answer = answer.await.unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<serde_json::Value>().await.unwrap(),
+        )
+    };
+    let login = serde_json::json!({"username": "mfa", "password": root.text("/operators/2/password")});
+    let (_, pending) = post("/api/auth/login", login).await;
+    assert_eq!(pending["stage"], "verify");
+    let made_at: Timestamp = root.text("/made_at").parse().unwrap();
+    let step = u64::try_from((made_at.as_second() + 3600) / 30).unwrap();
+    let code = Secret::read(root.text("/operators/2/totp_secret"))
+        .unwrap()
+        .code(step);
+    let answer = serde_json::json!({"pending_token": pending["pending_token"], "code": code});
+    let (status, done) = post("/api/auth/mfa/verify", answer).await;
+    assert_eq!((status, &done["role"]), (200, &serde_json::json!("Admin")));
     engine.stop().await;
 }

@@ -6,14 +6,16 @@
     reason = "a failed assumption is a failed test"
 )]
 
-use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc};
+mod support;
+
+use std::{fs, path::Path, sync::Arc};
 
 use borealis_engine::{
-    Engine, RunningEngine, Settings,
     config::{log_file::LogFile, logging::EngineLog},
-    integrations::{clock::ManualClock, random::SeededRandom},
+    integrations::clock::ManualClock,
 };
 use jiff::{Timestamp, tz::TimeZone};
+use support::start;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::{Layer as _, Registry, filter::LevelFilter, layer::SubscriberExt as _};
 
@@ -30,27 +32,6 @@ fn messages(file: &Path) -> Vec<String> {
         .lines()
         .map(|line| line.split_once("-engine-").unwrap().1.to_owned())
         .collect()
-}
-
-async fn start(root: &Path, more: &[(&str, &str)]) -> RunningEngine {
-    let mut variables = BTreeMap::from([
-        ("BOREALIS_ROOT".to_owned(), root.display().to_string()),
-        (
-            "BOREALIS_GITHUB_API_URL".to_owned(),
-            "http://127.0.0.1:9".to_owned(),
-        ),
-    ]);
-    for (name, value) in more {
-        variables.insert((*name).to_owned(), (*value).to_owned());
-    }
-    Engine::start(
-        Settings::from_map(&variables, root).unwrap(),
-        Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
-        Arc::new(SeededRandom::new(1)),
-        TcpListener::bind("127.0.0.1:0").unwrap(),
-    )
-    .await
-    .unwrap()
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod upstream;
 
 pub(crate) use http::label;
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -93,6 +95,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         answers: locate::Answers::default(),
         observations: Vec::new(),
         made: Vec::new(),
+        given: HashMap::new(),
         captured: Vec::new(),
         not_runnable: Vec::new(),
         files: Vec::new(),
@@ -145,6 +148,8 @@ struct Importer {
     answers: locate::Answers,
     observations: Vec<Observation>,
     made: Vec<String>,
+    /// Values that the server gave, and their names.
+    given: HashMap<String, String>,
     /// Names and values of all captures so far.
     captured: Vec<(String, String)>,
     not_runnable: Vec<String>,
@@ -271,7 +276,7 @@ impl Importer {
         let value = step.get("value").cloned().unwrap_or_default();
         if let Some(Value::Object(fields)) = step.get("made") {
             self.made.push(as_text(&value));
-            let fields = self.follow_digests(fields);
+            let fields = self.with_names(self.follow_digests(fields));
             return Ok(match Made::read(fields.clone()) {
                 Ok(made) => Some(Action::Make { name, made, fields }),
                 Err(error) => {
@@ -298,11 +303,25 @@ impl Importer {
                 "step {id}: {name} is used between its answer and its capture"
             ));
         }
+        if let Some(text) = value.as_str() {
+            self.given.insert(text.to_owned(), name.clone());
+        }
         if let Some(step) = self.scenario.steps.iter_mut().find(|step| step.id == found) {
             step.captures.retain(|(known, _)| *known != name);
             step.captures.push((name, source));
         }
         Ok(None)
+    }
+
+    /// The fields of a made value, with names in place of values that the server gave: a code is made from the secret
+    /// that the server has just handed out, not from the one it handed out when this was recorded.
+    fn with_names(&self, mut fields: Map<String, Value>) -> Map<String, Value> {
+        for value in fields.values_mut() {
+            if let Some(name) = value.as_str().and_then(|text| self.given.get(text)) {
+                *value = Value::String(format!("${{{name}}}"));
+            }
+        }
+        fields
     }
 
     /// Puts the value's name where claims hold the digest of a captured value, which is another one in each run.
@@ -388,10 +407,12 @@ mod tests {
             {"id": 4, "at": 0.1, "kind": "capture", "name": "own", "value": "made up"},
             http(5, "/b/${it}", &json!(null)),
             {"id": 6, "at": 0.2, "kind": "smoke.signal", "client": "x"},
+            {"id": 7, "at": 0.2, "kind": "capture", "name": "low", "value": "x-123456", "made": {"function": "lower", "of": "X-123456"}},
         ]);
         let imported = import_recording(&recording(&steps)).unwrap();
         let steps = &imported.scenario.steps;
-        assert_eq!(steps.iter().map(|step| step.id).collect::<Vec<_>>(), [1, 4, 5]);
+        assert_eq!(steps.iter().map(|step| step.id).collect::<Vec<_>>(), [1, 4, 5, 7]);
+        assert!(matches!(&steps[3].action, Action::Make { fields, .. } if fields["of"] == "${it}"));
         assert_eq!(
             steps[0].captures,
             [

@@ -1,16 +1,14 @@
 //! The body of `POST /api/auth/login`.
 
+use super::text::{WrongType, trimmed_text};
 use crate::{
-    domain::{
-        json::{Json, JsonObject},
-        text::python_trim,
-    },
-    services::operators::Password,
+    domain::json::{Json, JsonObject},
+    services::operators::login::Password,
 };
 
 /// A well-formed login.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Login {
+pub struct LoginForm {
     /// The user name, trimmed, not empty.
     pub username: String,
     /// The proof.
@@ -22,27 +20,75 @@ pub struct Login {
 #[error("missing credentials")]
 pub struct MissingCredentials;
 
+impl From<WrongType> for MissingCredentials {
+    fn from(_: WrongType) -> Self {
+        Self
+    }
+}
+
 /// Reads a login. A digest decides alone, even next to a password.
 ///
 /// # Errors
 /// [`MissingCredentials`].
-pub fn login(body: &JsonObject) -> Result<Login, MissingCredentials> {
-    let trimmed = |name: &str| {
-        body.get(name)
-            .and_then(Json::as_text)
-            .map(python_trim)
-            .filter(|text| !text.is_empty())
+pub fn login_form(body: &JsonObject) -> Result<LoginForm, MissingCredentials> {
+    let username = trimmed_text(body, "username")?;
+    let digest = trimmed_text(body, "password_sha512")?;
+    let password = match body.get("password").filter(|value| value.is_truthy()) {
+        _ if !digest.is_empty() => Password::Digest(digest.to_lowercase()),
+        Some(Json::Text(password)) => Password::Plain(password.clone()),
+        Some(_) => Password::NoText,
+        None => return Err(MissingCredentials),
     };
-    let username = trimmed("username").ok_or(MissingCredentials)?.to_owned();
-    let password = match trimmed("password_sha512") {
-        Some(digest) => Password::Digest(digest.to_lowercase()),
-        None => {
-            let text = body
-                .get("password")
-                .and_then(Json::as_text)
-                .filter(|text| !text.is_empty());
-            Password::Plain(text.ok_or(MissingCredentials)?.to_owned())
+    if username.is_empty() {
+        return Err(MissingCredentials);
+    }
+    Ok(LoginForm {
+        username: username.to_owned(),
+        password,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(fields: &[(&str, Json)]) -> Result<Password, MissingCredentials> {
+        let body = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        login_form(&body).map(|form| form.password)
+    }
+
+    #[test]
+    fn a_digest_decides_alone_and_passwords_are_not_trimmed() {
+        let name = ("username", Json::from("a"));
+        let password = ("password", Json::from(" p "));
+        assert_eq!(
+            read(&[name.clone(), password.clone()]),
+            Ok(Password::Plain(" p ".to_owned()))
+        );
+        let digest = ("password_sha512", Json::from(" AB "));
+        assert_eq!(
+            read(&[name.clone(), password, digest]),
+            Ok(Password::Digest("ab".to_owned()))
+        );
+        assert_eq!(
+            read(&[name.clone(), ("password", 5.into())]),
+            Ok(Password::NoText)
+        );
+        for fields in [
+            vec![name.clone()],
+            vec![name.clone(), ("password", 0.into())],
+            vec![
+                name.clone(),
+                ("password", "p".into()),
+                ("password_sha512", 7.into()),
+            ],
+            vec![("username", 5.into()), ("password", "p".into())],
+            vec![("username", " ".into()), ("password", "p".into())],
+        ] {
+            assert_eq!(read(&fields), Err(MissingCredentials), "{fields:?}");
         }
-    };
-    Ok(Login { username, password })
+    }
 }

@@ -3,12 +3,14 @@
 pub mod agent_events;
 pub mod agent_hash;
 pub mod approvals;
+pub mod credentials;
 pub mod device_details;
 pub mod enrollment;
 pub mod github;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;
+pub mod mfa;
 pub mod provision;
 pub mod quick_run;
 pub mod refresh;

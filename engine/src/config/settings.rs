@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::tz::TimeZone;
+
 use super::github::{self, GitHubSettings};
-use crate::domain::fernet::FernetKey;
+use crate::domain::{coerce::integer_in, fernet::FernetKey};
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,6 +114,14 @@ pub struct Settings {
     /// How long an operator token lives, in seconds; `None` refuses every token (the legacy's reading of a value
     /// that is no number).
     pub operator_token_ttl: Option<i64>,
+    /// Seconds after which a started run is taken for a success.
+    pub assumed_run_seconds: i64,
+    /// Days for which runs of jobs are kept and listed.
+    pub job_history_days: i64,
+    /// The server's own zone: what times without an offset mean.
+    pub time_zone: TimeZone,
+    /// The name that authenticator apps show for this server.
+    pub mfa_issuer: String,
 }
 
 /// A text that must never be printed.
@@ -340,10 +350,32 @@ impl Settings {
                     .text(&["BOREALIS_COOKIE_DOMAIN"])
                     .map(|domain| domain.trim_start_matches('.').to_owned()),
             },
+            assumed_run_seconds: reader.parsed(
+                "BOREALIS_SIM_RUN_SECONDS",
+                30,
+                "a whole number of seconds",
+                whole_number,
+            ),
+            job_history_days: reader.parsed(
+                "BOREALIS_JOB_HISTORY_DAYS",
+                30,
+                "a whole number of days",
+                whole_number,
+            ),
+            time_zone: reader.parsed(
+                "TZ",
+                TimeZone::UTC,
+                "a time zone such as UTC, Europe/Berlin or MST7MDT",
+                time_zone,
+            ),
             operator_token_ttl: match reader.text(&["BOREALIS_TOKEN_TTL_SECONDS"]) {
                 None => Some(2_592_000),
                 Some(value) => value.parse().ok(),
             },
+            mfa_issuer: reader
+                .text(&["BOREALIS_MFA_ISSUER"])
+                .unwrap_or("Borealis")
+                .to_owned(),
             root,
         };
         if reader.errors.is_empty() {
@@ -378,6 +410,15 @@ impl Settings {
     pub fn has_default_secret(&self) -> bool {
         DEFAULT_SECRETS.contains(&self.session_secret.expose())
     }
+}
+
+fn whole_number(text: &str) -> Option<i64> {
+    i64::try_from(integer_in(text)?).ok()
+}
+
+fn time_zone(text: &str) -> Option<TimeZone> {
+    let name = text.strip_prefix(':').unwrap_or(text);
+    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok()
 }
 
 fn find_root(working_folder: &Path) -> PathBuf {
@@ -488,6 +529,20 @@ mod tests {
         assert!(trusted("10.1.200.3") && trusted("192.0.2.7") && trusted("::ffff:10.1.0.1"));
         assert!(!trusted("10.2.0.1") && !trusted("192.0.2.8") && !trusted("::1"));
         assert!(read(&[("BOREALIS_TRUSTED_PROXIES", "10.0.0.0/33")]).is_err());
+    }
+
+    #[test]
+    fn the_scheduler_follows_the_legacy_variables() {
+        let settings = read(&[("TZ", "America/Denver"), ("BOREALIS_SIM_RUN_SECONDS", " 5 ")]).unwrap();
+        assert_eq!(settings.time_zone.iana_name(), Some("America/Denver"));
+        assert_eq!((settings.assumed_run_seconds, settings.job_history_days), (5, 30));
+        for (name, value) in [
+            ("TZ", "Nowhere/At All"),
+            ("BOREALIS_SIM_RUN_SECONDS", "soon"),
+            ("BOREALIS_JOB_HISTORY_DAYS", "1.5"),
+        ] {
+            assert!(read(&[(name, value)]).is_err(), "{name}");
+        }
     }
 
     #[test]

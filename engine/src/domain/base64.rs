@@ -13,14 +13,6 @@ static STRICT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Standard alphabet without padding; bits beyond the last byte may be anything.
-static UNPADDED: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
-        .with_decode_allow_trailing_bits(true),
-);
-
 /// Decodes untrusted text; `None` where it is no base64. The empty text is zero bytes.
 pub fn decode_strict(text: &str) -> Option<Vec<u8>> {
     STRICT.decode(text).ok()
@@ -80,33 +72,8 @@ pub fn encode_url_safe(bytes: &[u8]) -> String {
 /// Decodes one part of a signed text as Python does: padding is completed, characters outside both alphabets are
 /// skipped (but count when padding is), and what follows a complete padding is not read.
 pub fn decode_jws_part(text: &str) -> Option<Vec<u8>> {
-    let missing = match text.len() % 4 {
-        0 => "",
-        1 => "===",
-        2 => "==",
-        _ => "=",
-    };
-    let mut digits = Vec::with_capacity(text.len());
-    let mut padding = 0;
-    for byte in text.bytes().chain(missing.bytes()) {
-        let digit = match byte {
-            b'-' => b'+',
-            b'_' => b'/',
-            b'+' | b'/' => byte,
-            _ if byte.is_ascii_alphanumeric() => byte,
-            b'=' if digits.len() % 4 >= 2 => {
-                padding += 1;
-                if digits.len() % 4 + padding >= 4 {
-                    return UNPADDED.decode(digits).ok();
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        padding = 0;
-        digits.push(digit);
-    }
-    (digits.len() % 4 == 0).then(|| UNPADDED.decode(digits).ok())?
+    let missing = (4 - text.len() % 4) % 4;
+    decode_lenient_url_safe(format!("{text}{}", "=".repeat(missing)).as_bytes())
 }
 
 /// Standard base64 with padding.

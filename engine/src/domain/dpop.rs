@@ -45,7 +45,6 @@ impl PresentedProof {
         let claims = jws.verify(&key)?;
         check_claims(&claims, &["htm", "htu", "jti", "iat"], now.as_second()).ok()?;
         let text = |name: &str| claims.get(name).and_then(Json::as_text);
-        // The legacy compares in the letter case of its own language, which methods do not need.
         let fits = text("htm")?.eq_ignore_ascii_case(&self.method)
             && text("htu")? == self.url
             && is_fresh(&claims, now)
@@ -70,8 +69,6 @@ fn public_key(jwk: &Json) -> Option<VerifyingKey> {
 }
 
 fn is_fresh(claims: &JsonObject, now: Timestamp) -> bool {
-    // A fraction of a second is all that precision could lose.
-    #[allow(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
     let issued = match claims.get("iat") {
         Some(Json::Int(seconds)) => *seconds as f64,
         Some(Json::Float(seconds)) => *seconds,

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::agent_registry::AgentRecord;
-use super::device::DeviceSnapshot;
+use super::{
+    agent_registry::{AgentRecord, KnownDevice},
+    guid::Guid,
+    text::python_trim,
+};
 
 /// Where an entry's hash comes from.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -42,13 +45,20 @@ pub struct HashEntry {
 
 impl HashEntry {
     /// What a row says.
-    pub fn of_device(device: &DeviceSnapshot) -> Self {
-        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+    pub fn of_device(device: &KnownDevice) -> Self {
+        let trimmed = |text: &Option<String>| {
+            let text = python_trim(text.as_deref().unwrap_or_default());
+            (!text.is_empty()).then(|| text.to_owned())
+        };
         Self {
-            agent_id: text(&device.agent_id),
-            agent_guid: text(&device.guid),
-            hostname: text(&device.hostname),
-            agent_hash: text(&device.agent_hash),
+            agent_id: trimmed(&device.agent_id),
+            agent_guid: device
+                .guid
+                .as_deref()
+                .and_then(Guid::normalize)
+                .map(|guid| guid.as_str().to_owned()),
+            hostname: device.hostname.clone().filter(|name| !name.is_empty()),
+            agent_hash: trimmed(&device.agent_hash),
             source: HashSource::Database,
         }
     }

@@ -129,24 +129,42 @@ impl Json {
     }
 
     fn python_repr(&self) -> String {
+        let mut text = String::new();
+        self.write_repr(&mut text);
+        text
+    }
+
+    // Into one text: handing up a text of its own from every depth would copy a long one as often as it is nested.
+    fn write_repr(&self, text: &mut String) {
         match self {
-            Self::Null => "None".to_owned(),
-            Self::Bool(true) => "True".to_owned(),
-            Self::Bool(false) => "False".to_owned(),
-            Self::Int(value) => value.to_string(),
-            Self::BigInt(digits) => digits.clone(),
-            Self::Float(value) => python_float(*value),
-            Self::Text(text) => python_quoted(text),
+            Self::Null => text.push_str("None"),
+            Self::Bool(true) => text.push_str("True"),
+            Self::Bool(false) => text.push_str("False"),
+            Self::Int(value) => text.push_str(&value.to_string()),
+            Self::BigInt(digits) => text.push_str(digits),
+            Self::Float(value) => text.push_str(&python_float(*value)),
+            Self::Text(inner) => text.push_str(&python_quoted(inner)),
             Self::List(items) => {
-                let items: Vec<_> = items.iter().map(Self::python_repr).collect();
-                format!("[{}]", items.join(", "))
+                text.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        text.push_str(", ");
+                    }
+                    item.write_repr(text);
+                }
+                text.push(']');
             }
             Self::Object(members) => {
-                let members: Vec<_> = members
-                    .iter()
-                    .map(|(name, value)| format!("{}: {}", python_quoted(name), value.python_repr()))
-                    .collect();
-                format!("{{{}}}", members.join(", "))
+                text.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        text.push_str(", ");
+                    }
+                    text.push_str(&python_quoted(name));
+                    text.push_str(": ");
+                    value.write_repr(text);
+                }
+                text.push('}');
             }
         }
     }

@@ -1,22 +1,8 @@
 //! An agent's proof that it holds the key it claims.
 
 use ed25519_dalek::{Signature, VerifyingKey};
-use x509_cert::{
-    der::{Decode as _, asn1::ObjectIdentifier},
-    spki::SubjectPublicKeyInfoRef,
-};
 
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-/// Keys that the legacy can read but that cannot prove: RSA, EC, DSA, DH, X25519, X448 and Ed448.
-const OTHER_KEYS: [ObjectIdentifier; 7] = [
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1"),
-    ObjectIdentifier::new_unwrap("1.2.840.10045.2.1"),
-    ObjectIdentifier::new_unwrap("1.2.840.10040.4.1"),
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.3.1"),
-    ObjectIdentifier::new_unwrap("1.3.101.110"),
-    ObjectIdentifier::new_unwrap("1.3.101.111"),
-    ObjectIdentifier::new_unwrap("1.3.101.113"),
-];
+use super::public_key::{Kind, kind_of};
 
 /// Why a proof does not hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,21 +21,12 @@ pub enum ProofError {
 /// # Errors
 /// The proof does not hold.
 pub fn verify_proof(spki_der: &[u8], message: &[u8], signature: &[u8]) -> Result<(), ProofError> {
-    let key = SubjectPublicKeyInfoRef::from_der(spki_der).map_err(|_| ProofError::UnreadableKey)?;
-    if key.algorithm.oid != ED25519 {
-        let readable = OTHER_KEYS.contains(&key.algorithm.oid);
-        return Err(if readable {
-            ProofError::Invalid
-        } else {
-            ProofError::UnreadableKey
-        });
-    }
-    let bytes: &[u8; 32] = key
-        .subject_public_key
-        .as_bytes()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(ProofError::UnreadableKey)?;
-    let key = VerifyingKey::from_bytes(bytes).map_err(|_| ProofError::Invalid)?;
+    let key = match kind_of(spki_der) {
+        Some(Kind::Ed25519(key)) => key,
+        Some(Kind::Other) => return Err(ProofError::Invalid),
+        None => return Err(ProofError::UnreadableKey),
+    };
+    let key = VerifyingKey::from_bytes(&key).map_err(|_| ProofError::Invalid)?;
     let signature = Signature::from_slice(signature).map_err(|_| ProofError::Invalid)?;
     key.verify_strict(message, &signature)
         .map_err(|_| ProofError::Invalid)

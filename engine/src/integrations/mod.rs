@@ -1,5 +1,7 @@
 //! The world outside the process: clocks, random sources, GitHub, the identity on disk.
 
+pub mod ansible;
+pub mod assembly_files;
 pub mod clock;
 pub mod github;
 pub mod identity;

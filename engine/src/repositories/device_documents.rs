@@ -19,9 +19,6 @@ pub trait DeviceDocuments: Send {
         guid: &str,
     ) -> impl Future<Output = Result<Option<DeviceRow>, StoreError>> + Send;
 
-    /// Every row, in the order they were made.
-    fn device_rows(&mut self) -> impl Future<Output = Result<Vec<DeviceRow>, StoreError>> + Send;
-
     /// Writes the row of this host name, or makes it. In a row that is there, description and inventory are replaced,
     /// `created_at` is filled in where it is NULL, and every other column keeps its value where the new one is NULL,
     /// an empty text, or 0 (`last_seen`, `uptime`).

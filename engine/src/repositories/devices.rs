@@ -36,6 +36,19 @@ pub struct NewDevice<'a> {
     pub now_iso: &'a str,
 }
 
+/// Another key for a device that had one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyRotation<'a> {
+    /// Its GUID, canonical, whatever the stored form was.
+    pub guid: &'a str,
+    /// The new key's fingerprint.
+    pub fingerprint: &'a str,
+    /// The version its tokens have from now on.
+    pub token_version: i64,
+    /// When, stored form.
+    pub now_iso: &'a str,
+}
+
 /// What a heartbeat tells of a device; what is `None` stays as it is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeviceReport {
@@ -97,7 +110,7 @@ pub trait Devices: Send {
     fn rotate_device_key(
         &mut self,
         stored_guid: &str,
-        device: &NewDevice<'_>,
+        rotation: &KeyRotation<'_>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes that `fingerprint` is the device's present key, and that its other keys are retired.

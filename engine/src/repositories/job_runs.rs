@@ -78,8 +78,8 @@ pub struct OpenRun {
     pub run: JobRun,
     /// The expiration of its job; `None` where the job has none or is deleted.
     pub expiration: Option<String>,
-    /// The schedule word of its job; empty where the job is deleted.
-    pub schedule_type: String,
+    /// Whether some of its work has not arrived at its agent.
+    pub undelivered: bool,
 }
 
 /// An activity that belongs to a run.

@@ -2,12 +2,14 @@
 
 pub mod activity_history;
 pub mod approvals;
+pub mod credentials;
 pub mod device_documents;
 pub mod devices;
 pub mod github_token;
 pub mod install_codes;
 pub mod job_runs;
 pub mod known_devices;
+pub mod recaps;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
 pub mod service_accounts;
@@ -19,12 +21,14 @@ use std::future::Future;
 use self::{
     activity_history::ActivityHistory,
     approvals::Approvals,
+    credentials::Credentials,
     device_documents::DeviceDocuments,
     devices::Devices,
     github_token::GitHubTokens,
     install_codes::InstallCodes,
     job_runs::JobRuns,
     known_devices::KnownDevices,
+    recaps::Recaps,
     refresh_tokens::{RefreshNotes, RefreshTokens},
     scheduled_jobs::ScheduledJobs,
     service_accounts::ServiceAccounts,
@@ -60,41 +64,36 @@ impl StoreError {
 }
 
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork:
-    Users
-    + InstallCodes
-    + Approvals
-    + Devices
-    + DeviceDocuments
-    + KnownDevices
-    + RefreshTokens
-    + ScheduledJobs
-    + JobRuns
-    + ActivityHistory
-    + ServiceAccounts
-    + GitHubTokens
-{
+pub trait UnitOfWork: Tables {
     /// Commits.
     fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Every table there is.
+pub trait Tables:
+    Users
+    + ActivityHistory
+    + Approvals
+    + Credentials
+    + DeviceDocuments
+    + Devices
+    + GitHubTokens
+    + InstallCodes
+    + JobRuns
+    + KnownDevices
+    + Recaps
+    + RefreshTokens
+    + ScheduledJobs
+    + ServiceAccounts
+{
+}
+
 /// Where units of work come from.
-pub trait Store: RefreshNotes + Clone + Send + Sync + 'static {
+pub trait Store: RefreshNotes + Clone + std::fmt::Debug + Send + Sync + 'static {
     /// One change.
     type Work: UnitOfWork;
     /// Reading, beside writers.
-    type View: Users
-        + InstallCodes
-        + Approvals
-        + Devices
-        + DeviceDocuments
-        + KnownDevices
-        + RefreshTokens
-        + ScheduledJobs
-        + JobRuns
-        + ActivityHistory
-        + ServiceAccounts
-        + GitHubTokens;
+    type View: Tables;
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;

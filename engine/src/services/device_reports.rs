@@ -8,9 +8,9 @@ use std::sync::Arc;
 pub use details::{DetailsError, DetailsReport};
 pub use hash::{HashAnswer, HashError, HashReport, StoredHash};
 
-use super::{Environment, agents::Agents, device_gate::AuthenticatedDevice};
+use super::{Environment, agents::Agents};
 use crate::{
-    domain::device::{DeviceRow, DeviceSnapshot},
+    domain::device::DeviceSnapshot,
     repositories::{Store, StoreError, device_documents::DeviceDocuments},
 };
 
@@ -42,13 +42,5 @@ impl<S: Store> DeviceReportService<S> {
     }
 }
 
-/// The row of the device that came in, in whatever spelling its GUID is stored.
-async fn own_row<D: DeviceDocuments>(
-    devices: &mut D,
-    device: &AuthenticatedDevice,
-) -> Result<Option<DeviceRow>, StoreError> {
-    match devices.device_row(device.guid.as_str()).await? {
-        Some(row) => Ok(Some(row)),
-        None => devices.device_row(&device.stored_guid).await,
-    }
-}
+#[cfg(test)]
+mod tests;

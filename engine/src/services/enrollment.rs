@@ -1,5 +1,7 @@
 //! Devices join: they ask with an install code, prove their key, and get their tokens once an operator approved.
 
+mod messages;
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -8,11 +10,14 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
 
+pub use self::messages::{
+    EnrollmentPoll, EnrollmentRequest, JoinedDevice, PendingEnrollment, PollError, PollOutcome, RequestError,
+};
 use super::{
     Environment, Moment,
-    access_tokens::{AccessTokens, SigningError},
+    access_tokens::AccessTokens,
     approvals::{hostname_for_new_device, same_fingerprint},
-    published_identity::{IdentityPublisher, PublishedIdentity},
+    published_identity::IdentityPublisher,
 };
 use crate::{
     domain::{
@@ -20,7 +25,7 @@ use crate::{
         digest::sha256_hex,
         guid::Guid,
         mask::{masked, shown},
-        proof::{ProofError, verify_proof},
+        proof::verify_proof,
         random::{random_bytes, random_uuid},
         rate_limit::{RateLimited, SlidingWindow},
         replay::ReplayMemory,
@@ -29,7 +34,7 @@ use crate::{
     repositories::{
         Store, StoreError, UnitOfWork,
         approvals::{Approval, Approvals as _},
-        devices::{Devices as _, NewDevice},
+        devices::{Devices as _, KeyRotation, NewDevice},
         install_codes::{CodeUse, InstallCode, InstallCodes as _},
         refresh_tokens::{NewRefreshToken, RefreshTokens as _},
     },
@@ -45,125 +50,10 @@ const FINGERPRINT_LIMIT: usize = 12;
 const REPLAY_MEMORY: Duration = Duration::from_secs(300);
 /// How many are remembered. Operators approve each device by hand, so never so many are used at once.
 const REPLAY_CAPACITY: usize = 1 << 16;
+/// The version that a device's tokens begin with.
+const FIRST_VERSION: i64 = 1;
 /// How long a refresh token lives.
 const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// A well-formed wish to join.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EnrollmentRequest {
-    /// The claimed host name, trimmed, not empty.
-    pub hostname: String,
-    /// The install code, trimmed, not empty. Never logged whole.
-    pub code: String,
-    /// The claimed key, SPKI DER; parsed only when it is to prove something.
-    pub agent_pubkey_der: Vec<u8>,
-    /// The agent's nonce, base64 as sent.
-    pub client_nonce: String,
-}
-
-/// A well-formed poll.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EnrollmentPoll {
-    /// The approval's reference.
-    pub approval_reference: String,
-    /// The agent's nonce, base64 as sent.
-    pub client_nonce: String,
-    /// The same, decoded.
-    pub client_nonce_bytes: Vec<u8>,
-    /// The proof.
-    pub proof: Vec<u8>,
-}
-
-/// The answer to a wish to join that waits for an operator.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PendingEnrollment {
-    /// What the agent polls with.
-    pub approval_reference: String,
-    /// What the agent signs, base64.
-    pub server_nonce: String,
-    /// What the agent pins.
-    pub identity: PublishedIdentity,
-}
-
-/// What a poll learns.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PollOutcome {
-    /// No operator has decided yet.
-    Pending,
-    /// An operator said no.
-    Denied,
-    /// Nobody decided in time.
-    Expired,
-    /// The tokens were told already.
-    Finalized,
-    /// The device has joined.
-    Approved(Box<JoinedDevice>),
-}
-
-/// What a device is told once.
-#[derive(Clone, Eq, PartialEq)]
-pub struct JoinedDevice {
-    /// Its GUID.
-    pub guid: Guid,
-    /// Its first access token.
-    pub access_token: String,
-    /// Its refresh token.
-    pub refresh_token: String,
-    /// What it pins.
-    pub identity: PublishedIdentity,
-}
-
-impl std::fmt::Debug for JoinedDevice {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("JoinedDevice")
-            .field("guid", &self.guid)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why a wish to join is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// Too many requests with this key.
-    #[error("rate limited")]
-    RateLimited(RateLimited),
-    /// The code is unknown, ended or spent; which of it is not told.
-    #[error("the install code cannot be used")]
-    InvalidCode,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a poll is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// Nobody asked under this reference.
-    #[error("unknown approval reference")]
-    UnknownReference,
-    /// The nonce is not the one that was asked with.
-    #[error("another client nonce")]
-    NonceMismatch,
-    /// The stored server nonce is no base64.
-    #[error("the stored server nonce is unreadable")]
-    ServerNonceInvalid,
-    /// The proof does not hold.
-    #[error(transparent)]
-    Proof(#[from] ProofError),
-    /// The proof was used for this before.
-    #[error("the proof was used before")]
-    Replayed,
-    /// The row has a status that this server does not know.
-    #[error("unexpected status {0:?}")]
-    UnexpectedStatus(String),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The token could not be signed.
-    #[error(transparent)]
-    Signing(#[from] SigningError),
-}
 
 /// Lets devices join.
 #[derive(Debug)]
@@ -335,7 +225,7 @@ impl<S: Store> EnrollmentService<S> {
     pub async fn poll(&self, poll: &EnrollmentPoll) -> Result<PollOutcome, PollError> {
         let outcome = self.answer(poll).await;
         if let Err(error) = &outcome {
-            log_refused_poll(error, &shown(&poll.approval_reference));
+            error.log(&poll.approval_reference);
         }
         outcome
     }
@@ -442,21 +332,23 @@ impl<S: Store> EnrollmentService<S> {
         now: &Moment,
     ) -> Result<i64, StoreError> {
         let fingerprint = approval.fingerprint_claimed.as_str();
-        let mut device = NewDevice {
-            guid: guid.as_str(),
-            hostname: "",
-            fingerprint,
-            token_version: 1,
-            now: now.time.as_second(),
-            now_iso: &now.iso,
-        };
         let Some(known) = work.find_device(guid.as_str()).await? else {
             let hostname = hostname_for_new_device(work, &approval.hostname_claimed, guid).await?;
-            device.hostname = &hostname;
-            work.insert_device(&device).await?;
-            return Ok(device.token_version);
+            work.insert_device(&NewDevice {
+                guid: guid.as_str(),
+                hostname: &hostname,
+                fingerprint,
+                token_version: FIRST_VERSION,
+                now: now.time.as_second(),
+                now_iso: &now.iso,
+            })
+            .await?;
+            return Ok(FIRST_VERSION);
         };
-        let version = known.token_version.filter(|version| *version != 0).unwrap_or(1);
+        let version = known
+            .token_version
+            .filter(|version| *version != 0)
+            .unwrap_or(FIRST_VERSION);
         let stored = known.fingerprint.as_deref().unwrap_or_default().trim();
         if stored.is_empty() {
             work.set_device_key(&known.guid, fingerprint, &now.iso).await?;
@@ -465,10 +357,16 @@ impl<S: Store> EnrollmentService<S> {
         if same_fingerprint(stored, fingerprint) {
             return Ok(version);
         }
-        device.token_version = version.saturating_add(1).max(1);
-        work.rotate_device_key(&known.guid, &device).await?;
+        let token_version = version.saturating_add(1).max(FIRST_VERSION);
+        let rotation = KeyRotation {
+            guid: guid.as_str(),
+            fingerprint,
+            token_version,
+            now_iso: &now.iso,
+        };
+        work.rotate_device_key(&known.guid, &rotation).await?;
         work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
-        Ok(device.token_version)
+        Ok(token_version)
     }
 }
 
@@ -500,27 +398,6 @@ async fn use_code<W: UnitOfWork>(
 /// As much of a fingerprint as the log shows.
 fn short(fingerprint: &str) -> &str {
     fingerprint.get(..12).unwrap_or(fingerprint)
-}
-
-fn log_refused_poll(error: &PollError, reference: &str) {
-    let reason = match error {
-        PollError::UnknownReference => "unknown_reference",
-        PollError::NonceMismatch => "nonce_mismatch",
-        PollError::ServerNonceInvalid => "invalid_server_nonce",
-        PollError::Proof(ProofError::UnreadableKey) => "invalid_pubkey",
-        PollError::Proof(ProofError::Invalid) => "invalid_proof",
-        PollError::Replayed => "replay_detected",
-        PollError::UnexpectedStatus(status) => {
-            tracing::info!(
-                "enrollment poll unexpected_status={} ref={reference}",
-                shown(status)
-            );
-            return;
-        }
-        // Whoever answers logs what broke.
-        PollError::Store(_) | PollError::Signing(_) => return,
-    };
-    tracing::info!("enrollment poll {reason} ref={reference}");
 }
 
 enum Told {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Environment, agents::Agents, device_gate::AuthenticatedDevice};
+use super::{Environment, agents::Agents, device_gate::AuthenticatedDevice, own_row::own_identity};
 use crate::repositories::{
     Store, StoreError, UnitOfWork as _,
     devices::{DeviceReport, Devices as _},
@@ -47,11 +47,9 @@ impl<S: Store> HeartbeatService<S> {
         mut report: DeviceReport,
     ) -> Result<(), HeartbeatError> {
         let mut work = self.store.begin().await?;
-        let row = match work.find_device(device.guid.as_str()).await? {
-            Some(row) => Some(row),
-            None => work.find_device(&device.stored_guid).await?,
-        };
-        let row = row.ok_or(HeartbeatError::NotRegistered)?;
+        let row = own_identity(&mut work, device)
+            .await?
+            .ok_or(HeartbeatError::NotRegistered)?;
         let stored_guid = row.guid;
         if let Some(hostname) = &report.hostname
             && let Some(owner) = work.hostname_owner(hostname).await?

@@ -1,8 +1,11 @@
 //! The rules: what may happen, in which order, in one transaction. No SQL, no HTTP.
 
 pub mod access_tokens;
+pub mod activity;
 pub mod agents;
 pub mod approvals;
+pub mod assemblies;
+pub mod credentials;
 pub mod device_gate;
 pub mod device_reports;
 pub mod enrollment;
@@ -10,12 +13,16 @@ pub mod github;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod operators;
+mod own_row;
 pub mod proofs;
 pub mod prune;
 pub mod published_identity;
+pub mod quick_run;
 pub mod realtime;
 pub mod refresh;
+pub mod scheduled_jobs;
 pub mod scheduler;
+pub mod script_signer;
 pub mod secret_box;
 pub mod service_accounts;
 

@@ -1,8 +1,12 @@
-//! Operators: who logs in, and who is calling.
+//! Operators: who is calling. Logins, codes and accounts are in files of their own.
+
+pub mod login;
+pub mod mfa;
+pub mod users;
 
 use super::{Environment, approvals::Decider};
 use crate::{
-    domain::digest::sha512_hex,
+    domain::{digest::sha512_hex, text::python_trim},
     repositories::{
         Store, StoreError, UnitOfWork as _,
         users::{NewUser, User, Users as _},
@@ -30,6 +34,11 @@ impl Operator {
     /// Whether the role is exactly `admin`, in any letter case.
     pub fn is_admin(&self) -> bool {
         self.role.to_lowercase() == "admin"
+    }
+
+    /// Whether `name` is this operator's name, letter case aside.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.username.to_lowercase() == name.to_lowercase()
     }
 
     /// How this operator's decisions are written down.
@@ -61,48 +70,8 @@ impl From<User> for Operator {
     }
 }
 
-/// What a login shows to prove itself.
-#[derive(Clone, Eq, PartialEq)]
-pub enum Password {
-    /// The password itself.
-    Plain(String),
-    /// Its SHA-512 in lower-case hex, which decides alone where it is given.
-    Digest(String),
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Password(…)")
-    }
-}
-
-/// Why a login is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// Nobody has this name, or the password is another one; which of it is not told.
-    #[error("invalid username or password")]
-    Refused,
-    /// The account asks for a code.
-    #[error("the account asks for a code")]
-    CodeRequired,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why an account is not made.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateUserError {
-    /// Another account has this name, letter case aside.
-    #[error("the user name is taken")]
-    NameTaken,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Logs operators in and recognises them.
-#[derive(Clone, Debug)]
+/// Recognises operators, and sees to it that there is one.
+#[derive(Debug)]
 pub struct OperatorService<S> {
     store: S,
     environment: Environment,
@@ -144,58 +113,6 @@ impl<S: Store> OperatorService<S> {
         Ok(())
     }
 
-    /// Logs in.
-    ///
-    /// # Errors
-    /// [`LoginError`]; nothing is written then.
-    pub async fn login(&self, username: &str, password: &Password) -> Result<Operator, LoginError> {
-        let user = self
-            .store
-            .view()
-            .await?
-            .find_user(username)
-            .await?
-            .ok_or(LoginError::Refused)?;
-        let digest = match password {
-            Password::Plain(text) => sha512_hex(text.as_bytes()),
-            Password::Digest(digest) => digest.clone(),
-        };
-        if !same_text(&user.password_sha512.to_lowercase(), &digest) {
-            return Err(LoginError::Refused);
-        }
-        if user.mfa_enabled {
-            return Err(LoginError::CodeRequired);
-        }
-        let operator = Operator::from(user);
-        let now = self.environment.now().time.as_second();
-        let mut work = self.store.begin().await?;
-        work.record_login(&operator.username, now).await?;
-        work.save().await?;
-        Ok(operator)
-    }
-
-    /// Makes an account. Names that differ in letter case alone are refused: the legacy takes them, and then the second
-    /// can never log in (OPR-4).
-    ///
-    /// # Errors
-    /// [`CreateUserError`]; nothing is written then.
-    pub async fn create(&self, user: &NewUser, caller: &Operator) -> Result<(), CreateUserError> {
-        let now = self.environment.now().time.as_second();
-        let mut work = self.store.begin().await?;
-        if work.find_user(&user.username).await?.is_some() {
-            return Err(CreateUserError::NameTaken);
-        }
-        work.insert_user(user, now).await?;
-        work.save().await?;
-        tracing::info!(
-            "user created name={} role={} by={}",
-            user.username.escape_debug(),
-            user.role,
-            caller.username.escape_debug()
-        );
-        Ok(())
-    }
-
     /// The account of this name as it is now; `None` where it is gone (the legacy believes the cookie: OPR-1).
     ///
     /// # Errors
@@ -205,18 +122,13 @@ impl<S: Store> OperatorService<S> {
             .store
             .view()
             .await?
-            .find_user(username.trim())
+            .find_user(python_trim(username))
             .await?
             .map(Operator::from))
     }
 }
 
-/// Compares without telling by its duration where two texts differ.
-fn same_text(one: &str, other: &str) -> bool {
-    one.len() == other.len()
-        && one
-            .bytes()
-            .zip(other.bytes())
-            .fold(0, |differ, (a, b)| differ | (a ^ b))
-            == 0
+/// A name as it stands in the log: control characters escaped, and no longer than a line bears.
+pub(super) fn logged(name: &str) -> String {
+    name.chars().take(64).flat_map(char::escape_debug).collect()
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
+use ed25519_dalek::SigningKey;
 
-use crate::domain::base64;
+use super::script_signer::published_key;
 
 /// What an enrolling agent pins.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,12 +25,7 @@ pub struct IdentityPublisher {
 impl IdentityPublisher {
     /// Publishes the bundle file and the public half of `script_key`.
     pub fn new(bundle: PathBuf, script_key: &SigningKey) -> Self {
-        // An Ed25519 key always has this encoding; an empty text would only be told if it had not.
-        let signing_key = script_key
-            .verifying_key()
-            .to_public_key_der()
-            .map(|der| base64::encode(der.as_bytes()))
-            .unwrap_or_default();
+        let signing_key = published_key(script_key);
         Self { bundle, signing_key }
     }
 

@@ -226,9 +226,10 @@ impl<S: Store> ScheduledJobService<S> {
                 activities.entry(activity.run_id).or_default().push(activity);
             }
         }
-        let online = self.channel.online_hosts();
+        let hosts = target_hosts(job.targets.as_ref().unwrap_or(&Json::Null));
+        let online = self.channel.online_among(&hosts).await;
         let mut states = Vec::new();
-        for hostname in target_hosts(job.targets.as_ref().unwrap_or(&Json::Null)) {
+        for hostname in hosts {
             let run = runs.get(&hostname).cloned();
             states.push(TargetState {
                 online: online.contains(&hostname),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Environment, Moment, agents::Agents, device_gate::AuthenticatedDevice, secret_box::SecretBox};
+use super::{
+    Environment, Moment, agents::Agents, device_gate::AuthenticatedDevice, own_row::own_identity,
+    secret_box::SecretBox,
+};
 use crate::{
     domain::{
         device::{DeviceSnapshot, DeviceUpsert},
@@ -12,8 +15,8 @@ use crate::{
     repositories::{
         Store, StoreError, UnitOfWork as _,
         device_documents::DeviceDocuments as _,
-        devices::Devices as _,
-        service_accounts::{ServiceAccount, ServiceAccounts as _},
+        devices::Devices,
+        service_accounts::{ServiceAccount, ServiceAccounts},
     },
 };
 
@@ -101,24 +104,27 @@ impl<S: Store> ServiceAccountService<S> {
         let agent_id = &request.account.agent_id;
         let now = self.environment.now();
         let mut work = self.store.begin().await?;
-        self.check_owner(&mut work, device, agent_id).await?;
+        self.claim(&mut work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
+        let is_new = stored.is_none();
         let (credentials, changed) = self.credentials(&request.account, stored);
         if changed {
             self.seal_and_store(&mut work, agent_id, &credentials, &now)
                 .await?;
         }
         work.save().await?;
+        let (shown_id, shown_user) = (agent_id.escape_debug(), credentials.username.escape_debug());
+        if is_new {
+            tracing::info!(
+                "[checkin] created creds agent_id={shown_id} user={shown_user} rotated={}",
+                now.iso
+            );
+        }
         // The agent has its account now, whatever becomes of the rest.
         if let Err(error) = self.note_presence(device, request, &now).await {
             tracing::error!("device update during checkin failed: {error}");
         }
-        self.agents.note_check_in(agent_id, &device.guid);
-        tracing::info!(
-            "[checkin] return creds agent_id={} user={}",
-            agent_id.escape_debug(),
-            credentials.username.escape_debug()
-        );
+        tracing::info!("[checkin] return creds agent_id={shown_id} user={shown_user}");
         Ok(credentials)
     }
 
@@ -133,7 +139,7 @@ impl<S: Store> ServiceAccountService<S> {
     ) -> Result<Credentials, AccountError> {
         let agent_id = &request.agent_id;
         let mut work = self.store.begin().await?;
-        self.check_owner(&mut work, device, agent_id).await?;
+        self.claim(&mut work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
         let wanted = request.username.clone();
         let stored = stored
@@ -146,7 +152,6 @@ impl<S: Store> ServiceAccountService<S> {
         self.seal_and_store(&mut work, agent_id, &credentials, &self.environment.now())
             .await?;
         work.save().await?;
-        self.agents.note_check_in(agent_id, &device.guid);
         tracing::info!(
             "[rotate] rotated agent_id={} user={}",
             agent_id.escape_debug(),
@@ -155,9 +160,12 @@ impl<S: Store> ServiceAccountService<S> {
         Ok(credentials)
     }
 
-    /// Refuses an agent of another device. The registry forgets, and anybody may make it forget: what the table says
-    /// counts as well (DEV-8).
-    async fn check_owner<W: crate::repositories::devices::Devices>(
+    /// Refuses an agent of another device, else notes whose it is. The registry forgets, and anybody may make it forget:
+    /// what the table says counts as well (DEV-8).
+    ///
+    /// Belongs into the change that it is for: whoever asks for the same agent meanwhile waits for the change to end,
+    /// and finds it taken.
+    async fn claim<W: Devices>(
         &self,
         work: &mut W,
         device: &AuthenticatedDevice,
@@ -174,6 +182,7 @@ impl<S: Store> ServiceAccountService<S> {
         if is_others {
             return Err(AccountError::GuidMismatch);
         }
+        self.agents.note_check_in(agent_id, &device.guid);
         Ok(())
     }
 
@@ -200,6 +209,12 @@ impl<S: Store> ServiceAccountService<S> {
             });
         let is_retired = RETIRED_USERS.contains(&stored.username.as_str());
         let changed = password.is_empty() || is_retired;
+        if is_retired {
+            tracing::info!(
+                "[checkin] upgraded legacy service user for agent_id={} -> {DEFAULT_USER}",
+                request.agent_id.escape_debug()
+            );
+        }
         let username = if stored.username.is_empty() {
             request.username.clone()
         } else {
@@ -212,7 +227,7 @@ impl<S: Store> ServiceAccountService<S> {
         (credentials, changed)
     }
 
-    async fn seal_and_store<W: crate::repositories::service_accounts::ServiceAccounts>(
+    async fn seal_and_store<W: ServiceAccounts>(
         &self,
         work: &mut W,
         agent_id: &str,
@@ -251,11 +266,7 @@ impl<S: Store> ServiceAccountService<S> {
             upsert.agent_id = Some(agent_id.clone());
             work.upsert_device(&upsert).await?;
         }
-        let own = match work.find_device(guid).await? {
-            Some(own) => Some(own),
-            None => work.find_device(&device.stored_guid).await?,
-        };
-        if let Some(own) = own {
+        if let Some(own) = own_identity(&mut work, device).await? {
             work.note_check_in(&own.guid, agent_id, &device.fingerprint, seconds)
                 .await?;
         }

@@ -90,6 +90,11 @@ impl Client {
         true
     }
 
+    /// Whether nothing comes but the end of the connection.
+    pub(crate) async fn ends_without_a_word(&mut self) -> bool {
+        self.message().await.is_none()
+    }
+
     /// Whether the server has ended the connection while nothing was read: not all that was sent is there.
     pub(crate) async fn was_cut_off(mut self) -> bool {
         let mut frames = 0;

@@ -77,6 +77,24 @@ async fn events_come_and_go_by_polling() {
 }
 
 #[tokio::test]
+async fn an_answer_holds_no_more_packets_than_clients_take() {
+    let server = Server::start("legacy", "").await;
+    let poller = Poller::join(&server).await;
+    for _ in 0..3 {
+        assert_eq!(
+            poller
+                .post(&["42[\"list_agent_windows\",1]"; 10].join("\u{1e}"))
+                .await,
+            ok()
+        );
+    }
+    for count in [16, 14] {
+        assert_eq!(poller.get().await.1.split('\u{1e}').count(), count);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_packet_that_no_client_sends_ends_the_session() {
     let server = Server::start("legacy", "").await;
     let poller = Poller::join(&server).await;

@@ -90,6 +90,24 @@ pub(crate) fn opaque(text: &str) -> Option<String> {
     Some(format!("base64 of {} bytes", bytes.len()))
 }
 
+/// A password that a recording holds masked, with the number that keeps its identity.
+static MASKED_PASSWORD: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^<generated-password:\d+ length=24 four-classes=yes>$"));
+
+/// Whether this is a password that a server made up: 24 characters of four classes, each of which is there.
+pub(crate) fn made_up_password(text: &str) -> bool {
+    let classes: [fn(u8) -> bool; 4] = [
+        |byte| byte.is_ascii_lowercase(),
+        |byte| byte.is_ascii_uppercase(),
+        |byte| byte.is_ascii_digit(),
+        |byte| b"!@#$%^&*()-_=+[]{}<>.?".contains(&byte),
+    ];
+    let in_the_clear = text.len() == 24
+        && classes.iter().all(|class| text.bytes().any(class))
+        && text.bytes().all(|byte| classes.iter().any(|class| class(byte)));
+    in_the_clear || MASKED_PASSWORD.is_match(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +137,23 @@ mod tests {
             "a script in base64"
         );
         assert_eq!(form("6df391f21a636df391f21a636df391f21a63abcd"), "", "a commit");
+    }
+
+    #[test]
+    fn a_made_up_password_has_every_class() {
+        assert!(made_up_password("_<<GP^sIMi!%^mS]E2YEpFDu"));
+        assert!(made_up_password(
+            "<generated-password:3 length=24 four-classes=yes>"
+        ));
+        for other in [
+            "_<<GP^sIMi!%^mS]E2YEpFD",
+            "_<<GP^sIMi!%^mS]E2YEpFD/",
+            "_<<GP^sIMi!%^mS]EXYEpFDu",
+            "ABCDEFGH!JKLMNOPQRSTUVW1",
+            "<generated-password:3 length=23 four-classes=yes>",
+        ] {
+            assert!(!made_up_password(other), "{other}");
+        }
     }
 
     #[test]

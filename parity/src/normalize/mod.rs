@@ -335,7 +335,8 @@ impl<'a> Normalizer<'a> {
         if let Some(name) = self.names.known(text) {
             return Some(name.clone());
         }
-        let form = forms::opaque(text)?;
+        let is_password = || place.path.ends_with("/password") && forms::made_up_password(text);
+        let form = forms::opaque(text).or_else(|| is_password().then(|| "made-up password".to_owned()))?;
         Some(self.names.name(text, &form, &place.text()))
     }
 

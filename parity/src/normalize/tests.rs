@@ -66,6 +66,18 @@ fn what_a_client_made_stays() {
 }
 
 #[test]
+fn a_made_up_password_is_named_where_a_password_stands() {
+    let password = "_<<GP^sIMi!%^mS]E2YEpFDu";
+    let out = body(
+        &[],
+        json!({ "a": { "password": password }, "b": password, "c": "_<<GP^sIMi!%^mS]E2YEpFDv" }),
+    );
+    let name = "<made-up password first seen in step 11 /body/a/password>";
+    assert_eq!((&out["a"]["password"], &out["b"]), (&json!(name), &json!(name)));
+    assert_eq!(out["c"], "_<<GP^sIMi!%^mS]E2YEpFDv");
+}
+
+#[test]
 fn a_digest_is_tied_to_its_token() {
     let token = "aUzP6qkFBJ45nK4R_0U50hlvPa10kF7_UoEthCPkGW8nXKZGTnhX4nLbOATlWbiQ";
     let out = body(&[], json!({ "a": token, "b": sha256_hex(token.as_bytes()) }));

@@ -15,7 +15,11 @@ use sqlx::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn open(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    let options = SqliteConnectOptions::new().filename(path).busy_timeout(PATIENCE);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(PATIENCE)
+        // What somebody with a plain SQLite shell has: declared references are not enforced.
+        .foreign_keys(false);
     SqliteConnection::connect_with(&options).await
 }
 

@@ -20,6 +20,8 @@ use crate::scenario::model::{Policy, Scenario};
 
 /// The page of the web client that the recordings were made with.
 const INDEX: &str = "<!doctype html><title>Borealis</title><div id=\"root\"></div>\n";
+/// How long work that has come due may take, in real time.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Its only script.
 const SCRIPT: &str = "console.log(\"borealis\");\n";
 
@@ -143,11 +145,17 @@ impl Embedded {
             .map_or_else(|| self.root().join("database.db"), PathBuf::from)
     }
 
-    /// Moves the clock, and lets what this wakes come first.
+    /// Moves the clock, and waits until the work that has come due is done.
     pub async fn set_time(&self, time: Timestamp) {
         self.clock.set(time);
-        for _ in 0..4 {
-            tokio::task::yield_now().await;
+        if let Some(engine) = &self.engine
+            && tokio::time::timeout(PATIENCE, engine.settled()).await.is_err()
+        {
+            // What is compared next tells what is missing.
+            eprintln!(
+                "parity: work that came due was not done within {} seconds",
+                PATIENCE.as_secs()
+            );
         }
     }
 

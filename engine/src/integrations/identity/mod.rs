@@ -100,10 +100,6 @@ impl ServerIdentity {
             ),
             script_key: ed25519::inspect(&script_key_place(settings)),
             token_key: ed25519::inspect(&token_key_place(settings)),
-            sealing_key: match settings.sealing_key {
-                Some(_) => None,
-                None => Some(sealing_key::inspect(&settings.sealing_key_file())),
-            },
         }
     }
 }
@@ -111,6 +107,17 @@ impl ServerIdentity {
 /// The certificate that would be served, and its key, where both lie in the present folder.
 pub fn served_files(settings: &Settings) -> (PathBuf, PathBuf) {
     certificate::served_files(&settings.server_certificates)
+}
+
+/// The key that would seal secrets; `None` where one would be made.
+///
+/// # Errors
+/// Its file cannot be read or holds something else.
+pub fn sealing_key(settings: &Settings) -> Result<Option<FernetKey>, IdentityError> {
+    match &settings.sealing_key {
+        Some(key) => Ok(Some(key.clone())),
+        None => sealing_key::read(&settings.sealing_key_file()),
+    }
 }
 
 /// What lies on disk of the identity.
@@ -122,8 +129,6 @@ pub struct IdentityState {
     pub script_key: PartState,
     /// The key that signs device access tokens.
     pub token_key: PartState,
-    /// The file of the key that seals secrets; `None` where a variable gives the key.
-    pub sealing_key: Option<PartState>,
 }
 
 /// What a start would find of one part of the identity.

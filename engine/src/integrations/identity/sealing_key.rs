@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    IdentityError, PartState,
+    IdentityError,
     files::{self, Access},
 };
 use crate::domain::{
@@ -18,19 +18,12 @@ pub(super) fn load_or_create(path: &Path, random: &dyn Random) -> Result<FernetK
     }
     let key = FernetKey::from_bytes(random_bytes(random));
     files::write(path, key.to_text().as_bytes(), Access::Private)?;
+    tracing::info!("made the key that seals secrets: {}", path.display());
     Ok(key)
 }
 
-/// What [`load_or_create`] would find; changes nothing.
-pub(super) fn inspect(path: &Path) -> PartState {
-    match read(path) {
-        Ok(Some(_)) => PartState::Present(path.to_owned()),
-        Ok(None) => PartState::Missing(path.to_owned()),
-        Err(error) => PartState::Unusable(error),
-    }
-}
-
-fn read(path: &Path) -> Result<Option<FernetKey>, IdentityError> {
+/// The key, where there is one; changes nothing.
+pub(super) fn read(path: &Path) -> Result<Option<FernetKey>, IdentityError> {
     files::read(path)?
         .map(|text| {
             FernetKey::from_text(&text).ok_or_else(|| IdentityError::UnreadableSealingKey {

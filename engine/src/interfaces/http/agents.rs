@@ -44,24 +44,21 @@ pub async fn provision<S: Store>(
     _: OperatorIfStrict,
     State(state): State<AppState<S>>,
     body: RawBody,
-) -> Response {
-    let provision = match body.strict().await {
-        Ok(body) => read_provision(&body),
-        Err(error) => return error.into_response(),
-    };
-    let provision = match provision {
-        Ok(provision) => provision,
-        Err(error) => return JsonReply::error(StatusCode::BAD_REQUEST, &error.to_string()).into_response(),
-    };
+) -> Result<JsonReply, Response> {
+    let body = body.strict().await.map_err(IntoResponse::into_response)?;
+    let provision = read_provision(&body).map_err(IntoResponse::into_response)?;
     let roles = Json::List(provision.roles.clone());
     if !state
         .realtime
         .provision(&provision.agent_id, provision.roles)
         .await
     {
-        return internal(&TooManyConfigurations);
+        return Err(internal(&TooManyConfigurations));
     }
-    JsonReply::ok(Json::object([("roles", roles), ("status", "provisioned".into())])).into_response()
+    Ok(JsonReply::ok(Json::object([
+        ("roles", roles),
+        ("status", "provisioned".into()),
+    ])))
 }
 
 #[derive(Debug, thiserror::Error)]

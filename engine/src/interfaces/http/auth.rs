@@ -8,47 +8,64 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    compat::{body::RawBody, reply::JsonReply},
+    compat::{body::RawBody, forwarded::Caller, reply::JsonReply, session::Session},
     guards::{LoggedIn, SessionUse},
+    mfa::code_required,
     state::AppState,
 };
-use crate::{builders::login::login as build_login, domain::json::Json, repositories::Store};
+use crate::{
+    builders::login::login_form,
+    domain::json::Json,
+    repositories::Store,
+    services::operators::{Operator, login::Login},
+};
 
-fn with_cookies(mut response: Response, cookies: Vec<HeaderValue>) -> Response {
+/// An answer that sets cookies.
+pub(super) fn with_cookies(reply: JsonReply, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+    let mut response = reply.into_response();
     for cookie in cookies {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
 
-/// `POST /api/auth/login`
-pub async fn login<S: Store>(
-    State(app): State<AppState<S>>,
-    Extension(session_use): Extension<SessionUse>,
-    headers: HeaderMap,
-    body: RawBody,
-) -> Result<Response, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let login = build_login(&body).map_err(|error| error.into_response())?;
-    let operator = match app.operators.login(&login.username, &login.password).await {
-        Ok(operator) => operator,
-        Err(error) => {
-            tracing::info!("login refused user={}", login.username.escape_debug());
-            return Err(error.into_response());
-        }
-    };
-    tracing::info!("login user={}", operator.username.escape_debug());
-    session_use.note();
+/// The answer to a completed login.
+pub(super) fn logged_in<S: Store>(app: &AppState<S>, session: Session, operator: Operator) -> Response {
     let cookies = app
         .sessions
-        .login(&headers, &operator, app.clock.now().as_second());
+        .login(session, &operator, app.clock.now().as_second());
     let reply = JsonReply::ok(Json::object([
         ("role", operator.role.into()),
         ("status", "ok".into()),
         ("token", cookies.token.into()),
         ("username", operator.username.into()),
     ]));
-    Ok(with_cookies(reply.into_response(), cookies.set_cookie))
+    with_cookies(reply, cookies.set_cookie)
+}
+
+/// `POST /api/auth/login`
+pub async fn login<S: Store>(
+    State(app): State<AppState<S>>,
+    Extension(session_use): Extension<SessionUse>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Response, Response> {
+    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let form = login_form(&body).map_err(|error| error.into_response())?;
+    let login = app
+        .logins
+        .login(&form.username, &form.password, &caller.enrollment_address())
+        .await
+        .map_err(|error| error.into_response())?;
+    session_use.note();
+    let mut session = app.sessions.open(&headers, app.clock.now().as_second());
+    session.take("username");
+    session.take("role");
+    Ok(match login {
+        Login::Complete(operator) => logged_in(&app, session, operator),
+        Login::Pending(pending) => code_required(&app, session, pending),
+    })
 }
 
 /// `POST /api/auth/logout`
@@ -58,7 +75,7 @@ pub async fn logout<S: Store>(
 ) -> Response {
     session_use.note();
     let reply = JsonReply::ok(Json::object([("status", "ok".into())]));
-    with_cookies(reply.into_response(), app.sessions.logout())
+    with_cookies(reply, app.sessions.logout())
 }
 
 /// `GET /api/auth/me`

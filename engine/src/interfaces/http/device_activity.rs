@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::{
     compat::{path::row_id, reply::JsonReply},
-    guards::OpenRoute,
+    guards::OperatorIfStrict,
     state::AppState,
 };
 use crate::{
@@ -50,7 +50,7 @@ fn line(line: &ActivityLine) -> Json {
 /// `GET /api/device/activity/{hostname}`
 pub async fn list<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(hostname): Path<String>,
 ) -> Result<JsonReply, StoreError> {
     let history = app.activity.of_host(&hostname).await?;
@@ -63,7 +63,7 @@ pub async fn list<S: Store>(
 /// `DELETE /api/device/activity/{hostname}`
 pub async fn clear<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(hostname): Path<String>,
 ) -> Result<JsonReply, StoreError> {
     app.activity.clear(&hostname).await?;
@@ -73,7 +73,7 @@ pub async fn clear<S: Store>(
 /// `GET /api/device/activity/job/{id}`
 pub async fn read<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, StoreError> {
     let Some(activity) = app.activity.find(row_id(&id)).await? else {

@@ -1,4 +1,8 @@
-//! The answers of every service's errors, in one place.
+//! The answers of every service's errors, in one place; large areas have files of their own below.
+
+mod credentials;
+mod operators;
+mod scheduler;
 
 mod device_reports;
 
@@ -9,7 +13,7 @@ use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
         enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
-        login::MissingCredentials, refresh::InvalidRefresh, users::NewUserError,
+        provision::IncompleteProvision, refresh::InvalidRefresh,
     },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
     repositories::StoreError,
@@ -20,7 +24,6 @@ use crate::{
         enrollment::{PollError, RequestError},
         github::{StoreTokenError, UnreadableId},
         heartbeat::HeartbeatError,
-        operators::{CreateUserError, LoginError},
         proofs::DpopError,
         refresh::RefreshError,
     },
@@ -78,26 +81,9 @@ impl IntoResponse for InvalidTtl {
     }
 }
 
-impl IntoResponse for MissingCredentials {
+impl IntoResponse for IncompleteProvision {
     fn into_response(self) -> Response {
         bad_request(&self.to_string())
-    }
-}
-
-impl IntoResponse for NewUserError {
-    fn into_response(self) -> Response {
-        bad_request(&self.to_string())
-    }
-}
-
-impl IntoResponse for CreateUserError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NameTaken => {
-                JsonReply::error(StatusCode::CONFLICT, "username already exists").into_response()
-            }
-            Self::Store(error) => error.into_response(),
-        }
     }
 }
 
@@ -145,19 +131,6 @@ impl IntoResponse for DecisionError {
                 ]),
             )
             .into_response(),
-            Self::Store(error) => error.into_response(),
-        }
-    }
-}
-
-impl IntoResponse for LoginError {
-    fn into_response(self) -> Response {
-        match self {
-            // An account that asks for a code is refused like an unknown one until codes can be checked: letting it
-            // in without would open it to whoever has the password.
-            Self::Refused | Self::CodeRequired => {
-                JsonReply::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
-            }
             Self::Store(error) => error.into_response(),
         }
     }

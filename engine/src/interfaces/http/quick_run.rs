@@ -7,7 +7,7 @@ use axum::{
 
 use super::{
     compat::{body::RawBody, reply::JsonReply},
-    guards::OpenRoute,
+    guards::OperatorIfStrict,
     state::AppState,
 };
 use crate::{builders::quick_run::quick_run, domain::json::Json, repositories::Store};
@@ -15,7 +15,7 @@ use crate::{builders::quick_run::quick_run, domain::json::Json, repositories::St
 /// `POST /api/scripts/quick_run`
 pub async fn run<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;

@@ -1,9 +1,9 @@
 //! Every route of the server, one line each.
 
 use super::{
-    agent_hash, agents, approvals, auth, compat::error_page::options, device_details, enrollment, github,
-    guards::Admin, heartbeat, install_codes, routing::Routes, script_request, service_accounts,
-    state::AppState, token_refresh, users,
+    agent_hash, agents, approvals, auth, compat::error_page::options, credentials, device_activity,
+    device_details, enrollment, github, guards::Admin, heartbeat, install_codes, mfa, quick_run,
+    routing::Routes, scheduled_jobs, script_request, service_accounts, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -13,8 +13,19 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
     Routes::new()
         .post("/api/auth/login", auth::login::<S>)
         .post("/api/auth/logout", auth::logout::<S>)
+        .post("/api/auth/mfa/verify", mfa::verify::<S>)
         .get("/api/auth/me", auth::me)
+        .get("/api/users", users::list::<S>)
         .post("/api/users", users::create::<S>)
+        .delete("/api/users/{username}", users::delete::<S>)
+        .post("/api/users/{username}/mfa", users::switch_mfa::<S>)
+        .post("/api/users/{username}/reset_password", users::reset_password::<S>)
+        .post("/api/users/{username}/role", users::set_role::<S>)
+        .get("/api/credentials", credentials::list::<S>)
+        .post("/api/credentials", credentials::create::<S>)
+        .get("/api/credentials/{id:int}", credentials::read::<S>)
+        .put("/api/credentials/{id:int}", credentials::update::<S>)
+        .delete("/api/credentials/{id:int}", credentials::delete::<S>)
         .post("/api/agent/enroll/request", enrollment::request::<S>)
         .post("/api/agent/enroll/poll", enrollment::poll::<S>)
         .post("/api/agent/token/refresh", token_refresh::refresh::<S>)
@@ -27,6 +38,25 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .get("/api/device/details/{hostname}", device_details::read::<S>)
         .post("/api/agent/checkin", service_accounts::check_in::<S>)
         .post("/api/agent/service-account/rotate", service_accounts::rotate::<S>)
+        .get("/api/scheduled_jobs", scheduled_jobs::list::<S>)
+        .post("/api/scheduled_jobs", scheduled_jobs::create::<S>)
+        .get("/api/scheduled_jobs/{id:int}", scheduled_jobs::read::<S>)
+        .put("/api/scheduled_jobs/{id:int}", scheduled_jobs::update::<S>)
+        .delete("/api/scheduled_jobs/{id:int}", scheduled_jobs::delete::<S>)
+        .post("/api/scheduled_jobs/{id:int}/toggle", scheduled_jobs::toggle::<S>)
+        .get("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::runs::<S>)
+        .delete(
+            "/api/scheduled_jobs/{id:int}/runs",
+            scheduled_jobs::clear_runs::<S>,
+        )
+        .get(
+            "/api/scheduled_jobs/{id:int}/devices",
+            scheduled_jobs::devices::<S>,
+        )
+        .post("/api/scripts/quick_run", quick_run::run::<S>)
+        .get("/api/device/activity/{hostname}", device_activity::list::<S>)
+        .delete("/api/device/activity/{hostname}", device_activity::clear::<S>)
+        .get("/api/device/activity/job/{id:int}", device_activity::read::<S>)
         .get("/api/agents", agents::list::<S>)
         .delete("/api/agent/{agent_id}", agents::remove::<S>)
         .post("/api/agent/provision", agents::provision::<S>)

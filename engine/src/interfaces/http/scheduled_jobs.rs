@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::{
     compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
-    guards::OpenRoute,
+    guards::OperatorIfStrict,
     state::AppState,
 };
 use crate::{
@@ -78,7 +78,10 @@ fn one(found: Option<JobOverview>) -> JsonReply {
 }
 
 /// `GET /api/scheduled_jobs`
-pub async fn list<S: Store>(State(app): State<AppState<S>>, _: OpenRoute) -> Result<JsonReply, StoreError> {
+pub async fn list<S: Store>(
+    State(app): State<AppState<S>>,
+    _: OperatorIfStrict,
+) -> Result<JsonReply, StoreError> {
     let jobs = app.scheduled_jobs.list().await?;
     Ok(JsonReply::ok(Json::object([(
         "jobs",
@@ -89,7 +92,7 @@ pub async fn list<S: Store>(State(app): State<AppState<S>>, _: OpenRoute) -> Res
 /// `POST /api/scheduled_jobs`
 pub async fn create<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;
@@ -101,7 +104,7 @@ pub async fn create<S: Store>(
 /// `GET /api/scheduled_jobs/{id}`
 pub async fn read<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, StoreError> {
     app.scheduled_jobs.find(row_id(&id)).await.map(one)
@@ -110,7 +113,7 @@ pub async fn read<S: Store>(
 /// `PUT /api/scheduled_jobs/{id}`
 pub async fn update<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -123,7 +126,7 @@ pub async fn update<S: Store>(
 /// `POST /api/scheduled_jobs/{id}/toggle`
 pub async fn toggle<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -139,7 +142,7 @@ pub async fn toggle<S: Store>(
 /// `DELETE /api/scheduled_jobs/{id}`
 pub async fn delete<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, StoreError> {
     Ok(if app.scheduled_jobs.delete(row_id(&id)).await? {
@@ -163,7 +166,7 @@ fn run(run: JobRun) -> Json {
 /// `GET /api/scheduled_jobs/{id}/runs`
 pub async fn runs<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<JsonReply, StoreError> {
@@ -178,7 +181,7 @@ pub async fn runs<S: Store>(
 /// `DELETE /api/scheduled_jobs/{id}/runs`
 pub async fn clear_runs<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, StoreError> {
     let cleared = app.scheduled_jobs.clear_runs(row_id(&id)).await?;
@@ -206,11 +209,10 @@ fn activity(activity: RunActivity) -> Json {
 }
 
 fn target(state: TargetState) -> Json {
-    let ran_on = state.run.as_ref().and_then(|run| {
-        run.started_ts
-            .filter(|started| *started != 0)
-            .or(run.finished_ts)
-    });
+    let ran_on = state
+        .run
+        .as_ref()
+        .and_then(|run| run.started_ts.filter(|started| *started != 0).or(run.finished_ts));
     let status = state.run.map(|run| run.status).unwrap_or_default();
     let has = |pick: fn(&RunActivity) -> bool| Json::from(state.activities.iter().any(pick));
     Json::object([
@@ -231,7 +233,7 @@ fn target(state: TargetState) -> Json {
 /// `GET /api/scheduled_jobs/{id}/devices`
 pub async fn devices<S: Store>(
     State(app): State<AppState<S>>,
-    _: OpenRoute,
+    _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<JsonReply, Response> {

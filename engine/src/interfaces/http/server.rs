@@ -8,6 +8,7 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use axum_server::{Address, Server};
 use http::{HeaderMap, HeaderValue};
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
@@ -30,12 +31,20 @@ use super::{
 };
 use crate::config::settings::{Settings, TrustedNetwork};
 
-/// How long a client may take for the head of a request.
+/// How long a client may take for the head of a request, the first byte of the first one included.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// Enough for every head that [`enforce`] lets through.
 const HEAD_BUFFER: usize = 256 * 1024;
 /// Enough for every client seen; the library's own limit answers what goes beyond.
 const MOST_HEADERS: usize = 1024;
+
+/// Sets the limits of the server's connections. A client that says nothing at all is the listener's business: until
+/// the first byte has come the HTTP library does not watch the time.
+pub fn with_limits<A: Address, Acceptor>(server: Server<A, Acceptor>) -> Server<A, Acceptor> {
+    let mut server = server.first_request_timeout(HEAD_PATIENCE);
+    configure(server.http_builder());
+    server
+}
 
 /// Sets the connections' limits so that it is the rules of this module that decide.
 pub fn configure(builder: &mut Builder<TokioExecutor>) {

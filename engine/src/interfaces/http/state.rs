@@ -7,10 +7,22 @@ use crate::{
     config::settings::AccessPolicy,
     domain::clock::Clock,
     services::{
-        agents::Agents, approvals::ApprovalService, device_gate::DeviceGate,
-        device_reports::DeviceReportService, enrollment::EnrollmentService, github::GitHubService,
-        heartbeat::HeartbeatService, install_codes::InstallCodeService, operators::OperatorService,
-        published_identity::IdentityPublisher, realtime::RealtimeService, refresh::RefreshService,
+        activity::ActivityService,
+        agents::Agents,
+        approvals::ApprovalService,
+        credentials::CredentialService,
+        device_gate::DeviceGate,
+        device_reports::DeviceReportService,
+        enrollment::EnrollmentService,
+        github::GitHubService,
+        heartbeat::HeartbeatService,
+        install_codes::InstallCodeService,
+        operators::{OperatorService, login::LoginService, users::UserService},
+        published_identity::IdentityPublisher,
+        quick_run::QuickRunService,
+        realtime::RealtimeService,
+        refresh::RefreshService,
+        scheduled_jobs::ScheduledJobService,
         service_accounts::ServiceAccountService,
     },
 };
@@ -44,8 +56,20 @@ pub struct AppState<S> {
     pub install_codes: Arc<InstallCodeService<S>>,
     /// Heads of repositories, and the token.
     pub github: Arc<GitHubService<S>>,
+    /// What jobs log in with.
+    pub credentials: Arc<CredentialService<S>>,
     /// Who is calling.
     pub operators: Arc<OperatorService<S>>,
+    /// Operators log in.
+    pub logins: Arc<LoginService<S>>,
+    /// Operators' accounts.
+    pub users: Arc<UserService<S>>,
+    /// Jobs as operators see them.
+    pub scheduled_jobs: Arc<ScheduledJobService<S>>,
+    /// Scripts that run now.
+    pub quick_runs: Arc<QuickRunService<S>>,
+    /// What ran on hosts.
+    pub activity: Arc<ActivityService<S>>,
     /// The operators' cookies.
     pub sessions: Arc<SessionCodec>,
     /// The time at which cookies are read and written.
@@ -68,7 +92,13 @@ impl<S> Clone for AppState<S> {
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
             github: Arc::clone(&self.github),
+            credentials: Arc::clone(&self.credentials),
             operators: Arc::clone(&self.operators),
+            logins: Arc::clone(&self.logins),
+            users: Arc::clone(&self.users),
+            scheduled_jobs: Arc::clone(&self.scheduled_jobs),
+            quick_runs: Arc::clone(&self.quick_runs),
+            activity: Arc::clone(&self.activity),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&self.clock),
         }

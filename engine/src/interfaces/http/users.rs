@@ -1,16 +1,53 @@
-//! `POST /api/users`.
+//! `/api/users` and below.
 
 use axum::{
-    extract::State,
+    extract::{Path, State},
     response::{IntoResponse as _, Response},
 };
+use http::HeaderMap;
 
 use super::{
+    auth::with_cookies,
     compat::{body::RawBody, reply::JsonReply},
     guards::Admin,
     state::AppState,
 };
-use crate::{builders::users::new_user, domain::json::Json, repositories::Store};
+use crate::{
+    builders::users::{account_name, mfa_switch, new_password, new_role, new_user},
+    domain::json::Json,
+    repositories::{Store, StoreError, users::User},
+    services::operators::Operator,
+};
+
+fn ok() -> JsonReply {
+    JsonReply::ok(Json::object([("status", "ok".into())]))
+}
+
+/// Neither the password's digest nor the secret of codes is ever shown.
+fn listed(user: User) -> Json {
+    let (last_login, created_at, updated_at) = (user.last_login, user.created_at, user.updated_at);
+    let mfa_enabled = i64::from(user.mfa_enabled);
+    let operator = Operator::from(user);
+    Json::object([
+        ("id", operator.id.into()),
+        ("username", operator.username.into()),
+        ("display_name", operator.display_name.into()),
+        ("role", operator.role.into()),
+        ("last_login", last_login.unwrap_or(0).into()),
+        ("created_at", created_at.unwrap_or(0).into()),
+        ("updated_at", updated_at.unwrap_or(0).into()),
+        ("mfa_enabled", mfa_enabled.into()),
+    ])
+}
+
+/// `GET /api/users`
+pub async fn list<S: Store>(State(app): State<AppState<S>>, _: Admin) -> Result<JsonReply, StoreError> {
+    let users = app.users.list().await?;
+    Ok(JsonReply::ok(Json::object([(
+        "users",
+        Json::list(users.into_iter().map(listed)),
+    )])))
+}
 
 /// `POST /api/users`
 pub async fn create<S: Store>(
@@ -20,9 +57,84 @@ pub async fn create<S: Store>(
 ) -> Result<JsonReply, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let user = new_user(&body).map_err(|error| error.into_response())?;
-    app.operators
+    app.users
         .create(&user, &caller)
         .await
         .map_err(|error| error.into_response())?;
-    Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
+    Ok(ok())
+}
+
+/// `DELETE /api/users/{username}`
+pub async fn delete<S: Store>(
+    State(app): State<AppState<S>>,
+    Admin(caller): Admin,
+    Path(username): Path<String>,
+) -> Result<JsonReply, Response> {
+    let username = account_name(&username).map_err(|error| error.into_response())?;
+    app.users
+        .delete(username, &caller)
+        .await
+        .map_err(|error| error.into_response())?;
+    Ok(ok())
+}
+
+/// `POST /api/users/{username}/reset_password`
+pub async fn reset_password<S: Store>(
+    State(app): State<AppState<S>>,
+    Admin(caller): Admin,
+    Path(username): Path<String>,
+    body: RawBody,
+) -> Result<JsonReply, Response> {
+    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let digest = new_password(&body).map_err(|error| error.into_response())?;
+    app.users
+        .reset_password(&username, &digest, &caller)
+        .await
+        .map_err(|error| error.into_response())?;
+    Ok(ok())
+}
+
+/// `POST /api/users/{username}/role`. Who changes his own role gets his session cookie again, with the new role.
+pub async fn set_role<S: Store>(
+    State(app): State<AppState<S>>,
+    Admin(caller): Admin,
+    Path(username): Path<String>,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Response, Response> {
+    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let role = new_role(&body).map_err(|error| error.into_response())?;
+    app.users
+        .set_role(&username, role, &caller)
+        .await
+        .map_err(|error| error.into_response())?;
+    let now = app.clock.now().as_second();
+    let mut session = app.sessions.open(&headers, now);
+    if caller.is_named(&username) {
+        session.set("role", role.as_stored().into());
+    }
+    Ok(with_cookies(ok(), app.sessions.save(session, now)))
+}
+
+/// `POST /api/users/{username}/mfa`. Who switches off his own MFA no longer has to show a code.
+pub async fn switch_mfa<S: Store>(
+    State(app): State<AppState<S>>,
+    Admin(caller): Admin,
+    Path(username): Path<String>,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Response, Response> {
+    let username = account_name(&username).map_err(|error| error.into_response())?;
+    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let switch = mfa_switch(&body);
+    app.users
+        .switch_mfa(username, switch, &caller)
+        .await
+        .map_err(|error| error.into_response())?;
+    let now = app.clock.now().as_second();
+    let mut session = app.sessions.open(&headers, now);
+    if !switch.enabled && caller.is_named(username) {
+        session.take("mfa_pending");
+    }
+    Ok(with_cookies(ok(), app.sessions.save(session, now)))
 }

@@ -8,7 +8,7 @@ use super::{
     SocketServer,
     events::handle_event,
     packet::{Frame, Kind, Packet, RawEvent, is_complete},
-    session::{Inbound, MAX_PAYLOAD, Session},
+    session::{Inbound, Session},
 };
 use crate::{
     repositories::Store,
@@ -89,6 +89,7 @@ impl<S: Store> Client<S> {
                     attachments: VecDeque::new(),
                 });
             }
+            Kind::Acknowledged(number) => self.session.receipts.note(number),
             Kind::Other => {}
         }
         Next::Goon
@@ -101,7 +102,7 @@ impl<S: Store> Client<S> {
         };
         pending.size += bytes.len();
         pending.attachments.push_back(bytes);
-        if pending.size > MAX_PAYLOAD {
+        if pending.size > self.session.limit {
             return self.broken();
         }
         if pending.attachments.len() < pending.expected {
@@ -136,10 +137,8 @@ impl<S: Store> Client<S> {
         }
         let sid = self.server.new_sid();
         log_connect(&self.session, &sid);
-        // First the answer, then the place: a client drops events that come before the answer.
-        self.session
-            .send(&[Frame::text(format!("40{{\"sid\":\"{sid}\"}}"))]);
-        self.session.enter(sid);
+        let answer = Frame::text(format!("40{{\"sid\":\"{sid}\"}}"));
+        self.session.enter(sid, &answer);
     }
 
     fn disconnect(&self, namespace: &str) {

@@ -6,9 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::task::JoinSet;
+use tokio::{sync::oneshot::error::RecvError, task::JoinSet};
 
-use super::{packet::event_frames, session::Session};
+use super::{
+    packet::{event_frames, numbered_event_frames},
+    session::Session,
+};
 use crate::{
     domain::clock::BoxFuture,
     repositories::Store,
@@ -42,10 +45,11 @@ impl<S: Store> Hub<S> {
         }
     }
 
-    /// Tells every client that the server stops, and ends its session.
+    /// Ends every session without a word. Client libraries take a packet that says so for the server's wish that they
+    /// stay away; a connection that only ends they make again, and agents must come back after a restart.
     pub fn close(&self) {
         for session in self.all() {
-            session.dismiss();
+            session.end();
         }
     }
 
@@ -105,25 +109,21 @@ impl<S: Store> Hub<S> {
         }
     }
 
-    /// Sends an event, and says to whom.
-    async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) -> Vec<Arc<Session>> {
+    async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) {
         let mut reached: Vec<_> = match audience {
             Audience::Connection(id) => self.get(id).into_iter().collect(),
             _ => self.all(),
         };
         reached.retain(|session| is_reached(session, audience));
         if reached.is_empty() {
-            return reached;
+            return;
         }
         let frames = event_frames(event, payload);
-        let mut sent = Vec::new();
         for session in reached {
             if self.belongs(&session, audience).await {
                 session.send(&frames);
-                sent.push(session);
             }
         }
-        sent
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
@@ -141,6 +141,19 @@ fn is_reached(session: &Session, audience: Audience<'_>) -> bool {
     }
 }
 
+/// One connection that has the work is enough: agents of a host that are not meant leave it alone.
+async fn first_arrival(mut sent: JoinSet<Result<(), RecvError>>) -> Receipt {
+    if sent.is_empty() {
+        return Receipt::NobodyThere;
+    }
+    while let Some(told) = sent.join_next().await {
+        if matches!(told, Ok(Ok(()))) {
+            return Receipt::Arrived;
+        }
+    }
+    Receipt::Unknown
+}
+
 impl<S: Store> Channel for Hub<S> {
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a> {
         Box::pin(async move {
@@ -148,10 +161,6 @@ impl<S: Store> Channel for Hub<S> {
         })
     }
 
-    #[allow(
-        clippy::async_yields_async,
-        reason = "the work is sent now, what became of it is known later"
-    )]
     fn hand_over<'a>(
         &'a self,
         hostname: &'a str,
@@ -159,20 +168,26 @@ impl<S: Store> Channel for Hub<S> {
         payload: &'a Payload,
     ) -> Eventual<'a, PendingReceipt> {
         Box::pin(async move {
-            let reached = self.send(Audience::Host(hostname), event, payload).await;
-            let nobody = reached.is_empty();
-            let mut arrivals: JoinSet<_> = reached.into_iter().map(Session::arrival).collect();
-            Box::pin(async move {
-                let mut all = !nobody;
-                while let Some(arrived) = arrivals.join_next().await {
-                    all &= arrived.unwrap_or(false);
+            if !self.access.is_strict() {
+                // Nobody knows whose connections these are: everybody gets it, as from the legacy.
+                let somebody = self.all().iter().any(|session| session.is_member());
+                self.emit(Audience::Host(hostname), event, payload).await;
+                let receipt = if somebody {
+                    Receipt::Arrived
+                } else {
+                    Receipt::NobodyThere
+                };
+                return PendingReceipt::new(std::future::ready(receipt));
+            }
+            let mut sent = JoinSet::new();
+            for session in self.all() {
+                if session.is_member() && self.belongs(&session, Audience::Host(hostname)).await {
+                    let (number, told) = session.receipts.expect();
+                    session.send(&numbered_event_frames(event, payload, Some(number)));
+                    sent.spawn(told);
                 }
-                match (nobody, all) {
-                    (true, _) => Receipt::NobodyThere,
-                    (false, true) => Receipt::Arrived,
-                    (false, false) => Receipt::Unknown,
-                }
-            }) as PendingReceipt
+            }
+            PendingReceipt::new(first_arrival(sent))
         })
     }
 

@@ -5,7 +5,7 @@
 //! one client's events must hold. And malformed packets, refusals and acknowledgements are part of what agents were
 //! built against.
 //!
-//! The way of an event: [transport](self) → `session` (bounded queue) → `client` (packets) → `events` (names) →
+//! The way of an event: `transport` (then `polling` or `websocket`) → `session` (bounded queue) → `client` (packets) → `events` (names) →
 //! builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → `session` (bounded queue) → transport.
 
 mod client;
@@ -16,6 +16,7 @@ mod outbox;
 mod packet;
 mod payload;
 mod polling;
+mod receipts;
 mod session;
 mod transport;
 mod websocket;

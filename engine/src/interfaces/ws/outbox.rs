@@ -52,15 +52,15 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes what waits: at least one frame, further ones while they stay below `bytes`. Waits for the first; `None`
-    /// once the outbox is closed and empty. Dropping the future loses nothing.
-    pub(super) async fn take(&self, bytes: usize) -> Option<Vec<Frame>> {
+    /// Takes what waits: at least one frame, at most `frames`, and further ones only while they stay below `bytes`. Waits
+    /// for the first; `None` once the outbox is closed and empty. Dropping the future loses nothing.
+    pub(super) async fn take(&self, frames: usize, bytes: usize) -> Option<Vec<Frame>> {
         loop {
             let changed = self.changed.notified();
             {
                 let mut queue = self.queue();
                 if !queue.frames.is_empty() {
-                    return Some(queue.take(bytes));
+                    return Some(queue.take(frames, bytes));
                 }
                 if queue.closed {
                     return None;
@@ -87,12 +87,12 @@ impl Outbox {
 }
 
 impl Queue {
-    fn take(&mut self, bytes: usize) -> Vec<Frame> {
+    fn take(&mut self, frames: usize, bytes: usize) -> Vec<Frame> {
         let mut taken = Vec::new();
         let mut size = 0;
         while let Some(frame) = self
             .frames
-            .pop_front_if(|frame| taken.is_empty() || size + frame.len() <= bytes)
+            .pop_front_if(|frame| taken.is_empty() || taken.len() < frames && size + frame.len() <= bytes)
         {
             size += frame.len();
             taken.push(frame);
@@ -115,13 +115,14 @@ mod tests {
         let outbox = Outbox::default();
         outbox.push(&[text(3), text(4)]).unwrap();
         outbox.push(&[text(5)]).unwrap();
-        assert_eq!(outbox.take(7).await, Some(vec![text(3), text(4)]));
-        assert_eq!(outbox.take(1).await, Some(vec![text(5)]));
-        outbox.push(&[text(1)]).unwrap();
+        assert_eq!(outbox.take(9, 7).await, Some(vec![text(3), text(4)]));
+        assert_eq!(outbox.take(9, 1).await, Some(vec![text(5)]));
+        outbox.push(&[text(1), text(1), text(1)]).unwrap();
+        assert_eq!(outbox.take(2, 9).await, Some(vec![text(1), text(1)]));
         outbox.close();
         outbox.push(&[text(2)]).unwrap();
-        assert_eq!(outbox.take(9).await, Some(vec![text(1)]));
-        assert_eq!(outbox.take(9).await, None);
+        assert_eq!(outbox.take(9, 9).await, Some(vec![text(1)]));
+        assert_eq!(outbox.take(9, 9).await, None);
     }
 
     #[tokio::test]
@@ -129,7 +130,7 @@ mod tests {
         let outbox = std::sync::Arc::new(Outbox::default());
         let reader = tokio::spawn({
             let outbox = std::sync::Arc::clone(&outbox);
-            async move { outbox.take(9).await }
+            async move { outbox.take(9, 9).await }
         });
         tokio::task::yield_now().await;
         outbox.push(&[text(2)]).unwrap();

@@ -51,6 +51,8 @@ pub(super) enum Kind {
         event: Option<RawEvent>,
         attachments: usize,
     },
+    /// The acknowledgement of an event that was sent with this number.
+    Acknowledged(u64),
     /// Something that a server has no use for.
     Other,
 }
@@ -84,8 +86,10 @@ impl Packet {
         } else {
             json_reader::read_text(rest).map_err(|_| Malformed)?
         };
+        let number = id.as_deref().and_then(|id| id.parse().ok());
         let event = RawEvent { id, data };
         let kind = match kind {
+            3 => number.map_or(Kind::Other, Kind::Acknowledged),
             0 => Kind::Connect,
             1 => Kind::Disconnect,
             2 => Kind::Event(event),
@@ -150,6 +154,11 @@ impl RawEvent {
 /// An event as frames. Attachments are numbered in the order in which the value names them, and those that it does
 /// not name are left out.
 pub(super) fn event_frames(event: &str, payload: &Payload) -> Vec<Frame> {
+    numbered_event_frames(event, payload, None)
+}
+
+/// The same with a number under which the client shall acknowledge.
+pub(super) fn numbered_event_frames(event: &str, payload: &Payload, number: Option<u64>) -> Vec<Frame> {
     let mut attachments = Vec::new();
     let renumbered;
     let value = if payload.attachments.is_empty() {
@@ -164,9 +173,10 @@ pub(super) fn event_frames(event: &str, payload: &Payload) -> Vec<Frame> {
     } else {
         format!("[{name},{}]", wire_text(value))
     };
+    let number = number.map(|number| number.to_string()).unwrap_or_default();
     let text = match attachments.len() {
-        0 => format!("42{arguments}"),
-        count => format!("45{count}-{arguments}"),
+        0 => format!("42{number}{arguments}"),
+        count => format!("45{count}-{number}{arguments}"),
     };
     std::iter::once(Frame::text(text))
         .chain(attachments.into_iter().map(Frame::Binary))

@@ -7,8 +7,8 @@ use super::packet::Frame;
 
 /// Between packets of one body.
 const SEPARATOR: char = '\u{1e}';
-/// Packets that a body may hold.
-const MOST_PACKETS: usize = 16;
+/// Packets that a body may hold, either way: clients made with the legacy's library take no more.
+pub(super) const MOST_PACKETS: usize = 16;
 
 /// A packet from a client.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest as _, Request};
 use super::{
     SocketServer,
     packet::Frame,
-    payload::{self, Packet},
+    payload::{self, MOST_PACKETS, Packet},
     session::{Over, PING_INTERVAL, PING_TIMEOUT, Session, Transport},
     transport::Answer,
 };
@@ -28,7 +28,7 @@ pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Session) 
     let patience = clock.monotonic() + PING_INTERVAL + PING_TIMEOUT;
     tokio::select! {
         biased;
-        frames = session.outbox.take(ANSWER) => {
+        frames = session.outbox.take(MOST_PACKETS, ANSWER) => {
             Answer::Packets(payload::encode(&frames.unwrap_or_default()))
         }
         () = clock.sleep_until(patience) => {

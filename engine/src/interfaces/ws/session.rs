@@ -10,13 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     handshake::Handshake,
     outbox::{Outbox, Overflow},
     packet::Frame,
+    receipts::Receipts,
 };
 use crate::services::realtime::Standing;
 
@@ -84,6 +85,8 @@ pub(super) struct Session {
     pub(super) standing: Standing,
     /// What waits to be sent.
     pub(super) outbox: Outbox,
+    /// What was sent and is to be confirmed.
+    pub(super) receipts: Receipts,
     /// The largest message it may send.
     pub(super) limit: usize,
     /// Ended from this side: whoever works for the session stops.
@@ -93,7 +96,7 @@ pub(super) struct Session {
     transport: AtomicU8,
     member: Mutex<Option<Member>>,
     pings: AtomicU64,
-    pongs: watch::Sender<u64>,
+    pongs: AtomicU64,
 }
 
 impl Session {
@@ -110,6 +113,7 @@ impl Session {
             handshake,
             standing,
             outbox: Outbox::default(),
+            receipts: Receipts::default(),
             limit,
             ended: CancellationToken::new(),
             inbox,
@@ -117,7 +121,7 @@ impl Session {
             transport: AtomicU8::new(transport as u8),
             member: Mutex::default(),
             pings: AtomicU64::new(0),
-            pongs: watch::Sender::new(0),
+            pongs: AtomicU64::new(0),
         };
         (Arc::new(session), received)
     }
@@ -139,6 +143,7 @@ impl Session {
     /// Ends the session at once. What waits to be sent is still tried.
     pub(super) fn end(&self) {
         self.outbox.close();
+        self.receipts.close();
         self.ended.cancel();
     }
 
@@ -201,29 +206,19 @@ impl Session {
     /// Notes that the client answered a ping. Answers to nothing do not count.
     pub(super) fn note_pong(&self) {
         let pings = self.pings.load(Ordering::Acquire);
-        self.pongs.send_if_modified(|pongs| {
-            let answers = *pongs < pings;
-            *pongs += u64::from(answers);
-            answers
-        });
+        let answers = |pongs| (pongs < pings).then_some(pongs + 1);
+        if self
+            .pongs
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, answers)
+            .is_ok()
+        {
+            self.receipts.note_pong();
+        }
     }
 
     /// How many pings the client has answered.
     pub(super) fn pongs(&self) -> u64 {
-        *self.pongs.borrow()
-    }
-
-    /// Asks whether all that was sent before has arrived: a client answers a ping after it has read what came before.
-    /// False where the session ends first.
-    pub(super) fn arrival(self: Arc<Self>) -> impl Future<Output = bool> + Send + 'static {
-        let number = self.ping();
-        async move {
-            let mut pongs = self.pongs.subscribe();
-            tokio::select! {
-                arrived = pongs.wait_for(|pongs| *pongs >= number) => arrived.is_ok(),
-                () = self.ended.cancelled() => false,
-            }
-        }
+        self.pongs.load(Ordering::Acquire)
     }
 
     pub(super) fn transport(&self) -> Transport {
@@ -241,9 +236,12 @@ impl Session {
             .is_ok()
     }
 
-    /// Enters the namespace.
-    pub(super) fn enter(&self, sid: String) {
-        *self.member() = Some(Member {
+    /// Enters the namespace, and tells the client so ahead of whatever it gets there: clients drop events that come
+    /// before this answer, and an event sent after it must not find the client missing.
+    pub(super) fn enter(&self, sid: String, answer: &Frame) {
+        let mut member = self.member();
+        self.send(std::slice::from_ref(answer));
+        *member = Some(Member {
             sid,
             rooms: HashSet::new(),
         });

@@ -167,7 +167,7 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
 
 async fn write(mut sink: SplitSink<Socket, Message>, session: &Session, clock: &dyn Clock) {
     let writing = async {
-        while let Some(frames) = session.outbox.take(PORTION).await {
+        while let Some(frames) = session.outbox.take(usize::MAX, PORTION).await {
             for frame in frames {
                 if sink.feed(message(frame)).await.is_err() {
                     return;

@@ -44,15 +44,6 @@ impl<A: Access> DeviceDocuments for A {
         .transpose()
     }
 
-    async fn device_rows(&mut self) -> Result<Vec<DeviceRow>, StoreError> {
-        sqlx::query(select_rows!("ORDER BY rowid"))
-            .fetch_all(self.connection())
-            .await?
-            .iter()
-            .map(read)
-            .collect()
-    }
-
     async fn upsert_device(&mut self, device: &DeviceUpsert) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO devices (hostname, description, created_at, agent_hash, guid, memory, network, software, \

@@ -3,7 +3,7 @@
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    devices::{DeviceIdentity, DeviceReport, Devices, NewDevice},
+    devices::{DeviceIdentity, DeviceReport, Devices, KeyRotation, NewDevice},
 };
 
 /// The query for who a device is, with this condition.
@@ -87,17 +87,17 @@ impl<A: Access> Devices for A {
     async fn rotate_device_key(
         &mut self,
         stored_guid: &str,
-        device: &NewDevice<'_>,
+        rotation: &KeyRotation<'_>,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE devices SET guid = $2, ssl_key_fingerprint = $3, key_added_at = $4, token_version = $5, \
              status = 'active' WHERE guid = $1",
         )
         .bind(stored_guid)
-        .bind(device.guid)
-        .bind(device.fingerprint)
-        .bind(device.now_iso)
-        .bind(device.token_version)
+        .bind(rotation.guid)
+        .bind(rotation.fingerprint)
+        .bind(rotation.now_iso)
+        .bind(rotation.token_version)
         .execute(self.connection())
         .await?;
         Ok(())

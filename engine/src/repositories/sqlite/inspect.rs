@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 
 use super::{BUSY_TIMEOUT, migrate};
+use crate::domain::fernet::TOKEN_PREFIX;
 
 /// What is found in a database file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -13,9 +16,14 @@ pub struct DatabaseState {
     pub damage: Vec<String>,
     /// Tables that are not there.
     pub missing_tables: Vec<String>,
-    /// Tables that are there, with the columns that they lack.
+    /// Tables that are there, with the columns that they lack and that no start adds.
     pub older_tables: Vec<(String, Vec<String>)>,
+    /// Secrets as they are stored sealed, a sample of each table that has some.
+    pub sealed_secrets: Vec<Vec<u8>>,
 }
+
+/// Secrets looked at in each table.
+const SAMPLE: u32 = 100;
 
 /// Opens the file for reading only and reports its state; changes nothing. Only where a journal was left behind
 /// without its index does SQLite make the index (`-shm`) anew, as every reader of such a file does.
@@ -37,10 +45,37 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, sqlx::Error> {
         .fetch_all(&mut connection)
         .await?;
     let lacking = migrate::compare(&mut connection).await?;
+    let sealed_secrets = sealed_secrets(&mut connection, &lacking.tables).await?;
     connection.close().await?;
     Ok(DatabaseState {
         damage: damage.into_iter().filter(|line| line != "ok").collect(),
         missing_tables: lacking.tables,
         older_tables: lacking.older,
+        sealed_secrets,
     })
+}
+
+async fn sealed_secrets(
+    connection: &mut SqliteConnection,
+    missing_tables: &[String],
+) -> Result<Vec<Vec<u8>>, sqlx::Error> {
+    let mut found = Vec::new();
+    for table in ["agent_service_account", "credentials"] {
+        if missing_tables.iter().any(|missing| missing == table) {
+            continue;
+        }
+        let query = format!(
+            "SELECT CAST(password_encrypted AS BLOB) FROM {table} \
+             WHERE password_encrypted IS NOT NULL ORDER BY rowid DESC LIMIT {SAMPLE}"
+        );
+        let secrets: Vec<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_all(&mut *connection)
+            .await?;
+        found.extend(
+            secrets
+                .into_iter()
+                .filter(|secret| secret.starts_with(TOKEN_PREFIX)),
+        );
+    }
+    Ok(found)
 }

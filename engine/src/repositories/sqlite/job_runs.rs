@@ -208,7 +208,9 @@ impl<A: Access> JobRuns for A {
             "SELECT ",
             run_columns!(),
             ", CAST(j.expiration AS TEXT) AS expiration, \
-             CAST(COALESCE(j.schedule_type, '') AS TEXT) AS schedule_type \
+             EXISTS (SELECT 1 FROM scheduled_job_run_activity AS l \
+                     JOIN engine_undelivered_work AS u ON u.activity_id = l.activity_id \
+                     WHERE l.run_id = r.id) AS undelivered \
              FROM scheduled_job_runs AS r LEFT JOIN scheduled_jobs AS j ON j.id = r.job_id \
              WHERE r.status = $1 ORDER BY r.id"
         ))
@@ -221,7 +223,7 @@ impl<A: Access> JobRuns for A {
             Ok(OpenRun {
                 run: read(row)?,
                 expiration: job.get("expiration")?,
-                schedule_type: job.get("schedule_type")?,
+                undelivered: job.get("undelivered")?,
             })
         })
         .collect()

@@ -3,6 +3,8 @@
 //! The state of the file decides at every start, not a record of what was done before: the legacy may have worked
 //! in it, or made it anew, since.
 
+mod columns;
+
 use std::collections::BTreeMap;
 
 use sqlx::{Row as _, SqliteConnection, SqlitePool, migrate::Migrator};
@@ -29,10 +31,12 @@ pub enum MigrationError {
     },
 }
 
-/// Makes what is missing, in one transaction.
+/// Makes the tables and columns that are missing, in one transaction.
 pub(super) async fn run(writer: &SqlitePool) -> Result<(), MigrationError> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     check_columns(&mut transaction).await?;
+    let present = columns(&mut transaction).await?;
+    columns::add_missing(&mut transaction, &present).await?;
     for migration in MIGRATIONS.iter() {
         sqlx::raw_sql(migration.sql.clone())
             .execute(&mut *transaction)
@@ -54,7 +58,7 @@ async fn check_columns(connection: &mut SqliteConnection) -> Result<(), Migratio
 pub(super) struct Lacking {
     /// Tables that are not there.
     pub(super) tables: Vec<String>,
-    /// Tables that are there, with the columns that they lack.
+    /// Tables that are there, with the columns that they lack and that are not added at the start.
     pub(super) older: Vec<(String, Vec<String>)>,
 }
 
@@ -77,6 +81,7 @@ pub(super) async fn compare(connection: &mut SqliteConnection) -> Result<Lacking
         let missing: Vec<String> = expected
             .into_iter()
             .filter(|column| !found.iter().any(|one| one.eq_ignore_ascii_case(column)))
+            .filter(|column| !columns::is_added(&table, column))
             .collect();
         if !missing.is_empty() {
             lacking.older.push((table, missing));

@@ -2,6 +2,7 @@
 
 mod activity_history;
 mod approvals;
+mod credentials;
 mod device_documents;
 mod devices;
 mod github_token;
@@ -10,6 +11,7 @@ mod install_codes;
 mod job_runs;
 mod known_devices;
 mod migrate;
+mod recaps;
 mod refresh_notes;
 mod refresh_tokens;
 mod rows;
@@ -132,6 +134,8 @@ impl Access for SqliteView {
         &mut self.connection
     }
 }
+
+impl<A: Access> super::Tables for A {}
 
 impl UnitOfWork for SqliteWork {
     async fn save(self) -> Result<(), StoreError> {

@@ -1,32 +1,72 @@
 //! Table `users`.
 
+use sqlx::sqlite::SqliteRow;
+
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
     users::{NewUser, User, Users},
 };
 
+macro_rules! select_users {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, username, display_name, password_sha512, role, mfa_enabled, mfa_secret, last_login, ",
+            "created_at, updated_at FROM users ",
+            $condition
+        )
+    };
+}
+
+fn read(row: &SqliteRow) -> Result<User, StoreError> {
+    let row = Columns::of("users", row);
+    Ok(User {
+        id: row.get("id")?,
+        username: row.get("username")?,
+        display_name: row.get("display_name")?,
+        password_sha512: row.get("password_sha512")?,
+        role: row.get("role")?,
+        mfa_enabled: row.get::<i64>("mfa_enabled")? != 0,
+        mfa_secret: row.get("mfa_secret")?,
+        last_login: row.get("last_login")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
 impl<A: Access> Users for A {
     async fn find_user(&mut self, username: &str) -> Result<Option<User>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, username, display_name, password_sha512, role, mfa_enabled FROM users \
-             WHERE LOWER(username) = LOWER($1) ORDER BY id LIMIT 1",
-        )
+        let row = sqlx::query(select_users!(
+            "WHERE LOWER(username) = LOWER($1) ORDER BY id LIMIT 1"
+        ))
         .bind(username)
         .fetch_optional(self.connection())
         .await?;
-        row.map(|row| {
-            let row = Columns::of("users", &row);
-            Ok(User {
-                id: row.get("id")?,
-                username: row.get("username")?,
-                display_name: row.get("display_name")?,
-                password_sha512: row.get("password_sha512")?,
-                role: row.get("role")?,
-                mfa_enabled: row.get::<i64>("mfa_enabled")? != 0,
-            })
-        })
-        .transpose()
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn list_users(&mut self) -> Result<Vec<User>, StoreError> {
+        sqlx::query(select_users!("ORDER BY LOWER(username)"))
+            .fetch_all(self.connection())
+            .await?
+            .iter()
+            .map(read)
+            .collect()
+    }
+
+    async fn count_users(&mut self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM users")
+            .fetch_one(self.connection())
+            .await?)
+    }
+
+    async fn count_admins_but(&mut self, username: &str) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT COUNT(*) FROM users WHERE LOWER(role) = 'admin' AND LOWER(username) <> LOWER($1)",
+        )
+        .bind(username)
+        .fetch_one(self.connection())
+        .await?)
     }
 
     async fn count_admins(&mut self) -> Result<i64, StoreError> {
@@ -70,5 +110,60 @@ impl<A: Access> Users for A {
             .execute(self.connection())
             .await?;
         Ok(())
+    }
+
+    async fn set_password(
+        &mut self,
+        username: &str,
+        password_sha512: &str,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE users SET password_sha512 = $2, updated_at = $3 WHERE LOWER(username) = LOWER($1)",
+        )
+        .bind(username)
+        .bind(password_sha512)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn set_mfa(&mut self, username: &str, enabled: bool, now: i64) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE users SET mfa_enabled = $2, updated_at = $3 WHERE LOWER(username) = LOWER($1)",
+        )
+        .bind(username)
+        .bind(enabled)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn set_mfa_secret(&mut self, username: &str, secret: &str, now: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE users SET mfa_secret = $2, updated_at = $3 WHERE LOWER(username) = LOWER($1)")
+            .bind(username)
+            .bind(secret)
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn forget_mfa_secret(&mut self, username: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE users SET mfa_secret = NULL WHERE LOWER(username) = LOWER($1)")
+            .bind(username)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn delete_user(&mut self, username: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM users WHERE LOWER(username) = LOWER($1)")
+            .bind(username)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() > 0)
     }
 }

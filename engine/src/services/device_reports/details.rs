@@ -1,6 +1,6 @@
 //! A device reports its document.
 
-use super::{DeviceReportService, own_row};
+use super::DeviceReportService;
 use crate::{
     domain::{
         agent_registry::DetailsNote,
@@ -14,7 +14,7 @@ use crate::{
     repositories::{
         Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _, devices::Devices as _,
     },
-    services::device_gate::AuthenticatedDevice,
+    services::{device_gate::AuthenticatedDevice, own_row::own_identity},
 };
 
 /// The document that a device reports of itself.
@@ -67,7 +67,7 @@ impl<S: Store> DeviceReportService<S> {
         {
             return Err(DetailsError::GuidMismatch);
         }
-        let own = own_row(&mut work, device).await?;
+        let own = own_identity(&mut work, device).await?;
         if own.is_some_and(|own| own.hostname.as_deref() != Some(report.hostname.as_str())) {
             return Err(DetailsError::OtherHostname);
         }

@@ -1,6 +1,6 @@
 //! The hash of an agent's build: reported by its device, read back, and listed.
 
-use super::{DeviceReportService, own_row};
+use super::DeviceReportService;
 use crate::{
     domain::{
         agent_registry::HashNote,
@@ -8,8 +8,11 @@ use crate::{
         guid::Guid,
         hash_list::{HashEntry, HashSource, hash_list},
     },
-    repositories::{Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _},
-    services::device_gate::AuthenticatedDevice,
+    repositories::{
+        Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _,
+        known_devices::KnownDevices as _,
+    },
+    services::{device_gate::AuthenticatedDevice, own_row::own_row},
 };
 
 /// A hash that a device reports.
@@ -157,8 +160,8 @@ impl<S: Store> DeviceReportService<S> {
     /// # Errors
     /// The store failed.
     pub async fn hashes(&self) -> Result<Vec<HashEntry>, StoreError> {
-        let rows = self.store.view().await?.device_rows().await?;
-        let stored = rows.iter().map(|row| HashEntry::of_device(&row.into()));
+        let devices = self.store.view().await?.known_devices().await?;
+        let stored = devices.iter().map(HashEntry::of_device);
         let agents = self.agents.snapshot();
         let remembered = agents
             .iter()

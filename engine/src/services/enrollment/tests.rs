@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     config::logging::capture::capture,
+    domain::proof::ProofError,
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
     services::{

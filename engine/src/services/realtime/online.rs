@@ -61,10 +61,6 @@ impl<S: Store> AgentChannel for RealtimeService<S> {
         })
     }
 
-    #[allow(
-        clippy::async_yields_async,
-        reason = "the work is sent now, what became of it is known later"
-    )]
     fn hand_over<'a>(
         &'a self,
         hostname: &'a str,

@@ -1,10 +1,14 @@
 //! What came of jobs.
 
-use super::{Audience, Outcome, Payload, RealtimeService, Rights};
+use super::{Outcome, RealtimeService, Rights};
 use crate::{
-    domain::{json::Json, text::python_trim},
+    domain::text::python_trim,
     repositories::{
         Store, StoreError, UnitOfWork as _, activity_history::ActivityHistory as _, job_runs::JobRuns as _,
+    },
+    services::scheduler::{
+        events::{self, EndedRun},
+        life,
     },
 };
 
@@ -26,22 +30,13 @@ impl<S: Store> RealtimeService<S> {
     pub async fn job_result(&self, rights: &Rights, result: &JobResult) -> Outcome {
         match self.store_job_result(rights, result).await {
             Ok(Stored::Refused) => Outcome::Refused,
-            Ok(Stored::Done(hostname)) => {
+            Ok(Stored::Done { hostname, ended }) => {
                 if let Some(hostname) = hostname {
-                    let change = Json::object([
-                        ("activity_id", result.job_id.into()),
-                        ("hostname", hostname.into()),
-                        ("status", result.status.as_str().into()),
-                        ("change", "updated".into()),
-                        ("source", "quick_job".into()),
-                    ]);
-                    self.channel
-                        .emit(
-                            Audience::Operators,
-                            "device_activity_changed",
-                            &Payload::from(change),
-                        )
+                    events::activity_updated(self, &hostname, result.job_id, &result.status, "quick_job")
                         .await;
+                }
+                if let Some(ended) = ended {
+                    events::run_completed(self, &ended).await;
                 }
                 Outcome::Done
             }
@@ -79,26 +74,27 @@ impl<S: Store> RealtimeService<S> {
             None,
         )
         .await?;
-        if let Some(mut run) = run {
-            if result.status.to_lowercase() == "running" {
-                "Running".clone_into(&mut run.status);
-            } else {
-                run.status.clone_from(&result.status);
-                run.finished_ts = run.finished_ts.or(Some(now));
-            }
-            work.set_run_state(&run, now).await?;
-        }
+        work.note_delivered(result.job_id).await?;
+        let ended = match run {
+            Some(run) => life::report(&mut work, run, &result.status, now).await?,
+            None => None,
+        };
         work.save().await?;
         let hostname = activity.and_then(|activity| activity.hostname);
-        Ok(Stored::Done(
-            hostname.filter(|name| !python_trim(name).is_empty()),
-        ))
+        Ok(Stored::Done {
+            hostname: hostname.filter(|name| !python_trim(name).is_empty()),
+            ended,
+        })
     }
 }
 
 enum Stored {
-    /// With the host to tell of.
-    Done(Option<String>),
+    Done {
+        /// The host to tell of.
+        hostname: Option<String>,
+        /// The run that ended by it.
+        ended: Option<EndedRun>,
+    },
     Refused,
 }
 

@@ -19,7 +19,25 @@ pub enum Receipt {
 pub type Eventual<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A receipt that comes later.
-pub type PendingReceipt = Eventual<'static, Receipt>;
+pub struct PendingReceipt(Eventual<'static, Receipt>);
+
+impl PendingReceipt {
+    /// One that comes when `receipt` does.
+    pub fn new(receipt: impl Future<Output = Receipt> + Send + 'static) -> Self {
+        Self(Box::pin(receipt))
+    }
+
+    /// Waits for it.
+    pub async fn wait(self) -> Receipt {
+        self.0.await
+    }
+}
+
+impl Debug for PendingReceipt {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("PendingReceipt")
+    }
+}
 
 /// The channel to agents and operators.
 pub trait AgentChannel: Debug + Send + Sync + 'static {

@@ -1,3 +1,155 @@
-//! Runs scheduled jobs.
+//! Runs scheduled jobs: a tick at start and at each minute, one at a time. No error stops it.
 
 pub mod channel;
+pub mod credentials;
+mod delivery;
+pub mod events;
+mod housekeeping;
+mod jobs;
+pub mod life;
+pub mod manifest;
+pub mod playbook_run;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use self::{
+    channel::AgentChannel,
+    credentials::RunCredentials,
+    delivery::{InFlight, Tasks},
+    manifest::ManifestBuilder,
+    playbook_run::ServerPlaybooks,
+};
+use super::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner};
+use crate::repositories::Store;
+
+/// Seconds between ticks.
+const MINUTE: i64 = 60;
+
+/// The scheduler's settings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Seconds after which a run whose work arrived is taken for a success (SCH-4).
+    pub assumed_seconds: i64,
+    /// Days for which runs are kept.
+    pub history_days: i64,
+}
+
+/// What the scheduler works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where scripts and playbooks lie.
+    pub library: AssemblyLibrary,
+    /// Who signs them.
+    pub signer: ScriptSigner,
+    /// The way to agents and operators.
+    pub channel: Arc<dyn AgentChannel>,
+    /// What remote runs log in with.
+    pub credentials: Arc<dyn RunCredentials>,
+    /// The settings.
+    pub limits: Limits,
+}
+
+/// Runs scheduled jobs.
+#[derive(Debug)]
+pub struct Scheduler<S> {
+    store: S,
+    environment: Environment,
+    library: AssemblyLibrary,
+    signer: ScriptSigner,
+    channel: Arc<dyn AgentChannel>,
+    credentials: Arc<dyn RunCredentials>,
+    playbooks: Arc<ServerPlaybooks<S>>,
+    limits: Limits,
+    in_flight: InFlight,
+    tasks: Tasks,
+    next_tick: watch::Sender<i64>,
+}
+
+impl<S: Store> Scheduler<S> {
+    /// Over this store. `playbooks` runs those that agents cannot.
+    pub fn new(
+        store: S,
+        environment: Environment,
+        playbooks: Arc<ServerPlaybooks<S>>,
+        parts: Parts,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            environment,
+            library: parts.library,
+            signer: parts.signer,
+            channel: parts.channel,
+            credentials: parts.credentials,
+            playbooks,
+            limits: parts.limits,
+            in_flight: InFlight::default(),
+            tasks: Tasks::default(),
+            next_tick: watch::Sender::new(0),
+        })
+    }
+
+    /// The first tick, before anybody is connected: what a stop of the server cut short is ended, the rest goes on.
+    pub async fn begin(self: &Arc<Self>) {
+        if let Err(error) = self.playbooks.end_left_over().await {
+            tracing::error!("[Scheduler] left over playbooks: {error}");
+        }
+        self.tick(self.now()).await;
+    }
+
+    /// Ticks at each minute for ever.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let now = self.now();
+            let wait = MINUTE - now.rem_euclid(MINUTE);
+            let due = now.saturating_add(wait);
+            let deadline = self.environment.clock.monotonic() + Duration::from_secs(wait.unsigned_abs());
+            self.next_tick.send_replace(due);
+            self.environment.clock.sleep_until(deadline).await;
+            let now = self.now();
+            // A tick belongs to its minute even where the wake-up came some seconds late. After a longer pause (the
+            // machine slept) the present counts.
+            let is_prompt = (0..MINUTE).contains(&now.saturating_sub(due));
+            self.tick(if is_prompt { due } else { now }).await;
+        }
+    }
+
+    /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start.
+    pub fn stop(&self) {
+        self.tasks.abort();
+    }
+
+    /// Completes once every tick that was due at the clock's present time has been made.
+    pub async fn settled(&self) {
+        let now = self.now();
+        // The sender lives as long as the scheduler.
+        let _ = self.next_tick.subscribe().wait_for(|due| *due > now).await;
+    }
+
+    /// One tick, as of `now` in seconds.
+    async fn tick(self: &Arc<Self>, now: i64) {
+        if let Err(error) = self.keep_house(now).await {
+            tracing::error!("[Scheduler] runs are not looked after: {error}");
+        }
+        if let Err(error) = self.deliver_again(now).await {
+            tracing::error!("[Scheduler] undelivered work: {error}");
+        }
+        self.work_on_jobs(now).await;
+    }
+
+    fn manifests(&self) -> ManifestBuilder<'_> {
+        ManifestBuilder {
+            library: &self.library,
+            signer: &self.signer,
+            credentials: &*self.credentials,
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.environment.clock.now().as_second()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,33 @@ const TOKEN_COOKIE: &str = "borealis_auth";
 /// A moment in the past: browsers drop the cookie.
 const GONE: &str = "Expires=Thu, 01 Jan 1970 00:00:00 GMT";
 
+/// The content of the session cookie, and whether this request changed it: only then the cookie is sent.
+#[derive(Debug, Default)]
+pub struct Session {
+    members: JsonObject,
+    changed: bool,
+}
+
+impl Session {
+    /// A member.
+    pub fn get(&self, name: &str) -> Option<&Json> {
+        self.members.get(name)
+    }
+
+    /// Sets a member. This counts as a change even where it had this value before, as in the legacy.
+    pub fn set(&mut self, name: &str, value: Json) {
+        self.members.insert(name.to_owned(), value);
+        self.changed = true;
+    }
+
+    /// Removes a member; nothing is changed where there is none.
+    pub fn take(&mut self, name: &str) -> Option<Json> {
+        let member = self.members.shift_remove(name);
+        self.changed |= member.is_some();
+        member
+    }
+}
+
 /// Writes and reads the cookies.
 #[derive(Clone, Debug)]
 pub struct SessionCodec {
@@ -59,7 +86,7 @@ impl SessionCodec {
     /// The user name that the request's session cookie, bearer token or `borealis_auth` cookie names, in this order.
     /// A bearer value that is no good does not fall back to the cookie.
     pub fn identify(&self, headers: &HeaderMap, now: i64) -> Option<String> {
-        if let Some(name) = self.session(headers, now).get("username").and_then(Json::as_text)
+        if let Some(name) = self.open(headers, now).get("username").and_then(Json::as_text)
             && !name.is_empty()
         {
             return Some(name.to_owned());
@@ -75,7 +102,7 @@ impl SessionCodec {
     }
 
     /// The cookies of a completed login. What else the session holds is kept.
-    pub fn login(&self, headers: &HeaderMap, operator: &Operator, now: i64) -> LoginCookies {
+    pub fn login(&self, mut session: Session, operator: &Operator, now: i64) -> LoginCookies {
         let payload = TokenPayload {
             u: operator.username.clone(),
             r: operator.role.clone(),
@@ -85,17 +112,10 @@ impl SessionCodec {
         let token = self
             .token
             .sign(&serde_json::to_string(&payload).unwrap_or_default(), now);
-        let mut session = self.session(headers, now);
-        session.shift_remove("mfa_pending");
-        session.insert("username".to_owned(), operator.username.as_str().into());
-        session.insert("role".to_owned(), operator.role.as_str().into());
-        let session = self
-            .session
-            .sign(&json_writer::write(&Json::Object(session)), now);
-        let set_cookie = [
-            self.live(TOKEN_COOKIE, &token, false),
-            self.live(SESSION_COOKIE, &session, true),
-        ];
+        session.take("mfa_pending");
+        session.set("username", operator.username.as_str().into());
+        session.set("role", operator.role.as_str().into());
+        let set_cookie = [self.live(TOKEN_COOKIE, &token, false), self.save(session, now)];
         LoginCookies {
             token,
             set_cookie: set_cookie.into_iter().flatten().collect(),
@@ -116,14 +136,31 @@ impl SessionCodec {
             .collect()
     }
 
-    fn session(&self, headers: &HeaderMap, now: i64) -> JsonObject {
-        cookie(headers, SESSION_COOKIE)
+    /// The session of a request; empty where its cookie is missing, too old or not signed by this secret.
+    pub fn open(&self, headers: &HeaderMap, now: i64) -> Session {
+        let members = cookie(headers, SESSION_COOKIE)
             .and_then(|value| self.session.verify(&value, now, SESSION_MAX_AGE))
             .and_then(|payload| match json_reader::read(&payload) {
                 Ok(Json::Object(members)) => Some(members),
                 _ => None,
             })
-            .unwrap_or_default()
+            .unwrap_or_default();
+        Session {
+            members,
+            changed: false,
+        }
+    }
+
+    /// The value of `Set-Cookie` for a session; `None` where this request did not change it.
+    pub fn save(&self, session: Session, now: i64) -> Option<HeaderValue> {
+        if !session.changed {
+            return None;
+        }
+        if session.members.is_empty() {
+            return self.cleared(SESSION_COOKIE, "; Max-Age=0", true);
+        }
+        let payload = json_writer::write(&Json::Object(session.members));
+        self.live(SESSION_COOKIE, &self.session.sign(&payload, now), true)
     }
 
     fn live(&self, name: &str, value: &str, http_only: bool) -> Option<HeaderValue> {
@@ -179,109 +216,4 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    const NOW: i64 = 1_700_000_000;
-
-    fn codec(variables: &[(&str, &str)]) -> SessionCodec {
-        let mut all = vec![("BOREALIS_SECRET", "borealis-dev-secret")];
-        all.extend_from_slice(variables);
-        let all = all
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        SessionCodec::new(&Settings::from_map(&all, Path::new("/")).unwrap())
-    }
-
-    fn admin() -> Operator {
-        Operator {
-            id: 1,
-            username: "admin".into(),
-            display_name: "Administrator".into(),
-            role: "Admin".into(),
-        }
-    }
-
-    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
-        }
-        headers
-    }
-
-    #[test]
-    fn a_login_sends_the_legacy_s_cookies() {
-        let made = codec(&[]).login(&HeaderMap::new(), &admin(), NOW);
-        assert_eq!(
-            made.set_cookie[1],
-            "session=eyJyb2xlIjoiQWRtaW4iLCJ1c2VybmFtZSI6ImFkbWluIn0.ZVPxAA.T10bJdu1ofutZGusbJfF2wxOGwo; HttpOnly; Path=/; SameSite=Lax"
-        );
-        assert_eq!(
-            made.set_cookie[0],
-            format!("borealis_auth={}; Path=/; SameSite=Lax", made.token)
-        );
-    }
-
-    #[test]
-    fn session_bearer_and_cookie_are_tried_in_this_order() {
-        let codec = codec(&[]);
-        let token = codec.login(&HeaderMap::new(), &admin(), NOW).token;
-        let session =
-            "session=eyJyb2xlIjoiVXNlciIsInVzZXJuYW1lIjoiem9cdTAwZTkifQ.ZVPxAA.tXVGoF-8BWqP_eO-pK2v8Mb4MMc";
-        let by = |pairs: &[(&str, &str)]| codec.identify(&headers(pairs), NOW);
-        let cookie_token = format!("borealis_auth=\"{token}\"");
-        let bearer_token = format!("bEaReR {token}");
-        assert_eq!(
-            by(&[("cookie", session), ("authorization", &bearer_token)]).as_deref(),
-            Some("zoé")
-        );
-        assert_eq!(by(&[("authorization", &bearer_token)]).as_deref(), Some("admin"));
-        assert_eq!(by(&[("cookie", &cookie_token)]).as_deref(), Some("admin"));
-        assert_eq!(
-            by(&[("cookie", &cookie_token), ("authorization", "Basic x")]).as_deref(),
-            Some("admin")
-        );
-        assert_eq!(
-            by(&[("cookie", &cookie_token), ("authorization", "Bearer forged")]),
-            None
-        );
-        assert_eq!(by(&[]), None);
-    }
-
-    #[test]
-    fn cookie_variables_change_the_attributes_of_both() {
-        let codec = codec(&[
-            ("BOREALIS_COOKIE_DOMAIN", ".example.com"),
-            ("BOREALIS_COOKIE_SECURE", "yes"),
-            ("BOREALIS_COOKIE_SAMESITE", "none"),
-        ]);
-        for cookie in codec
-            .login(&HeaderMap::new(), &admin(), NOW)
-            .set_cookie
-            .iter()
-            .chain(&codec.logout())
-        {
-            let text = cookie.to_str().unwrap();
-            assert!(
-                text.contains("; Domain=example.com") && text.contains("; Secure"),
-                "{text}"
-            );
-            assert!(text.ends_with("; Path=/; SameSite=None"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_logout_clears_both() {
-        assert_eq!(
-            codec(&[]).logout(),
-            [
-                "borealis_auth=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/",
-                "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/; SameSite=Lax",
-            ]
-        );
-    }
-}
+mod tests;

@@ -30,7 +30,7 @@ async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
 
 type Inbox = tokio::sync::mpsc::Receiver<Inbound>;
 
-fn join(hub: &Hub<SqliteStore>, id: &str) -> (Arc<Session>, Inbox) {
+async fn join(hub: &Hub<SqliteStore>, id: &str) -> (Arc<Session>, Inbox) {
     let (session, inbox) = Session::new(
         id.to_owned(),
         Handshake::default(),
@@ -39,41 +39,19 @@ fn join(hub: &Hub<SqliteStore>, id: &str) -> (Arc<Session>, Inbox) {
         Transport::Websocket,
     );
     assert!(hub.add(&session));
-    session.enter(format!("{id}-sid"));
+    let answer = Frame::text("40");
+    session.enter(format!("{id}-sid"), &answer);
+    assert_eq!(
+        session.outbox.take(usize::MAX, usize::MAX).await,
+        Some(vec![answer])
+    );
     (session, inbox)
-}
-
-#[tokio::test]
-async fn work_has_arrived_once_a_later_ping_is_answered() {
-    let (hub, _folder) = hub(AccessPolicy::Legacy).await;
-    let payload = Payload::from(1);
-    let receipt = hub.hand_over("H", "work", &payload).await;
-    assert_eq!(receipt.await, Receipt::NobodyThere);
-
-    let (session, _inbox) = join(&hub, "one");
-    session.ping();
-    let receipt = hub.hand_over("H", "work", &payload).await;
-    let sent = session.outbox.take(usize::MAX).await.unwrap();
-    assert_eq!(sent, ["2", "42[\"work\",1]", "2"].map(Frame::text));
-    let mut receipt = tokio::spawn(receipt);
-    // The first answer is to what was asked before the work was sent.
-    session.note_pong();
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-    assert!(!receipt.is_finished());
-    session.note_pong();
-    assert_eq!((&mut receipt).await.unwrap(), Receipt::Arrived);
-
-    let receipt = hub.hand_over("H", "work", &payload).await;
-    session.end();
-    assert_eq!(receipt.await, Receipt::Unknown);
 }
 
 #[tokio::test]
 async fn a_client_cannot_answer_in_advance() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;
-    let (session, _inbox) = join(&hub, "one");
+    let (session, _inbox) = join(&hub, "one").await;
     session.note_pong();
     assert_eq!(session.pongs(), 0);
 }
@@ -81,8 +59,8 @@ async fn a_client_cannot_answer_in_advance() {
 #[tokio::test]
 async fn events_reach_rooms_and_connections() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;
-    let (one, _one) = join(&hub, "one");
-    let (two, _two) = join(&hub, "two");
+    let (one, _one) = join(&hub, "one").await;
+    let (two, _two) = join(&hub, "two").await;
     assert!(one.join("A"));
     for audience in [
         Audience::Agent("A"),
@@ -91,8 +69,8 @@ async fn events_reach_rooms_and_connections() {
     ] {
         hub.emit(audience, "e", &Payload::default()).await;
     }
-    assert_eq!(one.outbox.take(usize::MAX).await.unwrap().len(), 3);
-    assert_eq!(two.outbox.take(usize::MAX).await.unwrap().len(), 1);
+    assert_eq!(one.outbox.take(9, usize::MAX).await.unwrap().len(), 3);
+    assert_eq!(two.outbox.take(9, usize::MAX).await.unwrap().len(), 1);
     assert_eq!(hub.live_agents(), ["A"]);
     one.leave();
     hub.emit(Audience::Everyone, "e", &Payload::default()).await;
@@ -103,7 +81,7 @@ async fn events_reach_rooms_and_connections() {
 #[tokio::test]
 async fn nobody_gets_nothing_where_rights_are_checked() {
     let (hub, _folder) = hub(AccessPolicy::Strict).await;
-    let (session, _inbox) = join(&hub, "one");
+    let (session, _inbox) = join(&hub, "one").await;
     session.join("A");
     for audience in [
         Audience::Everyone,
@@ -117,10 +95,9 @@ async fn nobody_gets_nothing_where_rights_are_checked() {
 }
 
 #[tokio::test]
-async fn stopping_says_goodbye() {
+async fn stopping_ends_sessions_without_a_word() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;
-    let (session, _inbox) = join(&hub, "one");
+    let (session, _inbox) = join(&hub, "one").await;
     hub.close();
-    assert_eq!(session.outbox.take(9).await, Some(vec![Frame::text("1")]));
-    assert_eq!(session.outbox.take(9).await, None);
+    assert_eq!(session.outbox.take(9, 9).await, None);
 }

@@ -121,7 +121,7 @@ async fn columns_of_another_type_are_no_failure() {
 }
 
 #[tokio::test]
-async fn the_exact_guid_comes_first_and_rows_keep_their_order() {
+async fn the_exact_guid_comes_first() {
     let (_folder, store) =
         store("INSERT INTO devices (guid, hostname) VALUES ('a', 'WIN-1'), ('A', 'WIN-2'), (NULL, NULL)")
             .await;
@@ -136,14 +136,6 @@ async fn the_exact_guid_comes_first_and_rows_keep_their_order() {
     );
     assert_eq!(view.device_row("b").await.unwrap(), None);
     assert_eq!(view.device_row_named("win-1").await.unwrap(), None);
-    let names: Vec<_> = view
-        .device_rows()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|row| row.hostname)
-        .collect();
-    assert_eq!(names, [text("WIN-1"), text("WIN-2"), None]);
 }
 
 #[tokio::test]

@@ -1,0 +1,81 @@
+//! The answers of the errors of logins and accounts.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use super::{bad_request, too_many_requests};
+use crate::{
+    builders::{login::MissingCredentials, text::WrongType, users::UserFormError},
+    domain::{json::Json, rate_limit::RateLimited},
+    interfaces::http::compat::reply::JsonReply,
+    services::operators::{login::LoginError, mfa::VerifyError, users::UserError},
+};
+
+impl IntoResponse for WrongType {
+    /// Where a route has no answer of its own for such a field.
+    fn into_response(self) -> Response {
+        bad_request("invalid payload")
+    }
+}
+
+impl IntoResponse for MissingCredentials {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for UserFormError {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for UserError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::OwnAccount | Self::OnlyAccount | Self::DeletesLastAdmin | Self::DemotesLastAdmin => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NameTaken => StatusCode::CONFLICT,
+            Self::Store(error) => return error.into_response(),
+        };
+        JsonReply::error(status, &self.to_string()).into_response()
+    }
+}
+
+impl IntoResponse for LoginError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused => {
+                JsonReply::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
+            }
+            Self::NoText => MissingCredentials.into_response(),
+            Self::RateLimited(limited) => too_many_guesses(limited),
+            Self::Store(error) => error.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for VerifyError {
+    fn into_response(self) -> Response {
+        let reply = |status, word: &str| JsonReply::error(status, word).into_response();
+        match self {
+            Self::InvalidSession => reply(StatusCode::UNAUTHORIZED, "invalid_session"),
+            Self::Expired => reply(StatusCode::UNAUTHORIZED, "expired"),
+            Self::ShortCode => bad_request("invalid_code"),
+            Self::WrongCode => reply(StatusCode::UNAUTHORIZED, "invalid_code"),
+            Self::NotConfigured => reply(StatusCode::FORBIDDEN, "mfa_not_configured"),
+            Self::Secret(error) => {
+                tracing::error!("an account's mfa secret cannot be used: {error}");
+                reply(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
+            }
+            Self::RateLimited(limited) => too_many_guesses(limited),
+            Self::Store(error) => error.into_response(),
+        }
+    }
+}
+
+fn too_many_guesses(limited: RateLimited) -> Response {
+    too_many_requests(limited, Json::object([("error", "rate_limited".into())]))
+}

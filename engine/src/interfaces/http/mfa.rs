@@ -1,0 +1,100 @@
+//! Logins that wait for a code: what a login answers then, and `POST /api/auth/mfa/verify`.
+
+use axum::{
+    Extension,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, StatusCode};
+
+use super::{
+    auth::{logged_in, with_cookies},
+    compat::{body::RawBody, forwarded::Caller, reply::JsonReply, session::Session},
+    guards::SessionUse,
+    qr_image::qr_image,
+    state::AppState,
+};
+use crate::{
+    builders::mfa::{code_answer, pending_login},
+    domain::json::Json,
+    repositories::Store,
+    services::operators::mfa::{PendingLogin, Stage, VerifyError},
+};
+
+/// The session's member that holds a pending login.
+const PENDING: &str = "mfa_pending";
+
+/// The answer to a login that has to show a code. The client keeps the pending login in its session.
+pub(super) fn code_required<S: Store>(
+    app: &AppState<S>,
+    mut session: Session,
+    pending: PendingLogin,
+) -> Response {
+    let (stage, secret) = match pending.stage {
+        Stage::Verify => ("verify", None),
+        Stage::Setup { secret } => ("setup", Some(secret)),
+    };
+    let mut answer = vec![
+        ("status", Json::from("mfa_required")),
+        ("stage", stage.into()),
+        ("pending_token", pending.token.as_str().into()),
+        ("username", pending.username.as_str().into()),
+        ("role", pending.role.as_str().into()),
+    ];
+    if let Some(secret) = &secret {
+        let url = app.logins.otpauth_url(&pending.username, secret);
+        answer.push(("secret", secret.as_str().into()));
+        answer.push(("qr_image", qr_image(&url).into()));
+        answer.push(("otpauth_url", url.into()));
+    }
+    session.set(
+        PENDING,
+        Json::object([
+            ("expires", pending.expires.into()),
+            ("role", pending.role.into()),
+            ("secret", secret.into()),
+            ("stage", stage.into()),
+            ("token", pending.token.into()),
+            ("username", pending.username.into()),
+        ]),
+    );
+    let answer = answer
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    with_cookies(
+        JsonReply::ok(Json::Object(answer)),
+        app.sessions.save(session, app.clock.now().as_second()),
+    )
+}
+
+/// `POST /api/auth/mfa/verify`
+pub async fn verify<S: Store>(
+    State(app): State<AppState<S>>,
+    Extension(session_use): Extension<SessionUse>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Response, Response> {
+    session_use.note();
+    let mut session = app.sessions.open(&headers, app.clock.now().as_second());
+    let pending = pending_login(session.get(PENDING))
+        .ok_or_else(|| JsonReply::error(StatusCode::UNAUTHORIZED, "mfa_pending").into_response())?;
+    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let answer = code_answer(&body).map_err(|error| error.into_response())?;
+    match app
+        .logins
+        .verify(&pending, &answer, &caller.enrollment_address())
+        .await
+    {
+        Ok(operator) => Ok(logged_in(&app, session, operator)),
+        Err(VerifyError::Expired) => {
+            session.take(PENDING);
+            Err(with_cookies(
+                JsonReply::error(StatusCode::UNAUTHORIZED, "expired"),
+                app.sessions.save(session, app.clock.now().as_second()),
+            ))
+        }
+        Err(error) => Err(error.into_response()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Table `ansible_play_recaps`.
+
+use sqlx::sqlite::SqliteRow;
+
+use super::{Access, rows::Columns};
+use crate::repositories::{
+    StoreError,
+    recaps::{Recap, Recaps, SERVER, ServerRun},
+};
+
+macro_rules! select_recaps {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, run_id, CAST(hostname AS TEXT) AS hostname, CAST(agent_id AS TEXT) AS agent_id, ",
+            "CAST(playbook_path AS TEXT) AS playbook_path, CAST(playbook_name AS TEXT) AS playbook_name, ",
+            "CAST(scheduled_job_id AS INTEGER) AS scheduled_job_id, ",
+            "CAST(scheduled_run_id AS INTEGER) AS scheduled_run_id, ",
+            "CAST(activity_job_id AS INTEGER) AS activity_job_id, CAST(status AS TEXT) AS status, ",
+            "CAST(recap_text AS TEXT) AS recap_text, CAST(recap_json AS TEXT) AS recap_json, ",
+            "CAST(started_ts AS INTEGER) AS started_ts, CAST(finished_ts AS INTEGER) AS finished_ts, ",
+            "CAST(created_at AS INTEGER) AS created_at, CAST(updated_at AS INTEGER) AS updated_at ",
+            "FROM ansible_play_recaps ",
+            $condition
+        )
+    };
+}
+
+fn read(row: &SqliteRow) -> Result<Recap, StoreError> {
+    let row = Columns::of("ansible_play_recaps", row);
+    Ok(Recap {
+        id: row.get("id")?,
+        run_id: row.get("run_id")?,
+        hostname: row.get("hostname")?,
+        agent_id: row.get("agent_id")?,
+        playbook_path: row.get("playbook_path")?,
+        playbook_name: row.get("playbook_name")?,
+        scheduled_job_id: row.get("scheduled_job_id")?,
+        scheduled_run_id: row.get("scheduled_run_id")?,
+        activity_job_id: row.get("activity_job_id")?,
+        status: row.get("status")?,
+        recap_text: row.get("recap_text")?,
+        recap_json: row.get("recap_json")?,
+        started_ts: row.get("started_ts")?,
+        finished_ts: row.get("finished_ts")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+impl<A: Access> Recaps for A {
+    async fn find_recap(&mut self, run_id: &str) -> Result<Option<Recap>, StoreError> {
+        let row = sqlx::query(select_recaps!("WHERE run_id = $1"))
+            .bind(run_id)
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn begin_server_run(&mut self, run: &ServerRun<'_>, now: i64) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, playbook_path, playbook_name, \
+             scheduled_job_id, scheduled_run_id, activity_job_id, status, recap_text, recap_json, started_ts, \
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'Running', '', '', $9, $9, $9)",
+        )
+        .bind(run.run_id)
+        .bind(run.hostname)
+        .bind(SERVER)
+        .bind(run.playbook_path)
+        .bind(run.playbook_name)
+        .bind(run.scheduled.map(|(job, _)| job))
+        .bind(run.scheduled.map(|(_, run)| run))
+        .bind(run.activity_id)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn finish_server_run(
+        &mut self,
+        run_id: &str,
+        status: &str,
+        text: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE ansible_play_recaps SET status = $2, recap_text = $3, recap_json = '{}', finished_ts = $4, \
+             updated_at = $4 WHERE run_id = $1",
+        )
+        .bind(run_id)
+        .bind(status)
+        .bind(text)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn open_server_runs(&mut self) -> Result<Vec<Recap>, StoreError> {
+        sqlx::query(select_recaps!(
+            "WHERE agent_id = 'server' AND status = 'Running' ORDER BY id"
+        ))
+        .fetch_all(self.connection())
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+    }
+}

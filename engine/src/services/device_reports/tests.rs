@@ -1,0 +1,190 @@
+//! What passes between reports and the agent registry; what is stored is tested on a whole server.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::{
+    domain::{
+        agent_registry::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
+        guid::Guid,
+        hash_list::HashSource,
+        json::JsonObject,
+        json_reader::read_text,
+    },
+    integrations::{clock::ManualClock, random::SeededRandom},
+    repositories::{UnitOfWork as _, devices::Devices as _, devices::NewDevice, sqlite::SqliteStore},
+    services::device_gate::{AuthenticatedDevice, DeviceStatus},
+};
+
+const START: i64 = 1_800_000_000;
+const GUID: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
+
+struct Story {
+    _folder: tempfile::TempDir,
+    reports: DeviceReportService<SqliteStore>,
+    agents: Arc<Agents>,
+}
+
+impl Story {
+    /// One device, `WIN-1`, seen at `START`.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("database.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let environment = Environment {
+            clock: Arc::new(ManualClock::new(Timestamp::from_second(START + 100).unwrap())),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let mut work = store.begin().await.unwrap();
+        work.insert_device(&NewDevice {
+            guid: GUID,
+            hostname: "WIN-1",
+            fingerprint: "aa",
+            token_version: 1,
+            now: START,
+            now_iso: "",
+        })
+        .await
+        .unwrap();
+        work.save().await.unwrap();
+        let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
+        Self {
+            _folder: folder,
+            reports: DeviceReportService::new(store, environment, Arc::clone(&agents)),
+            agents,
+        }
+    }
+
+    async fn report(&self, agent_id: &str, details: &str) {
+        let report = DetailsReport {
+            hostname: "WIN-1".to_owned(),
+            agent_id: Some(agent_id.to_owned()),
+            agent_hash: None,
+            details: object(details),
+        };
+        self.reports.store_details(&device(), report).await.unwrap();
+    }
+
+    async fn last_seen(&self) -> i64 {
+        self.reports
+            .device_named("WIN-1")
+            .await
+            .unwrap()
+            .unwrap()
+            .last_seen
+    }
+
+    fn connect(&self, agent_id: &str, mode: ServiceMode, now: i64) {
+        let event = ConnectAgent {
+            agent_id: agent_id.to_owned(),
+            mode,
+        };
+        self.agents.registry().connect(&event, now);
+    }
+
+    fn heartbeat(&self, agent_id: &str, hostname: &str) {
+        let event = AgentHeartbeat {
+            agent_id: agent_id.to_owned(),
+            hostname: Some(hostname.to_owned()),
+            operating_system: None,
+            last_seen: LastSeen::Now,
+            mode: ServiceMode::System,
+        };
+        self.agents.registry().heartbeat(&event, START);
+    }
+}
+
+fn object(text: &str) -> JsonObject {
+    read_text(text).unwrap().as_object().unwrap().clone()
+}
+
+fn device() -> AuthenticatedDevice {
+    AuthenticatedDevice {
+        guid: Guid::normalize(GUID).unwrap(),
+        stored_guid: GUID.to_owned(),
+        fingerprint: "aa".to_owned(),
+        token_version: 1,
+        status: DeviceStatus::Active,
+    }
+}
+
+#[tokio::test]
+async fn a_report_is_no_sign_of_life_by_itself() {
+    let story = Story::new().await;
+    story.report("a", "{}").await;
+    assert_eq!(story.last_seen().await, START);
+    story.connect("a", ServiceMode::System, START + 7);
+    story.report("other", "{}").await;
+    assert_eq!(story.last_seen().await, START);
+    story.report("a", r#"{"summary": {"last_seen": 0}}"#).await;
+    assert_eq!(story.last_seen().await, START + 7);
+    story.report("a", r#"{"summary": {"last_seen": "12"}}"#).await;
+    assert_eq!(story.last_seen().await, 12);
+}
+
+#[tokio::test]
+async fn the_registry_learns_from_the_merged_document() {
+    let story = Story::new().await;
+    story.connect("a", ServiceMode::System, START);
+    story.heartbeat("b", "WIN-1");
+    story
+        .report(
+            "a",
+            r#"{"summary": {"operating_system": " Windows ", "device_type": "Laptop", "agent_hash": "mem"}}"#,
+        )
+        .await;
+    story.report("a", "{}").await;
+    let record = story.agents.record("a").unwrap();
+    assert_eq!(record.operating_system, Some("Windows".into()));
+    assert_eq!(record.device_type.as_deref(), Some("Laptop"));
+    let same_host = story.agents.record("b").unwrap();
+    for record in [record, same_host] {
+        assert_eq!(record.agent_guid, Guid::normalize(GUID));
+        assert_eq!(
+            record.agent_hash.as_deref(),
+            Some("mem"),
+            "memory takes a hash that the table does not"
+        );
+    }
+    let answer = story.reports.hash_of(&device(), None).await.unwrap();
+    assert_eq!(
+        (answer.source, answer.agent_id.as_deref()),
+        (HashSource::Memory, Some("a"))
+    );
+    let stored = story.reports.device_named("WIN-1").await.unwrap().unwrap();
+    assert_eq!(stored.agent_hash, "");
+}
+
+#[tokio::test]
+async fn a_reported_hash_reaches_every_agent_of_the_device() {
+    let story = Story::new().await;
+    story.connect("first", ServiceMode::System, START);
+    story.agents.note_check_in("first", &device().guid);
+    story.heartbeat("same-host", "WIN-1");
+    story.heartbeat("elsewhere", "WIN-2");
+    let report = HashReport {
+        claimed_guid: None,
+        agent_id: None,
+        agent_hash: "h".to_owned(),
+    };
+    let stored = story.reports.store_hash(&device(), report).await.unwrap();
+    assert_eq!(stored.agent_id.as_deref(), Some("first"), "an agent lends its id");
+    let hash = |id: &str| story.agents.record(id).unwrap().agent_hash;
+    assert_eq!(hash("first").as_deref(), Some("h"));
+    assert_eq!(hash("same-host").as_deref(), Some("h"));
+    assert_eq!(hash("elsewhere"), None);
+}
+
+#[tokio::test]
+async fn script_helpers_are_not_listed() {
+    let story = Story::new().await;
+    story.connect("x-script", ServiceMode::System, START);
+    story.connect("y-script", ServiceMode::CurrentUser, START);
+    let listed = story.reports.hashes().await.unwrap();
+    let ids: Vec<_> = listed.iter().map(|entry| entry.agent_id.as_deref()).collect();
+    assert_eq!(ids, [Some("y-script"), None]);
+}

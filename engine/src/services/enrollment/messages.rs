@@ -1,0 +1,149 @@
+//! What agents ask of enrollment, and what they are told.
+
+use crate::{
+    domain::{guid::Guid, mask::shown, proof::ProofError, rate_limit::RateLimited},
+    repositories::StoreError,
+    services::{access_tokens::SigningError, published_identity::PublishedIdentity},
+};
+
+/// A well-formed wish to join.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EnrollmentRequest {
+    /// The claimed host name, trimmed, not empty.
+    pub hostname: String,
+    /// The install code, trimmed, not empty. Never logged whole.
+    pub code: String,
+    /// The claimed key, SPKI DER; parsed only when it is to prove something.
+    pub agent_pubkey_der: Vec<u8>,
+    /// The agent's nonce, base64 as sent.
+    pub client_nonce: String,
+}
+
+/// A well-formed poll.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EnrollmentPoll {
+    /// The approval's reference.
+    pub approval_reference: String,
+    /// The agent's nonce, base64 as sent.
+    pub client_nonce: String,
+    /// The same, decoded.
+    pub client_nonce_bytes: Vec<u8>,
+    /// The proof.
+    pub proof: Vec<u8>,
+}
+
+/// The answer to a wish to join that waits for an operator.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PendingEnrollment {
+    /// What the agent polls with.
+    pub approval_reference: String,
+    /// What the agent signs, base64.
+    pub server_nonce: String,
+    /// What the agent pins.
+    pub identity: PublishedIdentity,
+}
+
+/// What a poll learns.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PollOutcome {
+    /// No operator has decided yet.
+    Pending,
+    /// An operator said no.
+    Denied,
+    /// Nobody decided in time.
+    Expired,
+    /// The tokens were told already.
+    Finalized,
+    /// The device has joined.
+    Approved(Box<JoinedDevice>),
+}
+
+/// What a device is told once.
+#[derive(Clone, Eq, PartialEq)]
+pub struct JoinedDevice {
+    /// Its GUID.
+    pub guid: Guid,
+    /// Its first access token.
+    pub access_token: String,
+    /// Its refresh token.
+    pub refresh_token: String,
+    /// What it pins.
+    pub identity: PublishedIdentity,
+}
+
+impl std::fmt::Debug for JoinedDevice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("JoinedDevice")
+            .field("guid", &self.guid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a wish to join is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// Too many requests with this key.
+    #[error("rate limited")]
+    RateLimited(RateLimited),
+    /// The code is unknown, ended or spent; which of it is not told.
+    #[error("the install code cannot be used")]
+    InvalidCode,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a poll is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// Nobody asked under this reference.
+    #[error("unknown approval reference")]
+    UnknownReference,
+    /// The nonce is not the one that was asked with.
+    #[error("another client nonce")]
+    NonceMismatch,
+    /// The stored server nonce is no base64.
+    #[error("the stored server nonce is unreadable")]
+    ServerNonceInvalid,
+    /// The proof does not hold.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The proof was used for this before.
+    #[error("the proof was used before")]
+    Replayed,
+    /// The row has a status that this server does not know.
+    #[error("unexpected status {0:?}")]
+    UnexpectedStatus(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The token could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+impl PollError {
+    /// Logs why a poll under this reference is refused.
+    pub(super) fn log(&self, reference: &str) {
+        let reference = shown(reference);
+        let reason = match self {
+            Self::UnknownReference => "unknown_reference",
+            Self::NonceMismatch => "nonce_mismatch",
+            Self::ServerNonceInvalid => "invalid_server_nonce",
+            Self::Proof(ProofError::UnreadableKey) => "invalid_pubkey",
+            Self::Proof(ProofError::Invalid) => "invalid_proof",
+            Self::Replayed => "replay_detected",
+            Self::UnexpectedStatus(status) => {
+                tracing::info!(
+                    "enrollment poll unexpected_status={} ref={reference}",
+                    shown(status)
+                );
+                return;
+            }
+            // Whoever answers logs what broke.
+            Self::Store(_) | Self::Signing(_) => return,
+        };
+        tracing::info!("enrollment poll {reason} ref={reference}");
+    }
+}

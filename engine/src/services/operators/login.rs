@@ -1,0 +1,192 @@
+//! Logins by password. What an account with MFA has to show beyond it is in [`super::mfa`].
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{Operator, logged, mfa::PendingLogin};
+use crate::{
+    domain::{
+        digest::sha512_hex,
+        guess_limit::{Guess, GuessLimit},
+        rate_limit::RateLimited,
+        text::same_text,
+        used_codes::UsedCodes,
+    },
+    repositories::{Store, StoreError, UnitOfWork as _, users::User, users::Users as _},
+    services::Environment,
+};
+
+/// Wrong passwords and codes for one name from one address before further tries are refused.
+const GUESSES: usize = 10;
+/// How long a wrong guess counts.
+const GUESS_WINDOW: Duration = Duration::from_secs(300);
+/// Wrong guesses that are remembered, of all names and addresses together.
+const REMEMBERED_GUESSES: usize = 50_000;
+
+/// What a login shows to prove itself.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Password {
+    /// The password itself.
+    Plain(String),
+    /// Its SHA-512 in lower-case hex, which decides alone where it is given.
+    Digest(String),
+    /// Something that is no text. The legacy breaks on it, but only once it knows the name (OPR-13).
+    NoText,
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Password(…)")
+    }
+}
+
+/// Why a login is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Nobody has this name, or the password is another one; which of it is not told.
+    #[error("invalid username or password")]
+    Refused,
+    /// The password is no text.
+    #[error("the password is no text")]
+    NoText,
+    /// Too many wrong guesses for this name from this address.
+    #[error("too many wrong guesses")]
+    RateLimited(RateLimited),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a right password leads to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Login {
+    /// The operator is logged in.
+    Complete(Operator),
+    /// A code has to be shown first.
+    Pending(PendingLogin),
+}
+
+/// Logs operators in.
+#[derive(Debug)]
+pub struct LoginService<S> {
+    pub(super) store: S,
+    pub(super) environment: Environment,
+    pub(super) issuer: String,
+    guesses: Mutex<GuessLimit>,
+    used_codes: Mutex<UsedCodes>,
+}
+
+impl<S: Store> LoginService<S> {
+    /// Over this store. `issuer` is the name that authenticator apps show for this server.
+    pub fn new(store: S, environment: Environment, issuer: String) -> Self {
+        Self {
+            store,
+            environment,
+            issuer,
+            guesses: Mutex::new(GuessLimit::new(GUESSES, GUESS_WINDOW, REMEMBERED_GUESSES)),
+            used_codes: Mutex::new(UsedCodes::default()),
+        }
+    }
+
+    /// Checks name and password of a caller at `address`.
+    ///
+    /// # Errors
+    /// [`LoginError`]; nothing is written then.
+    pub async fn login(
+        &self,
+        username: &str,
+        password: &Password,
+        address: &str,
+    ) -> Result<Login, LoginError> {
+        let guess = self
+            .begin_guess(username, address)
+            .map_err(LoginError::RateLimited)?;
+        let checked = self.check_password(username, password).await;
+        if matches!(checked, Err(LoginError::Refused)) {
+            tracing::info!(
+                "login refused user={} address={}",
+                logged(username),
+                logged(address)
+            );
+        } else {
+            self.take_back(guess);
+        }
+        let user = checked?;
+        if user.mfa_enabled {
+            tracing::info!("login asks for a code user={}", logged(&user.username));
+            return Ok(Login::Pending(self.pending(user)));
+        }
+        let operator = Operator::from(user);
+        self.complete(&operator, address).await;
+        Ok(Login::Complete(operator))
+    }
+
+    async fn check_password(&self, username: &str, password: &Password) -> Result<User, LoginError> {
+        let user = self
+            .store
+            .view()
+            .await?
+            .find_user(username)
+            .await?
+            .ok_or(LoginError::Refused)?;
+        let digest = match password {
+            Password::Plain(text) => sha512_hex(text.as_bytes()),
+            Password::Digest(digest) => digest.clone(),
+            Password::NoText => return Err(LoginError::NoText),
+        };
+        if same_text(&user.password_sha512.to_lowercase(), &digest) {
+            Ok(user)
+        } else {
+            Err(LoginError::Refused)
+        }
+    }
+
+    /// Notes a login. One that cannot be noted counts all the same, as in the legacy.
+    pub(super) async fn complete(&self, operator: &Operator, address: &str) {
+        tracing::info!(
+            "login user={} address={}",
+            logged(&operator.username),
+            logged(address)
+        );
+        if let Err(error) = self.record(&operator.username).await {
+            tracing::error!("the time of a login could not be written: {error}");
+        }
+    }
+
+    async fn record(&self, username: &str) -> Result<(), StoreError> {
+        let now = self.environment.now().time.as_second();
+        let mut work = self.store.begin().await?;
+        work.record_login(username, now).await?;
+        work.save().await
+    }
+
+    /// Counts a try as a wrong guess until it is taken back. Names are folded as the table compares them.
+    pub(super) fn begin_guess(&self, username: &str, address: &str) -> Result<Guess, RateLimited> {
+        let now = self.environment.clock.monotonic();
+        held(&self.guesses)
+            .begin(&[&username.to_ascii_lowercase(), address], now)
+            .inspect_err(|_| {
+                tracing::warn!(
+                    "login refused after too many wrong guesses user={} address={}",
+                    logged(username),
+                    logged(address)
+                );
+            })
+    }
+
+    pub(super) fn take_back(&self, guess: Guess) {
+        held(&self.guesses).take_back(guess);
+    }
+
+    /// Uses up a code; false where it has been used before.
+    pub(super) fn use_code(&self, username: &str, secret: &str, step: u64, now: i64) -> bool {
+        held(&self.used_codes).take(&username.to_ascii_lowercase(), secret, step, now)
+    }
+}
+
+/// The books stay usable after a panic elsewhere: every change to them is whole.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

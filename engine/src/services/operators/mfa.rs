@@ -1,0 +1,204 @@
+//! Logins that wait for a code.
+
+use super::{Operator, logged, login::LoginService};
+use crate::{
+    domain::{
+        random::random_uuid,
+        rate_limit::RateLimited,
+        text::{python_trim, same_text},
+        totp::{self, Secret, SecretError},
+    },
+    repositories::{Store, StoreError, UnitOfWork as _, users::User, users::Users as _},
+};
+
+/// How long a code is waited for, in seconds.
+const PATIENCE: i64 = 300;
+
+/// A login that waits for a code. The client holds it, in the signed session cookie.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PendingLogin {
+    /// The name as stored.
+    pub username: String,
+    /// The role when the password was shown; the row's counts in the end.
+    pub role: String,
+    /// What the client has to repeat: it shows that code and login belong together.
+    pub token: String,
+    /// What the code is checked against.
+    pub stage: Stage,
+    /// Unix seconds after which the code comes too late.
+    pub expires: i64,
+}
+
+impl std::fmt::Debug for PendingLogin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "PendingLogin({})", self.username)
+    }
+}
+
+/// What the code of a pending login is checked against.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Stage {
+    /// The secret that the account has.
+    Verify,
+    /// A new secret, which the account gets once a code of it is shown.
+    Setup {
+        /// The secret; empty where a cookie lacks it.
+        secret: String,
+    },
+}
+
+/// What a client shows to complete a login.
+#[derive(Clone, Eq, PartialEq)]
+pub struct CodeAnswer {
+    /// The pending login's token.
+    pub pending_token: String,
+    /// The digits of the code.
+    pub code: String,
+}
+
+/// Why a pending login is not completed.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The token belongs to another login, or the account is gone.
+    #[error("the pending login is another one, or its account is gone")]
+    InvalidSession,
+    /// The code came too late.
+    #[error("the pending login has expired")]
+    Expired,
+    /// Fewer than six digits.
+    #[error("the code is too short")]
+    ShortCode,
+    /// Another code, or one that was used before.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// The account has no secret.
+    #[error("the account has no secret")]
+    NotConfigured,
+    /// The secret makes no codes.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Too many wrong guesses for this name from this address.
+    #[error("too many wrong guesses")]
+    RateLimited(RateLimited),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<S: Store> LoginService<S> {
+    /// Begins to wait for a code of this account.
+    pub(super) fn pending(&self, user: User) -> PendingLogin {
+        let random = &*self.environment.random;
+        let has_secret = user
+            .mfa_secret
+            .as_deref()
+            .is_some_and(|secret| !python_trim(secret).is_empty());
+        let stage = if has_secret {
+            Stage::Verify
+        } else {
+            Stage::Setup {
+                secret: totp::new_secret(random),
+            }
+        };
+        let operator = Operator::from(user);
+        PendingLogin {
+            username: operator.username,
+            role: operator.role,
+            token: random_uuid(random).simple().to_string(),
+            stage,
+            expires: self.environment.now().time.as_second() + PATIENCE,
+        }
+    }
+
+    /// The address that brings a new secret into an authenticator app.
+    pub fn otpauth_url(&self, username: &str, secret: &str) -> String {
+        totp::otpauth_url(&self.issuer, username, secret)
+    }
+
+    /// Completes a pending login of a caller at `address`. A secret that is being set up is stored with it.
+    ///
+    /// # Errors
+    /// [`VerifyError`]; nothing is written then.
+    pub async fn verify(
+        &self,
+        pending: &PendingLogin,
+        answer: &CodeAnswer,
+        address: &str,
+    ) -> Result<Operator, VerifyError> {
+        if answer.pending_token.is_empty() || !same_text(&answer.pending_token, &pending.token) {
+            return Err(VerifyError::InvalidSession);
+        }
+        if pending.expires < self.environment.now().time.as_second() {
+            return Err(VerifyError::Expired);
+        }
+        if answer.code.chars().count() < totp::DIGITS {
+            return Err(VerifyError::ShortCode);
+        }
+        let guess = self
+            .begin_guess(&pending.username, address)
+            .map_err(VerifyError::RateLimited)?;
+        let checked = match &pending.stage {
+            Stage::Verify => self.verify_stored(&pending.username, &answer.code).await,
+            Stage::Setup { secret } => self.set_up(&pending.username, secret, &answer.code).await,
+        };
+        if matches!(checked, Err(VerifyError::WrongCode)) {
+            tracing::info!(
+                "login refused for its code user={} address={}",
+                logged(&pending.username),
+                logged(address)
+            );
+        } else {
+            self.take_back(guess);
+        }
+        // The role is the row's: the pending login's may have been taken away since (OPR-11).
+        let operator = Operator {
+            username: pending.username.clone(),
+            ..Operator::from(checked?)
+        };
+        self.complete(&operator, address).await;
+        Ok(operator)
+    }
+
+    async fn verify_stored(&self, username: &str, code: &str) -> Result<User, VerifyError> {
+        let user = self
+            .store
+            .view()
+            .await?
+            .find_user(username)
+            .await?
+            .ok_or(VerifyError::NotConfigured)?;
+        let stored = user.mfa_secret.as_deref().map(python_trim).unwrap_or_default();
+        if stored.is_empty() {
+            return Err(VerifyError::NotConfigured);
+        }
+        self.check_code(username, stored, code)?;
+        Ok(user)
+    }
+
+    async fn set_up(&self, username: &str, secret: &str, code: &str) -> Result<User, VerifyError> {
+        self.check_code(username, secret, code)?;
+        let now = self.environment.now().time.as_second();
+        let mut work = self.store.begin().await?;
+        let user = work
+            .find_user(username)
+            .await?
+            .ok_or(VerifyError::InvalidSession)?;
+        work.set_mfa_secret(username, secret, now).await?;
+        work.save().await?;
+        tracing::info!("mfa secret set user={}", logged(username));
+        Ok(user)
+    }
+
+    /// A code counts once (OPR-10).
+    fn check_code(&self, username: &str, secret: &str, code: &str) -> Result<(), VerifyError> {
+        let now = self.environment.now().time.as_second();
+        let step = Secret::read(secret)?
+            .matching_step(code, now)
+            .ok_or(VerifyError::WrongCode)?;
+        if self.use_code(username, secret, step, now) {
+            Ok(())
+        } else {
+            Err(VerifyError::WrongCode)
+        }
+    }
+}

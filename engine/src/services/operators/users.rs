@@ -1,0 +1,216 @@
+//! Operators' accounts. Whatever happens to them, one admin is left.
+
+use super::{Operator, logged};
+use crate::{
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        users::{NewUser, User, Users as _},
+    },
+    services::Environment,
+};
+
+/// A role that an account can be given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// May do everything.
+    Admin,
+    /// May not touch accounts, credentials and approvals.
+    User,
+}
+
+impl Role {
+    /// The role as it is stored.
+    pub fn as_stored(self) -> &'static str {
+        match self {
+            Self::Admin => "Admin",
+            Self::User => "User",
+        }
+    }
+}
+
+/// A change to an account's MFA.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MfaSwitch {
+    /// Whether logins ask for a code from now on.
+    pub enabled: bool,
+    /// Whether the stored secret is forgotten, so that the next login sets up another.
+    pub reset_secret: bool,
+}
+
+/// Why an account is not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// Another account has this name, letter case aside.
+    #[error("username already exists")]
+    NameTaken,
+    /// Nobody has this name.
+    #[error("user not found")]
+    NotFound,
+    /// It is the caller's own account.
+    #[error("You cannot delete the user you are currently logged in as.")]
+    OwnAccount,
+    /// It is the only account.
+    #[error(
+        "There is only one user currently configured, you cannot delete this user until you have created another."
+    )]
+    OnlyAccount,
+    /// Nobody else is an admin, and this one is to be deleted.
+    #[error("cannot delete the last admin")]
+    DeletesLastAdmin,
+    /// Nobody else is an admin, and this one is to be demoted.
+    #[error("cannot demote the last admin")]
+    DemotesLastAdmin,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes, changes and deletes accounts.
+#[derive(Debug)]
+pub struct UserService<S> {
+    store: S,
+    environment: Environment,
+}
+
+impl<S: Store> UserService<S> {
+    /// Over this store.
+    pub fn new(store: S, environment: Environment) -> Self {
+        Self { store, environment }
+    }
+
+    fn now(&self) -> i64 {
+        self.environment.now().time.as_second()
+    }
+
+    /// Every account, by name without letter case.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list(&self) -> Result<Vec<User>, StoreError> {
+        self.store.view().await?.list_users().await
+    }
+
+    /// Makes an account. Names that differ in letter case alone are refused: the legacy takes them, and then the second
+    /// can never log in (OPR-4).
+    ///
+    /// # Errors
+    /// [`UserError`]; nothing is written then.
+    pub async fn create(&self, user: &NewUser, caller: &Operator) -> Result<(), UserError> {
+        let now = self.now();
+        let mut work = self.store.begin().await?;
+        if work.find_user(&user.username).await?.is_some() {
+            return Err(UserError::NameTaken);
+        }
+        work.insert_user(user, now).await?;
+        work.save().await?;
+        changed(&format!("created role={}", user.role), &user.username, caller);
+        Ok(())
+    }
+
+    /// Deletes an account.
+    ///
+    /// # Errors
+    /// [`UserError`]; nothing is written then.
+    pub async fn delete(&self, username: &str, caller: &Operator) -> Result<(), UserError> {
+        if caller.is_named(username) {
+            return Err(UserError::OwnAccount);
+        }
+        let mut work = self.store.begin().await?;
+        if work.count_users().await? <= 1 {
+            return Err(UserError::OnlyAccount);
+        }
+        if is_last_admin(&mut work, username).await? {
+            return Err(UserError::DeletesLastAdmin);
+        }
+        if !work.delete_user(username).await? {
+            return Err(UserError::NotFound);
+        }
+        work.save().await?;
+        changed("deleted", username, caller);
+        Ok(())
+    }
+
+    /// Gives an account another password, told by its SHA-512.
+    ///
+    /// # Errors
+    /// [`UserError`]; nothing is written then.
+    pub async fn reset_password(
+        &self,
+        username: &str,
+        password_sha512: &str,
+        caller: &Operator,
+    ) -> Result<(), UserError> {
+        let now = self.now();
+        let mut work = self.store.begin().await?;
+        if !work.set_password(username, password_sha512, now).await? {
+            return Err(UserError::NotFound);
+        }
+        work.save().await?;
+        changed("password reset", username, caller);
+        Ok(())
+    }
+
+    /// Gives an account another role.
+    ///
+    /// # Errors
+    /// [`UserError`]; nothing is written then.
+    pub async fn set_role(&self, username: &str, role: Role, caller: &Operator) -> Result<(), UserError> {
+        let now = self.now();
+        let mut work = self.store.begin().await?;
+        if role == Role::User && is_last_admin(&mut work, username).await? {
+            return Err(UserError::DemotesLastAdmin);
+        }
+        if !work.set_role(username, role.as_stored(), now).await? {
+            return Err(UserError::NotFound);
+        }
+        work.save().await?;
+        changed(&format!("role={}", role.as_stored()), username, caller);
+        Ok(())
+    }
+
+    /// Switches an account's MFA.
+    ///
+    /// # Errors
+    /// [`UserError`]; nothing is written then.
+    pub async fn switch_mfa(
+        &self,
+        username: &str,
+        switch: MfaSwitch,
+        caller: &Operator,
+    ) -> Result<(), UserError> {
+        let now = self.now();
+        let mut work = self.store.begin().await?;
+        if !work.set_mfa(username, switch.enabled, now).await? {
+            return Err(UserError::NotFound);
+        }
+        if switch.reset_secret {
+            work.forget_mfa_secret(username).await?;
+        }
+        work.save().await?;
+        changed(
+            &format!("mfa={} reset={}", switch.enabled, switch.reset_secret),
+            username,
+            caller,
+        );
+        Ok(())
+    }
+}
+
+/// Whether no admin would be left without the accounts of this name.
+async fn is_last_admin<W: crate::repositories::users::Users>(
+    work: &mut W,
+    username: &str,
+) -> Result<bool, StoreError> {
+    Ok(work.count_admins().await? > 0 && work.count_admins_but(username).await? == 0)
+}
+
+fn changed(what: &str, username: &str, caller: &Operator) {
+    tracing::info!(
+        "user {what} name={} by={}",
+        logged(username),
+        logged(&caller.username)
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! The row of the device that came in, in whatever spelling its GUID is stored (DEV-7).
+
+use super::device_gate::AuthenticatedDevice;
+use crate::{
+    domain::device::DeviceRow,
+    repositories::{
+        StoreError,
+        device_documents::DeviceDocuments,
+        devices::{DeviceIdentity, Devices},
+    },
+};
+
+/// Who the device is by its row; a row with the canonical GUID comes first.
+pub(super) async fn own_identity<D: Devices>(
+    devices: &mut D,
+    device: &AuthenticatedDevice,
+) -> Result<Option<DeviceIdentity>, StoreError> {
+    match devices.find_device(device.guid.as_str()).await? {
+        Some(row) => Ok(Some(row)),
+        None => devices.find_device(&device.stored_guid).await,
+    }
+}
+
+/// The whole row; a row with the canonical GUID comes first.
+pub(super) async fn own_row<D: DeviceDocuments>(
+    devices: &mut D,
+    device: &AuthenticatedDevice,
+) -> Result<Option<DeviceRow>, StoreError> {
+    match devices.device_row(device.guid.as_str()).await? {
+        Some(row) => Ok(Some(row)),
+        None => devices.device_row(&device.stored_guid).await,
+    }
+}

@@ -1,0 +1,77 @@
+//! What operators are told of runs and activities.
+
+use super::channel::AgentChannel;
+use crate::{domain::json::Json, repositories::job_runs::JobRun};
+
+/// A run that was started and has ended, with its job's schedule word.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndedRun {
+    /// The run, as it is now.
+    pub run: JobRun,
+    /// The schedule word of its job; empty where the job is deleted.
+    pub schedule_type: String,
+}
+
+fn run_members(run: &JobRun, schedule_type: &str) -> [(&'static str, Json); 5] {
+    [
+        ("job_id", run.job_id.into()),
+        ("run_id", run.id.into()),
+        (
+            "target",
+            run.hostname
+                .clone()
+                .unwrap_or_else(|| "<unassigned>".to_owned())
+                .into(),
+        ),
+        ("schedule_type", schedule_type.into()),
+        ("occurrence_ts", run.scheduled_ts.into()),
+    ]
+}
+
+/// Tells that a run began.
+pub async fn run_started(channel: &dyn AgentChannel, run: &JobRun, schedule_type: &str) {
+    let payload = Json::object(run_members(run, schedule_type));
+    channel.tell_operators("job_run_started", &payload).await;
+}
+
+/// Tells that a run that was started has ended.
+pub async fn run_completed(channel: &dyn AgentChannel, ended: &EndedRun) {
+    let mut members = run_members(&ended.run, &ended.schedule_type).to_vec();
+    members.push(("status", ended.run.status.as_str().into()));
+    let payload = Json::Object(
+        members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    );
+    channel.tell_operators("job_run_completed", &payload).await;
+}
+
+/// Tells that an activity began. `hostname` is in the form that the caller was given it.
+pub async fn activity_created(channel: &dyn AgentChannel, hostname: Json, activity_id: i64, source: &str) {
+    let payload = Json::object([
+        ("hostname", hostname),
+        ("activity_id", activity_id.into()),
+        ("change", "created".into()),
+        ("source", source.into()),
+    ]);
+    channel.tell_operators("device_activity_changed", &payload).await;
+}
+
+/// Tells that an activity has another status.
+pub async fn activity_updated(
+    channel: &dyn AgentChannel,
+    hostname: &str,
+    activity_id: i64,
+    status: &str,
+    source: &str,
+) {
+    let payload = Json::object([
+        ("activity_id", activity_id.into()),
+        ("hostname", hostname.into()),
+        ("status", status.into()),
+        ("change", "updated".into()),
+        ("source", source.into()),
+    ]);
+    channel.tell_operators("device_activity_changed", &payload).await;
+}

@@ -1,0 +1,49 @@
+//! What the tick does to runs before it looks at jobs: time-outs, assumed ends, retention.
+
+use super::{Scheduler, events, life};
+use crate::{
+    domain::schedule::expiration_seconds,
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        job_runs::{JobRuns as _, OpenRun, status},
+    },
+};
+
+/// Seconds in a day.
+const DAY: i64 = 86_400;
+
+impl<S: Store> Scheduler<S> {
+    /// Ends what ran too long, takes what was delivered long enough ago for a success (SCH-4), and deletes old runs.
+    pub(super) async fn keep_house(&self, now: i64) -> Result<(), StoreError> {
+        let mut ended = Vec::new();
+        let mut work = self.store.begin().await?;
+        for open in work.open_runs().await? {
+            if let Some(word) = self.end_of(&open, now) {
+                if word == status::TIMED_OUT {
+                    tracing::warn!("run {} of job {} timed out", open.run.id, open.run.job_id);
+                }
+                ended.push(life::end(&mut work, open.run, word, "", now).await?);
+            }
+        }
+        let oldest = now.saturating_sub(self.limits.history_days.saturating_mul(DAY));
+        let pruned = work.prune_runs(oldest).await?;
+        work.save().await?;
+        if pruned > 0 {
+            tracing::info!("{pruned} old runs are deleted");
+        }
+        for ended in &ended {
+            events::run_completed(&*self.channel, ended).await;
+        }
+        Ok(())
+    }
+
+    fn end_of(&self, open: &OpenRun, now: i64) -> Option<&'static str> {
+        let started = open.run.started_ts.filter(|started| *started != 0)?;
+        let limit = open.expiration.as_deref().and_then(expiration_seconds);
+        if limit.is_some_and(|limit| limit != 0 && started.saturating_add(limit) <= now) {
+            return Some(status::TIMED_OUT);
+        }
+        let assumed = started.saturating_add(self.limits.assumed_seconds) <= now;
+        (assumed && !open.undelivered).then_some(status::SUCCESS)
+    }
+}

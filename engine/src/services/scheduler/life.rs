@@ -1,0 +1,76 @@
+//! How a run's status moves. Agents' results, recaps, the tick and server-side playbooks all move it through here.
+
+use super::events::EndedRun;
+use crate::repositories::{
+    StoreError,
+    job_runs::{JobRun, JobRuns, status},
+    scheduled_jobs::ScheduledJobs,
+};
+
+/// Takes what an agent says of a run: any word is stored as it is, the last one counts. `Running` after an end is
+/// ignored (SCH-17). Says whether the run ended by it.
+///
+/// # Errors
+/// The store failed.
+pub async fn report<W: JobRuns + ScheduledJobs>(
+    work: &mut W,
+    mut run: JobRun,
+    word: &str,
+    now: i64,
+) -> Result<Option<EndedRun>, StoreError> {
+    let open = run.status == status::RUNNING;
+    if word.to_lowercase() == "running" {
+        if !has_ended(&run) {
+            status::RUNNING.clone_into(&mut run.status);
+            work.set_run_state(&run, now).await?;
+        }
+        return Ok(None);
+    }
+    word.clone_into(&mut run.status);
+    run.finished_ts = run.finished_ts.or(Some(now));
+    work.set_run_state(&run, now).await?;
+    if !open {
+        return Ok(None);
+    }
+    ended(work, run).await.map(Some)
+}
+
+/// Whether a run has ended, in the server's own words or in an agent's.
+fn has_ended(run: &JobRun) -> bool {
+    let ends = [
+        status::SUCCESS,
+        status::FAILED,
+        status::EXPIRED,
+        status::TIMED_OUT,
+    ];
+    run.finished_ts.is_some() || ends.contains(&run.status.as_str())
+}
+
+/// Ends an open run for a reason of the server's own.
+///
+/// # Errors
+/// The store failed.
+pub async fn end<W: JobRuns + ScheduledJobs>(
+    work: &mut W,
+    mut run: JobRun,
+    word: &str,
+    error: &str,
+    now: i64,
+) -> Result<EndedRun, StoreError> {
+    word.clone_into(&mut run.status);
+    error.clone_into(&mut run.error);
+    if word != status::TIMED_OUT {
+        // The legacy leaves the end of a run that timed out open.
+        run.finished_ts = Some(now);
+    }
+    work.set_run_state(&run, now).await?;
+    ended(work, run).await
+}
+
+async fn ended<W: ScheduledJobs>(work: &mut W, run: JobRun) -> Result<EndedRun, StoreError> {
+    let job = work.find_job(run.job_id).await?;
+    Ok(EndedRun {
+        schedule_type: job.map(|job| job.schedule_type).unwrap_or_default(),
+        run,
+    })
+}

@@ -1,0 +1,341 @@
+//! What a job sends: its components, found, read, filled and signed, once for an occurrence.
+
+use super::credentials::{CredentialError, RunCredentials};
+use crate::{
+    domain::{
+        assembly::{
+            document::{Document, DocumentFile},
+            location::{Island, IslandPath},
+            variables::{Overrides, declared_list, fill, overrides_in, overrides_of},
+        },
+        base64,
+        json::{Json, JsonObject},
+    },
+    repositories::scheduled_jobs::ScheduledJob,
+    services::{assemblies::AssemblyLibrary, script_signer::ScriptSigner},
+};
+
+/// What a component is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ComponentKind {
+    /// A PowerShell script, for the agent.
+    Script,
+    /// A playbook, for the agent.
+    Playbook,
+    /// A playbook that the server itself runs, over SSH.
+    ServerPlaybook,
+}
+
+impl ComponentKind {
+    /// The word in a link's `component_kind`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Script => "script",
+            Self::Playbook | Self::ServerPlaybook => "ansible",
+        }
+    }
+
+    /// The word in an activity's `script_type`.
+    pub fn script_type(self) -> &'static str {
+        match self {
+            Self::Script => "powershell",
+            Self::Playbook | Self::ServerPlaybook => "ansible",
+        }
+    }
+}
+
+/// A component that can be sent. Its members may hold passwords: it is never printed.
+#[derive(Clone)]
+pub struct Component {
+    /// Its place in the job.
+    pub index: i64,
+    /// What it is.
+    pub kind: ComponentKind,
+    /// Its file, as it is stored and sent.
+    pub path: String,
+    /// Its document's name.
+    pub name: String,
+    /// The decoded text.
+    pub text: String,
+    /// Given values; for WinRM with the login.
+    pub values: Overrides,
+    /// Seconds that it may take; 0 is no limit.
+    pub timeout_seconds: i64,
+    /// The members of its event that are the same on every host.
+    pub members: JsonObject,
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Component")
+            .field("index", &self.index)
+            .field("kind", &self.kind)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A job's components for an occurrence.
+#[derive(Debug, Default)]
+pub struct Manifest {
+    /// What can be sent: scripts first, then playbooks, each in the job's order.
+    pub components: Vec<Component>,
+    /// Why others fell out.
+    pub fallen_out: Vec<String>,
+}
+
+/// As whom a job runs, and what that needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Context {
+    Agent,
+    WinRm { credential: Option<i64> },
+    Ssh,
+}
+
+/// Builds manifests.
+#[derive(Debug)]
+pub struct ManifestBuilder<'a> {
+    /// Where scripts and playbooks lie.
+    pub library: &'a AssemblyLibrary,
+    /// Who signs them.
+    pub signer: &'a ScriptSigner,
+    /// What WinRM logs in with.
+    pub credentials: &'a dyn RunCredentials,
+}
+
+/// Whether a job's context needs a credential that the job does not name.
+pub fn lacks_credential(job: &ScheduledJob) -> bool {
+    let remote = match job.execution_context.as_str() {
+        "ssh" => true,
+        "winrm" => !job.use_service_account,
+        _ => false,
+    };
+    remote && job.credential_id.unwrap_or(0) == 0
+}
+
+impl ManifestBuilder<'_> {
+    /// Builds what a job sends. Components that cannot be used fall out, with their reasons.
+    pub async fn build(&self, job: &ScheduledJob) -> Manifest {
+        let mut manifest = Manifest::default();
+        let Some(components) = &job.components else {
+            manifest
+                .fallen_out
+                .push("the job's components are unreadable".to_owned());
+            return manifest;
+        };
+        let context = match job.execution_context.as_str() {
+            "ssh" => Context::Ssh,
+            "winrm" => Context::WinRm {
+                credential: job.credential_id.filter(|_| !job.use_service_account),
+            },
+            _ => Context::Agent,
+        };
+        let mut playbooks = Manifest::default();
+        for (component, index) in components.as_list().unwrap_or_default().iter().zip(0..) {
+            let (built, list) = match component.get("type").and_then(Json::as_text) {
+                Some("script") => (self.script(component, index, job).await, &mut manifest),
+                Some("ansible") => (self.playbook(component, index, context).await, &mut playbooks),
+                _ => (Err("neither a script nor a playbook".to_owned()), &mut manifest),
+            };
+            match built {
+                Ok(built) => list.components.push(built),
+                Err(reason) => list.fallen_out.push(reason),
+            }
+        }
+        manifest.components.append(&mut playbooks.components);
+        manifest.fallen_out.append(&mut playbooks.fallen_out);
+        for reason in &manifest.fallen_out {
+            tracing::warn!(
+                "scheduled job {}: a component is left out: {}",
+                job.id,
+                reason.escape_debug()
+            );
+        }
+        manifest
+    }
+
+    async fn script(&self, component: &Json, index: i64, job: &ScheduledJob) -> Result<Component, String> {
+        let given = given_path(component, &["path", "script_path"]).ok_or("a script without a path")?;
+        let path = IslandPath::scheduled_script_text(given);
+        let inside = path.strip_prefix("Scripts").unwrap_or_default();
+        let document = self
+            .document(Island::Scripts, inside, &path, "powershell")
+            .await?;
+        if document.kind != "powershell" {
+            return Err(format!("{path} is no PowerShell script"));
+        }
+        let mut values = given_object(component);
+        values.extend(overrides_in(given_list(component)));
+        let run_mode = match job.execution_context.as_str() {
+            "" => "system",
+            context => context,
+        };
+        let (text, members) =
+            script_members(self.signer, &document, &path, &document.name, run_mode, &values);
+        Ok(Component {
+            index,
+            kind: ComponentKind::Script,
+            path,
+            name: document.name,
+            text,
+            values,
+            timeout_seconds: document.timeout_seconds,
+            members,
+        })
+    }
+
+    async fn playbook(&self, component: &Json, index: i64, context: Context) -> Result<Component, String> {
+        let given = given_path(component, &["path"]).ok_or("a playbook without a path")?;
+        let path = IslandPath::scheduled_playbook_text(given);
+        let document = self.document(Island::Playbooks, &path, &path, "ansible").await?;
+        // Other than with scripts, the object wins over the list.
+        let mut values = overrides_in(given_list(component));
+        values.extend(given_object(component));
+        if let Context::WinRm {
+            credential: Some(credential),
+        } = context
+        {
+            values.extend(self.winrm_login(credential).await?);
+        }
+        let mut members = object([
+            ("playbook_name", document.name.as_str().into()),
+            (
+                "playbook_content",
+                base64::encode(document.script.as_bytes()).into(),
+            ),
+            ("playbook_encoding", "base64".into()),
+            ("connection", "winrm".into()),
+            ("variables", Json::List(declared_list(&document.variables))),
+            ("files", files(&document.files)),
+            ("variable_values", Json::Object(values.clone())),
+        ]);
+        members.extend(self.signer.members(document.script.as_bytes()));
+        Ok(Component {
+            index,
+            kind: if context == Context::Ssh {
+                ComponentKind::ServerPlaybook
+            } else {
+                ComponentKind::Playbook
+            },
+            path,
+            name: document.name,
+            text: document.script,
+            values,
+            timeout_seconds: document.timeout_seconds,
+            members,
+        })
+    }
+
+    async fn winrm_login(&self, id: i64) -> Result<Overrides, String> {
+        let credential = self
+            .credentials
+            .fetch(id)
+            .await
+            .map_err(|error: CredentialError| error.to_string())?
+            .ok_or("Credential not found")?;
+        Ok(credential.winrm_values())
+    }
+
+    async fn document(
+        &self,
+        island: Island,
+        inside: &str,
+        shown: &str,
+        default_kind: &str,
+    ) -> Result<Document, String> {
+        let path = IslandPath::parse(island, inside).filter(|path| !path.is_root());
+        let loaded = match &path {
+            None => None,
+            Some(path) => self
+                .library
+                .load(island, path, default_kind)
+                .await
+                .map_err(|error| format!("{shown} cannot be read: {}", error.kind()))?,
+        };
+        let loaded = loaded.ok_or_else(|| format!("{shown} is not there"))?;
+        if loaded.damaged {
+            return Err(format!("{shown} is no readable document"));
+        }
+        Ok(loaded.document)
+    }
+}
+
+/// The rewritten text of a script, and the members of `quick_job_run` that are the same on every host.
+pub fn script_members(
+    signer: &ScriptSigner,
+    document: &Document,
+    path: &str,
+    name: &str,
+    run_mode: &str,
+    values: &Overrides,
+) -> (String, JsonObject) {
+    let filled = fill(&document.variables, values);
+    let text = filled.rewrite(&document.script);
+    let mut members = object([
+        ("script_type", "powershell".into()),
+        ("script_name", name.into()),
+        ("script_path", path.into()),
+        ("script_content", base64::encode(text.as_bytes()).into()),
+        ("script_encoding", "base64".into()),
+        ("environment", filled.environment.into()),
+        ("variables", Json::List(filled.listed)),
+        ("timeout_seconds", document.timeout_seconds.into()),
+        ("files", files(&document.files)),
+        ("run_mode", run_mode.into()),
+        ("admin_user", "".into()),
+        ("admin_pass", "".into()),
+    ]);
+    members.extend(signer.members(text.as_bytes()));
+    (text, members)
+}
+
+fn object<const N: usize>(members: [(&str, Json); N]) -> JsonObject {
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn given_path<'a>(component: &'a Json, names: &[&str]) -> Option<&'a str> {
+    let value = names
+        .iter()
+        .filter_map(|name| component.get(name))
+        .find(|value| value.is_truthy())?;
+    value
+        .as_text()
+        .filter(|text| !crate::domain::text::python_trim(text).is_empty())
+}
+
+fn given_object(component: &Json) -> Overrides {
+    component
+        .get("variable_values")
+        .and_then(Json::as_object)
+        .map(overrides_of)
+        .unwrap_or_default()
+}
+
+fn given_list(component: &Json) -> &[Json] {
+    component
+        .get("variables")
+        .and_then(Json::as_list)
+        .unwrap_or_default()
+}
+
+/// Files as agents get them: a name must not lead out of the folder that the agent puts it into (ASM-27).
+fn files(files: &[DocumentFile]) -> Json {
+    Json::List(
+        files
+            .iter()
+            .map(|file| {
+                let name = file.file_name.rsplit(['/', '\\']).next().unwrap_or_default();
+                Json::object([
+                    ("file_name", name.into()),
+                    ("size", file.size.into()),
+                    ("mime_type", file.mime_type.as_str().into()),
+                    ("data", file.data.as_str().into()),
+                ])
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,152 @@
+//! Work reaches its agent once, whatever happens on the way.
+
+use super::{
+    PLAYBOOK, SCRIPT,
+    story::{M, Story},
+};
+use crate::services::scheduler::channel::Receipt;
+
+const WAITING: &str = "SELECT CAST(activity_id AS TEXT) FROM engine_undelivered_work";
+
+#[tokio::test]
+async fn what_arrived_is_not_sent_again_also_after_a_restart() {
+    let mut story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    story.job(SCRIPT, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    assert_eq!(story.wire.sent().len(), 1);
+    assert_eq!(story.column(WAITING).await, [""; 0]);
+    story.tick(M + 1).await;
+    story.restart().await;
+    story.tick(M + 2).await;
+    assert_eq!(story.wire.sent().len(), 0);
+    assert_eq!(story.runs().await, ["1 A Running"]);
+}
+
+#[tokio::test]
+async fn what_did_not_arrive_is_sent_again_when_the_agent_is_back() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    story.wire.receipts.lock().unwrap().push(Receipt::Unknown);
+    story.job(PLAYBOOK, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    assert_eq!(story.wire.sent().len(), 1);
+    story.wire.connect(&[]);
+    // Nor is it taken for a success while nobody has it.
+    story.tick(M + 60).await;
+    assert_eq!(story.wire.sent().len(), 0);
+    assert_eq!(story.runs().await, ["1 A Running"]);
+    story.wire.connect(&["A"]);
+    story.tick(M + 120).await;
+    let again = story.wire.sent();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].2.get("activity_job_id"), Some(&1.into()));
+    assert_eq!(story.column(WAITING).await, [""; 0]);
+    story.tick(M + 180).await;
+    assert_eq!(story.wire.sent().len(), 0);
+    assert_eq!(story.runs().await, ["1 A Success"]);
+}
+
+#[tokio::test]
+async fn a_stop_between_the_rows_and_the_receipt_loses_and_doubles_nothing() {
+    let mut story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    *story.wire.holds.lock().unwrap() = true;
+    story.job(SCRIPT, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    assert_eq!(story.wire.sent().len(), 1);
+    // No receipt yet: another tick of the same server must not send it twice.
+    story.tick(M + 60).await;
+    assert_eq!(story.wire.sent().len(), 0);
+    story.restart().await;
+    story.wire.held.lock().unwrap().clear();
+    *story.wire.holds.lock().unwrap() = false;
+    story.tick(M + 120).await;
+    assert_eq!(story.wire.sent().len(), 1);
+    assert_eq!(story.runs().await, ["1 A Running"]);
+    assert_eq!(
+        story
+            .column("SELECT CAST(COUNT(*) AS TEXT) FROM activity_history")
+            .await,
+        ["1"]
+    );
+    story.restart().await;
+    story.tick(M + 180).await;
+    assert_eq!(story.wire.sent().len(), 0);
+}
+
+#[tokio::test]
+async fn what_was_seen_to_run_is_not_sent_again() {
+    let mut story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    story.wire.receipts.lock().unwrap().push(Receipt::Unknown);
+    story.job(SCRIPT, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    story.wire.sent();
+    // The result came over another connection, and the server stopped right after it was stored.
+    story.sql("UPDATE activity_history SET status = 'Success'").await;
+    story.restart().await;
+    story.tick(M + 60).await;
+    assert_eq!(story.wire.sent().len(), 0);
+    assert_eq!(story.column(WAITING).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn work_of_a_job_that_is_gone_or_changed_is_given_up() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown; 2];
+    story.job(SCRIPT, r#"["A"]"#, &[]).await;
+    story.job(SCRIPT, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    story.wire.sent();
+    story.wire.told();
+    story.sql("DELETE FROM scheduled_jobs WHERE id = 1").await;
+    story
+        .sql(r#"UPDATE scheduled_jobs SET components_json = '[{"type":"ansible","path":"p.yml"}]'"#)
+        .await;
+    story.tick(M + 60).await;
+    assert_eq!(story.wire.sent().len(), 0);
+    assert_eq!(
+        story.runs().await,
+        [
+            "1 A Failed The job was deleted",
+            "2 A Failed The job was changed before its work reached the device",
+        ]
+    );
+    assert_eq!(
+        story.column("SELECT status FROM activity_history").await,
+        ["Failed", "Failed"]
+    );
+    let told: Vec<_> = story.wire.told().into_iter().map(|(event, _)| event).collect();
+    assert_eq!(told, ["job_run_completed", "job_run_completed"]);
+}
+
+#[tokio::test]
+async fn a_playbook_that_the_servers_stop_cut_short_is_ended_at_the_next_start() {
+    let mut story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    story
+        .sql(
+            "INSERT INTO scheduled_job_runs (id, job_id, target_hostname, scheduled_ts, started_ts, status) \
+             VALUES (5, 1, 'A', 60, 60, 'Running'); \
+             INSERT INTO activity_history (id, hostname, status) VALUES (7, 'A', 'Running'); \
+             INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, scheduled_job_id, scheduled_run_id, \
+             activity_job_id, status) VALUES ('r', 'A', 'server', 1, 5, 7, 'Running')",
+        )
+        .await;
+    story.restart().await;
+    story.scheduler.begin().await;
+    let reason = "The server was stopped during the run";
+    assert_eq!(story.runs().await, [format!("1 A Failed {reason}")]);
+    assert_eq!(
+        story
+            .column("SELECT status || ' ' || stderr FROM activity_history")
+            .await,
+        [format!("Failed {reason}")]
+    );
+    assert_eq!(
+        story.column("SELECT status FROM ansible_play_recaps").await,
+        ["Failed"]
+    );
+}

@@ -1,0 +1,7 @@
+mod delivery;
+mod recurrence;
+mod starts;
+mod story;
+
+const SCRIPT: &str = r#"[{"type":"script","path":"hello.ps1"}]"#;
+const PLAYBOOK: &str = r#"[{"type":"ansible","path":"p.yml"}]"#;

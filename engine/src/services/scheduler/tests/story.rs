@@ -1,0 +1,285 @@
+//! A scheduler over a store of its own, with agents and operators that only write down.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
+
+use ed25519_dalek::SigningKey;
+use jiff::Timestamp;
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+use tokio::sync::oneshot;
+
+use super::super::{
+    Limits, Parts, Scheduler,
+    channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
+    credentials::{CredentialError, RunCredential, RunCredentials},
+    playbook_run::ServerPlaybooks,
+};
+use crate::{
+    domain::{clock::BoxFuture, json::Json},
+    integrations::{assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom},
+    repositories::sqlite::SqliteStore,
+    services::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner},
+};
+
+/// A whole minute: 2030-06-15T12:34:00Z.
+pub(super) const M: i64 = 1_907_757_240;
+
+/// Agents and operators that write down what they get.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    pub(super) online: Mutex<HashSet<String>>,
+    /// What receipts say; without one here it has arrived.
+    pub(super) receipts: Mutex<Vec<Receipt>>,
+    /// Holds receipts back: they come when these are told.
+    pub(super) held: Mutex<Vec<oneshot::Sender<Receipt>>>,
+    pub(super) holds: Mutex<bool>,
+    sent: Mutex<Vec<(String, String, Json)>>,
+    told: Mutex<Vec<(String, Json)>>,
+}
+
+impl Wire {
+    pub(super) fn connect(&self, hosts: &[&str]) {
+        *self.online.lock().unwrap() = hosts.iter().map(|host| (*host).to_owned()).collect();
+    }
+
+    /// What was sent since this was asked last: host, event, payload.
+    pub(super) fn sent(&self) -> Vec<(String, String, Json)> {
+        std::mem::take(&mut self.sent.lock().unwrap())
+    }
+
+    /// Hosts and events alone.
+    pub(super) fn sent_to(&self) -> Vec<String> {
+        self.sent()
+            .into_iter()
+            .map(|(host, event, _)| format!("{host} {event}"))
+            .collect()
+    }
+
+    /// What operators were told since this was asked last.
+    pub(super) fn told(&self) -> Vec<(String, Json)> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+}
+
+impl AgentChannel for Wire {
+    fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>> {
+        let online = self.online.lock().unwrap();
+        let there = hosts
+            .iter()
+            .filter(|host| online.contains(*host))
+            .cloned()
+            .collect();
+        Box::pin(async { there })
+    }
+
+    fn hand_over<'a>(
+        &'a self,
+        hostname: &'a str,
+        event: &'static str,
+        payload: &'a Json,
+    ) -> Eventual<'a, PendingReceipt> {
+        let sent = (hostname.to_owned(), event.to_owned(), payload.clone());
+        self.sent.lock().unwrap().push(sent);
+        let receipt = if *self.holds.lock().unwrap() {
+            let (tell, told) = oneshot::channel();
+            self.held.lock().unwrap().push(tell);
+            PendingReceipt::new(async { told.await.unwrap_or(Receipt::Unknown) })
+        } else {
+            let receipt = self.receipts.lock().unwrap().pop().unwrap_or(Receipt::Arrived);
+            PendingReceipt::new(async move { receipt })
+        };
+        Box::pin(async { receipt })
+    }
+
+    fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
+        self.told
+            .lock()
+            .unwrap()
+            .push((event.to_owned(), payload.clone()));
+        Box::pin(async {})
+    }
+}
+
+/// Credentials by number; 13 is sealed with another key.
+#[derive(Debug, Default)]
+struct Vault(HashMap<i64, RunCredential>);
+
+impl RunCredentials for Vault {
+    fn fetch(&self, id: i64) -> Eventual<'_, Result<Option<RunCredential>, CredentialError>> {
+        Box::pin(async move {
+            if id == 13 {
+                return Err(CredentialError::Sealed);
+            }
+            Ok(self.0.get(&id).cloned())
+        })
+    }
+}
+
+pub(super) struct Story {
+    folder: tempfile::TempDir,
+    store: SqliteStore,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) wire: Arc<Wire>,
+    pub(super) scheduler: Arc<Scheduler<SqliteStore>>,
+}
+
+impl Story {
+    pub(super) async fn begin() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("database.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(M).unwrap()));
+        let wire = Arc::new(Wire::default());
+        let scheduler = scheduler(&folder, &store, &clock, &wire);
+        let story = Self {
+            folder,
+            store,
+            clock,
+            wire,
+            scheduler,
+        };
+        story.file("Scripts/hello.ps1", "Write-Output $env:WHO\n");
+        story.file("Ansible_Playbooks/p.yml", "- hosts: all\n");
+        story
+    }
+
+    /// The server stops and starts again over the same root.
+    pub(super) async fn restart(&mut self) {
+        self.scheduler.stop();
+        self.scheduler = scheduler(&self.folder, &self.store, &self.clock, &self.wire);
+    }
+
+    pub(super) fn file(&self, path: &str, text: &str) {
+        let path = self.folder.path().join("Assemblies").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Makes a job of these components and targets; `more` are further columns with their values.
+    pub(super) async fn job(&self, components: &str, targets: &str, more: &[(&str, &str)]) -> i64 {
+        let mut columns = vec![
+            ("name", "'job'".to_owned()),
+            ("components_json", format!("'{components}'")),
+            ("targets_json", format!("'{targets}'")),
+            ("schedule_type", "'immediately'".to_owned()),
+            ("execution_context", "'system'".to_owned()),
+            ("use_service_account", "0".to_owned()),
+            ("created_at", M.to_string()),
+        ];
+        for (name, value) in more {
+            columns.retain(|(known, _)| known != name);
+            columns.push((name, (*value).to_owned()));
+        }
+        let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+        let values: Vec<_> = columns.iter().map(|(_, value)| value.as_str()).collect();
+        self.sql(&format!(
+            "INSERT INTO scheduled_jobs ({}) VALUES ({})",
+            names.join(", "),
+            values.join(", ")
+        ))
+        .await;
+        self.column("SELECT CAST(MAX(id) AS TEXT) FROM scheduled_jobs")
+            .await[0]
+            .parse()
+            .unwrap()
+    }
+
+    pub(super) async fn sql(&self, statement: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+            .execute(&mut self.connection().await)
+            .await
+            .unwrap();
+    }
+
+    /// The one column of every row, as text.
+    pub(super) async fn column(&self, sql: &'static str) -> Vec<String> {
+        let rows = sqlx::query(sql)
+            .fetch_all(&mut self.connection().await)
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| row.get::<Option<String>, _>(0).unwrap_or_else(|| "-".to_owned()))
+            .collect()
+    }
+
+    /// Job, host, status, error and whether it started and ended, of every run.
+    pub(super) async fn runs(&self) -> Vec<String> {
+        self.column(
+            "SELECT job_id || ' ' || COALESCE(target_hostname, '-') || ' ' || status || ' ' || COALESCE(error, '') \
+             FROM scheduled_job_runs ORDER BY id",
+        )
+        .await
+        .into_iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+    }
+
+    pub(super) async fn tick(&self, now: i64) {
+        self.clock.set(Timestamp::from_second(now).unwrap());
+        self.scheduler.tick(now).await;
+        self.quiet().await;
+    }
+
+    /// Waits until what the tick began in the background is done, but for receipts that are held back.
+    pub(super) async fn quiet(&self) {
+        while self.scheduler.tasks.running() > self.wire.held.lock().unwrap().len() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn connection(&self) -> SqliteConnection {
+        let file = self.folder.path().join("database.db");
+        SqliteConnection::connect_with(
+            &sqlx::sqlite::SqliteConnectOptions::new()
+                .filename(file)
+                .foreign_keys(false),
+        )
+        .await
+        .unwrap()
+    }
+}
+
+fn scheduler(
+    folder: &tempfile::TempDir,
+    store: &SqliteStore,
+    clock: &Arc<ManualClock>,
+    wire: &Arc<Wire>,
+) -> Arc<Scheduler<SqliteStore>> {
+    let environment = Environment {
+        clock: Arc::clone(clock) as _,
+        random: Arc::new(SeededRandom::new(1)),
+    };
+    let library = AssemblyLibrary::new(AssemblyFiles::new(folder.path().join("Assemblies")));
+    let channel = Arc::clone(wire) as Arc<dyn AgentChannel>;
+    let credential = RunCredential {
+        connection_type: "winrm".to_owned(),
+        username: "bob".to_owned(),
+        password: "s3cret".to_owned(),
+        winrm_transport: Some("kerberos".to_owned()),
+        ..RunCredential::default()
+    };
+    let credentials: Arc<dyn RunCredentials> = Arc::new(Vault(HashMap::from([(1, credential)])));
+    let playbooks = Arc::new(ServerPlaybooks::new(
+        store.clone(),
+        environment.clone(),
+        Arc::clone(&channel),
+        Arc::clone(&credentials),
+        library.clone(),
+        folder.path().join("runs"),
+    ));
+    let parts = Parts {
+        library,
+        signer: ScriptSigner::new(&SigningKey::from_bytes(&[7; 32])),
+        channel,
+        credentials,
+        limits: Limits {
+            assumed_seconds: 30,
+            history_days: 10,
+        },
+    };
+    Scheduler::new(store.clone(), environment, playbooks, parts)
+}

@@ -1,0 +1,491 @@
+//! Operators on a whole server: who logs in, who is limited, who loses his rights when, and what is kept secret.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assumption is a failed test"
+)]
+
+use std::{collections::BTreeMap, net::TcpListener, sync::Arc};
+
+use borealis_engine::{
+    Engine, RunningEngine, Settings,
+    domain::{
+        digest::{sha256_hex, sha512_hex},
+        fernet::FernetKey,
+        totp::Secret,
+    },
+    integrations::{clock::ManualClock, random::SeededRandom},
+};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+
+const START: i64 = 1_800_000_000;
+const SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+
+/// A server over a fresh folder.
+struct Server {
+    engine: RunningEngine,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+}
+
+/// A browser: it keeps its cookies.
+struct Browser {
+    client: reqwest::Client,
+    base: String,
+    /// The address that a proxy on this machine forwards for.
+    address: &'static str,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        let variables = BTreeMap::from([
+            ("BOREALIS_ROOT".to_owned(), root),
+            (
+                "BOREALIS_GITHUB_API_URL".to_owned(),
+                "http://127.0.0.1:9".to_owned(),
+            ),
+        ]);
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+        let engine = Engine::start(
+            Settings::from_map(&variables, folder.path()).unwrap(),
+            clock.clone(),
+            Arc::new(SeededRandom::new(1)),
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+        )
+        .await
+        .unwrap();
+        Self {
+            engine,
+            clock,
+            folder,
+        }
+    }
+
+    fn browser(&self) -> Browser {
+        Browser {
+            client: reqwest::Client::builder().cookie_store(true).build().unwrap(),
+            base: format!("http://{}", self.engine.address()),
+            address: "192.0.2.1",
+        }
+    }
+
+    async fn admin(&self) -> Browser {
+        let browser = self.browser();
+        assert_eq!(browser.login("admin", "Password").await.0, 200);
+        browser
+    }
+
+    fn pass(&self, seconds: i64) {
+        let now = Timestamp::from_second(START + seconds).unwrap();
+        self.clock.set(now);
+    }
+
+    async fn database(&self) -> SqliteConnection {
+        let path = self.folder.path().join("database.db");
+        SqliteConnection::connect(&format!("sqlite://{}", path.display()))
+            .await
+            .unwrap()
+    }
+
+    async fn sql(&self, statement: &'static str) {
+        sqlx::raw_sql(statement)
+            .execute(&mut self.database().await)
+            .await
+            .unwrap();
+    }
+}
+
+impl Browser {
+    async fn send(&self, method: Method, path: &str, body: Value) -> (u16, Value, Option<u64>) {
+        let answer = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .header("x-forwarded-for", self.address)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let retry_after = answer
+            .headers()
+            .get("retry-after")
+            .map(|value| value.to_str().unwrap().parse().unwrap());
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or_default(),
+            retry_after,
+        )
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let (status, body, _) = self.send(Method::POST, path, body).await;
+        (status, body)
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let (status, body, _) = self.send(Method::GET, path, Value::Null).await;
+        (status, body)
+    }
+
+    async fn login(&self, name: &str, password: &str) -> (u16, Value) {
+        self.post("/api/auth/login", json!({"username": name, "password": password}))
+            .await
+    }
+
+    async fn create(&self, name: &str, role: &str) {
+        let body = json!({"username": name, "role": role, "password_sha512": sha512_hex(b"pw")});
+        assert_eq!(self.post("/api/users", body).await.0, 200);
+    }
+
+    async fn verify(&self, pending: &Value, code: impl Into<Value>) -> (u16, Value) {
+        let body = json!({"pending_token": pending["pending_token"], "code": code.into()});
+        self.post("/api/auth/mfa/verify", body).await
+    }
+}
+
+fn code(secret: &str, seconds: i64) -> String {
+    Secret::read(secret)
+        .unwrap()
+        .code(u64::try_from((START + seconds) / 30).unwrap())
+}
+
+/// What is told of a secret.
+fn fingerprint(secret: &str) -> String {
+    sha256_hex(secret.as_bytes()).chars().take(16).collect()
+}
+
+fn error(word: &str) -> Value {
+    json!({ "error": word })
+}
+
+#[tokio::test]
+async fn the_eleventh_guess_is_refused_even_if_it_is_right() {
+    let server = Server::start().await;
+    let guesser = server.browser();
+    for name in ["admin", "ADMIN"].iter().cycle().take(10) {
+        assert_eq!(
+            guesser.login(name, "wrong").await,
+            (401, error("invalid username or password"))
+        );
+    }
+    let right = json!({"username": "Admin", "password": "Password"});
+    let (status, body, retry_after) = guesser.send(Method::POST, "/api/auth/login", right).await;
+    assert_eq!((status, body), (429, error("rate_limited")));
+    assert!((298..=300).contains(&retry_after.unwrap()));
+    // A body that is no login is told as that, and other names and addresses are free.
+    assert_eq!(guesser.login("admin", "").await.0, 400);
+    assert_eq!(guesser.login("nobody", "wrong").await.0, 401);
+    let elsewhere = Browser {
+        address: "192.0.2.2",
+        ..server.browser()
+    };
+    assert_eq!(elsewhere.login("admin", "Password").await.0, 200);
+    server.pass(301);
+    assert_eq!(guesser.login("admin", "Password").await.0, 200);
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn guesses_side_by_side_do_not_pass_the_limit_together() {
+    let server = Server::start().await;
+    let guesser = server.browser();
+    let tries = (0..40).map(|_| {
+        let request = guesser
+            .client
+            .post(format!("{}/api/auth/login", guesser.base))
+            .json(&json!({"username": "admin", "password": "wrong"}));
+        tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+    });
+    let mut refused = 0;
+    for answer in tries.collect::<Vec<_>>() {
+        refused += usize::from(answer.await.unwrap() == 401);
+    }
+    assert_eq!(refused, 10);
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn right_logins_are_never_limited() {
+    let server = Server::start().await;
+    for _ in 0..30 {
+        assert_eq!(server.browser().login("admin", "Password").await.0, 200);
+    }
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_password_that_is_no_text_is_no_server_error() {
+    let server = Server::start().await;
+    let browser = server.browser();
+    for password in [json!(5), json!(true), json!(["Password"]), json!({"p": 1})] {
+        let login = |name| json!({"username": name, "password": password});
+        assert_eq!(
+            browser.post("/api/auth/login", login("admin")).await,
+            (400, error("missing credentials"))
+        );
+        assert_eq!(browser.post("/api/auth/login", login("nobody")).await.0, 401);
+    }
+    let digest = json!({"username": "admin", "password": 5, "password_sha512": sha512_hex(b"Password")});
+    assert_eq!(browser.post("/api/auth/login", digest).await.0, 200);
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_first_login_with_mfa_sets_up_a_secret_and_the_next_asks_for_it() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    admin.create("al@x", "User").await;
+    assert_eq!(
+        admin
+            .post("/api/users/al@x/mfa", json!({"enabled": true}))
+            .await
+            .0,
+        200
+    );
+    let browser = server.browser();
+    let (status, setup) = browser.login("AL@X", "pw").await;
+    assert_eq!((status, &setup["stage"]), (200, &json!("setup")));
+    let secret = setup["secret"].as_str().unwrap();
+    assert_eq!(
+        setup["otpauth_url"],
+        format!("otpauth://totp/Borealis:al%40x?secret={secret}&issuer=Borealis")
+    );
+    assert!(
+        setup["qr_image"]
+            .as_str()
+            .unwrap()
+            .starts_with("data:image/png;base64,iVBORw0KGgo")
+    );
+    assert_eq!(browser.get("/api/auth/me").await.0, 401);
+    assert_eq!(
+        browser.verify(&setup, "12345").await,
+        (400, error("invalid_code"))
+    );
+    let (status, done) = browser.verify(&setup, code(secret, 0)).await;
+    assert_eq!((status, &done["username"]), (200, &json!("al@x")));
+    assert_eq!(browser.get("/api/auth/me").await.0, 200);
+    assert_eq!(
+        browser.verify(&setup, code(secret, 0)).await,
+        (401, error("mfa_pending"))
+    );
+
+    let (_, pending) = browser.login("al@x", "pw").await;
+    assert_eq!(
+        (&pending["stage"], &pending["secret"]),
+        (&json!("verify"), &Value::Null)
+    );
+    // The code of the setup is used up.
+    assert_eq!(
+        browser.verify(&pending, code(secret, 0)).await,
+        (401, error("invalid_code"))
+    );
+    assert_eq!(browser.verify(&pending, code(secret, 30)).await.0, 200);
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_codes_are_limited_like_wrong_passwords() {
+    let server = Server::start().await;
+    server.admin().await.create("al", "User").await;
+    server
+        .sql("UPDATE users SET mfa_enabled = 1, mfa_secret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP' WHERE username = 'al'")
+        .await;
+    let browser = server.browser();
+    let (_, pending) = browser.login("al", "pw").await;
+    for _ in 0..5 {
+        assert_eq!(browser.login("al", "wrong").await.0, 401);
+        assert_eq!(
+            browser.verify(&pending, "1234567").await,
+            (401, error("invalid_code"))
+        );
+    }
+    assert_eq!(
+        browser.verify(&pending, code(SECRET, 0)).await,
+        (429, error("rate_limited"))
+    );
+    assert_eq!(browser.login("al", "pw").await.0, 429);
+    server.pass(305);
+    assert_eq!(
+        browser.verify(&pending, code(SECRET, 305)).await,
+        (401, error("expired"))
+    );
+    assert_eq!(
+        browser.verify(&pending, code(SECRET, 305)).await,
+        (401, error("mfa_pending"))
+    );
+    let (_, pending) = browser.login("al", "pw").await;
+    assert_eq!(browser.verify(&pending, code(SECRET, 305)).await.0, 200);
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_pending_login_follows_its_account() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for name in ["gone", "demoted"] {
+        admin.create(name, "Admin").await;
+    }
+    server
+        .sql("UPDATE users SET mfa_enabled = 1 WHERE username <> 'admin'")
+        .await;
+    let (gone, demoted) = (server.browser(), server.browser());
+    let (_, gone_setup) = gone.login("gone", "pw").await;
+    let (_, demoted_setup) = demoted.login("demoted", "pw").await;
+    assert_eq!(demoted_setup["role"], "Admin");
+    admin.send(Method::DELETE, "/api/users/gone", Value::Null).await;
+    admin
+        .post("/api/users/demoted/role", json!({"role": "user"}))
+        .await;
+
+    let right = |setup: &Value| code(setup["secret"].as_str().unwrap(), 0);
+    assert_eq!(
+        gone.verify(&gone_setup, right(&gone_setup)).await,
+        (401, error("invalid_session"))
+    );
+    let (status, done) = demoted.verify(&demoted_setup, right(&demoted_setup)).await;
+    assert_eq!((status, &done["role"]), (200, &json!("User")));
+    assert_eq!(demoted.get("/api/users").await, (403, error("forbidden")));
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn rights_end_with_the_account_or_its_role() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    admin.create("eve", "Admin").await;
+    let eve = server.browser();
+    let token = eve.login("eve", "pw").await.1["token"].clone();
+    let by_token = || async {
+        let answer = reqwest::Client::new()
+            .get(format!("{}/api/users", eve.base))
+            .bearer_auth(token.as_str().unwrap())
+            .send()
+            .await
+            .unwrap();
+        answer.status().as_u16()
+    };
+    assert_eq!((eve.get("/api/users").await.0, by_token().await), (200, 200));
+    admin.post("/api/users/eve/role", json!({"role": "User"})).await;
+    assert_eq!((eve.get("/api/users").await.0, by_token().await), (403, 403));
+    assert_eq!(eve.get("/api/auth/me").await.1["role"], "User");
+    admin.post("/api/users/eve/role", json!({"role": "Admin"})).await;
+    assert_eq!((eve.get("/api/users").await.0, by_token().await), (200, 200));
+    admin.send(Method::DELETE, "/api/users/EVE", Value::Null).await;
+    assert_eq!((eve.get("/api/users").await.0, by_token().await), (401, 401));
+    assert_eq!(eve.get("/api/auth/me").await, (401, error("unauthorized")));
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn one_admin_is_always_left() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let delete = |name: &'static str| admin.send(Method::DELETE, name, Value::Null);
+    let (status, body, _) = delete("/api/users/nobody").await;
+    assert_eq!(status, 400);
+    assert!(
+        body["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("There is only one user")
+    );
+    admin.create("bob", "User").await;
+    assert_eq!(
+        admin.post("/api/users/admin/role", json!({"role": "User"})).await,
+        (400, error("cannot demote the last admin"))
+    );
+    let (status, body, _) = delete("/api/users/%20ADMIN").await;
+    assert_eq!(status, 400);
+    assert!(
+        body["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("You cannot delete the user")
+    );
+    assert_eq!(delete("/api/users/nobody").await.0, 404);
+    assert_eq!(
+        admin
+            .post("/api/users/bob/role", json!({"role": "ADMIN"}))
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        admin
+            .post("/api/users/admin/role", json!({"role": "User"}))
+            .await
+            .0,
+        200
+    );
+    assert_eq!(admin.get("/api/users").await.0, 403);
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_and_never_shown() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let form = json!({"name": "root", "password": "p\u{e4}ss", "private_key": "k", "metadata": {"port": 22}});
+    let (status, made) = admin.post("/api/credentials", form).await;
+    assert_eq!(status, 201);
+    assert_eq!(made["credential"]["has_private_key"], true);
+    assert_eq!(made["credential"]["metadata"], json!({"port": 22}));
+    let (_, read) = admin.get("/api/credentials/1").await;
+    assert_eq!(
+        read["credential"]["password_fingerprint"],
+        fingerprint("p\u{e4}ss")
+    );
+    assert!(!format!("{made}{read}").contains("p\u{e4}ss"));
+
+    // Whoever has the key's file, as the legacy has, opens what is stored.
+    let key = std::fs::read(server.folder.path().join("Data/Server/server_secret.key")).unwrap();
+    let key = FernetKey::from_text(key.trim_ascii()).unwrap();
+    let (password, private_key): (Vec<u8>, Vec<u8>) =
+        sqlx::query_as("SELECT password_encrypted, private_key_encrypted FROM credentials")
+            .fetch_one(&mut server.database().await)
+            .await
+            .unwrap();
+    assert_eq!(key.open(&password).unwrap(), "p\u{e4}ss".as_bytes());
+    assert_eq!(key.open(&private_key).unwrap(), b"k\n");
+
+    let other = FernetKey::from_bytes([7; 32]).seal(b"secret", 1, [0; 16]);
+    sqlx::query("UPDATE credentials SET password_encrypted = $1, private_key_encrypted = 'aGVsbG8='")
+        .bind(other.as_bytes())
+        .execute(&mut server.database().await)
+        .await
+        .unwrap();
+    let (_, read) = admin.get("/api/credentials/1").await;
+    assert_eq!(read["credential"]["password_fingerprint"], "");
+    assert_eq!(read["credential"]["has_password"], true);
+    assert_eq!(
+        read["credential"]["private_key_fingerprint"],
+        fingerprint("hello")
+    );
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn numbers_that_no_credential_has_are_not_found() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for id in ["7", "18446744073709551616"] {
+        let path = format!("/api/credentials/{id}");
+        let not_found = (404, error("credential not found"), None);
+        assert_eq!(admin.send(Method::GET, &path, Value::Null).await, not_found);
+        assert_eq!(
+            admin.send(Method::PUT, &path, json!({"description": "d"})).await,
+            not_found
+        );
+        assert_eq!(admin.send(Method::DELETE, &path, Value::Null).await, not_found);
+    }
+    assert_eq!(
+        admin.get("/api/credentials?site_id=18446744073709551616").await,
+        (200, json!({"credentials": []}))
+    );
+    server.engine.stop().await;
+}

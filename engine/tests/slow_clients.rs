@@ -1,0 +1,250 @@
+//! Clients that stop in the middle, and clients that send too much: neither costs the others anything.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assumption is a failed test"
+)]
+
+mod support;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+
+use borealis_engine::{
+    Settings,
+    interfaces::http::{
+        compat::{
+            body::{BodyError, RawBody},
+            reply::JsonReply,
+        },
+        http_service,
+        routing::Routes,
+        server::{configure, with_limits},
+    },
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use serde_json::{Value, json};
+use support::{START, start, tokens};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Of each kind; together far more than the server has threads, writers and readers.
+const SILENT_CLIENTS: usize = 40;
+/// What the server says once it waits for a body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+async fn connect(address: SocketAddr, sent: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    stream
+}
+
+/// A client whose body the server waits for, half of which never comes.
+async fn half_body(address: SocketAddr, path: &str, authorization: &str) -> TcpStream {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: a\r\n{authorization}Content-Length: 20\r\nExpect: 100-continue\r\n\r\n"
+    );
+    let mut stream = connect(address, &head).await;
+    let mut answer = vec![0; CONTINUE.len()];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, CONTINUE, "{path}: {}", String::from_utf8_lossy(&answer));
+    stream.write_all(b"{\"hostname\"").await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_keep_nobody_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    let engine = start(root.path(), &[]).await;
+    let address = engine.address();
+    let base = format!("http://{address}");
+    let client = reqwest::Client::new();
+    let login: Value = client
+        .post(format!("{base}/api/auth/login"))
+        .json(&json!({"username": "admin", "password": "Password"}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let operator = login["token"].as_str().unwrap();
+    let as_operator = format!("Authorization: Bearer {operator}\r\n");
+
+    let mut silent = Vec::new();
+    for number in 0..SILENT_CLIENTS {
+        silent.push(connect(address, "").await);
+        silent.push(connect(address, "POST /api/agent/enroll/request HTTP/1.1\r\nHo").await);
+        // Each comes from an address of its own, so that no rate limit is met.
+        let from = format!("X-Forwarded-For: 192.0.2.{number}\r\n");
+        silent.push(half_body(address, "/api/agent/enroll/request", &from).await);
+        silent.push(half_body(address, "/api/agent/enroll/poll", "").await);
+        silent.push(half_body(address, "/api/agent/token/refresh", "").await);
+        silent.push(half_body(address, "/api/auth/login", "").await);
+        silent.push(half_body(address, "/api/admin/enrollment-codes", &as_operator).await);
+        let device = device_token(root.path(), number);
+        silent.push(half_body(address, "/api/agent/heartbeat", &device).await);
+    }
+
+    // Reads and writes go on.
+    for _ in 0..3 {
+        let made = client
+            .post(format!("{base}/api/admin/enrollment-codes"))
+            .bearer_auth(operator)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(made.status(), 200);
+    }
+    let listed: Value = client
+        .get(format!("{base}/api/admin/enrollment-codes"))
+        .bearer_auth(operator)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(listed["codes"].as_array().unwrap().len(), 3);
+    drop(silent);
+    engine.stop().await;
+}
+
+/// The header line of a device that the gate lets in; its row is made again on the way.
+fn device_token(root: &Path, number: usize) -> String {
+    let guid = format!("{number:08X}-4F89-11D3-9A0C-0305E82C3301");
+    let token = tokens(root)
+        .issue(&guid, &format!("{number:064x}"), 1, START)
+        .unwrap();
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+#[tokio::test]
+async fn an_enrollment_beyond_a_mebibyte_is_refused_with_the_413_page() {
+    const LIMIT: usize = 1024 * 1024;
+    let root = tempfile::tempdir().unwrap();
+    let engine = start(root.path(), &[]).await;
+    let page = "<!doctype html>\n<html lang=en>\n<title>413 Request Entity Too Large</title>\n\
+        <h1>Request Entity Too Large</h1>\n\
+        <p>The data value transmitted exceeds the capacity limit.</p>\n";
+    for path in [
+        "/api/agent/enroll/request",
+        "/api/agent/enroll/poll",
+        "/api/agent/token/refresh",
+    ] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n");
+        let blanks = " ".repeat(LIMIT + 1);
+        for request in [
+            format!("{head}Content-Length: {}\r\n\r\n", LIMIT + 1),
+            format!(
+                "{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{blanks}",
+                LIMIT + 1
+            ),
+        ] {
+            let mut stream = connect(engine.address(), &request).await;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+            assert!(answer.contains("connection: close\r\n"), "{answer}");
+            assert!(
+                answer.contains("content-type: text/html; charset=utf-8\r\n"),
+                "{answer}"
+            );
+            assert!(answer.ends_with(page), "{answer}");
+        }
+        let most = format!(
+            "{head}Connection: close\r\nContent-Length: {LIMIT}\r\n\r\n{}",
+            " ".repeat(LIMIT)
+        );
+        let mut stream = connect(engine.address(), &most).await;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("application/json"), "{answer}");
+    }
+    engine.stop().await;
+}
+
+fn settings() -> Settings {
+    let variables = BTreeMap::from([("BOREALIS_STATIC_ROOT".to_owned(), "/nonexistent".to_owned())]);
+    Settings::from_map(&variables, Path::new("/")).unwrap()
+}
+
+/// What a connection answers to `sent`, after which nothing more comes, and how long it lives then.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tokio's own time is what stands still here"
+)]
+async fn answer_to(sent: &str) -> (String, Duration) {
+    let routes = Routes::new().post("/echo", async |body: RawBody| -> Result<JsonReply, BodyError> {
+        Ok(JsonReply::ok(body.lenient().await?))
+    });
+    let (mut client, server) = tokio::io::duplex(1024);
+    let mut builder = Builder::new(TokioExecutor::new());
+    configure(&mut builder);
+    let service = TowerToHyperService::new(http_service(routes, &settings()));
+    tokio::spawn(async move {
+        let _ = builder.serve_connection(TokioIo::new(server), service).await;
+    });
+    client.write_all(sent.as_bytes()).await.unwrap();
+    let begin = tokio::time::Instant::now();
+    let mut answer = String::new();
+    let ended = tokio::time::timeout(Duration::from_secs(3600), client.read_to_string(&mut answer)).await;
+    assert!(ended.is_ok(), "the connection does not end");
+    (answer, begin.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_client_stops_ends_after_a_minute() {
+    let minute = 60..=61;
+    for body in [
+        "Content-Length: 9\r\n\r\n{\"a\"",
+        "Content-Length: 9\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\n{\"a\"\r\n",
+    ] {
+        let (answer, lived) = answer_to(&format!(
+            "POST /echo HTTP/1.1\r\nContent-Type: application/json\r\n{body}"
+        ))
+        .await;
+        assert!(minute.contains(&lived.as_secs()), "{lived:?}");
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
+    let (answer, lived) = answer_to("POST /echo HTTP/1.1\r\nContent-Ty").await;
+    assert!(minute.contains(&lived.as_secs()), "{lived:?}");
+    assert_eq!(answer, "");
+}
+
+#[tokio::test(start_paused = true)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tokio's own time is what stands still here"
+)]
+async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = with_limits(axum_server::from_tcp(listener).unwrap());
+    let service = http_service(Routes::new(), &settings());
+    tokio::spawn(server.serve(service.into_make_service_with_connect_info::<SocketAddr>()));
+    let mut client = connect(address, "").await;
+    let begin = tokio::time::Instant::now();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(3600), client.read_to_end(&mut answer)).await;
+    assert!(ended.is_ok(), "the connection does not end");
+    assert_eq!(begin.elapsed().as_secs(), 60);
+    assert_eq!(answer, b"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_needs_no_body_ends_the_connection_at_once() {
+    let (answer, lived) = answer_to("POST /nothing HTTP/1.1\r\nContent-Length: 9\r\n\r\n{\"a\"").await;
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(lived < Duration::from_secs(1), "{lived:?}");
+}

@@ -1,0 +1,45 @@
+//! What several of these tests need.
+
+use std::{collections::BTreeMap, net::TcpListener, path::Path, sync::Arc};
+
+use borealis_engine::{
+    Engine, RunningEngine, Settings,
+    integrations::{clock::ManualClock, random::SeededRandom},
+    services::access_tokens::AccessTokens,
+};
+use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
+use jiff::Timestamp;
+
+/// When the clock of [`start`] stands still, Unix seconds.
+#[allow(dead_code, reason = "not every file needs it")]
+pub(crate) const START: i64 = 1_800_000_000;
+
+/// A whole server over `root`, on a free loopback port.
+pub(crate) async fn start(root: &Path, variables: &[(&str, &str)]) -> RunningEngine {
+    let mut all = BTreeMap::from([
+        ("BOREALIS_ROOT".to_owned(), root.display().to_string()),
+        (
+            "BOREALIS_GITHUB_API_URL".to_owned(),
+            "http://127.0.0.1:9".to_owned(),
+        ),
+    ]);
+    for (name, value) in variables {
+        all.insert((*name).to_owned(), (*value).to_owned());
+    }
+    Engine::start(
+        Settings::from_map(&all, root).unwrap(),
+        Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
+        Arc::new(SeededRandom::new(1)),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+    )
+    .await
+    .unwrap()
+}
+
+/// Signs tokens as the server over `root` does.
+#[allow(dead_code, reason = "not every file needs it")]
+pub(crate) fn tokens(root: &Path) -> AccessTokens {
+    let file = root.join("Server/Borealis/auth_keys/borealis-jwt-ed25519.key");
+    let key = std::fs::read_to_string(file).unwrap();
+    AccessTokens::new(&SigningKey::from_pkcs8_pem(&key).unwrap()).unwrap()
+}
