@@ -74,6 +74,7 @@ impl ServerProcess {
             .env_clear()
             .env("BOREALIS_ROOT", root.path())
             .env("BOREALIS_PORT", address.port().to_string())
+            .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| ServerError::Start {
