@@ -6,6 +6,7 @@ pub mod approvals;
 pub mod credentials;
 pub mod device_details;
 pub mod enrollment;
+pub mod github;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod login;

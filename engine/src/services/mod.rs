@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod device_gate;
 pub mod device_reports;
 pub mod enrollment;
+pub mod github;
 pub mod heartbeat;
 pub mod install_codes;
 pub mod operators;

@@ -12,6 +12,7 @@ pub mod device_gate;
 pub mod dpop;
 pub mod enrollment;
 pub mod errors;
+pub mod github;
 pub mod guards;
 pub mod health;
 pub mod heartbeat;

@@ -14,6 +14,7 @@ use crate::{
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
         enrollment::EnrollmentService,
+        github::GitHubService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
@@ -54,6 +55,8 @@ pub struct AppState<S> {
     pub approvals: Arc<ApprovalService<S>>,
     /// Install codes.
     pub install_codes: Arc<InstallCodeService<S>>,
+    /// Heads of repositories, and the token.
+    pub github: Arc<GitHubService<S>>,
     /// What jobs log in with.
     pub credentials: Arc<CredentialService<S>>,
     /// Who is calling.
@@ -91,6 +94,7 @@ impl<S> Clone for AppState<S> {
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
+            github: Arc::clone(&self.github),
             credentials: Arc::clone(&self.credentials),
             operators: Arc::clone(&self.operators),
             logins: Arc::clone(&self.logins),
