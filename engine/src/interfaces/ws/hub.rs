@@ -1,5 +1,7 @@
 //! All sessions, and who of them gets which event.
 
+mod hosts;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -8,6 +10,7 @@ use std::{
 
 use tokio::{sync::oneshot::error::RecvError, task::JoinSet};
 
+use self::hosts::{HostIndex, name_of};
 use super::{
     packet::{event_frames, numbered_event_frames},
     session::Session,
@@ -28,6 +31,7 @@ const MOST_SESSIONS: usize = 50_000;
 pub struct Hub<S> {
     access: Arc<ChannelAccess<S>>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
+    hosts: HostIndex,
 }
 
 impl<S> fmt::Debug for Hub<S> {
@@ -42,6 +46,7 @@ impl<S: Store> Hub<S> {
         Self {
             access,
             sessions: Mutex::default(),
+            hosts: HostIndex::default(),
         }
     }
 
@@ -64,6 +69,7 @@ impl<S: Store> Hub<S> {
             return false;
         }
         sessions.insert(session.id.clone(), Arc::clone(session));
+        self.hosts.forget();
         true
     }
 
@@ -73,26 +79,33 @@ impl<S: Store> Hub<S> {
 
     pub(super) fn remove(&self, id: &str) {
         self.sessions().remove(id);
+        self.hosts.forget();
     }
 
     fn all(&self) -> Vec<Arc<Session>> {
         self.sessions().values().cloned().collect()
     }
 
-    /// Whether a session is of the audience. Rights are looked up only where they decide.
-    async fn belongs(&self, session: &Session, audience: Audience<'_>) -> bool {
-        if !self.access.is_strict() {
-            return true;
+    /// The sessions that an audience may be among: by what they showed when they connected.
+    async fn candidates(&self, audience: Audience<'_>) -> Vec<Arc<Session>> {
+        let strict = self.access.is_strict();
+        match audience {
+            Audience::Connection(id) => self.get(id).into_iter().collect(),
+            Audience::Host(host) if strict => self.of_host(host).await,
+            _ => {
+                let sessions = self.sessions();
+                let candidates = sessions
+                    .values()
+                    .filter(|session| !strict || may_be_meant(session.standing.identity(), audience));
+                candidates.cloned().collect()
+            }
         }
-        let identity = session.standing.identity();
-        let in_question = match audience {
-            Audience::Connection(_) => return true,
-            Audience::Everyone => *identity != Identity::Nobody,
-            Audience::Operators => matches!(identity, Identity::Operator(_)),
-            Audience::Host(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
-        };
-        if !in_question {
-            return false;
+    }
+
+    /// Whether a candidate is of the audience, by its present rights.
+    async fn belongs(&self, session: &Session, audience: Audience<'_>) -> bool {
+        if !self.access.is_strict() || matches!(audience, Audience::Connection(_)) {
+            return true;
         }
         let rights = self.access.rights(&session.standing).await;
         match audience {
@@ -103,17 +116,14 @@ impl<S: Store> Hub<S> {
             Audience::Host(host) => match rights {
                 Rights::Device {
                     hostname: Some(own), ..
-                } => own.trim().to_lowercase() == host.trim().to_lowercase(),
+                } => name_of(&own) == name_of(host),
                 _ => false,
             },
         }
     }
 
     async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) {
-        let mut reached: Vec<_> = match audience {
-            Audience::Connection(id) => self.get(id).into_iter().collect(),
-            _ => self.all(),
-        };
+        let mut reached = self.candidates(audience).await;
         reached.retain(|session| is_reached(session, audience));
         if reached.is_empty() {
             return;
@@ -128,6 +138,16 @@ impl<S: Store> Hub<S> {
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether one who showed this can be of the audience at all.
+fn may_be_meant(identity: &Identity, audience: Audience<'_>) -> bool {
+    match audience {
+        Audience::Connection(_) => true,
+        Audience::Everyone => *identity != Identity::Nobody,
+        Audience::Operators => matches!(identity, Identity::Operator(_)),
+        Audience::Host(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
     }
 }
 
@@ -185,7 +205,7 @@ impl<S: Store> Channel for Hub<S> {
                 return PendingReceipt::new(std::future::ready(Receipt::Arrived));
             }
             let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
-            for session in self.all() {
+            for session in self.candidates(Audience::Host(hostname)).await {
                 if session.is_member() && self.belongs(&session, Audience::Host(hostname)).await {
                     let told =
                         session.send_confirmed(|number| numbered_event_frames(event, payload, Some(number)));

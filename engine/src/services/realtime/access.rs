@@ -136,6 +136,11 @@ impl<S: Store> ChannelAccess<S> {
         self.policy == AccessPolicy::Strict
     }
 
+    /// The clock by which what was looked up grows old.
+    pub fn monotonic(&self) -> Duration {
+        self.environment.clock.monotonic()
+    }
+
     /// The device that a token names. An expired one counts: agents connect again for as long as they run with the
     /// headers of their first connection.
     pub fn device(&self, token: &str) -> Option<Identity> {
