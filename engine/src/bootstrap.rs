@@ -344,6 +344,10 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
             .map_err(|source| StartError::Migration { path: path(), source })?;
         tracing::info!("migrations-complete");
     } else {
+        store
+            .make_own_tables()
+            .await
+            .map_err(|source| StartError::Store { path: path(), source })?;
         tracing::info!("migrations-skipped");
     }
     Ok(store)

@@ -2,7 +2,7 @@
 
 mod credentials;
 mod operators;
-mod scheduler;
+pub mod scheduler;
 
 mod device_reports;
 

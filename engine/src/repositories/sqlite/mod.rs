@@ -92,6 +92,14 @@ impl SqliteStore {
         migrate::run(&self.writer).await
     }
 
+    /// Makes the tables that only this server knows, where they are missing.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn make_own_tables(&self) -> Result<(), StoreError> {
+        Ok(migrate::make_own(&self.writer).await?)
+    }
+
     /// Writes everything from the journal into the database file and closes it.
     pub async fn close(&self) {
         self.readers.close().await;

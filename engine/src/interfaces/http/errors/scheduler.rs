@@ -3,15 +3,25 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::{bad_request, internal};
+use super::{bad_request, json_failure};
 use crate::{
     builders::{
         quick_run::QuickRunFieldError,
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
     interfaces::http::compat::reply::JsonReply,
+    repositories::StoreError,
     services::quick_run::QuickRunError,
 };
+
+/// The store failed on a route of this area.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it stands where an error is handed over"
+)]
+pub fn store_failed(error: StoreError) -> Response {
+    json_failure(&error)
+}
 
 impl IntoResponse for JobFieldError {
     fn into_response(self) -> Response {
@@ -36,8 +46,8 @@ impl IntoResponse for QuickRunError {
         match self {
             Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, &self.to_string()).into_response(),
             Self::Unsupported(_) => bad_request(&self.to_string()),
-            Self::Unreadable(error) => internal(&error),
-            Self::Store(error) => error.into_response(),
+            Self::Unreadable(error) => json_failure(&error),
+            Self::Store(error) => store_failed(error),
         }
     }
 }
