@@ -103,6 +103,33 @@ async fn a_worked_in_root_holds_what_the_legacy_would_have_written() {
     assert_eq!((user_version, journal.as_str()), (0, "wal"));
 }
 
+/// What a database declares of columns and indexes, whatever blanks its statements have.
+async fn shape(database: &mut SqliteConnection) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT 'column ' || t.name || '.' || c.cid || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || \
+         coalesce(c.dflt_value, '-') || ' ' || c.pk FROM sqlite_master t JOIN pragma_table_info(t.name) c \
+         WHERE t.type = 'table' AND t.name NOT GLOB 'engine_*' \
+         UNION ALL SELECT 'index ' || t.name || '.' || i.name || ' ' || i.\"unique\" || ' ' || i.origin || ' ' || \
+         (SELECT group_concat(name) FROM pragma_index_info(i.name)) FROM sqlite_master t \
+         JOIN pragma_index_list(t.name) i WHERE t.type = 'table' AND t.name NOT GLOB 'engine_*' \
+         UNION ALL SELECT 'reference ' || t.name || '.' || k.\"from\" || ' ' || k.\"table\" || ' ' || k.on_delete \
+         FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) k WHERE t.name NOT GLOB 'engine_*' ORDER BY 1",
+    )
+    .fetch_all(database)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_new_database_has_the_shape_of_one_that_the_legacy_made() {
+    let root = LegacyRoot::new();
+    let expected = shape(&mut root.database().await).await;
+    let new = LegacyRoot::new();
+    std::fs::remove_file(new.folder.path().join("database.db")).unwrap();
+    new.serve().await.stop().await;
+    assert_eq!(shape(&mut new.database().await).await, expected);
+}
+
 async fn work_of_operators(server: &Server) {
     let login = json!({"username": "olivia", "password": "olivia-pw"});
     assert_eq!(
