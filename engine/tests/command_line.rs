@@ -31,6 +31,7 @@ fn run(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         .env_clear()
         .env("BOREALIS_ROOT", root)
         .env("BOREALIS_PORT", "0")
+        .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
         .envs(variables.iter().copied())
         .current_dir(root)
         .output()

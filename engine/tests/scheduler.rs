@@ -186,6 +186,39 @@ async fn a_restart_in_the_middle_of_a_run_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
+async fn the_users_agent_does_not_confirm_what_the_systems_agent_is_to_run() {
+    let server = Server::start("strict", DEVICES).await;
+    server.file("Assemblies/Scripts/hello.ps1", "exit\n");
+    let cookies = server.log_in().await;
+    let mut user = agent(&server, GUID, "ab", &AGENT.replace("SYSTEM", "CURRENTUSER")).await;
+    let mut system = agent(&server, GUID, "ab", AGENT).await;
+    server
+        .ask("POST", "/api/scheduled_jobs", &[("cookie", &cookies)], JOB)
+        .await;
+    server.pass_and_settle(MINUTE).await;
+    let (number, _, first) = event(&user.frame().await);
+    user.send(&format!("43{}[]", number.unwrap())).await;
+    user.nothing_came().await;
+    event(&system.frame().await);
+    // It goes without a word, and comes back.
+    system.send("1").await;
+    assert!(system.is_closed().await);
+    let mut system = agent(&server, GUID, "ab", AGENT).await;
+    let time_passes = async {
+        loop {
+            server.pass_and_settle(MINUTE).await;
+        }
+    };
+    let frame = tokio::select! {
+        frame = system.frame() => frame,
+        () = time_passes => unreachable!(),
+    };
+    let (_, name, again) = event(&frame);
+    assert_eq!((name.as_str(), again), ("quick_job_run", first));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_quick_run_is_sent_when_its_agent_comes_within_minutes() {
     let server = Server::start("strict", DEVICES).await;
     server.file("Assemblies/Scripts/hello.ps1", "exit\r\n");

@@ -141,6 +141,24 @@ async fn every_agent_goes_on_with_the_tokens_that_it_has() {
 }
 
 #[tokio::test]
+async fn an_agent_learns_the_head_that_the_legacy_knew_while_github_is_down() {
+    let root = LegacyRoot::new();
+    let server = root.serve().await;
+    let bearer = format!("Bearer {}", server.refresh(&root, "agent1").await);
+    let headers = [("authorization", bearer.as_str())];
+    let (_, head) = server
+        .ask(Method::GET, "/api/repo/current_hash", &headers, Value::Null)
+        .await;
+    assert_eq!(head["sha"], "0123456789abcdef0123456789abcdef01234567");
+    assert_eq!(head["source"], "cache-stale");
+    assert_eq!(
+        head["error"],
+        "GitHub REST API repo head lookup raised: github unreachable"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_agent_connects_with_the_headers_of_its_first_connection() {
     let root = LegacyRoot::new();
     let server = root.serve().await;

@@ -64,11 +64,12 @@ impl LegacyRoot {
         self.text("/made_at").parse().unwrap()
     }
 
-    /// Starts an engine that was given nothing but the folder and the legacy's secret, an hour after the legacy stopped.
+    /// Starts an engine that was given the folder, the legacy's secret and no GitHub, an hour after the legacy stopped.
     pub(crate) async fn serve(&self) -> Server {
         let variables = [
             ("BOREALIS_ROOT", self.folder.path().to_str().unwrap()),
             ("BOREALIS_SECRET", self.text("/secret")),
+            ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9"),
         ];
         let variables = variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -113,6 +113,7 @@ impl Client {
     }
 
     /// Emits an event and waits until it is acknowledged, whatever else comes before.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
     pub(crate) async fn call_and_pass_over(&mut self, event: &str, data: serde_json::Value) {
         self.calls += 1;
         let id = self.calls;

@@ -5,6 +5,7 @@ mod approvals;
 mod credentials;
 mod device_documents;
 mod devices;
+mod github_token;
 mod header;
 mod inspect;
 mod install_codes;

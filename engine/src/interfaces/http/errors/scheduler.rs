@@ -1,4 +1,4 @@
-//! The answers of the errors of scheduled jobs and quick runs.
+//! The answers of the errors of scheduled jobs, quick runs and recaps.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -7,11 +7,12 @@ use super::{bad_request, json_failure};
 use crate::{
     builders::{
         quick_run::QuickRunFieldError,
+        recaps::RecapFieldError,
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
     interfaces::http::compat::reply::JsonReply,
     repositories::StoreError,
-    services::quick_run::QuickRunError,
+    services::{quick_run::QuickRunError, recaps::RecapError},
 };
 
 /// The store failed on a route of this area.
@@ -47,6 +48,21 @@ impl IntoResponse for QuickRunError {
             Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, &self.to_string()).into_response(),
             Self::Unsupported(_) => bad_request(&self.to_string()),
             Self::Unreadable(error) => json_failure(&error),
+            Self::Store(error) => store_failed(error),
+        }
+    }
+}
+
+impl IntoResponse for RecapFieldError {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for RecapError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::AnotherHost => JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
             Self::Store(error) => store_failed(error),
         }
     }
