@@ -55,6 +55,7 @@ impl Old {
             .fetch_all(&mut connection)
             .await
             .unwrap();
+        connection.close().await.unwrap();
         rows.iter()
             .map(|row| {
                 let values = (0..row.len()).map(|column| {
