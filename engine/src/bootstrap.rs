@@ -33,7 +33,7 @@ use crate::{
     },
     repositories::{
         StoreError,
-        sqlite::{MigrationError, SqliteStore},
+        sqlite::{MigrationError, SqliteStore, Upgraded},
     },
     services::{
         Environment,
@@ -135,7 +135,7 @@ impl Engine {
         warn_of_defaults(&settings)?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
         tracing::info!("tls-material-ready");
-        let store = open_store(&settings).await?;
+        let store = open_store(&settings, &*clock, &*random).await?;
         let environment = Environment {
             clock: Arc::clone(&clock),
             random,
@@ -350,17 +350,35 @@ impl Jobs {
     }
 }
 
-async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
+/// Says what was done to an older database, and where the copy of it lies.
+pub fn log_upgrade(upgraded: &Upgraded) {
+    if let Some(backup) = &upgraded.backup {
+        tracing::warn!(
+            "the database was of an older server and was upgraded; as it was before, it lies in {}",
+            backup.display()
+        );
+    }
+    for change in &upgraded.changes {
+        tracing::info!("upgrade: {change}");
+    }
+}
+
+async fn open_store(
+    settings: &Settings,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<SqliteStore, StartError> {
     let path = || settings.database_path.display().to_string();
     let store = SqliteStore::open(&settings.database_path)
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
         tracing::info!("migrations-start");
-        store
-            .migrate()
+        let upgraded = store
+            .upgrade(clock.now(), random)
             .await
             .map_err(|source| StartError::Migration { path: path(), source })?;
+        log_upgrade(&upgraded);
         tracing::info!("migrations-complete");
     } else {
         store

@@ -17,7 +17,10 @@ use crate::{
         identity::{self, PartState, ServerIdentity},
         tls,
     },
-    repositories::sqlite::{self, DatabaseState},
+    repositories::{
+        StoreError,
+        sqlite::{self, DatabaseState},
+    },
 };
 
 /// How grave a finding is.
@@ -206,6 +209,10 @@ async fn database(report: &mut Report, settings: &Settings) -> DatabaseState {
             database_state(report, &settings.database_path, &state, tables_made);
             state
         }
+        Err(error @ StoreError::Newer { .. }) => {
+            report.add(Verdict::Problem, "database", format!("{path}: {error}"));
+            DatabaseState::default()
+        }
         Err(error) => {
             report.add(
                 Verdict::Problem,
@@ -227,30 +234,51 @@ fn database_state(report: &mut Report, path: &Path, state: &DatabaseState, table
             format!("{path} is damaged: {first}; restore it from a backup"),
         );
     }
-    for (table, columns) in &state.older_tables {
+    for (table, columns) in &state.upgrade.gaps {
         report.add(
-            Verdict::Problem,
+            Verdict::Warning,
             "database",
             format!(
-                "table {table} lacks the columns {}: start the present legacy server over this folder once, it \
-                 upgrades the table",
+                "table {table} lacks the columns {}, and no upgrade adds them: what needs them fails, as it does with \
+                 the legacy server",
                 columns.join(", ")
             ),
         );
     }
-    if !state.missing_tables.is_empty() {
-        let tables = state.missing_tables.join(", ");
+    let changes = state.upgrade.changes();
+    if !changes.is_empty() {
+        let changes = changes.join("; ");
         if tables_made {
             report.add(
-                Verdict::Ok,
+                Verdict::Warning,
                 "database",
-                format!("{path} lacks the tables {tables}; they are made at the start"),
+                format!(
+                    "{path} is of an older server and is upgraded at the start: {changes}. As it is now, it is first \
+                     copied to {path}.before-upgrade-<time>, and nothing is changed if that fails"
+                ),
             );
         } else {
             report.add(
                 Verdict::Problem,
                 "database",
-                format!("{path} lacks the tables {tables}: run `borealis-engine migrate`"),
+                format!(
+                    "{path} is of an older server, and BOREALIS_ENGINE_AUTO_MIGRATE is off: run `borealis-engine \
+                     migrate`. It copies the database to {path}.before-upgrade-<time>, then: {changes}"
+                ),
+            );
+        }
+    } else if state.upgrade.fresh {
+        if tables_made {
+            report.add(
+                Verdict::Ok,
+                "database",
+                format!("{path} is empty; its tables are made at the start"),
+            );
+        } else {
+            report.add(
+                Verdict::Problem,
+                "database",
+                format!("{path} is empty: run `borealis-engine migrate`"),
             );
         }
     }

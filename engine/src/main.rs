@@ -10,8 +10,11 @@ use std::{
 };
 
 use borealis_engine::{
-    Engine, Settings, check,
+    Engine, Settings,
+    bootstrap::log_upgrade,
+    check,
     config::logging,
+    domain::clock::Clock as _,
     integrations::{clock::SystemClock, random::OsRandom},
     repositories::sqlite::SqliteStore,
 };
@@ -34,7 +37,10 @@ struct CommandLine {
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
     Serve,
-    /// Make the tables that are missing, then end.
+    /// Make the tables that are missing and upgrade an older database, then end.
+    ///
+    /// Does what every start does. An older database is first copied beside itself, into a file named
+    /// `<database>.before-upgrade-<time>`; without that copy nothing is changed.
     Migrate,
     /// Say whether the root folder can be served, and change nothing.
     ///
@@ -149,9 +155,19 @@ async fn migrate(settings: &Settings) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     tracing::info!("migrations-start");
-    store.migrate().await.map_err(|error| error.to_string())?;
+    let upgraded = store
+        .upgrade(SystemClock::new().now(), &OsRandom)
+        .await
+        .map_err(|error| format!("{}: {error}", settings.database_path.display()))?;
+    log_upgrade(&upgraded);
     store.close().await;
     tracing::info!("migrations-complete");
+    for change in &upgraded.changes {
+        println!("{change}");
+    }
+    if let Some(backup) = &upgraded.backup {
+        println!("the database as it was before lies in {}", backup.display());
+    }
     println!("{} has every table", settings.database_path.display());
     Ok(())
 }

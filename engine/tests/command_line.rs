@@ -207,3 +207,85 @@ fn missing_tables_are_named() {
     let check = run(root.path(), &["check"], &[]);
     assert!(check.line("ok", "database").contains("made at the start"));
 }
+
+const OLD_USERS: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, username TEXT UNIQUE NOT NULL, \
+                         display_name TEXT, password_sha512 TEXT NOT NULL, role TEXT NOT NULL DEFAULT 'Admin', \
+                         last_login INTEGER, created_at INTEGER, updated_at INTEGER);";
+
+async fn old_database(root: &Path, statements: &'static str) -> Vec<u8> {
+    let file = root.join("database.db");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    fs::read(file).unwrap()
+}
+
+fn copies(root: &Path) -> usize {
+    let names = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| name.starts_with("database.db.before-upgrade-"))
+        .count()
+}
+
+#[tokio::test]
+async fn what_an_upgrade_would_do_is_told_before_and_after() {
+    let root = tempfile::tempdir().unwrap();
+    let before = old_database(root.path(), OLD_USERS).await;
+    let told = run(root.path(), &["check"], &[]);
+    assert_eq!(told.code, Some(0), "{}", told.output);
+    let line = told.line("warning", "database");
+    assert!(
+        line.contains("the table users gets the column mfa_enabled"),
+        "{line}"
+    );
+    assert!(line.contains("database.db.before-upgrade-<time>"), "{line}");
+    let off = run(
+        root.path(),
+        &["check"],
+        &[("BOREALIS_ENGINE_AUTO_MIGRATE", "off")],
+    );
+    assert!(
+        off.line("problem", "database")
+            .contains("run `borealis-engine migrate`")
+    );
+    assert_eq!(fs::read(root.path().join("database.db")).unwrap(), before);
+    assert_eq!(copies(root.path()), 0);
+
+    let migrated = run(root.path(), &["migrate"], &[]);
+    assert_eq!(migrated.code, Some(0), "{}", migrated.output);
+    assert!(migrated.output.contains("as it was before lies in"));
+    assert_eq!(copies(root.path()), 1);
+    let log = fs::read_to_string(root.path().join("Logs/Server/engine.log")).unwrap();
+    assert!(
+        log.contains("-engine-upgrade: the table users gets the column mfa_secret"),
+        "{log}"
+    );
+    let told = run(root.path(), &["check"], &[]);
+    assert!(told.line("ok", "database").contains("has every table"));
+    assert_eq!(run(root.path(), &["migrate"], &[]).code, Some(0));
+    assert_eq!(copies(root.path()), 1);
+}
+
+#[tokio::test]
+async fn a_newer_database_stops_every_command_and_is_not_touched() {
+    let root = tempfile::tempdir().unwrap();
+    let before = old_database(
+        root.path(),
+        "CREATE TABLE users (id INTEGER); PRAGMA user_version = 9",
+    )
+    .await;
+    let told = run(root.path(), &["check"], &[]);
+    assert!(
+        told.line("problem", "database")
+            .contains("made by a newer server")
+    );
+    for command in ["migrate", "serve"] {
+        assert_eq!(run(root.path(), &[command], &[]).code, Some(1), "{command}");
+    }
+    let log = fs::read_to_string(root.path().join("Logs/Server/engine.log")).unwrap();
+    assert_eq!(log.matches("made by a newer server").count(), 2, "{log}");
+    assert_eq!(fs::read(root.path().join("database.db")).unwrap(), before);
+}

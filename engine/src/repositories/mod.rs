@@ -41,6 +41,17 @@ pub enum StoreError {
     /// The database refused or failed.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The file was made by a later version, or by another program: only those set these numbers.
+    #[error(
+        "the database was made by a newer server or by another program (user_version {user_version}, application_id \
+         {application_id}): use the server that made it, or restore a database of this one from a backup"
+    )]
+    Newer {
+        /// SQLite's `user_version`; 0 in a database that can be served.
+        user_version: u32,
+        /// SQLite's `application_id`; 0 in a database that can be served.
+        application_id: u32,
+    },
     /// A row cannot be read back: somebody wrote another kind of value into it.
     #[error("unreadable value in {table}.{column}: {source}")]
     UnreadableRow {

@@ -112,6 +112,15 @@ impl Client {
         assert_eq!(self.frame().await, format!("43{id}[]"), "{event}");
     }
 
+    /// Emits an event and waits until it is acknowledged, whatever else comes before.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
+    pub(crate) async fn call_and_pass_over(&mut self, event: &str, data: serde_json::Value) {
+        self.calls += 1;
+        let id = self.calls;
+        self.send(&format!("42{id}[\"{event}\",{data}]")).await;
+        while self.frame().await != format!("43{id}[]") {}
+    }
+
     /// Emits an event of which nothing may come: neither an acknowledgement nor an echo.
     pub(crate) async fn call_in_vain(&mut self, event: &str, data: serde_json::Value) {
         self.calls += 1;

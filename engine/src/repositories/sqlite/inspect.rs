@@ -6,18 +6,16 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 
-use super::{BUSY_TIMEOUT, migrate};
-use crate::domain::fernet::TOKEN_PREFIX;
+use super::{BUSY_TIMEOUT, header, migrate::Upgrade};
+use crate::{domain::fernet::TOKEN_PREFIX, repositories::StoreError};
 
 /// What is found in a database file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DatabaseState {
     /// What SQLite's quick check complains of; empty when the file is whole.
     pub damage: Vec<String>,
-    /// Tables that are not there.
-    pub missing_tables: Vec<String>,
-    /// Tables that are there, with the columns that they lack and that no start adds.
-    pub older_tables: Vec<(String, Vec<String>)>,
+    /// What the start would make and upgrade.
+    pub upgrade: Upgrade,
     /// Secrets as they are stored sealed, a sample of each table that has some.
     pub sealed_secrets: Vec<Vec<u8>>,
 }
@@ -29,8 +27,9 @@ const SAMPLE: u32 = 100;
 /// without its index does SQLite make the index (`-shm`) anew, as every reader of such a file does.
 ///
 /// # Errors
-/// The file cannot be read or is no database.
-pub async fn inspect(path: &Path) -> Result<DatabaseState, sqlx::Error> {
+/// The file cannot be read, is no database, or one of a newer server.
+pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
+    header::refuse_newer(path).map_err(sqlx::Error::Io)??;
     let mut journal = path.as_os_str().to_owned();
     journal.push("-wal");
     let mut connection = SqliteConnectOptions::new()
@@ -44,24 +43,25 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, sqlx::Error> {
     let damage: Vec<String> = sqlx::query_scalar("PRAGMA quick_check")
         .fetch_all(&mut connection)
         .await?;
-    let lacking = migrate::compare(&mut connection).await?;
-    let sealed_secrets = sealed_secrets(&mut connection, &lacking.tables).await?;
+    let upgrade = Upgrade::needed(&mut connection).await?;
+    let sealed_secrets = sealed_secrets(&mut connection, &upgrade).await?;
     connection.close().await?;
     Ok(DatabaseState {
         damage: damage.into_iter().filter(|line| line != "ok").collect(),
-        missing_tables: lacking.tables,
-        older_tables: lacking.older,
+        upgrade,
         sealed_secrets,
     })
 }
 
 async fn sealed_secrets(
     connection: &mut SqliteConnection,
-    missing_tables: &[String],
+    upgrade: &Upgrade,
 ) -> Result<Vec<Vec<u8>>, sqlx::Error> {
     let mut found = Vec::new();
     for table in ["agent_service_account", "credentials"] {
-        if missing_tables.iter().any(|missing| missing == table) {
+        let missing = upgrade.tables.iter().any(|missing| missing == table);
+        let another_shape = upgrade.gaps.iter().any(|(gap, _)| gap == table);
+        if missing || another_shape {
             continue;
         }
         let query = format!(

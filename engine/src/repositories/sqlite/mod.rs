@@ -6,6 +6,7 @@ mod credentials;
 mod device_documents;
 mod devices;
 mod github_token;
+mod header;
 mod inspect;
 mod install_codes;
 mod job_runs;
@@ -19,8 +20,12 @@ mod scheduled_jobs;
 mod service_accounts;
 mod users;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use sqlx::{
     ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     pool::PoolConnection,
@@ -28,9 +33,10 @@ use sqlx::{
 };
 
 pub use inspect::{DatabaseState, inspect};
-pub use migrate::MigrationError;
+pub use migrate::{BackupError, MigrationError, Upgrade, Upgraded};
 
 use super::{Store, StoreError, UnitOfWork};
+use crate::domain::random::Random;
 
 /// How long a lock held by another process (the legacy, an operator's shell) is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +46,7 @@ const READERS: u32 = 4;
 /// The database: one writer that takes turns, readers beside it.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
+    path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
     notes: refresh_notes::WaitingNotes,
@@ -49,8 +56,9 @@ impl SqliteStore {
     /// Opens the file, or makes an empty one.
     ///
     /// # Errors
-    /// The file cannot be opened or is no database.
+    /// The file cannot be opened, is no database, or one of a newer server; it is left alone then.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        header::refuse_newer(path).map_err(sqlx::Error::Io)??;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -79,18 +87,26 @@ impl SqliteStore {
             .connect_with(options.create_if_missing(false).pragma("query_only", "1"))
             .await?;
         Ok(Self {
+            path: path.to_owned(),
             writer,
             readers,
             notes: refresh_notes::WaitingNotes::default(),
         })
     }
 
-    /// Makes every table and index that is missing, in one transaction. What exists stays as it is.
+    /// Makes every table and index that is missing and upgrades what is older, in one transaction. An older database
+    /// is copied beside itself first. `now` and `random` are for what old rows do not say.
     ///
     /// # Errors
-    /// A table is older than this server can read; nothing is changed then.
-    pub async fn migrate(&self) -> Result<(), MigrationError> {
-        migrate::run(&self.writer).await
+    /// The copy cannot be written, or the database is damaged or refuses; nothing is changed then.
+    pub async fn upgrade(&self, now: Timestamp, random: &dyn Random) -> Result<Upgraded, MigrationError> {
+        migrate::run(&self.writer, &self.path, now, random).await
+    }
+
+    /// The tables of a new database, for tests.
+    #[cfg(test)]
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(migrate::make(&mut *self.writer.acquire().await?, 0).await?)
     }
 
     /// Makes the tables that only this server knows, where they are missing.

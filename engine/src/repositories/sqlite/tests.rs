@@ -87,66 +87,6 @@ async fn readers_go_on_beside_an_open_change() {
 }
 
 #[tokio::test]
-async fn an_older_table_is_refused_by_name_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("database.db"))
-        .await
-        .unwrap();
-    sqlx::raw_sql("CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT)")
-        .execute(&store.writer)
-        .await
-        .unwrap();
-    let error = store.migrate().await.unwrap_err().to_string();
-    assert!(
-        error.contains("users") && error.contains("password_sha512"),
-        "{error}"
-    );
-    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master")
-        .fetch_one(&store.writer)
-        .await
-        .unwrap();
-    assert_eq!(tables, 1);
-}
-
-#[tokio::test]
-async fn an_older_table_gets_the_columns_that_the_legacy_adds() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("database.db");
-    let store = SqliteStore::open(&path).await.unwrap();
-    sqlx::raw_sql(
-        "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, username TEXT UNIQUE NOT NULL, \
-         display_name TEXT, password_sha512 TEXT NOT NULL, role TEXT NOT NULL DEFAULT 'Admin', last_login INTEGER, \
-         created_at INTEGER, updated_at INTEGER); \
-         CREATE TABLE credentials (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, username TEXT, \
-         password_encrypted BLOB, private_key_encrypted BLOB, created_at INTEGER NOT NULL, \
-         updated_at INTEGER NOT NULL); \
-         INSERT INTO users (username, password_sha512) VALUES ('old', '00'); \
-         INSERT INTO credentials (name, created_at, updated_at) VALUES ('old', 1, 2)",
-    )
-    .execute(&store.writer)
-    .await
-    .unwrap();
-    assert_eq!(inspect(&path).await.unwrap().older_tables, []);
-    store.migrate().await.unwrap();
-    store.migrate().await.unwrap();
-    let mut view = store.view().await.unwrap();
-    let user = view.find_user("old").await.unwrap().unwrap();
-    assert_eq!((user.mfa_enabled, user.mfa_secret), (false, None));
-    let credential: (String, String, Option<i64>) =
-        sqlx::query_as("SELECT connection_type, credential_type, site_id FROM credentials")
-            .fetch_one(view.connection())
-            .await
-            .unwrap();
-    assert_eq!(credential, ("ssh".to_owned(), "machine".to_owned(), None));
-    let order: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info('credentials')")
-        .fetch_all(view.connection())
-        .await
-        .unwrap();
-    assert_eq!(order[7], "connection_type");
-    assert_eq!(order[15], "description");
-}
-
-#[tokio::test]
 async fn a_value_of_another_kind_is_named_by_table_and_column() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
@@ -180,8 +120,8 @@ async fn a_look_names_what_a_database_lacks_and_changes_nothing() {
     let before = std::fs::read(&path).unwrap();
     let state = inspect(&path).await.unwrap();
     assert_eq!(running, state);
-    assert_eq!(state.missing_tables, ["devices"]);
-    assert_eq!(state.older_tables.len(), 1);
+    assert_eq!(state.upgrade.tables, ["devices"]);
+    assert_eq!(state.upgrade.gaps.len(), 1);
     assert!(state.damage.is_empty());
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -1,7 +1,5 @@
 //! Columns that tables of older servers lack, and that the legacy adds at every start.
 
-use std::collections::BTreeMap;
-
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// A column that is added where its table lacks it.
@@ -63,28 +61,34 @@ pub(super) fn is_added(table: &str, column: &str) -> bool {
         .any(|added| added.table == table && added.column == column)
 }
 
-/// Adds what the tables of `present` (their columns by table) lack.
-pub(super) async fn add_missing(
+/// Where a column stands in the order in which columns are added.
+pub(super) fn place(table: &str, column: &str) -> usize {
+    ADDED
+        .iter()
+        .position(|added| added.table == table && added.column == column)
+        .unwrap_or(ADDED.len())
+}
+
+/// Adds these columns (table and name).
+pub(super) async fn add(
     connection: &mut SqliteConnection,
-    present: &BTreeMap<String, Vec<String>>,
+    columns: &[(String, String)],
 ) -> Result<(), sqlx::Error> {
-    for added in &ADDED {
-        let Added {
-            table,
-            column,
-            definition,
-        } = added;
-        let lacks = present
-            .get(*table)
-            .is_some_and(|columns| !columns.iter().any(|one| one.eq_ignore_ascii_case(column)));
-        if lacks {
-            sqlx::raw_sql(AssertSqlSafe(format!(
-                "ALTER TABLE {table} ADD COLUMN {column} {definition}"
-            )))
+    let wanted = ADDED.iter().filter(|added| {
+        columns
+            .iter()
+            .any(|(table, column)| table == added.table && column == added.column)
+    });
+    for Added {
+        table,
+        column,
+        definition,
+    } in wanted
+    {
+        let statement = format!("ALTER TABLE {table} ADD COLUMN {column} {definition}");
+        sqlx::raw_sql(AssertSqlSafe(statement))
             .execute(&mut *connection)
             .await?;
-            tracing::info!("column added table={table} column={column}");
-        }
     }
     Ok(())
 }

@@ -1,0 +1,142 @@
+//! The copy that is written beside a database before it is upgraded.
+
+use std::{
+    fs, io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+
+use crate::repositories::sqlite::BUSY_TIMEOUT;
+
+/// More copies of one second are not made.
+const MOST: u32 = 1000;
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The file cannot be made.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// The copy.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database cannot be read, or the copy not be filled.
+    #[error("{path}: {source}", path = path.display())]
+    Database {
+        /// The copy.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+}
+
+/// What the names of copies of this database begin with.
+pub(super) fn prefix(database: &Path) -> PathBuf {
+    with_suffix(database, ".before-upgrade-")
+}
+
+/// Copies what is committed into a new file beside the database, safe on the disk when this returns. Another copy is
+/// never written over.
+pub(super) async fn write(database: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
+    let copy = reserve(database, now)?;
+    let part = with_suffix(&copy, ".part");
+    let written = fill(database, &part).await.and_then(|()| {
+        keep(&part, &copy).map_err(|source| BackupError::File {
+            path: copy.clone(),
+            source,
+        })
+    });
+    if let Err(error) = written {
+        discard(&part);
+        discard(&copy);
+        return Err(error);
+    }
+    Ok(copy)
+}
+
+/// Removes a copy that is of no use.
+pub(super) fn discard(copy: &Path) {
+    match fs::remove_file(copy) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!("{} cannot be removed: {error}", copy.display());
+        }
+        _ => {}
+    }
+}
+
+/// Takes a name that no file has, by an empty file.
+fn reserve(database: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
+    let stamp = now.to_zoned_datetime(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+    let first = with_suffix(&prefix(database), &stamp.to_string());
+    let mut number = 1;
+    loop {
+        let path = match number {
+            1 => first.clone(),
+            _ => with_suffix(&first, &format!("-{number}")),
+        };
+        match private_file(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST => number += 1,
+            Err(source) => return Err(BackupError::File { path, source }),
+        }
+    }
+}
+
+/// The copy holds secrets, as the database does: nobody but the server's user may read it.
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+async fn fill(database: &Path, part: &Path) -> Result<(), BackupError> {
+    let failed = |source| BackupError::Database {
+        path: part.to_owned(),
+        source,
+    };
+    // SQLite fills an empty file, and refuses one that holds something.
+    private_file(part).map_err(|source| BackupError::File {
+        path: part.to_owned(),
+        source,
+    })?;
+    let target = part.to_str().ok_or_else(|| BackupError::File {
+        path: part.to_owned(),
+        source: io::ErrorKind::InvalidFilename.into(),
+    })?;
+    let mut connection = SqliteConnectOptions::new()
+        .filename(database)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(failed)?;
+    sqlx::query("VACUUM INTO $1")
+        .bind(target)
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
+
+/// Gives the whole copy its name, on the disk.
+fn keep(part: &Path, copy: &Path) -> io::Result<()> {
+    fs::File::open(part)?.sync_all()?;
+    fs::rename(part, copy)?;
+    match copy.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => fs::File::open(".")?.sync_all(),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
