@@ -19,6 +19,7 @@ pub mod published_identity;
 pub mod quick_run;
 pub mod realtime;
 pub mod refresh;
+pub mod revocation;
 pub mod scheduled_jobs;
 pub mod scheduler;
 pub mod script_signer;

@@ -41,18 +41,24 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, sqlx::Error> {
         .immutable(!Path::new(&journal).exists())
         .connect()
         .await?;
-    let damage: Vec<String> = sqlx::query_scalar("PRAGMA quick_check")
-        .fetch_all(&mut connection)
-        .await?;
+    let damage = quick_check(&mut connection).await?;
     let lacking = migrate::compare(&mut connection).await?;
     let sealed_secrets = sealed_secrets(&mut connection, &lacking.tables).await?;
     connection.close().await?;
     Ok(DatabaseState {
-        damage: damage.into_iter().filter(|line| line != "ok").collect(),
+        damage,
         missing_tables: lacking.tables,
         older_tables: lacking.older,
         sealed_secrets,
     })
+}
+
+/// What SQLite's quick check complains of.
+pub(super) async fn quick_check(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
+    let lines: Vec<String> = sqlx::query_scalar("PRAGMA quick_check")
+        .fetch_all(connection)
+        .await?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
 async fn sealed_secrets(

@@ -2,9 +2,11 @@
 
 mod activity_history;
 mod approvals;
+mod backup;
 mod credentials;
 mod device_documents;
 mod devices;
+mod failure;
 mod inspect;
 mod install_codes;
 mod job_runs;
@@ -26,6 +28,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use backup::{BackupError, back_up};
+pub use failure::Cause;
 pub use inspect::{DatabaseState, inspect};
 pub use migrate::MigrationError;
 
@@ -50,15 +54,26 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be opened or is no database.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY_TIMEOUT)
-            // Declared by the legacy's tables, never enforced by it: its own writes would fail otherwise.
-            .foreign_keys(false)
-            .disable_statement_logging();
+        Self::connect(
+            options(path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Normal),
+        )
+        .await
+    }
+
+    /// Opens the file for a few changes while a server may be at work in it. The file must be there, and neither its
+    /// tables nor its journal mode are changed. Leave it with [`SqliteStore::leave`].
+    ///
+    /// # Errors
+    /// There is no such file, it cannot be opened, or it is no database.
+    pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        // A person who was told that it is done will not look again: even a power failure must not undo it.
+        Self::connect(options(path).synchronous(SqliteSynchronous::Full)).await
+    }
+
+    async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let writer = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(1)
@@ -103,6 +118,24 @@ impl SqliteStore {
         }
         self.writer.close().await;
     }
+
+    /// Closes the file without a checkpoint, which would make a server that is at work in it wait. SQLite writes the
+    /// journal into the file where nobody else has it open.
+    pub async fn leave(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// How every connection to the file is made.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        // Declared by the legacy's tables, never enforced by it: its own writes would fail otherwise.
+        .foreign_keys(false)
+        .disable_statement_logging()
 }
 
 /// One change in the SQLite file.
