@@ -37,7 +37,9 @@ pub(super) fn told(cause: Cause, error: &str, path: &Path) -> String {
              and look for what works in it should that fail too: servers lock it for moments only"
         ),
         Cause::ReadOnly => {
-            format!("{path} cannot be written; nothing was changed. Run this as the user that runs the server")
+            format!(
+                "{path} cannot be written; nothing was changed. Run this as the user that runs the server"
+            )
         }
         Cause::CannotOpen => format!(
             "{path}, or a file beside it, cannot be opened ({error}): run this as the user that runs the server"

@@ -182,7 +182,11 @@ mod tests {
         }
         for refused in ["0", "2", "-1", "1.0", "", "one"] {
             let told = lifetime(refused).unwrap_err();
-            assert!(LIFETIMES_HOURS.iter().all(|hours| told.contains(&hours.to_string())));
+            assert!(
+                LIFETIMES_HOURS
+                    .iter()
+                    .all(|hours| told.contains(&hours.to_string()))
+            );
         }
     }
 }

@@ -29,14 +29,14 @@ use crate::{
 
 /// The groups of commands.
 #[derive(Debug, Subcommand)]
+#[allow(
+    missing_docs,
+    reason = "a group's help is the documentation of its arguments, which one here would hide"
+)]
 pub enum Administration {
-    /// List and make operators' accounts, reset passwords, change roles, switch MFA off.
     Users(users::UsersArguments),
-    /// List, make and revoke the install codes that agents enroll with.
     InstallCodes(install_codes::InstallCodesArguments),
-    /// List devices, and shut them out.
     Devices(devices::DevicesArguments),
-    /// Write a copy of the database, while the server runs or not.
     Backup(backup::BackupArguments),
 }
 

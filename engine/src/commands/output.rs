@@ -4,11 +4,7 @@ use std::io::{self, Write as _};
 
 use jiff::Timestamp;
 
-use crate::domain::{
-    json::Json,
-    json_text::compact_text,
-    timestamp::iso_utc,
-};
+use crate::domain::{json::Json, json_text::compact_text, timestamp::iso_utc};
 
 /// What stands where there is nothing to show.
 const NOTHING: &str = "-";
@@ -84,7 +80,10 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
         while let Some((column, cell)) = cells.next() {
             text.push_str(cell);
             if cells.peek().is_some() {
-                let width = lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+                let width = lines()
+                    .filter_map(|line| line.get(column))
+                    .map(|cell| cell.chars().count())
+                    .max();
                 let gap = width.unwrap_or(0).saturating_sub(cell.chars().count());
                 text.extend(std::iter::repeat_n(' ', gap + 2));
             }

@@ -10,7 +10,7 @@ use crate::domain::{digest::sha512_hex, password::made_up_password, random::Rand
 /// A longer password is a mistake, such as a file that was piped in.
 const LONGEST: u64 = 4096;
 
-/// Without either option the password is asked for on the terminal, twice and unseen.
+/// Without either option the password is asked for on the terminal.
 #[derive(Debug, Args)]
 pub(super) struct PasswordArguments {
     /// Read the password from standard input, to its end; one line end there is not part of it.
@@ -76,7 +76,9 @@ fn read_all(input: impl Read) -> Result<String, Failure> {
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.contains(['\n', '\r']) {
-        return Err(Failure::refused("the password on standard input has several lines"));
+        return Err(Failure::refused(
+            "the password on standard input has several lines",
+        ));
     }
     Ok(text.to_owned())
 }

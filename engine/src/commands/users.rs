@@ -52,6 +52,8 @@ enum UsersCommand {
     /// Show every account.
     List,
     /// Make an account.
+    ///
+    /// Without an option that says otherwise, the password is asked for on the terminal, twice and unseen.
     Create {
         /// The name to log in with.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -60,12 +62,14 @@ enum UsersCommand {
         #[arg(long, value_enum, ignore_case = true, default_value = "user")]
         role: RoleName,
         /// The name shown; else the name to log in with.
-        #[arg(long, default_value = "")]
-        display_name: String,
+        #[arg(long)]
+        display_name: Option<String>,
         #[command(flatten)]
         password: PasswordArguments,
     },
     /// Give an account another password.
+    ///
+    /// Without an option that says otherwise, the password is asked for on the terminal, twice and unseen.
     ResetPassword {
         /// The account.
         name: String,
@@ -126,7 +130,7 @@ pub(super) async fn run<S: Store>(
             let password = password.choose(&*environment.random)?;
             let form = JsonObject::from_iter([
                 ("username".to_owned(), Json::from(name.as_str())),
-                ("display_name".to_owned(), display_name.as_str().into()),
+                ("display_name".to_owned(), display_name.clone().into()),
                 ("password_sha512".to_owned(), password.sha512().into()),
                 ("role".to_owned(), Role::from(*role).as_stored().into()),
             ]);
@@ -136,7 +140,11 @@ pub(super) async fn run<S: Store>(
                 .create(&user, &caller)
                 .await
                 .map_err(|error| told(error, name))?;
-            let what = format!("made the account {} with the role {}", shown(&user.username), user.role);
+            let what = format!(
+                "made the account {} with the role {}",
+                shown(&user.username),
+                user.role
+            );
             return tell(arguments.json, &user.username, &what, &password);
         }
         UsersCommand::ResetPassword { name, password } => {
@@ -168,7 +176,10 @@ pub(super) async fn run<S: Store>(
                 .switch_mfa(name, switch, &caller)
                 .await
                 .map_err(|error| told(error, name))?;
-            done(name, format!("the account {} logs in without a code", shown(name)))
+            done(
+                name,
+                format!("the account {} logs in without a code", shown(name)),
+            )
         }
     };
     answer.show(arguments.json);
@@ -237,6 +248,8 @@ fn told(error: UserError, name: &str) -> Failure {
         UserError::DemotesLastAdmin => format!(
             "{name} is the last admin: give another account that role first, with `borealis-engine users set-role`"
         ),
-        other @ (UserError::OwnAccount | UserError::OnlyAccount | UserError::DeletesLastAdmin) => other.to_string(),
+        other @ (UserError::OwnAccount | UserError::OnlyAccount | UserError::DeletesLastAdmin) => {
+            other.to_string()
+        }
     })
 }

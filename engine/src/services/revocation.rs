@@ -109,7 +109,11 @@ fn is_refused(device: &DeviceEntry) -> bool {
 fn device_named(devices: &[DeviceEntry], name: &str) -> Result<Guid, RevocationError> {
     let name = name.trim();
     let named = Guid::normalize(name);
-    let by_guid = |guid: &Guid| devices.iter().any(|device| canonical(device).as_ref() == Some(guid));
+    let by_guid = |guid: &Guid| {
+        devices
+            .iter()
+            .any(|device| canonical(device).as_ref() == Some(guid))
+    };
     // The server gives GUIDs, but agents choose host names: none can hide a device by taking its GUID for a name.
     if let Some(guid) = named.as_ref().filter(|guid| guid.is_uuid() && by_guid(guid)) {
         return Ok(guid.clone());
