@@ -58,12 +58,13 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
         .parent()
         .ok_or_else(|| Failure::Refused(format!("{shown_target} is no name of a file")))?;
     let cannot_write = || format!("cannot write into {}", shown(&folder.to_string_lossy()));
-    // Beside the target, so that it can get its name in one step; gone again if anything fails.
-    let copy = tempfile::Builder::new()
+    // Beside the target, so that the copy can get its name in one step, and in a folder of its own that is gone at the
+    // end with whatever else SQLite made there.
+    let workshop = tempfile::Builder::new()
         .prefix(".borealis-backup-")
-        .suffix(".partial")
-        .tempfile_in(folder)
+        .tempdir_in(folder)
         .map_err(Failure::io(cannot_write()))?;
+    let copy = NamedTempFile::new_in(workshop.path()).map_err(Failure::io(cannot_write()))?;
     tokio::select! {
         copied = back_up(database, copy.path()) => copied?,
         stopped = told_to_stop() => {

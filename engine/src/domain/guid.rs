@@ -99,6 +99,7 @@ mod tests {
         ] {
             let guid = Guid::normalize(text).unwrap();
             assert_eq!(guid.as_str(), expected);
+            assert!(!guid.is_uuid(), "{text}");
         }
         for nothing in ["", "  ", "{", "{}"] {
             assert_eq!(Guid::normalize(nothing), None, "{nothing:?}");
