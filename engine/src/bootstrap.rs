@@ -17,6 +17,7 @@ use crate::{
     integrations::{
         assembly_files::AssemblyFiles,
         clock::SystemClock,
+        github::GitHubClient,
         identity::{IdentityError, ServerIdentity},
         tls::{self, TlsError},
     },
@@ -45,6 +46,7 @@ use crate::{
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
         enrollment::EnrollmentService,
+        github::GitHubService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
@@ -53,6 +55,7 @@ use crate::{
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
         realtime::{Channel, ChannelAccess, RealtimeService},
+        recaps::RecapService,
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         scheduler::{
@@ -89,6 +92,9 @@ pub enum StartError {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// What GitHub would be asked with.
+    #[error("cannot speak TLS with GitHub: {0}")]
+    GitHub(#[from] rustls::Error),
     /// The token key.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -164,6 +170,12 @@ impl Engine {
         ));
         let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let proofs = Arc::new(Proofs::new(environment.clone()));
+        let github = Arc::new(GitHubService::new(
+            store.clone(),
+            environment.clone(),
+            GitHubClient::new(&settings.github.api_url, Arc::clone(&clock))?,
+            &settings.github,
+        ));
         let credentials = Arc::new(CredentialService::new(
             store.clone(),
             environment.clone(),
@@ -219,6 +231,7 @@ impl Engine {
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
+            github: Arc::clone(&github),
             credentials,
             scheduled_jobs: Arc::new(ScheduledJobService::new(
                 store.clone(),
@@ -229,6 +242,11 @@ impl Engine {
             )),
             quick_runs: Arc::clone(&jobs.quick_runs),
             activity: Arc::new(ActivityService::new(store.clone())),
+            recaps: Arc::new(RecapService::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&channel),
+            )),
             operators: Arc::new(operators),
             logins: Arc::new(LoginService::new(
                 store.clone(),
@@ -268,6 +286,7 @@ impl Engine {
         };
         let mut background = JoinSet::new();
         background.spawn(prune_daily(store.clone(), environment));
+        background.spawn(async move { github.keep_fresh().await });
         background.spawn(Arc::clone(&jobs.scheduler).run());
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
@@ -344,6 +363,10 @@ async fn open_store(settings: &Settings) -> Result<SqliteStore, StartError> {
             .map_err(|source| StartError::Migration { path: path(), source })?;
         tracing::info!("migrations-complete");
     } else {
+        store
+            .make_own_tables()
+            .await
+            .map_err(|source| StartError::Store { path: path(), source })?;
         tracing::info!("migrations-skipped");
     }
     Ok(store)

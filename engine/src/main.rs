@@ -99,9 +99,15 @@ fn failed(code: u8, message: &str) -> ExitCode {
     reason = "this is the one place that reads the environment"
 )]
 fn read_environment() -> Result<(BTreeMap<String, String>, PathBuf), String> {
-    let variables = std::env::vars_os()
+    let mut variables: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    // Where the variable is not set, the machine's own zone counts, as with the legacy.
+    if let Some(zone) = jiff::tz::TimeZone::system().iana_name() {
+        variables
+            .entry("TZ".to_owned())
+            .or_insert_with(|| zone.to_owned());
+    }
     let folder =
         std::env::current_dir().map_err(|error| format!("cannot read the working folder: {error}"))?;
     Ok((variables, folder))

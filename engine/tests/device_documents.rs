@@ -41,6 +41,7 @@ impl Server {
         let place = |name: &str| root.join(name).display().to_string();
         let variables: BTreeMap<_, _> = [
             ("BOREALIS_ROOT", place("")),
+            ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
             ("BOREALIS_PROJECT_ROOT", place("")),
             ("BOREALIS_SERVER_ROOT", place("runtime")),
             ("BOREALIS_TLS", "off".to_owned()),

@@ -36,6 +36,7 @@ async fn start(root: &Path) -> (RunningEngine, AccessTokens) {
             root.join("database.db").display().to_string(),
         ),
         ("BOREALIS_TLS", "off".to_owned()),
+        ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
     ];
     let variables: BTreeMap<_, _> = variables
         .into_iter()

@@ -38,6 +38,7 @@ impl Server {
         let process = Command::new(env!("CARGO_BIN_EXE_borealis-engine"))
             .env("BOREALIS_ROOT", root)
             .env("BOREALIS_PORT", port.to_string())
+            .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

@@ -78,6 +78,7 @@ impl LegacyRoot {
         let variables = [
             ("BOREALIS_ROOT", self.folder.path().to_str().unwrap()),
             ("BOREALIS_SECRET", self.text("/secret")),
+            ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9"),
         ];
         let variables = variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -175,6 +176,32 @@ async fn the_operator_token_of_the_legacy_is_logged_in() {
         .await
         .unwrap();
     assert_eq!(me["username"], "admin");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_enrolled_agent_learns_the_head_that_the_legacy_knew_while_github_is_down() {
+    let root = LegacyRoot::new();
+    let engine = root.serve().await;
+    let url = |path: &str| format!("http://{}{path}", engine.address());
+    let client = reqwest::Client::new();
+    let request = client
+        .post(url("/api/agent/token/refresh"))
+        .json(&serde_json::json!({
+            "guid": root.text("/agents/agent1/guid"),
+            "refresh_token": root.text("/agents/agent1/refresh_token"),
+        }));
+    let tokens: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    let request = client
+        .get(url("/api/repo/current_hash"))
+        .bearer_auth(tokens["access_token"].as_str().unwrap());
+    let head: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(head["sha"], "0123456789abcdef0123456789abcdef01234567");
+    assert_eq!(head["source"], "cache-stale");
+    assert_eq!(
+        head["error"],
+        "GitHub REST API repo head lookup raised: github unreachable"
+    );
     engine.stop().await;
 }
 

@@ -44,7 +44,13 @@ impl Server {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().display().to_string();
-        let variables = BTreeMap::from([("BOREALIS_ROOT".to_owned(), root)]);
+        let variables = BTreeMap::from([
+            ("BOREALIS_ROOT".to_owned(), root),
+            (
+                "BOREALIS_GITHUB_API_URL".to_owned(),
+                "http://127.0.0.1:9".to_owned(),
+            ),
+        ]);
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
         let engine = Engine::start(
             Settings::from_map(&variables, folder.path()).unwrap(),

@@ -10,6 +10,7 @@
 mod client;
 #[path = "realtime/polling.rs"]
 mod polling;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "realtime/server.rs"]
 mod server;
 

@@ -4,6 +4,7 @@ mod fields;
 mod http;
 pub(crate) mod locate;
 mod socket;
+mod upstream;
 
 pub(crate) use http::label;
 
@@ -88,6 +89,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
                 .map(|(name, value)| (name, as_text(&value)))
                 .collect(),
             files: Vec::new(),
+            upstream: None,
             steps: Vec::new(),
         },
         answers: locate::Answers::default(),
@@ -100,11 +102,6 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         contents: Vec::new(),
         started: false,
     };
-    if recording.get("upstream").is_some_and(Value::is_array) {
-        importer
-            .not_runnable
-            .push("upstream: answers of other servers cannot be replayed yet".to_owned());
-    }
     for (path, fields) in object(&recording, "files_before_start") {
         importer.file_before_start(path, &fields)?;
     }
@@ -115,6 +112,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
     for step in steps {
         importer.step(step)?;
     }
+    importer.upstream(&recording)?;
     importer
         .scenario
         .files

@@ -22,13 +22,15 @@ use crate::{
         model::{Action, Capture, Scenario, Step},
         socket::SocketAct,
         template::{self, Names, TemplateError, as_text},
+        upstream,
     },
     target::{
         cookies::Jar,
         database,
         embedded::{Embedded, TargetError},
+        upstream::{PlayError, PlayedGitHub},
     },
-    transcript::{Observation, Seen, Transcript},
+    transcript::{Asked, Observation, Seen, Transcript},
 };
 
 /// What happens during a run. Every method may be left out.
@@ -53,6 +55,9 @@ pub enum RunError {
     /// A file that the scenario names.
     #[error(transparent)]
     File(#[from] files::FileError),
+    /// GitHub cannot be played.
+    #[error(transparent)]
+    GitHub(#[from] PlayError),
     /// The target.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -75,7 +80,8 @@ pub async fn run_embedded(
 
 async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Result<Transcript, RunError> {
     let contents = files::before_start(scenario, folder)?;
-    let target = Embedded::start(scenario, &contents).await?;
+    let github = PlayedGitHub::start(scenario.upstream.as_ref()).await?;
+    let target = Embedded::start(scenario, &contents, github.url()).await?;
     let mut run = Run {
         scenario,
         folder,
@@ -93,14 +99,23 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
     run.define_address();
     let base = run.names.get("base").map(as_text).unwrap_or_default();
     let mut observations = Vec::new();
+    github.settle(0).await;
     for step in &scenario.steps {
         let observation = run.step(step).await;
+        github.settle(step.id).await;
         events.step_done(scenario, step, observation.as_ref());
         observations.extend(observation);
     }
     let notices = run.finish_sockets().await;
     let client_values = run.client_values.into_iter().collect();
+    let at_us = run.clock.at_us();
     run.target.stop().await;
+    observations.extend(github.asked().map(|requests| Observation {
+        step: upstream::observed_at(&scenario.steps),
+        at_us,
+        label: Asked::LABEL.to_owned(),
+        seen: Seen::Asked { requests },
+    }));
     Ok(Transcript {
         scenario: scenario.name.clone(),
         started_at_us: scenario.started_at_us,
@@ -296,6 +311,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_server_asks_of_github_is_seen() {
+        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1700000000\nupstream:\n  asks: {0: 1}\n  exchanges: []\nsteps:\n  - get: /health\n";
+        let scenario = Scenario::read("a/b", text).unwrap();
+        let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
+        let last = transcript.observations.last().unwrap();
+        assert_eq!((last.step, last.label.as_str()), (2, Asked::LABEL));
+        let Seen::Asked { requests } = &last.seen else {
+            panic!("{last:?}")
+        };
+        let lines: Vec<_> = requests.iter().map(Asked::line).collect();
+        assert_eq!(lines, ["GET /repos/bunny-lab-io/Borealis/branches/main"]);
+    }
 
     /// What the socket steps of a scenario with two clients showed.
     async fn sockets(policy: &str, relayed: &str) -> Vec<Seen> {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::scenario::upstream::Exchange;
+
 /// Everything that one run of one scenario showed from outside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +108,11 @@ pub enum Seen {
         /// The arguments of one that came nevertheless.
         arguments: Option<Vec<Value>>,
     },
+    /// What the server asked of GitHub during the whole scenario.
+    Asked {
+        /// The requests, in the order they came.
+        requests: Vec<Asked>,
+    },
     /// The step could not be done.
     Failed {
         /// Why.
@@ -125,4 +132,45 @@ pub enum Body {
     Text(String),
     /// Bytes that are no UTF-8, in base64.
     Base64(String),
+}
+
+/// A request of the server to GitHub, as far as recordings hold it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path with the query.
+    pub path: String,
+    /// The header of that name.
+    pub authorization: Option<String>,
+    /// The body; empty where there is none.
+    pub body: String,
+}
+
+impl Asked {
+    /// How their observation is called.
+    pub const LABEL: &str = "what the server asked of GitHub";
+
+    /// The request of an exchange.
+    pub fn of(exchange: &Exchange) -> Self {
+        Self {
+            method: exchange.method.clone(),
+            path: exchange.path.clone(),
+            authorization: exchange.authorization.clone(),
+            body: exchange.request_body.clone(),
+        }
+    }
+
+    /// The request in one line, all of it.
+    pub fn line(&self) -> String {
+        let mut line = format!("{} {}", self.method, self.path);
+        if let Some(authorization) = &self.authorization {
+            line.push_str(&format!(", authorization {authorization}"));
+        }
+        if !self.body.is_empty() {
+            line.push_str(&format!(", body {}", self.body));
+        }
+        line
+    }
 }

@@ -88,8 +88,10 @@ fn host(given: &Json) -> Result<WantedHost, QuickRunFieldError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::domain::json_reader::read_text;
+    use crate::domain::{arbitrary::any_json, json_reader::read_text};
 
     fn read(text: &str) -> Result<QuickRun, QuickRunFieldError> {
         match read_text(text) {
@@ -138,5 +140,23 @@ mod tests {
         let run =
             read(r#"{"script_path":"S","hostnames":["A"],"run_mode":" X ","variable_values":[1]}"#).unwrap();
         assert_eq!((run.run_mode.as_str(), run.variable_values.len()), ("x", 0));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_the_builder(path in any_json(), hosts in any_json(), mode in any_json(), values in any_json()) {
+            let members = [
+                ("script_path", path),
+                ("hostnames", hosts.clone()),
+                ("run_mode", mode),
+                ("variable_values", values),
+            ];
+            let body = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            if let Ok(run) = quick_run(&body) {
+                prop_assert!(!run.script_path.is_empty() && !run.run_mode.is_empty());
+                let given: Vec<_> = run.hosts.into_iter().map(|host| host.given).collect();
+                prop_assert_eq!(Json::List(given), hosts);
+            }
+        }
     }
 }

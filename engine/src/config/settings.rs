@@ -8,9 +8,8 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use crate::domain::coerce::integer_in;
-
-use crate::domain::fernet::FernetKey;
+use super::github::{self, GitHubSettings};
+use crate::domain::{coerce::integer_in, fernet::FernetKey};
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,6 +107,8 @@ pub struct Settings {
     pub server_certificates: PathBuf,
     /// Folder of runtime files: the token key, and what older versions kept there.
     pub runtime: PathBuf,
+    /// GitHub.
+    pub github: GitHubSettings,
     /// The attributes of the operator cookies.
     pub cookies: CookieSettings,
     /// How long an operator token lives, in seconds; `None` refuses every token (the legacy's reading of a value
@@ -128,6 +129,11 @@ pub struct Settings {
 pub struct Secret(String);
 
 impl Secret {
+    /// Keeps `text` from being printed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The text itself.
     pub fn expose(&self) -> &str {
         &self.0
@@ -160,13 +166,13 @@ pub struct InvalidSettings(pub Vec<InvalidVariable>);
 /// The signing secrets that everybody knows: the engine's default and the legacy's.
 pub const DEFAULT_SECRETS: [&str; 2] = ["change-me", "borealis-dev-secret"];
 
-struct Reader<'a> {
-    variables: &'a BTreeMap<String, String>,
+pub(super) struct Reader<'a> {
+    pub(super) variables: &'a BTreeMap<String, String>,
     errors: Vec<InvalidVariable>,
 }
 
 impl Reader<'_> {
-    fn text(&self, names: &[&str]) -> Option<&str> {
+    pub(super) fn text(&self, names: &[&str]) -> Option<&str> {
         names
             .iter()
             .filter_map(|name| self.variables.get(*name))
@@ -174,7 +180,7 @@ impl Reader<'_> {
             .find(|value| !value.is_empty())
     }
 
-    fn path(&self, names: &[&str]) -> Option<PathBuf> {
+    pub(super) fn path(&self, names: &[&str]) -> Option<PathBuf> {
         let text = self.text(names)?;
         let expanded = match (text.strip_prefix("~/"), self.text(&["HOME"])) {
             (Some(rest), Some(home)) => Path::new(home).join(rest),
@@ -183,7 +189,7 @@ impl Reader<'_> {
         Some(std::path::absolute(&expanded).unwrap_or(expanded))
     }
 
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &mut self,
         variable: &'static str,
         default: T,
@@ -323,6 +329,7 @@ impl Settings {
             runtime: reader
                 .path(&["BOREALIS_SERVER_ROOT"])
                 .unwrap_or_else(|| project_root.join("Server").join("Borealis")),
+            github: github::read(&mut reader, &root),
             cookies: CookieSettings {
                 same_site: reader.parsed(
                     "BOREALIS_COOKIE_SAMESITE",

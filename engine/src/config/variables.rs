@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn every_variable_that_the_settings_read_is_known() {
-        let source = include_str!("settings.rs");
+        let source = concat!(include_str!("settings.rs"), include_str!("github.rs"));
         let names: Vec<String> = source
             .split('"')
             .filter(|part| {

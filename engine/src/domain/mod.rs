@@ -28,6 +28,7 @@ pub mod public_key;
 pub mod random;
 pub mod rate_limit;
 pub mod replay;
+pub mod repository_head;
 pub mod schedule;
 pub mod start_time;
 pub mod text;

@@ -1,8 +1,9 @@
-//! The world outside the process: clocks, random sources, the identity on disk.
+//! The world outside the process: clocks, random sources, GitHub, the identity on disk.
 
 pub mod ansible;
 pub mod assembly_files;
 pub mod clock;
+pub mod github;
 pub mod identity;
 pub mod random;
 pub mod tls;

@@ -82,4 +82,12 @@ pub trait ActivityHistory: Send {
         stderr: &str,
         ran_at: Option<i64>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Writes how far an activity is; what is not given stays.
+    fn store_progress(
+        &mut self,
+        id: i64,
+        status: Option<&str>,
+        stdout: Option<&str>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod credentials;
 pub mod device_documents;
 pub mod devices;
+pub mod github_token;
 pub mod install_codes;
 pub mod job_runs;
 pub mod known_devices;
@@ -23,6 +24,7 @@ use self::{
     credentials::Credentials,
     device_documents::DeviceDocuments,
     devices::Devices,
+    github_token::GitHubTokens,
     install_codes::InstallCodes,
     job_runs::JobRuns,
     known_devices::KnownDevices,
@@ -51,6 +53,16 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What the database itself said, as the legacy's driver words it.
+    pub fn database_message(&self) -> String {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.message().to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// All that one change may touch. `save` makes it whole; dropping it undoes it.
 pub trait UnitOfWork: Tables {
     /// Commits.
@@ -65,6 +77,7 @@ pub trait Tables:
     + Credentials
     + DeviceDocuments
     + Devices
+    + GitHubTokens
     + InstallCodes
     + JobRuns
     + KnownDevices

@@ -66,6 +66,26 @@ pub trait Recaps: Send {
     /// The recap of a run.
     fn find_recap(&mut self, run_id: &str) -> impl Future<Output = Result<Option<Recap>, StoreError>> + Send;
 
+    /// The recap of this row id.
+    fn find_recap_by_id(&mut self, id: i64)
+    -> impl Future<Output = Result<Option<Recap>, StoreError>> + Send;
+
+    /// The recap that was changed last among those of an activity.
+    fn recap_of_activity(
+        &mut self,
+        activity_id: i64,
+    ) -> impl Future<Output = Result<Option<Recap>, StoreError>> + Send;
+
+    /// The recaps, of exactly this host where one is named, the one changed last first; a negative `limit` is none.
+    fn list_recaps(
+        &mut self,
+        hostname: Option<&str>,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<Recap>, StoreError>> + Send;
+
+    /// Makes the recap, or writes it over the one of the same run; its row id counts for nothing.
+    fn store_recap(&mut self, recap: &Recap) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Notes that the server begins to run a playbook.
     fn begin_server_run(
         &mut self,

@@ -14,7 +14,7 @@ use super::{
     scheduler::{
         channel::{AgentChannel, PendingReceipt, Receipt},
         events,
-        manifest::script_members,
+        payload::script_members,
     },
     script_signer::ScriptSigner,
 };
@@ -186,7 +186,7 @@ impl<S: Store> QuickRunService<S> {
             payload: members.into(),
         };
         let receipt = self.hand_over(&sending).await;
-        events::activity_created(&*self.channel, host.given.clone(), activity_id, "quick_job").await;
+        events::activity_created(&*self.channel, &host.given.python_str(), activity_id, "quick_job").await;
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             tracing::warn!("too many scripts wait for agents: activity {activity_id} is not sent again");
             return;

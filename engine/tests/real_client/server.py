@@ -64,6 +64,7 @@ class Server:
             "BOREALIS_ROOT": str(self.root),
             "BOREALIS_PORT": str(self.port),
             "BOREALIS_TLS": "on",
+            "BOREALIS_GITHUB_API_URL": "http://127.0.0.1:9",
         }
         self.process = subprocess.Popen([self.binary], env=environment, stderr=subprocess.DEVNULL)
         end = time.monotonic() + START_PATIENCE

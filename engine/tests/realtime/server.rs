@@ -34,6 +34,7 @@ impl Server {
         let folder = |name: &str| root.path().join(name).display().to_string();
         let variables: BTreeMap<_, _> = [
             ("BOREALIS_ROOT", folder("")),
+            ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
             ("BOREALIS_PROJECT_ROOT", folder("")),
             ("BOREALIS_SERVER_ROOT", folder("runtime")),
             ("BOREALIS_CERT_ROOT", folder("certificates")),
@@ -124,6 +125,37 @@ impl Server {
             request = request.header(*name, *value);
         }
         answer(request).await
+    }
+
+    /// Any request; a body is JSON.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String) {
+        let mut request = self
+            .request(method.parse().unwrap(), path)
+            .header("content-type", "application/json")
+            .body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    /// Writes a file under the root.
+    pub(crate) fn file(&self, path: &str, text: &str) {
+        let path = self.root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Moves the server's clock and waits for what becomes due.
+    pub(crate) async fn pass_and_settle(&self, time: Duration) {
+        self.pass(time);
+        self.engine.settled().await;
     }
 
     pub(crate) async fn delete(&self, path: &str) -> (u16, String) {

@@ -16,7 +16,13 @@ pub(crate) const START: i64 = 1_800_000_000;
 
 /// A whole server over `root`, on a free loopback port.
 pub(crate) async fn start(root: &Path, variables: &[(&str, &str)]) -> RunningEngine {
-    let mut all = BTreeMap::from([("BOREALIS_ROOT".to_owned(), root.display().to_string())]);
+    let mut all = BTreeMap::from([
+        ("BOREALIS_ROOT".to_owned(), root.display().to_string()),
+        (
+            "BOREALIS_GITHUB_API_URL".to_owned(),
+            "http://127.0.0.1:9".to_owned(),
+        ),
+    ]);
     for (name, value) in variables {
         all.insert((*name).to_owned(), (*value).to_owned());
     }

@@ -39,7 +39,6 @@ impl Member {
     }
 
     /// Its agent id on the channel.
-    #[allow(dead_code, reason = "the channel's load is measured next")]
     pub(super) fn agent_id(&self) -> String {
         format!("{}_{}_SYSTEM", self.hostname, self.guid)
     }

@@ -2,11 +2,16 @@
 
 #![allow(clippy::disallowed_methods, reason = "what is measured here is real time")]
 
+mod agents;
 mod client;
+mod crowd;
 mod fleet;
 mod heartbeat;
+mod jobs;
 mod latency;
+mod operator;
 mod refresh;
+mod relay;
 mod server;
 mod start;
 
@@ -14,6 +19,8 @@ use std::{path::PathBuf, time::Duration};
 
 pub use latency::Latencies;
 pub use server::{ServerError, ServerProcess};
+
+use crate::socket_io::{CloseReason, ConnectError};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -24,6 +31,12 @@ pub enum Load {
     Refresh,
     /// Heartbeats of many devices over a few connections.
     Heartbeat,
+    /// Agents that are connected and report every 30 seconds; then all of them drop and come back at once.
+    Agents,
+    /// A screenshot of a megabyte to many operators.
+    Relay,
+    /// A job for each of many agents, all due in the same minute.
+    Jobs,
 }
 
 /// How much load.
@@ -35,6 +48,8 @@ pub struct Plan {
     pub devices: usize,
     /// How many connections send requests at the same time.
     pub connections: usize,
+    /// How many operators look on.
+    pub operators: usize,
     /// How long each measurement goes on.
     pub duration: Duration,
 }
@@ -76,6 +91,15 @@ pub enum BenchError {
         /// What came back.
         status: u16,
     },
+    /// A client could not connect to the channel.
+    #[error("the channel: {0}")]
+    Channel(#[from] ConnectError),
+    /// A client's connection to the channel ended.
+    #[error("the channel was closed: {0}")]
+    Closed(#[from] CloseReason),
+    /// Something that must come did not.
+    #[error("{0} did not come in time")]
+    Missing(&'static str),
     /// A part of the load ended early.
     #[error("a part of the load ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -90,5 +114,8 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Start => start::measure(plan).await,
         Load::Refresh => refresh::measure(plan).await,
         Load::Heartbeat => heartbeat::measure(plan).await,
+        Load::Agents => agents::measure(plan).await,
+        Load::Relay => relay::measure(plan).await,
+        Load::Jobs => jobs::measure(plan).await,
     }
 }

@@ -74,6 +74,7 @@ impl ServerProcess {
             .env_clear()
             .env("BOREALIS_ROOT", root.path())
             .env("BOREALIS_PORT", address.port().to_string())
+            .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| ServerError::Start {
@@ -121,6 +122,18 @@ impl ServerProcess {
     /// Its database.
     pub fn database(&self) -> PathBuf {
         self.root.path().join("database.db")
+    }
+
+    /// Puts a file under its root folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn place_file(&self, path: &str, text: &str) -> Result<(), ServerError> {
+        let path = self.root.path().join(path);
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(path, text))
+            .map_err(ServerError::Place)
     }
 
     /// Resident memory, in megabytes of a million bytes.

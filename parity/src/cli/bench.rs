@@ -25,6 +25,9 @@ pub struct Bench {
     /// How many connections send requests at the same time.
     #[arg(long, default_value_t = 16, value_name = "N")]
     pub connections: usize,
+    /// How many operators look on.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub operators: usize,
     /// How long each measurement goes on.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub seconds: u64,
@@ -51,6 +54,7 @@ impl Bench {
             engine: self.engine.clone().unwrap_or(beside),
             devices: self.devices.max(1),
             connections: self.connections.max(1),
+            operators: self.operators,
             duration: Duration::from_secs(self.seconds),
         };
         let loads = if self.loads.is_empty() {

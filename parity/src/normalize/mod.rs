@@ -18,7 +18,7 @@ use crate::transcript::{Body, Observation, Seen, Transcript};
 use names::Names;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts longer than this are compared by size and digest.
 const LONG: usize = 4096;
@@ -145,6 +145,14 @@ impl<'a> Normalizer<'a> {
             Seen::Acknowledged { arguments } => self.arguments(step, "acknowledged", arguments.as_ref()),
             Seen::Received { arguments } => self.arguments(step, "received", arguments.as_ref()),
             Seen::Silence { arguments } => self.arguments(step, "heard", arguments.as_ref()),
+            // How often each was asked: the order is an accident, because the legacy asks from several threads.
+            Seen::Asked { requests } => {
+                let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+                for request in requests {
+                    *counts.entry(request.line()).or_default() += 1;
+                }
+                json!({ "asked": counts })
+            }
             Seen::Failed { reason } => {
                 json!({ "failed": self.text(Place { step, path: "/failed" }, reason) })
             }

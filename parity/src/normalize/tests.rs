@@ -3,6 +3,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
+use crate::transcript::Asked;
+
 const START: i64 = 1_795_448_990_335_000;
 
 fn answer(step: u32, headers: &[(&str, &str)], body: Value) -> Observation {
@@ -286,4 +288,35 @@ fn session_ids_in_payloads_keep_identity_and_length_and_pings_are_left_out() {
             { "packet": "430", "data": [name] },
         ])
     );
+}
+
+#[test]
+fn what_was_asked_is_counted_because_its_order_is_an_accident() {
+    let asked = |path: &str, authorization: Option<&str>| Asked {
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        authorization: authorization.map(str::to_owned),
+        body: String::new(),
+    };
+    let seen = |requests: Vec<Asked>| {
+        let observation = Observation {
+            step: 9,
+            at_us: 0,
+            label: Asked::LABEL.to_owned(),
+            seen: Seen::Asked { requests },
+        };
+        normalize(&transcript(&[], vec![observation])).steps[0]
+            .seen
+            .clone()
+    };
+    let [plain, known, other] = [
+        asked("/a", None),
+        asked("/a", Some("Bearer t")),
+        asked("/a?x", None),
+    ];
+    let expected = json!({"asked": {"GET /a": 2, "GET /a, authorization Bearer t": 1}});
+    assert_eq!(seen(vec![plain.clone(), known.clone(), plain.clone()]), expected);
+    assert_eq!(seen(vec![known.clone(), plain.clone(), plain.clone()]), expected);
+    assert_ne!(seen(vec![known.clone(), plain.clone()]), expected);
+    assert_ne!(seen(vec![known, plain, other]), expected);
 }

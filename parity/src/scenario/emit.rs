@@ -47,6 +47,28 @@ pub fn to_yaml(scenario: &Scenario) -> String {
             file(&mut out, 4, "file", source);
         }
     }
+    if let Some(upstream) = &scenario.upstream {
+        out.push_str("upstream:\n");
+        if !upstream.asks.is_empty() {
+            let asks: Vec<_> = upstream
+                .asks
+                .iter()
+                .map(|(step, count)| format!("{step}: {count}"))
+                .collect();
+            line(&mut out, 2, "asks", &format!("{{{}}}", asks.join(", ")));
+        }
+        if upstream.unrecorded > 0 {
+            line(&mut out, 2, "unrecorded", &upstream.unrecorded.to_string());
+        }
+        out.push_str(if upstream.exchanges.is_empty() {
+            "  exchanges: []\n"
+        } else {
+            "  exchanges:\n"
+        });
+        for exchange in &upstream.exchanges {
+            let _ = writeln!(out, "    - {}", flow(&exchange.fields()));
+        }
+    }
     out.push_str(if scenario.steps.is_empty() {
         "steps: []\n"
     } else {
@@ -272,6 +294,7 @@ mod tests {
             policy: Policy::Legacy,
             env: Vec::new(),
             files: vec![("f".to_owned(), FileSource::Text(text.to_owned()))],
+            upstream: None,
             steps: vec![Step {
                 id: 3,
                 line: 0,

@@ -14,4 +14,5 @@ pub mod socket;
 pub mod sqlite_text;
 mod steps;
 pub mod template;
+pub mod upstream;
 pub mod verify;

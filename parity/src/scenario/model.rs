@@ -10,6 +10,7 @@ use super::{
     raw::{RawFile, RawPolicy, RawScenario},
     socket::SocketStep,
     steps::{at, file_source, read_step},
+    upstream::Upstream,
 };
 
 /// The version of the format that this program reads and writes.
@@ -36,6 +37,8 @@ pub struct Scenario {
     pub env: Vec<(String, String)>,
     /// Files under the root before the server starts.
     pub files: Vec<(String, FileSource)>,
+    /// What GitHub answers; nobody answers where this is left out.
+    pub upstream: Option<Upstream>,
     /// The steps.
     pub steps: Vec<Step>,
 }
@@ -276,6 +279,7 @@ impl Scenario {
             },
             env: raw.env.into_iter().collect(),
             files,
+            upstream: raw.upstream,
             steps,
         })
     }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
+use super::upstream::Upstream;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawScenario {
@@ -23,6 +25,8 @@ pub(super) struct RawScenario {
     pub(super) env: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) files: BTreeMap<String, Spanned<RawFile>>,
+    #[serde(default)]
+    pub(super) upstream: Option<Upstream>,
     pub(super) steps: Vec<Spanned<RawStep>>,
 }
 

@@ -42,6 +42,13 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Problem> {
             });
         }
     }
+    let asking = scenario.upstream.iter().flat_map(|upstream| upstream.asks.keys());
+    for unknown in asking.filter(|id| **id != 0 && !scenario.steps.iter().any(|step| step.id == **id)) {
+        found.push(Problem {
+            line: 0,
+            reason: format!("upstream: there is no step {unknown} during which the server could ask"),
+        });
+    }
     let mut clients = BTreeSet::new();
     for step in &scenario.steps {
         if let Action::Socket(socket) = &step.action {
@@ -147,5 +154,10 @@ mod tests {
         let found = problems(&Scenario::read("a/b", text).unwrap(), Path::new("."));
         let lines: Vec<_> = found.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [0, 7, 10], "{found:?}");
+
+        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1\nupstream: {asks: {0: 1, 1: 1, 2: 1}, exchanges: []}\nsteps:\n  - get: /x\n";
+        let found = problems(&Scenario::read("a/b", text).unwrap(), Path::new("."));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].reason.contains("no step 2"));
     }
 }

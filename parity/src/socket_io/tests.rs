@@ -183,6 +183,10 @@ async fn engine() -> (RunningEngine, tempfile::TempDir) {
     let variables = BTreeMap::from([
         ("BOREALIS_ROOT".to_owned(), root.path().display().to_string()),
         ("BOREALIS_ACCESS_POLICY".to_owned(), "legacy".to_owned()),
+        (
+            "BOREALIS_GITHUB_API_URL".to_owned(),
+            "http://127.0.0.1:9".to_owned(),
+        ),
     ]);
     let settings = Settings::from_map(&variables, root.path()).unwrap();
     let clock = ManualClock::new(jiff::Timestamp::from_second(1_700_000_000).unwrap());

@@ -58,11 +58,15 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Prepares the root and starts the engine.
+    /// Prepares the root and starts the engine, which finds GitHub at the URL `github`.
     ///
     /// # Errors
     /// If the root cannot be prepared or the engine does not start.
-    pub async fn start(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> Result<Self, TargetError> {
+    pub async fn start(
+        scenario: &Scenario,
+        files: &[(String, Vec<u8>)],
+        github: &str,
+    ) -> Result<Self, TargetError> {
         let folder = tempfile::tempdir().map_err(|source| TargetError::File {
             path: "temporary folder".to_owned(),
             source,
@@ -81,7 +85,7 @@ impl Embedded {
             engine: None,
         };
         let web = target.folder.path().join("web");
-        target.variables = variables(scenario, &target.root(), &web);
+        target.variables = variables(scenario, &target.root(), &web, github);
         write(&target.root(), ".", None, origin)?;
         write(&web, "index.html", Some(INDEX.as_bytes()), origin)?;
         write(&web, "assets/app.js", Some(SCRIPT.as_bytes()), origin)?;
@@ -170,7 +174,7 @@ impl Embedded {
     }
 }
 
-fn variables(scenario: &Scenario, root: &Path, web: &Path) -> BTreeMap<String, String> {
+fn variables(scenario: &Scenario, root: &Path, web: &Path, github: &str) -> BTreeMap<String, String> {
     let policy = match scenario.policy {
         Policy::Legacy => "legacy",
         Policy::Strict => "strict",
@@ -182,6 +186,7 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path) -> BTreeMap<String, S
         ("BOREALIS_ACCESS_POLICY", policy.to_owned()),
         ("BOREALIS_HOST", "127.0.0.1".to_owned()),
         ("BOREALIS_TLS", "off".to_owned()),
+        ("BOREALIS_GITHUB_API_URL", github.to_owned()),
         ("TZ", "UTC".to_owned()),
     ];
     let mut variables: BTreeMap<String, String> = usual

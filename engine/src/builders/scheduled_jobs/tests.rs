@@ -1,5 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
-use crate::domain::json_reader::read_text;
+use crate::domain::{arbitrary::any_json, json_reader::read_text};
 
 fn object(text: &str) -> JsonObject {
     match read_text(text) {
@@ -155,4 +157,50 @@ fn queries_are_read() {
     assert_eq!(occurrence(Some("0")), Ok(Some(0)));
     assert_eq!((occurrence(None), occurrence(Some(""))), (Ok(None), Ok(None)));
     assert_eq!(occurrence(Some("abc")), Err(InvalidOccurrence));
+}
+
+/// A body of the known fields with any values.
+fn any_body() -> impl Strategy<Value = JsonObject> {
+    const FIELDS: [&str; 15] = [
+        "name",
+        "components",
+        "targets",
+        "schedule",
+        "schedule_type",
+        "start",
+        "duration",
+        "duration_stop_enabled",
+        "expiration",
+        "execution_context",
+        "credential_id",
+        "use_service_account",
+        "enabled",
+        "type",
+        "stopAfterEnabled",
+    ];
+    proptest::collection::vec((proptest::sample::select(&FIELDS), any_json()), 0..12).prop_map(|members| {
+        members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_body_breaks_the_builders(body in any_body(), schedule in any_body()) {
+        let mut nested = body.clone();
+        nested.insert("schedule".to_owned(), Json::Object(schedule.clone()));
+        nested.insert("duration".to_owned(), Json::Object(schedule));
+        for body in [body, nested] {
+            if let Ok(job) = new_job(&body, &TimeZone::UTC) {
+                prop_assert!(!job.name.is_empty());
+                prop_assert!(job.components.is_truthy() && job.targets.as_list().is_some());
+                prop_assert!(!job.use_service_account || job.execution_context == "winrm");
+            }
+            if let Ok(changes) = job_changes(&body, &TimeZone::UTC) {
+                prop_assert_ne!(changes, JobChanges::default());
+            }
+        }
+    }
 }

@@ -51,8 +51,10 @@ pub struct DocumentFile {
 pub struct Document {
     /// Its version, as it says.
     pub version: i64,
-    /// Its name; not trimmed.
+    /// Its name, else its display name, else the file's; not trimmed.
     pub name: String,
+    /// What scheduled runs call it: they pass over the display name.
+    pub scheduled_name: String,
     /// What it does.
     pub description: String,
     /// `script` or `application`.
@@ -121,6 +123,8 @@ pub fn normalize(members: &JsonObject, default_kind: &str, base_name: &str) -> D
     Document {
         version: first_truthy(members, &["version"]).and_then(integer).unwrap_or(1),
         name: first_truthy(members, &["name", "display_name"])
+            .map_or_else(|| base_name.to_owned(), Json::python_str),
+        scheduled_name: first_truthy(members, &["name"])
             .map_or_else(|| base_name.to_owned(), Json::python_str),
         description: text(members, &["description"]),
         category: known(category.to_lowercase(), &["script", "application"]).unwrap_or_else(|| {

@@ -1,17 +1,21 @@
 //! `/api/device/activity` and below: what ran on a host, and what came of it.
 
-use axum::extract::{Path, State};
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
 use http::StatusCode;
 
 use super::{
     compat::{path::row_id, reply::JsonReply},
+    errors::scheduler::store_failed,
     guards::OperatorIfStrict,
     state::AppState,
 };
 use crate::{
     domain::json::Json,
     repositories::{
-        Store, StoreError,
+        Store,
         activity_history::{Activity, ActivityLine},
     },
 };
@@ -52,8 +56,8 @@ pub async fn list<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Result<JsonReply, StoreError> {
-    let history = app.activity.of_host(&hostname).await?;
+) -> Result<JsonReply, Response> {
+    let history = app.activity.of_host(&hostname).await.map_err(store_failed)?;
     Ok(JsonReply::ok(Json::object([(
         "history",
         Json::list(history.iter().map(line)),
@@ -65,8 +69,8 @@ pub async fn clear<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Result<JsonReply, StoreError> {
-    app.activity.clear(&hostname).await?;
+) -> Result<JsonReply, Response> {
+    app.activity.clear(&hostname).await.map_err(store_failed)?;
     Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
 }
 
@@ -75,8 +79,8 @@ pub async fn read<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, StoreError> {
-    let Some(activity) = app.activity.find(row_id(&id)).await? else {
+) -> Result<JsonReply, Response> {
+    let Some(activity) = app.activity.find(row_id(&id)).await.map_err(store_failed)? else {
         return Ok(JsonReply::error(StatusCode::NOT_FOUND, "Not found"));
     };
     Ok(JsonReply::ok(with(

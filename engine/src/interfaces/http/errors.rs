@@ -2,7 +2,7 @@
 
 mod credentials;
 mod operators;
-mod scheduler;
+pub mod scheduler;
 
 mod device_reports;
 
@@ -12,16 +12,17 @@ use http::{HeaderValue, StatusCode, header};
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
-        enrollment::EnrollmentFieldError, install_codes::InvalidTtl, provision::IncompleteProvision,
-        refresh::InvalidRefresh,
+        enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
+        provision::IncompleteProvision, refresh::InvalidRefresh,
     },
-    domain::{json::Json, proof::ProofError, rate_limit::RateLimited},
+    domain::{json::Json, proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
     repositories::StoreError,
     services::{
         access_tokens::TokenError,
         approvals::DecisionError,
         device_gate::GateError,
         enrollment::{PollError, RequestError},
+        github::{StoreTokenError, UnreadableId},
         heartbeat::HeartbeatError,
         proofs::DpopError,
         refresh::RefreshError,
@@ -194,5 +195,31 @@ impl IntoResponse for HeartbeatError {
             }
             Self::Store(error) => error.into_response(),
         }
+    }
+}
+
+impl IntoResponse for InvalidBranch {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for InvalidToken {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for UnreadableId {
+    fn into_response(self) -> Response {
+        tracing::error!("/api/repo/current_hash error: {self}");
+        JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
+    }
+}
+
+impl IntoResponse for StoreTokenError {
+    fn into_response(self) -> Response {
+        tracing::error!("{self}");
+        JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, &self.to_string()).into_response()
     }
 }

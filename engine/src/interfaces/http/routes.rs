@@ -2,8 +2,8 @@
 
 use super::{
     agent_hash, agents, approvals, auth, compat::error_page::options, credentials, device_activity,
-    device_details, enrollment, guards::Admin, heartbeat, install_codes, mfa, quick_run, routing::Routes,
-    scheduled_jobs, script_request, service_accounts, state::AppState, token_refresh, users,
+    device_details, enrollment, github, guards::Admin, heartbeat, install_codes, mfa, quick_run, recaps,
+    routing::Routes, scheduled_jobs, script_request, service_accounts, state::AppState, token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -54,6 +54,10 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
             scheduled_jobs::devices::<S>,
         )
         .post("/api/scripts/quick_run", quick_run::run::<S>)
+        .post("/api/ansible/recap/report", recaps::report::<S>)
+        .get("/api/ansible/recap/{id:int}", recaps::read::<S>)
+        .get("/api/ansible/recaps", recaps::list::<S>)
+        .get("/api/ansible/run_for_activity/{id:int}", recaps::of_activity::<S>)
         .get("/api/device/activity/{hostname}", device_activity::list::<S>)
         .delete("/api/device/activity/{hostname}", device_activity::clear::<S>)
         .get("/api/device/activity/job/{id:int}", device_activity::read::<S>)
@@ -64,6 +68,9 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
             "/api/agent/{agent_id}/node/{node_id}/screenshot/live",
             agents::live_view,
         )
+        .get("/api/repo/current_hash", github::current_hash::<S>)
+        .get("/api/github/token", github::token::<S>)
+        .post("/api/github/token", github::store_token::<S>)
         .get("/api/admin/enrollment-codes", install_codes::list::<S>)
         .post("/api/admin/enrollment-codes", install_codes::create::<S>)
         .options("/api/admin/enrollment-codes", async |_: Admin| {

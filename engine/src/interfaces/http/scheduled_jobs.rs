@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::{
     compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
+    errors::scheduler::store_failed,
     guards::OperatorIfStrict,
     state::AppState,
 };
@@ -15,7 +16,7 @@ use crate::{
     builders::scheduled_jobs::{days, enabled, job_changes, new_job, occurrence},
     domain::{job::ResultCounts, json::Json},
     repositories::{
-        Store, StoreError,
+        Store,
         job_runs::{JobRun, RunActivity},
         scheduled_jobs::JobChanges,
     },
@@ -81,8 +82,8 @@ fn one(found: Option<JobOverview>) -> JsonReply {
 pub async fn list<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
-) -> Result<JsonReply, StoreError> {
-    let jobs = app.scheduled_jobs.list().await?;
+) -> Result<JsonReply, Response> {
+    let jobs = app.scheduled_jobs.list().await.map_err(store_failed)?;
     Ok(JsonReply::ok(Json::object([(
         "jobs",
         Json::list(jobs.into_iter().map(job)),
@@ -98,7 +99,7 @@ pub async fn create<S: Store>(
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let wish = new_job(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
     let made = app.scheduled_jobs.create(&wish).await;
-    made.map(one).map_err(|error| error.into_response())
+    made.map(one).map_err(store_failed)
 }
 
 /// `GET /api/scheduled_jobs/{id}`
@@ -106,8 +107,12 @@ pub async fn read<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, StoreError> {
-    app.scheduled_jobs.find(row_id(&id)).await.map(one)
+) -> Result<JsonReply, Response> {
+    app.scheduled_jobs
+        .find(row_id(&id))
+        .await
+        .map(one)
+        .map_err(store_failed)
 }
 
 /// `PUT /api/scheduled_jobs/{id}`
@@ -120,7 +125,7 @@ pub async fn update<S: Store>(
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let changes = job_changes(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
     let changed = app.scheduled_jobs.update(row_id(&id), &changes).await;
-    changed.map(one).map_err(|error| error.into_response())
+    changed.map(one).map_err(store_failed)
 }
 
 /// `POST /api/scheduled_jobs/{id}/toggle`
@@ -136,7 +141,7 @@ pub async fn toggle<S: Store>(
         ..JobChanges::default()
     };
     let changed = app.scheduled_jobs.update(row_id(&id), &changes).await;
-    changed.map(one).map_err(|error| error.into_response())
+    changed.map(one).map_err(store_failed)
 }
 
 /// `DELETE /api/scheduled_jobs/{id}`
@@ -144,12 +149,19 @@ pub async fn delete<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, StoreError> {
-    Ok(if app.scheduled_jobs.delete(row_id(&id)).await? {
-        JsonReply::ok(Json::object([("status", "ok".into())]))
-    } else {
-        not_found()
-    })
+) -> Result<JsonReply, Response> {
+    Ok(
+        if app
+            .scheduled_jobs
+            .delete(row_id(&id))
+            .await
+            .map_err(store_failed)?
+        {
+            JsonReply::ok(Json::object([("status", "ok".into())]))
+        } else {
+            not_found()
+        },
+    )
 }
 
 fn run(run: JobRun) -> Json {
@@ -169,9 +181,13 @@ pub async fn runs<S: Store>(
     _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, StoreError> {
+) -> Result<JsonReply, Response> {
     let days = days(first(query.as_deref(), "days").as_deref());
-    let runs = app.scheduled_jobs.runs(row_id(&id), days).await?;
+    let runs = app
+        .scheduled_jobs
+        .runs(row_id(&id), days)
+        .await
+        .map_err(store_failed)?;
     Ok(JsonReply::ok(Json::object([(
         "runs",
         Json::list(runs.into_iter().map(run)),
@@ -183,8 +199,12 @@ pub async fn clear_runs<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, StoreError> {
-    let cleared = app.scheduled_jobs.clear_runs(row_id(&id)).await?;
+) -> Result<JsonReply, Response> {
+    let cleared = app
+        .scheduled_jobs
+        .clear_runs(row_id(&id))
+        .await
+        .map_err(store_failed)?;
     let runs = i64::try_from(cleared.runs).unwrap_or(i64::MAX);
     Ok(JsonReply::ok(match cleared.kept_occurrence {
         None => Json::object([("status", "ok".into()), ("cleared", runs.into())]),
@@ -243,7 +263,7 @@ pub async fn devices<S: Store>(
         .scheduled_jobs
         .targets(row_id(&id), wanted)
         .await
-        .map_err(|error| error.into_response())?;
+        .map_err(store_failed)?;
     let Some((occurrence, targets)) = found else {
         return Ok(not_found());
     };

@@ -14,12 +14,14 @@ use crate::{
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
         enrollment::EnrollmentService,
+        github::GitHubService,
         heartbeat::HeartbeatService,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
         realtime::RealtimeService,
+        recaps::RecapService,
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         service_accounts::ServiceAccountService,
@@ -53,6 +55,8 @@ pub struct AppState<S> {
     pub approvals: Arc<ApprovalService<S>>,
     /// Install codes.
     pub install_codes: Arc<InstallCodeService<S>>,
+    /// Heads of repositories, and the token.
+    pub github: Arc<GitHubService<S>>,
     /// What jobs log in with.
     pub credentials: Arc<CredentialService<S>>,
     /// Who is calling.
@@ -67,6 +71,8 @@ pub struct AppState<S> {
     pub quick_runs: Arc<QuickRunService<S>>,
     /// What ran on hosts.
     pub activity: Arc<ActivityService<S>>,
+    /// How far playbooks are.
+    pub recaps: Arc<RecapService<S>>,
     /// The operators' cookies.
     pub sessions: Arc<SessionCodec>,
     /// The time at which cookies are read and written.
@@ -88,6 +94,7 @@ impl<S> Clone for AppState<S> {
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),
             install_codes: Arc::clone(&self.install_codes),
+            github: Arc::clone(&self.github),
             credentials: Arc::clone(&self.credentials),
             operators: Arc::clone(&self.operators),
             logins: Arc::clone(&self.logins),
@@ -95,6 +102,7 @@ impl<S> Clone for AppState<S> {
             scheduled_jobs: Arc::clone(&self.scheduled_jobs),
             quick_runs: Arc::clone(&self.quick_runs),
             activity: Arc::clone(&self.activity),
+            recaps: Arc::clone(&self.recaps),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&self.clock),
         }

@@ -141,6 +141,16 @@ fn is_reached(session: &Session, audience: Audience<'_>) -> bool {
     }
 }
 
+/// Whether a session has announced an agent whose id ends so.
+fn speaks_for(session: &Session, ending: &str) -> bool {
+    session.member().as_ref().is_some_and(|member| {
+        member
+            .rooms
+            .iter()
+            .any(|agent_id| agent_id.to_ascii_uppercase().ends_with(ending))
+    })
+}
+
 /// One connection that has the work is enough: agents of a host that are not meant leave it alone.
 async fn first_arrival(mut sent: JoinSet<Result<(), RecvError>>) -> Receipt {
     if sent.is_empty() {
@@ -164,29 +174,30 @@ impl<S: Store> Channel for Hub<S> {
     fn hand_over<'a>(
         &'a self,
         hostname: &'a str,
+        meant: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
     ) -> Eventual<'a, PendingReceipt> {
         Box::pin(async move {
             if !self.access.is_strict() {
-                // Nobody knows whose connections these are: everybody gets it, as from the legacy.
-                let somebody = self.all().iter().any(|session| session.is_member());
+                // Nobody knows whose connections these are: everybody gets it, and as with the legacy sent is arrived.
                 self.emit(Audience::Host(hostname), event, payload).await;
-                let receipt = if somebody {
-                    Receipt::Arrived
-                } else {
-                    Receipt::NobodyThere
-                };
-                return PendingReceipt::new(std::future::ready(receipt));
+                return PendingReceipt::new(std::future::ready(Receipt::Arrived));
             }
-            let mut sent = JoinSet::new();
+            let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
             for session in self.all() {
                 if session.is_member() && self.belongs(&session, Audience::Host(hostname)).await {
-                    let (number, told) = session.receipts.expect();
-                    session.send(&numbered_event_frames(event, payload, Some(number)));
-                    sent.spawn(told);
+                    let told =
+                        session.send_confirmed(|number| numbered_event_frames(event, payload, Some(number)));
+                    if meant.is_some_and(|ending| speaks_for(&session, ending)) {
+                        by_meant.spawn(told);
+                    } else {
+                        by_others.spawn(told);
+                    }
                 }
             }
+            // The host's other agent says nothing about the one that is to run it.
+            let sent = if by_meant.is_empty() { by_others } else { by_meant };
             PendingReceipt::new(first_arrival(sent))
         })
     }

@@ -1,8 +1,7 @@
 //! Whether what was sent has arrived.
 //!
 //! Agents acknowledge what asks for it, but only when they have handled it, which for a script may take hours. So a
-//! heartbeat counts too: frames keep their order, and of two answers to pings after an event the second is to a ping
-//! that was sent after it.
+//! heartbeat counts too: frames keep their order, and whoever answers a ping that was sent after an event has the event.
 
 use std::{
     collections::HashMap,
@@ -11,13 +10,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Answers to pings after which an event has certainly arrived.
-const PONGS: u8 = 2;
-
 #[derive(Debug)]
 struct Waiting {
     tell: oneshot::Sender<()>,
-    pongs: u8,
+    /// Pings that may have been sent before the event.
+    pings: u64,
 }
 
 #[derive(Debug, Default)]
@@ -34,14 +31,16 @@ pub(super) struct Receipts {
 }
 
 impl Receipts {
-    /// A number for an event, and what completes when the event has arrived; fails where the session ends before.
+    /// A number for an event that is about to be sent, and what completes when the event has arrived; fails where the
+    /// session ends before.
     pub(super) fn expect(&self) -> (u64, oneshot::Receiver<()>) {
         let (tell, told) = oneshot::channel();
         let mut book = self.book();
         let number = book.next;
         book.next += 1;
         if !book.closed {
-            book.waiting.insert(number, Waiting { tell, pongs: 0 });
+            let pings = u64::MAX;
+            book.waiting.insert(number, Waiting { tell, pings });
         }
         (number, told)
     }
@@ -54,13 +53,17 @@ impl Receipts {
         }
     }
 
-    /// The client answered a ping.
-    pub(super) fn note_pong(&self) {
-        let mut book = self.book();
-        for waiting in book.waiting.values_mut() {
-            waiting.pongs += 1;
+    /// The event was sent, and so far so many pings were.
+    pub(super) fn sent(&self, number: u64, pings: u64) {
+        if let Some(waiting) = self.book().waiting.get_mut(&number) {
+            waiting.pings = pings;
         }
-        for (_, arrived) in book.waiting.extract_if(|_, waiting| waiting.pongs >= PONGS) {
+    }
+
+    /// The client has answered so many pings.
+    pub(super) fn note_pongs(&self, pongs: u64) {
+        let mut book = self.book();
+        for (_, arrived) in book.waiting.extract_if(|_, waiting| pongs > waiting.pings) {
             let _ = arrived.tell.send(());
         }
     }
@@ -94,12 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn the_second_answer_to_a_ping_confirms_and_the_first_does_not() {
+    fn the_answer_to_a_later_ping_confirms_and_to_an_earlier_one_does_not() {
         let receipts = Receipts::default();
-        let (_, mut told) = receipts.expect();
-        receipts.note_pong();
+        let (number, mut told) = receipts.expect();
+        receipts.note_pongs(3);
+        receipts.sent(number, 4);
+        receipts.note_pongs(4);
         assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        receipts.note_pong();
+        receipts.note_pongs(5);
         assert!(told.try_recv().is_ok());
     }
 

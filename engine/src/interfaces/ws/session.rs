@@ -207,13 +207,21 @@ impl Session {
     pub(super) fn note_pong(&self) {
         let pings = self.pings.load(Ordering::Acquire);
         let answers = |pongs| (pongs < pings).then_some(pongs + 1);
-        if self
+        if let Ok(before) = self
             .pongs
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, answers)
-            .is_ok()
         {
-            self.receipts.note_pong();
+            self.receipts.note_pongs(before + 1);
         }
+    }
+
+    /// Sends an event whose arrival is to be confirmed: `frames` makes it with the number that it is given.
+    pub(super) fn send_confirmed(&self, frames: impl FnOnce(u64) -> Vec<Frame>) -> oneshot::Receiver<()> {
+        let (number, told) = self.receipts.expect();
+        self.send(&frames(number));
+        // Read after the event went out: a ping that is counted later goes out later.
+        self.receipts.sent(number, self.pings.load(Ordering::Acquire));
+        told
     }
 
     /// How many pings the client has answered.

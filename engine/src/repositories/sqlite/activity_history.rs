@@ -112,4 +112,21 @@ impl<A: Access> ActivityHistory for A {
         .await?;
         Ok(updated.rows_affected() > 0)
     }
+
+    async fn store_progress(
+        &mut self,
+        id: i64,
+        status: Option<&str>,
+        stdout: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE activity_history SET status = COALESCE($2, status), stdout = COALESCE($3, stdout) WHERE id = $1",
+        )
+        .bind(id)
+        .bind(status)
+        .bind(stdout)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
 }

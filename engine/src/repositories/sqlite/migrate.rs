@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 use sqlx::{Row as _, SqliteConnection, SqlitePool, migrate::Migrator};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+/// The first of the files that hold the engine's own tables.
+const FIRST_OWN: i64 = 4;
+/// How the names of the engine's own tables begin.
+const OWN: &str = "engine_";
 
 /// Why a database cannot be brought to the present tables.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,17 @@ pub(super) async fn run(writer: &SqlitePool) -> Result<(), MigrationError> {
     Ok(())
 }
 
+/// Makes the engine's own tables where they are missing: no upgrade of what the legacy knows, and nothing runs without.
+pub(super) async fn make_own(writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    for migration in MIGRATIONS
+        .iter()
+        .filter(|migration| migration.version >= FIRST_OWN)
+    {
+        sqlx::raw_sql(migration.sql.clone()).execute(writer).await?;
+    }
+    Ok(())
+}
+
 /// Refuses tables that lack columns before anything is made, so that an error changes nothing.
 async fn check_columns(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
     match compare(connection).await?.older.into_iter().next() {
@@ -75,7 +90,10 @@ pub(super) async fn compare(connection: &mut SqliteConnection) -> Result<Lacking
     };
     for (table, expected) in columns(&mut model).await? {
         let Some(found) = present.get(&table) else {
-            lacking.tables.push(table);
+            // The engine's own are made at every start.
+            if !table.starts_with(OWN) {
+                lacking.tables.push(table);
+            }
             continue;
         };
         let missing: Vec<String> = expected

@@ -7,6 +7,7 @@ mod credentials;
 mod device_documents;
 mod devices;
 mod failure;
+mod github_token;
 mod inspect;
 mod install_codes;
 mod job_runs;
@@ -105,6 +106,14 @@ impl SqliteStore {
     /// A table is older than this server can read; nothing is changed then.
     pub async fn migrate(&self) -> Result<(), MigrationError> {
         migrate::run(&self.writer).await
+    }
+
+    /// Makes the tables that only this server knows, where they are missing.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn make_own_tables(&self) -> Result<(), StoreError> {
+        Ok(migrate::make_own(&self.writer).await?)
     }
 
     /// Writes everything from the journal into the database file and closes it.

@@ -56,6 +56,69 @@ impl<A: Access> Recaps for A {
         row.as_ref().map(read).transpose()
     }
 
+    async fn find_recap_by_id(&mut self, id: i64) -> Result<Option<Recap>, StoreError> {
+        let row = sqlx::query(select_recaps!("WHERE id = $1"))
+            .bind(id)
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn recap_of_activity(&mut self, activity_id: i64) -> Result<Option<Recap>, StoreError> {
+        let row = sqlx::query(select_recaps!(
+            "AS recaps WHERE activity_job_id = $1 \
+             ORDER BY COALESCE(recaps.updated_at, recaps.created_at) DESC, id DESC LIMIT 1"
+        ))
+        .bind(activity_id)
+        .fetch_optional(self.connection())
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn list_recaps(&mut self, hostname: Option<&str>, limit: i64) -> Result<Vec<Recap>, StoreError> {
+        sqlx::query(select_recaps!(
+            "AS recaps WHERE $1 IS NULL OR hostname = $1 \
+             ORDER BY COALESCE(recaps.updated_at, recaps.created_at) DESC, id DESC LIMIT $2"
+        ))
+        .bind(hostname)
+        .bind(limit)
+        .fetch_all(self.connection())
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+    }
+
+    async fn store_recap(&mut self, recap: &Recap) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, playbook_path, playbook_name, \
+             scheduled_job_id, scheduled_run_id, activity_job_id, status, recap_text, recap_json, started_ts, \
+             finished_ts, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+             ON CONFLICT (run_id) DO UPDATE SET hostname = $2, agent_id = $3, playbook_path = $4, \
+             playbook_name = $5, scheduled_job_id = $6, scheduled_run_id = $7, activity_job_id = $8, status = $9, \
+             recap_text = $10, recap_json = $11, started_ts = $12, finished_ts = $13, updated_at = $15",
+        )
+        .bind(&recap.run_id)
+        .bind(&recap.hostname)
+        .bind(&recap.agent_id)
+        .bind(&recap.playbook_path)
+        .bind(&recap.playbook_name)
+        .bind(recap.scheduled_job_id)
+        .bind(recap.scheduled_run_id)
+        .bind(recap.activity_job_id)
+        .bind(&recap.status)
+        .bind(&recap.recap_text)
+        .bind(&recap.recap_json)
+        .bind(recap.started_ts)
+        .bind(recap.finished_ts)
+        .bind(recap.created_at)
+        .bind(recap.updated_at)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
     async fn begin_server_run(&mut self, run: &ServerRun<'_>, now: i64) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, playbook_path, playbook_name, \

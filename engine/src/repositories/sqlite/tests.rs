@@ -37,6 +37,20 @@ async fn an_empty_file_gets_the_legacy_s_tables_and_the_engine_s_own() {
 }
 
 #[tokio::test]
+async fn the_engines_own_tables_are_made_without_an_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("own.db")).await.unwrap();
+    store.make_own_tables().await.unwrap();
+    store.make_own_tables().await.unwrap();
+    let mut view = store.view().await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(view.connection())
+        .await
+        .unwrap();
+    assert_eq!(tables, ["engine_undelivered_work"]);
+}
+
+#[tokio::test]
 async fn a_change_that_is_not_saved_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;

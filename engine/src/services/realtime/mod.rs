@@ -75,11 +75,14 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// it is sent is closed and logged, so whoever stays connected has lost nothing.
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a>;
 
-    /// Hands work to a host's agents. It is on its way when the outer future ends, so that work arrives in the order in
-    /// which it was handed over; what became of it is known later.
+    /// Sends work to the agents of a host, as [`AgentChannel::hand_over`] does. It has arrived when it has at those whose
+    /// id ends with `meant` (upper case), or at any where no such agent is connected or nothing is said.
+    ///
+    /// [`AgentChannel::hand_over`]: super::scheduler::channel::AgentChannel::hand_over
     fn hand_over<'a>(
         &'a self,
         hostname: &'a str,
+        meant: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
     ) -> Eventual<'a, PendingReceipt>;

@@ -68,11 +68,24 @@ impl<S: Store> AgentChannel for RealtimeService<S> {
         payload: &'a Json,
     ) -> Eventual<'a, PendingReceipt> {
         let payload = Payload::from(payload.clone());
-        Box::pin(async move { self.channel.hand_over(hostname, event, &payload).await })
+        let meant = meant_agent(event, &payload.value);
+        Box::pin(async move { self.channel.hand_over(hostname, meant, event, &payload).await })
     }
 
     fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
         let payload = Payload::from(payload.clone());
         Box::pin(async move { self.channel.emit(Audience::Operators, event, &payload).await })
+    }
+}
+
+/// How the id of the one of a host's agents ends that runs this work; `None` where the work does not say.
+fn meant_agent(event: &str, payload: &Json) -> Option<&'static str> {
+    if event == "ansible_playbook_run" {
+        return Some("_SYSTEM");
+    }
+    match payload.get("run_mode").and_then(Json::as_text)? {
+        "system" => Some("_SYSTEM"),
+        "currentuser" | "current_user" | "interactive" | "user" => Some("_CURRENTUSER"),
+        _ => None,
     }
 }

@@ -43,6 +43,7 @@ impl Channel for Wire {
     fn hand_over<'a>(
         &'a self,
         hostname: &'a str,
+        _: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
     ) -> Eventual<'a, PendingReceipt> {

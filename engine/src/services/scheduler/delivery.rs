@@ -155,7 +155,15 @@ impl<S: Store> Scheduler<S> {
     /// any more.
     pub(super) async fn deliver_again(self: &Arc<Self>, now: i64) -> Result<(), StoreError> {
         let waiting = self.store.view().await?.undelivered().await?;
-        let mut built: Option<(ScheduledJob, Manifest)> = None;
+        let host_of = |note: &Undelivered| note.run.hostname.clone().unwrap_or_default();
+        let hosts: Vec<_> = waiting
+            .iter()
+            .map(host_of)
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect();
+        let online = self.channel.online_among(&hosts).await;
+        let mut current: Option<(ScheduledJob, Option<Manifest>)> = None;
         for note in waiting {
             if self.in_flight.lock().contains(&note.activity_id) {
                 continue;
@@ -164,18 +172,11 @@ impl<S: Store> Scheduler<S> {
                 self.note_arrival(note.activity_id).await?;
                 continue;
             }
-            let host = [note.run.hostname.clone().unwrap_or_default()];
-            let is_back = !self.channel.online_among(&host).await.is_empty();
-            if built.as_ref().is_none_or(|(job, _)| job.id != note.run.job_id) {
-                built = match self.store.view().await?.find_job(note.run.job_id).await? {
-                    Some(job) => {
-                        let manifest = self.manifests().build(&job).await;
-                        Some((job, manifest))
-                    }
-                    None => None,
-                };
+            if current.as_ref().is_none_or(|(job, _)| job.id != note.run.job_id) {
+                let job = self.store.view().await?.find_job(note.run.job_id).await?;
+                current = job.map(|job| (job, None));
             }
-            let Some((job, manifest)) = &built else {
+            let Some((job, manifest)) = &mut current else {
                 self.give_up(&note, status::FAILED, "The job was deleted", now)
                     .await?;
                 continue;
@@ -185,9 +186,13 @@ impl<S: Store> Scheduler<S> {
                     .await?;
                 continue;
             }
-            if !is_back {
+            if !job.enabled || !online.contains(&host_of(&note)) {
                 continue;
             }
+            let manifest = match manifest {
+                Some(manifest) => manifest,
+                None => manifest.insert(self.manifests().build(job).await),
+            };
             let component = manifest
                 .components
                 .iter()

@@ -47,10 +47,10 @@ pub async fn run_completed(channel: &dyn AgentChannel, ended: &EndedRun) {
     channel.tell_operators("job_run_completed", &payload).await;
 }
 
-/// Tells that an activity began. `hostname` is in the form that the caller was given it.
-pub async fn activity_created(channel: &dyn AgentChannel, hostname: Json, activity_id: i64, source: &str) {
+/// Tells that an activity began.
+pub async fn activity_created(channel: &dyn AgentChannel, hostname: &str, activity_id: i64, source: &str) {
     let payload = Json::object([
-        ("hostname", hostname),
+        ("hostname", hostname.into()),
         ("activity_id", activity_id.into()),
         ("change", "created".into()),
         ("source", source.into()),

@@ -7,32 +7,16 @@ use super::{
     delivery::Dispatch,
     events::{self, EndedRun},
     manifest::{ComponentKind, Manifest, lacks_credential},
+    plan::{Plan, open_hosts, plan},
     playbook_run::ServerPlaybook,
 };
-use crate::{
-    domain::{
-        job::target_hosts,
-        schedule::{Recurrence, Schedule, expiration_seconds},
-    },
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::{ActivityHistory as _, NewActivity},
-        job_runs::{JobRun, JobRuns, NewRun, NewRunActivity, status},
-        recaps::{Recaps as _, ServerRun},
-        scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
-    },
+use crate::repositories::{
+    Store, StoreError, UnitOfWork as _,
+    activity_history::{ActivityHistory as _, NewActivity},
+    job_runs::{JobRun, JobRuns as _, NewRun, NewRunActivity, status},
+    recaps::{Recaps as _, ServerRun},
+    scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
 };
-
-/// What a tick finds to do for a job.
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Plan {
-    /// The occurrence, in seconds.
-    occurrence: i64,
-    /// Hosts on which it starts.
-    start: Vec<String>,
-    /// Hosts that stayed away too long.
-    expire: Vec<String>,
-}
 
 /// A run that was made, with the activities of its components in the order of the manifest.
 struct Begun {
@@ -51,8 +35,20 @@ impl<S: Store> Scheduler<S> {
                 return;
             }
         };
+        let mut open = Vec::new();
         for job in jobs {
-            if let Err(error) = self.work_on(&job, now).await {
+            match self.look_at(&job, now).await {
+                Ok(Some(plan)) if !plan.start.is_empty() => open.push((job, plan)),
+                Ok(_) => {}
+                Err(error) => tracing::error!("[Scheduler] job {}: {error}", job.id),
+            }
+        }
+        // Asked once for all jobs: it may take a look at the whole fleet.
+        let hosts: HashSet<_> = open.iter().flat_map(|(_, plan)| &plan.start).collect();
+        let hosts: Vec<_> = hosts.into_iter().cloned().collect();
+        let online = self.channel.online_among(&hosts).await;
+        for (job, plan) in open {
+            if let Err(error) = self.work_on(&job, &plan, &online, now).await {
                 tracing::error!("[Scheduler] job {}: {error}", job.id);
             }
         }
@@ -62,48 +58,45 @@ impl<S: Store> Scheduler<S> {
         self.store.view().await?.enabled_jobs().await
     }
 
-    async fn work_on(self: &Arc<Self>, job: &ScheduledJob, now: i64) -> Result<(), StoreError> {
-        let Some(targets) = &job.targets else {
+    async fn look_at(&self, job: &ScheduledJob, now: i64) -> Result<Option<Plan>, StoreError> {
+        if job.targets.is_none() {
             tracing::warn!("[Scheduler] job {}: its targets are unreadable", job.id);
-            return Ok(());
-        };
-        let mut known = HashSet::new();
-        let mut hosts = target_hosts(targets);
-        hosts.retain(|host| known.insert(host.clone()));
-        let mut view = self.store.view().await?;
-        let Some(open) = open_hosts(&mut view, job, &hosts, now).await? else {
-            return Ok(());
-        };
-        drop(view);
-        let online = self.channel.online_among(&open.start).await;
-        if plan(job, &open, &online, now)
-            == (Plan {
-                occurrence: open.occurrence,
-                ..Plan::default()
-            })
-        {
+        }
+        open_hosts(&mut self.store.view().await?, job, now).await
+    }
+
+    async fn work_on(
+        self: &Arc<Self>,
+        job: &ScheduledJob,
+        open: &Plan,
+        online: &HashSet<String>,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let wanted = plan(job, open, online, now);
+        if wanted.start.is_empty() && wanted.expire.is_empty() {
             return Ok(());
         }
-        let manifest = if online.is_empty() || lacks_credential(job) {
+        let manifest = if wanted.start.is_empty() || lacks_credential(job) {
             Manifest::default()
         } else {
             self.manifests().build(job).await
         };
 
         let mut work = self.store.begin().await?;
-        // Looked at again where nobody else can write: an occurrence starts on a host once.
-        let Some(job) = work.find_job(job.id).await?.filter(|job| job.enabled) else {
+        // Looked at again where nobody else can write: an occurrence starts on a host once. A job that was changed
+        // since is left to the next tick.
+        if work.find_job(job.id).await?.as_ref() != Some(job) {
+            return Ok(());
+        }
+        let Some(open) = open_hosts(&mut work, job, now).await? else {
             return Ok(());
         };
-        let Some(open) = open_hosts(&mut work, &job, &hosts, now).await? else {
-            return Ok(());
-        };
-        let plan = plan(&job, &open, &online, now);
+        let plan = plan(job, &open, online, now);
         let mut begun = Vec::new();
         let mut failed = Vec::new();
         for host in &plan.start {
             match self
-                .begin_run(&mut work, &job, host, plan.occurrence, &manifest, now)
+                .begin_run(&mut work, job, host, plan.occurrence, &manifest, now)
                 .await?
             {
                 Ok(run) => begun.push(run),
@@ -128,7 +121,7 @@ impl<S: Store> Scheduler<S> {
             );
         }
         work.save().await?;
-        self.send_out(&job, &manifest, begun, failed).await;
+        self.send_out(job, &manifest, begun, failed).await;
         Ok(())
     }
 
@@ -276,55 +269,5 @@ impl<S: Store> Scheduler<S> {
             };
             events::run_completed(&*self.channel, &ended).await;
         }
-    }
-}
-
-/// The occurrence that a job is to be worked on now, and in `start` those of its hosts that have no run in it and no
-/// open run of an earlier one. `None` where no occurrence is due.
-async fn open_hosts<T: JobRuns>(
-    tables: &mut T,
-    job: &ScheduledJob,
-    hosts: &[String],
-    now: i64,
-) -> Result<Option<Plan>, StoreError> {
-    let last = tables.latest_occurrence(job.id).await?;
-    let schedule = Schedule {
-        recurrence: Recurrence::parse(&job.schedule_type),
-        start: job.start_ts,
-        last,
-    };
-    let created = job.created_at.filter(|created| *created != 0);
-    let due = schedule.due(created, now);
-    // A recurring job leaves an occurrence when the next one is due, whatever became of it (SCH-3).
-    let Some(occurrence) = due.or_else(|| last.filter(|last| *last != 0 && schedule.still_open(now))) else {
-        return Ok(None);
-    };
-    let runs = tables.runs_of_occurrence(job.id, occurrence).await?;
-    let mut taken: HashSet<String> = runs.into_iter().filter_map(|run| run.hostname).collect();
-    // A host is not given work twice at a time.
-    taken.extend(tables.busy_hosts(job.id).await?);
-    Ok(Some(Plan {
-        occurrence,
-        start: hosts
-            .iter()
-            .filter(|host| !taken.contains(*host))
-            .cloned()
-            .collect(),
-        expire: Vec::new(),
-    }))
-}
-
-/// Parts the open hosts into those that start and those that stayed away too long; the others wait.
-fn plan(job: &ScheduledJob, open: &Plan, online: &HashSet<String>, now: i64) -> Plan {
-    let expired = job
-        .expiration
-        .as_deref()
-        .and_then(expiration_seconds)
-        .is_some_and(|limit| open.occurrence.saturating_add(limit) <= now);
-    let (start, away): (Vec<_>, Vec<_>) = open.start.iter().cloned().partition(|host| online.contains(host));
-    Plan {
-        occurrence: open.occurrence,
-        start,
-        expire: if expired { away } else { Vec::new() },
     }
 }

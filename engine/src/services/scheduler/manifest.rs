@@ -1,14 +1,16 @@
 //! What a job sends: its components, found, read, filled and signed, once for an occurrence.
 
-use super::credentials::{CredentialError, RunCredentials};
+use super::{
+    credentials::{CredentialError, RunCredentials},
+    payload::{playbook_members, script_members},
+};
 use crate::{
     domain::{
         assembly::{
-            document::{Document, DocumentFile},
+            document::Document,
             location::{Island, IslandPath},
-            variables::{Overrides, declared_list, fill, overrides_in, overrides_of},
+            variables::{Overrides, overrides_in, overrides_of},
         },
-        base64,
         json::{Json, JsonObject},
     },
     repositories::scheduled_jobs::ScheduledJob,
@@ -171,13 +173,19 @@ impl ManifestBuilder<'_> {
             "" => "system",
             context => context,
         };
-        let (text, members) =
-            script_members(self.signer, &document, &path, &document.name, run_mode, &values);
+        let (text, members) = script_members(
+            self.signer,
+            &document,
+            &path,
+            &document.scheduled_name,
+            run_mode,
+            &values,
+        );
         Ok(Component {
             index,
             kind: ComponentKind::Script,
             path,
-            name: document.name,
+            name: document.scheduled_name,
             text,
             values,
             timeout_seconds: document.timeout_seconds,
@@ -198,19 +206,7 @@ impl ManifestBuilder<'_> {
         {
             values.extend(self.winrm_login(credential).await?);
         }
-        let mut members = object([
-            ("playbook_name", document.name.as_str().into()),
-            (
-                "playbook_content",
-                base64::encode(document.script.as_bytes()).into(),
-            ),
-            ("playbook_encoding", "base64".into()),
-            ("connection", "winrm".into()),
-            ("variables", Json::List(declared_list(&document.variables))),
-            ("files", files(&document.files)),
-            ("variable_values", Json::Object(values.clone())),
-        ]);
-        members.extend(self.signer.members(document.script.as_bytes()));
+        let members = playbook_members(self.signer, &document, &values);
         Ok(Component {
             index,
             kind: if context == Context::Ssh {
@@ -219,7 +215,7 @@ impl ManifestBuilder<'_> {
                 ComponentKind::Playbook
             },
             path,
-            name: document.name,
+            name: document.scheduled_name,
             text: document.script,
             values,
             timeout_seconds: document.timeout_seconds,
@@ -261,42 +257,6 @@ impl ManifestBuilder<'_> {
     }
 }
 
-/// The rewritten text of a script, and the members of `quick_job_run` that are the same on every host.
-pub fn script_members(
-    signer: &ScriptSigner,
-    document: &Document,
-    path: &str,
-    name: &str,
-    run_mode: &str,
-    values: &Overrides,
-) -> (String, JsonObject) {
-    let filled = fill(&document.variables, values);
-    let text = filled.rewrite(&document.script);
-    let mut members = object([
-        ("script_type", "powershell".into()),
-        ("script_name", name.into()),
-        ("script_path", path.into()),
-        ("script_content", base64::encode(text.as_bytes()).into()),
-        ("script_encoding", "base64".into()),
-        ("environment", filled.environment.into()),
-        ("variables", Json::List(filled.listed)),
-        ("timeout_seconds", document.timeout_seconds.into()),
-        ("files", files(&document.files)),
-        ("run_mode", run_mode.into()),
-        ("admin_user", "".into()),
-        ("admin_pass", "".into()),
-    ]);
-    members.extend(signer.members(text.as_bytes()));
-    (text, members)
-}
-
-fn object<const N: usize>(members: [(&str, Json); N]) -> JsonObject {
-    members
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
 fn given_path<'a>(component: &'a Json, names: &[&str]) -> Option<&'a str> {
     let value = names
         .iter()
@@ -320,22 +280,4 @@ fn given_list(component: &Json) -> &[Json] {
         .get("variables")
         .and_then(Json::as_list)
         .unwrap_or_default()
-}
-
-/// Files as agents get them: a name must not lead out of the folder that the agent puts it into (ASM-27).
-fn files(files: &[DocumentFile]) -> Json {
-    Json::List(
-        files
-            .iter()
-            .map(|file| {
-                let name = file.file_name.rsplit(['/', '\\']).next().unwrap_or_default();
-                Json::object([
-                    ("file_name", name.into()),
-                    ("size", file.size.into()),
-                    ("mime_type", file.mime_type.as_str().into()),
-                    ("data", file.data.as_str().into()),
-                ])
-            })
-            .collect(),
-    )
 }

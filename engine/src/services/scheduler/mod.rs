@@ -8,6 +8,10 @@ mod housekeeping;
 mod jobs;
 pub mod life;
 pub mod manifest;
+pub mod payload;
+mod plan;
+pub mod playbook_end;
+mod playbook_files;
 pub mod playbook_run;
 
 use std::{sync::Arc, time::Duration};

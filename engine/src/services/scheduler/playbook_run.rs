@@ -6,8 +6,10 @@ use tokio::sync::Semaphore;
 
 use super::{
     channel::AgentChannel,
-    credentials::{RunCredential, RunCredentials},
+    credentials::RunCredentials,
     events, life,
+    playbook_end::{End, recap_json},
+    playbook_files::{arguments, work_files},
 };
 use crate::{
     domain::{
@@ -15,23 +17,22 @@ use crate::{
             location::{Island, IslandPath, is_json},
             variables::Overrides,
         },
-        json::{Json, JsonObject},
-        json_text::compact_text,
+        json::Json,
     },
-    integrations::ansible::{self, PlaybookCommand, PlaybookOutcome, WorkFile, WorkFolder},
+    integrations::ansible::{self, PlaybookCommand, PlaybookOutcome, WorkFolder},
     repositories::{
         Store, StoreError, UnitOfWork as _,
         activity_history::ActivityHistory as _,
         job_runs::{JobRuns as _, status},
-        recaps::{Recap, Recaps as _},
+        recaps::Recaps as _,
     },
     services::{Environment, assemblies::AssemblyLibrary},
 };
 
 /// Playbooks that the server runs at one time; more wait for their turn.
 const AT_ONCE: usize = 8;
-/// Characters of a run's reason that are kept.
-const LONGEST_REASON: usize = 1024;
+/// Seconds after which a run is ended whose playbook names no limit: one that hangs must not hold its turn for ever.
+const LONGEST_RUN: i64 = 86_400;
 
 /// A playbook for one host. Its rows are written already, as `Running`.
 pub struct ServerPlaybook {
@@ -69,54 +70,8 @@ pub struct ServerPlaybooks<S> {
     credentials: Arc<dyn RunCredentials>,
     library: AssemblyLibrary,
     work_root: PathBuf,
+    program: OsString,
     turns: Semaphore,
-}
-
-/// How a run ended, in the words of its rows.
-struct End {
-    status: &'static str,
-    stdout: String,
-    stderr: String,
-    error: String,
-}
-
-impl End {
-    fn failed(stderr: impl Into<String>) -> Self {
-        let stderr = stderr.into();
-        Self {
-            status: status::FAILED,
-            stdout: String::new(),
-            error: shortened(&stderr),
-            stderr,
-        }
-    }
-
-    fn of(outcome: PlaybookOutcome) -> Self {
-        if outcome.code == Some(0) {
-            return Self {
-                status: status::SUCCESS,
-                stdout: outcome.stdout,
-                stderr: outcome.stderr,
-                error: String::new(),
-            };
-        }
-        let code = outcome.code.unwrap_or(-1);
-        let reason = [&outcome.stderr, &outcome.stdout]
-            .into_iter()
-            .find(|text| !text.is_empty())
-            .cloned()
-            .unwrap_or_else(|| format!("ansible-playbook exited with {code}"));
-        Self {
-            status: status::FAILED,
-            stdout: outcome.stdout,
-            stderr: outcome.stderr,
-            error: shortened(&reason),
-        }
-    }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(LONGEST_REASON).collect()
 }
 
 impl<S: Store> ServerPlaybooks<S> {
@@ -136,7 +91,17 @@ impl<S: Store> ServerPlaybooks<S> {
             credentials,
             library,
             work_root,
+            program: "ansible-playbook".into(),
             turns: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Runs another program in place of `ansible-playbook`.
+    #[cfg(test)]
+    pub(crate) fn with_program(self, program: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            ..self
         }
     }
 
@@ -206,22 +171,8 @@ impl<S: Store> ServerPlaybooks<S> {
         let place = IslandPath::parse(Island::Playbooks, &playbook.path).ok_or("invalid path")?;
         let stored = self.library.place(Island::Playbooks, &place);
         let folder = self.work_root.join(&playbook.run_id);
-        let mut files: Vec<WorkFile> = vec![(
-            "inventory.json",
-            compact_text(&inventory(playbook, &credential, &folder)).into(),
-        )];
-        if !credential.private_key.is_empty() {
-            files.push(("ssh_key", with_final_newline(&credential.private_key).into()));
-        }
-        if !playbook.values.is_empty() {
-            let values = Json::Object(playbook.values.clone());
-            files.push(("extra_vars.json", compact_text(&values).into()));
-        }
-        // The stored form of a document is nothing that ansible could run (ASM-17).
         let as_document = is_json(place.file_name());
-        if as_document {
-            files.push(("playbook.yml", playbook.text.clone().into()));
-        }
+        let files = work_files(playbook, &credential, &folder, as_document);
         let work = WorkFolder::create(folder, files)
             .await
             .map_err(|error| format!("the work folder cannot be made: {error}"))?;
@@ -230,19 +181,21 @@ impl<S: Store> ServerPlaybooks<S> {
         } else {
             stored.clone()
         };
+        // Only a document names a limit (ASM-24).
+        let limit = match playbook.timeout_seconds {
+            seconds @ 1.. if as_document => seconds.min(LONGEST_RUN),
+            _ => LONGEST_RUN,
+        };
         let command = PlaybookCommand {
-            program: "ansible-playbook".into(),
+            program: self.program.clone(),
             arguments: arguments(file, &work, playbook, &credential),
             folder: stored.parent().map(PathBuf::from).unwrap_or_default(),
-            patience: u64::try_from(playbook.timeout_seconds)
-                .ok()
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
+            patience: Some(Duration::from_secs(limit.unsigned_abs())),
         };
         ansible::run(command).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => "[Errno 2] No such file or directory: 'ansible-playbook'".to_owned(),
             io::ErrorKind::TimedOut => {
-                format!("ansible-playbook was ended after {} s", playbook.timeout_seconds)
+                format!("ansible-playbook was ended after {limit} s")
             }
             _ => error.to_string(),
         })
@@ -290,105 +243,4 @@ impl<S: Store> ServerPlaybooks<S> {
         }
         Ok(())
     }
-}
-
-/// Keys in the forms that `ssh` takes end with a line feed.
-fn with_final_newline(key: &str) -> String {
-    if key.ends_with('\n') {
-        key.to_owned()
-    } else {
-        format!("{key}\n")
-    }
-}
-
-fn inventory(playbook: &ServerPlaybook, credential: &RunCredential, folder: &std::path::Path) -> Json {
-    let mut host = JsonObject::new();
-    let mut set = |name: &str, value: Json| {
-        host.insert(name.to_owned(), value);
-    };
-    set("ansible_host", playbook.hostname.as_str().into());
-    set("ansible_user", credential.username.as_str().into());
-    set("ansible_connection", "ssh".into());
-    set("ansible_ssh_common_args", "-o StrictHostKeyChecking=no".into());
-    if !credential.password.is_empty() {
-        set("ansible_password", credential.password.as_str().into());
-        set("ansible_ssh_pass", credential.password.as_str().into());
-    }
-    if !credential.private_key.is_empty() {
-        let key = folder.join("ssh_key");
-        set("ansible_ssh_private_key_file", key.display().to_string().into());
-    }
-    let become_members = [
-        ("ansible_become_method", &credential.become_method),
-        ("ansible_become_user", &credential.become_username),
-        ("ansible_become_password", &credential.become_password),
-    ];
-    if become_members.iter().any(|(_, text)| !text.is_empty()) {
-        set("ansible_become", true.into());
-    }
-    for (name, text) in become_members {
-        if !text.is_empty() {
-            set(name, text.as_str().into());
-        }
-    }
-    let hosts = JsonObject::from_iter([(playbook.hostname.clone(), Json::Object(host))]);
-    Json::object([("all", Json::object([("hosts", Json::Object(hosts))]))])
-}
-
-fn arguments(
-    file: PathBuf,
-    work: &WorkFolder,
-    playbook: &ServerPlaybook,
-    credential: &RunCredential,
-) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec![
-        file.into(),
-        "-i".into(),
-        work.path().join("inventory.json").into(),
-    ];
-    if !playbook.values.is_empty() {
-        let mut values = OsString::from("@");
-        values.push(work.path().join("extra_vars.json"));
-        arguments.extend(["--extra-vars".into(), values]);
-    }
-    let become_options = [
-        ("--become-method", &credential.become_method),
-        ("--become-user", &credential.become_username),
-    ];
-    if become_options.iter().any(|(_, text)| !text.is_empty()) || !credential.become_password.is_empty() {
-        arguments.push("--become".into());
-        for (option, text) in become_options {
-            if !text.is_empty() {
-                arguments.extend([option.into(), text.into()]);
-            }
-        }
-    }
-    arguments
-}
-
-/// A recap as it is shown: no text is null, its numbers are parsed.
-pub fn recap_json(recap: &Recap) -> Json {
-    let text = |text: &Option<String>| Json::from(text.clone().unwrap_or_default());
-    let numbers = recap
-        .recap_json
-        .as_deref()
-        .and_then(|text| crate::domain::json_reader::read_text(text).ok());
-    Json::object([
-        ("id", recap.id.into()),
-        ("run_id", recap.run_id.as_str().into()),
-        ("hostname", text(&recap.hostname)),
-        ("agent_id", text(&recap.agent_id)),
-        ("playbook_path", text(&recap.playbook_path)),
-        ("playbook_name", text(&recap.playbook_name)),
-        ("scheduled_job_id", recap.scheduled_job_id.into()),
-        ("scheduled_run_id", recap.scheduled_run_id.into()),
-        ("activity_job_id", recap.activity_job_id.into()),
-        ("status", text(&recap.status)),
-        ("recap_text", text(&recap.recap_text)),
-        ("recap_json", numbers.into()),
-        ("started_ts", recap.started_ts.into()),
-        ("finished_ts", recap.finished_ts.into()),
-        ("created_at", recap.created_at.into()),
-        ("updated_at", recap.updated_at.into()),
-    ])
 }

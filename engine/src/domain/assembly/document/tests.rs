@@ -49,6 +49,8 @@ fn a_file_of_another_ending_is_its_own_script() {
 fn names_and_types_fall_through() {
     assert_eq!(read(r#"{"name":"  Full ","display_name":"no"}"#).name, "  Full ");
     assert_eq!(read(r#"{"name":0,"display_name":77}"#).name, "77");
+    assert_eq!(read(r#"{"display_name":"shown"}"#).scheduled_name, "base");
+    assert_eq!(read(r#"{"name":77}"#).scheduled_name, "77");
     assert_eq!(read(r#"{"type":" Bash "}"#).kind, "bash");
     assert_eq!(
         read(r#"{"type":"weird","script_type":"bash"}"#).kind,

@@ -1,17 +1,28 @@
-//! The answers of the errors of scheduled jobs and quick runs.
+//! The answers of the errors of scheduled jobs, quick runs and recaps.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::{bad_request, internal};
+use super::{bad_request, json_failure};
 use crate::{
     builders::{
         quick_run::QuickRunFieldError,
+        recaps::RecapFieldError,
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
     interfaces::http::compat::reply::JsonReply,
-    services::quick_run::QuickRunError,
+    repositories::StoreError,
+    services::{quick_run::QuickRunError, recaps::RecapError},
 };
+
+/// The store failed on a route of this area.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it stands where an error is handed over"
+)]
+pub fn store_failed(error: StoreError) -> Response {
+    json_failure(&error)
+}
 
 impl IntoResponse for JobFieldError {
     fn into_response(self) -> Response {
@@ -36,8 +47,23 @@ impl IntoResponse for QuickRunError {
         match self {
             Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, &self.to_string()).into_response(),
             Self::Unsupported(_) => bad_request(&self.to_string()),
-            Self::Unreadable(error) => internal(&error),
-            Self::Store(error) => error.into_response(),
+            Self::Unreadable(error) => json_failure(&error),
+            Self::Store(error) => store_failed(error),
+        }
+    }
+}
+
+impl IntoResponse for RecapFieldError {
+    fn into_response(self) -> Response {
+        bad_request(&self.to_string())
+    }
+}
+
+impl IntoResponse for RecapError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::AnotherHost => JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
+            Self::Store(error) => store_failed(error),
         }
     }
 }

@@ -1,5 +1,7 @@
 mod delivery;
 mod recurrence;
+#[cfg(unix)]
+mod server_playbooks;
 mod starts;
 mod story;
 

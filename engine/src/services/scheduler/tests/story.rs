@@ -153,6 +153,10 @@ impl Story {
         self.scheduler = scheduler(&self.folder, &self.store, &self.clock, &self.wire);
     }
 
+    pub(super) fn root(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub(super) fn file(&self, path: &str, text: &str) {
         let path = self.folder.path().join("Assemblies").join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -262,15 +266,25 @@ fn scheduler(
         winrm_transport: Some("kerberos".to_owned()),
         ..RunCredential::default()
     };
-    let credentials: Arc<dyn RunCredentials> = Arc::new(Vault(HashMap::from([(1, credential)])));
-    let playbooks = Arc::new(ServerPlaybooks::new(
+    let ssh = RunCredential {
+        connection_type: "ssh".to_owned(),
+        username: "alice".to_owned(),
+        password: "t0psecret".to_owned(),
+        private_key: "KEY".to_owned(),
+        become_method: "sudo".to_owned(),
+        become_username: "root".to_owned(),
+        ..RunCredential::default()
+    };
+    let credentials: Arc<dyn RunCredentials> = Arc::new(Vault(HashMap::from([(1, credential), (2, ssh)])));
+    let playbooks = ServerPlaybooks::new(
         store.clone(),
         environment.clone(),
         Arc::clone(&channel),
         Arc::clone(&credentials),
         library.clone(),
         folder.path().join("runs"),
-    ));
+    );
+    let playbooks = Arc::new(playbooks.with_program("sh"));
     let parts = Parts {
         library,
         signer: ScriptSigner::new(&SigningKey::from_bytes(&[7; 32])),

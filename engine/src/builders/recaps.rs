@@ -1,0 +1,217 @@
+//! The bodies and queries of playbooks' recaps.
+
+use crate::domain::{
+    coerce::{integer_in, integer_of},
+    json::{Json, JsonObject},
+    json_reader::read_text,
+    json_text::column_text,
+    text::{python_float, python_trim},
+};
+
+/// Recaps that are listed where the query names no number.
+const USUAL_LIMIT: i64 = 50;
+
+/// How far a playbook is, as its agent tells; `None` is not given and leaves what is stored.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RecapReport {
+    /// The run's own id, not empty.
+    pub run_id: String,
+    /// The host.
+    pub hostname: Option<String>,
+    /// The agent.
+    pub agent_id: Option<String>,
+    /// The playbook's file.
+    pub playbook_path: Option<String>,
+    /// The playbook's name.
+    pub playbook_name: Option<String>,
+    /// The scheduled job.
+    pub scheduled_job_id: Option<i64>,
+    /// The run of the scheduled job.
+    pub scheduled_run_id: Option<i64>,
+    /// The row in the activity history.
+    pub activity_job_id: Option<i64>,
+    /// Free text.
+    pub status: Option<String>,
+    /// What it printed.
+    pub recap_text: Option<String>,
+    /// Its numbers, JSON text.
+    pub recap_json: Option<String>,
+    /// When it started, in seconds.
+    pub started_ts: Option<i64>,
+    /// When it ended, in seconds.
+    pub finished_ts: Option<i64>,
+}
+
+/// Why a report is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RecapFieldError {
+    /// Nobody knows what it is about.
+    #[error("run_id is required")]
+    NoRun,
+    /// A field is of a wrong type (ASM-20).
+    #[error("invalid payload")]
+    WrongType,
+}
+
+/// Reads a report.
+///
+/// # Errors
+/// [`RecapFieldError`].
+pub fn recap_report(body: &JsonObject) -> Result<RecapReport, RecapFieldError> {
+    let text = |name| match body.get(name).filter(|value| value.is_truthy()) {
+        None => Ok(None),
+        Some(Json::Text(text)) => Ok(Some(python_trim(text).to_owned()).filter(|text| !text.is_empty())),
+        Some(_) => Err(RecapFieldError::WrongType),
+    };
+    let number = |name| match body.get(name).and_then(integer_of) {
+        None => Ok(None),
+        Some(number) => i64::try_from(number)
+            .map(Some)
+            .map_err(|_| RecapFieldError::WrongType),
+    };
+    let run_id = text("run_id").map_err(|_| RecapFieldError::NoRun)?;
+    let playbook_path = text("playbook_path")?;
+    let last_part = || {
+        let path = playbook_path.as_deref()?;
+        let name = path.rsplit('/').next()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    };
+    Ok(RecapReport {
+        hostname: text("hostname")?,
+        agent_id: text("agent_id")?,
+        playbook_name: text("playbook_name")?.or_else(last_part),
+        status: text("status")?,
+        run_id: run_id.ok_or(RecapFieldError::NoRun)?,
+        scheduled_job_id: number("scheduled_job_id")?,
+        scheduled_run_id: number("scheduled_run_id")?,
+        activity_job_id: number("activity_job_id")?,
+        started_ts: number("started_ts")?,
+        finished_ts: number("finished_ts")?,
+        recap_text: printed(body.get("recap_text"))?,
+        recap_json: body
+            .get("recap_json")
+            .filter(|value| !value.is_null())
+            .map(numbers),
+        playbook_path,
+    })
+}
+
+/// What was printed, as SQLite stores it in a text column.
+fn printed(value: Option<&Json>) -> Result<Option<String>, RecapFieldError> {
+    match value {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Text(text)) => Ok(Some(text.clone())),
+        Some(Json::Bool(value)) => Ok(Some(i32::from(*value).to_string())),
+        Some(Json::Int(number)) => Ok(Some(number.to_string())),
+        Some(Json::Float(number)) => Ok(Some(python_float(*number))),
+        Some(Json::BigInt(_) | Json::List(_) | Json::Object(_)) => Err(RecapFieldError::WrongType),
+    }
+}
+
+/// A text that is JSON stays as it is; what says nothing is `{}`.
+fn numbers(value: &Json) -> String {
+    match value {
+        Json::Text(text) if read_text(text).is_ok() => text.clone(),
+        Json::Text(_) => "{}".to_owned(),
+        value if !value.is_truthy() => "{}".to_owned(),
+        value => column_text(value),
+    }
+}
+
+/// Reads how many recaps are listed; a negative number means all.
+pub fn recap_limit(text: Option<&str>) -> i64 {
+    text.and_then(integer_in).map_or(USUAL_LIMIT, |number| {
+        i64::try_from(number.max(-1)).unwrap_or(i64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::arbitrary::any_json;
+
+    fn read(text: &str) -> Result<RecapReport, RecapFieldError> {
+        match read_text(text) {
+            Ok(Json::Object(members)) => recap_report(&members),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_run_is_required_and_types_are_checked() {
+        for body in ["{}", r#"{"run_id":" "}"#, r#"{"run_id":5}"#, r#"{"run_id":null}"#] {
+            assert_eq!(read(body), Err(RecapFieldError::NoRun), "{body}");
+        }
+        for body in [
+            r#"{"run_id":"r","hostname":5}"#,
+            r#"{"run_id":"r","recap_text":[1]}"#,
+            r#"{"run_id":"r","started_ts":99999999999999999999}"#,
+        ] {
+            assert_eq!(read(body), Err(RecapFieldError::WrongType), "{body}");
+        }
+    }
+
+    #[test]
+    fn values_are_coerced() {
+        let report = read(
+            r#"{"run_id":" r ","hostname":" ","playbook_path":"a/b.yml","scheduled_job_id":" 4 ","scheduled_run_id":"x",
+                "activity_job_id":0,"recap_text":true,"recap_json":{"ok":1}}"#,
+        )
+        .unwrap();
+        assert_eq!((report.run_id.as_str(), report.hostname), ("r", None));
+        assert_eq!(report.playbook_name.as_deref(), Some("b.yml"));
+        assert_eq!(
+            (
+                report.scheduled_job_id,
+                report.scheduled_run_id,
+                report.activity_job_id
+            ),
+            (Some(4), None, Some(0))
+        );
+        assert_eq!(report.recap_text.as_deref(), Some("1"));
+        assert_eq!(report.recap_json.as_deref(), Some("{\"ok\": 1}"));
+        let json = |value: &str| {
+            read(&format!(r#"{{"run_id":"r","recap_json":{value}}}"#))
+                .unwrap()
+                .recap_json
+        };
+        for (value, stored) in [
+            ("\"7\"", "7"),
+            ("\"{bad\"", "{}"),
+            ("[]", "{}"),
+            ("0", "{}"),
+            ("[1]", "[1]"),
+        ] {
+            assert_eq!(json(value).as_deref(), Some(stored), "{value}");
+        }
+        assert_eq!(json("null"), None);
+    }
+
+    #[test]
+    fn a_limit_is_an_integer_or_fifty() {
+        for (text, limit) in [
+            (None, 50),
+            (Some(""), 50),
+            (Some("1.5"), 50),
+            (Some("0"), 0),
+            (Some("-7"), -1),
+            (Some("3"), 3),
+        ] {
+            assert_eq!(recap_limit(text), limit, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_the_builder(run in any_json(), text in any_json(), numbers in any_json(), time in any_json()) {
+            let members = [("run_id", run), ("recap_text", text), ("recap_json", numbers), ("started_ts", time)];
+            let body = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            if let Ok(report) = recap_report(&body) {
+                prop_assert!(!report.run_id.is_empty());
+                prop_assert!(report.recap_json.is_none_or(|text| read_text(&text).is_ok()));
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Asks GitHub's REST API.
+
+use std::{
+    error::Error,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Uri, header};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use tower::ServiceExt as _;
+use tower_http::follow_redirect::{FollowRedirect, policy::Standard};
+
+use super::GitHubAnswer;
+use crate::{
+    config::settings::Secret,
+    domain::{clock::Clock, repository_head::RepositoryBranch},
+};
+
+/// How long an answer may take, redirects and body included.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// More than any branch has; what follows is not read.
+const LONGEST_BODY: usize = 1024 * 1024;
+
+/// With the certificates that this machine trusts, read once: an enterprise server's may be the site's own.
+static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let verified = match builder.clone().with_platform_verifier() {
+        Ok(verified) => verified,
+        Err(error) => {
+            tracing::warn!("GitHub cannot be asked over https: {error}");
+            builder.with_root_certificates(RootCertStore::empty())
+        }
+    };
+    Ok(verified.with_no_client_auth())
+});
+
+/// No answer came. What is told to others is always the same; the cause is for the log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("github unreachable")]
+pub struct Unreachable {
+    /// What went wrong. Never holds the token.
+    pub cause: String,
+}
+
+impl Unreachable {
+    fn because(error: &dyn Error) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            cause = format!("{cause}: {error}");
+            source = error.source();
+        }
+        Self { cause }
+    }
+}
+
+type Connections = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+/// A client of the REST API below one base URL. It uses no proxy, and what it follows to another origin goes without
+/// the token.
+#[derive(Clone, Debug)]
+pub struct GitHubClient {
+    base: String,
+    connections: Connections,
+    clock: Arc<dyn Clock>,
+}
+
+impl GitHubClient {
+    /// A client of the API at `base`, an `http` or `https` URL without a slash at the end. Where this machine trusts
+    /// no certificates, that is logged, and `https` is unreachable.
+    ///
+    /// # Errors
+    /// TLS cannot be set up at all.
+    pub fn new(base: impl Into<String>, clock: Arc<dyn Clock>) -> Result<Self, rustls::Error> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(TLS.clone()?)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Self {
+            base: base.into(),
+            connections: Client::builder(TokioExecutor::new()).build(connector),
+            clock,
+        })
+    }
+
+    /// Asks for a branch.
+    ///
+    /// # Errors
+    /// No answer came in time, or the token cannot be sent.
+    pub async fn branch(
+        &self,
+        branch: &RepositoryBranch,
+        token: Option<&Secret>,
+    ) -> Result<GitHubAnswer, Unreachable> {
+        let request = self.request(branch, token)?;
+        let deadline = self.clock.monotonic() + PATIENCE;
+        tokio::select! {
+            answer = self.exchange(request) => answer,
+            () = self.clock.sleep_until(deadline) => Err(Unreachable {
+                cause: format!("no answer within {} s", PATIENCE.as_secs()),
+            }),
+        }
+    }
+
+    fn request(
+        &self,
+        branch: &RepositoryBranch,
+        token: Option<&Secret>,
+    ) -> Result<Request<Empty<Bytes>>, Unreachable> {
+        let uri: Uri = format!("{}{}", self.base, branch.api_path())
+            .parse()
+            .map_err(|error| Unreachable::because(&error))?;
+        let mut request = Request::get(uri)
+            .header(header::ACCEPT, "application/vnd.github+json")
+            .header(header::USER_AGENT, "Borealis-Server");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, bearer(token)?);
+        }
+        request
+            .body(Empty::new())
+            .map_err(|error| Unreachable::because(&error))
+    }
+
+    async fn exchange(&self, request: Request<Empty<Bytes>>) -> Result<GitHubAnswer, Unreachable> {
+        let (parts, mut body) = FollowRedirect::with_policy(self.connections.clone(), Standard::default())
+            .oneshot(request)
+            .await
+            .map_err(|error| Unreachable::because(&error))?
+            .into_parts();
+        let mut read = Vec::new();
+        let mut complete = true;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Unreachable::because(&error))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let room = LONGEST_BODY - read.len();
+            read.extend_from_slice(data.get(..room).unwrap_or(&data));
+            if data.len() > room {
+                complete = false;
+                break;
+            }
+        }
+        Ok(GitHubAnswer::new(parts.status, &parts.headers, read, complete))
+    }
+}
+
+/// The header that presents a token. Like the legacy's library it writes Latin-1.
+fn bearer(token: &Secret) -> Result<HeaderValue, Unreachable> {
+    let unsendable = || Unreachable {
+        cause: "the token cannot be a header value".to_owned(),
+    };
+    let bytes: Vec<u8> = "Bearer "
+        .chars()
+        .chain(token.expose().chars())
+        .map(u8::try_from)
+        .collect::<Result<_, _>>()
+        .map_err(|_| unsendable())?;
+    let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| unsendable())?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,115 @@
+//! `/api/ansible/recap` and beside: how far playbooks are.
+
+use axum::{
+    extract::{FromRequestParts, Path, RawQuery, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{StatusCode, request::Parts};
+
+use super::{
+    compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
+    device_gate::Device,
+    errors::scheduler::store_failed,
+    guards::OperatorIfStrict,
+    state::AppState,
+};
+use crate::{
+    builders::recaps::{recap_limit, recap_report},
+    domain::{json::Json, text::python_trim},
+    repositories::{Store, recaps::Recap},
+    services::{recaps::Reporter, scheduler::playbook_end::recap_json},
+};
+
+/// Who may report: where somebody is checked, an operator or a device; 401 for nobody.
+#[derive(Clone, Debug)]
+pub struct Reports(Reporter);
+
+impl<S: Store> FromRequestParts<AppState<S>> for Reports {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+        let refusal = match OperatorIfStrict::from_request_parts(parts, state).await {
+            Ok(_) => return Ok(Self(Reporter::Anybody)),
+            Err(refusal) => refusal,
+        };
+        match Device::from_request_parts(parts, state).await {
+            Ok(Device(device)) => Ok(Self(Reporter::Device(device.guid))),
+            Err(_) => Err(refusal),
+        }
+    }
+}
+
+/// `POST /api/ansible/recap/report`
+pub async fn report<S: Store>(
+    State(app): State<AppState<S>>,
+    Reports(reporter): Reports,
+    body: RawBody,
+) -> Result<JsonReply, Response> {
+    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let report = recap_report(&body).map_err(|error| error.into_response())?;
+    let recap = app
+        .recaps
+        .report(&reporter, &report)
+        .await
+        .map_err(|error| error.into_response())?;
+    Ok(JsonReply::ok(recap_json(&recap)))
+}
+
+fn line(recap: Recap) -> Json {
+    Json::object([
+        ("id", recap.id.into()),
+        ("run_id", recap.run_id.into()),
+        ("hostname", recap.hostname.unwrap_or_default().into()),
+        ("playbook_name", recap.playbook_name.unwrap_or_default().into()),
+        ("status", recap.status.unwrap_or_default().into()),
+        ("created_at", recap.created_at.into()),
+        ("updated_at", recap.updated_at.into()),
+        ("started_ts", recap.started_ts.into()),
+        ("finished_ts", recap.finished_ts.into()),
+    ])
+}
+
+fn not_found() -> JsonReply {
+    JsonReply::error(StatusCode::NOT_FOUND, "Not found")
+}
+
+/// `GET /api/ansible/recaps`
+pub async fn list<S: Store>(
+    State(app): State<AppState<S>>,
+    _: OperatorIfStrict,
+    RawQuery(query): RawQuery,
+) -> Result<JsonReply, Response> {
+    let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
+    let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
+    let limit = recap_limit(first(query.as_deref(), "limit").as_deref());
+    let recaps = app.recaps.list(hostname, limit).await.map_err(store_failed)?;
+    Ok(JsonReply::ok(Json::object([(
+        "recaps",
+        Json::list(recaps.into_iter().map(line)),
+    )])))
+}
+
+/// `GET /api/ansible/recap/{id}`
+pub async fn read<S: Store>(
+    State(app): State<AppState<S>>,
+    _: OperatorIfStrict,
+    Path(id): Path<String>,
+) -> Result<JsonReply, Response> {
+    let recap = app.recaps.find(row_id(&id)).await.map_err(store_failed)?;
+    Ok(recap.map_or_else(not_found, |recap| JsonReply::ok(recap_json(&recap))))
+}
+
+/// `GET /api/ansible/run_for_activity/{id}`
+pub async fn of_activity<S: Store>(
+    State(app): State<AppState<S>>,
+    _: OperatorIfStrict,
+    Path(id): Path<String>,
+) -> Result<JsonReply, Response> {
+    let recap = app.recaps.of_activity(row_id(&id)).await.map_err(store_failed)?;
+    Ok(recap.map_or_else(not_found, |recap| {
+        JsonReply::ok(Json::object([
+            ("run_id", recap.run_id.into()),
+            ("status", recap.status.unwrap_or_default().into()),
+        ]))
+    }))
+}

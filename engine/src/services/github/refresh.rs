@@ -1,0 +1,28 @@
+//! Keeps the head of the default branch fresh.
+
+use super::GitHubService;
+use crate::repositories::Store;
+
+impl<S: Store> GitHubService<S> {
+    /// Looks at the default branch at once, then once a period and whenever a token was stored, for ever. A look that
+    /// fails is logged, and what was known stays.
+    pub async fn keep_fresh(&self) {
+        loop {
+            self.refresh().await;
+            let next = self.environment.clock.monotonic() + self.period;
+            let mut due = self.environment.clock.sleep_until(next);
+            loop {
+                tokio::select! {
+                    () = &mut due => break,
+                    () = self.refresh_wanted.notified() => self.refresh().await,
+                }
+            }
+        }
+    }
+
+    async fn refresh(&self) {
+        if let Err(error) = self.look_up(&self.default_branch, self.period, true).await {
+            tracing::warn!("default repo hash refresh failed: {error}");
+        }
+    }
+}

@@ -1,0 +1,459 @@
+use std::{fs, path::Path, sync::Arc};
+
+use jiff::SignedDuration;
+use serde_json::json;
+use tokio::sync::watch;
+use wiremock::{
+    Mock, MockServer, Request, Respond, ResponseTemplate,
+    matchers::{header as has_header, path},
+};
+
+use super::*;
+use crate::{
+    config::settings::Settings,
+    domain::clock::{BoxFuture, Clock},
+    integrations::{clock::ManualClock, random::SeededRandom},
+    repositories::{UnitOfWork as _, github_token::GitHubTokens as _, sqlite::SqliteStore},
+};
+
+const START: i64 = 1_800_000_000;
+
+/// A manual clock that tells how many sleeps began, so that a test sees when a loop is at rest.
+#[derive(Debug)]
+struct ObservedClock {
+    clock: ManualClock,
+    sleeps: watch::Sender<usize>,
+}
+
+impl ObservedClock {
+    fn advance(&self, seconds: i64) {
+        let target = self.clock.now() + SignedDuration::from_secs(seconds);
+        self.clock.set(target);
+    }
+
+    async fn sleeps(&self, count: usize) {
+        let mut sleeps = self.sleeps.subscribe();
+        sleeps.wait_for(|begun| *begun >= count).await.unwrap();
+    }
+}
+
+impl Clock for ObservedClock {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<'_> {
+        let sleep = self.clock.sleep_until(deadline);
+        self.sleeps.send_modify(|begun| *begun += 1);
+        sleep
+    }
+}
+
+/// A server over one folder, and the GitHub that it asks.
+struct Story {
+    folder: tempfile::TempDir,
+    github: MockServer,
+    clock: Arc<ObservedClock>,
+    store: SqliteStore,
+}
+
+impl Story {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("database.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        Self {
+            folder,
+            github: MockServer::start().await,
+            clock: Arc::new(ObservedClock {
+                clock: ManualClock::new(Timestamp::from_second(START).unwrap()),
+                sleeps: watch::Sender::new(0),
+            }),
+            store,
+        }
+    }
+
+    fn service(&self, more: &[(&str, &str)]) -> Arc<GitHubService<SqliteStore>> {
+        let url = self.github.uri();
+        let variables = [("BOREALIS_GITHUB_API_URL", url.as_str())]
+            .iter()
+            .chain(more)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let settings = Settings::from_map(&variables, self.folder.path()).unwrap().github;
+        let environment = Environment {
+            clock: self.clock.clone(),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let client = GitHubClient::new(&settings.api_url, self.clock.clone()).unwrap();
+        Arc::new(GitHubService::new(
+            self.store.clone(),
+            environment,
+            client,
+            &settings,
+        ))
+    }
+
+    async fn answers(&self, response: impl Respond + 'static) {
+        self.github.reset().await;
+        Mock::given(wiremock::matchers::any())
+            .respond_with(response)
+            .mount(&self.github)
+            .await;
+    }
+
+    async fn asked(&self) -> Vec<Request> {
+        self.github.received_requests().await.unwrap()
+    }
+
+    async fn store_outside(&self, token: &str) {
+        let mut work = self.store.begin().await.unwrap();
+        work.replace_github_token(Some(token)).await.unwrap();
+        work.save().await.unwrap();
+    }
+
+    fn file(&self, path: &str) -> std::path::PathBuf {
+        self.folder.path().join(path)
+    }
+}
+
+fn head(id: &str) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({"commit": {"sha": id}}))
+}
+
+fn of(repository: &str, forced: bool) -> HeadQuery {
+    HeadQuery {
+        branch: RepositoryBranch::new(repository, "main").unwrap(),
+        ttl: None,
+        forced,
+    }
+}
+
+fn authorization(request: &Request) -> Option<&str> {
+    request
+        .headers
+        .get("authorization")
+        .map(|value| value.to_str().unwrap())
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_request_is_the_legacy_s() {
+    let story = Story::new().await;
+    story.answers(head("one")).await;
+    let service = story.service(&[("GITHUB_TOKEN", "ghp_env")]);
+    service.head(&of("acme/x", false)).await.unwrap();
+    let asked = story.asked().await;
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].url.path(), "/repos/acme/x/branches/main");
+    assert_eq!(asked[0].headers["accept"], "application/vnd.github+json");
+    assert_eq!(asked[0].headers["user-agent"], "Borealis-Server");
+    assert_eq!(authorization(&asked[0]), Some("Bearer ghp_env"));
+    assert!(asked[0].body.is_empty());
+}
+
+#[tokio::test]
+async fn a_known_head_is_used_until_it_is_too_old_and_kept_through_failures() {
+    let story = Story::new().await;
+    story.answers(head(" one ")).await;
+    let service = story.service(&[]);
+    let query = of("acme/x", false);
+    let answer = service.head(&query).await.unwrap();
+    assert_eq!(answer.commit.as_deref(), Some("one"));
+    assert_eq!(
+        (answer.source, answer.age, answer.error),
+        (HeadSource::GitHub, Some(0.0), None)
+    );
+
+    story.clock.advance(59);
+    let answer = service.head(&query).await.unwrap();
+    assert_eq!(answer.source, HeadSource::Cache);
+    assert!((58.9..60.0).contains(&answer.age.unwrap()));
+
+    story.clock.advance(2);
+    let limited = ResponseTemplate::new(403).set_body_string("API rate limit exceeded");
+    let refused = "GitHub REST API repo head lookup failed: HTTP 403 API rate limit exceeded";
+    let garbage = ResponseTemplate::new(200).set_body_string("<html>");
+    let invalid = "GitHub REST API repo head lookup raised: invalid response";
+    let empty = ResponseTemplate::new(200).set_body_string("{}");
+    let accepted = ResponseTemplate::new(202).set_body_json(json!({"commit": {"sha": "two"}}));
+    for (response, error) in [
+        (limited, refused),
+        (garbage, invalid),
+        (empty, "using cached value"),
+        (
+            accepted,
+            "GitHub REST API repo head lookup failed: HTTP 202 {\"commit\":{\"sha\":\"two\"}}",
+        ),
+    ] {
+        story.answers(response).await;
+        let answer = service.head(&query).await.unwrap();
+        assert_eq!(answer.commit.as_deref(), Some("one"));
+        assert_eq!(answer.source, HeadSource::StaleCache);
+        assert_eq!(answer.error.as_deref(), Some(error));
+        let unknown = service.head(&of("acme/y", false)).await.unwrap();
+        assert_eq!(
+            (unknown.commit, unknown.source, unknown.age),
+            (None, HeadSource::GitHub, None)
+        );
+    }
+    story.answers(head("three")).await;
+    assert_eq!(
+        service.head(&query).await.unwrap().commit.as_deref(),
+        Some("three")
+    );
+}
+
+#[tokio::test]
+async fn a_wished_lifetime_counts_except_for_the_default_branch() {
+    let story = Story::new().await;
+    story.answers(head("one")).await;
+    let service = story.service(&[]);
+    let with_ttl = |query: HeadQuery| HeadQuery {
+        ttl: Some(Duration::from_secs(3600)),
+        ..query
+    };
+    let queries = [
+        with_ttl(of("acme/x", false)),
+        with_ttl(of("bunny-lab-io/Borealis", false)),
+    ];
+    for query in &queries {
+        service.head(query).await.unwrap();
+    }
+    story.clock.advance(100);
+    assert_eq!(service.head(&queries[0]).await.unwrap().source, HeadSource::Cache);
+    assert_eq!(
+        service.head(&queries[1]).await.unwrap().source,
+        HeadSource::GitHub
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_given_up_after_twenty_seconds() {
+    let story = Story::new().await;
+    story
+        .answers(head("late").set_delay(Duration::from_secs(3600)))
+        .await;
+    let service = story.service(&[]);
+    let asking = tokio::spawn({
+        let service = service.clone();
+        async move { service.head(&of("acme/x", false)).await }
+    });
+    story.clock.sleeps(1).await;
+    story.clock.advance(19);
+    assert!(!asking.is_finished());
+    story.clock.advance(2);
+    let answer = asking.await.unwrap().unwrap();
+    assert_eq!(
+        answer.error.as_deref(),
+        Some("GitHub REST API repo head lookup raised: github unreachable")
+    );
+}
+
+#[tokio::test]
+async fn redirects_are_followed_but_the_token_stays_at_home() {
+    let story = Story::new().await;
+    let elsewhere = MockServer::start().await;
+    Mock::given(path("/moved"))
+        .respond_with(head("far"))
+        .mount(&elsewhere)
+        .await;
+    let to = |url: String| ResponseTemplate::new(301).insert_header("location", url);
+    Mock::given(path("/repos/acme/near/branches/main"))
+        .respond_with(to("/repositories/1".to_owned()))
+        .mount(&story.github)
+        .await;
+    Mock::given(path("/repositories/1"))
+        .and(has_header("authorization", "Bearer ghp_env"))
+        .respond_with(head("near"))
+        .mount(&story.github)
+        .await;
+    Mock::given(path("/repos/acme/far/branches/main"))
+        .respond_with(to(format!("{}/moved", elsewhere.uri())))
+        .mount(&story.github)
+        .await;
+    let service = story.service(&[("GITHUB_TOKEN", "ghp_env")]);
+    let near = service.head(&of("acme/near", false)).await.unwrap();
+    assert_eq!(near.commit.as_deref(), Some("near"));
+    let far = service.head(&of("acme/far", false)).await.unwrap();
+    assert_eq!(far.commit.as_deref(), Some("far"));
+    let received = elsewhere.received_requests().await.unwrap();
+    assert_eq!(received.len(), 1);
+    assert_eq!(authorization(&received[0]), None);
+}
+
+#[tokio::test]
+async fn an_endless_answer_and_a_circle_end() {
+    let story = Story::new().await;
+    story
+        .answers(ResponseTemplate::new(200).set_body_bytes(vec![b' '; 3 << 20]))
+        .await;
+    let service = story.service(&[]);
+    let answer = service.head(&of("acme/x", false)).await.unwrap();
+    assert!(answer.error.unwrap().ends_with("invalid response"));
+    story
+        .answers(ResponseTemplate::new(302).insert_header("location", "/repos/acme/x/branches/main"))
+        .await;
+    let answer = service.head(&of("acme/x", false)).await.unwrap();
+    assert!(
+        answer
+            .error
+            .unwrap()
+            .starts_with("GitHub REST API repo head lookup failed: HTTP 302")
+    );
+}
+
+#[tokio::test]
+async fn the_stored_token_goes_before_the_environment_s_and_is_believed_for_fifteen_seconds() {
+    let story = Story::new().await;
+    story.answers(head("one")).await;
+    let service = story.service(&[("GITHUB_TOKEN", "ghp_env")]);
+    let used = async |repository: &str, forced: bool| {
+        service.head(&of(repository, forced)).await.unwrap();
+        authorization(story.asked().await.last().unwrap()).map(str::to_owned)
+    };
+    assert_eq!(used("acme/a", false).await.as_deref(), Some("Bearer ghp_env"));
+    story.store_outside(" ghp_db ").await;
+    assert_eq!(used("acme/b", false).await.as_deref(), Some("Bearer ghp_env"));
+    assert_eq!(used("acme/b", true).await.as_deref(), Some("Bearer ghp_db"));
+    story.store_outside("ghp_new").await;
+    story.clock.advance(14);
+    assert_eq!(used("acme/c", false).await.as_deref(), Some("Bearer ghp_db"));
+    story.clock.advance(1);
+    assert_eq!(used("acme/d", false).await.as_deref(), Some("Bearer ghp_new"));
+    service.store_token(None).await.unwrap();
+    assert_eq!(used("acme/e", false).await.as_deref(), Some("Bearer ghp_env"));
+}
+
+#[tokio::test]
+async fn a_token_that_no_header_can_hold_reaches_nobody() {
+    let story = Story::new().await;
+    story.answers(head("one")).await;
+    let service = story.service(&[]);
+    for token in ["line\nbreak", "snow\u{2603}"] {
+        let report = service.store_token(Some(Secret::new(token))).await.unwrap();
+        assert_eq!(
+            report.status,
+            TokenStatus::Unreachable("github unreachable".to_owned())
+        );
+        assert!(!format!("{report:?}").contains(token));
+    }
+    assert!(story.asked().await.is_empty());
+    service.store_token(Some(Secret::new("é"))).await.unwrap();
+    let asked = story.asked().await;
+    assert_eq!(asked[0].headers["authorization"].as_bytes(), b"Bearer \xe9");
+}
+
+#[tokio::test]
+async fn heads_outlive_a_restart_and_the_legacy_s_are_taken_over() {
+    let story = Story::new().await;
+    story.answers(ResponseTemplate::new(500)).await;
+    let legacy = format!(r#"{{"version":1,"entries":{{"acme/x:main":{{"sha":"old","ts":{START}}}}}}}"#);
+    write(&story.file("Data/Server/cache/repo_hash_cache.json"), &legacy);
+    let known =
+        async |service: &GitHubService<SqliteStore>| service.head(&of("acme/x", false)).await.unwrap().commit;
+    assert_eq!(known(&*story.service(&[])).await.as_deref(), Some("old"));
+    story.answers(head("new")).await;
+    story.service(&[]).head(&of("acme/x", true)).await.unwrap();
+    story.answers(ResponseTemplate::new(500)).await;
+    assert_eq!(known(&*story.service(&[])).await.as_deref(), Some("new"));
+    assert_eq!(
+        fs::read_to_string(story.file("Data/Server/cache/repo_hash_cache.json")).unwrap(),
+        legacy
+    );
+    write(&story.file("Data/Engine/cache/repo_hash_cache.json"), "{not json");
+    assert_eq!(known(&*story.service(&[])).await, None);
+}
+
+#[tokio::test]
+async fn a_blank_id_is_no_head_and_leaves_no_file() {
+    let story = Story::new().await;
+    let service = story.service(&[]);
+    let file = story.file("Data/Engine/cache/repo_hash_cache.json");
+    story.answers(head("one")).await;
+    service.head(&of("acme/x", false)).await.unwrap();
+    assert!(file.exists());
+    story.answers(head("  ")).await;
+    let answer = service.head(&of("acme/x", true)).await.unwrap();
+    assert_eq!((answer.commit, answer.age, answer.error), (None, Some(0.0), None));
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_cache_folder_that_cannot_be_written_costs_nothing_but_the_file() {
+    let story = Story::new().await;
+    write(&story.file("Data"), "a file where a folder is wanted");
+    story.answers(head("one")).await;
+    let service = story.service(&[]);
+    assert_eq!(
+        service
+            .head(&of("acme/x", false))
+            .await
+            .unwrap()
+            .commit
+            .as_deref(),
+        Some("one")
+    );
+    assert_eq!(
+        service.head(&of("acme/x", false)).await.unwrap().source,
+        HeadSource::Cache
+    );
+}
+
+#[tokio::test]
+async fn the_background_refresh_outlives_everything_that_github_does() {
+    let story = Story::new().await;
+    let service = story.service(&[]);
+    let loop_of = service.clone();
+    story.answers(head("first")).await;
+    let background = tokio::spawn(async move { loop_of.keep_fresh().await });
+    // One sleep a look for its patience, one for the period after it.
+    let mut sleeps = 2;
+    story.clock.sleeps(sleeps).await;
+    let known = async || service.head(&of("bunny-lab-io/Borealis", false)).await.unwrap();
+    assert_eq!(known().await.commit.as_deref(), Some("first"));
+    for response in [
+        ResponseTemplate::new(429).set_body_string("slow down"),
+        ResponseTemplate::new(502),
+        ResponseTemplate::new(200).set_body_string("\u{0}garbage"),
+        ResponseTemplate::new(200).set_body_json(json!({"commit": {"sha": 7}})),
+        head("again"),
+    ] {
+        story.answers(response).await;
+        story.clock.advance(61);
+        sleeps += 2;
+        story.clock.sleeps(sleeps).await;
+        assert_eq!(story.asked().await.len(), 1);
+    }
+    let answer = known().await;
+    assert_eq!(
+        (answer.commit.as_deref(), answer.source),
+        (Some("again"), HeadSource::Cache)
+    );
+
+    // A stored token does not wait for the period, and does not shift it.
+    story.answers(head("by token")).await;
+    service.store_token(Some(Secret::new("ghp_new"))).await.unwrap();
+    story.clock.sleeps(sleeps + 2).await;
+    while known().await.commit.as_deref() != Some("by token") {
+        tokio::task::yield_now().await;
+    }
+    let asked = story.asked().await;
+    assert_eq!(asked.len(), 2);
+    assert!(
+        asked
+            .iter()
+            .all(|request| authorization(request) == Some("Bearer ghp_new"))
+    );
+    background.abort();
+}

@@ -1,0 +1,85 @@
+//! The members of agents' events that are the same on every host.
+
+use crate::{
+    domain::{
+        assembly::{
+            document::{Document, DocumentFile},
+            variables::{Overrides, declared_list, fill},
+        },
+        base64,
+        json::{Json, JsonObject},
+    },
+    services::script_signer::ScriptSigner,
+};
+
+/// The rewritten text of a script, and the members of `quick_job_run` that are the same on every host.
+pub fn script_members(
+    signer: &ScriptSigner,
+    document: &Document,
+    path: &str,
+    name: &str,
+    run_mode: &str,
+    values: &Overrides,
+) -> (String, JsonObject) {
+    let filled = fill(&document.variables, values);
+    let text = filled.rewrite(&document.script);
+    let mut members = object([
+        ("script_type", "powershell".into()),
+        ("script_name", name.into()),
+        ("script_path", path.into()),
+        ("script_content", base64::encode(text.as_bytes()).into()),
+        ("script_encoding", "base64".into()),
+        ("environment", filled.environment.into()),
+        ("variables", Json::List(filled.listed)),
+        ("timeout_seconds", document.timeout_seconds.into()),
+        ("files", files(&document.files)),
+        ("run_mode", run_mode.into()),
+        ("admin_user", "".into()),
+        ("admin_pass", "".into()),
+    ]);
+    members.extend(signer.members(text.as_bytes()));
+    (text, members)
+}
+
+fn object<const N: usize>(members: [(&str, Json); N]) -> JsonObject {
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The members of `ansible_playbook_run`.
+pub(super) fn playbook_members(signer: &ScriptSigner, document: &Document, values: &Overrides) -> JsonObject {
+    let mut members = object([
+        ("playbook_name", document.scheduled_name.as_str().into()),
+        (
+            "playbook_content",
+            base64::encode(document.script.as_bytes()).into(),
+        ),
+        ("playbook_encoding", "base64".into()),
+        ("connection", "winrm".into()),
+        ("variables", Json::List(declared_list(&document.variables))),
+        ("files", files(&document.files)),
+        ("variable_values", Json::Object(values.clone())),
+    ]);
+    members.extend(signer.members(document.script.as_bytes()));
+    members
+}
+
+/// Files as agents get them: a name must not lead out of the folder that the agent puts it into (ASM-27).
+fn files(files: &[DocumentFile]) -> Json {
+    Json::List(
+        files
+            .iter()
+            .map(|file| {
+                let name = file.file_name.rsplit(['/', '\\']).next().unwrap_or_default();
+                Json::object([
+                    ("file_name", name.into()),
+                    ("size", file.size.into()),
+                    ("mime_type", file.mime_type.as_str().into()),
+                    ("data", file.data.as_str().into()),
+                ])
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,70 @@
+//! What a tick finds to do for a job.
+
+use std::collections::HashSet;
+
+use crate::{
+    domain::{
+        job::target_hosts,
+        schedule::{Recurrence, Schedule, expiration_seconds},
+    },
+    repositories::{StoreError, job_runs::JobRuns, scheduled_jobs::ScheduledJob},
+};
+
+/// What a tick finds to do for a job.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Plan {
+    /// The occurrence, in seconds.
+    pub(super) occurrence: i64,
+    /// Hosts on which it starts.
+    pub(super) start: Vec<String>,
+    /// Hosts that stayed away too long.
+    pub(super) expire: Vec<String>,
+}
+
+/// The occurrence that a job is to be worked on now, and in `start` those of its hosts that have no run in it and no
+/// open run of an earlier one. `None` where no occurrence is due.
+pub(super) async fn open_hosts<T: JobRuns>(
+    tables: &mut T,
+    job: &ScheduledJob,
+    now: i64,
+) -> Result<Option<Plan>, StoreError> {
+    let last = tables.latest_occurrence(job.id).await?;
+    let schedule = Schedule {
+        recurrence: Recurrence::parse(&job.schedule_type),
+        start: job.start_ts,
+        last,
+    };
+    let created = job.created_at.filter(|created| *created != 0);
+    let due = schedule.due(created, now);
+    // A recurring job leaves an occurrence when the next one is due, whatever became of it (SCH-3).
+    let Some(occurrence) = due.or_else(|| last.filter(|last| *last != 0 && schedule.still_open(now))) else {
+        return Ok(None);
+    };
+    let runs = tables.runs_of_occurrence(job.id, occurrence).await?;
+    let mut taken: HashSet<String> = runs.into_iter().filter_map(|run| run.hostname).collect();
+    // A host is not given work twice at a time.
+    taken.extend(tables.busy_hosts(job.id).await?);
+    let mut start = job.targets.as_ref().map(target_hosts).unwrap_or_default();
+    // What was taken before, and what comes twice.
+    start.retain(|host| taken.insert(host.clone()));
+    Ok(Some(Plan {
+        occurrence,
+        start,
+        expire: Vec::new(),
+    }))
+}
+
+/// Parts the open hosts into those that start and those that stayed away too long; the others wait.
+pub(super) fn plan(job: &ScheduledJob, open: &Plan, online: &HashSet<String>, now: i64) -> Plan {
+    let expired = job
+        .expiration
+        .as_deref()
+        .and_then(expiration_seconds)
+        .is_some_and(|limit| open.occurrence.saturating_add(limit) <= now);
+    let (start, away): (Vec<_>, Vec<_>) = open.start.iter().cloned().partition(|host| online.contains(host));
+    Plan {
+        occurrence: open.occurrence,
+        start,
+        expire: if expired { away } else { Vec::new() },
+    }
+}

@@ -1,0 +1,57 @@
+//! Somebody at the web client of the measured server.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{BenchError, ServerProcess, client::Connection};
+use crate::socket_io::{Client, ConnectOptions};
+
+/// An operator with a session.
+#[derive(Clone, Debug)]
+pub(super) struct Operator {
+    token: String,
+}
+
+impl Operator {
+    /// Logs in as the account that a fresh server has.
+    pub(super) async fn log_in(server: &ServerProcess) -> Result<Self, BenchError> {
+        let body = json!({"username": "admin", "password": "Password"}).to_string();
+        let mut connection = Connection::open(server.address()).await?;
+        let (status, answer) = connection.post("/api/auth/login", None, body.into()).await?;
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        match answer.get("token").and_then(Value::as_str) {
+            Some(token) if status == 200 => Ok(Self {
+                token: token.to_owned(),
+            }),
+            _ => Err(BenchError::Refused {
+                request: "the login",
+                status,
+            }),
+        }
+    }
+
+    /// Sends a request that must be taken.
+    pub(super) async fn post(
+        &self,
+        connection: &mut Connection,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(), BenchError> {
+        match connection.post(path, Some(&self.token), body).await? {
+            (200, _) => Ok(()),
+            (status, _) => Err(BenchError::Refused {
+                request: "an operator's request",
+                status,
+            }),
+        }
+    }
+
+    /// Opens a channel.
+    pub(super) async fn connect(&self, server: &ServerProcess) -> Result<Client, BenchError> {
+        let options = ConnectOptions {
+            headers: vec![("Authorization".to_owned(), format!("Bearer {}", self.token))],
+            ..ConnectOptions::websocket(server.address())
+        };
+        Ok(Client::connect(&options).await?)
+    }
+}

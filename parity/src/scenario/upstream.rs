@@ -1,0 +1,89 @@
+//! GitHub as a scenario plays it: what the server was answered, and how often it asked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::model::Step;
+
+/// What the server was answered when it asked GitHub.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// How often the server asks during a step, by the step's number; 0 stands for the start. The run waits for that
+    /// many before it goes on, because the server asks in the background too.
+    #[serde(default)]
+    pub asks: BTreeMap<u32, u32>,
+    /// How many of the last questions came after the recording's end. They are waited for and not compared.
+    #[serde(default)]
+    pub unrecorded: u32,
+    /// Every request and its answer, in the order of the recording.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// One request of the server and its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Exchange {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path with the query, as it was sent.
+    pub path: String,
+    /// The header of that name.
+    pub authorization: Option<String>,
+    /// The request's body; empty where there is none.
+    pub request_body: String,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's headers.
+    pub headers: BTreeMap<String, String>,
+    /// The answer's body.
+    pub body: String,
+}
+
+impl Upstream {
+    /// How often the server has asked once the step is over.
+    pub fn asked_by(&self, step: u32) -> u32 {
+        self.asks.range(..=step).map(|(_, count)| count).sum()
+    }
+}
+
+impl Exchange {
+    /// The members as they are written, without those that say nothing.
+    pub fn fields(&self) -> Value {
+        let Self {
+            method,
+            path,
+            authorization,
+            request_body,
+            status,
+            headers,
+            body,
+        } = self;
+        let mut fields = Map::from_iter([
+            ("method".to_owned(), json!(method)),
+            ("path".to_owned(), json!(path)),
+            ("status".to_owned(), json!(status)),
+            ("headers".to_owned(), json!(headers)),
+            ("body".to_owned(), json!(body)),
+        ]);
+        if let Some(authorization) = authorization {
+            fields.insert("authorization".to_owned(), json!(authorization));
+        }
+        if !request_body.is_empty() {
+            fields.insert("request_body".to_owned(), json!(request_body));
+        }
+        Value::Object(fields)
+    }
+}
+
+/// The number under which all that the server asked is observed, once the steps are over.
+pub fn observed_at(steps: &[Step]) -> u32 {
+    steps
+        .iter()
+        .map(|step| step.id)
+        .max()
+        .unwrap_or_default()
+        .saturating_add(1)
+}
