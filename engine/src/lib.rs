@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod builders;
 pub mod check;
+pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod integrations;

@@ -13,10 +13,12 @@ use borealis_engine::{
     Engine, Settings,
     bootstrap::log_upgrade,
     check,
+    commands::{self, Administration},
     config::logging,
     domain::clock::Clock as _,
     integrations::{clock::SystemClock, random::OsRandom},
     repositories::sqlite::SqliteStore,
+    services::Environment,
 };
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +26,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The Borealis server: serves the legacy server's root folder, database, keys and cookies.
 ///
 /// Settings come from environment variables (BOREALIS_ROOT, BOREALIS_HOST, BOREALIS_PORT, ...).
+///
+/// The commands users, install-codes, devices and backup are for the person on the server's machine; they ask for no
+/// login. All of them are safe beside a running server, and none makes a database or changes its tables. Run them as
+/// the user that runs the server, with its variables.
 ///
 /// Exit codes: 0 stopped in order, 1 could not do it, 2 wrong command line or settings.
 #[derive(Debug, Parser)]
@@ -50,6 +56,8 @@ enum Command {
     ///
     /// Exit codes: 0 no problem was found, 1 at least one problem, 2 wrong command line.
     Check,
+    #[command(flatten)]
+    Administration(Administration),
 }
 
 fn main() -> ExitCode {
@@ -70,10 +78,13 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return failed(2, &error.to_string()),
     };
+    if let Command::Administration(command) = command {
+        return runtime.block_on(administrate(&command, &settings));
+    }
     logging::start(&settings, Arc::new(SystemClock::new()));
     let done = match command {
         Command::Migrate => runtime.block_on(migrate(&settings)),
-        Command::Serve | Command::Check => runtime.block_on(serve(settings)),
+        _ => runtime.block_on(serve(settings)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -116,6 +127,19 @@ async fn report(variables: &BTreeMap<String, String>, folder: &Path) -> ExitCode
         let _ = writeln!(output, "{finding}");
     }
     ExitCode::from(u8::from(check::has_problem(&findings)))
+}
+
+async fn administrate(command: &Administration, settings: &Settings) -> ExitCode {
+    let clock = Arc::new(SystemClock::new());
+    logging::start_in_file(settings, clock.clone());
+    let environment = Environment {
+        clock,
+        random: Arc::new(OsRandom),
+    };
+    match commands::run(command, settings, &environment).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => failed(1, &message),
+    }
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {

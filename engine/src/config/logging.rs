@@ -30,6 +30,15 @@ pub const CONTEXT_FIELD: &str = "agent_context";
 /// Sends the log of this process, dependencies' included, to the file under the root and to standard error. Once it
 /// runs, a further call changes nothing.
 pub fn start(settings: &Settings, clock: Arc<dyn Clock>) {
+    begin(settings, clock, true);
+}
+
+/// The same for a command that speaks to a person itself: nothing on standard error.
+pub fn start_in_file(settings: &Settings, clock: Arc<dyn Clock>) {
+    begin(settings, clock, false);
+}
+
+fn begin(settings: &Settings, clock: Arc<dyn Clock>, terminal: bool) {
     let level = if settings.debug {
         LevelFilter::DEBUG
     } else {
@@ -41,7 +50,7 @@ pub fn start(settings: &Settings, clock: Arc<dyn Clock>) {
     );
     // Fails only where a log runs already, and must not run twice.
     let _ = Registry::default()
-        .with(EngineLog::new(file, clock, true).with_filter(level))
+        .with(EngineLog::new(file, clock, terminal).with_filter(level))
         .try_init();
 }
 

@@ -30,6 +30,11 @@ impl Guid {
         Self(hyphenated_upper(uuid))
     }
 
+    /// Whether it is a UUID, and no other text that was taken for a GUID.
+    pub fn is_uuid(&self) -> bool {
+        lenient_uuid(&self.0).is_some()
+    }
+
     /// The text as stored.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,7 +80,9 @@ mod tests {
             "\"3f2504e0-4f89-11d3-9a0c-0305e82c3301\"",
             "3f2504e0 4f89 11d3 9a0c 0305e82c3301",
         ] {
-            assert_eq!(Guid::normalize(text).unwrap().as_str(), CANONICAL, "{text}");
+            let guid = Guid::normalize(text).unwrap();
+            assert_eq!(guid.as_str(), CANONICAL, "{text}");
+            assert!(guid.is_uuid(), "{text}");
         }
     }
 
@@ -90,7 +97,9 @@ mod tests {
                 "URN:UUID:3F2504E0-4F89-11D3-9A0C-0305E82C3301",
             ),
         ] {
-            assert_eq!(Guid::normalize(text).unwrap().as_str(), expected);
+            let guid = Guid::normalize(text).unwrap();
+            assert_eq!(guid.as_str(), expected);
+            assert!(!guid.is_uuid(), "{text}");
         }
         for nothing in ["", "  ", "{", "{}"] {
             assert_eq!(Guid::normalize(nothing), None, "{nothing:?}");

@@ -19,6 +19,21 @@ pub struct DeviceIdentity {
     pub status: Option<String>,
 }
 
+/// A device as somebody sees it who decides whether it may come in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeviceEntry {
+    /// The GUID, as stored; `None` for one that never enrolled.
+    pub guid: Option<String>,
+    /// The host name.
+    pub hostname: Option<String>,
+    /// The id of its agent.
+    pub agent_id: Option<String>,
+    /// As in [`DeviceIdentity`].
+    pub status: Option<String>,
+    /// Unix seconds.
+    pub last_seen: Option<i64>,
+}
+
 /// A device that enrolls for the first time.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewDevice<'a> {
@@ -85,6 +100,16 @@ pub trait Devices: Send {
         &mut self,
         guid: &str,
     ) -> impl Future<Output = Result<Option<DeviceIdentity>, StoreError>> + Send;
+
+    /// Every device in the order of the table. A value of another kind than its column's is taken for what it can be.
+    fn list_devices(&mut self) -> impl Future<Output = Result<Vec<DeviceEntry>, StoreError>> + Send;
+
+    /// Gives the device listed with the GUID `stored_guid` another status.
+    fn set_device_status(
+        &mut self,
+        stored_guid: &str,
+        status: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The GUID of the device with exactly this host name: `None` no device, `Some(None)` one without a GUID.
     fn hostname_owner(

@@ -21,6 +21,7 @@ pub mod quick_run;
 pub mod realtime;
 pub mod recaps;
 pub mod refresh;
+pub mod revocation;
 pub mod scheduled_jobs;
 pub mod scheduler;
 pub mod script_signer;

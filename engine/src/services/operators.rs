@@ -31,6 +31,16 @@ pub struct Operator {
 }
 
 impl Operator {
+    /// Whoever may write the database file without logging in: a person at the server's command line.
+    pub fn at_command_line() -> Self {
+        Self {
+            id: 0,
+            username: "command line".to_owned(),
+            display_name: "command line".to_owned(),
+            role: "Admin".to_owned(),
+        }
+    }
+
     /// Whether the role is exactly `admin`, in any letter case.
     pub fn is_admin(&self) -> bool {
         self.role.to_lowercase() == "admin"

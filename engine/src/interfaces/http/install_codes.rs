@@ -17,7 +17,8 @@ use crate::{
     repositories::{Store, StoreError, install_codes::InstallCode},
 };
 
-fn listed(code: InstallCode) -> Json {
+/// A code as every listing shows it.
+pub(crate) fn listed(code: InstallCode) -> Json {
     Json::object([
         ("id", code.id.into()),
         ("code", code.code.into()),

@@ -23,8 +23,8 @@ fn ok() -> JsonReply {
     JsonReply::ok(Json::object([("status", "ok".into())]))
 }
 
-/// Neither the password's digest nor the secret of codes is ever shown.
-fn listed(user: User) -> Json {
+/// An account as every listing shows it. Neither the password's digest nor the secret of codes is ever shown.
+pub(crate) fn listed(user: User) -> Json {
     let (last_login, created_at, updated_at) = (user.last_login, user.created_at, user.updated_at);
     let mfa_enabled = i64::from(user.mfa_enabled);
     let operator = Operator::from(user);

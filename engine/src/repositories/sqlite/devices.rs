@@ -3,7 +3,7 @@
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    devices::{DeviceIdentity, DeviceReport, Devices, KeyRotation, NewDevice},
+    devices::{DeviceEntry, DeviceIdentity, DeviceReport, Devices, KeyRotation, NewDevice},
 };
 
 /// The query for who a device is, with this condition.
@@ -44,6 +44,38 @@ impl<A: Access> Devices for A {
             }
         };
         row.map(|row| identity(&Columns::of("devices", &row))).transpose()
+    }
+
+    async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT CAST(guid AS TEXT) AS guid, CAST(hostname AS TEXT) AS hostname, \
+             CAST(agent_id AS TEXT) AS agent_id, CAST(status AS TEXT) AS status, \
+             CAST(last_seen AS INTEGER) AS last_seen FROM devices ORDER BY rowid",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let row = Columns::of("devices", row);
+                Ok(DeviceEntry {
+                    guid: row.get("guid")?,
+                    hostname: row.get("hostname")?,
+                    agent_id: row.get("agent_id")?,
+                    status: row.get("status")?,
+                    last_seen: row.get("last_seen")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError> {
+        // As listed: a GUID that somebody stored as another kind of value is found too.
+        sqlx::query("UPDATE devices SET status = $2 WHERE CAST(guid AS TEXT) = $1")
+            .bind(stored_guid)
+            .bind(status)
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 
     async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError> {

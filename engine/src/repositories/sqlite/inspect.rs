@@ -40,17 +40,23 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
         .immutable(!Path::new(&journal).exists())
         .connect()
         .await?;
-    let damage: Vec<String> = sqlx::query_scalar("PRAGMA quick_check")
-        .fetch_all(&mut connection)
-        .await?;
+    let damage = quick_check(&mut connection).await?;
     let upgrade = Upgrade::needed(&mut connection).await?;
     let sealed_secrets = sealed_secrets(&mut connection, &upgrade).await?;
     connection.close().await?;
     Ok(DatabaseState {
-        damage: damage.into_iter().filter(|line| line != "ok").collect(),
+        damage,
         upgrade,
         sealed_secrets,
     })
+}
+
+/// What SQLite's quick check complains of.
+pub(super) async fn quick_check(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
+    let lines: Vec<String> = sqlx::query_scalar("PRAGMA quick_check")
+        .fetch_all(connection)
+        .await?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
 async fn sealed_secrets(

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sqlx::{SqliteConnection, SqlitePool, migrate::Migrator};
 
-pub use self::{backup::BackupError, state::Upgrade};
+pub use self::{backup::CopyError, state::Upgrade};
 use crate::domain::random::Random;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -35,7 +35,7 @@ pub enum MigrationError {
     Damaged(String),
     /// Without a copy nothing is upgraded.
     #[error("the database is older and has to be upgraded, but the copy of it cannot be written: {0}")]
-    Backup(#[from] BackupError),
+    Backup(#[from] CopyError),
 }
 
 /// What was done.

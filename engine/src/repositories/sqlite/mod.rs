@@ -2,9 +2,11 @@
 
 mod activity_history;
 mod approvals;
+mod backup;
 mod credentials;
 mod device_documents;
 mod devices;
+mod failure;
 mod github_token;
 mod header;
 mod inspect;
@@ -32,8 +34,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use backup::{BackupError, back_up};
+pub use failure::Cause;
 pub use inspect::{DatabaseState, inspect};
-pub use migrate::{BackupError, MigrationError, Upgrade, Upgraded};
+pub use migrate::{CopyError, MigrationError, Upgrade, Upgraded};
 
 use super::{Store, StoreError, UnitOfWork};
 use crate::domain::random::Random;
@@ -59,15 +63,28 @@ impl SqliteStore {
     /// The file cannot be opened, is no database, or one of a newer server; it is left alone then.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         header::refuse_newer(path).map_err(sqlx::Error::Io)??;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY_TIMEOUT)
-            // Declared by the legacy's tables, never enforced by it: its own writes would fail otherwise.
-            .foreign_keys(false)
-            .disable_statement_logging();
+        Self::connect(
+            path,
+            options(path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Normal),
+        )
+        .await
+    }
+
+    /// Opens the file for a few changes while a server may be at work in it. The file must be there, and neither its
+    /// tables nor its journal mode are changed. Leave it with [`SqliteStore::leave`].
+    ///
+    /// # Errors
+    /// There is no such file, it cannot be opened, it is no database, or one of a newer server.
+    pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        header::refuse_newer(path).map_err(sqlx::Error::Io)??;
+        // A person who was told that it is done will not look again: even a power failure must not undo it.
+        Self::connect(path, options(path).synchronous(SqliteSynchronous::Full)).await
+    }
+
+    async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let writer = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(1)
@@ -128,6 +145,24 @@ impl SqliteStore {
         }
         self.writer.close().await;
     }
+
+    /// Closes the file without a checkpoint, which would make a server that is at work in it wait. SQLite writes the
+    /// journal into the file where nobody else has it open.
+    pub async fn leave(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// How every connection to the file is made.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        // Declared by the legacy's tables, never enforced by it: its own writes would fail otherwise.
+        .foreign_keys(false)
+        .disable_statement_logging()
 }
 
 /// One change in the SQLite file.

@@ -7,16 +7,15 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
-use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-use crate::repositories::sqlite::BUSY_TIMEOUT;
+use crate::repositories::sqlite::{BackupError, back_up};
 
 /// More copies of one second are not made.
 const MOST: u32 = 1000;
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
-pub enum BackupError {
+pub enum CopyError {
     /// The file cannot be made.
     #[error("{path}: {source}", path = path.display())]
     File {
@@ -30,8 +29,8 @@ pub enum BackupError {
     Database {
         /// The copy.
         path: PathBuf,
-        /// What SQLite says.
-        source: sqlx::Error,
+        /// What went wrong.
+        source: BackupError,
     },
 }
 
@@ -42,11 +41,11 @@ pub(super) fn prefix(database: &Path) -> PathBuf {
 
 /// Copies what is committed into a new file beside the database, safe on the disk when this returns. Another copy is
 /// never written over.
-pub(super) async fn write(database: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
+pub(super) async fn write(database: &Path, now: Timestamp) -> Result<PathBuf, CopyError> {
     let copy = reserve(database, now)?;
     let part = with_suffix(&copy, ".part");
     let written = fill(database, &part).await.and_then(|()| {
-        keep(&part, &copy).map_err(|source| BackupError::File {
+        keep(&part, &copy).map_err(|source| CopyError::File {
             path: copy.clone(),
             source,
         })
@@ -70,7 +69,7 @@ pub(super) fn discard(copy: &Path) {
 }
 
 /// Takes a name that no file has, by an empty file.
-fn reserve(database: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
+fn reserve(database: &Path, now: Timestamp) -> Result<PathBuf, CopyError> {
     let stamp = now.to_zoned_datetime(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
     let first = with_suffix(&prefix(database), &stamp.to_string());
     let mut number = 1;
@@ -82,7 +81,7 @@ fn reserve(database: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
         match private_file(&path) {
             Ok(_) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST => number += 1,
-            Err(source) => return Err(BackupError::File { path, source }),
+            Err(source) => return Err(CopyError::File { path, source }),
         }
     }
 }
@@ -96,33 +95,17 @@ fn private_file(path: &Path) -> io::Result<fs::File> {
         .open(path)
 }
 
-async fn fill(database: &Path, part: &Path) -> Result<(), BackupError> {
-    let failed = |source| BackupError::Database {
+async fn fill(database: &Path, part: &Path) -> Result<(), CopyError> {
+    let failed = |source| CopyError::Database {
         path: part.to_owned(),
         source,
     };
     // SQLite fills an empty file, and refuses one that holds something.
-    private_file(part).map_err(|source| BackupError::File {
+    private_file(part).map_err(|source| CopyError::File {
         path: part.to_owned(),
         source,
     })?;
-    let target = part.to_str().ok_or_else(|| BackupError::File {
-        path: part.to_owned(),
-        source: io::ErrorKind::InvalidFilename.into(),
-    })?;
-    let mut connection = SqliteConnectOptions::new()
-        .filename(database)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging()
-        .connect()
-        .await
-        .map_err(failed)?;
-    sqlx::query("VACUUM INTO $1")
-        .bind(target)
-        .execute(&mut connection)
-        .await
-        .map_err(failed)?;
-    connection.close().await.map_err(failed)
+    back_up(database, part).await.map_err(failed)
 }
 
 /// Gives the whole copy its name, on the disk.

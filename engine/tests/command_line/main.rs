@@ -3,44 +3,23 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a helper of tests fails the test"
 )]
 
-use std::{fs, path::Path, process::Command};
+mod backup;
+mod devices;
+mod install_codes;
+mod program;
+mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
+mod users;
 
+use std::{fs, path::Path};
+
+use program::run;
 use sqlx::{Connection as _, SqliteConnection};
-
-struct Ran {
-    code: Option<i32>,
-    output: String,
-}
-
-impl Ran {
-    fn line(&self, verdict: &str, subject: &str) -> &str {
-        let start = format!("{verdict:8} {subject}: ");
-        self.output
-            .lines()
-            .find(|line| line.starts_with(&start))
-            .unwrap_or_else(|| panic!("no line {start:?} in\n{}", self.output))
-    }
-}
-
-fn run(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_borealis-engine"))
-        .args(arguments)
-        .env_clear()
-        .env("BOREALIS_ROOT", root)
-        .env("BOREALIS_PORT", "0")
-        .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
-        .envs(variables.iter().copied())
-        .current_dir(root)
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code(),
-        output: String::from_utf8(output.stdout).unwrap(),
-    }
-}
 
 fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().next().is_none()
@@ -51,11 +30,26 @@ fn help_names_the_commands_and_the_exit_codes() {
     let root = tempfile::tempdir().unwrap();
     let help = run(root.path(), &["--help"], &[]);
     assert_eq!(help.code, Some(0));
-    for word in ["serve", "migrate", "check", "Exit codes"] {
+    for word in [
+        "serve",
+        "migrate",
+        "check",
+        "users",
+        "install-codes",
+        "devices",
+        "backup",
+        "Exit codes",
+    ] {
         assert!(help.output.contains(word), "{word} in {}", help.output);
     }
     let help = run(root.path(), &["check", "--help"], &[]);
     assert!(help.output.contains("1 at least one problem"), "{}", help.output);
+    for command in ["users", "install-codes", "devices", "backup"] {
+        let help = run(root.path(), &[command, "--help"], &[]).output;
+        for word in ["Safe beside a running server", "Examples:", "Exit codes: 0 done"] {
+            assert!(help.contains(word), "{word} in {help}");
+        }
+    }
     assert!(is_empty(root.path()));
 }
 

@@ -1,0 +1,51 @@
+//! What is behind a failure of SQLite, for those who have to tell a person what to do.
+
+use crate::repositories::StoreError;
+
+/// Why the database refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// Another process kept it locked for longer than is waited for.
+    Locked,
+    /// It may be read only.
+    ReadOnly,
+    /// It cannot be opened at all.
+    CannotOpen,
+    /// It is damaged, or no database.
+    Damaged,
+    /// The disk is full.
+    DiskFull,
+    /// A table or column that this server needs is not there.
+    OlderTables,
+}
+
+impl Cause {
+    /// The cause of this failure; `None` for those that nobody can name an action for.
+    pub fn of(error: &StoreError) -> Option<Self> {
+        match error {
+            StoreError::Database(error) => Self::of_database(error),
+            StoreError::Newer { .. } | StoreError::UnreadableRow { .. } => None,
+        }
+    }
+
+    /// The same, of what the database itself said.
+    pub fn of_database(error: &sqlx::Error) -> Option<Self> {
+        let error = error.as_database_error()?;
+        let code: u32 = error.code()?.parse().ok()?;
+        // The lowest byte is SQLite's primary result code, what is above it tells details.
+        match code & 0xff {
+            5 | 6 => Some(Self::Locked),
+            8 => Some(Self::ReadOnly),
+            11 | 26 => Some(Self::Damaged),
+            13 => Some(Self::DiskFull),
+            14 => Some(Self::CannotOpen),
+            1 if ["no such table", "no such column", "has no column named"]
+                .iter()
+                .any(|text| error.message().contains(text)) =>
+            {
+                Some(Self::OlderTables)
+            }
+            _ => None,
+        }
+    }
+}
