@@ -188,5 +188,13 @@ class Agent:
         key = load_der_public_key(base64.b64decode(self.signing_key))
         key.verify(base64.b64decode(job["signature"]), script)
         result = {"job_id": job["job_id"], "status": "Success", "stdout": "done\n", "stderr": ""}
-        channel.call("quick_job_result", result)
+        connections = channel.connections
+        try:
+            channel.call("quick_job_result", result)
+        except socketio.exceptions.SocketIOError:
+            # Now and then the client drops a TLS connection that one of its threads reads from while another writes.
+            # What counts is that it comes back; an answer that was lost on a living connection is still a failure.
+            channel.wait_for_connection(connections + 1)
+            self.come_online(channel)
+            channel.call("quick_job_result", result)
         return script.decode()

@@ -117,10 +117,11 @@ def work(server: Server):
 
     step("the server restarts; both channels come back, the agent's with an expired token")
     expired["from_now_on"] = True
+    connections = [(one, one.connections) for one in (channel, viewer)]
     server.stop()
     server.start()
-    channel.wait_for_connection(2)
-    viewer.wait_for_connection(2)
+    for one, before in connections:
+        one.wait_for_connection(before + 1)
     agent.come_online(channel)
     step("the second run")
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
