@@ -9,7 +9,7 @@ use crate::{
     diff::Spans,
     normalize::normalize,
     register::{self, Ran, Register, RegisterError, judge},
-    report::{Provenance, RunReport},
+    report::{OwnScenario, Provenance, RunReport},
     runner::{RunEvents, run_embedded},
     scenario::{
         library::{self, Entry},
@@ -64,6 +64,7 @@ pub struct Campaign {
     register: Register,
     known: Vec<String>,
     chosen: Vec<(Scenario, PathBuf)>,
+    own: Vec<OwnScenario>,
 }
 
 impl Campaign {
@@ -89,16 +90,24 @@ impl Campaign {
         {
             return Err(CampaignError::Unknown(unknown.clone()));
         }
-        let chosen = entries
+        let chosen: Vec<_> = entries
             .into_iter()
             .filter(|entry| wanted.is_empty() || wanted.iter().any(|want| fits(&entry.name, want)))
             .map(readable)
             .collect::<Result<_, _>>()?;
+        let (chosen, own): (Vec<_>, Vec<_>) = chosen
+            .into_iter()
+            .partition(|(scenario, _)| scenario.has_legacy());
+        let own = own.into_iter().map(|(scenario, _)| OwnScenario {
+            scenario: scenario.name,
+            title: scenario.title,
+        });
         Ok(Self {
             places,
             register,
             known,
             chosen,
+            own: own.collect(),
         })
     }
 
@@ -112,7 +121,7 @@ impl Campaign {
         self.chosen.is_empty()
     }
 
-    /// Runs everything, at most `side_by_side` scenarios at a time.
+    /// Runs everything that the legacy can be compared with, at most `side_by_side` scenarios at a time.
     pub async fn run(
         self,
         side_by_side: usize,
@@ -150,7 +159,7 @@ impl Campaign {
             parity: format!("parity {version}"),
             date: today.to_string(),
         };
-        RunReport::new(provenance, judgement, &self.register)
+        RunReport::new(provenance, judgement, &self.register).with_own(self.own)
     }
 }
 

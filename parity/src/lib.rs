@@ -1,5 +1,6 @@
 //! Replays recorded agent scenarios against Borealis servers and reports every divergence.
 
+pub mod approved;
 pub mod bench;
 pub mod campaign;
 pub mod cli;

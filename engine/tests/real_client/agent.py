@@ -3,14 +3,18 @@
 import base64
 import hashlib
 import json
-import ssl
 import threading
 from pathlib import Path
 
 import requests
 import socketio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_private_key,
+)
 
 from server import Server, pinned, session
 
@@ -39,12 +43,12 @@ class Inbox:
             self.events.append((event, data[0] if data else None))
             self.arrived.notify_all()
 
-    def take(self, event: str):
+    def take(self, event: str, patience=PATIENCE):
         """The next event of this name; those before it are dropped."""
         def place():
             return next((i for i, (name, _) in enumerate(self.events) if name == event), None)
         with self.arrived:
-            if not self.arrived.wait_for(lambda: place() is not None, PATIENCE):
+            if not self.arrived.wait_for(lambda: place() is not None, patience):
                 raise AssertionError(f"no {event} came; got {[name for name, _ in self.events]}")
             found = place()
             data = self.events[found][1]
@@ -98,6 +102,7 @@ class Agent:
         self.http = None
         self.reference = None
         self.server_nonce = None
+        self.signing_key = None
         self.certificate = None
         self.tokens = None
 
@@ -120,6 +125,7 @@ class Agent:
         body = answer.json()
         self.reference, self.server_nonce = body["approval_reference"], body["server_nonce"]
         self.certificate = body["server_certificate"]
+        self.signing_key = body["signing_key"]
         self.http = session(pinned(self.certificate))
 
     def poll(self) -> dict:
@@ -165,3 +171,30 @@ class Agent:
     def connect(self, transports: list[str], token=None) -> Channel:
         headers = token if callable(token) else self.headers(token)
         return Channel(self.server, self.certificate, headers, transports)
+
+    def come_online(self, channel: Channel):
+        """What a shipped agent does each time its channel is up, in its order."""
+        channel.call("connect_agent", {"agent_id": self.agent_id, "service_mode": "system"})
+        self.post("/api/agent/heartbeat", {"hostname": self.hostname, "metrics": {"operating_system": "Debian 12"}})
+        channel.call("request_config", {"agent_id": self.agent_id})
+        account = self.post("/api/agent/checkin", {"agent_id": self.agent_id, "hostname": self.hostname})
+        if account["agent_guid"] != self.tokens["guid"]:
+            raise AssertionError(f"the service account is of {account['agent_guid']!r}")
+
+    def run_script(self, channel: Channel, patience=PATIENCE) -> str:
+        """Takes the next job as shipped agents do, checks who signed it and answers; what the script was."""
+        job = channel.inbox.take("quick_job_run", patience)
+        script = base64.b64decode(job["script_content"])
+        key = load_der_public_key(base64.b64decode(self.signing_key))
+        key.verify(base64.b64decode(job["signature"]), script)
+        result = {"job_id": job["job_id"], "status": "Success", "stdout": "done\n", "stderr": ""}
+        connections = channel.connections
+        try:
+            channel.call("quick_job_result", result)
+        except socketio.exceptions.SocketIOError:
+            # Now and then the client drops a TLS connection that one of its threads reads from while another writes.
+            # What counts is that it comes back; an answer that was lost on a living connection is still a failure.
+            channel.wait_for_connection(connections + 1)
+            self.come_online(channel)
+            channel.call("quick_job_result", result)
+        return script.decode()

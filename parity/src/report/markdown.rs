@@ -1,6 +1,6 @@
 //! `divergences.md`: the table that is signed before a cut-over.
 
-use super::{Counts, EntryNote, ReportError, RunReport, notices, reasons, shown, write_text};
+use super::{Counts, EntryNote, OWN, ReportError, RunReport, notice_lines, reasons, shown, write_text};
 use crate::register::Area;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -63,8 +63,15 @@ pub fn render(report: &RunReport) -> String {
     counts_row(&mut out, "All", Counts::of(&report.judgement.verdicts));
     out.push_str("\n## Not compared\n\n");
     let reasons = reasons(report);
-    if reasons.is_empty() {
+    if reasons.is_empty() && report.own.is_empty() {
         out.push_str("Everything was compared.\n");
+    }
+    if !report.own.is_empty() {
+        let count = report.own.len();
+        let _ = writeln!(
+            out,
+            "- the access policy `strict`, which the legacy does not have: {count} scenarios, listed below"
+        );
     }
     for (reason, (steps, scenarios)) in reasons {
         let _ = writeln!(out, "- {}: {steps} steps in {scenarios} scenarios", cell(reason));
@@ -83,8 +90,14 @@ pub fn render(report: &RunReport) -> String {
             out,
             "- {}: {}",
             verdict.scenario,
-            cell(&notices(verdict).join("; "))
+            cell(&notice_lines(&verdict.notices).join("; "))
         );
+    }
+    if !report.own.is_empty() {
+        let _ = writeln!(out, "\n## Access policy: what strict refuses\n\n{OWN}.\n");
+    }
+    for one in &report.own {
+        let _ = writeln!(out, "- {}: {}", one.scenario, cell(&one.title));
     }
     let judged = &report.judgement;
     if !judged.unused_entries.is_empty() || !judged.expired_entries.is_empty() {

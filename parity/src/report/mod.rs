@@ -29,6 +29,10 @@ pub struct RunReport {
     pub judgement: Judgement,
     /// The register's entries, for the table.
     pub entries: Vec<EntryNote>,
+    /// Scenarios that the legacy has nothing to compare with, and that were not run: tests hold them against approved
+    /// transcripts. They are in no count and no exit code.
+    #[serde(default)]
+    pub own: Vec<OwnScenario>,
     /// Why the run could not be done at all.
     pub could_not_run: Option<String>,
 }
@@ -45,6 +49,16 @@ pub struct Provenance {
     pub parity: String,
     /// The day of the run.
     pub date: String,
+}
+
+/// A scenario of the project's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnScenario {
+    /// `<area>/<name>`.
+    pub scenario: String,
+    /// What it shows.
+    pub title: String,
 }
 
 /// One register entry, as the table shows it.
@@ -170,9 +184,16 @@ impl RunReport {
             format: FORMAT,
             provenance,
             entries,
+            own: Vec::new(),
             judgement,
             could_not_run: None,
         }
+    }
+
+    /// Adds the scenarios that the legacy has nothing to compare with.
+    #[must_use]
+    pub fn with_own(self, own: Vec<OwnScenario>) -> Self {
+        Self { own, ..self }
     }
 
     /// A report of a run that could not be done.
@@ -188,6 +209,7 @@ impl RunReport {
             provenance,
             judgement,
             entries: Vec::new(),
+            own: Vec::new(),
             could_not_run: Some(reason),
         }
     }
@@ -201,8 +223,12 @@ impl RunReport {
     }
 }
 
+/// Why the scenarios of the project's own are not compared, and where they are asserted.
+const OWN: &str = "The legacy has no such policy, so there is nothing to compare with: what the engine shows is approved \
+                   by this project itself, and `cargo test -p parity --test access` asserts it";
+
 /// 0: nothing unaccepted differs. 1: something does, or a register entry is unused, or (with `require_all`)
-/// something was not compared. 2: the run could not be done, or compared nothing.
+/// something was not compared that has something to be compared with. 2: the run could not be done, or compared nothing.
 #[must_use]
 pub fn exit_code(report: &RunReport, require_all: bool) -> u8 {
     let verdicts = &report.judgement.verdicts;
@@ -266,9 +292,9 @@ fn reasons(report: &RunReport) -> BTreeMap<&str, (usize, usize)> {
 }
 
 /// What socket clients showed beside the steps, a line for each kind, client and event.
-fn notices(verdict: &Verdict) -> Vec<String> {
+pub(crate) fn notice_lines(notices: &[Notice]) -> Vec<String> {
     let mut out: BTreeMap<String, usize> = BTreeMap::new();
-    for notice in &verdict.notices {
+    for notice in notices {
         let Notice { client, event, .. } = notice;
         let line = match notice.kind {
             NoticeKind::NotWaitedFor => format!("{client} received {event}, which no step waits for"),
@@ -277,7 +303,8 @@ fn notices(verdict: &Verdict) -> Vec<String> {
             }
             NoticeKind::Closed => {
                 let reason = notice.arguments.first().and_then(|reason| reason.as_str());
-                format!("{client} lost its connection: {}", reason.unwrap_or_default())
+                let reason = reason.map(|reason| format!(": {reason}"));
+                format!("{client} lost its connection{}", reason.unwrap_or_default())
             }
         };
         *out.entry(line).or_default() += 1;

@@ -1,6 +1,6 @@
 //! The report for a person at a terminal.
 
-use super::{Counts, RunReport, notices, reasons, shown};
+use super::{Counts, OWN, RunReport, notice_lines, reasons, shown};
 use crate::register::Area;
 use std::fmt::Write as _;
 
@@ -46,6 +46,12 @@ pub fn render(report: &RunReport) -> String {
             let _ = writeln!(out, "  {reason} ({steps} steps in {scenarios} scenarios)");
         }
     }
+    if !report.own.is_empty() {
+        let _ = writeln!(out, "\nAccess policy `strict`, not compared. {OWN}:");
+    }
+    for one in &report.own {
+        let _ = writeln!(out, "  {}: {}", one.scenario, one.title);
+    }
     let unasked = report.judgement.verdicts.iter();
     let unasked: Vec<_> = unasked.filter(|verdict| !verdict.notices.is_empty()).collect();
     if !unasked.is_empty() {
@@ -55,7 +61,12 @@ pub fn render(report: &RunReport) -> String {
         );
     }
     for verdict in unasked {
-        let _ = writeln!(out, "  {}: {}", verdict.scenario, notices(verdict).join("; "));
+        let _ = writeln!(
+            out,
+            "  {}: {}",
+            verdict.scenario,
+            notice_lines(&verdict.notices).join("; ")
+        );
     }
     for id in &report.judgement.unused_entries {
         let _ = writeln!(

@@ -66,6 +66,24 @@ fn exit_codes() {
 }
 
 #[test]
+fn scenarios_of_the_project_s_own_are_listed_and_counted_nowhere() {
+    let own = OwnScenario {
+        scenario: "access/nobody".to_owned(),
+        title: "Nobody gets | in".to_owned(),
+    };
+    let alone = report(&[]).with_own(vec![own.clone()]);
+    assert_eq!(exit_code(&alone, false), 2, "nothing was compared");
+    let report = report(&[Outcome::Same]).with_own(vec![own]);
+    assert_eq!(exit_code(&report, true), 0);
+    assert!(terminal(&report).contains("  access/nobody: Nobody gets | in"));
+    let table = markdown(&report);
+    assert!(table.contains("## Access policy: what strict refuses"));
+    assert!(table.contains("- access/nobody: Nobody gets \\| in"));
+    assert!(table.contains("| All | 1 | 0 | 0 | 0 |"));
+    assert!(!table.contains("Everything was compared"));
+}
+
+#[test]
 fn a_stored_report_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");

@@ -10,6 +10,7 @@ pub mod made;
 pub mod model;
 pub mod polling;
 mod raw;
+mod shorthand;
 pub mod socket;
 pub mod sqlite_text;
 mod steps;

@@ -8,8 +8,9 @@ use super::{
     agent::Agent,
     made::Made,
     raw::{RawFile, RawPolicy, RawScenario},
+    shorthand::read_steps,
     socket::SocketStep,
-    steps::{at, file_source, read_step},
+    steps::{at, file_source},
     upstream::Upstream,
 };
 
@@ -224,6 +225,12 @@ fn derived_seed(scenario: &str, agent: &str) -> [u8; 32] {
 }
 
 impl Scenario {
+    /// Whether there is anything of the legacy to compare it with. The legacy has no access policy but its own, so
+    /// what the strict one refuses is the project's own to say: such scenarios have approved transcripts instead.
+    pub fn has_legacy(&self) -> bool {
+        self.policy == Policy::Legacy
+    }
+
     /// Reads a scenario from its YAML text.
     ///
     /// # Errors
@@ -262,9 +269,9 @@ impl Scenario {
         let mut steps = Vec::new();
         let mut previous = 0;
         for step in raw.steps {
-            let step = read_step(step.referenced.line(), step.value, previous)?;
-            previous = step.id;
-            steps.push(step);
+            let read = read_steps(step.referenced.line(), step.value, previous)?;
+            previous = read.last().map_or(previous, |step| step.id);
+            steps.extend(read);
         }
         Ok(Self {
             name: name.to_owned(),

@@ -57,7 +57,7 @@ pub(super) struct RawFile {
     pub(super) file: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawStep {
     pub(super) id: Option<u32>,
@@ -92,6 +92,8 @@ pub(super) struct RawStep {
     #[serde(deserialize_with = "present")]
     pub(super) check: Option<Value>,
     pub(super) login: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) enroll: Option<String>,
     pub(super) socket: Option<String>,
     #[serde(deserialize_with = "present")]
     pub(super) connect: Option<Value>,

@@ -109,9 +109,6 @@ fn read_action(line: u64, mut raw: RawStep) -> Result<Action, ModelError> {
         disconnect: raw.disconnect.take(),
     };
     let client = raw.socket.take();
-    if raw.login.is_some() {
-        return Err(at(line, "login steps cannot be replayed yet: write the request"));
-    }
     let paths = [
         raw.get.take(),
         raw.post.take(),
@@ -175,6 +172,7 @@ fn read_action(line: u64, mut raw: RawStep) -> Result<Action, ModelError> {
         || raw.body.is_some()
         || raw.body_base64.is_some()
         || raw.params.is_some()
+        || raw.password.is_some()
         || raw.text.is_some()
         || raw.base64.is_some()
         || raw.from.is_some();

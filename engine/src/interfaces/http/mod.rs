@@ -30,6 +30,7 @@ pub mod server;
 pub mod service_accounts;
 pub mod state;
 pub mod token_refresh;
+pub mod unread_body;
 pub mod users;
 
 pub use server::http_service;

@@ -28,6 +28,7 @@ use super::{
     health,
     pages::Pages,
     routing::Routes,
+    unread_body::read_the_rest,
 };
 use crate::config::settings::{Settings, TrustedNetwork};
 
@@ -75,6 +76,7 @@ pub fn http_service(routes: Routes, settings: &Settings) -> Router {
         ))
         .layer(from_fn_with_state(network, identify_caller))
         .layer(from_fn(log_in_agent_context))
+        .layer(from_fn(read_the_rest))
         .layer(from_fn(enforce))
 }
 

@@ -137,8 +137,13 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
             received = stream.next() => received,
             () = session.ended.cancelled() => return,
         };
-        let Some(Ok(message)) = received else {
-            return;
+        let message = match received {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => {
+                tracing::debug!("socket.io websocket of {} ended: {error}", session.id);
+                return;
+            }
+            None => return,
         };
         let goes_on = match message {
             Message::Text(text) => match Packet::parse(&text) {

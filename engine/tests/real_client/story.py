@@ -1,0 +1,36 @@
+"""How a story against the release binary is told: its steps, its claims, its server and its end."""
+
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from server import Server
+
+
+def equal(found, wanted):
+    if found != wanted:
+        raise AssertionError(f"{found!r} is not {wanted!r}")
+
+
+def step(text: str):
+    print(f"  {text}", flush=True)
+
+
+def tell(name: str, usage: str, story):
+    """Runs `story(server)` over an empty root; the process ends with 0 when every step held."""
+    # The one unverified request is the first: an agent has no certificate yet.
+    warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+    if len(sys.argv) != 2:
+        sys.exit(usage)
+    with tempfile.TemporaryDirectory() as root:
+        server = Server(Path(sys.argv[1]).resolve(), Path(root))
+        server.start()
+        try:
+            story(server)
+        except BaseException:
+            print(f"\nthe server's log:\n{server.log()}", flush=True)
+            raise
+        finally:
+            server.kill()
+    print(f"{name}: 1 passed, 0 failed")
