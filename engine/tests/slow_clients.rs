@@ -243,8 +243,10 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_needs_no_body_ends_the_connection_at_once() {
+async fn an_answer_that_needs_no_body_waits_a_moment_for_the_rest_and_ends_the_connection() {
     let (answer, lived) = answer_to("POST /nothing HTTP/1.1\r\nContent-Length: 9\r\n\r\n{\"a\"").await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(lived < Duration::from_secs(1), "{lived:?}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    // A client that is about to send the rest gets the answer first and no reset.
+    assert!(lived <= Duration::from_secs(6), "{lived:?}");
 }

@@ -34,7 +34,9 @@ pub fn render(scenario: &Scenario, seen: &Normalized, notices: &[Notice]) -> Str
                 .count()
                 > 1
         };
-        let lines = lines(&step.seen, !written.is_some_and(of_one_entry));
+        let mut shown = step.seen.clone();
+        in_milliseconds(&mut shown);
+        let lines = lines(&shown, !written.is_some_and(of_one_entry));
         for line in lines {
             let _ = writeln!(out, "      {line}");
         }
@@ -47,6 +49,23 @@ pub fn render(scenario: &Scenario, seen: &Normalized, notices: &[Notice]) -> Str
         out.push_str("      nothing\n");
     }
     out
+}
+
+/// The clock moves a microsecond with each reading, and background work reads it when it gets its turn: what is below a
+/// millisecond is not time.
+fn in_milliseconds(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                match member.as_i64().filter(|_| name == "offset_us") {
+                    Some(offset) => *member = (offset / 1000 * 1000).into(),
+                    None => in_milliseconds(member),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(in_milliseconds),
+        _ => {}
+    }
 }
 
 /// Why a connection ended depends on which side was faster; that it ended does not.
