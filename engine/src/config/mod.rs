@@ -4,4 +4,5 @@ pub mod github;
 pub mod log_file;
 pub mod logging;
 pub mod settings;
+pub mod timing;
 pub mod variables;

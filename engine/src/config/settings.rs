@@ -8,7 +8,10 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use super::github::{self, GitHubSettings};
+use super::{
+    github::{self, GitHubSettings},
+    timing::Timing,
+};
 use crate::domain::{coerce::integer_in, fernet::FernetKey};
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
@@ -122,6 +125,8 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// The name that authenticator apps show for this server.
     pub mfa_issuer: String,
+    /// How long the server waits for others; no variable sets it.
+    pub timing: Timing,
 }
 
 /// A text that must never be printed.
@@ -376,6 +381,7 @@ impl Settings {
                 .text(&["BOREALIS_MFA_ISSUER"])
                 .unwrap_or("Borealis")
                 .to_owned(),
+            timing: Timing::default(),
             root,
         };
         if reader.errors.is_empty() {

@@ -1,0 +1,37 @@
+//! How long the server waits for others. No variables: production runs with the defaults, tests shorten what they
+//! would otherwise have to sit out.
+
+use std::time::Duration;
+
+/// How long the server waits for others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timing {
+    /// How long after its connection, and after each pong, a socket is pinged.
+    pub ping_interval: Duration,
+    /// How long a socket's pong may take.
+    pub ping_timeout: Duration,
+    /// How long a client may take for the head of a request, the first byte of the first one included.
+    pub head_deadline: Duration,
+    /// How long a request's body may stop coming.
+    pub body_deadline: Duration,
+    /// How long the rest of a body is read that nobody wants, so that its sender sees the answer.
+    pub unread_body_deadline: Duration,
+    /// How long running requests may take to finish once the server is told to stop.
+    pub stop_deadline: Duration,
+    /// How long a request waits for the database, whoever else waits too.
+    pub database_deadline: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            head_deadline: Duration::from_secs(60),
+            body_deadline: Duration::from_secs(60),
+            unread_body_deadline: Duration::from_secs(5),
+            stop_deadline: Duration::from_secs(10),
+            database_deadline: Duration::from_secs(5),
+        }
+    }
+}
