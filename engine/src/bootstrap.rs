@@ -265,6 +265,7 @@ impl Engine {
             AllowedOrigins::new(&settings.cors_allowed_origins),
             environment.clone(),
             Arc::new(SystemClock::new()),
+            settings.timing,
         ));
         let endpoint = service_fn(move |request| {
             let sockets = Arc::clone(&sockets);

@@ -37,6 +37,7 @@ use self::{
 };
 use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
 use crate::{
+    config::timing::Timing,
     domain::{clock::Clock, random::random_bytes},
     repositories::Store,
     services::{Environment, realtime::RealtimeService},
@@ -56,6 +57,7 @@ pub struct SocketServer<S> {
     environment: Environment,
     /// Real time, for heartbeats and patience.
     real_clock: Arc<dyn Clock>,
+    timing: Timing,
     refusals: Mutex<Refusals>,
 }
 
@@ -75,6 +77,7 @@ impl<S: Store> SocketServer<S> {
         origins: AllowedOrigins,
         environment: Environment,
         real_clock: Arc<dyn Clock>,
+        timing: Timing,
     ) -> Self {
         Self {
             hub,
@@ -83,6 +86,7 @@ impl<S: Store> SocketServer<S> {
             origins,
             environment,
             real_clock,
+            timing,
             refusals: Mutex::default(),
         }
     }
@@ -100,7 +104,7 @@ impl<S: Store> SocketServer<S> {
     /// Works for a session until it ends.
     async fn run(self: Arc<Self>, session: Arc<Session>, mut inbox: tokio::sync::mpsc::Receiver<Inbound>) {
         let mut client = Client::new(Arc::clone(&self), Arc::clone(&session));
-        let mut heartbeat = Heartbeat::new(self.real_clock.monotonic());
+        let mut heartbeat = Heartbeat::new(self.real_clock.monotonic(), &self.timing);
         loop {
             tokio::select! {
                 biased;
@@ -111,7 +115,7 @@ impl<S: Store> SocketServer<S> {
                 },
                 () = self.real_clock.sleep_until(heartbeat.due()) => {
                     let now = self.real_clock.monotonic();
-                    match heartbeat.beat(now, session.pongs(), || session.ping()) {
+                    match heartbeat.beat(now, &self.timing, session.pongs(), || session.ping()) {
                         Some(next) => heartbeat = next,
                         None => break,
                     }

@@ -8,7 +8,7 @@ use super::{
     SocketServer,
     packet::Frame,
     payload::{self, MOST_PACKETS, Packet},
-    session::{Over, PING_INTERVAL, PING_TIMEOUT, Session, Transport},
+    session::{Over, Session, Transport},
     transport::Answer,
 };
 use crate::{
@@ -25,7 +25,7 @@ pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Session) 
         return Answer::Packets("6".to_owned());
     }
     let clock = &server.real_clock;
-    let patience = clock.monotonic() + PING_INTERVAL + PING_TIMEOUT;
+    let patience = clock.monotonic() + server.timing.ping_interval + server.timing.ping_timeout;
     tokio::select! {
         biased;
         frames = session.outbox.take(MOST_PACKETS, ANSWER) => {

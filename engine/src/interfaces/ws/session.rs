@@ -19,12 +19,8 @@ use super::{
     packet::Frame,
     receipts::Receipts,
 };
-use crate::services::realtime::Standing;
+use crate::{config::timing::Timing, services::realtime::Standing};
 
-/// How long after the connection, and after each answer, a ping is sent.
-pub(super) const PING_INTERVAL: Duration = Duration::from_secs(25);
-/// How long an answer may take.
-pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest message, announced to clients (RT-5).
 pub(super) const MAX_PAYLOAD: usize = 100_000_000;
 /// The largest message of a client that may not send any event, under a policy that knows such clients.
@@ -295,8 +291,8 @@ pub(super) enum Heartbeat {
 
 impl Heartbeat {
     /// Of a session that begins now.
-    pub(super) fn new(now: Duration) -> Self {
-        Self::Resting(now + PING_INTERVAL)
+    pub(super) fn new(now: Duration, timing: &Timing) -> Self {
+        Self::Resting(now + timing.ping_interval)
     }
 
     /// When something is to be done.
@@ -308,13 +304,19 @@ impl Heartbeat {
 
     /// What comes next at `now`, when so many pings are answered; `ping` sends one and says its number. `None` where
     /// the client is gone.
-    pub(super) fn beat(self, now: Duration, pongs: u64, ping: impl FnOnce() -> u64) -> Option<Self> {
+    pub(super) fn beat(
+        self,
+        now: Duration,
+        timing: &Timing,
+        pongs: u64,
+        ping: impl FnOnce() -> u64,
+    ) -> Option<Self> {
         match self {
-            Self::Resting(_) => Some(Self::Waiting(now + PING_TIMEOUT, ping())),
+            Self::Resting(_) => Some(Self::Waiting(now + timing.ping_timeout, ping())),
             // The answer came some time within the timeout, as a rule at its start; the next ping is counted from there.
-            Self::Waiting(_, number) if pongs >= number => {
-                Some(Self::Resting(now + PING_INTERVAL - PING_TIMEOUT))
-            }
+            Self::Waiting(_, number) if pongs >= number => Some(Self::Resting(
+                (now + timing.ping_interval).saturating_sub(timing.ping_timeout),
+            )),
             Self::Waiting(..) => None,
         }
     }
@@ -327,13 +329,14 @@ mod tests {
     #[test]
     fn pings_go_out_every_25_seconds_and_wait_20() {
         let at = Duration::from_secs;
-        let heartbeat = Heartbeat::new(at(100));
+        let timing = Timing::default();
+        let heartbeat = Heartbeat::new(at(100), &timing);
         assert_eq!(heartbeat.due(), at(125));
-        let heartbeat = heartbeat.beat(at(125), 0, || 7).unwrap();
+        let heartbeat = heartbeat.beat(at(125), &timing, 0, || 7).unwrap();
         assert_eq!(heartbeat, Heartbeat::Waiting(at(145), 7));
         let none = || panic!("no ping goes out now");
-        assert_eq!(heartbeat.beat(at(145), 6, none), None);
-        let heartbeat = heartbeat.beat(at(145), 7, none).unwrap();
+        assert_eq!(heartbeat.beat(at(145), &timing, 6, none), None);
+        let heartbeat = heartbeat.beat(at(145), &timing, 7, none).unwrap();
         assert_eq!(heartbeat, Heartbeat::Resting(at(150)));
     }
 }

@@ -17,10 +17,11 @@ use super::{
     SocketServer,
     handshake::Handshake,
     polling,
-    session::{MAX_PAYLOAD, MAX_PAYLOAD_OF_NOBODY, PING_INTERVAL, PING_TIMEOUT, Session, Transport},
+    session::{MAX_PAYLOAD, MAX_PAYLOAD_OF_NOBODY, Session, Transport},
     websocket,
 };
 use crate::{
+    config::timing::Timing,
     domain::{json::Json, json_text::compact_text, text::python_trim},
     interfaces::http::compat::{cors::WithoutCors, forwarded::Caller, query},
     repositories::Store,
@@ -150,7 +151,7 @@ async fn post<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request:
 /// Opens a session over polling.
 fn open<S: Store>(server: &Arc<SocketServer<S>>, request: &Request) -> Answer {
     match new_session(server, request, Transport::Polling) {
-        Some(session) => Answer::Packets(format!("0{}", open_packet(&session, true))),
+        Some(session) => Answer::Packets(format!("0{}", open_packet(&session, &server.timing, true))),
         None => Answer::Full,
     }
 }
@@ -212,13 +213,13 @@ fn identify<S: Store>(server: &SocketServer<S>, headers: &HeaderMap) -> Identity
 }
 
 /// The JSON of the open packet, its keys in the legacy's order.
-pub(super) fn open_packet(session: &Session, upgradable: bool) -> String {
+pub(super) fn open_packet(session: &Session, timing: &Timing, upgradable: bool) -> String {
     let upgrades = if upgradable { "[\"websocket\"]" } else { "[]" };
     format!(
         "{{\"sid\":\"{}\",\"upgrades\":{upgrades},\"pingTimeout\":{},\"pingInterval\":{},\"maxPayload\":{MAX_PAYLOAD}}}",
         session.id,
-        PING_TIMEOUT.as_millis(),
-        PING_INTERVAL.as_millis(),
+        timing.ping_timeout.as_millis(),
+        timing.ping_interval.as_millis(),
     )
 }
 

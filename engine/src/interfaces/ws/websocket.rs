@@ -1,6 +1,6 @@
 //! Websockets: opened at once, or tried beside polling and then taken.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -29,14 +29,10 @@ use super::{
     session::{Session, Transport},
     transport::{Answer, new_session, open_packet},
 };
-use crate::{domain::clock::Clock, repositories::Store};
+use crate::repositories::Store;
 
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
-/// How long an upgrade may take.
-const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the last frames of an ended session are tried.
-const FAREWELL_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
 const BUFFER: usize = 4096;
 /// Bytes taken from the outbox at a time.
@@ -50,13 +46,13 @@ pub(super) fn open<S: Store>(server: &Arc<SocketServer<S>>, request: Request) ->
     let Some(session) = new_session(server, &request, Transport::Websocket) else {
         return Answer::Full;
     };
-    let clock = Arc::clone(&server.real_clock);
+    let server = Arc::clone(server);
     tokio::spawn(async move {
         match accept(request, session.limit).await {
             Some(mut socket) => {
-                let packet = Frame::text(format!("0{}", open_packet(&session, false)));
+                let packet = Frame::text(format!("0{}", open_packet(&session, &server.timing, false)));
                 if socket.send(message(packet)).await.is_ok() {
-                    serve(socket, &session, &*clock).await;
+                    serve(&server, socket, &session).await;
                 }
             }
             None => tracing::debug!("socket.io upgrade of {} failed", session.id),
@@ -78,9 +74,9 @@ pub(super) fn upgrade<S: Store>(
     if !session.change_transport(Transport::Polling, Transport::Upgrading) {
         return Answer::Refused("Unexpected HTTP request".to_owned());
     }
-    let clock = Arc::clone(&server.real_clock);
+    let server = Arc::clone(server);
     tokio::spawn(async move {
-        let socket = tokio::time::timeout(UPGRADE_PATIENCE, async {
+        let socket = tokio::time::timeout(server.timing.upgrade_deadline, async {
             let mut socket = accept(request, session.limit).await?;
             probe(&mut socket, &session).await.then_some(socket)
         })
@@ -92,7 +88,7 @@ pub(super) fn upgrade<S: Store>(
         };
         session.change_transport(Transport::Upgrading, Transport::Websocket);
         if socket.send(message(Frame::text("6"))).await.is_ok() {
-            serve(socket, &session, &*clock).await;
+            serve(&server, socket, &session).await;
         }
         session.end();
     });
@@ -120,14 +116,14 @@ async fn read_packet(socket: &mut Socket) -> Option<Packet> {
 }
 
 /// Carries frames both ways until either side ends the session.
-async fn serve(socket: Socket, session: &Session, clock: &dyn Clock) {
+async fn serve<S: Store>(server: &SocketServer<S>, socket: Socket, session: &Session) {
     let (sink, stream) = socket.split();
     tokio::join!(
         async {
             read(stream, session).await;
             session.receive_close().await;
         },
-        write(sink, session, clock)
+        write(server, sink, session)
     );
 }
 
@@ -170,7 +166,7 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
     }
 }
 
-async fn write(mut sink: SplitSink<Socket, Message>, session: &Session, clock: &dyn Clock) {
+async fn write<S: Store>(server: &SocketServer<S>, mut sink: SplitSink<Socket, Message>, session: &Session) {
     let writing = async {
         while let Some(frames) = session.outbox.take(usize::MAX, PORTION).await {
             for frame in frames {
@@ -187,7 +183,10 @@ async fn write(mut sink: SplitSink<Socket, Message>, session: &Session, clock: &
     };
     let patience = async {
         session.ended.cancelled().await;
-        clock.sleep_until(clock.monotonic() + FAREWELL_PATIENCE).await;
+        let clock = &server.real_clock;
+        clock
+            .sleep_until(clock.monotonic() + server.timing.farewell_deadline)
+            .await;
     };
     tokio::select! {
         () = writing => session.end(),
