@@ -8,6 +8,8 @@
 
 #[path = "realtime/client.rs"]
 mod client;
+#[path = "realtime/heartbeats.rs"]
+mod heartbeats;
 #[path = "realtime/polling.rs"]
 mod polling;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
@@ -149,6 +151,86 @@ async fn attachments_are_relayed_as_binary() {
     assert_eq!(client.frame().await, format!("451-[\"new_screenshot\",{sent}]"));
     assert_eq!(client.binary().await, [0, 1, 2]);
     assert_eq!(client.frame().await, "433[]");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_attachment_that_is_named_a_thousand_times_is_sent_once() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    let mut client = Client::join_new(&server, &[]).await;
+    let named = |number: usize| format!("{{\"_placeholder\":true,\"num\":{number}}}");
+    let sent = format!("[{}]", vec![named(1); 1000].join(","));
+    client.send(&format!("452-[\"agent_window_list\",{sent}]")).await;
+    client.send_binary(b"never named").await;
+    client.send_binary(b"image").await;
+    client.send("42[\"agent_window_list\",\"next\"]").await;
+    let relayed = format!("[{}]", vec![named(0); 1000].join(","));
+    assert_eq!(
+        watcher.frame().await,
+        format!("451-[\"agent_window_list\",{relayed}]")
+    );
+    assert_eq!(watcher.binary().await, b"image");
+    assert_eq!(watcher.frame().await, "42[\"agent_window_list\",\"next\"]");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_with_more_attachments_than_clients_take_is_refused_at_its_sender() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    let mut client = Client::join_new(&server, &[]).await;
+    for (count, passes) in [(10, true), (11, false), (1001, false)] {
+        let named: Vec<_> = (0..count)
+            .map(|number| format!("{{\"_placeholder\":true,\"num\":{number}}}"))
+            .collect();
+        let event = format!("[\"agent_window_list\",[{}]]", named.join(","));
+        client.send(&format!("45{count}-7{event}")).await;
+        for _ in 0..count {
+            client.send_binary(b"x").await;
+        }
+        if passes {
+            for client in [&mut watcher, &mut client] {
+                assert_eq!(client.frame().await, format!("45{count}-{event}"));
+                for _ in 0..count {
+                    assert_eq!(client.binary().await, b"x");
+                }
+            }
+            assert_eq!(client.frame().await, "437[]");
+        }
+    }
+    // No effect, no acknowledgement, and the session goes on.
+    client.nothing_came().await;
+    watcher.nothing_came().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_came_before_its_sender_went_is_handled() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    for round in 0..10 {
+        let mut client = Client::join_new(&server, &[]).await;
+        for number in 0..60 {
+            client
+                .send(&format!("42{number}[\"agent_window_list\",[{round},{number}]]"))
+                .await;
+        }
+        // Answers that nobody reads make this a reset, at which the server's next write fails.
+        drop(client);
+    }
+    let mut seen = [0; 10];
+    while seen != [60; 10] {
+        let frame = watcher.frame().await;
+        if frame == "2" {
+            watcher.send("3").await;
+            continue;
+        }
+        let told: (String, [usize; 2]) = serde_json::from_str(frame.strip_prefix("42").unwrap()).unwrap();
+        let [round, number] = told.1;
+        assert_eq!(seen[round], number);
+        seen[round] += 1;
+    }
     server.stop().await;
 }
 
@@ -347,6 +429,30 @@ async fn operators_command_agents_and_see_what_they_report() {
     server.pass(std::time::Duration::from_secs(5));
     operator.call_in_vain("list_agent_windows", json!(2)).await;
     nobody.nothing_came().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn anonymous_sessions_keep_no_agent_and_no_operator_out() {
+    let server = Server::start_with("strict", DEVICE, |settings| {
+        settings.socket_places.all = 5;
+        settings.socket_places.anonymous = 3;
+    })
+    .await;
+    let mut nobodies = Vec::new();
+    for _ in 0..3 {
+        nobodies.push(Client::join_new(&server, &[]).await);
+    }
+    // There is no room for another one.
+    let (status, _, body) = server.poll("GET", "EIO=4", &[], "").await;
+    assert_eq!((status, body.as_slice()), (503, &b"Too many sessions"[..]));
+    let token = server.token(GUID, "ab12", 2, START);
+    let mut agent = Client::join_new(&server, &[("authorization", &format!("Bearer {token}"))]).await;
+    agent.call("connect_agent", json!({ "agent_id": AGENT })).await;
+    let cookie = server.log_in().await;
+    let mut operator = Client::join_new(&server, &[("cookie", &cookie)]).await;
+    operator.send("42[\"list_agent_windows\",1]").await;
+    assert_eq!(agent.frame().await, "42[\"list_agent_windows\",1]");
     server.stop().await;
 }
 

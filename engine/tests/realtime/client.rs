@@ -64,6 +64,12 @@ impl Client {
         self.socket.send(Message::binary(bytes)).await.unwrap();
     }
 
+    /// The connection below, for those who send or read it piece by piece.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.socket.into_inner()
+    }
+
     async fn message(&mut self) -> Option<Message> {
         match tokio::time::timeout(PATIENCE, self.socket.next()).await.unwrap() {
             Some(Ok(Message::Close(_)) | Err(_)) | None => None,
