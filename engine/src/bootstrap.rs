@@ -19,6 +19,7 @@ use crate::{
         clock::SystemClock,
         github::GitHubClient,
         identity::{IdentityError, ServerIdentity},
+        listener,
         tls::{self, TlsError},
     },
     interfaces::{
@@ -70,9 +71,6 @@ use crate::{
 
 /// How long running requests may take to finish once the server is told to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Bytes that the kernel takes for a client beyond what is on its way.
-const MOST_UNSENT: u32 = 128 * 1024;
 
 /// Why the engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -278,7 +276,7 @@ impl Engine {
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
-        limit_unsent(&listener).map_err(StartError::Listener)?;
+        listener::limit_unsent(&listener).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let handle = Handle::new();
         let server = if settings.speaks_tls() {
@@ -304,12 +302,6 @@ impl Engine {
             store,
         })
     }
-}
-
-/// Keeps what the kernel takes for a slow client small: the server sees sooner whether the client takes anything, and
-/// holds what waits itself, where it is counted. Connections get this from their listener.
-fn limit_unsent(listener: &TcpListener) -> std::io::Result<()> {
-    socket2::SockRef::from(listener).set_tcp_notsent_lowat(MOST_UNSENT)
 }
 
 /// What runs jobs.
@@ -471,22 +463,5 @@ impl RunningEngine {
         self.jobs.scheduler.stop();
         self.jobs.quick_runs.stop();
         self.store.close().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::TcpStream;
-
-    use super::*;
-
-    #[test]
-    fn connections_inherit_how_much_may_be_unsent() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        limit_unsent(&listener).unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (connection, _) = listener.accept().unwrap();
-        let limit = socket2::SockRef::from(&connection).tcp_notsent_lowat();
-        assert_eq!(limit.unwrap(), MOST_UNSENT);
     }
 }

@@ -348,6 +348,29 @@ async fn stopping_ends_every_connection_without_a_word() {
     assert!(client.ends_without_a_word().await);
 }
 
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a test's own pause")]
+async fn what_came_before_the_stop_is_written_down() {
+    let rows = "INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
+        VALUES (7, 'WIN-1', 'p', 'n', 't', 1, 'Running'), (8, 'WIN-1', 'p', 'n', 't', 1, 'Running')";
+    let server = Server::start("legacy", rows).await;
+    let mut agent = Client::join_new(&server, &[]).await;
+    let lock = server.lock_database().await;
+    for id in [7, 8] {
+        let result = json!({ "job_id": id, "status": "Success" });
+        agent.send(&format!("42[\"quick_job_result\",{result}]")).await;
+    }
+    agent.is_read().await;
+    // The first result waits for the database when the server is told to stop, and the second one for the first.
+    let (server, ()) = tokio::join!(server.restart(), async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        drop(lock);
+    });
+    let done = "SELECT COUNT(*) FROM activity_history WHERE status = 'Success'";
+    assert_eq!(server.count(done).await, 2);
+    server.stop().await;
+}
+
 const DEVICE: &str = "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status) \
      VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1', 'ab12', 2, 'active')";
 

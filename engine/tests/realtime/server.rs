@@ -103,6 +103,16 @@ impl Server {
         sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
     }
 
+    /// The one number that a query gives.
+    pub(crate) async fn count(&self, query: &'static str) -> i64 {
+        let file = self.root.path().join("database.db");
+        let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        sqlx::query_scalar(query)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    }
+
     /// Keeps everybody from writing.
     pub(crate) async fn lock_database(&self) -> DatabaseLock {
         let file = self.root.path().join("database.db");
