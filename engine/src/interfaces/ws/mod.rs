@@ -7,6 +7,7 @@
 //!
 //! The way of an event: `transport` (then `polling` or `websocket`) → `session` (bounded queue) → `client` (packets) → `events` (names) →
 //! builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → `session` (bounded queue) → transport.
+//! Beside both ways `heartbeat` decides who is gone, by pongs and by the bytes that `moving` counts.
 
 mod client;
 mod events;
