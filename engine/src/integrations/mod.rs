@@ -6,5 +6,6 @@ pub mod clock;
 pub mod github;
 pub mod identity;
 pub mod listener;
+pub mod open_files;
 pub mod random;
 pub mod tls;

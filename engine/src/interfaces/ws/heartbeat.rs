@@ -59,7 +59,7 @@ impl Heartbeat {
     pub(super) async fn watch(&self, session: &Session) {
         loop {
             let rested = self.clock.monotonic() + self.timing.ping_interval;
-            self.clock.sleep_until(rested).await;
+            let _ = self.clock.sleep_until(rested).await;
             let number = session.ping();
             self.expect_pong(self.clock.monotonic());
             loop {
@@ -74,7 +74,7 @@ impl Heartbeat {
                 };
                 tokio::select! {
                     () = ponged => {}
-                    () = self.clock.sleep_until(due) => {}
+                    _ = self.clock.sleep_until(due) => {}
                 }
             }
             self.note_pong(self.clock.monotonic());

@@ -41,7 +41,7 @@ pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Arc<Sessi
             Err(NoMore::Superseded) => Answer::noop(),
             Err(NoMore::Closed) => Answer::bad_request(),
         },
-        () = clock.sleep_until(patience) => Answer::noop(),
+        _ = clock.sleep_until(patience) => Answer::noop(),
     }
 }
 

@@ -182,7 +182,7 @@ async fn write<S: Store>(server: &SocketServer<S>, mut sink: SplitSink<Socket, M
     let patience = async {
         session.ended.cancelled().await;
         let clock = &server.real_clock;
-        clock
+        let _ = clock
             .sleep_until(clock.monotonic() + server.timing.farewell_deadline)
             .await;
     };
