@@ -16,6 +16,9 @@ mod polling;
 #[path = "realtime/server.rs"]
 mod server;
 
+use std::time::Duration;
+
+use borealis_engine::Settings;
 use client::Client;
 use serde_json::json;
 use server::{AGENT, GUID, START, Server};
@@ -258,7 +261,9 @@ async fn a_message_over_the_limit_cuts_its_sender_off() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_is_let_go_and_stalls_nobody() {
-    let server = Server::start("legacy", "").await;
+    // No ping comes in between, however slow the machine is.
+    let hour = |settings: &mut Settings| settings.timing.ping_interval = Duration::from_secs(3600);
+    let server = Server::start_with("legacy", "", hour).await;
     let silent = Client::join_new(&server, &[]).await;
     let mut client = Client::join_new(&server, &[]).await;
     let load = "x".repeat(1_000_000);
@@ -363,7 +368,7 @@ async fn what_came_before_the_stop_is_written_down() {
     agent.is_read().await;
     // The first result waits for the database when the server is told to stop, and the second one for the first.
     let (server, ()) = tokio::join!(server.restart(), async {
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         drop(lock);
     });
     let done = "SELECT COUNT(*) FROM activity_history WHERE status = 'Success'";
@@ -415,7 +420,7 @@ async fn an_expired_token_of_a_living_device_counts() {
             .await;
     }
     server.sql("UPDATE devices SET status = 'revoked'").await;
-    server.pass(std::time::Duration::from_secs(5));
+    server.pass(Duration::from_secs(5));
     agent
         .call_in_vain("connect_agent", json!({ "agent_id": AGENT }))
         .await;
@@ -449,7 +454,7 @@ async fn operators_command_agents_and_see_what_they_report() {
     operator.call_in_vain("screenshot", shot).await;
 
     server.sql("DELETE FROM users").await;
-    server.pass(std::time::Duration::from_secs(5));
+    server.pass(Duration::from_secs(5));
     operator.call_in_vain("list_agent_windows", json!(2)).await;
     nobody.nothing_came().await;
     server.stop().await;
