@@ -85,8 +85,7 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
             ("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into()),
         ]),
     }
-    .show(arguments.json);
-    Ok(())
+    .show(arguments.json)
 }
 
 /// Gives the copy its name once it lies safely on the disk, unless another file has that name by now; how long it is.

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod github;
 pub mod identity;
 pub mod random;
+pub mod root_lock;
 pub mod tls;

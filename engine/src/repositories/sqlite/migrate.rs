@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use sqlx::{SqliteConnection, SqlitePool, migrate::Migrator};
 
 pub use self::{backup::CopyError, state::Upgrade};
+use super::failure::said;
 use crate::domain::random::Random;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -28,7 +29,7 @@ const OWN: &str = "engine_";
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     /// The database refused.
-    #[error("database: {0}")]
+    #[error("database: {}", said(.0))]
     Database(#[from] sqlx::Error),
     /// An older database that is not whole: an upgrade could lose what can still be saved.
     #[error("the database is older and has to be upgraded, but it is damaged: {0}; restore it from a backup")]

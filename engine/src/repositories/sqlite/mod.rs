@@ -13,12 +13,14 @@ mod inspect;
 mod install_codes;
 mod job_runs;
 mod known_devices;
+mod locks;
 mod migrate;
 mod recaps;
 mod refresh_notes;
 mod refresh_tokens;
 mod rows;
 mod scheduled_jobs;
+mod sealed_secrets;
 mod service_accounts;
 mod users;
 
@@ -31,13 +33,15 @@ use jiff::Timestamp;
 use sqlx::{
     ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     pool::PoolConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
 pub use backup::{BackupError, back_up};
 pub use failure::Cause;
 pub use inspect::{DatabaseState, inspect};
+pub use locks::{Locker, locked_by};
 pub use migrate::{CopyError, MigrationError, Upgrade, Upgraded};
+pub use sealed_secrets::stored_secrets;
 
 use super::{Store, StoreError, UnitOfWork};
 use crate::domain::random::Random;
@@ -57,7 +61,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes an empty one.
+    /// Opens the file, or makes an empty one. What is in it is left as it is: [`SqliteStore::upgrade`] or
+    /// [`SqliteStore::make_own_tables`] come next.
     ///
     /// # Errors
     /// The file cannot be opened, is no database, or one of a newer server; it is left alone then.
@@ -67,7 +72,6 @@ impl SqliteStore {
             path,
             options(path)
                 .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Normal),
         )
         .await
@@ -117,12 +121,15 @@ impl SqliteStore {
     /// # Errors
     /// The copy cannot be written, or the database is damaged or refuses; nothing is changed then.
     pub async fn upgrade(&self, now: Timestamp, random: &dyn Random) -> Result<Upgraded, MigrationError> {
-        migrate::run(&self.writer, &self.path, now, random).await
+        let upgraded = migrate::run(&self.writer, &self.path, now, random).await?;
+        self.write_ahead().await?;
+        Ok(upgraded)
     }
 
     /// The tables of a new database, for tests.
     #[cfg(test)]
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        self.write_ahead().await?;
         Ok(migrate::make(&mut *self.writer.acquire().await?, 0).await?)
     }
 
@@ -131,7 +138,23 @@ impl SqliteStore {
     /// # Errors
     /// The database refuses.
     pub async fn make_own_tables(&self) -> Result<(), StoreError> {
-        Ok(migrate::make_own(&self.writer).await?)
+        migrate::make_own(&self.writer).await?;
+        Ok(self.write_ahead().await?)
+    }
+
+    /// Gives the file the journal that readers and a writer can use at one time, as the legacy does. This changes bytes
+    /// of the file, so it comes after everything that may be refused.
+    async fn write_ahead(&self) -> Result<(), sqlx::Error> {
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL")
+            .fetch_one(&self.writer)
+            .await?;
+        if mode != "wal" {
+            tracing::warn!(
+                "{} keeps the journal mode {mode}: readers and writers will wait for each other",
+                self.path.display()
+            );
+        }
+        Ok(())
     }
 
     /// Writes everything from the journal into the database file and closes it.
