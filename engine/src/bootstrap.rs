@@ -440,7 +440,7 @@ async fn choose_sealing_keys(settings: &Settings) -> Result<SealingKeys, StartEr
         })?;
     let keys = SealingKeys::choose(sealing_key::find(settings)?, &stored);
     match keys.refuse_loss() {
-        Err(refusal) if !settings.accept_new_sealing_key => return Err(refusal.into()),
+        Err(refusal) if !settings.accept_lost_secrets => return Err(refusal.into()),
         _ => {}
     }
     if let Some(preference) = keys.preference() {

@@ -1,6 +1,7 @@
 //! The server's command line.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -135,7 +136,7 @@ fn main() -> ExitCode {
     }
     let done = match new_sealing_key {
         None => runtime.block_on(migrate(&settings)),
-        Some(accepted) => runtime.block_on(serve(with_arguments(settings, accepted))),
+        Some(accepted) => runtime.block_on(serve(with_arguments(settings, accepted), root.create)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -148,13 +149,14 @@ fn main() -> ExitCode {
 
 fn with_arguments(settings: Settings, new_sealing_key: bool) -> Settings {
     Settings {
-        accept_new_sealing_key: new_sealing_key,
+        accept_lost_secrets: new_sealing_key,
         ..settings
     }
 }
 
 fn failed(code: u8, message: &str) -> ExitCode {
-    eprintln!("borealis-engine: {message}");
+    // Where nobody can be told, the exit code is left.
+    let _ = writeln!(std::io::stderr().lock(), "borealis-engine: {message}");
     ExitCode::from(code)
 }
 
@@ -215,9 +217,9 @@ async fn administrate(command: &Administration, settings: &Settings) -> ExitCode
     }
 }
 
-async fn serve(settings: Settings) -> Result<(), String> {
+async fn serve(settings: Settings, create: bool) -> Result<(), String> {
     let clock = Arc::new(SystemClock::new());
-    refuse(&preflight::before_serving(&settings, false, &*clock).await)?;
+    refuse(&preflight::before_serving(&settings, create, &*clock).await)?;
     let listener = preflight::bind(&settings)?;
     let scheme = if settings.speaks_tls() { "https" } else { "http" };
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;

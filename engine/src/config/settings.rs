@@ -95,7 +95,7 @@ pub struct Settings {
     /// The key that seals secrets at rest; `None` where it lies in one of [`Settings::sealing_key_files`].
     pub sealing_key: Option<FernetKey>,
     /// Whether to go on when no key opens any of the secrets that are stored. No variable sets it: it is for one start.
-    pub accept_new_sealing_key: bool,
+    pub accept_lost_secrets: bool,
     /// Verbose logging.
     pub debug: bool,
     /// The host to listen on.
@@ -291,7 +291,7 @@ impl Settings {
                     .map_or_else(|| "change-me".to_owned(), Clone::clone),
             ),
             sealing_key: reader.sealing_key(),
-            accept_new_sealing_key: false,
+            accept_lost_secrets: false,
             debug: reader.switch("BOREALIS_DEBUG", false),
             host: reader.text(&["BOREALIS_HOST"]).unwrap_or("127.0.0.1").to_owned(),
             port: reader.parsed("BOREALIS_PORT", 5000, "a port number from 0 to 65535", |value| {
@@ -570,5 +570,26 @@ mod tests {
         let settings = read(&[("BOREALIS_ROOT", "/srv/b"), ("BOREALIS_CERT_ROOT", "/etc/b")]).unwrap();
         assert_eq!(settings.server_certificates, Path::new("/etc/b/Server"));
         assert_eq!(settings.runtime, Path::new("/srv/b/Server/Borealis"));
+    }
+
+    #[test]
+    fn the_web_client_is_found_where_each_kind_of_installation_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let found = || {
+            let root = root.path().to_str().unwrap();
+            let settings = read(&[("BOREALIS_ROOT", root)]).unwrap();
+            settings.static_root.strip_prefix(root).unwrap().to_owned()
+        };
+        assert_eq!(found(), Path::new("Data/Server/web-interface/build"));
+        for folder in [
+            "Engine/web-interface/build",
+            "Server/web-interface/build",
+            "Data/WebUI/build",
+            "Data/Server/WebUI/build",
+            "Data/Server/web-interface/build",
+        ] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+            assert_eq!(found(), Path::new(folder));
+        }
     }
 }

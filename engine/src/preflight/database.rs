@@ -13,9 +13,10 @@ use super::{
 use crate::{
     config::settings::Settings,
     domain::clock::Clock,
+    integrations::random::OsRandom,
     repositories::{
         StoreError,
-        sqlite::{self, Cause, DatabaseState, Locker, MigrationError},
+        sqlite::{self, Cause, DatabaseState, Locker, MigrationError, TrialError},
     },
 };
 
@@ -23,6 +24,8 @@ const SUBJECT: &str = "database";
 /// How long another process's lock is waited for, as long as a start would wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// Tables that a start reads whole: it makes sure that there is an administrator.
+const NEEDED_TO_START: [&str; 1] = ["users"];
 /// What an upgrade needs beside the database itself: the copy of it, and a journal of as much.
 const UPGRADE: u64 = 2;
 
@@ -189,11 +192,29 @@ async fn present(
     match sqlite::inspect(path).await {
         Ok(state) => {
             contents(report, path, length, &state, tables_made);
+            if tables_made && !state.upgrade.changes().is_empty() && state.damage.is_empty() {
+                trial(report, path, clock).await;
+            }
             state
         }
         Err(error) => {
             report.add(Verdict::Problem, SUBJECT, told(path, &error));
             DatabaseState::default()
+        }
+    }
+}
+
+/// Tries the upgrade with a copy: whether rows stand in its way, nothing else can tell.
+async fn trial(report: &mut Report, path: &Path, clock: &dyn Clock) {
+    match sqlite::try_upgrade(path, clock.now(), &OsRandom).await {
+        Ok(()) => {}
+        Err(TrialError::Copy(error)) => report.add(
+            Verdict::Warning,
+            SUBJECT,
+            format!("the upgrade could not be tried beforehand with a copy in the folder for temporary files: {error}"),
+        ),
+        Err(TrialError::Upgrade(error)) => {
+            report.add(Verdict::Problem, SUBJECT, told_of_upgrade(path, &error));
         }
     }
 }
@@ -234,13 +255,24 @@ fn contents(report: &mut Report, path: &Path, length: u64, state: &DatabaseState
         );
     }
     for (table, columns) in &state.upgrade.gaps {
+        let columns = columns.join(", ");
+        if NEEDED_TO_START.contains(&table.as_str()) {
+            report.add(
+                Verdict::Problem,
+                SUBJECT,
+                format!(
+                    "table {table} of {shown} lacks the columns {columns}, without which no start succeeds, and no \
+                     upgrade adds them: restore the database from a backup"
+                ),
+            );
+            continue;
+        }
         report.add(
             Verdict::Warning,
             SUBJECT,
             format!(
-                "table {table} lacks the columns {}, and no upgrade adds them: what needs them fails, as it does with \
-                 the legacy server",
-                columns.join(", ")
+                "table {table} lacks the columns {columns}, and no upgrade adds them: what needs them fails, as it \
+                 does with the legacy server"
             ),
         );
     }

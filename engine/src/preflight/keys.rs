@@ -104,7 +104,7 @@ pub(super) fn sealing_key(report: &mut Report, settings: &Settings, stored: &[St
     let keys = SealingKeys::choose(found, stored);
     match keys.refuse_loss() {
         Ok(()) => {}
-        Err(refusal) if settings.accept_new_sealing_key => {
+        Err(refusal) if settings.accept_lost_secrets => {
             report.add(Verdict::Warning, subject, refusal.to_string());
         }
         Err(refusal) => {

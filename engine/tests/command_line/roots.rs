@@ -33,9 +33,16 @@ fn a_mistyped_root_is_refused_and_nothing_is_made() {
             run(folder.path(), &["check", "--create"], &variables).code,
             Some(0)
         );
-        let made = run(folder.path(), &["migrate", "--create"], &variables);
-        assert_eq!(made.code, Some(0), "{made:?}");
+    }
+    let mut serve = program(folder.path(), &["--create"], &[]);
+    serve.env("BOREALIS_ROOT", &other);
+    assert_eq!(start(serve).serving().stop().0, Some(0));
+    let missing_root = [("BOREALIS_ROOT", missing.to_str().unwrap())];
+    let made = run(folder.path(), &["migrate", "--create"], &missing_root);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    for root in [&missing, &other] {
         assert!(root.join("database.db").is_file());
+        let variables = [("BOREALIS_ROOT", root.to_str().unwrap())];
         assert_eq!(run(folder.path(), &["migrate"], &variables).code, Some(0));
     }
 }

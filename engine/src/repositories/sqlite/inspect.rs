@@ -1,13 +1,15 @@
 //! Looks at a database without changing it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{BUSY_TIMEOUT, header, migrate::Upgrade, sealed_secrets};
+use super::{
+    BUSY_TIMEOUT, header,
+    migrate::Upgrade,
+    sealed_secrets,
+    temporary::{TemporaryCopy, beside},
+};
 use crate::repositories::{StoreError, sealed_secrets::StoredSecret};
 
 /// What is found in a database file.
@@ -31,38 +33,23 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
     let [journal, index, undo] = ["-wal", "-shm", "-journal"].map(|suffix| beside(path, suffix));
     let holds_something = |file: &Path| fs::metadata(file).is_ok_and(|found| found.len() > 0);
     if holds_something(&undo) || (holds_something(&journal) && !index.exists()) {
-        return inspect_copy(path, &journal, &undo)
-            .await
-            .map_err(StoreError::from);
+        return Ok(inspect_copy(path).await?);
     }
     let options = SqliteConnectOptions::new()
+        .filename(path)
         .read_only(true)
         // Where a journal or its index is missing nobody works in the file, and it is read without making them.
         .immutable(!(journal.exists() && index.exists()));
-    Ok(look(path, options).await?)
+    Ok(look(options).await?)
 }
 
-async fn inspect_copy(path: &Path, journal: &Path, undo: &Path) -> Result<DatabaseState, sqlx::Error> {
+async fn inspect_copy(path: &Path) -> Result<DatabaseState, sqlx::Error> {
     let folder = tempfile::tempdir()?;
-    let copy = folder.path().join("copy.db");
-    fs::copy(path, &copy)?;
-    for (file, suffix) in [(journal, "-wal"), (undo, "-journal")] {
-        if file.exists() {
-            fs::copy(file, beside(&copy, suffix))?;
-        }
-    }
-    look(&copy, SqliteConnectOptions::new()).await
+    look(TemporaryCopy::of(path, folder.path())?.options()).await
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-async fn look(path: &Path, options: SqliteConnectOptions) -> Result<DatabaseState, sqlx::Error> {
+async fn look(options: SqliteConnectOptions) -> Result<DatabaseState, sqlx::Error> {
     let mut connection = options
-        .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
         .connect()

@@ -1,14 +1,10 @@
 //! Who keeps a database locked, asked of the system: looking takes no lock and opens no database.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::Path};
 
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 
-use super::header;
+use super::{header, temporary::beside};
 
 /// The bytes of the database file that SQLite locks: PENDING, RESERVED and the range SHARED.
 const DATABASE: (u64, u64) = (0x4000_0000, 512);
@@ -35,7 +31,7 @@ pub fn locked_by(path: &Path) -> io::Result<Option<Locker>> {
     if let Some(locker) = holder(&file, DATABASE, in_the_way_of)? {
         return Ok(Some(locker));
     }
-    match File::open(index_of(path)) {
+    match File::open(beside(path, "-shm")) {
         Ok(index) => holder(&index, WRITER, FlockType::ReadLock),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -61,10 +57,4 @@ fn holder(file: &File, (start, length): (u64, u64), typ: FlockType) -> io::Resul
     Ok(found.map(|found| Locker {
         process: found.pid.map(|pid| pid.as_raw_nonzero().get()),
     }))
-}
-
-fn index_of(path: &Path) -> PathBuf {
-    let mut index = path.as_os_str().to_owned();
-    index.push("-shm");
-    index.into()
 }

@@ -22,6 +22,7 @@ mod rows;
 mod scheduled_jobs;
 mod sealed_secrets;
 mod service_accounts;
+mod temporary;
 mod users;
 
 use std::{
@@ -40,7 +41,7 @@ pub use backup::{BackupError, back_up};
 pub use failure::Cause;
 pub use inspect::{DatabaseState, inspect};
 pub use locks::{Locker, locked_by};
-pub use migrate::{CopyError, MigrationError, Upgrade, Upgraded};
+pub use migrate::{CopyError, MigrationError, TrialError, Upgrade, Upgraded, try_upgrade};
 pub use sealed_secrets::stored_secrets;
 
 use super::{Store, StoreError, UnitOfWork};
@@ -122,14 +123,14 @@ impl SqliteStore {
     /// The copy cannot be written, or the database is damaged or refuses; nothing is changed then.
     pub async fn upgrade(&self, now: Timestamp, random: &dyn Random) -> Result<Upgraded, MigrationError> {
         let upgraded = migrate::run(&self.writer, &self.path, now, random).await?;
-        self.write_ahead().await?;
+        self.write_ahead().await;
         Ok(upgraded)
     }
 
     /// The tables of a new database, for tests.
     #[cfg(test)]
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        self.write_ahead().await?;
+        self.write_ahead().await;
         Ok(migrate::make(&mut *self.writer.acquire().await?, 0).await?)
     }
 
@@ -139,22 +140,26 @@ impl SqliteStore {
     /// The database refuses.
     pub async fn make_own_tables(&self) -> Result<(), StoreError> {
         migrate::make_own(&self.writer).await?;
-        Ok(self.write_ahead().await?)
+        self.write_ahead().await;
+        Ok(())
     }
 
     /// Gives the file the journal that readers and a writer can use at one time, as the legacy does. This changes bytes
     /// of the file, so it comes after everything that may be refused.
-    async fn write_ahead(&self) -> Result<(), sqlx::Error> {
-        let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL")
+    async fn write_ahead(&self) {
+        let mode: Result<String, _> = sqlx::query_scalar("PRAGMA journal_mode = WAL")
             .fetch_one(&self.writer)
-            .await?;
-        if mode != "wal" {
-            tracing::warn!(
-                "{} keeps the journal mode {mode}: readers and writers will wait for each other",
-                self.path.display()
-            );
-        }
-        Ok(())
+            .await;
+        let kept = match mode {
+            Ok(mode) if mode == "wal" => return,
+            Ok(mode) => mode,
+            Err(error) => failure::said(&error),
+        };
+        // Everything works, only slower; the next start tries again.
+        tracing::warn!(
+            "{} keeps its old journal mode ({kept}): readers and writers wait for each other",
+            self.path.display()
+        );
     }
 
     /// Writes everything from the journal into the database file and closes it.
