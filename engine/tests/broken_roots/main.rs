@@ -55,7 +55,7 @@ fn places_that_cannot_be_written_are_named_with_their_owner() {
         .refused(&["database.db has to be made", "belongs to user"]);
     ground
         .both("unwritable database", &[], |root| {
-            chmod(&root.join(DATABASE), 0o444)
+            chmod(&root.join(DATABASE), 0o444);
         })
         .refused(&[
             "database.db cannot be written",
@@ -64,7 +64,7 @@ fn places_that_cannot_be_written_are_named_with_their_owner() {
         ]);
     ground
         .both("unreadable database", &[], |root| {
-            chmod(&root.join(DATABASE), 0o000)
+            chmod(&root.join(DATABASE), 0o000);
         })
         .refused(&["database.db cannot be written", "belongs to user"]);
     for journal in ["database.db-wal", "database.db-shm", "database.db-journal"] {
@@ -254,7 +254,7 @@ fn broken_keys_and_certificates_are_told_alike() {
         ] {
             ground
                 .both("corrupt key", &[], |root| {
-                    fs::write(root.join(file), garbage).unwrap()
+                    fs::write(root.join(file), garbage).unwrap();
                 })
                 .refused(&[file, cure]);
         }
@@ -274,12 +274,12 @@ fn broken_keys_and_certificates_are_told_alike() {
             .agrees(&["borealis-server-key.pem"]);
         ground
             .both("missing key", tls, |root| {
-                fs::remove_file(root.join(KEY)).unwrap()
+                fs::remove_file(root.join(KEY)).unwrap();
             })
             .agrees(&["borealis-server"]);
         ground
             .both("missing certificate", tls, |root| {
-                fs::remove_file(root.join(CERTIFICATE)).unwrap()
+                fs::remove_file(root.join(CERTIFICATE)).unwrap();
             })
             .agrees(&["borealis-server"]);
         for garbage in [
@@ -404,7 +404,7 @@ fn settings_and_roots_that_are_wrong_end_with_the_same_code() {
         .ends_with(2, &["letter.txt", "BOREALIS_ROOT", "--create"]);
     ground
         .both("a root that is not there", &[], |root| {
-            fs::remove_dir_all(root).unwrap()
+            fs::remove_dir_all(root).unwrap();
         })
         .ends_with(2, &["is not there", "BOREALIS_ROOT", "--create"]);
     let elsewhere = [("BOREALIS_DATABASE_PATH", "/nonexistent/folder/database.db")];
@@ -414,7 +414,7 @@ fn settings_and_roots_that_are_wrong_end_with_the_same_code() {
     let off = [("BOREALIS_ENGINE_AUTO_MIGRATE", "off")];
     ground
         .both("no tables and no upgrade", &off, |root| {
-            fs::remove_file(root.join(DATABASE)).unwrap()
+            fs::remove_file(root.join(DATABASE)).unwrap();
         })
         .refused(&["database.db", "borealis-engine migrate"]);
 }

@@ -1,7 +1,7 @@
 //! The program as a server of its own, until it serves or ends.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     sync::{
@@ -69,12 +69,11 @@ pub(crate) struct ServerProcess {
 
 /// Runs `command`, which ends in `serve`, until it serves or ends.
 pub(crate) fn start(mut command: Command) -> Started {
-    let mut process = command
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    let mut process = once_it_may_run(|| command.spawn());
     let errors = process.stderr.take().unwrap();
     let (sender, lines) = channel();
     std::thread::spawn(move || {
@@ -110,6 +109,17 @@ pub(crate) fn start(mut command: Command) -> Started {
                 let _ = process.kill();
                 panic!("it neither serves nor ends: {log}");
             }
+        }
+    }
+}
+
+/// Runs a program that may just have been copied: a process that another test begins meanwhile has it open for writing
+/// until it runs its own program.
+pub(crate) fn once_it_may_run<T>(mut run: impl FnMut() -> io::Result<T>) -> T {
+    loop {
+        match run() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            ran => return ran.unwrap(),
         }
     }
 }
