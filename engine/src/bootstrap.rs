@@ -25,6 +25,8 @@ use crate::{
     },
     interfaces::{
         http::{
+            accept_errors::AcceptErrors,
+            carried::CarriedRequests,
             compat::{cors::AllowedOrigins, session::SessionCodec},
             http_service,
             routes::routes,
@@ -57,6 +59,7 @@ use crate::{
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
+        readiness::ReadinessService,
         realtime::{Channel, ChannelAccess, RealtimeService},
         recaps::RecapService,
         refresh::RefreshService,
@@ -71,9 +74,6 @@ use crate::{
         service_accounts::ServiceAccountService,
     },
 };
-
-/// How long running requests may take to finish once the server is told to stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +216,7 @@ impl Engine {
             &credentials,
         );
         let state = AppState {
+            readiness: Arc::new(ReadinessService::new(store.clone(), environment.clone())),
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
                 environment.clone(),
@@ -280,7 +281,7 @@ impl Engine {
             )),
             users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
-            clock,
+            clock: Arc::clone(&clock),
         };
         jobs.scheduler.begin().await;
         let sockets = Arc::new(SocketServer::new(
@@ -295,24 +296,38 @@ impl Engine {
             let sockets = Arc::clone(&sockets);
             async move { Ok::<_, Infallible>(sockets.answer(request).await) }
         });
-        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings)
+        let carried = CarriedRequests::default();
+        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings, &carried)
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let handle = Handle::new();
+        let accept_errors = AcceptErrors::new(Arc::new(SystemClock::new()));
         let server = if settings.speaks_tls() {
             let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
             let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
-            serve(with_limits(server).handle(handle.clone()).serve(service), &lock)
+            serve(
+                with_limits(server, &settings.timing, accept_errors)
+                    .handle(handle.clone())
+                    .serve(service),
+                &lock,
+            )
         } else {
             let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            serve(with_limits(server).handle(handle.clone()).serve(service), &lock)
+            serve(
+                with_limits(server, &settings.timing, accept_errors)
+                    .handle(handle.clone())
+                    .serve(service),
+                &lock,
+            )
         };
         let mut background = JoinSet::new();
-        background.spawn(prune_daily(store.clone(), environment));
-        background.spawn(async move { github.keep_fresh().await });
-        background.spawn(Arc::clone(&jobs.scheduler).run());
+        let working = clock.working();
+        background.spawn(prune_daily(store.clone(), environment, working.clone()));
+        let fresh = working.clone();
+        background.spawn(async move { github.keep_fresh(fresh).await });
+        background.spawn(Arc::clone(&jobs.scheduler).run(working));
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
@@ -320,9 +335,11 @@ impl Engine {
             server,
             background,
             hub,
+            carried,
             jobs,
             store,
             lock,
+            stop_deadline: settings.timing.stop_deadline,
         })
     }
 }
@@ -395,7 +412,7 @@ async fn open_store(
     random: &dyn Random,
 ) -> Result<SqliteStore, StartError> {
     let path = || settings.database_path.clone();
-    let store = SqliteStore::open(&settings.database_path)
+    let store = SqliteStore::open_with(&settings.database_path, settings.timing.database_deadline)
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
@@ -500,9 +517,11 @@ pub struct RunningEngine {
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
     hub: Arc<Hub<SqliteStore>>,
+    carried: CarriedRequests,
     jobs: Jobs,
     store: SqliteStore,
     lock: Arc<RootLock>,
+    stop_deadline: Duration,
 }
 
 impl RunningEngine {
@@ -511,19 +530,20 @@ impl RunningEngine {
         self.address
     }
 
-    /// Completes once the scheduler has done all that was due at the clock's present time. For those who set the clock
-    /// and look at what came of it.
-    pub async fn settled(&self) {
-        self.jobs.scheduler.settled().await;
-    }
-
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
     /// written out and closed.
     pub async fn stop(mut self) {
-        self.handle.graceful_shutdown(Some(STOP_PATIENCE));
+        self.handle.graceful_shutdown(Some(self.stop_deadline));
         self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
+        }
+        // Requests whose clients have gone.
+        if tokio::time::timeout(self.stop_deadline, self.carried.finished())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests that did not come to an end were cut short");
         }
         self.background.shutdown().await;
         self.jobs.scheduler.stop();

@@ -39,11 +39,14 @@ pub fn told(path: &Path, error: &StoreError) -> String {
 
 /// The same of an upgrade, which changed nothing.
 pub fn told_of_upgrade(path: &Path, error: &MigrationError) -> String {
+    let shown = path.display();
     let why = match error {
-        MigrationError::Database(failure) => {
-            told_cause(path, Cause::of_database(failure), &error.to_string())
-        }
-        _ => format!("{}: {error}", path.display()),
+        MigrationError::Store(failure) if Cause::of(failure).is_some() => told(path, failure),
+        MigrationError::Store(failure) => format!(
+            "{shown} cannot be upgraded ({}): mend what stands in the way, or restore it from a backup",
+            failure.database_message()
+        ),
+        _ => format!("{shown}: {error}"),
     };
     format!("{why}. Nothing in the database was changed")
 }

@@ -5,12 +5,15 @@ use std::{fs, path::Path};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
-    BUSY_TIMEOUT, header,
+    header,
     migrate::Upgrade,
     sealed_secrets,
     temporary::{TemporaryCopy, beside},
 };
-use crate::repositories::{StoreError, sealed_secrets::StoredSecret};
+use crate::{
+    config::timing::Timing,
+    repositories::{StoreError, sealed_secrets::StoredSecret},
+};
 
 /// What is found in a database file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -50,7 +53,7 @@ async fn inspect_copy(path: &Path) -> Result<DatabaseState, sqlx::Error> {
 
 async fn look(options: SqliteConnectOptions) -> Result<DatabaseState, sqlx::Error> {
     let mut connection = options
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(Timing::default().database_deadline)
         .disable_statement_logging()
         .connect()
         .await?;
