@@ -188,6 +188,10 @@ fn read_environment() -> Result<(ProcessVariables, PathBuf), String> {
 }
 
 async fn report(environment: &ProcessVariables, folder: &Path, arguments: ServeArguments) -> ExitCode {
+    // As a start does: it tries how much may be written.
+    if let Err(message) = outlive_file_size_limits() {
+        return failed(1, &message);
+    }
     let accepted = arguments.new_sealing_key;
     let findings = check::check(
         environment,
@@ -274,6 +278,7 @@ fn refuse(findings: &[Finding]) -> Result<(), String> {
 }
 
 async fn migrate(settings: &Settings) -> Result<(), String> {
+    outlive_file_size_limits()?;
     let clock = SystemClock::new();
     refuse(&preflight::before_migrating(settings, &clock).await)?;
     let lock = RootLock::acquire(&settings.database_path, &clock)

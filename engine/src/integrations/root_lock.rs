@@ -100,7 +100,7 @@ impl RootLock {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if tries < TRIES => {
                     tries += 1;
-                    clock.sleep_until(clock.monotonic() + BETWEEN_TRIES).await;
+                    drop(clock.sleep_until(clock.monotonic() + BETWEEN_TRIES).await);
                 }
                 Err(TryLockError::WouldBlock) => return Err(held(database, path, &mut file)),
                 Err(TryLockError::Error(error)) if cannot_lock(&error) => {

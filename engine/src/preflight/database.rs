@@ -243,7 +243,7 @@ async fn locker_that_stays(path: &Path, clock: &dyn Clock) -> Option<Locker> {
         if clock.monotonic() >= end {
             return Some(locker);
         }
-        clock.sleep_until(clock.monotonic() + BETWEEN_LOOKS).await;
+        drop(clock.sleep_until(clock.monotonic() + BETWEEN_LOOKS).await);
     }
 }
 

@@ -65,6 +65,10 @@ impl fmt::Display for Obstacle {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 write!(formatter, "the disk of {place} is full: make room on it")
             }
+            io::ErrorKind::FileTooLarge => write!(
+                formatter,
+                "this process may not write files as long as {place} needs them: raise the limit (`ulimit -f`)"
+            ),
             io::ErrorKind::NotADirectory => {
                 write!(formatter, "{place} is no folder: move it out of the way")
             }
