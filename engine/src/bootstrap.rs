@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -18,8 +19,9 @@ use crate::{
         assembly_files::AssemblyFiles,
         clock::SystemClock,
         github::GitHubClient,
-        identity::{IdentityError, ServerIdentity},
+        identity::{IdentityError, ServerIdentity, sealing_key},
         listener,
+        root_lock::{LockError, RootLock},
         tls::{self, TlsError},
     },
     interfaces::{
@@ -34,9 +36,10 @@ use crate::{
         },
         ws::{Hub, SocketServer},
     },
+    preflight,
     repositories::{
         StoreError,
-        sqlite::{MigrationError, SqliteStore, Upgraded},
+        sqlite::{self, MigrationError, SqliteStore, Upgraded},
     },
     services::{
         Environment,
@@ -67,6 +70,7 @@ use crate::{
             playbook_run::ServerPlaybooks,
         },
         script_signer::ScriptSigner,
+        sealing_keys::{NoKeyOpens, SealingKeys},
         secret_box::SecretBox,
         service_accounts::ServiceAccountService,
     },
@@ -87,6 +91,20 @@ pub enum StartError {
         /// Where the server would have listened.
         host: String,
     },
+    /// Another engine works in this root folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The root folder is not there, and cannot be made.
+    #[error("the root folder {} cannot be made: {source}", path.display())]
+    Root {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Going on would lose every stored secret.
+    #[error(transparent)]
+    Secrets(#[from] NoKeyOpens),
     /// Certificate or keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -100,18 +118,18 @@ pub enum StartError {
     #[error(transparent)]
     Signing(#[from] SigningError),
     /// The database.
-    #[error("{path}: {source}")]
+    #[error("{}", preflight::told(path, source))]
     Store {
         /// The file.
-        path: String,
+        path: PathBuf,
         /// What is wrong with it.
         source: StoreError,
     },
     /// The tables.
-    #[error("{path}: {source}")]
+    #[error("{}", preflight::told_of_upgrade(path, source))]
     Migration {
         /// The file.
-        path: String,
+        path: PathBuf,
         /// What is wrong with it.
         source: MigrationError,
     },
@@ -134,6 +152,13 @@ impl Engine {
     ) -> Result<RunningEngine, StartError> {
         tracing::info!("bootstrap-started");
         warn_of_defaults(&settings)?;
+        std::fs::create_dir_all(&settings.root).map_err(|source| StartError::Root {
+            path: settings.root.clone(),
+            source,
+        })?;
+        // Real time, as for sockets: another process has the lock, whatever the clock of this one says.
+        let lock = Arc::new(RootLock::acquire(&settings.database_path, &SystemClock::new()).await?);
+        let sealing_keys = choose_sealing_keys(&settings).await?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
         tracing::info!("tls-material-ready");
         let store = open_store(&settings, &*clock, &*random).await?;
@@ -141,11 +166,12 @@ impl Engine {
             clock: Arc::clone(&clock),
             random,
         };
+        let secrets = secret_box(sealing_keys, &settings, &environment)?;
         let tokens = AccessTokens::new(&identity.token_key)?;
         let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
         let operators = OperatorService::new(store.clone(), environment.clone());
         let store_failed = |source| StartError::Store {
-            path: settings.database_path.display().to_string(),
+            path: settings.database_path.clone(),
             source,
         };
         operators.ensure_default_admin().await.map_err(&store_failed)?;
@@ -169,7 +195,6 @@ impl Engine {
             Arc::clone(&agents),
             Arc::clone(&hub) as Arc<dyn Channel>,
         ));
-        let secrets = SecretBox::new(identity.sealing_key, environment.clone());
         let proofs = Arc::new(Proofs::new(environment.clone()));
         let github = Arc::new(GitHubService::new(
             store.clone(),
@@ -285,17 +310,19 @@ impl Engine {
         let server = if settings.speaks_tls() {
             let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
             let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
-            tokio::spawn(
+            serve(
                 with_limits(server, &settings.timing, accept_errors)
                     .handle(handle.clone())
                     .serve(service),
+                &lock,
             )
         } else {
             let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            tokio::spawn(
+            serve(
                 with_limits(server, &settings.timing, accept_errors)
                     .handle(handle.clone())
                     .serve(service),
+                &lock,
             )
         };
         let mut background = JoinSet::new();
@@ -314,6 +341,7 @@ impl Engine {
             carried,
             jobs,
             store,
+            lock,
             stop_deadline: settings.timing.stop_deadline,
         })
     }
@@ -386,7 +414,7 @@ async fn open_store(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<SqliteStore, StartError> {
-    let path = || settings.database_path.display().to_string();
+    let path = || settings.database_path.clone();
     let store = SqliteStore::open_with(&settings.database_path, settings.timing.database_deadline)
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
@@ -406,6 +434,56 @@ async fn open_store(
         tracing::info!("migrations-skipped");
     }
     Ok(store)
+}
+
+/// Serves for as long as the lock is held: also when nobody waits for its end.
+fn serve(
+    server: impl Future<Output = std::io::Result<()>> + Send + 'static,
+    lock: &Arc<RootLock>,
+) -> JoinHandle<std::io::Result<()>> {
+    let lock = Arc::clone(lock);
+    tokio::spawn(async move {
+        let served = server.await;
+        drop(lock);
+        served
+    })
+}
+
+/// Decides with which keys stored secrets are opened, before anything is changed.
+async fn choose_sealing_keys(settings: &Settings) -> Result<SealingKeys, StartError> {
+    let path = &settings.database_path;
+    let stored = sqlite::stored_secrets(path)
+        .await
+        .map_err(|source| StartError::Store {
+            path: path.clone(),
+            source,
+        })?;
+    let keys = SealingKeys::choose(sealing_key::find(settings)?, &stored);
+    match keys.refuse_loss() {
+        Err(refusal) if !settings.accept_lost_secrets => return Err(refusal.into()),
+        _ => {}
+    }
+    if let Some(preference) = keys.preference() {
+        tracing::warn!("{preference}");
+    }
+    if let Some(loss) = keys.loss() {
+        tracing::error!("{loss}");
+    }
+    Ok(keys)
+}
+
+/// What seals and opens secrets, with a key that is made where there is none.
+fn secret_box(
+    keys: SealingKeys,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<SecretBox, StartError> {
+    let main = match keys.main {
+        Some(main) => main,
+        None => sealing_key::make(settings, &*environment.random)?,
+    };
+    let former = keys.others.into_iter().map(|other| other.key).collect();
+    Ok(SecretBox::new(main.key, environment.clone()).with_former_keys(former))
 }
 
 fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
@@ -445,6 +523,7 @@ pub struct RunningEngine {
     carried: CarriedRequests,
     jobs: Jobs,
     store: SqliteStore,
+    lock: Arc<RootLock>,
     stop_deadline: Duration,
 }
 
@@ -481,5 +560,6 @@ impl RunningEngine {
         self.jobs.scheduler.stop();
         self.jobs.quick_runs.stop();
         self.store.close().await;
+        self.lock.release();
     }
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod domain;
 pub mod integrations;
 pub mod interfaces;
+pub mod preflight;
 pub mod repositories;
 pub mod services;
 

@@ -1,9 +1,7 @@
 //! The server's command line.
 
 use std::{
-    collections::BTreeMap,
     io::Write as _,
-    net::{TcpListener, ToSocketAddrs as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -14,13 +12,17 @@ use borealis_engine::{
     bootstrap::log_upgrade,
     check,
     commands::{self, Administration},
-    config::logging,
+    config::{
+        logging,
+        variables::{self, ProcessVariables},
+    },
     domain::clock::Clock as _,
-    integrations::{clock::SystemClock, open_files, random::OsRandom},
+    integrations::{clock::SystemClock, open_files, random::OsRandom, root_lock::RootLock},
+    preflight::{self, Finding},
     repositories::sqlite::SqliteStore,
     services::Environment,
 };
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The Borealis server: serves the legacy server's root folder, database, keys and cookies.
@@ -33,36 +35,68 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// Exit codes: 0 stopped in order, 1 could not do it, 2 wrong command line or settings.
 #[derive(Debug, Parser)]
-#[command(name = "borealis-engine", version)]
+#[command(name = "borealis-engine", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
+    #[command(flatten)]
+    serve: ServeArguments,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What a start may do only when it is asked to.
+#[derive(Args, Clone, Copy, Debug, Default)]
+struct ServeArguments {
+    #[command(flatten)]
+    root: RootArguments,
+    /// Go on when no key opens any of the secrets that are stored.
+    ///
+    /// Agents' service accounts get new passwords then, and credentials have to be entered anew. The key that is there
+    /// is used, or a new one made where there is none.
+    #[arg(long)]
+    new_sealing_key: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+struct RootArguments {
+    /// Begin a new server in a root folder that is not there, or that holds other things.
+    ///
+    /// Without it such a folder is refused: its name is probably mistyped.
+    #[arg(long)]
+    create: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
-    Serve,
+    ///
+    /// Looks first at all that `check` looks at, and ends where it finds a problem. Only one engine serves a root
+    /// folder at a time.
+    Serve(ServeArguments),
     /// Make the tables that are missing and upgrade an older database, then end.
     ///
     /// Does what every start does. An older database is first copied beside itself, into a file named
-    /// `<database>.before-upgrade-<time>`; without that copy nothing is changed.
-    Migrate,
+    /// `<database>.before-upgrade-<time>`; without that copy nothing is changed. Not while a server runs.
+    Migrate(RootArguments),
     /// Say whether the root folder can be served, and change nothing.
     ///
-    /// Looks at the variables, the root folder, the database, the keys and the certificate, the address and the
-    /// signing secret. Prints one line for each finding: `ok`, `warning` or `problem`, what was found, and what to
-    /// do. Stop the running server first, or its own address counts as taken.
+    /// Looks at the variables, the root folder, other servers, the database, the keys and the certificate, the address
+    /// and the signing secret. Prints one line for each finding: `ok`, `warning` or `problem`, what was found, and what
+    /// to do. Every start looks at the same, and ends where this finds a problem. Run it as the user that runs the
+    /// server; stop the running server first, or it counts as a problem itself.
     ///
-    /// Exit codes: 0 no problem was found, 1 at least one problem, 2 wrong command line.
-    Check,
+    /// Exit codes, as a start would have them: 0 no problem was found, 1 at least one problem, 2 wrong command line or
+    /// settings.
+    Check(ServeArguments),
     #[command(flatten)]
     Administration(Administration),
 }
 
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
-    let (variables, folder) = match read_environment() {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(told) => return say(&told),
+    };
+    let (environment, folder) = match read_environment() {
         Ok(read) => read,
         Err(message) => return failed(1, &message),
     };
@@ -70,21 +104,39 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(1, &format!("cannot start: {error}")),
     };
-    let command = command_line.command.unwrap_or(Command::Serve);
-    if let Command::Check = command {
-        return runtime.block_on(report(&variables, &folder));
+    let command = command_line.command.unwrap_or(Command::Serve(command_line.serve));
+    if let Command::Check(arguments) = command {
+        return runtime.block_on(report(&environment, &folder, arguments));
     }
-    let settings = match Settings::from_map(&variables, &folder) {
+    if let Some(wrong) = environment.unreadable().first() {
+        return failed(2, wrong);
+    }
+    let settings = match Settings::from_map(&environment.texts, &folder) {
         Ok(settings) => settings,
         Err(error) => return failed(2, &error.to_string()),
     };
-    if let Command::Administration(command) = command {
-        return runtime.block_on(administrate(&command, &settings));
+    let (root, new_sealing_key) = match command {
+        Command::Administration(command) => return runtime.block_on(administrate(&command, &settings)),
+        Command::Migrate(root) => (root, None),
+        Command::Serve(arguments) => (arguments.root, Some(arguments.new_sealing_key)),
+        Command::Check(_) => return ExitCode::SUCCESS,
+    };
+    // Before anything is written: the log lies in this folder.
+    if let Err(refusal) = preflight::refuse_root(&settings, root.create) {
+        return failed(2, &refusal);
+    }
+    if root.create
+        && let Err(message) = preflight::make_root(&settings)
+    {
+        return failed(1, &message);
     }
     logging::start(&settings, Arc::new(SystemClock::new()));
-    let done = match command {
-        Command::Migrate => runtime.block_on(migrate(&settings)),
-        _ => runtime.block_on(serve(settings)),
+    for warning in variables::warnings(environment.texts.keys()) {
+        tracing::warn!("{warning}");
+    }
+    let done = match new_sealing_key {
+        None => runtime.block_on(migrate(&settings)),
+        Some(accepted) => runtime.block_on(serve(with_arguments(settings, accepted), root.create)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,38 +147,65 @@ fn main() -> ExitCode {
     }
 }
 
+fn with_arguments(settings: Settings, new_sealing_key: bool) -> Settings {
+    Settings {
+        accept_lost_secrets: new_sealing_key,
+        ..settings
+    }
+}
+
 fn failed(code: u8, message: &str) -> ExitCode {
-    eprintln!("borealis-engine: {message}");
+    // Where nobody can be told, the exit code is left.
+    let _ = writeln!(std::io::stderr().lock(), "borealis-engine: {message}");
     ExitCode::from(code)
+}
+
+/// Prints what the command line's own rules say: help, the version, or what is wrong with it.
+fn say(told: &clap::Error) -> ExitCode {
+    let code = u8::try_from(told.exit_code()).unwrap_or(2);
+    match commands::printed(told.print()) {
+        Ok(()) => ExitCode::from(code),
+        Err(message) => failed(1, &message),
+    }
 }
 
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the one place that reads the environment"
 )]
-fn read_environment() -> Result<(BTreeMap<String, String>, PathBuf), String> {
-    let mut variables: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+fn read_environment() -> Result<(ProcessVariables, PathBuf), String> {
+    let mut environment = ProcessVariables::read(std::env::vars_os());
     // Where the variable is not set, the machine's own zone counts, as with the legacy.
     if let Some(zone) = jiff::tz::TimeZone::system().iana_name() {
-        variables
+        environment
+            .texts
             .entry("TZ".to_owned())
             .or_insert_with(|| zone.to_owned());
     }
     let folder =
         std::env::current_dir().map_err(|error| format!("cannot read the working folder: {error}"))?;
-    Ok((variables, folder))
+    Ok((environment, folder))
 }
 
-async fn report(variables: &BTreeMap<String, String>, folder: &Path) -> ExitCode {
-    let findings = check::check(variables, folder, &SystemClock::new()).await;
-    let mut output = std::io::stdout().lock();
-    for finding in &findings {
-        // A reader that has gone away (`check | head`) changes nothing about the verdict.
-        let _ = writeln!(output, "{finding}");
+async fn report(environment: &ProcessVariables, folder: &Path, arguments: ServeArguments) -> ExitCode {
+    // As a start does: it tries how much may be written.
+    if let Err(message) = outlive_file_size_limits() {
+        return failed(1, &message);
     }
-    ExitCode::from(u8::from(check::has_problem(&findings)))
+    let accepted = arguments.new_sealing_key;
+    let findings = check::check(
+        environment,
+        folder,
+        arguments.root.create,
+        |settings| with_arguments(settings, accepted),
+        &SystemClock::new(),
+    )
+    .await;
+    let text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    match commands::print(&text) {
+        Ok(()) => ExitCode::from(preflight::exit_code(&findings)),
+        Err(message) => failed(1, &message),
+    }
 }
 
 async fn administrate(command: &Administration, settings: &Settings) -> ExitCode {
@@ -153,33 +232,21 @@ fn outlive_file_size_limits() -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-async fn serve(settings: Settings) -> Result<(), String> {
+async fn serve(settings: Settings, create: bool) -> Result<(), String> {
     outlive_file_size_limits()?;
     match open_files::raise_limit() {
         Some(limit) => tracing::info!("up to {limit} files may be open"),
         None => tracing::info!("any number of files may be open"),
     }
-    let wanted = format!("{}:{}", settings.host, settings.port);
-    let addresses: Vec<_> = (settings.host.trim_matches(['[', ']']), settings.port)
-        .to_socket_addrs()
-        .map_err(|error| format!("BOREALIS_HOST {} cannot be resolved: {error}", settings.host))?
-        .collect();
-    let listener = TcpListener::bind(addresses.as_slice()).map_err(|error| {
-        format!(
-            "cannot listen on {wanted}: {error}; is another server running? BOREALIS_PORT chooses the port"
-        )
-    })?;
+    let clock = Arc::new(SystemClock::new());
+    refuse(&preflight::before_serving(&settings, create, &*clock).await)?;
+    let listener = preflight::bind(&settings)?;
     let scheme = if settings.speaks_tls() { "https" } else { "http" };
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let engine = Engine::start(
-        settings,
-        Arc::new(SystemClock::new()),
-        Arc::new(OsRandom),
-        listener,
-    )
-    .await
-    .map_err(|error| error.to_string())?;
+    let engine = Engine::start(settings, clock, Arc::new(OsRandom), listener)
+        .await
+        .map_err(|error| error.to_string())?;
     tracing::info!("serving {scheme}://{}", engine.address());
     tokio::select! {
         _ = terminate.recv() => {}
@@ -190,24 +257,52 @@ async fn serve(settings: Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// Goes no further where something was found that keeps the server from starting.
+fn refuse(findings: &[Finding]) -> Result<(), String> {
+    let told: Vec<String> = preflight::problems(findings)
+        .map(|problem| format!("{}: {}", problem.subject, problem.text))
+        .collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    for one in &told {
+        tracing::error!("{one}");
+    }
+    Err(format!(
+        "nothing was changed, and nothing is served: {} to solve; `borealis-engine check` shows everything",
+        match told.len() {
+            1 => "there is 1 problem".to_owned(),
+            count => format!("there are {count} problems"),
+        }
+    ))
+}
+
 async fn migrate(settings: &Settings) -> Result<(), String> {
-    let store = SqliteStore::open(&settings.database_path)
+    outlive_file_size_limits()?;
+    let clock = SystemClock::new();
+    refuse(&preflight::before_migrating(settings, &clock).await)?;
+    let lock = RootLock::acquire(&settings.database_path, &clock)
         .await
         .map_err(|error| error.to_string())?;
+    let told = |error| preflight::told(&settings.database_path, &error);
+    let store = SqliteStore::open(&settings.database_path).await.map_err(told)?;
     tracing::info!("migrations-start");
     let upgraded = store
-        .upgrade(SystemClock::new().now(), &OsRandom)
+        .upgrade(clock.now(), &OsRandom)
         .await
-        .map_err(|error| format!("{}: {error}", settings.database_path.display()))?;
+        .map_err(|error| preflight::told_of_upgrade(&settings.database_path, &error))?;
     log_upgrade(&upgraded);
     store.close().await;
+    drop(lock);
     tracing::info!("migrations-complete");
-    for change in &upgraded.changes {
-        println!("{change}");
-    }
+    let mut text: String = upgraded
+        .changes
+        .iter()
+        .map(|change| format!("{change}\n"))
+        .collect();
     if let Some(backup) = &upgraded.backup {
-        println!("the database as it was before lies in {}", backup.display());
+        text += &format!("the database as it was before lies in {}\n", backup.display());
     }
-    println!("{} has every table", settings.database_path.display());
-    Ok(())
+    text += &format!("{} has every table\n", settings.database_path.display());
+    commands::print(&text)
 }

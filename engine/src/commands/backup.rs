@@ -24,7 +24,7 @@ use crate::{domain::json::Json, repositories::sqlite::back_up};
 /// passwords and sealed credentials.
 ///
 /// The copy holds the database alone. Keys, certificates and assemblies are files that seldom change; copy
-/// `Certificates`, `Server/Borealis/auth_keys`, `Data/Server/server_secret.key` and `Assemblies` of the root folder
+/// `Certificates`, `Server/Borealis`, `Data/Server/server_secret.key` and `Assemblies` of the root folder
 /// along with it, or devices have to enroll again and stored passwords cannot be opened.
 ///
 /// To restore: stop the server, move `database.db`, `database.db-wal` and `database.db-shm` out of the root folder,
@@ -85,8 +85,7 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
             ("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into()),
         ]),
     }
-    .show(arguments.json);
-    Ok(())
+    .show(arguments.json)
 }
 
 /// Gives the copy its name once it lies safely on the disk, unless another file has that name by now; how long it is.

@@ -84,8 +84,7 @@ pub(super) async fn run<S: Store>(
             }
         }
     };
-    answer.show(arguments.json);
-    Ok(())
+    answer.show(arguments.json)
 }
 
 /// The status as the gate reads it: nothing counts as active.

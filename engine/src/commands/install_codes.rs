@@ -120,8 +120,7 @@ pub(super) async fn run<S: Store>(
         }
         InstallCodesCommand::Revoke { code } => revoke(&codes, code.trim()).await?,
     };
-    answer.show(arguments.json);
-    Ok(())
+    answer.show(arguments.json)
 }
 
 fn uses(code: &InstallCode) -> String {

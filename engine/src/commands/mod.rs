@@ -14,6 +14,8 @@ mod output;
 mod password;
 mod users;
 
+pub use output::{print, printed};
+
 use std::{io, path::Path};
 
 use clap::Subcommand;

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use jiff::Timestamp;
 
+use super::Failure;
 use crate::domain::{json::Json, json_text::compact_text, timestamp::iso_utc};
 
 /// What stands where there is nothing to show.
@@ -18,15 +19,18 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Prints it. A reader that has gone away changes nothing about what was done.
-    pub(super) fn show(&self, as_json: bool) {
-        let _ = self.try_show(as_json);
+    /// Prints it.
+    ///
+    /// # Errors
+    /// It cannot be written. What it tells of was done all the same.
+    pub(super) fn show(&self, as_json: bool) -> Result<(), Failure> {
+        printed(self.try_show(as_json)).map_err(Failure::Refused)
     }
 
     /// Prints what can be printed but once.
     ///
     /// # Errors
-    /// Nobody could read it.
+    /// Nobody could read it, also because the reader has gone away.
     pub(super) fn try_show(&self, as_json: bool) -> io::Result<()> {
         let mut text = if as_json {
             compact_text(&self.json)
@@ -36,10 +40,35 @@ impl Answer {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        let mut output = io::stdout().lock();
-        output.write_all(text.as_bytes())?;
-        output.flush()
+        write(&text)
     }
+}
+
+/// Prints a text as it is.
+///
+/// # Errors
+/// It cannot be written: a message for the person who asked.
+pub fn print(text: &str) -> Result<(), String> {
+    printed(write(text))
+}
+
+/// What came of printing. A reader that has gone away (`| head`) wanted no more, and is no failure.
+///
+/// # Errors
+/// The output could not be written: a message for the person who asked.
+pub fn printed(result: io::Result<()>) -> Result<(), String> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!(
+            "standard output cannot be written: {error}; a change that was asked for is made all the same"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
 }
 
 /// A text from the database as a terminal may show it: agents choose their names, and must not command terminals.

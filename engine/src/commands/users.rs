@@ -182,8 +182,7 @@ pub(super) async fn run<S: Store>(
             )
         }
     };
-    answer.show(arguments.json);
-    Ok(())
+    answer.show(arguments.json)
 }
 
 fn listing(users: Vec<User>) -> Answer {
@@ -216,8 +215,7 @@ fn done(name: &str, text: String) -> Answer {
 /// Tells that an account has a password, and which, where it was made up.
 fn tell(as_json: bool, name: &str, what: &str, password: &ChosenPassword) -> Result<(), Failure> {
     let Some(made_up) = password.to_tell() else {
-        done(name, what.to_owned()).show(as_json);
-        return Ok(());
+        return done(name, what.to_owned()).show(as_json);
     };
     Answer {
         text: format!("{what}\npassword: {made_up}"),

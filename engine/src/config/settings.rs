@@ -93,8 +93,10 @@ pub struct Settings {
     pub cors_allowed_origins: Vec<String>,
     /// Signs sessions and operator tokens. Never logged.
     pub session_secret: Secret,
-    /// The key that seals secrets at rest; `None` where it lies in [`Settings::sealing_key_file`].
+    /// The key that seals secrets at rest; `None` where it lies in one of [`Settings::sealing_key_files`].
     pub sealing_key: Option<FernetKey>,
+    /// Whether to go on when no key opens any of the secrets that are stored. No variable sets it: it is for one start.
+    pub accept_lost_secrets: bool,
     /// Verbose logging.
     pub debug: bool,
     /// The host to listen on.
@@ -292,6 +294,7 @@ impl Settings {
                     .map_or_else(|| "change-me".to_owned(), Clone::clone),
             ),
             sealing_key: reader.sealing_key(),
+            accept_lost_secrets: false,
             debug: reader.switch("BOREALIS_DEBUG", false),
             host: reader.text(&["BOREALIS_HOST"]).unwrap_or("127.0.0.1").to_owned(),
             port: reader.parsed("BOREALIS_PORT", 5000, "a port number from 0 to 65535", |value| {
@@ -411,8 +414,17 @@ impl Settings {
         }
     }
 
-    /// The file of the key that seals secrets, which the legacy keeps beside its program.
-    pub fn sealing_key_file(&self) -> PathBuf {
+    /// Where the key that seals secrets may lie, in the order in which it is looked for. The legacy keeps it beside its
+    /// program, which is in one folder when it is installed and in another when it is not.
+    pub fn sealing_key_files(&self) -> [PathBuf; 2] {
+        [
+            self.new_sealing_key_file(),
+            self.root.join("Server/Borealis/server_secret.key"),
+        ]
+    }
+
+    /// Where the key that seals secrets is made when there is none.
+    pub fn new_sealing_key_file(&self) -> PathBuf {
         self.root.join("Data/Server/server_secret.key")
     }
 
@@ -444,6 +456,8 @@ fn find_static_root(root: &Path) -> PathBuf {
         "Data/Server/web-interface/build",
         "Data/Server/WebUI/build",
         "Data/WebUI/build",
+        "Server/web-interface/build",
+        "Engine/web-interface/build",
     ];
     candidates
         .iter()
@@ -560,5 +574,26 @@ mod tests {
         let settings = read(&[("BOREALIS_ROOT", "/srv/b"), ("BOREALIS_CERT_ROOT", "/etc/b")]).unwrap();
         assert_eq!(settings.server_certificates, Path::new("/etc/b/Server"));
         assert_eq!(settings.runtime, Path::new("/srv/b/Server/Borealis"));
+    }
+
+    #[test]
+    fn the_web_client_is_found_where_each_kind_of_installation_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let found = || {
+            let root = root.path().to_str().unwrap();
+            let settings = read(&[("BOREALIS_ROOT", root)]).unwrap();
+            settings.static_root.strip_prefix(root).unwrap().to_owned()
+        };
+        assert_eq!(found(), Path::new("Data/Server/web-interface/build"));
+        for folder in [
+            "Engine/web-interface/build",
+            "Server/web-interface/build",
+            "Data/WebUI/build",
+            "Data/Server/WebUI/build",
+            "Data/Server/web-interface/build",
+        ] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+            assert_eq!(found(), Path::new(folder));
+        }
     }
 }

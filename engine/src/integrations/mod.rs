@@ -8,4 +8,5 @@ pub mod identity;
 pub mod listener;
 pub mod open_files;
 pub mod random;
+pub mod root_lock;
 pub mod tls;

@@ -12,6 +12,7 @@ pub mod known_devices;
 pub mod recaps;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
+pub mod sealed_secrets;
 pub mod service_accounts;
 pub mod sqlite;
 pub mod users;

@@ -26,6 +26,7 @@ pub mod revocation;
 pub mod scheduled_jobs;
 pub mod scheduler;
 pub mod script_signer;
+pub mod sealing_keys;
 pub mod secret_box;
 pub mod service_accounts;
 

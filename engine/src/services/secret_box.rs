@@ -17,13 +17,25 @@ pub struct SealedWithAnotherKey;
 #[derive(Clone, Debug)]
 pub struct SecretBox {
     key: FernetKey,
+    /// Open what they sealed; nothing more is sealed with them.
+    former: Vec<FernetKey>,
     environment: Environment,
 }
 
 impl SecretBox {
     /// With this key.
     pub fn new(key: FernetKey, environment: Environment) -> Self {
-        Self { key, environment }
+        Self {
+            key,
+            former: Vec::new(),
+            environment,
+        }
+    }
+
+    /// Opens also what these keys sealed.
+    #[must_use]
+    pub fn with_former_keys(self, former: Vec<FernetKey>) -> Self {
+        Self { former, ..self }
     }
 
     /// The stored form of a secret: the ASCII text of a Fernet token. Every call makes another one.
@@ -40,7 +52,8 @@ impl SecretBox {
     /// It looks like a token, but this key does not open it.
     pub fn open(&self, stored: &[u8]) -> Result<String, SealedWithAnotherKey> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if let Some(secret) = self.key.open(stored) {
+        let mut keys = std::iter::once(&self.key).chain(&self.former);
+        if let Some(secret) = keys.find_map(|key| key.open(stored)) {
             return Ok(text(&secret));
         }
         if stored.starts_with(TOKEN_PREFIX) {
@@ -89,5 +102,13 @@ mod tests {
             assert_eq!(secrets.open(stored.as_bytes()).as_deref(), Ok(secret), "{stored}");
         }
         assert_eq!(secrets.open(&secret_box(2).seal("x")), Err(SealedWithAnotherKey));
+    }
+
+    #[test]
+    fn what_a_former_key_sealed_is_opened_and_nothing_more_is_sealed_with_it() {
+        let secrets = secret_box(1).with_former_keys(vec![FernetKey::from_bytes([2; 32])]);
+        assert_eq!(secrets.open(&secret_box(2).seal("old")).as_deref(), Ok("old"));
+        assert_eq!(secret_box(1).open(&secrets.seal("new")).as_deref(), Ok("new"));
+        assert_eq!(secrets.open(&secret_box(3).seal("x")), Err(SealedWithAnotherKey));
     }
 }

@@ -46,7 +46,7 @@ impl Ran {
     }
 }
 
-fn program(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+pub(crate) fn program(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_borealis-engine"));
     command
         .args(arguments)

@@ -1,6 +1,6 @@
 //! From the legacy to the engine: what worked before works at once.
 
-use borealis_engine::domain::{digest::sha256_hex, totp::Secret};
+use borealis_engine::domain::{digest::sha256_hex, fernet::FernetKey, totp::Secret};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -88,7 +88,45 @@ async fn an_operator_with_mfa_logs_in_with_the_secret_that_the_legacy_stored() {
 
 #[tokio::test]
 async fn the_legacys_sealed_secrets_are_read() {
+    sealed_secrets_are_read(&LegacyRoot::new()).await;
+}
+
+#[tokio::test]
+async fn the_sealing_key_of_an_installed_legacy_is_used_and_no_other_is_made() {
     let root = LegacyRoot::new();
+    let folder = root.folder.path();
+    let (here, installed) = (
+        folder.join("Data/Server/server_secret.key"),
+        folder.join("Server/Borealis/server_secret.key"),
+    );
+    std::fs::rename(&here, &installed).unwrap();
+    let files = root.files();
+    sealed_secrets_are_read(&root).await;
+    assert_eq!(root.files(), files);
+    // What the engine seals, the legacy opens on the way back.
+    let server = root.serve().await;
+    let token = server.refresh(&root, "agent1").await;
+    let agent_id = format!("WIN-FIX1_{}_SYSTEM", root.text("/agents/agent1/guid"));
+    let given = server
+        .device("/api/agent/checkin", &token, json!({"agent_id": agent_id}))
+        .await;
+    server.stop().await;
+    let mut database = root.database().await;
+    let sealed: Vec<u8> = sqlx::query_scalar(
+        "SELECT CAST(password_encrypted AS BLOB) FROM agent_service_account WHERE agent_id = $1",
+    )
+    .bind(agent_id)
+    .fetch_one(&mut database)
+    .await
+    .unwrap();
+    let key = FernetKey::from_text(&std::fs::read(installed).unwrap()).unwrap();
+    assert_eq!(
+        key.open(&sealed).as_deref(),
+        given["password"].as_str().map(str::as_bytes)
+    );
+}
+
+async fn sealed_secrets_are_read(root: &LegacyRoot) {
     let server = root.serve().await;
     let list = server
         .operator(Method::GET, "/api/credentials", Value::Null)

@@ -41,7 +41,7 @@ fn files(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, found);
-        } else if !path.ends_with("database.db") {
+        } else if !(path.ends_with("database.db") || path.ends_with("database.db.lock")) {
             found.insert(path.clone(), fs::read(&path).unwrap());
         }
     }
@@ -89,7 +89,7 @@ impl LegacyRoot {
         }
     }
 
-    /// Every file but the database, with its content.
+    /// Every file but the database and the engine's lock, with its content.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         files(self.folder.path(), &mut found);

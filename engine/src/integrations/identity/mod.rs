@@ -1,10 +1,10 @@
-//! The server's identity on disk: TLS certificate, code-signing key, token key and the key that seals secrets, in the
+//! The server's identity on disk: TLS certificate, code-signing key, token key and the keys that seal secrets, in the
 //! legacy's places and formats. What is there is used byte for byte; what is missing is made.
 
 mod certificate;
 mod ed25519;
 mod files;
-mod sealing_key;
+pub mod sealing_key;
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::settings::Settings,
-    domain::{clock::Clock, fernet::FernetKey, random::Random},
+    domain::{clock::Clock, random::Random},
 };
 
 /// The identity that agents pin and whose signatures they trust.
@@ -28,8 +28,6 @@ pub struct ServerIdentity {
     pub script_key: SigningKey,
     /// Signs device access tokens.
     pub token_key: SigningKey,
-    /// Seals secrets at rest.
-    pub sealing_key: FernetKey,
 }
 
 /// Why the identity cannot be used.
@@ -77,16 +75,11 @@ impl ServerIdentity {
         let certificate = certificate::load_or_create(folder, &runtime.join("certs"), clock, random)?;
         let script_key = ed25519::load_or_create(&script_key_place(settings), random)?;
         let token_key = ed25519::load_or_create(&token_key_place(settings), random)?;
-        let sealing_key = match &settings.sealing_key {
-            Some(key) => key.clone(),
-            None => sealing_key::load_or_create(&settings.sealing_key_file(), random)?,
-        };
         Ok(Self {
             bundle: certificate.bundle,
             tls_key: certificate.key,
             script_key,
             token_key,
-            sealing_key,
         })
     }
 
@@ -107,17 +100,6 @@ impl ServerIdentity {
 /// The certificate that would be served, and its key, where both lie in the present folder.
 pub fn served_files(settings: &Settings) -> (PathBuf, PathBuf) {
     certificate::served_files(&settings.server_certificates)
-}
-
-/// The key that would seal secrets; `None` where one would be made.
-///
-/// # Errors
-/// Its file cannot be read or holds something else.
-pub fn sealing_key(settings: &Settings) -> Result<Option<FernetKey>, IdentityError> {
-    match &settings.sealing_key {
-        Some(key) => Ok(Some(key.clone())),
-        None => sealing_key::read(&settings.sealing_key_file()),
-    }
 }
 
 /// What lies on disk of the identity.

@@ -3,8 +3,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use jiff::Timestamp;
 use x509_cert::{Certificate, der::DecodePem as _};
 
-use super::*;
-use crate::integrations::{clock::ManualClock, random::SeededRandom};
+use super::{sealing_key::KeySource, *};
+use crate::{
+    domain::fernet::FernetKey,
+    integrations::{clock::ManualClock, random::SeededRandom},
+};
 
 fn settings(root: &Path) -> Settings {
     let variables = [("BOREALIS_ROOT".to_owned(), root.display().to_string())].into();
@@ -133,28 +136,46 @@ fn a_look_finds_each_state_and_changes_nothing() {
 #[test]
 fn the_sealing_key_is_made_once_and_never_replaced() {
     let root = tempfile::tempdir().unwrap();
+    let settings = settings(root.path());
     let path = root.path().join("Data/Server/server_secret.key");
-    let first = load(root.path()).unwrap().sealing_key;
+    assert_eq!(sealing_key::find(&settings).unwrap(), []);
+    let made = sealing_key::make(&settings, &SeededRandom::new(7)).unwrap();
     let text = fs::read_to_string(&path).unwrap();
-    assert_eq!((text.len(), text.as_str()), (44, first.to_text().as_str()));
+    assert_eq!((text.len(), text.as_str()), (44, made.key.to_text().as_str()));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     fs::write(&path, format!("{text}\n")).unwrap();
-    assert_eq!(load(root.path()).unwrap().sealing_key, first);
+    assert_eq!(sealing_key::find(&settings).unwrap(), [made]);
     fs::write(&path, "no key").unwrap();
     assert!(matches!(
-        load(root.path()),
+        sealing_key::find(&settings),
         Err(IdentityError::UnreadableSealingKey { .. })
     ));
     assert_eq!(fs::read_to_string(&path).unwrap(), "no key");
 }
 
 #[test]
-fn a_sealing_key_from_the_environment_leaves_no_file() {
+fn sealing_keys_are_found_in_their_order_each_once() {
     let root = tempfile::tempdir().unwrap();
     let mut settings = settings(root.path());
+    let [first, second] = settings.sealing_key_files();
+    let write = |path: &Path, number: u8| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, FernetKey::from_bytes([number; 32]).to_text()).unwrap();
+    };
+    let sources = |settings: &Settings| -> Vec<_> {
+        let found = sealing_key::find(settings).unwrap();
+        found.into_iter().map(|one| one.source).collect()
+    };
+    write(&second, 2);
+    assert_eq!(sources(&settings), [KeySource::File(second.clone())]);
+    write(&first, 2);
+    assert_eq!(sources(&settings), [KeySource::File(first.clone())]);
+    write(&first, 1);
+    assert_eq!(
+        sources(&settings),
+        [KeySource::File(first.clone()), KeySource::File(second.clone())]
+    );
     settings.sealing_key = Some(FernetKey::from_bytes([7; 32]));
-    let clock = ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap());
-    let identity = ServerIdentity::load_or_create(&settings, &clock, &SeededRandom::new(7)).unwrap();
-    assert_eq!(identity.sealing_key, FernetKey::from_bytes([7; 32]));
-    assert!(!settings.sealing_key_file().exists());
+    fs::write(&first, "no key, and the legacy server does not look at it").unwrap();
+    assert_eq!(sources(&settings), [KeySource::Variable, KeySource::File(second)]);
 }

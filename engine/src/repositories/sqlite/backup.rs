@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-use super::{inspect::quick_check, options};
+use super::{failure::said, inspect::quick_check, options};
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum BackupError {
     #[error("the path of the copy is not written in UTF-8")]
     Path,
     /// The database refused, or the copy could not be written.
-    #[error("database: {0}")]
+    #[error("database: {}", said(.0))]
     Database(#[from] sqlx::Error),
     /// The copy was read again and is not whole.
     #[error("the copy is damaged: {0}")]

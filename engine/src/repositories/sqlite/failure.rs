@@ -19,6 +19,15 @@ pub enum Cause {
     OlderTables,
 }
 
+/// What the database said, without its number.
+pub(super) fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
 impl StoreError {
     /// Whether somebody else had the database for longer than is waited for.
     pub fn is_busy(&self) -> bool {

@@ -12,6 +12,8 @@ use crate::repositories::StoreError;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// How long SQLite's header is.
 const HEADER: u64 = 100;
+/// Where it stands whether the journal is written ahead: 2 where it is.
+const JOURNAL: usize = 18;
 /// Where `user_version` stands in it.
 const USER_VERSION: usize = 60;
 /// Where `application_id` stands in it.
@@ -20,12 +22,7 @@ const APPLICATION_ID: usize = 68;
 /// Refuses a file whose numbers say that something newer, or something else, made it: this server and the legacy leave
 /// both at 0. A file that is not there or is no database is SQLite's to refuse.
 pub(super) fn refuse_newer(path: &Path) -> io::Result<Result<(), StoreError>> {
-    let mut header = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(HEADER).read_to_end(&mut header)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(())),
-        Err(error) => return Err(error),
-    };
+    let header = read(path)?;
     if !header.starts_with(MAGIC) {
         return Ok(Ok(()));
     }
@@ -42,4 +39,21 @@ pub(super) fn refuse_newer(path: &Path) -> io::Result<Result<(), StoreError>> {
             application_id,
         })),
     }
+}
+
+/// Whether the file says that its journal is written ahead.
+pub(super) fn writes_ahead(path: &Path) -> io::Result<bool> {
+    let header = read(path)?;
+    Ok(header.starts_with(MAGIC) && header.get(JOURNAL) == Some(&2))
+}
+
+/// The header; nothing where there is no file.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(HEADER).read_to_end(&mut header)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(header)
 }

@@ -1,13 +1,19 @@
 //! Looks at a database without changing it.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{
+    header,
+    migrate::Upgrade,
+    sealed_secrets,
+    temporary::{TemporaryCopy, beside},
 };
-
-use super::{header, migrate::Upgrade};
-use crate::{config::timing::Timing, domain::fernet::TOKEN_PREFIX, repositories::StoreError};
+use crate::{
+    config::timing::Timing,
+    repositories::{StoreError, sealed_secrets::StoredSecret},
+};
 
 /// What is found in a database file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -16,33 +22,44 @@ pub struct DatabaseState {
     pub damage: Vec<String>,
     /// What the start would make and upgrade.
     pub upgrade: Upgrade,
-    /// Secrets as they are stored sealed, a sample of each table that has some.
-    pub sealed_secrets: Vec<Vec<u8>>,
+    /// Every secret that is stored sealed.
+    pub sealed_secrets: Vec<StoredSecret>,
 }
 
-/// Secrets looked at in each table.
-const SAMPLE: u32 = 100;
-
-/// Opens the file for reading only and reports its state; changes nothing. Only where a journal was left behind
-/// without its index does SQLite make the index (`-shm`) anew, as every reader of such a file does.
+/// Reads the file and reports its state; changes nothing. A journal that was left behind and whose content belongs into
+/// the file is only read with a copy of both, in the folder for temporary files: reading it in place would write.
 ///
 /// # Errors
 /// The file cannot be read, is no database, or one of a newer server.
 pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
     header::refuse_newer(path).map_err(sqlx::Error::Io)??;
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-wal");
-    let mut connection = SqliteConnectOptions::new()
+    let [journal, index, undo] = ["-wal", "-shm", "-journal"].map(|suffix| beside(path, suffix));
+    let holds_something = |file: &Path| fs::metadata(file).is_ok_and(|found| found.len() > 0);
+    if holds_something(&undo) || (holds_something(&journal) && !index.exists()) {
+        return Ok(inspect_copy(path).await?);
+    }
+    let options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
+        // Where a journal or its index is missing nobody works in the file, and it is read without making them.
+        .immutable(!(journal.exists() && index.exists()));
+    Ok(look(options).await?)
+}
+
+async fn inspect_copy(path: &Path) -> Result<DatabaseState, sqlx::Error> {
+    let folder = tempfile::tempdir()?;
+    look(TemporaryCopy::of(path, folder.path())?.options()).await
+}
+
+async fn look(options: SqliteConnectOptions) -> Result<DatabaseState, sqlx::Error> {
+    let mut connection = options
         .busy_timeout(Timing::default().database_deadline)
-        // Without a journal nobody works in the file, and it can be read without making one.
-        .immutable(!Path::new(&journal).exists())
+        .disable_statement_logging()
         .connect()
         .await?;
     let damage = quick_check(&mut connection).await?;
     let upgrade = Upgrade::needed(&mut connection).await?;
-    let sealed_secrets = sealed_secrets(&mut connection, &upgrade).await?;
+    let sealed_secrets = sealed_secrets::read(&mut connection).await?;
     connection.close().await?;
     Ok(DatabaseState {
         damage,
@@ -57,31 +74,4 @@ pub(super) async fn quick_check(connection: &mut SqliteConnection) -> Result<Vec
         .fetch_all(connection)
         .await?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
-}
-
-async fn sealed_secrets(
-    connection: &mut SqliteConnection,
-    upgrade: &Upgrade,
-) -> Result<Vec<Vec<u8>>, sqlx::Error> {
-    let mut found = Vec::new();
-    for table in ["agent_service_account", "credentials"] {
-        let missing = upgrade.tables.iter().any(|missing| missing == table);
-        let another_shape = upgrade.gaps.iter().any(|(gap, _)| gap == table);
-        if missing || another_shape {
-            continue;
-        }
-        let query = format!(
-            "SELECT CAST(password_encrypted AS BLOB) FROM {table} \
-             WHERE password_encrypted IS NOT NULL ORDER BY rowid DESC LIMIT {SAMPLE}"
-        );
-        let secrets: Vec<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(query))
-            .fetch_all(&mut *connection)
-            .await?;
-        found.extend(
-            secrets
-                .into_iter()
-                .filter(|secret| secret.starts_with(TOKEN_PREFIX)),
-        );
-    }
-    Ok(found)
 }

@@ -13,10 +13,10 @@ mod state;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sqlx::{SqliteConnection, migrate::Migrator};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, migrate::Migrator};
 
 pub use self::{backup::CopyError, state::Upgrade};
-use super::writer::Writer;
+use super::{temporary::TemporaryCopy, writer::Writer};
 use crate::{domain::random::Random, repositories::StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -43,6 +43,17 @@ impl From<sqlx::Error> for MigrationError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
     }
+}
+
+/// Why an upgrade could not be tried, or would fail.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// There is no copy to try it with.
+    #[error("the database cannot be copied into the folder for temporary files: {0}")]
+    Copy(#[source] std::io::Error),
+    /// It would fail.
+    #[error(transparent)]
+    Upgrade(#[from] MigrationError),
 }
 
 /// What was done.
@@ -85,6 +96,23 @@ pub(super) async fn run(
         changes,
         backup: Some(backup),
     })
+}
+
+/// Tries the upgrade of the database at `path` with a copy of it, in the folder for temporary files; whether there is
+/// anything to upgrade makes no difference. The database is only read.
+///
+/// # Errors
+/// The upgrade fails, or there is no room for the copy.
+pub async fn try_upgrade(path: &Path, now: Timestamp, random: &dyn Random) -> Result<(), TrialError> {
+    let folder = tempfile::tempdir().map_err(TrialError::Copy)?;
+    let copy = TemporaryCopy::of(path, folder.path()).map_err(TrialError::Copy)?;
+    let tried = async {
+        let mut connection = copy.options().connect().await?;
+        let upgrade = Upgrade::needed(&mut connection).await?;
+        apply(&mut connection, &upgrade, now, random).await?;
+        connection.close().await
+    };
+    Ok(tried.await.map_err(MigrationError::from)?)
 }
 
 async fn refuse_damaged(connection: &mut SqliteConnection) -> Result<(), MigrationError> {

@@ -13,13 +13,16 @@ mod inspect;
 mod install_codes;
 mod job_runs;
 mod known_devices;
+mod locks;
 mod migrate;
 mod recaps;
 mod refresh_notes;
 mod refresh_tokens;
 mod rows;
 mod scheduled_jobs;
+mod sealed_secrets;
 mod service_accounts;
+mod temporary;
 mod users;
 mod writer;
 
@@ -32,13 +35,15 @@ use jiff::Timestamp;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
 pub use backup::{BackupError, back_up};
 pub use failure::Cause;
 pub use inspect::{DatabaseState, inspect};
-pub use migrate::{CopyError, MigrationError, Upgrade, Upgraded};
+pub use locks::{Locker, locked_by};
+pub use migrate::{CopyError, MigrationError, TrialError, Upgrade, Upgraded, try_upgrade};
+pub use sealed_secrets::stored_secrets;
 
 use self::writer::{LOCK_SLICE, Turn, Writer};
 use super::{Store, StoreError, UnitOfWork};
@@ -59,7 +64,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes an empty one.
+    /// Opens the file, or makes an empty one. What is in it is left as it is: [`SqliteStore::upgrade`] or
+    /// [`SqliteStore::make_own_tables`] come next.
     ///
     /// # Errors
     /// The file cannot be opened, is no database, or one of a newer server; it is left alone then.
@@ -78,7 +84,6 @@ impl SqliteStore {
             deadline,
             options(path)
                 .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Normal),
         )
         .await
@@ -140,12 +145,15 @@ impl SqliteStore {
     /// # Errors
     /// The copy cannot be written, or the database is damaged or refuses; nothing is changed then.
     pub async fn upgrade(&self, now: Timestamp, random: &dyn Random) -> Result<Upgraded, MigrationError> {
-        migrate::run(&self.writer, &self.path, now, random).await
+        let upgraded = migrate::run(&self.writer, &self.path, now, random).await?;
+        self.write_ahead().await;
+        Ok(upgraded)
     }
 
     /// The tables of a new database, for tests.
     #[cfg(test)]
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        self.write_ahead().await;
         Ok(migrate::make(self.writer.turn().await?.connection(), 0).await?)
     }
 
@@ -154,7 +162,31 @@ impl SqliteStore {
     /// # Errors
     /// The database refuses.
     pub async fn make_own_tables(&self) -> Result<(), StoreError> {
-        migrate::make_own(&self.writer).await
+        migrate::make_own(&self.writer).await?;
+        self.write_ahead().await;
+        Ok(())
+    }
+
+    /// Gives the file the journal that readers and a writer can use at one time, as the legacy does. This changes bytes
+    /// of the file, so it comes after everything that may be refused.
+    async fn write_ahead(&self) {
+        let mode = async {
+            let mut turn = self.writer.turn().await?;
+            let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL")
+                .fetch_one(turn.connection())
+                .await?;
+            Ok::<_, StoreError>(mode)
+        };
+        let kept = match mode.await {
+            Ok(mode) if mode == "wal" => return,
+            Ok(mode) => mode,
+            Err(error) => error.database_message(),
+        };
+        // Everything works, only slower; the next start tries again.
+        tracing::warn!(
+            "{} keeps its old journal mode ({kept}): readers and writers wait for each other",
+            self.path.display()
+        );
     }
 
     /// Writes everything from the journal into the database file and closes it.

@@ -7,7 +7,7 @@ use crate::{
     integrations::random::SeededRandom,
     repositories::{
         StoreError,
-        sqlite::{SqliteStore, inspect},
+        sqlite::{SqliteStore, inspect, try_upgrade},
     },
 };
 
@@ -338,6 +338,7 @@ async fn a_present_or_new_database_is_not_copied() {
 #[tokio::test]
 async fn without_a_copy_nothing_is_upgraded() {
     let old = Old::new(OLD_USERS).await;
+    let before = fs::read(old.path()).unwrap();
     let stamp = "database.db.before-upgrade-20300102T030405Z";
     // The place that the copy is written to is taken by a folder.
     fs::create_dir(old.folder.path().join(format!("{stamp}.part"))).unwrap();
@@ -347,7 +348,7 @@ async fn without_a_copy_nothing_is_upgraded() {
         error.to_string().contains("the copy of it cannot be written"),
         "{error}"
     );
-    assert_eq!(old.rows("SELECT count(*) FROM sqlite_master").await, ["3"]);
+    assert_eq!(fs::read(old.path()).unwrap(), before);
     assert_eq!(old.names(), ["database.db".to_owned(), format!("{stamp}.part")]);
 }
 
@@ -360,13 +361,13 @@ async fn an_upgrade_that_fails_changes_nothing_and_leaves_no_copy() {
          INSERT INTO device_keys VALUES ('1', 'g', 'f', '', NULL), ('2', 'g', 'f', '', NULL)"
     ))
     .await;
+    let before = fs::read(old.path()).unwrap();
+    let told = try_upgrade(&old.path(), Timestamp::UNIX_EPOCH, &SeededRandom::new(1)).await;
+    assert!(told.unwrap_err().to_string().contains("device_keys.guid"));
     let error = old.upgrade().await.unwrap_err().to_string();
     assert!(error.contains("device_keys.guid"), "{error}");
     assert_eq!(old.names(), ["database.db"]);
-    assert_eq!(
-        old.rows("SELECT count(*) FROM pragma_table_info('users')").await,
-        ["8"]
-    );
+    assert_eq!(fs::read(old.path()).unwrap(), before);
 }
 
 #[tokio::test]
@@ -384,6 +385,7 @@ async fn a_damaged_older_database_is_not_upgraded() {
     let error = old.upgrade().await.unwrap_err();
     assert!(matches!(error, MigrationError::Damaged(_)), "{error}");
     assert_eq!(old.names(), ["database.db"]);
+    assert_eq!(fs::read(old.path()).unwrap(), content);
 }
 
 #[tokio::test]

@@ -1,0 +1,125 @@
+//! What a start needs, looked at before anything is touched: `check` prints what is found, `serve` and `migrate` go no
+//! further where it is a problem. So the one predicts the other.
+//!
+//! Looking leaves nothing behind: folders are tried with files that have no name, addresses are bound and closed,
+//! databases are read, locks are asked for.
+
+mod address;
+mod database;
+mod finding;
+mod keys;
+mod places;
+mod root;
+
+use std::fs;
+
+use crate::{
+    config::settings::{AccessPolicy, Settings},
+    domain::clock::Clock,
+    integrations::root_lock,
+};
+
+use self::places::Need;
+pub use self::{
+    address::bind,
+    database::{told, told_of_upgrade},
+    finding::{Finding, Report, Verdict, exit_code, problems},
+    root::{make as make_root, refuse as refuse_root},
+};
+
+/// Looks at everything that `serve` would use. With `create`, a root folder that is not there is one that is made.
+pub async fn before_serving(settings: &Settings, create: bool, clock: &dyn Clock) -> Vec<Finding> {
+    let mut report = Report::default();
+    if root::look(&mut report, settings, create) {
+        web_client(&mut report, settings);
+        log(&mut report, settings);
+        lock(&mut report, settings);
+        let state = database::look(&mut report, settings, settings.auto_migrate, clock).await;
+        keys::identity(&mut report, settings, clock);
+        keys::sealing_key(&mut report, settings, &state.sealed_secrets);
+        address::look(&mut report, settings);
+        secret(&mut report, settings);
+        if settings.access_policy == AccessPolicy::Legacy {
+            report.add(
+                Verdict::Warning,
+                "access policy",
+                "legacy: routes that the legacy leaves open are open to everybody; set BOREALIS_ACCESS_POLICY to \
+                 strict unless a client needs them",
+            );
+        }
+    }
+    report.finish()
+}
+
+/// Looks at what `migrate` would use: as much as concerns the database.
+pub async fn before_migrating(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
+    let mut report = Report::default();
+    lock(&mut report, settings);
+    database::look(&mut report, settings, true, clock).await;
+    report.finish()
+}
+
+fn web_client(report: &mut Report, settings: &Settings) {
+    let shown = settings.static_root.display();
+    if settings.static_root.is_dir() {
+        report.add(Verdict::Ok, "web client", shown.to_string());
+    } else {
+        report.add(
+            Verdict::Warning,
+            "web client",
+            format!("{shown} is not there: build the web client, or set BOREALIS_STATIC_ROOT to its folder"),
+        );
+    }
+}
+
+/// The server runs without its log file, which nobody would notice before it is needed.
+fn log(report: &mut Report, settings: &Settings) {
+    let file = settings.root.join("Logs/Server/engine.log");
+    let tried = match fs::metadata(&file) {
+        Ok(_) => places::file(&file),
+        Err(_) => places::folder_of(&file, Need::File),
+    };
+    match tried {
+        Ok(()) => report.add(Verdict::Ok, "log", file.display().to_string()),
+        Err(obstacle) => report.add(
+            Verdict::Warning,
+            "log",
+            format!(
+                "{} cannot be written, and the server would run without it: {obstacle}",
+                file.display()
+            ),
+        ),
+    }
+}
+
+fn lock(report: &mut Report, settings: &Settings) {
+    match root_lock::probe(&settings.database_path) {
+        Ok(()) => report.add(
+            Verdict::Ok,
+            "other servers",
+            "no other engine works in this root folder",
+        ),
+        Err(error) => report.add(Verdict::Problem, "other servers", error.to_string()),
+    }
+}
+
+fn secret(report: &mut Report, settings: &Settings) {
+    let todo = "set BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own, the legacy server's if \
+                operators are to stay logged in";
+    match (settings.has_default_secret(), settings.listens_on_loopback()) {
+        (false, _) => report.add(Verdict::Ok, "signing secret", "it is your own"),
+        (true, true) => report.add(
+            Verdict::Warning,
+            "signing secret",
+            format!("it is a default that everybody knows: {todo}"),
+        ),
+        (true, false) => report.add(
+            Verdict::Problem,
+            "signing secret",
+            format!(
+                "the signing secret is a default that everybody knows, and {} is not a loopback address: {todo}",
+                settings.host
+            ),
+        ),
+    }
+}
