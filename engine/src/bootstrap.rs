@@ -59,7 +59,7 @@ use crate::{
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         scheduler::{
-            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials,
+            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials, delivery::Delivery,
             playbook_run::ServerPlaybooks,
         },
         script_signer::ScriptSigner,
@@ -189,6 +189,7 @@ impl Engine {
             &ScriptSigner::new(&identity.script_key),
             &channel,
             &credentials,
+            &secrets,
         );
         let state = AppState {
             enrollment: Arc::new(EnrollmentService::new(
@@ -288,6 +289,7 @@ impl Engine {
         background.spawn(prune_daily(store.clone(), environment));
         background.spawn(async move { github.keep_fresh().await });
         background.spawn(Arc::clone(&jobs.scheduler).run());
+        background.spawn(Arc::clone(&jobs.quick_runs).run());
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
@@ -316,7 +318,9 @@ impl Jobs {
         signer: &ScriptSigner,
         channel: &Arc<dyn AgentChannel>,
         credentials: &Arc<CredentialService<SqliteStore>>,
+        secrets: &SecretBox,
     ) -> Self {
+        let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(channel));
         let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
         let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
         let playbooks = Arc::new(ServerPlaybooks::new(
@@ -338,13 +342,21 @@ impl Jobs {
             },
         };
         Self {
-            scheduler: Scheduler::new(store.clone(), environment.clone(), playbooks, parts),
+            scheduler: Scheduler::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&delivery),
+                playbooks,
+                parts,
+            ),
             quick_runs: Arc::new(QuickRunService::new(
                 store.clone(),
                 environment.clone(),
                 library,
                 signer.clone(),
+                secrets.clone(),
                 Arc::clone(channel),
+                delivery,
             )),
         }
     }

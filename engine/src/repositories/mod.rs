@@ -14,6 +14,7 @@ pub mod refresh_tokens;
 pub mod scheduled_jobs;
 pub mod service_accounts;
 pub mod sqlite;
+pub mod undelivered_work;
 pub mod users;
 
 use std::future::Future;
@@ -32,6 +33,7 @@ use self::{
     refresh_tokens::{RefreshNotes, RefreshTokens},
     scheduled_jobs::ScheduledJobs,
     service_accounts::ServiceAccounts,
+    undelivered_work::UndeliveredWork,
     users::Users,
 };
 
@@ -96,6 +98,7 @@ pub trait Tables:
     + RefreshTokens
     + ScheduledJobs
     + ServiceAccounts
+    + UndeliveredWork
 {
 }
 

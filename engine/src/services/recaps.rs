@@ -20,6 +20,7 @@ use crate::{
         devices::Devices as _,
         job_runs::JobRuns as _,
         recaps::{Recap, Recaps as _},
+        undelivered_work::UndeliveredWork as _,
     },
 };
 

@@ -8,6 +8,7 @@ mod backup;
 mod columns;
 mod details;
 mod devices;
+mod own;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -106,7 +107,9 @@ async fn apply(
 
 /// Makes the engine's own tables where they are missing: no upgrade of what the legacy knows, and nothing runs without.
 pub(super) async fn make_own(writer: &SqlitePool) -> Result<(), sqlx::Error> {
-    make(&mut *writer.acquire().await?, FIRST_OWN).await
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    make(&mut transaction, FIRST_OWN).await?;
+    transaction.commit().await
 }
 
 /// Makes the tables and indexes that are missing, of the files from number `first` on.
@@ -116,7 +119,7 @@ pub(super) async fn make(connection: &mut SqliteConnection, first: i64) -> Resul
             .execute(&mut *connection)
             .await?;
     }
-    Ok(())
+    own::add_columns(connection).await
 }
 
 #[cfg(test)]

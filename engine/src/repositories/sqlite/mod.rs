@@ -20,6 +20,7 @@ mod refresh_tokens;
 mod rows;
 mod scheduled_jobs;
 mod service_accounts;
+mod undelivered_work;
 mod users;
 
 use std::{

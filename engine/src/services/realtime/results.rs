@@ -5,6 +5,7 @@ use crate::{
     domain::text::python_trim,
     repositories::{
         Store, StoreError, UnitOfWork as _, activity_history::ActivityHistory as _, job_runs::JobRuns as _,
+        undelivered_work::UndeliveredWork as _,
     },
     services::scheduler::{
         events::{self, EndedRun},

@@ -2,7 +2,7 @@
 
 pub mod channel;
 pub mod credentials;
-mod delivery;
+pub mod delivery;
 pub mod events;
 mod housekeeping;
 mod jobs;
@@ -13,6 +13,7 @@ mod plan;
 pub mod playbook_end;
 mod playbook_files;
 pub mod playbook_run;
+mod redelivery;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 use self::{
     channel::AgentChannel,
     credentials::RunCredentials,
-    delivery::{InFlight, Tasks},
+    delivery::{Delivery, Tasks},
     manifest::ManifestBuilder,
     playbook_run::ServerPlaybooks,
 };
@@ -68,16 +69,17 @@ pub struct Scheduler<S> {
     credentials: Arc<dyn RunCredentials>,
     playbooks: Arc<ServerPlaybooks<S>>,
     limits: Limits,
-    in_flight: InFlight,
+    delivery: Arc<Delivery<S>>,
     tasks: Tasks,
     next_tick: watch::Sender<i64>,
 }
 
 impl<S: Store> Scheduler<S> {
-    /// Over this store. `playbooks` runs those that agents cannot.
+    /// Over this store. `delivery` gets work to agents, `playbooks` runs those that agents cannot.
     pub fn new(
         store: S,
         environment: Environment,
+        delivery: Arc<Delivery<S>>,
         playbooks: Arc<ServerPlaybooks<S>>,
         parts: Parts,
     ) -> Arc<Self> {
@@ -90,7 +92,7 @@ impl<S: Store> Scheduler<S> {
             credentials: parts.credentials,
             playbooks,
             limits: parts.limits,
-            in_flight: InFlight::default(),
+            delivery,
             tasks: Tasks::default(),
             next_tick: watch::Sender::new(0),
         })
@@ -131,6 +133,7 @@ impl<S: Store> Scheduler<S> {
     /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start.
     pub fn stop(&self) {
         self.tasks.abort();
+        self.delivery.stop();
     }
 
     /// Completes once every tick that was due at the clock's present time has been made.
@@ -144,6 +147,9 @@ impl<S: Store> Scheduler<S> {
     async fn tick(self: &Arc<Self>, now: i64) {
         if let Err(error) = self.keep_house(now).await {
             tracing::error!("[Scheduler] runs are not looked after: {error}");
+        }
+        if let Err(error) = self.end_outliving_activities(now).await {
+            tracing::error!("[Scheduler] activities of ended runs: {error}");
         }
         if let Err(error) = self.deliver_again(now).await {
             tracing::error!("[Scheduler] undelivered work: {error}");

@@ -49,6 +49,9 @@ impl IntoResponse for QuickRunError {
             Self::Unsupported(_) => bad_request(&self.to_string()),
             Self::Unreadable(error) => json_failure(&error),
             Self::Store(error) => store_failed(error),
+            Self::Stopping => {
+                JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, &self.to_string()).into_response()
+            }
         }
     }
 }
