@@ -256,7 +256,7 @@ impl<S: Store> QuickRunService<S> {
 
     /// Sends what has not arrived, also what an earlier start of the server left, and ends what nobody came for. Says
     /// how much is left.
-    async fn send_again(&self) -> Result<usize, StoreError> {
+    pub(crate) async fn send_again(&self) -> Result<usize, StoreError> {
         let now = self.environment.clock.now().as_second();
         let waiting = self.store.view().await?.undelivered_quick_runs().await?;
         let mut left = 0;
@@ -272,14 +272,17 @@ impl<S: Store> QuickRunService<S> {
                 activity_status,
             } = note;
             left += 1;
-            if self.delivery.look_at(activity_id, &activity_status, sends).await? == Next::Leave {
+            if self
+                .delivery
+                .look_at(activity_id, &activity_status, sends)
+                .await?
+                == Next::Leave
+            {
                 continue;
             }
             if asked_at.saturating_add(PATIENCE) <= now {
                 let reason = if sends == 0 { OFFLINE } else { WENT_AWAY };
-                self.delivery
-                    .give_up(activity_id, status::FAILED, reason)
-                    .await?;
+                self.delivery.give_up(activity_id, status::FAILED, reason).await?;
                 continue;
             }
             if !prepared.contains_key(&request) {
@@ -293,9 +296,7 @@ impl<S: Store> QuickRunService<S> {
                         .await;
                 }
                 Some(Err(Unprepared::ForGood(reason))) => {
-                    self.delivery
-                        .give_up(activity_id, status::FAILED, reason)
-                        .await?;
+                    self.delivery.give_up(activity_id, status::FAILED, reason).await?;
                 }
                 Some(Err(Unprepared::ForNow)) | None => {}
             }
@@ -369,6 +370,3 @@ fn shown_name(document: &Document, script_path: &str) -> String {
         name => name.to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;

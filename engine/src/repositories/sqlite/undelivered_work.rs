@@ -4,9 +4,7 @@ use super::{Access, job_runs, rows::Columns};
 use crate::repositories::{
     StoreError,
     job_runs::status,
-    undelivered_work::{
-        NewUndelivered, Source, UndeliveredComponent, UndeliveredQuickRun, UndeliveredWork,
-    },
+    undelivered_work::{NewUndelivered, Source, UndeliveredComponent, UndeliveredQuickRun, UndeliveredWork},
 };
 
 impl<A: Access> UndeliveredWork for A {
