@@ -31,10 +31,13 @@ impl<S: Store> RealtimeService<S> {
     pub async fn job_result(&self, rights: &Rights, result: &JobResult) -> Outcome {
         match self.store_job_result(rights, result).await {
             Ok(Stored::Refused) => Outcome::Refused,
-            Ok(Stored::Done { hostname, ended }) => {
+            Ok(Stored::Done {
+                hostname,
+                status,
+                ended,
+            }) => {
                 if let Some(hostname) = hostname {
-                    events::activity_updated(self, &hostname, result.job_id, &result.status, "quick_job")
-                        .await;
+                    events::activity_updated(self, &hostname, result.job_id, &status, "quick_job").await;
                 }
                 if let Some(ended) = ended {
                     events::run_completed(self, &ended).await;
@@ -67,14 +70,15 @@ impl<S: Store> RealtimeService<S> {
         if !own {
             return Ok(Stored::Refused);
         }
-        work.store_result(
-            result.job_id,
-            &result.status,
-            &result.stdout,
-            &result.stderr,
-            None,
-        )
-        .await?;
+        // An activity whose run has ended does not run again (SCH-17).
+        let status = match &activity {
+            Some(activity) if run.as_ref().is_some_and(|run| life::is_late(run, &result.status)) => {
+                activity.status.clone().unwrap_or_default()
+            }
+            _ => result.status.clone(),
+        };
+        work.store_result(result.job_id, &status, &result.stdout, &result.stderr, None)
+            .await?;
         work.note_delivered(result.job_id).await?;
         let ended = match run {
             Some(run) => life::report(&mut work, run, &result.status, now).await?,
@@ -84,6 +88,7 @@ impl<S: Store> RealtimeService<S> {
         let hostname = activity.and_then(|activity| activity.hostname);
         Ok(Stored::Done {
             hostname: hostname.filter(|name| !python_trim(name).is_empty()),
+            status,
             ended,
         })
     }
@@ -93,6 +98,8 @@ enum Stored {
     Done {
         /// The host to tell of.
         hostname: Option<String>,
+        /// The activity's status now.
+        status: String,
         /// The run that ended by it.
         ended: Option<EndedRun>,
     },
