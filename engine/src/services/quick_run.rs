@@ -10,7 +10,7 @@ use super::{
     assemblies::AssemblyLibrary,
     scheduler::{
         channel::AgentChannel,
-        delivery::{Delivery, Next, Tasks, Work},
+        delivery::{Delivery, Next, OFFLINE, Tasks, WENT_AWAY, Work},
         events,
         payload::script_members,
     },
@@ -43,12 +43,6 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(15);
 /// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run tomorrow.
 const PATIENCE: i64 = 300;
-
-/// Why a script that was never sent is given up.
-const OFFLINE: &str = "Device offline";
-/// Why one is given up that was sent once.
-const WENT_AWAY: &str = "The connection ended before the device confirmed the script, and the device did not come back \
-                         in time. It may have run; it is not sent again";
 
 /// Why a script does not run.
 #[derive(Debug, thiserror::Error)]

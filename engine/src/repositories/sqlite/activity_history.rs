@@ -139,7 +139,7 @@ impl<A: Access> ActivityHistory for A {
     ) -> Result<Option<EndedActivity>, StoreError> {
         let row = sqlx::query(
             "UPDATE activity_history SET status = $2, \
-             stderr = CASE WHEN COALESCE(stderr, '') = '' THEN $3 ELSE stderr END WHERE id = $1 AND status = $4 \
+             stderr = CASE WHEN COALESCE(stderr, '') = '' THEN $3 ELSE stderr END WHERE id = $1 AND lower(status) = lower($4) \
              RETURNING CAST(hostname AS TEXT) AS hostname, CAST(script_type AS TEXT) AS script_type",
         )
         .bind(id)
@@ -168,7 +168,7 @@ impl<A: Access> ActivityHistory for A {
             "SELECT a.id, CAST(r.status AS TEXT) AS run_status FROM activity_history AS a \
              JOIN scheduled_job_run_activity AS l ON l.activity_id = a.id \
              JOIN scheduled_job_runs AS r ON r.id = l.run_id \
-             WHERE a.status = $1 AND r.status <> $1 \
+             WHERE lower(a.status) = lower($1) AND r.status <> $1 \
              AND (r.finished_ts IS NOT NULL OR r.status IN ($2, $3, $5, $6)) \
              AND (r.status IN ($2, $3) \
                   OR (COALESCE(r.started_ts, 0) <= $4 \

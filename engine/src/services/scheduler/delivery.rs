@@ -37,6 +37,12 @@ const PAUSE: Duration = Duration::from_secs(15);
 const SENT_TWICE: &str = "Sent twice, and both times the connection ended before the device confirmed it. It may have \
                           run; it is not sent again";
 
+/// Why work is given up that was never sent.
+pub const OFFLINE: &str = "Device offline";
+/// Why work is given up that was sent once.
+pub const WENT_AWAY: &str = "The connection ended before the device confirmed it, and the device did not come back in \
+                             time. It may have run; it is not sent again";
+
 /// Background work that ends with the server.
 #[derive(Debug, Default)]
 pub struct Tasks {

@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Scheduler,
+    delivery::OFFLINE,
     events::{self, EndedRun},
     manifest::{ComponentKind, Manifest, lacks_credential},
     plan::{Plan, open_hosts, plan},
@@ -112,7 +113,7 @@ impl<S: Store> Scheduler<S> {
                 started: false,
                 finished: true,
                 status: status::EXPIRED,
-                error: Some("Device offline"),
+                error: Some(OFFLINE),
             };
             let id = work.insert_run(&run, now).await?;
             tracing::warn!(

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Scheduler,
-    delivery::{Next, Work},
+    delivery::{Next, OFFLINE, WENT_AWAY, Work},
     manifest::{Component, ComponentKind, Manifest},
 };
 use crate::{
@@ -112,9 +112,12 @@ impl<S: Store> Scheduler<S> {
                 continue;
             };
             if self.is_left_behind(job, run, now) {
-                self.delivery
-                    .give_up(id, status::EXPIRED, "Device offline")
-                    .await?;
+                let (word, reason) = if note.sends == 0 {
+                    (status::EXPIRED, OFFLINE)
+                } else {
+                    (status::FAILED, WENT_AWAY)
+                };
+                self.delivery.give_up(id, word, reason).await?;
                 continue;
             }
             if !job.enabled || !online.contains(&host_of(run)) {

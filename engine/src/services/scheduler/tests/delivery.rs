@@ -262,18 +262,37 @@ async fn no_activity_runs_on_when_its_run_has_ended() {
 #[tokio::test]
 async fn work_whose_agent_never_comes_back_ends_with_the_days_for_which_runs_are_kept() {
     let story = Story::begin().await;
-    story.wire.connect(&["A"]);
+    story.wire.connect(&["A", "B"]);
     story.wire.receipts.lock().unwrap().push(Receipt::Unknown);
     story.job(SCRIPT, r#"["A"]"#, &[]).await;
     story.tick(M).await;
+    // The other one was never sent.
+    story.wire.connect(&["B"]);
+    story.wire.receipts.lock().unwrap().push(Receipt::Unknown);
+    story.job(SCRIPT, r#"["B"]"#, &[]).await;
+    story.tick(M + 60).await;
+    story
+        .sql("UPDATE engine_undelivered_work SET sends = 0 WHERE activity_id = 2")
+        .await;
     story.wire.connect(&[]);
     // A job that is off waits no longer than one that is on.
     story.sql("UPDATE scheduled_jobs SET enabled = 0").await;
     story.tick(M + 10 * 86_400).await;
-    assert_eq!(story.activities().await, ["Running"]);
-    story.tick(M + 10 * 86_400 + 60).await;
-    assert_eq!(story.runs().await, ["1 A Expired Device offline"]);
-    assert_eq!(story.activities().await, ["Expired Device offline"]);
+    assert_eq!(story.activities().await, ["Running", "Running"]);
+    story.tick(M + 10 * 86_400 + 120).await;
+    let away = "The connection ended before the device confirmed it, and the device did not come back in time. It may \
+                have run; it is not sent again";
+    assert_eq!(
+        story.runs().await,
+        [
+            format!("1 A Failed {away}"),
+            "2 B Expired Device offline".to_owned()
+        ]
+    );
+    assert_eq!(
+        story.activities().await,
+        [format!("Failed {away}"), "Expired Device offline".to_owned()]
+    );
 }
 
 #[tokio::test]
