@@ -23,6 +23,8 @@ use crate::{
     },
     interfaces::{
         http::{
+            accept_errors::AcceptErrors,
+            carried::CarriedRequests,
             compat::{cors::AllowedOrigins, session::SessionCodec},
             http_service,
             routes::routes,
@@ -54,6 +56,7 @@ use crate::{
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
+        readiness::ReadinessService,
         realtime::{Channel, ChannelAccess, RealtimeService},
         recaps::RecapService,
         refresh::RefreshService,
@@ -67,9 +70,6 @@ use crate::{
         service_accounts::ServiceAccountService,
     },
 };
-
-/// How long running requests may take to finish once the server is told to stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -192,6 +192,7 @@ impl Engine {
             &secrets,
         );
         let state = AppState {
+            readiness: Arc::new(ReadinessService::new(store.clone(), environment.clone())),
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
                 environment.clone(),
@@ -256,7 +257,7 @@ impl Engine {
             )),
             users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
-            clock,
+            clock: Arc::clone(&clock),
         };
         jobs.scheduler.begin().await;
         let sockets = Arc::new(SocketServer::new(
@@ -271,25 +272,37 @@ impl Engine {
             let sockets = Arc::clone(&sockets);
             async move { Ok::<_, Infallible>(sockets.answer(request).await) }
         });
-        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings)
+        let carried = CarriedRequests::default();
+        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings, &carried)
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let handle = Handle::new();
+        let accept_errors = AcceptErrors::new(Arc::new(SystemClock::new()));
         let server = if settings.speaks_tls() {
             let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
             let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
-            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
+            tokio::spawn(
+                with_limits(server, &settings.timing, accept_errors)
+                    .handle(handle.clone())
+                    .serve(service),
+            )
         } else {
             let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
+            tokio::spawn(
+                with_limits(server, &settings.timing, accept_errors)
+                    .handle(handle.clone())
+                    .serve(service),
+            )
         };
         let mut background = JoinSet::new();
-        background.spawn(prune_daily(store.clone(), environment));
-        background.spawn(async move { github.keep_fresh().await });
-        background.spawn(Arc::clone(&jobs.scheduler).run());
-        background.spawn(Arc::clone(&jobs.quick_runs).run());
+        let working = clock.working();
+        background.spawn(prune_daily(store.clone(), environment, working.clone()));
+        let fresh = working.clone();
+        background.spawn(async move { github.keep_fresh(fresh).await });
+        background.spawn(Arc::clone(&jobs.scheduler).run(working.clone()));
+        background.spawn(Arc::clone(&jobs.quick_runs).run(working));
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
@@ -297,8 +310,10 @@ impl Engine {
             server,
             background,
             hub,
+            carried,
             jobs,
             store,
+            stop_deadline: settings.timing.stop_deadline,
         })
     }
 }
@@ -381,7 +396,7 @@ async fn open_store(
     random: &dyn Random,
 ) -> Result<SqliteStore, StartError> {
     let path = || settings.database_path.display().to_string();
-    let store = SqliteStore::open(&settings.database_path)
+    let store = SqliteStore::open_with(&settings.database_path, settings.timing.database_deadline)
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
@@ -436,8 +451,10 @@ pub struct RunningEngine {
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
     hub: Arc<Hub<SqliteStore>>,
+    carried: CarriedRequests,
     jobs: Jobs,
     store: SqliteStore,
+    stop_deadline: Duration,
 }
 
 impl RunningEngine {
@@ -446,19 +463,20 @@ impl RunningEngine {
         self.address
     }
 
-    /// Completes once the scheduler has done all that was due at the clock's present time. For those who set the clock
-    /// and look at what came of it.
-    pub async fn settled(&self) {
-        self.jobs.scheduler.settled().await;
-    }
-
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
     /// written out and closed.
     pub async fn stop(mut self) {
-        self.handle.graceful_shutdown(Some(STOP_PATIENCE));
+        self.handle.graceful_shutdown(Some(self.stop_deadline));
         self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
+        }
+        // Requests whose clients have gone.
+        if tokio::time::timeout(self.stop_deadline, self.carried.finished())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests that did not come to an end were cut short");
         }
         self.background.shutdown().await;
         self.jobs.scheduler.stop();

@@ -16,7 +16,7 @@ use borealis_engine::{
     commands::{self, Administration},
     config::logging,
     domain::clock::Clock as _,
-    integrations::{clock::SystemClock, random::OsRandom},
+    integrations::{clock::SystemClock, open_files, random::OsRandom},
     repositories::sqlite::SqliteStore,
     services::Environment,
 };
@@ -142,7 +142,23 @@ async fn administrate(command: &Administration, settings: &Settings) -> ExitCode
     }
 }
 
+/// Signal number of `SIGXFSZ` on every Unix that the server runs on.
+const FILE_SIZE_LIMIT: i32 = 25;
+
+/// A file that may not grow is a failed write, as on a full disk, and not the end of the process.
+fn outlive_file_size_limits() -> Result<(), String> {
+    // The handler stays for the rest of the process, also once nobody listens.
+    signal(SignalKind::from_raw(FILE_SIZE_LIMIT))
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 async fn serve(settings: Settings) -> Result<(), String> {
+    outlive_file_size_limits()?;
+    match open_files::raise_limit() {
+        Some(limit) => tracing::info!("up to {limit} files may be open"),
+        None => tracing::info!("any number of files may be open"),
+    }
     let wanted = format!("{}:{}", settings.host, settings.port);
     let addresses: Vec<_> = (settings.host.trim_matches(['[', ']']), settings.port)
         .to_socket_addrs()

@@ -26,6 +26,7 @@ use crate::{
             variables::overrides_of,
         },
         base64,
+        clock::Working,
         json::{Json, JsonObject},
         json_reader,
         json_text::compact_text,
@@ -138,15 +139,21 @@ impl<S: Store> QuickRunService<S> {
     }
 
     /// Looks after what has not reached its agent, for ever.
-    pub async fn run(self: Arc<Self>) {
+    pub async fn run(self: Arc<Self>, mut working: Working) {
         let clock = &self.environment.clock;
         loop {
             match self.send_again().await {
-                Ok(0) => self.begun.notified().await,
+                Ok(0) => {
+                    drop(working);
+                    self.begun.notified().await;
+                    working = clock.working();
+                }
                 Ok(_) => {}
                 Err(error) => tracing::error!("undelivered quick runs: {error}"),
             }
-            clock.sleep_until(clock.monotonic() + PAUSE).await;
+            let sleep = clock.sleep_until(clock.monotonic() + PAUSE);
+            drop(working);
+            working = sleep.await;
         }
     }
 

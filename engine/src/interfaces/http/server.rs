@@ -1,9 +1,9 @@
 //! The HTTP service as a whole, and the connection settings under it.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -18,7 +18,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use super::{
+    accept_errors::AcceptErrors,
+    carried::CarriedRequests,
     compat::{
+        body::BodyDeadline,
         cors::{AllowedOrigins, add_headers},
         error_page::ErrorPage,
         forwarded::Caller,
@@ -30,10 +33,11 @@ use super::{
     routing::Routes,
     unread_body::read_the_rest,
 };
-use crate::config::settings::{Settings, TrustedNetwork};
+use crate::config::{
+    settings::{Settings, TrustedNetwork},
+    timing::Timing,
+};
 
-/// How long a client may take for the head of a request, the first byte of the first one included.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// Enough for every head that [`enforce`] lets through.
 const HEAD_BUFFER: usize = 256 * 1024;
 /// Enough for every client seen; the library's own limit answers what goes beyond.
@@ -41,27 +45,35 @@ const MOST_HEADERS: usize = 1024;
 
 /// Sets the limits of the server's connections. A client that says nothing at all is the listener's business: until
 /// the first byte has come the HTTP library does not watch the time.
-pub fn with_limits<A: Address, Acceptor>(server: Server<A, Acceptor>) -> Server<A, Acceptor> {
-    let mut server = server.first_request_timeout(HEAD_PATIENCE);
-    configure(server.http_builder());
+pub fn with_limits<A: Address, Acceptor>(
+    server: Server<A, Acceptor>,
+    timing: &Timing,
+    errors: AcceptErrors,
+) -> Server<A, Acceptor> {
+    let mut server = server
+        .first_request_timeout(timing.head_deadline)
+        .accept_error_handler(move |_, error| errors.note(error));
+    configure(server.http_builder(), timing);
     server
 }
 
 /// Sets the connections' limits so that it is the rules of this module that decide.
-pub fn configure(builder: &mut Builder<TokioExecutor>) {
+pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(timing.head_deadline)
+        // Whoever has said all and only listens (`nc -N`, health checks) still gets an answer.
+        .half_close(true)
         .max_buf_size(HEAD_BUFFER)
         .max_headers(MOST_HEADERS);
 }
 
 /// Every route behind the legacy's HTTP rules: limits, then cross-origin headers, then paths and methods.
-pub fn http_service(routes: Routes, settings: &Settings) -> Router {
+pub fn http_service(routes: Routes, settings: &Settings, carried: &CarriedRequests) -> Router {
     let dispatcher = health::routes()
         .merge(routes)
-        .into_dispatcher(Pages::new(settings.static_root.clone()));
+        .into_dispatcher(Pages::new(settings.static_root.clone()), carried.clone());
     let network = Network {
         trusted: settings.trusted_proxies.clone().into(),
         tls: settings.speaks_tls(),
@@ -76,7 +88,11 @@ pub fn http_service(routes: Routes, settings: &Settings) -> Router {
         ))
         .layer(from_fn_with_state(network, identify_caller))
         .layer(from_fn(log_in_agent_context))
-        .layer(from_fn(read_the_rest))
+        .layer(from_fn_with_state(
+            settings.timing.unread_body_deadline,
+            read_the_rest,
+        ))
+        .layer(Extension(BodyDeadline(settings.timing.body_deadline)))
         .layer(from_fn(enforce))
 }
 
@@ -101,6 +117,9 @@ async fn log_in_agent_context(request: Request, next: Next) -> Response {
     next.run(request).instrument(span).await
 }
 
+/// Characters of a context that are logged.
+const LONGEST_CONTEXT: usize = 64;
+
 /// Letters, digits, `_` and `-` of `X-Borealis-Agent-Context`, upper-cased; `None` where none is left.
 fn agent_context(headers: &HeaderMap) -> Option<String> {
     let context: String = headers
@@ -109,6 +128,7 @@ fn agent_context(headers: &HeaderMap) -> Option<String> {
         .flat_map(HeaderValue::as_bytes)
         .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         .map(|byte| char::from(byte.to_ascii_uppercase()))
+        .take(LONGEST_CONTEXT)
         .collect();
     (!context.is_empty()).then_some(context)
 }

@@ -13,7 +13,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::Request,
+    extract::{Request, State},
     middleware::Next,
     response::Response,
 };
@@ -24,11 +24,9 @@ use http_body_util::BodyExt as _;
 
 /// The longest rest that is read.
 const SHORT: u64 = 64 * 1024;
-/// How long the rest may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the rest of a short body, or says that the connection ends.
-pub async fn read_the_rest(request: Request, next: Next) -> Response {
+/// Reads the rest of a short body, for at most `deadline`, or says that the connection ends.
+pub async fn read_the_rest(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
     // Whoever waits to be asked for the body has not sent it.
     let waits = request.headers().contains_key(header::EXPECT);
     let slot = Slot::default();
@@ -41,7 +39,7 @@ pub async fn read_the_rest(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let rest = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(rest) = rest
-        && (waits || response.headers().contains_key(header::CONNECTION) || !was_read(rest).await)
+        && (waits || response.headers().contains_key(header::CONNECTION) || !was_read(rest, deadline).await)
     {
         response
             .headers_mut()
@@ -51,7 +49,7 @@ pub async fn read_the_rest(request: Request, next: Next) -> Response {
 }
 
 /// Whether the rest came to its end within the limits.
-async fn was_read(mut rest: Body) -> bool {
+async fn was_read(mut rest: Body, deadline: Duration) -> bool {
     if rest.size_hint().lower() > SHORT {
         return false;
     }
@@ -66,7 +64,7 @@ async fn was_read(mut rest: Body) -> bool {
         }
         true
     };
-    tokio::time::timeout(PATIENCE, reading).await.unwrap_or(false)
+    tokio::time::timeout(deadline, reading).await.unwrap_or(false)
 }
 
 /// Where a body goes that was not read to its end.
@@ -111,7 +109,7 @@ impl Drop for Lent {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use axum::{Router, middleware::from_fn};
+    use axum::{Router, middleware::from_fn_with_state};
     use futures_util::{StreamExt as _, stream};
     use tower::ServiceExt as _;
 
@@ -131,7 +129,7 @@ mod tests {
         }
         let service = Router::new()
             .fallback(async || http::StatusCode::UNAUTHORIZED)
-            .layer(from_fn(read_the_rest));
+            .layer(from_fn_with_state(Duration::from_secs(5), read_the_rest));
         let response = service.oneshot(request.body(body).unwrap()).await.unwrap();
         assert_eq!(response.status(), 401);
         let ends = response.headers().contains_key(header::CONNECTION);
@@ -150,7 +148,7 @@ mod tests {
     async fn a_body_that_was_read_is_left_alone() {
         let service = Router::new()
             .fallback(async |body: Bytes| body)
-            .layer(from_fn(read_the_rest));
+            .layer(from_fn_with_state(Duration::from_secs(5), read_the_rest));
         let request = Request::builder().body(Body::from("whole")).unwrap();
         let response = service.oneshot(request).await.unwrap();
         assert!(!response.headers().contains_key(header::CONNECTION));

@@ -253,7 +253,7 @@ impl<S: Store> Flight<S> {
                 while let Err(error) = delivery.note_arrival(id).await {
                     tracing::error!("the arrival of activity {id} is not stored: {error}");
                     let clock = &delivery.environment.clock;
-                    clock.sleep_until(clock.monotonic() + PAUSE).await;
+                    let _working = clock.sleep_until(clock.monotonic() + PAUSE).await;
                 }
             }
             Receipt::Unknown if sends >= MOST_SENDS => {

@@ -17,8 +17,6 @@ mod redelivery;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
-
 use self::{
     channel::AgentChannel,
     credentials::RunCredentials,
@@ -27,7 +25,7 @@ use self::{
     playbook_run::ServerPlaybooks,
 };
 use super::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner};
-use crate::repositories::Store;
+use crate::{domain::clock::Working, repositories::Store};
 
 /// Seconds between ticks.
 const MINUTE: i64 = 60;
@@ -71,7 +69,6 @@ pub struct Scheduler<S> {
     limits: Limits,
     delivery: Arc<Delivery<S>>,
     tasks: Tasks,
-    next_tick: watch::Sender<i64>,
 }
 
 impl<S: Store> Scheduler<S> {
@@ -94,7 +91,6 @@ impl<S: Store> Scheduler<S> {
             limits: parts.limits,
             delivery,
             tasks: Tasks::default(),
-            next_tick: watch::Sender::new(0),
         })
     }
 
@@ -107,7 +103,7 @@ impl<S: Store> Scheduler<S> {
     }
 
     /// Ticks at each minute for ever.
-    pub async fn run(self: Arc<Self>) {
+    pub async fn run(self: Arc<Self>, mut working: Working) {
         loop {
             let time = self.environment.clock.now().as_microsecond();
             let due = time
@@ -116,8 +112,9 @@ impl<S: Store> Scheduler<S> {
                 .saturating_mul(MINUTE);
             let wait = due.saturating_mul(SECOND).saturating_sub(time).unsigned_abs();
             let deadline = self.environment.clock.monotonic() + Duration::from_micros(wait);
-            self.next_tick.send_replace(due);
-            self.environment.clock.sleep_until(deadline).await;
+            let sleep = self.environment.clock.sleep_until(deadline);
+            drop(working);
+            working = sleep.await;
             let now = self.now();
             if now < due {
                 // The wall clock was set back meanwhile.
@@ -134,13 +131,6 @@ impl<S: Store> Scheduler<S> {
     pub fn stop(&self) {
         self.tasks.abort();
         self.delivery.stop();
-    }
-
-    /// Completes once every tick that was due at the clock's present time has been made.
-    pub async fn settled(&self) {
-        let now = self.now();
-        // The sender lives as long as the scheduler.
-        let _ = self.next_tick.subscribe().wait_for(|due| *due > now).await;
     }
 
     /// One tick, as of `now` in seconds.
