@@ -1,7 +1,13 @@
 -- The engine's own: work that was begun and whose arrival at the agent is not known, so that a restart can send it again.
--- The legacy does not know this table and needs nothing of it. Run at every start: it leaves what exists alone.
+-- The legacy does not know this table and needs nothing of it. Run at every start: it leaves what exists alone; columns
+-- that an older engine's table lacks are added beside it.
 
 CREATE TABLE IF NOT EXISTS engine_undelivered_work (
     activity_id INTEGER PRIMARY KEY,
-    component_index INTEGER NOT NULL
+    -- The place of the component in its scheduled job.
+    component_index INTEGER NOT NULL,
+    -- How often it was sent, or was about to be: counted before the first byte leaves.
+    sends INTEGER NOT NULL DEFAULT 0,
+    -- How a quick run was asked for, sealed; NULL for scheduled jobs.
+    request BLOB
 );

@@ -66,7 +66,7 @@ use crate::{
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         scheduler::{
-            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials,
+            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials, delivery::Delivery,
             playbook_run::ServerPlaybooks,
         },
         script_signer::ScriptSigner,
@@ -215,6 +215,7 @@ impl Engine {
             &ScriptSigner::new(&identity.script_key),
             &channel,
             &credentials,
+            &secrets,
         );
         let state = AppState {
             readiness: Arc::new(ReadinessService::new(store.clone(), environment.clone())),
@@ -330,7 +331,8 @@ impl Engine {
         background.spawn(prune_daily(store.clone(), environment, working.clone()));
         let fresh = working.clone();
         background.spawn(async move { github.keep_fresh(fresh).await });
-        background.spawn(Arc::clone(&jobs.scheduler).run(working));
+        background.spawn(Arc::clone(&jobs.scheduler).run(working.clone()));
+        background.spawn(Arc::clone(&jobs.quick_runs).run(working));
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
@@ -362,7 +364,9 @@ impl Jobs {
         signer: &ScriptSigner,
         channel: &Arc<dyn AgentChannel>,
         credentials: &Arc<CredentialService<SqliteStore>>,
+        secrets: &SecretBox,
     ) -> Self {
+        let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(channel));
         let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
         let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
         let playbooks = Arc::new(ServerPlaybooks::new(
@@ -384,13 +388,21 @@ impl Jobs {
             },
         };
         Self {
-            scheduler: Scheduler::new(store.clone(), environment.clone(), playbooks, parts),
+            scheduler: Scheduler::new(
+                store.clone(),
+                environment.clone(),
+                Arc::clone(&delivery),
+                playbooks,
+                parts,
+            ),
             quick_runs: Arc::new(QuickRunService::new(
                 store.clone(),
                 environment.clone(),
                 library,
                 signer.clone(),
+                secrets.clone(),
                 Arc::clone(channel),
+                delivery,
             )),
         }
     }

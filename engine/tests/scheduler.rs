@@ -7,6 +7,9 @@
 )]
 
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "realtime/agents.rs"]
+mod agents;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "realtime/client.rs"]
 mod client;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
@@ -15,39 +18,14 @@ mod server;
 
 use std::time::Duration;
 
+use agents::{DEVICES, OTHER, agent, event, work};
 use client::Client;
 use serde_json::{Value, json};
 use server::{AGENT, GUID, START, Server};
 
-const OTHER: &str = "00000000-0000-4000-8000-000000000002";
-const DEVICES: &str = "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status) VALUES \
-     ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1', 'ab', 1, 'active'), \
-     ('00000000-0000-4000-8000-000000000002', 'WIN-2', 'cd', 1, 'active')";
 const JOB: &str = r#"{"name":"hello","components":[{"type":"script","path":"hello.ps1",
     "variable_values":{"secret":"p4ss"}}],"targets":["WIN-1"]}"#;
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// An agent's connection, announced.
-async fn agent(server: &Server, guid: &str, fingerprint: &str, agent_id: &str) -> Client {
-    let token = format!("Bearer {}", server.token(guid, fingerprint, 1, START));
-    let mut client = Client::join_new(server, &[("Authorization", &token)]).await;
-    client
-        .call(
-            "connect_agent",
-            json!({"agent_id": agent_id, "service_mode": "system"}),
-        )
-        .await;
-    client
-}
-
-/// An event's acknowledgement number (where one is asked for), name and argument.
-fn event(frame: &str) -> (Option<String>, String, Value) {
-    let rest = frame.strip_prefix("42").unwrap_or_else(|| panic!("{frame}"));
-    let (digits, data) = rest.split_at(rest.find('[').unwrap());
-    let number = Some(digits.to_owned()).filter(|digits| !digits.is_empty());
-    let data: Value = serde_json::from_str(data).unwrap();
-    (number, data[0].as_str().unwrap().to_owned(), data[1].clone())
-}
 
 #[tokio::test]
 async fn strict_asks_for_an_operator_before_anything_else_and_legacy_does_not() {
@@ -105,7 +83,7 @@ async fn work_goes_to_its_host_alone_and_only_that_host_reports() {
     assert_eq!(status, 200, "{made}");
     server.pass_and_settle(MINUTE).await;
 
-    let (number, name, payload) = event(&host.frame().await);
+    let (number, name, payload) = work(&mut host).await;
     assert_eq!(
         (name.as_str(), payload["target_hostname"].as_str()),
         ("quick_job_run", Some("WIN-1"))
@@ -155,14 +133,14 @@ async fn a_restart_in_the_middle_of_a_run_loses_and_doubles_nothing() {
         .ask("POST", "/api/scheduled_jobs", &[("cookie", &cookies)], JOB)
         .await;
     server.pass_and_settle(MINUTE).await;
-    let (number, _, first) = event(&host.frame().await);
+    let (number, _, first) = work(&mut host).await;
     assert!(number.is_some());
 
     // The server goes away before the agent says that it has the work.
     let server = server.restart().await;
     let mut host = agent(&server, GUID, "ab", AGENT).await;
     server.pass_and_settle(MINUTE).await;
-    let (number, name, again) = event(&host.frame().await);
+    let (number, name, again) = work(&mut host).await;
     assert_eq!((name.as_str(), &again), ("quick_job_run", &first));
     host.send(&format!("43{}[]", number.unwrap())).await;
     host.nothing_came().await;
@@ -196,10 +174,10 @@ async fn the_users_agent_does_not_confirm_what_the_systems_agent_is_to_run() {
         .ask("POST", "/api/scheduled_jobs", &[("cookie", &cookies)], JOB)
         .await;
     server.pass_and_settle(MINUTE).await;
-    let (number, _, first) = event(&user.frame().await);
+    let (number, _, first) = work(&mut user).await;
     user.send(&format!("43{}[]", number.unwrap())).await;
     user.nothing_came().await;
-    event(&system.frame().await);
+    work(&mut system).await;
     // It goes without a word, and comes back.
     system.send("1").await;
     assert!(system.is_closed().await);
@@ -278,40 +256,5 @@ async fn a_device_reports_of_its_own_playbooks_alone() {
     };
     assert_eq!(activity(7).await, (json!("Success"), json!("ok")));
     assert_eq!(activity(8).await, (json!("Running"), json!("")));
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn a_quick_run_is_sent_when_its_agent_comes_within_minutes() {
-    let server = Server::start("strict", DEVICES).await;
-    server.file("Assemblies/Scripts/hello.ps1", "exit\r\n");
-    let cookies = server.log_in().await;
-    let wish = r#"{"script_path":"Scripts/hello.ps1","hostnames":["WIN-1"]}"#;
-    let (status, answer) = server
-        .ask("POST", "/api/scripts/quick_run", &[("cookie", &cookies)], wish)
-        .await;
-    assert_eq!(
-        (status, answer.as_str()),
-        (
-            200,
-            "{\"results\":[{\"hostname\":\"WIN-1\",\"job_id\":1,\"status\":\"Running\"}]}\n"
-        )
-    );
-    let mut host = agent(&server, GUID, "ab", AGENT).await;
-    let time_passes = async {
-        loop {
-            server.pass(Duration::from_secs(15));
-            tokio::task::yield_now().await;
-        }
-    };
-    let frame = tokio::select! {
-        frame = host.frame() => frame,
-        () = time_passes => unreachable!(),
-    };
-    let (_, name, payload) = event(&frame);
-    assert_eq!(
-        (name.as_str(), payload["script_content"].as_str()),
-        ("quick_job_run", Some("ZXhpdAo="))
-    );
     server.stop().await;
 }

@@ -3,7 +3,7 @@
 use crate::domain::{
     coerce::{integer_in, integer_of},
     json::{Json, JsonObject},
-    json_reader::read_text,
+    json_reader::{read_text, read_text_replacing},
     json_text::column_text,
     text::{python_float, python_trim},
 };
@@ -111,8 +111,11 @@ fn printed(value: Option<&Json>) -> Result<Option<String>, RecapFieldError> {
 /// A text that is JSON stays as it is; what says nothing is `{}`.
 fn numbers(value: &Json) -> String {
     match value {
-        Json::Text(text) if read_text(text).is_ok() => text.clone(),
-        Json::Text(_) => "{}".to_owned(),
+        Json::Text(text) => match (read_text(text), read_text_replacing(text)) {
+            (Ok(_), Ok(_)) if !text.contains("\\u0000") => text.clone(),
+            (_, Ok(value)) => column_text(&value),
+            _ => "{}".to_owned(),
+        },
         value if !value.is_truthy() => "{}".to_owned(),
         value => column_text(value),
     }

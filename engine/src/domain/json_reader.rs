@@ -28,12 +28,23 @@ pub fn read(bytes: &[u8]) -> Result<Json, Unparsable> {
 /// # Errors
 /// As [`read`].
 pub fn read_text(text: &str) -> Result<Json, Unparsable> {
-    Reader {
-        text,
-        position: 0,
-        open: Vec::new(),
-    }
-    .document()
+    Reader::new(text, Odd::Refused).document()
+}
+
+/// As [`read`], but lone surrogates and U+0000, which programs print and no text column takes, become U+FFFD.
+///
+/// # Errors
+/// As [`read`], those apart.
+pub fn read_replacing(bytes: &[u8]) -> Result<Json, Unparsable> {
+    read_text_replacing(&decode(bytes)?)
+}
+
+/// As [`read_text`], but lone surrogates and U+0000 become U+FFFD.
+///
+/// # Errors
+/// As [`read_text`], those apart.
+pub fn read_text_replacing(text: &str) -> Result<Json, Unparsable> {
+    Reader::new(text, Odd::Replaced).document()
 }
 
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Unparsable> {
@@ -84,13 +95,32 @@ enum Open {
     Object(JsonObject, String),
 }
 
+/// What becomes of escapes that name no character of a text column.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Odd {
+    /// Lone surrogates make the text malformed; U+0000 is a character.
+    Refused,
+    /// Both become U+FFFD.
+    Replaced,
+}
+
 struct Reader<'a> {
     text: &'a str,
     position: usize,
     open: Vec<Open>,
+    odd: Odd,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, odd: Odd) -> Self {
+        Self {
+            text,
+            position: 0,
+            open: Vec::new(),
+            odd,
+        }
+    }
+
     fn document(mut self) -> Result<Json, Unparsable> {
         loop {
             self.skip_space();
@@ -263,20 +293,31 @@ impl<'a> Reader<'a> {
             b't' => '\t',
             b'u' => {
                 let unit = self.unit()?;
-                if (0xd800..0xdc00).contains(&unit) {
-                    self.expect(b'\\')?;
-                    self.expect(b'u')?;
-                    let low = self.unit()?;
-                    char::decode_utf16([unit, low])
-                        .next()
-                        .and_then(Result::ok)
-                        .ok_or(Unparsable)?
-                } else {
-                    char::from_u32(u32::from(unit)).ok_or(Unparsable)?
+                match self.character(unit) {
+                    Some('\0') | None if self.odd == Odd::Replaced => char::REPLACEMENT_CHARACTER,
+                    character => character.ok_or(Unparsable)?,
                 }
             }
             _ => return Err(Unparsable),
         })
+    }
+
+    /// The character that a unit names, with the one behind it where it is the first of a pair; `None` for a lone
+    /// surrogate, which takes nothing with it.
+    fn character(&mut self, unit: u16) -> Option<char> {
+        let start = self.position;
+        let low = if (0xd800..0xdc00).contains(&unit) && self.take(b'\\') && self.take(b'u') {
+            self.unit().ok()
+        } else {
+            None
+        };
+        let character = char::decode_utf16(std::iter::once(unit).chain(low))
+            .next()
+            .and_then(Result::ok);
+        if character.is_none() {
+            self.position = start;
+        }
+        character
     }
 
     fn unit(&mut self) -> Result<u16, Unparsable> {
@@ -392,6 +433,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_character_is_replaced_where_that_is_asked_for() {
+        for (text, value) in [
+            (r#""a\ud83db""#, "a\u{fffd}b"),
+            (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+            (r#""\ud83d\n""#, "\u{fffd}\n"),
+            (r#""\u0000\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+        ] {
+            assert_eq!(read_text_replacing(text), Ok(value.into()), "{text}");
+            assert_eq!(read_replacing(text.as_bytes()), Ok(value.into()), "{text}");
+        }
+        for text in [r#""\ud83d\u00""#, r#""\ud83d\x""#, r#""\ud83"#, "\"\0\""] {
+            assert_eq!(read_text_replacing(text), Err(Unparsable), "{text}");
+        }
+        assert_eq!(read_text(r#""\u0000""#), Ok("\0".into()));
+    }
+
+    #[test]
     fn encodings_are_detected() {
         let text = "{\"a\":\"\u{e9}\u{1f600}\"}";
         let value = Json::object([("a", "\u{e9}\u{1f600}".into())]);
@@ -460,6 +520,7 @@ mod tests {
         #[test]
         fn no_json_like_text_panics(text in "[\\[\\]{}\",:\\\\u0-9eE.+\\- a\u{e9}]{0,40}") {
             let _ = read_text(&text);
+            let _ = read_text_replacing(&text);
         }
     }
 }

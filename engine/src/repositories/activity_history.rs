@@ -51,6 +51,19 @@ pub struct NewActivity<'a> {
     pub script_type: &'a str,
 }
 
+/// An activity that the server ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndedActivity {
+    /// Its row.
+    pub id: i64,
+    /// The host.
+    pub hostname: Option<String>,
+    /// `powershell` or `ansible`.
+    pub script_type: Option<String>,
+    /// Its status now.
+    pub status: String,
+}
+
 /// The table `activity_history`.
 pub trait ActivityHistory: Send {
     /// Makes an activity and says its id.
@@ -90,4 +103,21 @@ pub trait ActivityHistory: Send {
         status: Option<&str>,
         stdout: Option<&str>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends an activity that is running for a reason of the server's own, which is kept where the activity has printed
+    /// no errors; `None`, and nothing changes, where it is not running (any more).
+    fn end_activity(
+        &mut self,
+        id: i64,
+        status: &str,
+        reason: &str,
+    ) -> impl Future<Output = Result<Option<EndedActivity>, StoreError>> + Send;
+
+    /// The activities, with the status of their runs, that are still running although their run has ended: at once where
+    /// the server ended it for the time it took, else where it began by `begun_by`, since the other components of a run
+    /// go on when one has reported. Work on its way to its agent is not among the latter.
+    fn activities_outliving_their_runs(
+        &mut self,
+        begun_by: i64,
+    ) -> impl Future<Output = Result<Vec<(i64, String)>, StoreError>> + Send;
 }

@@ -120,22 +120,7 @@ pub struct NewRunActivity<'a> {
     pub component_name: &'a str,
 }
 
-/// Work that was begun and whose arrival at the agent is not known yet.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Undelivered {
-    /// The row in the activity history.
-    pub activity_id: i64,
-    /// The place of the component in its job.
-    pub component_index: i64,
-    /// The component's file, as it was when the run began.
-    pub component_path: String,
-    /// The run, as it is now.
-    pub run: JobRun,
-    /// The activity's status, as it is now.
-    pub activity_status: String,
-}
-
-/// The tables `scheduled_job_runs` and `scheduled_job_run_activity`, and the engine's own `engine_undelivered_work`.
+/// The tables `scheduled_job_runs` and `scheduled_job_run_activity`.
 pub trait JobRuns: Send {
     /// The counts of every job's latest occurrence, or of one job's; jobs without one have none.
     fn run_counts(
@@ -217,19 +202,6 @@ pub trait JobRuns: Send {
         link: &NewRunActivity<'_>,
         now: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Notes that an activity's work has not reached its agent yet.
-    fn note_undelivered(
-        &mut self,
-        activity_id: i64,
-        component_index: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Forgets such a note.
-    fn note_delivered(&mut self, activity_id: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Every such note whose run and activity are still there, by activity. Notes without are forgotten.
-    fn undelivered(&mut self) -> impl Future<Output = Result<Vec<Undelivered>, StoreError>> + Send;
 
     /// The name of the site that a host belongs to.
     fn site_of_host(

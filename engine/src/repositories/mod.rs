@@ -15,6 +15,7 @@ pub mod scheduled_jobs;
 pub mod sealed_secrets;
 pub mod service_accounts;
 pub mod sqlite;
+pub mod undelivered_work;
 pub mod users;
 
 use std::future::Future;
@@ -33,6 +34,7 @@ use self::{
     refresh_tokens::{RefreshNotes, RefreshTokens},
     scheduled_jobs::ScheduledJobs,
     service_accounts::ServiceAccounts,
+    undelivered_work::UndeliveredWork,
     users::Users,
 };
 
@@ -100,6 +102,7 @@ pub trait Tables:
     + RefreshTokens
     + ScheduledJobs
     + ServiceAccounts
+    + UndeliveredWork
 {
 }
 

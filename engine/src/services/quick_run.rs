@@ -1,22 +1,21 @@
 //! Scripts that run now, on hosts that an operator names.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     Environment,
     assemblies::AssemblyLibrary,
     scheduler::{
-        channel::{AgentChannel, PendingReceipt, Receipt},
+        channel::AgentChannel,
+        delivery::{Delivery, Next, OFFLINE, Tasks, WENT_AWAY, Work},
         events,
         payload::script_members,
     },
     script_signer::ScriptSigner,
+    secret_box::SecretBox,
 };
 use crate::{
     builders::quick_run::{QuickRun, WantedHost},
@@ -26,22 +25,25 @@ use crate::{
             location::{Island, IslandPath},
             variables::overrides_of,
         },
+        base64,
+        clock::Working,
         json::{Json, JsonObject},
+        json_reader,
+        json_text::compact_text,
         text::python_trim,
     },
     repositories::{
         Store, StoreError, UnitOfWork as _,
         activity_history::{ActivityHistory as _, NewActivity},
         job_runs::status,
+        undelivered_work::{NewUndelivered, Source, UndeliveredQuickRun, UndeliveredWork as _},
     },
 };
 
-/// Between two tries to reach an agent that went away.
+/// Between two looks at scripts that have not reached their agents.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Tries in all: an operator who wants a script to run now does not want it to run tomorrow.
-const TRIES: usize = 20;
-/// Scripts that may wait for their agents at one time.
-const MOST_WAITING: usize = 1_000;
+/// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run tomorrow.
+const PATIENCE: i64 = 300;
 
 /// Why a script does not run.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,9 @@ pub enum QuickRunError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The server stopped; what is stored goes on after its next start.
+    #[error("the server is stopping")]
+    Stopping,
 }
 
 /// A script that began to run on a host.
@@ -76,77 +81,103 @@ pub struct QuickRunService<S> {
     environment: Environment,
     library: AssemblyLibrary,
     signer: ScriptSigner,
+    secrets: SecretBox,
     channel: Arc<dyn AgentChannel>,
-    places: Arc<Semaphore>,
-    waiting: Mutex<JoinSet<()>>,
+    delivery: Arc<Delivery<S>>,
+    tasks: Tasks,
+    /// Told when there is something to look after.
+    begun: Notify,
 }
 
-/// A script on its way to a host.
-struct Sending {
-    activity_id: i64,
-    hostname: String,
-    payload: Json,
+/// A script, ready to be sent.
+struct Prepared {
+    name: String,
+    /// What every host gets alike.
+    members: JsonObject,
+    /// A digest of the script's text, its variables filled in.
+    digest: String,
 }
 
 impl<S: Store> QuickRunService<S> {
-    /// Over this store.
+    /// Over this store. `secrets` seals what an operator gave to a script, `delivery` gets it to agents.
     pub fn new(
         store: S,
         environment: Environment,
         library: AssemblyLibrary,
         signer: ScriptSigner,
+        secrets: SecretBox,
         channel: Arc<dyn AgentChannel>,
+        delivery: Arc<Delivery<S>>,
     ) -> Self {
         Self {
             store,
             environment,
             library,
             signer,
+            secrets,
             channel,
-            places: Arc::new(Semaphore::new(MOST_WAITING)),
-            waiting: Mutex::default(),
+            delivery,
+            tasks: Tasks::default(),
+            begun: Notify::new(),
         }
     }
 
-    /// Runs a script on its hosts, in order; hosts need not be known or online.
+    /// Runs a script on its hosts, in order; hosts need not be known or online. What is stored is sent whether or not
+    /// the caller waits for the end of this.
     ///
     /// # Errors
     /// [`QuickRunError`]; nothing is written or sent then.
     pub async fn start(self: &Arc<Self>, wish: QuickRun) -> Result<Vec<StartedRun>, QuickRunError> {
+        let prepared = self.prepare(&wish).await?;
+        let (tell, told) = oneshot::channel();
+        let service = Arc::clone(self);
+        self.tasks.spawn(async move {
+            // Nobody waits any more where this fails: the caller has left.
+            let _ = tell.send(service.store_and_send(wish, prepared).await);
+        });
+        Ok(told.await.map_err(|_| QuickRunError::Stopping)??)
+    }
+
+    /// Looks after what has not reached its agent, for ever.
+    pub async fn run(self: Arc<Self>, mut working: Working) {
+        let clock = &self.environment.clock;
+        loop {
+            match self.send_again().await {
+                Ok(0) => {
+                    drop(working);
+                    self.begun.notified().await;
+                    working = clock.working();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!("undelivered quick runs: {error}"),
+            }
+            let sleep = clock.sleep_until(clock.monotonic() + PAUSE);
+            drop(working);
+            working = sleep.await;
+        }
+    }
+
+    /// Ends what is being sent. What has not arrived goes on after the next start.
+    pub fn stop(&self) {
+        self.tasks.abort();
+    }
+
+    async fn prepare(&self, wish: &QuickRun) -> Result<Prepared, QuickRunError> {
         let document = self.document(&wish.script_path).await?;
         let name = shown_name(&document, &wish.script_path);
-        let values = overrides_of(&wish.variable_values);
-        let (_, members) = script_members(
+        let (text, members) = script_members(
             &self.signer,
             &document,
             &wish.script_path,
             &name,
             &wish.run_mode,
-            &values,
+            &overrides_of(&wish.variable_values),
         );
-        let ids = self.store_activities(&wish, &name).await?;
-        let mut started = Vec::with_capacity(ids.len());
-        for (host, activity_id) in wish.hosts.into_iter().zip(ids) {
-            self.send(&host, activity_id, members.clone()).await;
-            started.push(StartedRun {
-                hostname: host.given,
-                activity_id,
-            });
-        }
-        tracing::info!(
-            "quick run of {} on {} hosts",
-            wish.script_path.escape_debug(),
-            started.len()
-        );
-        Ok(started)
-    }
-
-    /// Ends what waits for agents.
-    pub fn stop(&self) {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .abort_all();
+        Ok(Prepared {
+            name,
+            members,
+            digest: base64::encode(&Sha256::digest(text.as_bytes())),
+        })
     }
 
     async fn document(&self, script_path: &str) -> Result<Document, QuickRunError> {
@@ -160,80 +191,175 @@ impl<S: Store> QuickRunService<S> {
         }
     }
 
-    async fn store_activities(&self, wish: &QuickRun, name: &str) -> Result<Vec<i64>, StoreError> {
+    async fn store_and_send(
+        self: Arc<Self>,
+        wish: QuickRun,
+        prepared: Prepared,
+    ) -> Result<Vec<StartedRun>, StoreError> {
+        let ids = self.store_activities(&wish, &prepared).await?;
+        self.begun.notify_one();
+        let mut started = Vec::with_capacity(ids.len());
+        for (host, activity_id) in wish.hosts.into_iter().zip(ids) {
+            let WantedHost { given, stored } = host;
+            let hostname = stored.unwrap_or_default();
+            self.send(activity_id, &hostname, given.clone(), prepared.members.clone())
+                .await;
+            events::activity_created(&*self.channel, &given.python_str(), activity_id, "quick_job").await;
+            started.push(StartedRun {
+                hostname: given,
+                activity_id,
+            });
+        }
+        tracing::info!(
+            "quick run of {} on {} hosts",
+            wish.script_path.escape_debug(),
+            started.len()
+        );
+        Ok(started)
+    }
+
+    /// The activities, and with them the notes that bring them to their agents.
+    async fn store_activities(&self, wish: &QuickRun, prepared: &Prepared) -> Result<Vec<i64>, StoreError> {
         let now = self.environment.clock.now().as_second();
+        let request = self.secrets.seal(&compact_text(&request(wish, &prepared.digest)));
         let mut ids = Vec::with_capacity(wish.hosts.len());
         let mut work = self.store.begin().await?;
         for host in &wish.hosts {
             let activity = NewActivity {
                 hostname: host.stored.as_deref(),
                 script_path: &wish.script_path,
-                script_name: name,
+                script_name: &prepared.name,
                 script_type: "powershell",
             };
-            ids.push(work.insert_activity(&activity, now).await?);
+            let activity_id = work.insert_activity(&activity, now).await?;
+            work.note_undelivered(&NewUndelivered {
+                activity_id,
+                source: Source::QuickRun(&request),
+            })
+            .await?;
+            ids.push(activity_id);
         }
         work.save().await?;
         Ok(ids)
     }
 
-    async fn send(self: &Arc<Self>, host: &WantedHost, activity_id: i64, mut members: JsonObject) {
+    async fn send(&self, activity_id: i64, hostname: &str, target: Json, mut members: JsonObject) {
         members.insert("job_id".to_owned(), activity_id.into());
-        members.insert("target_hostname".to_owned(), host.given.clone());
-        let sending = Sending {
+        members.insert("target_hostname".to_owned(), target);
+        let work = Work {
             activity_id,
-            hostname: host.stored.clone().unwrap_or_default(),
-            payload: members.into(),
+            hostname,
+            event: "quick_job_run",
+            payload: &members.into(),
         };
-        let receipt = self.hand_over(&sending).await;
-        events::activity_created(&*self.channel, &host.given.python_str(), activity_id, "quick_job").await;
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            tracing::warn!("too many scripts wait for agents: activity {activity_id} is not sent again");
-            return;
-        };
-        let service = Arc::clone(self);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        while waiting.try_join_next().is_some() {}
-        waiting.spawn(async move {
-            service.see_to_arrival(sending, receipt).await;
-            drop(place);
-        });
+        self.delivery.send(work).await;
     }
 
-    async fn hand_over(&self, sending: &Sending) -> PendingReceipt {
-        self.channel
-            .hand_over(&sending.hostname, "quick_job_run", &sending.payload)
-            .await
-    }
-
-    /// Sends again until the script arrives, is seen to run, or nobody comes back.
-    async fn see_to_arrival(&self, sending: Sending, mut receipt: PendingReceipt) {
-        for _ in 1..TRIES {
-            if receipt.wait().await == Receipt::Arrived {
-                return;
+    /// Sends what has not arrived, also what an earlier start of the server left, and ends what nobody came for. Says
+    /// how much is left.
+    pub(crate) async fn send_again(&self) -> Result<usize, StoreError> {
+        let now = self.environment.clock.now().as_second();
+        let waiting = self.store.view().await?.undelivered_quick_runs().await?;
+        let mut left = 0;
+        // Every host of one request has the same.
+        let mut prepared: HashMap<Vec<u8>, Result<Prepared, Unprepared>> = HashMap::new();
+        for note in waiting {
+            let UndeliveredQuickRun {
+                activity_id,
+                sends,
+                request,
+                hostname,
+                asked_at,
+                activity_status,
+            } = note;
+            left += 1;
+            if self
+                .delivery
+                .look_at(activity_id, &activity_status, sends)
+                .await?
+                == Next::Leave
+            {
+                continue;
             }
-            let deadline = self.environment.clock.monotonic() + PAUSE;
-            let _working = self.environment.clock.sleep_until(deadline).await;
-            match self.is_open(sending.activity_id).await {
-                Ok(true) => receipt = self.hand_over(&sending).await,
-                Ok(false) => return,
-                Err(error) => {
-                    tracing::error!("activity {} is not sent again: {error}", sending.activity_id);
-                    return;
+            if asked_at.saturating_add(PATIENCE) <= now {
+                let reason = if sends == 0 { OFFLINE } else { WENT_AWAY };
+                self.delivery.give_up(activity_id, status::FAILED, reason).await?;
+                continue;
+            }
+            if !prepared.contains_key(&request) {
+                let anew = self.prepare_again(&request).await;
+                prepared.insert(request.clone(), anew);
+            }
+            match prepared.get(&request) {
+                Some(Ok(script)) => {
+                    let target = hostname.as_str().into();
+                    self.send(activity_id, &hostname, target, script.members.clone())
+                        .await;
                 }
+                Some(Err(Unprepared::ForGood(reason))) => {
+                    self.delivery.give_up(activity_id, status::FAILED, reason).await?;
+                }
+                Some(Err(Unprepared::ForNow)) | None => {}
             }
         }
-        tracing::warn!(
-            "activity {}: no agent of {} came back",
-            sending.activity_id,
-            sending.hostname.escape_debug()
-        );
+        Ok(left)
     }
 
-    async fn is_open(&self, activity_id: i64) -> Result<bool, StoreError> {
-        let activity = self.store.view().await?.find_activity(activity_id).await?;
-        Ok(activity.is_some_and(|activity| activity.status.as_deref() == Some(status::RUNNING)))
+    /// The script of a stored request, as it was asked for or not at all.
+    async fn prepare_again(&self, sealed: &[u8]) -> Result<Prepared, Unprepared> {
+        let unreadable = Unprepared::ForGood("What was asked for cannot be read any more");
+        let Some((wish, digest)) = self
+            .secrets
+            .open(sealed)
+            .ok()
+            .and_then(|text| read_request(&text))
+        else {
+            return Err(unreadable);
+        };
+        match self.prepare(&wish).await {
+            Ok(prepared) if prepared.digest == digest => Ok(prepared),
+            Ok(_) => Err(Unprepared::ForGood(
+                "The script was changed before it reached the device",
+            )),
+            Err(QuickRunError::NotFound | QuickRunError::Unsupported(_)) => Err(Unprepared::ForGood(
+                "The script was removed before it reached the device",
+            )),
+            Err(error) => {
+                tracing::error!("a quick run waits: {error}");
+                Err(Unprepared::ForNow)
+            }
+        }
     }
+}
+
+/// Why a stored request is not sent.
+enum Unprepared {
+    /// It never will be, for this reason.
+    ForGood(&'static str),
+    /// It may be later.
+    ForNow,
+}
+
+/// What makes a script anew: everything but its hosts.
+fn request(wish: &QuickRun, digest: &str) -> Json {
+    Json::object([
+        ("script_path", wish.script_path.as_str().into()),
+        ("run_mode", wish.run_mode.as_str().into()),
+        ("variable_values", Json::Object(wish.variable_values.clone())),
+        ("digest", digest.into()),
+    ])
+}
+
+fn read_request(text: &str) -> Option<(QuickRun, String)> {
+    let request = json_reader::read_text(text).ok()?;
+    let text = |name| request.get(name).and_then(Json::as_text).map(str::to_owned);
+    let wish = QuickRun {
+        script_path: text("script_path")?,
+        hosts: Vec::new(),
+        run_mode: text("run_mode")?,
+        variable_values: request.get("variable_values")?.as_object()?.clone(),
+    };
+    Some((wish, text("digest")?))
 }
 
 /// The document's name without blanks around it, else the file's.

@@ -20,6 +20,7 @@ use crate::{
         devices::Devices as _,
         job_runs::JobRuns as _,
         recaps::{Recap, Recaps as _},
+        undelivered_work::UndeliveredWork as _,
     },
 };
 
@@ -138,7 +139,11 @@ impl<S: Store> RecapService<S> {
             }
         }
         work.note_delivered(id).await?;
-        work.store_progress(id, report.status.as_deref(), report.recap_text.as_deref())
+        let run = work.run_of_activity(id).await?;
+        let status = report.status.as_deref();
+        // An activity whose run has ended does not run again (SCH-17).
+        let status = status.filter(|word| !run.is_some_and(|run| life::is_late(&run, word)));
+        work.store_progress(id, status, report.recap_text.as_deref())
             .await?;
         Ok(Some(id))
     }

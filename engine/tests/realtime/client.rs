@@ -89,6 +89,25 @@ impl Client {
         self.message().await.unwrap().into_text().unwrap().to_string()
     }
 
+    /// The next frame, where one comes in this time.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
+    pub(crate) async fn frame_within(&mut self, time: Duration) -> Option<String> {
+        tokio::time::timeout(time, self.frame()).await.ok()
+    }
+
+    /// All frames that came so far.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
+    pub(crate) async fn frames(&mut self) -> Vec<String> {
+        self.send("40").await;
+        let mut frames = Vec::new();
+        loop {
+            match self.frame().await {
+                last if last == "44\"Unable to connect\"" => return frames,
+                frame => frames.push(frame),
+            }
+        }
+    }
+
     /// The next frame, which is binary.
     pub(crate) async fn binary(&mut self) -> Vec<u8> {
         match self.message().await.unwrap() {

@@ -45,7 +45,10 @@ pub async fn report<S: Store>(
     Reports(reporter): Reports,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let body = body
+        .lenient_replacing()
+        .await
+        .map_err(|error| error.into_response())?;
     let report = recap_report(&body).map_err(|error| error.into_response())?;
     let recap = app
         .recaps

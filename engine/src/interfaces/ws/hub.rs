@@ -205,9 +205,6 @@ fn speaks_for(session: &Session, ending: &str) -> bool {
 
 /// One connection that has the work is enough: agents of a host that are not meant leave it alone.
 async fn first_arrival(mut sent: JoinSet<Result<(), RecvError>>) -> Receipt {
-    if sent.is_empty() {
-        return Receipt::NobodyThere;
-    }
     while let Some(told) = sent.join_next().await {
         if matches!(told, Ok(Ok(()))) {
             return Receipt::Arrived;
@@ -229,23 +226,37 @@ impl<S: Store> Channel for Hub<S> {
         meant: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
+        before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt> {
         Box::pin(async move {
             if !self.access.is_strict() {
+                if !before.await {
+                    return PendingReceipt::known(Receipt::CalledOff);
+                }
                 // Nobody knows whose connections these are: everybody gets it, and as with the legacy sent is arrived.
                 self.emit(Audience::Host(hostname), event, payload).await;
-                return PendingReceipt::new(std::future::ready(Receipt::Arrived));
+                return PendingReceipt::known(Receipt::Arrived);
             }
-            let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
+            let mut reached = Vec::new();
             for session in self.candidates(Audience::Host(hostname)).await {
                 if session.is_member() && self.belongs(&session, Audience::Host(hostname)).await {
-                    let told =
-                        session.send_confirmed(|number| numbered_event_frames(event, payload, Some(number)));
-                    if meant.is_some_and(|ending| speaks_for(&session, ending)) {
-                        by_meant.spawn(told);
-                    } else {
-                        by_others.spawn(told);
-                    }
+                    reached.push(session);
+                }
+            }
+            if reached.is_empty() {
+                return PendingReceipt::known(Receipt::NobodyThere);
+            }
+            if !before.await {
+                return PendingReceipt::known(Receipt::CalledOff);
+            }
+            let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
+            for session in reached {
+                let told =
+                    session.send_confirmed(|number| numbered_event_frames(event, payload, Some(number)));
+                if meant.is_some_and(|ending| speaks_for(&session, ending)) {
+                    by_meant.spawn(told);
+                } else {
+                    by_others.spawn(told);
                 }
             }
             // The host's other agent says nothing about the one that is to run it.

@@ -81,11 +81,7 @@ impl Packet {
         let (attachments, rest) = attachment_count(characters.as_str())?;
         let (namespace, rest) = namespace(rest);
         let (id, rest) = acknowledgement(rest)?;
-        let data = if rest.is_empty() {
-            Json::Null
-        } else {
-            json_reader::read_text(rest).map_err(|_| Malformed)?
-        };
+        let data = if rest.is_empty() { Json::Null } else { data(rest)? };
         let number = id.as_deref().and_then(|id| id.parse().ok());
         let event = RawEvent { id, data };
         let kind = match kind {
@@ -105,6 +101,26 @@ impl Packet {
         };
         Ok(Self { namespace, kind })
     }
+}
+
+/// What a packet says. A result may hold whatever a script printed; every other text that is no JSON is refused.
+fn data(text: &str) -> Result<Json, Malformed> {
+    let read = json_reader::read_text(text);
+    // The rest pay nothing for it: texts with neither are read once.
+    if read.is_ok() && !text.contains("\\u0000") {
+        return read.map_err(|_| Malformed);
+    }
+    let replaced = json_reader::read_text_replacing(text).map_err(|_| Malformed)?;
+    if names_result(&replaced) {
+        return Ok(replaced);
+    }
+    read.map_err(|_| Malformed)
+}
+
+/// Whether it is the event of a result.
+fn names_result(data: &Json) -> bool {
+    let name = data.as_list().and_then(|parts| parts.first());
+    name.and_then(Json::as_text) == Some("quick_job_result")
 }
 
 fn attachment_count(text: &str) -> Result<(usize, &str), Malformed> {

@@ -1,7 +1,7 @@
 //! Whether what was sent has arrived.
 //!
 //! Agents acknowledge what asks for it, but only when they have handled it, which for a script may take hours. So a
-//! heartbeat counts too: frames keep their order, and whoever answers a ping that was sent after an event has the event.
+//! ping is sent right behind the event: frames keep their order, and whoever answers it has the event.
 
 use std::{
     collections::HashMap,
@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 struct Waiting {
     tell: oneshot::Sender<()>,
-    /// Pings that may have been sent before the event.
-    pings: u64,
+    /// The ping that followed the event.
+    ping: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,8 +39,8 @@ impl Receipts {
         let number = book.next;
         book.next += 1;
         if !book.closed {
-            let pings = u64::MAX;
-            book.waiting.insert(number, Waiting { tell, pings });
+            let ping = u64::MAX;
+            book.waiting.insert(number, Waiting { tell, ping });
         }
         (number, told)
     }
@@ -53,17 +53,17 @@ impl Receipts {
         }
     }
 
-    /// The event was sent, and so far so many pings were.
-    pub(super) fn sent(&self, number: u64, pings: u64) {
+    /// The event was sent, and then the ping of this number.
+    pub(super) fn sent(&self, number: u64, ping: u64) {
         if let Some(waiting) = self.book().waiting.get_mut(&number) {
-            waiting.pings = pings;
+            waiting.ping = ping;
         }
     }
 
     /// The client has answered so many pings.
     pub(super) fn note_pongs(&self, pongs: u64) {
         let mut book = self.book();
-        for (_, arrived) in book.waiting.extract_if(|_, waiting| pongs > waiting.pings) {
+        for (_, arrived) in book.waiting.extract_if(|_, waiting| pongs >= waiting.ping) {
             let _ = arrived.tell.send(());
         }
     }
@@ -97,11 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_a_later_ping_confirms_and_to_an_earlier_one_does_not() {
+    fn the_answer_to_its_own_ping_confirms_and_to_an_earlier_one_does_not() {
         let receipts = Receipts::default();
         let (number, mut told) = receipts.expect();
         receipts.note_pongs(3);
-        receipts.sent(number, 4);
+        receipts.sent(number, 5);
         receipts.note_pongs(4);
         assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         receipts.note_pongs(5);

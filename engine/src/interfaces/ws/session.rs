@@ -241,12 +241,15 @@ impl Session {
         }
     }
 
-    /// Sends an event whose arrival is to be confirmed: `frames` makes it with the number that it is given.
+    /// Sends an event whose arrival is to be confirmed: `frames` makes it with the number that it is given. A ping of
+    /// its own follows at once, beside the heartbeat's: its answer is the receipt, a round trip later.
     pub(super) fn send_confirmed(&self, frames: impl FnOnce(u64) -> Vec<Frame>) -> oneshot::Receiver<()> {
         let (number, told) = self.receipts.expect();
         self.send(&frames(number));
-        // Read after the event went out: a ping that is counted later goes out later.
-        self.receipts.sent(number, self.pings.load(Ordering::Acquire));
+        // Numbered after the event went out, so fewer pings went out before the event than this number says.
+        self.receipts.sent(number, self.ping());
+        // The answer may have been counted before its number was noted.
+        self.receipts.note_pongs(self.pongs());
         told
     }
 

@@ -5,7 +5,8 @@ use sqlx::sqlite::SqliteRow;
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    activity_history::{Activity, ActivityHistory, ActivityLine, NewActivity},
+    activity_history::{Activity, ActivityHistory, ActivityLine, EndedActivity, NewActivity},
+    job_runs::status,
 };
 
 fn line(row: &SqliteRow) -> Result<Activity, StoreError> {
@@ -128,5 +129,65 @@ impl<A: Access> ActivityHistory for A {
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    async fn end_activity(
+        &mut self,
+        id: i64,
+        status: &str,
+        reason: &str,
+    ) -> Result<Option<EndedActivity>, StoreError> {
+        let row = sqlx::query(
+            "UPDATE activity_history SET status = $2, \
+             stderr = CASE WHEN COALESCE(stderr, '') = '' THEN $3 ELSE stderr END WHERE id = $1 AND lower(status) = lower($4) \
+             RETURNING CAST(hostname AS TEXT) AS hostname, CAST(script_type AS TEXT) AS script_type",
+        )
+        .bind(id)
+        .bind(status)
+        .bind(reason)
+        .bind(status::RUNNING)
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| {
+            let row = Columns::of("activity_history", &row);
+            Ok(EndedActivity {
+                id,
+                hostname: row.get("hostname")?,
+                script_type: row.get("script_type")?,
+                status: status.to_owned(),
+            })
+        })
+        .transpose()
+    }
+
+    async fn activities_outliving_their_runs(
+        &mut self,
+        begun_by: i64,
+    ) -> Result<Vec<(i64, String)>, StoreError> {
+        sqlx::query(
+            "SELECT a.id, CAST(r.status AS TEXT) AS run_status FROM activity_history AS a \
+             JOIN scheduled_job_run_activity AS l ON l.activity_id = a.id \
+             JOIN scheduled_job_runs AS r ON r.id = l.run_id \
+             WHERE lower(a.status) = lower($1) AND r.status <> $1 \
+             AND (r.finished_ts IS NOT NULL OR r.status IN ($2, $3, $5, $6)) \
+             AND (r.status IN ($2, $3) \
+                  OR (COALESCE(r.started_ts, 0) <= $4 \
+                      AND NOT EXISTS (SELECT 1 FROM engine_undelivered_work AS u WHERE u.activity_id = a.id))) \
+             ORDER BY a.id",
+        )
+        .bind(status::RUNNING)
+        .bind(status::TIMED_OUT)
+        .bind(status::EXPIRED)
+        .bind(begun_by)
+        .bind(status::SUCCESS)
+        .bind(status::FAILED)
+        .fetch_all(self.connection())
+        .await?
+        .iter()
+        .map(|row| {
+            let row = Columns::of("activity_history", row);
+            Ok((row.get("id")?, row.get("run_status")?))
+        })
+        .collect()
     }
 }

@@ -1,13 +1,11 @@
-//! Tables `scheduled_job_runs` and `scheduled_job_run_activity`, and the engine's own `engine_undelivered_work`.
+//! Tables `scheduled_job_runs` and `scheduled_job_run_activity`.
 
 use sqlx::sqlite::SqliteRow;
 
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    job_runs::{
-        JobRun, JobRuns, NewRun, NewRunActivity, OpenRun, RunActivity, RunCount, Undelivered, status,
-    },
+    job_runs::{JobRun, JobRuns, NewRun, NewRunActivity, OpenRun, RunActivity, RunCount, status},
 };
 
 /// The columns of a run; numbers are cast, because the legacy's column types bind nobody.
@@ -19,8 +17,9 @@ macro_rules! run_columns {
          CAST(COALESCE(r.error, '') AS TEXT) AS error "
     };
 }
+pub(super) use run_columns;
 
-fn read(row: &SqliteRow) -> Result<JobRun, StoreError> {
+pub(super) fn read(row: &SqliteRow) -> Result<JobRun, StoreError> {
     let row = Columns::of("scheduled_job_runs", row);
     Ok(JobRun {
         id: row.get("id")?,
@@ -275,54 +274,6 @@ impl<A: Access> JobRuns for A {
         .execute(self.connection())
         .await?;
         Ok(())
-    }
-
-    async fn note_undelivered(&mut self, activity_id: i64, component_index: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT OR REPLACE INTO engine_undelivered_work (activity_id, component_index) VALUES ($1, $2)",
-        )
-        .bind(activity_id)
-        .bind(component_index)
-        .execute(self.connection())
-        .await?;
-        Ok(())
-    }
-
-    async fn note_delivered(&mut self, activity_id: i64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM engine_undelivered_work WHERE activity_id = $1")
-            .bind(activity_id)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    async fn undelivered(&mut self) -> Result<Vec<Undelivered>, StoreError> {
-        sqlx::query(concat!(
-            "SELECT ",
-            run_columns!(),
-            ", u.activity_id, u.component_index, \
-             CAST(COALESCE(l.component_path, '') AS TEXT) AS component_path, \
-             CAST(COALESCE(a.status, '') AS TEXT) AS activity_status \
-             FROM engine_undelivered_work AS u \
-             JOIN scheduled_job_run_activity AS l ON l.activity_id = u.activity_id \
-             JOIN scheduled_job_runs AS r ON r.id = l.run_id \
-             JOIN activity_history AS a ON a.id = u.activity_id \
-             ORDER BY u.activity_id"
-        ))
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
-            let note = Columns::of("engine_undelivered_work", row);
-            Ok(Undelivered {
-                activity_id: note.get("activity_id")?,
-                component_index: note.get("component_index")?,
-                component_path: note.get("component_path")?,
-                activity_status: note.get("activity_status")?,
-                run: read(row)?,
-            })
-        })
-        .collect()
     }
 
     async fn site_of_host(&mut self, hostname: &str) -> Result<Option<String>, StoreError> {

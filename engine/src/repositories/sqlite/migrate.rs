@@ -8,6 +8,7 @@ mod backup;
 mod columns;
 mod details;
 mod devices;
+mod own;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -153,7 +154,7 @@ pub(super) async fn make(connection: &mut SqliteConnection, first: i64) -> Resul
             .execute(&mut *connection)
             .await?;
     }
-    Ok(())
+    own::add_columns(connection).await
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod scheduled_jobs;
 mod sealed_secrets;
 mod service_accounts;
 mod temporary;
+mod undelivered_work;
 mod users;
 mod writer;
 

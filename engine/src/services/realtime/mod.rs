@@ -90,6 +90,7 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         meant: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
+        before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt>;
 
     /// The ids that living connections have announced, in no order.

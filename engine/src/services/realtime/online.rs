@@ -66,10 +66,15 @@ impl<S: Store> AgentChannel for RealtimeService<S> {
         hostname: &'a str,
         event: &'static str,
         payload: &'a Json,
+        before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt> {
         let payload = Payload::from(payload.clone());
         let meant = meant_agent(event, &payload.value);
-        Box::pin(async move { self.channel.hand_over(hostname, meant, event, &payload).await })
+        Box::pin(async move {
+            self.channel
+                .hand_over(hostname, meant, event, &payload, before)
+                .await
+        })
     }
 
     fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {

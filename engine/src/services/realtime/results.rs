@@ -5,6 +5,7 @@ use crate::{
     domain::text::python_trim,
     repositories::{
         Store, StoreError, UnitOfWork as _, activity_history::ActivityHistory as _, job_runs::JobRuns as _,
+        undelivered_work::UndeliveredWork as _,
     },
     services::scheduler::{
         events::{self, EndedRun},
@@ -29,11 +30,14 @@ impl<S: Store> RealtimeService<S> {
     /// Stores what came of an activity and of the run that it belongs to, and tells operators.
     pub async fn job_result(&self, rights: &Rights, result: &JobResult) -> Outcome {
         match self.store_job_result(rights, result).await {
-            Ok(Stored::Refused) => Outcome::Refused,
-            Ok(Stored::Done { hostname, ended }) => {
+            Ok(None) => Outcome::Refused,
+            Ok(Some(Stored {
+                hostname,
+                status,
+                ended,
+            })) => {
                 if let Some(hostname) = hostname {
-                    events::activity_updated(self, &hostname, result.job_id, &result.status, "quick_job")
-                        .await;
+                    events::activity_updated(self, &hostname, result.job_id, &status, "quick_job").await;
                 }
                 if let Some(ended) = ended {
                     events::run_completed(self, &ended).await;
@@ -47,7 +51,12 @@ impl<S: Store> RealtimeService<S> {
         }
     }
 
-    async fn store_job_result(&self, rights: &Rights, result: &JobResult) -> Result<Stored, StoreError> {
+    /// `None` where the sender may not tell of this activity.
+    async fn store_job_result(
+        &self,
+        rights: &Rights,
+        result: &JobResult,
+    ) -> Result<Option<Stored>, StoreError> {
         let now = self.environment.clock.now().as_second();
         let mut work = self.store.begin().await?;
         let activity = work.find_activity(result.job_id).await?;
@@ -64,16 +73,17 @@ impl<S: Store> RealtimeService<S> {
             _ => false,
         };
         if !own {
-            return Ok(Stored::Refused);
+            return Ok(None);
         }
-        work.store_result(
-            result.job_id,
-            &result.status,
-            &result.stdout,
-            &result.stderr,
-            None,
-        )
-        .await?;
+        // An activity whose run has ended does not run again (SCH-17).
+        let status = match &activity {
+            Some(activity) if run.as_ref().is_some_and(|run| life::is_late(run, &result.status)) => {
+                activity.status.clone().unwrap_or_default()
+            }
+            _ => result.status.clone(),
+        };
+        work.store_result(result.job_id, &status, &result.stdout, &result.stderr, None)
+            .await?;
         work.note_delivered(result.job_id).await?;
         let ended = match run {
             Some(run) => life::report(&mut work, run, &result.status, now).await?,
@@ -81,21 +91,22 @@ impl<S: Store> RealtimeService<S> {
         };
         work.save().await?;
         let hostname = activity.and_then(|activity| activity.hostname);
-        Ok(Stored::Done {
+        Ok(Some(Stored {
             hostname: hostname.filter(|name| !python_trim(name).is_empty()),
+            status,
             ended,
-        })
+        }))
     }
 }
 
-enum Stored {
-    Done {
-        /// The host to tell of.
-        hostname: Option<String>,
-        /// The run that ended by it.
-        ended: Option<EndedRun>,
-    },
-    Refused,
+/// What came of a result.
+struct Stored {
+    /// The host to tell of.
+    hostname: Option<String>,
+    /// The activity's status now.
+    status: String,
+    /// The run that ended by it.
+    ended: Option<EndedRun>,
 }
 
 /// Whether two names are of one host, as agents compare them.

@@ -46,10 +46,14 @@ impl Channel for Wire {
         _: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
+        before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt> {
         Box::pin(async move {
+            if !before.await {
+                return PendingReceipt::known(Receipt::CalledOff);
+            }
             self.emit(Audience::Host(hostname), event, payload).await;
-            PendingReceipt::new(std::future::ready(Receipt::Arrived))
+            PendingReceipt::known(Receipt::Arrived)
         })
     }
 

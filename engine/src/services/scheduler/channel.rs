@@ -7,12 +7,14 @@ use crate::domain::{clock::BoxFuture, json::Json};
 /// What became of work that was handed to a host's agents.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Receipt {
-    /// It arrived: acknowledged, or the connection outlived a heartbeat after it was sent.
+    /// It arrived: the agent acknowledged it, or answered the ping that followed it.
     Arrived,
-    /// The connection ended before that was known.
+    /// It was sent, and the connection ended before that was known.
     Unknown,
     /// No agent of this host is connected: nothing was sent.
     NobodyThere,
+    /// Whoever sends it called it off: nothing was sent.
+    CalledOff,
 }
 
 /// A future with a result that may be held by any task.
@@ -25,6 +27,11 @@ impl PendingReceipt {
     /// One that comes when `receipt` does.
     pub fn new(receipt: impl Future<Output = Receipt> + Send + 'static) -> Self {
         Self(Box::pin(receipt))
+    }
+
+    /// One that is known already.
+    pub fn known(receipt: Receipt) -> Self {
+        Self::new(std::future::ready(receipt))
     }
 
     /// Waits for it.
@@ -46,11 +53,15 @@ pub trait AgentChannel: Debug + Send + Sync + 'static {
 
     /// Sends work to the agents of this host and to nobody else. It is sent when the outer future ends, so that work
     /// arrives in the order in which it was handed over; the receipt comes later.
+    ///
+    /// Where an agent is there to get it, `before` is awaited ahead of the first byte: it writes down that the work is
+    /// being sent, or calls it off by saying false.
     fn hand_over<'a>(
         &'a self,
         hostname: &'a str,
         event: &'static str,
         payload: &'a Json,
+        before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt>;
 
     /// Tells operators. Who misses it sees the state when looking next: nothing is sent again.

@@ -1,62 +1,57 @@
-//! Gets work to agents: handed over, confirmed, and handed over again when the agent is back.
+//! Gets work to agents once, and a second time only where nothing shows that the first arrived.
+//!
+//! Work is noted in the transaction that begins it. Each send is counted in its note before the first byte leaves, so
+//! that not even a kill makes a third; the agent's receipt, or a result, deletes the note. A script may well be what
+//! ends the connection (it restarts its machine), so work whose second receipt stays out is given up: its activity and
+//! its run end `Failed`.
 
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::task::JoinSet;
 
 use super::{
-    Scheduler,
-    channel::{PendingReceipt, Receipt},
+    channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
     events, life,
-    manifest::{Component, ComponentKind, Manifest},
 };
 use crate::{
-    domain::{
-        json::Json,
-        random::random_uuid,
-        schedule::{Recurrence, Schedule},
-    },
+    domain::json::Json,
     repositories::{
         Store, StoreError, UnitOfWork as _,
-        job_runs::{JobRun, JobRuns as _, Undelivered, status},
-        scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
+        activity_history::ActivityHistory as _,
+        job_runs::{JobRuns as _, status},
+        undelivered_work::UndeliveredWork as _,
     },
+    services::Environment,
 };
 
-/// Work for one host, its rows written.
-#[derive(Debug)]
-pub(super) struct Dispatch<'a> {
-    /// What.
-    pub(super) component: &'a Component,
-    /// For which run.
-    pub(super) run: &'a JobRun,
-    /// The row in the activity history.
-    pub(super) activity_id: i64,
-}
+/// Sends of one piece of work, at most.
+const MOST_SENDS: i64 = 2;
+/// Until an arrival that the store would not take is stored again.
+const PAUSE: Duration = Duration::from_secs(15);
 
-/// Work that was handed over and whose receipt has not come.
-#[derive(Debug, Default)]
-pub(super) struct InFlight {
-    activities: Mutex<HashSet<i64>>,
-}
+/// Why work is not sent a third time.
+const SENT_TWICE: &str = "Sent twice, and both times the connection ended before the device confirmed it. It may have \
+                          run; it is not sent again";
 
-impl InFlight {
-    fn lock(&self) -> MutexGuard<'_, HashSet<i64>> {
-        self.activities.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// Why work is given up that was never sent.
+pub const OFFLINE: &str = "Device offline";
+/// Why work is given up that was sent once.
+pub const WENT_AWAY: &str = "The connection ended before the device confirmed it, and the device did not come back in \
+                             time. It may have run; it is not sent again";
 
 /// Background work that ends with the server.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
+pub struct Tasks {
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Tasks {
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a task.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // What has ended is let go, so the set holds no more than what runs.
         while tasks.try_join_next().is_some() {}
@@ -65,13 +60,14 @@ impl Tasks {
 
     /// How many have not ended.
     #[cfg(test)]
-    pub(super) fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.len()
     }
 
-    pub(super) fn abort(&self) {
+    /// Ends them all.
+    pub fn abort(&self) {
         self.tasks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -79,70 +75,119 @@ impl Tasks {
     }
 }
 
-impl<S: Store> Scheduler<S> {
-    /// The event of a dispatch.
-    fn event(&self, dispatch: &Dispatch<'_>) -> (&'static str, Json) {
-        let mut payload = dispatch.component.members.clone();
-        let mut set = |name: &str, value: Json| {
-            payload.insert(name.to_owned(), value);
-        };
-        let run = dispatch.run;
-        set("target_hostname", run.hostname.clone().unwrap_or_default().into());
-        let event = match dispatch.component.kind {
-            ComponentKind::Script => {
-                set("job_id", dispatch.activity_id.into());
-                "quick_job_run"
-            }
-            ComponentKind::Playbook | ComponentKind::ServerPlaybook => {
-                set("run_id", self.new_run_id().into());
-                set("activity_job_id", dispatch.activity_id.into());
-                set("scheduled_job_id", run.job_id.into());
-                set("scheduled_run_id", run.id.into());
-                "ansible_playbook_run"
-            }
-        };
-        (event, payload.into())
+/// Noted work, ready to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// Its row in the activity history.
+    pub activity_id: i64,
+    /// The host.
+    pub hostname: &'a str,
+    /// The event that carries it.
+    pub event: &'static str,
+    /// What the agent gets.
+    pub payload: &'a Json,
+}
+
+/// Whether noted work is to be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// It is, where its agent is there.
+    Send,
+    /// It is on its way, or was just dealt with.
+    Leave,
+}
+
+/// Gets work to agents.
+#[derive(Debug)]
+pub struct Delivery<S> {
+    store: S,
+    environment: Environment,
+    channel: Arc<dyn AgentChannel>,
+    /// Activities whose work was sent and whose receipt has not come.
+    in_flight: Mutex<HashSet<i64>>,
+    tasks: Tasks,
+}
+
+impl<S: Store> Delivery<S> {
+    /// Over this store and channel.
+    pub fn new(store: S, environment: Environment, channel: Arc<dyn AgentChannel>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            environment,
+            channel,
+            in_flight: Mutex::default(),
+            tasks: Tasks::default(),
+        })
     }
 
-    /// A new id of a playbook's run: 32 hex digits.
-    pub(super) fn new_run_id(&self) -> String {
-        random_uuid(&*self.environment.random).simple().to_string()
+    /// Ends what waits for receipts. Work that has not arrived is noted and goes on after the next start.
+    pub fn stop(&self) {
+        self.tasks.abort();
     }
 
-    /// Hands work to its agents. What does not arrive is handed over again by a later tick.
-    pub(super) async fn deliver(self: &Arc<Self>, dispatch: &Dispatch<'_>) {
-        let id = dispatch.activity_id;
-        if !self.in_flight.lock().insert(id) {
+    /// Receipts that have not come.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.tasks.running()
+    }
+
+    /// Sends noted work, unless it is on its way, its activity has ended or it was sent often enough. Returns once it is
+    /// sent; what becomes of it is seen to in the background.
+    pub async fn send(self: &Arc<Self>, work: Work<'_>) {
+        let Some(flight) = Flight::begin(self, work.activity_id) else {
             return;
-        }
-        let (event, payload) = self.event(dispatch);
-        let hostname = dispatch.run.hostname.as_deref().unwrap_or_default();
-        let receipt = self.channel.hand_over(hostname, event, &payload).await;
-        self.tasks
-            .spawn(Arc::clone(self).await_receipt(id, dispatch.run.id, receipt));
-    }
-
-    async fn await_receipt(self: Arc<Self>, activity_id: i64, run_id: i64, receipt: PendingReceipt) {
-        match receipt.wait().await {
-            Receipt::Arrived => {
-                if let Err(error) = self.note_arrival(activity_id).await {
-                    // Stays in flight: better that than to run the work twice.
-                    tracing::error!("the arrival of activity {activity_id} is not stored: {error}");
-                    return;
+        };
+        let mut sends = 0;
+        let counted: Eventual<'_, bool> = Box::pin(async {
+            match self.begin_send(work.activity_id).await {
+                Ok(number) => {
+                    sends = number.unwrap_or(0);
+                    number.is_some()
+                }
+                Err(error) => {
+                    // What is not counted is not sent.
+                    tracing::error!("activity {} is not sent: {error}", work.activity_id);
+                    false
                 }
             }
-            Receipt::Unknown => {
-                tracing::warn!(
-                    "run {run_id}: the agent went away; activity {activity_id} is sent again when it is back"
-                );
-            }
-            Receipt::NobodyThere => {
-                tracing::warn!(
-                    "run {run_id}: no agent is connected; activity {activity_id} is sent when one is"
-                );
-            }
+        });
+        let receipt = self
+            .channel
+            .hand_over(work.hostname, work.event, work.payload, counted)
+            .await;
+        self.tasks.spawn(flight.await_receipt(sends, receipt));
+    }
+
+    async fn begin_send(&self, activity_id: i64) -> Result<Option<i64>, StoreError> {
+        let mut work = self.store.begin().await?;
+        let number = work.begin_send(activity_id, MOST_SENDS).await?;
+        work.save().await?;
+        Ok(number)
+    }
+
+    /// What is to be done with work that is still noted. Sees to it that notes go whose activity has ended, and that
+    /// work is given up that was sent often enough: the server was stopped before the second receipt.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn look_at(
+        &self,
+        activity_id: i64,
+        activity_status: &str,
+        sends: i64,
+    ) -> Result<Next, StoreError> {
+        if self.in_flight().contains(&activity_id) {
+            return Ok(Next::Leave);
         }
-        self.in_flight.lock().remove(&activity_id);
+        if activity_status != status::RUNNING {
+            self.note_arrival(activity_id).await?;
+            return Ok(Next::Leave);
+        }
+        if sends >= MOST_SENDS {
+            self.give_up(activity_id, status::FAILED, SENT_TWICE).await?;
+            return Ok(Next::Leave);
+        }
+        Ok(Next::Send)
     }
 
     async fn note_arrival(&self, activity_id: i64) -> Result<(), StoreError> {
@@ -151,103 +196,87 @@ impl<S: Store> Scheduler<S> {
         work.save().await
     }
 
-    /// Hands over again what did not arrive, also what an earlier start of the server left. Forgets what is not wanted
-    /// any more.
-    pub(super) async fn deliver_again(self: &Arc<Self>, now: i64) -> Result<(), StoreError> {
-        let waiting = self.store.view().await?.undelivered().await?;
-        let host_of = |note: &Undelivered| note.run.hostname.clone().unwrap_or_default();
-        let hosts: Vec<_> = waiting
-            .iter()
-            .map(host_of)
-            .collect::<HashSet<_>>()
-            .into_iter()
-            .collect();
-        let online = self.channel.online_among(&hosts).await;
-        let mut current: Option<(ScheduledJob, Option<Manifest>)> = None;
-        for note in waiting {
-            if self.in_flight.lock().contains(&note.activity_id) {
-                continue;
-            }
-            if note.run.status != status::RUNNING || note.activity_status != status::RUNNING {
-                self.note_arrival(note.activity_id).await?;
-                continue;
-            }
-            if current.as_ref().is_none_or(|(job, _)| job.id != note.run.job_id) {
-                let job = self.store.view().await?.find_job(note.run.job_id).await?;
-                current = job.map(|job| (job, None));
-            }
-            let Some((job, manifest)) = &mut current else {
-                self.give_up(&note, status::FAILED, "The job was deleted", now)
-                    .await?;
-                continue;
-            };
-            if is_left_behind(job, &note.run, now) {
-                self.give_up(&note, status::EXPIRED, "Device offline", now)
-                    .await?;
-                continue;
-            }
-            if !job.enabled || !online.contains(&host_of(&note)) {
-                continue;
-            }
-            let manifest = match manifest {
-                Some(manifest) => manifest,
-                None => manifest.insert(self.manifests().build(job).await),
-            };
-            let component = manifest
-                .components
-                .iter()
-                .find(|one| one.index == note.component_index && one.path == note.component_path);
-            match component {
-                Some(component) => {
-                    self.deliver(&Dispatch {
-                        component,
-                        run: &note.run,
-                        activity_id: note.activity_id,
-                    })
-                    .await;
-                }
-                None => {
-                    let reason = "The job was changed before its work reached the device";
-                    self.give_up(&note, status::FAILED, reason, now).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn give_up(
-        &self,
-        note: &Undelivered,
-        word: &str,
-        reason: &str,
-        now: i64,
-    ) -> Result<(), StoreError> {
-        use crate::repositories::activity_history::ActivityHistory as _;
+    /// Ends work that does not reach its agent, and its run where that is open. Nothing happens where a receipt or a
+    /// result came meanwhile.
+    ///
+    /// # Errors
+    /// The store failed; nothing has changed.
+    pub async fn give_up(&self, activity_id: i64, word: &str, reason: &str) -> Result<(), StoreError> {
+        let now = self.environment.clock.now().as_second();
         let mut work = self.store.begin().await?;
-        work.note_delivered(note.activity_id).await?;
-        work.store_result(note.activity_id, word, "", reason, None)
-            .await?;
+        if !work.note_delivered(activity_id).await? {
+            return Ok(());
+        }
+        let activity = work.end_activity(activity_id, word, reason).await?;
+        let run = work.run_of_activity(activity_id).await?;
         let mut ended = None;
-        if let Some(run) = work.find_run(note.run.id).await?
-            && run.status == status::RUNNING
-        {
+        if let Some(run) = run.filter(|run| run.status == status::RUNNING) {
             ended = Some(life::end(&mut work, run, word, reason, now).await?);
         }
         work.save().await?;
-        tracing::warn!("run {} is given up: {reason}", note.run.id);
+        tracing::warn!("activity {activity_id} is given up: {reason}");
+        if let Some(activity) = activity {
+            events::activity_ended(&*self.channel, &activity).await;
+        }
         if let Some(ended) = ended {
             events::run_completed(&*self.channel, &ended).await;
         }
         Ok(())
     }
+
+    fn in_flight(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Whether a recurring job's next occurrence has come due, so that this one is left.
-fn is_left_behind(job: &ScheduledJob, run: &JobRun, now: i64) -> bool {
-    let schedule = Schedule {
-        recurrence: Recurrence::parse(&job.schedule_type),
-        start: job.start_ts,
-        last: run.scheduled_ts,
-    };
-    !schedule.still_open(now)
+/// Work that is on its way; it is not for as long as this is dropped.
+struct Flight<S: Store> {
+    delivery: Arc<Delivery<S>>,
+    activity_id: i64,
+}
+
+impl<S: Store> Flight<S> {
+    /// `None` where it is on its way already.
+    fn begin(delivery: &Arc<Delivery<S>>, activity_id: i64) -> Option<Self> {
+        delivery.in_flight().insert(activity_id).then(|| Self {
+            delivery: Arc::clone(delivery),
+            activity_id,
+        })
+    }
+
+    async fn await_receipt(self, sends: i64, receipt: PendingReceipt) {
+        let id = self.activity_id;
+        let delivery = &self.delivery;
+        match receipt.wait().await {
+            Receipt::Arrived => {
+                // It stays in flight meanwhile: better that than to run the work twice.
+                while let Err(error) = delivery.note_arrival(id).await {
+                    tracing::error!("the arrival of activity {id} is not stored: {error}");
+                    let clock = &delivery.environment.clock;
+                    let _working = clock.sleep_until(clock.monotonic() + PAUSE).await;
+                }
+            }
+            Receipt::Unknown if sends >= MOST_SENDS => {
+                if let Err(error) = delivery.give_up(id, status::FAILED, SENT_TWICE).await {
+                    // The next look at it finds the same.
+                    tracing::error!("activity {id} is not given up yet: {error}");
+                }
+            }
+            Receipt::Unknown => {
+                tracing::warn!(
+                    "activity {id}: the agent went away before it confirmed it; it is sent once more when it is back"
+                );
+            }
+            Receipt::NobodyThere => {
+                tracing::info!("activity {id}: no agent is connected; it is sent when one is");
+            }
+            Receipt::CalledOff => {}
+        }
+    }
+}
+
+impl<S: Store> Drop for Flight<S> {
+    fn drop(&mut self) {
+        self.delivery.in_flight().remove(&self.activity_id);
+    }
 }

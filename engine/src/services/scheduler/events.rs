@@ -1,7 +1,10 @@
 //! What operators are told of runs and activities.
 
 use super::channel::AgentChannel;
-use crate::{domain::json::Json, repositories::job_runs::JobRun};
+use crate::{
+    domain::json::Json,
+    repositories::{activity_history::EndedActivity, job_runs::JobRun},
+};
 
 /// A run that was started and has ended, with its job's schedule word.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,6 +59,16 @@ pub async fn activity_created(channel: &dyn AgentChannel, hostname: &str, activi
         ("source", source.into()),
     ]);
     channel.tell_operators("device_activity_changed", &payload).await;
+}
+
+/// Tells that the server ended an activity.
+pub async fn activity_ended(channel: &dyn AgentChannel, ended: &EndedActivity) {
+    let source = match ended.script_type.as_deref() {
+        Some("ansible") => "ansible",
+        _ => "quick_job",
+    };
+    let hostname = ended.hostname.as_deref().unwrap_or_default();
+    activity_updated(channel, hostname, ended.id, &ended.status, source).await;
 }
 
 /// Tells that an activity has another status.

@@ -5,7 +5,9 @@ use crate::{
     domain::schedule::expiration_seconds,
     repositories::{
         Store, StoreError, UnitOfWork as _,
+        activity_history::ActivityHistory as _,
         job_runs::{JobRuns as _, OpenRun, status},
+        undelivered_work::UndeliveredWork as _,
     },
 };
 
@@ -25,8 +27,8 @@ impl<S: Store> Scheduler<S> {
                 ended.push(life::end(&mut work, open.run, word, "", now).await?);
             }
         }
-        let oldest = now.saturating_sub(self.limits.history_days.saturating_mul(DAY));
-        let pruned = work.prune_runs(oldest).await?;
+        let pruned = work.prune_runs(self.oldest_kept(now)).await?;
+        work.forget_orphaned_work().await?;
         work.save().await?;
         if pruned > 0 {
             tracing::info!("{pruned} old runs are deleted");
@@ -35,6 +37,36 @@ impl<S: Store> Scheduler<S> {
             events::run_completed(&*self.channel, ended).await;
         }
         Ok(())
+    }
+
+    /// Ends the activities of runs that have ended without a word of theirs: nobody waits for them any more. A result
+    /// that comes later is stored all the same.
+    pub(super) async fn end_outliving_activities(&self, now: i64) -> Result<(), StoreError> {
+        let begun_by = now.saturating_sub(self.limits.assumed_seconds);
+        let outliving = self
+            .store
+            .view()
+            .await?
+            .activities_outliving_their_runs(begun_by)
+            .await?;
+        if outliving.is_empty() {
+            return Ok(());
+        }
+        let mut ended = Vec::new();
+        let mut work = self.store.begin().await?;
+        for (id, word) in outliving {
+            ended.extend(work.end_activity(id, &word, "").await?);
+        }
+        work.save().await?;
+        for activity in &ended {
+            events::activity_ended(&*self.channel, activity).await;
+        }
+        Ok(())
+    }
+
+    /// Runs from before then are not kept.
+    pub(super) fn oldest_kept(&self, now: i64) -> i64 {
+        now.saturating_sub(self.limits.history_days.saturating_mul(DAY))
     }
 
     fn end_of(&self, open: &OpenRun, now: i64) -> Option<&'static str> {

@@ -4,11 +4,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Scheduler,
-    delivery::Dispatch,
+    delivery::OFFLINE,
     events::{self, EndedRun},
     manifest::{ComponentKind, Manifest, lacks_credential},
     plan::{Plan, open_hosts, plan},
     playbook_run::ServerPlaybook,
+    redelivery::Dispatch,
 };
 use crate::repositories::{
     Store, StoreError, UnitOfWork as _,
@@ -16,6 +17,7 @@ use crate::repositories::{
     job_runs::{JobRun, JobRuns as _, NewRun, NewRunActivity, status},
     recaps::{Recaps as _, ServerRun},
     scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
+    undelivered_work::{NewUndelivered, Source, UndeliveredWork as _},
 };
 
 /// A run that was made, with the activities of its components in the order of the manifest.
@@ -111,7 +113,7 @@ impl<S: Store> Scheduler<S> {
                 started: false,
                 finished: true,
                 status: status::EXPIRED,
-                error: Some("Device offline"),
+                error: Some(OFFLINE),
             };
             let id = work.insert_run(&run, now).await?;
             tracing::warn!(
@@ -223,7 +225,11 @@ impl<S: Store> Scheduler<S> {
                 work.begin_server_run(&recap, now).await?;
                 begun.server_runs.push(playbook);
             } else {
-                work.note_undelivered(activity_id, component.index).await?;
+                work.note_undelivered(&NewUndelivered {
+                    activity_id,
+                    source: Source::Component(component.index),
+                })
+                .await?;
                 begun.activities.push((place, activity_id));
             }
         }

@@ -19,11 +19,12 @@ pub async fn report<W: JobRuns + ScheduledJobs>(
     now: i64,
 ) -> Result<Option<EndedRun>, StoreError> {
     let open = run.status == status::RUNNING;
-    if word.to_lowercase() == "running" {
-        if !has_ended(&run) {
-            status::RUNNING.clone_into(&mut run.status);
-            work.set_run_state(&run, now).await?;
-        }
+    if is_late(&run, word) {
+        return Ok(None);
+    }
+    if says_running(word) {
+        status::RUNNING.clone_into(&mut run.status);
+        work.set_run_state(&run, now).await?;
         return Ok(None);
     }
     word.clone_into(&mut run.status);
@@ -33,6 +34,15 @@ pub async fn report<W: JobRuns + ScheduledJobs>(
         return Ok(None);
     }
     ended(work, run).await.map(Some)
+}
+
+/// Whether a word says that something runs which has ended.
+pub fn is_late(run: &JobRun, word: &str) -> bool {
+    says_running(word) && has_ended(run)
+}
+
+fn says_running(word: &str) -> bool {
+    word.to_lowercase() == "running"
 }
 
 /// Whether a run has ended, in the server's own words or in an agent's.

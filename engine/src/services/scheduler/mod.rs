@@ -2,7 +2,7 @@
 
 pub mod channel;
 pub mod credentials;
-mod delivery;
+pub mod delivery;
 pub mod events;
 mod housekeeping;
 mod jobs;
@@ -13,13 +13,14 @@ mod plan;
 pub mod playbook_end;
 mod playbook_files;
 pub mod playbook_run;
+mod redelivery;
 
 use std::{sync::Arc, time::Duration};
 
 use self::{
     channel::AgentChannel,
     credentials::RunCredentials,
-    delivery::{InFlight, Tasks},
+    delivery::{Delivery, Tasks},
     manifest::ManifestBuilder,
     playbook_run::ServerPlaybooks,
 };
@@ -66,15 +67,16 @@ pub struct Scheduler<S> {
     credentials: Arc<dyn RunCredentials>,
     playbooks: Arc<ServerPlaybooks<S>>,
     limits: Limits,
-    in_flight: InFlight,
+    delivery: Arc<Delivery<S>>,
     tasks: Tasks,
 }
 
 impl<S: Store> Scheduler<S> {
-    /// Over this store. `playbooks` runs those that agents cannot.
+    /// Over this store. `delivery` gets work to agents, `playbooks` runs those that agents cannot.
     pub fn new(
         store: S,
         environment: Environment,
+        delivery: Arc<Delivery<S>>,
         playbooks: Arc<ServerPlaybooks<S>>,
         parts: Parts,
     ) -> Arc<Self> {
@@ -87,7 +89,7 @@ impl<S: Store> Scheduler<S> {
             credentials: parts.credentials,
             playbooks,
             limits: parts.limits,
-            in_flight: InFlight::default(),
+            delivery,
             tasks: Tasks::default(),
         })
     }
@@ -128,12 +130,16 @@ impl<S: Store> Scheduler<S> {
     /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start.
     pub fn stop(&self) {
         self.tasks.abort();
+        self.delivery.stop();
     }
 
     /// One tick, as of `now` in seconds.
     async fn tick(self: &Arc<Self>, now: i64) {
         if let Err(error) = self.keep_house(now).await {
             tracing::error!("[Scheduler] runs are not looked after: {error}");
+        }
+        if let Err(error) = self.end_outliving_activities(now).await {
+            tracing::error!("[Scheduler] activities of ended runs: {error}");
         }
         if let Err(error) = self.deliver_again(now).await {
             tracing::error!("[Scheduler] undelivered work: {error}");

@@ -124,6 +124,19 @@ impl RawBody {
         object_or_falsy(value)
     }
 
+    /// As [`RawBody::lenient`], for what programs printed: lone surrogates and U+0000 become U+FFFD.
+    ///
+    /// # Errors
+    /// As [`RawBody::lenient`].
+    pub async fn lenient_replacing(self) -> Result<JsonObject, BodyError> {
+        let is_json = self.is_json();
+        let bytes = self.read().await?;
+        let value = is_json
+            .then(|| json_reader::read_replacing(&bytes).ok())
+            .flatten();
+        object_or_falsy(value)
+    }
+
     /// The object of a route that reads any content type as JSON.
     ///
     /// # Errors

@@ -39,6 +39,9 @@ impl IntoResponse for QuickRunError {
             Self::Unsupported(_) => bad_request(&self.to_string()),
             Self::Unreadable(error) => json_failure(&error),
             Self::Store(error) => database_error(error),
+            Self::Stopping => {
+                JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, &self.to_string()).into_response()
+            }
         }
     }
 }

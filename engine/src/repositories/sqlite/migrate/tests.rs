@@ -336,6 +336,43 @@ async fn a_present_or_new_database_is_not_copied() {
 }
 
 #[tokio::test]
+async fn the_engines_own_table_of_an_older_engine_is_brought_up_to_date_without_a_copy() {
+    const OLDER: &str = "DROP TABLE engine_undelivered_work; \
+                         CREATE TABLE engine_undelivered_work (activity_id INTEGER PRIMARY KEY, \
+                         component_index INTEGER NOT NULL); \
+                         INSERT INTO engine_undelivered_work VALUES (7, 2)";
+    let old = Old::new("").await;
+    old.upgrade().await.unwrap();
+    for migrates in [true, false] {
+        let mut connection = old.connect().await;
+        sqlx::raw_sql(OLDER).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        if migrates {
+            assert_eq!(old.upgrade().await.unwrap(), Upgraded::default());
+        } else {
+            let store = SqliteStore::open(&old.path()).await.unwrap();
+            store.make_own_tables().await.unwrap();
+            store.close().await;
+        }
+        // What is there may have been sent already.
+        assert_eq!(
+            old.rows("SELECT activity_id, component_index, sends, request FROM engine_undelivered_work")
+                .await,
+            ["7|2|1|-"]
+        );
+        // An older engine goes on with it.
+        let mut connection = old.connect().await;
+        sqlx::raw_sql(
+            "INSERT OR REPLACE INTO engine_undelivered_work (activity_id, component_index) VALUES (8, 0)",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn without_a_copy_nothing_is_upgraded() {
     let old = Old::new(OLD_USERS).await;
     let before = fs::read(old.path()).unwrap();

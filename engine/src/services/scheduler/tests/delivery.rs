@@ -1,8 +1,8 @@
-//! Work reaches its agent once, whatever happens on the way.
+//! Work reaches its agent once, and a second time only where nothing shows that the first arrived.
 
 use super::{
     PLAYBOOK, SCRIPT,
-    story::{M, Story},
+    story::{Death, M, Story},
 };
 use crate::services::scheduler::channel::Receipt;
 
@@ -119,7 +119,8 @@ async fn work_of_a_job_that_is_gone_or_changed_is_given_up() {
         ["Failed", "Failed"]
     );
     let told: Vec<_> = story.wire.told().into_iter().map(|(event, _)| event).collect();
-    assert_eq!(told, ["job_run_completed", "job_run_completed"]);
+    let ended = ["device_activity_changed", "job_run_completed"];
+    assert_eq!(told, [ended, ended].concat());
 }
 
 #[tokio::test]
@@ -149,4 +150,169 @@ async fn a_playbook_that_the_servers_stop_cut_short_is_ended_at_the_next_start()
         story.column("SELECT status FROM ansible_play_recaps").await,
         ["Failed"]
     );
+}
+
+const TWICE: &str = "Sent twice, and both times the connection ended before the device confirmed it. It may have run; \
+                     it is not sent again";
+
+#[tokio::test]
+async fn what_is_not_confirmed_twice_is_given_up_with_its_reason() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown; 9];
+    story.job(SCRIPT, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    story.tick(M + 60).await;
+    let sent = story.wire.sent();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0], sent[1], "one job id, one work");
+    assert_eq!(story.runs().await, [format!("1 A Failed {TWICE}")]);
+    assert_eq!(story.activities().await, [format!("Failed {TWICE}")]);
+    let told: Vec<_> = story.wire.told().into_iter().map(|(event, _)| event).collect();
+    assert_eq!(
+        told,
+        ["job_run_started", "device_activity_changed", "job_run_completed"]
+    );
+    for minute in 2..9 {
+        story.tick(M + 60 * minute).await;
+    }
+    assert_eq!(story.wire.sent().len(), 0);
+    assert_eq!(story.column(WAITING).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_kill_at_any_moment_of_a_send_makes_no_third() {
+    for deaths in [
+        [Death::Uncounted, Death::Uncounted],
+        [Death::Uncounted, Death::Counted],
+        [Death::Uncounted, Death::Sent],
+        [Death::Counted, Death::Uncounted],
+        [Death::Counted, Death::Counted],
+        [Death::Counted, Death::Sent],
+        [Death::Sent, Death::Uncounted],
+        [Death::Sent, Death::Counted],
+        [Death::Sent, Death::Sent],
+    ] {
+        let mut story = Story::begin().await;
+        story.wire.connect(&["A"]);
+        story.job(SCRIPT, r#"["A"]"#, &[]).await;
+        for (minute, death) in (0..).zip(deaths) {
+            assert!(story.tick_and_die(M + 60 * minute, death).await, "{deaths:?}");
+        }
+        *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown; 9];
+        for minute in 2..9 {
+            story.tick(M + 60 * minute).await;
+        }
+        let counted = deaths.iter().filter(|death| **death != Death::Uncounted).count();
+        let sent = deaths.iter().filter(|death| **death == Death::Sent).count();
+        assert_eq!(story.wire.sent().len(), sent + 2 - counted, "{deaths:?}");
+        assert_eq!(
+            story.activities().await,
+            [format!("Failed {TWICE}")],
+            "{deaths:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_the_servers_death_cut_off_before_it_was_sent_is_sent_after_the_next() {
+    for death in [Death::Uncounted, Death::Counted] {
+        let mut story = Story::begin().await;
+        story.wire.connect(&["A"]);
+        story.job(SCRIPT, r#"["A"]"#, &[]).await;
+        assert!(story.tick_and_die(M, death).await);
+        assert_eq!(story.wire.sent().len(), 0);
+        story.tick(M + 60).await;
+        assert_eq!(story.wire.sent().len(), 1);
+        assert_eq!(story.column(WAITING).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn no_activity_runs_on_when_its_run_has_ended() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A", "B"]);
+    let two = r#"[{"type":"script","path":"hello.ps1"},{"type":"ansible","path":"p.yml"}]"#;
+    story.job(two, r#"["A"]"#, &[]).await;
+    story.job(SCRIPT, r#"["B"]"#, &[("expiration", "'1m'")]).await;
+    // Taken from the end: what B gets is not confirmed.
+    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown, Receipt::Arrived, Receipt::Arrived];
+    story.tick(M).await;
+    // The agent of B never comes back.
+    story.wire.connect(&["A"]);
+    story.wire.told();
+    story.tick(M + 60).await;
+    assert_eq!(
+        (story.runs().await, story.activities().await),
+        (
+            vec!["1 A Success".to_owned(), "2 B Timed Out".to_owned()],
+            vec!["Success".to_owned(), "Success".to_owned(), "Timed Out".to_owned()]
+        )
+    );
+    let told: Vec<_> = story.wire.told().into_iter().map(|(event, _)| event).collect();
+    assert_eq!(
+        told.iter()
+            .filter(|event| *event == "device_activity_changed")
+            .count(),
+        3
+    );
+    assert_eq!(story.column(WAITING).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn work_whose_agent_never_comes_back_ends_with_the_days_for_which_runs_are_kept() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A", "B"]);
+    story.wire.receipts.lock().unwrap().push(Receipt::Unknown);
+    story.job(SCRIPT, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    // The other one was never sent.
+    story.wire.connect(&["B"]);
+    story.wire.receipts.lock().unwrap().push(Receipt::Unknown);
+    story.job(SCRIPT, r#"["B"]"#, &[]).await;
+    story.tick(M + 60).await;
+    story
+        .sql("UPDATE engine_undelivered_work SET sends = 0 WHERE activity_id = 2")
+        .await;
+    story.wire.connect(&[]);
+    // A job that is off waits no longer than one that is on.
+    story.sql("UPDATE scheduled_jobs SET enabled = 0").await;
+    story.tick(M + 10 * 86_400).await;
+    assert_eq!(story.activities().await, ["Running", "Running"]);
+    story.tick(M + 10 * 86_400 + 120).await;
+    let away = "The connection ended before the device confirmed it, and the device did not come back in time. It may \
+                have run; it is not sent again";
+    assert_eq!(
+        story.runs().await,
+        [
+            format!("1 A Failed {away}"),
+            "2 B Expired Device offline".to_owned()
+        ]
+    );
+    assert_eq!(
+        story.activities().await,
+        [format!("Failed {away}"), "Expired Device offline".to_owned()]
+    );
+}
+
+#[tokio::test]
+async fn a_component_that_has_not_arrived_goes_on_when_another_has_reported() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown, Receipt::Arrived];
+    let two = r#"[{"type":"script","path":"hello.ps1"},{"type":"ansible","path":"p.yml"}]"#;
+    story.job(two, r#"["A"]"#, &[]).await;
+    story.tick(M).await;
+    story.wire.sent();
+    // The script's result.
+    story
+        .sql(
+            "UPDATE activity_history SET status = 'Success' WHERE id = 1; \
+             UPDATE scheduled_job_runs SET status = 'Success', finished_ts = started_ts",
+        )
+        .await;
+    story.tick(M + 60).await;
+    assert_eq!(story.wire.sent_to(), ["A ansible_playbook_run"]);
+    story.tick(M + 120).await;
+    assert_eq!(story.activities().await, ["Success", "Success"]);
 }

@@ -1,4 +1,6 @@
 mod delivery;
+mod model;
+mod quick_runs;
 mod recurrence;
 #[cfg(unix)]
 mod server_playbooks;

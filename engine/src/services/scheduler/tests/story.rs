@@ -8,28 +8,48 @@ use std::{
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::super::{
     Limits, Parts, Scheduler,
     channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
     credentials::{CredentialError, RunCredential, RunCredentials},
+    delivery::Delivery,
     playbook_run::ServerPlaybooks,
 };
 use crate::{
-    domain::{clock::BoxFuture, json::Json},
+    builders::quick_run::quick_run,
+    domain::{clock::BoxFuture, fernet::FernetKey, json::Json},
     integrations::{assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
-    services::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner},
+    services::{
+        Environment, assemblies::AssemblyLibrary, quick_run::QuickRunService, script_signer::ScriptSigner,
+        secret_box::SecretBox,
+    },
 };
 
 /// A whole minute: 2030-06-15T12:34:00Z.
 pub(super) const M: i64 = 1_907_757_240;
 
+/// Where the server dies while it sends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Death {
+    /// Before the send is counted.
+    Uncounted,
+    /// After it was counted, before anything was sent.
+    Counted,
+    /// After it was sent, before its receipt.
+    Sent,
+}
+
 /// Agents and operators that write down what they get.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
     pub(super) online: Mutex<HashSet<String>>,
+    /// The server dies at its next send.
+    pub(super) death: Mutex<Option<Death>>,
+    /// Told when it has.
+    pub(super) died: Notify,
     /// What receipts say; without one here it has arrived.
     pub(super) receipts: Mutex<Vec<Receipt>>,
     /// Holds receipts back: they come when these are told.
@@ -40,6 +60,20 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// The server dies here, or it does not.
+    async fn dies(&self, here: Death) {
+        let dies = self
+            .death
+            .lock()
+            .unwrap()
+            .take_if(|death| *death == here)
+            .is_some();
+        if dies {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
     pub(super) fn connect(&self, hosts: &[&str]) {
         *self.online.lock().unwrap() = hosts.iter().map(|host| (*host).to_owned()).collect();
     }
@@ -79,18 +113,28 @@ impl AgentChannel for Wire {
         hostname: &'a str,
         event: &'static str,
         payload: &'a Json,
+        before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt> {
-        let sent = (hostname.to_owned(), event.to_owned(), payload.clone());
-        self.sent.lock().unwrap().push(sent);
-        let receipt = if *self.holds.lock().unwrap() {
-            let (tell, told) = oneshot::channel();
-            self.held.lock().unwrap().push(tell);
-            PendingReceipt::new(async { told.await.unwrap_or(Receipt::Unknown) })
-        } else {
-            let receipt = self.receipts.lock().unwrap().pop().unwrap_or(Receipt::Arrived);
-            PendingReceipt::new(async move { receipt })
-        };
-        Box::pin(async { receipt })
+        Box::pin(async move {
+            if !self.online.lock().unwrap().contains(hostname) {
+                return PendingReceipt::known(Receipt::NobodyThere);
+            }
+            self.dies(Death::Uncounted).await;
+            if !before.await {
+                return PendingReceipt::known(Receipt::CalledOff);
+            }
+            self.dies(Death::Counted).await;
+            let sent = (hostname.to_owned(), event.to_owned(), payload.clone());
+            self.sent.lock().unwrap().push(sent);
+            self.dies(Death::Sent).await;
+            if *self.holds.lock().unwrap() {
+                let (tell, told) = oneshot::channel();
+                self.held.lock().unwrap().push(tell);
+                return PendingReceipt::new(async { told.await.unwrap_or(Receipt::Unknown) });
+            }
+            let receipt = self.receipts.lock().unwrap().pop();
+            PendingReceipt::known(receipt.unwrap_or(Receipt::Arrived))
+        })
     }
 
     fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
@@ -123,6 +167,7 @@ pub(super) struct Story {
     pub(super) clock: Arc<ManualClock>,
     pub(super) wire: Arc<Wire>,
     pub(super) scheduler: Arc<Scheduler<SqliteStore>>,
+    pub(super) quick_runs: Arc<QuickRunService<SqliteStore>>,
 }
 
 impl Story {
@@ -134,13 +179,14 @@ impl Story {
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(M).unwrap()));
         let wire = Arc::new(Wire::default());
-        let scheduler = scheduler(&folder, &store, &clock, &wire);
+        let (scheduler, quick_runs) = services(&folder, &store, &clock, &wire);
         let story = Self {
             folder,
             store,
             clock,
             wire,
             scheduler,
+            quick_runs,
         };
         story.file("Scripts/hello.ps1", "Write-Output $env:WHO\n");
         story.file("Ansible_Playbooks/p.yml", "- hosts: all\n");
@@ -150,7 +196,32 @@ impl Story {
     /// The server stops and starts again over the same root.
     pub(super) async fn restart(&mut self) {
         self.scheduler.stop();
-        self.scheduler = scheduler(&self.folder, &self.store, &self.clock, &self.wire);
+        self.quick_runs.stop();
+        (self.scheduler, self.quick_runs) = services(&self.folder, &self.store, &self.clock, &self.wire);
+    }
+
+    /// An operator runs a script now.
+    pub(super) async fn quick_run(&self, body: Json) -> Vec<i64> {
+        let wish = quick_run(body.as_object().unwrap()).unwrap();
+        let started = self.quick_runs.start(wish).await.unwrap();
+        self.quiet().await;
+        started.into_iter().map(|run| run.activity_id).collect()
+    }
+
+    /// Quick runs are looked after.
+    pub(super) async fn look(&self, now: i64) -> usize {
+        self.clock.set(Timestamp::from_second(now).unwrap());
+        let left = self.quick_runs.send_again().await.unwrap();
+        self.quiet().await;
+        left
+    }
+
+    /// Status and reason of every activity.
+    pub(super) async fn activities(&self) -> Vec<String> {
+        let lines = self
+            .column("SELECT status || ' ' || COALESCE(stderr, '') FROM activity_history ORDER BY id")
+            .await;
+        lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
     }
 
     pub(super) fn root(&self) -> &std::path::Path {
@@ -228,9 +299,24 @@ impl Story {
         self.quiet().await;
     }
 
+    /// A tick in which the server may die, and then starts again. Says whether it did.
+    pub(super) async fn tick_and_die(&mut self, now: i64, death: Death) -> bool {
+        *self.wire.death.lock().unwrap() = Some(death);
+        let died = tokio::select! {
+            () = self.tick(now) => false,
+            () = self.wire.died.notified() => true,
+        };
+        *self.wire.death.lock().unwrap() = None;
+        if died {
+            self.restart().await;
+        }
+        died
+    }
+
     /// Waits until what the tick began in the background is done, but for receipts that are held back.
     pub(super) async fn quiet(&self) {
-        while self.scheduler.tasks.running() > self.wire.held.lock().unwrap().len() {
+        let running = || self.scheduler.tasks.running() + self.scheduler.delivery.waiting();
+        while running() > self.wire.held.lock().unwrap().len() {
             tokio::task::yield_now().await;
         }
     }
@@ -247,12 +333,12 @@ impl Story {
     }
 }
 
-fn scheduler(
+fn services(
     folder: &tempfile::TempDir,
     store: &SqliteStore,
     clock: &Arc<ManualClock>,
     wire: &Arc<Wire>,
-) -> Arc<Scheduler<SqliteStore>> {
+) -> (Arc<Scheduler<SqliteStore>>, Arc<QuickRunService<SqliteStore>>) {
     let environment = Environment {
         clock: Arc::clone(clock) as _,
         random: Arc::new(SeededRandom::new(1)),
@@ -295,5 +381,16 @@ fn scheduler(
             history_days: 10,
         },
     };
-    Scheduler::new(store.clone(), environment, playbooks, parts)
+    let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(&parts.channel));
+    let quick_runs = QuickRunService::new(
+        store.clone(),
+        environment.clone(),
+        parts.library.clone(),
+        parts.signer.clone(),
+        SecretBox::new(FernetKey::from_bytes([9; 32]), environment.clone()),
+        Arc::clone(&parts.channel),
+        Arc::clone(&delivery),
+    );
+    let scheduler = Scheduler::new(store.clone(), environment, delivery, playbooks, parts);
+    (scheduler, Arc::new(quick_runs))
 }

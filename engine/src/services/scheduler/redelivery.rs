@@ -1,0 +1,159 @@
+//! The work of scheduled jobs: sent when its run begins, and looked at again by each tick until it has arrived.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{
+    Scheduler,
+    delivery::{Next, OFFLINE, WENT_AWAY, Work},
+    manifest::{Component, ComponentKind, Manifest},
+};
+use crate::{
+    domain::{
+        json::Json,
+        random::random_uuid,
+        schedule::{Recurrence, Schedule},
+    },
+    repositories::{
+        Store, StoreError,
+        job_runs::{JobRun, status},
+        scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
+        undelivered_work::UndeliveredWork as _,
+    },
+};
+
+/// Work for one host, its rows written.
+#[derive(Debug)]
+pub(super) struct Dispatch<'a> {
+    /// What.
+    pub(super) component: &'a Component,
+    /// For which run.
+    pub(super) run: &'a JobRun,
+    /// The row in the activity history.
+    pub(super) activity_id: i64,
+}
+
+impl<S: Store> Scheduler<S> {
+    /// The event of a dispatch.
+    fn event(&self, dispatch: &Dispatch<'_>) -> (&'static str, Json) {
+        let mut payload = dispatch.component.members.clone();
+        let mut set = |name: &str, value: Json| {
+            payload.insert(name.to_owned(), value);
+        };
+        let run = dispatch.run;
+        set("target_hostname", run.hostname.clone().unwrap_or_default().into());
+        let event = match dispatch.component.kind {
+            ComponentKind::Script => {
+                set("job_id", dispatch.activity_id.into());
+                "quick_job_run"
+            }
+            ComponentKind::Playbook | ComponentKind::ServerPlaybook => {
+                set("run_id", self.new_run_id().into());
+                set("activity_job_id", dispatch.activity_id.into());
+                set("scheduled_job_id", run.job_id.into());
+                set("scheduled_run_id", run.id.into());
+                "ansible_playbook_run"
+            }
+        };
+        (event, payload.into())
+    }
+
+    /// A new id of a playbook's run: 32 hex digits.
+    pub(super) fn new_run_id(&self) -> String {
+        random_uuid(&*self.environment.random).simple().to_string()
+    }
+
+    /// Sends work to its agent. What does not arrive is looked at again by later ticks.
+    pub(super) async fn deliver(self: &Arc<Self>, dispatch: &Dispatch<'_>) {
+        let (event, payload) = self.event(dispatch);
+        let work = Work {
+            activity_id: dispatch.activity_id,
+            hostname: dispatch.run.hostname.as_deref().unwrap_or_default(),
+            event,
+            payload: &payload,
+        };
+        self.delivery.send(work).await;
+    }
+
+    /// Sends what did not arrive, also what an earlier start of the server left, and ends what will not arrive any more.
+    pub(super) async fn deliver_again(self: &Arc<Self>, now: i64) -> Result<(), StoreError> {
+        let waiting = self.store.view().await?.undelivered_components().await?;
+        let host_of = |run: &JobRun| run.hostname.clone().unwrap_or_default();
+        let hosts: HashSet<_> = waiting
+            .iter()
+            .filter_map(|note| note.run.as_ref())
+            .map(host_of)
+            .collect();
+        let hosts: Vec<_> = hosts.into_iter().collect();
+        let online = self.channel.online_among(&hosts).await;
+        let mut current: Option<(ScheduledJob, Option<Manifest>)> = None;
+        for note in waiting {
+            let id = note.activity_id;
+            let next = self
+                .delivery
+                .look_at(id, &note.activity_status, note.sends)
+                .await?;
+            if next == Next::Leave {
+                continue;
+            }
+            let Some(run) = &note.run else {
+                self.delivery
+                    .give_up(id, status::FAILED, "The run was deleted")
+                    .await?;
+                continue;
+            };
+            if current.as_ref().is_none_or(|(job, _)| job.id != run.job_id) {
+                let job = self.store.view().await?.find_job(run.job_id).await?;
+                current = job.map(|job| (job, None));
+            }
+            let Some((job, manifest)) = &mut current else {
+                self.delivery
+                    .give_up(id, status::FAILED, "The job was deleted")
+                    .await?;
+                continue;
+            };
+            if self.is_left_behind(job, run, now) {
+                let (word, reason) = if note.sends == 0 {
+                    (status::EXPIRED, OFFLINE)
+                } else {
+                    (status::FAILED, WENT_AWAY)
+                };
+                self.delivery.give_up(id, word, reason).await?;
+                continue;
+            }
+            if !job.enabled || !online.contains(&host_of(run)) {
+                continue;
+            }
+            let manifest = match manifest {
+                Some(manifest) => manifest,
+                None => manifest.insert(self.manifests().build(job).await),
+            };
+            let component = manifest
+                .components
+                .iter()
+                .find(|one| one.index == note.component_index && one.path == note.component_path);
+            let Some(component) = component else {
+                let reason = "The job was changed before its work reached the device";
+                self.delivery.give_up(id, status::FAILED, reason).await?;
+                continue;
+            };
+            self.deliver(&Dispatch {
+                component,
+                run,
+                activity_id: id,
+            })
+            .await;
+        }
+        Ok(())
+    }
+
+    /// Whether an occurrence is left: a recurring job's next one has come due, or the run is older than runs are kept.
+    fn is_left_behind(&self, job: &ScheduledJob, run: &JobRun, now: i64) -> bool {
+        let schedule = Schedule {
+            recurrence: Recurrence::parse(&job.schedule_type),
+            start: job.start_ts,
+            last: run.scheduled_ts,
+        };
+        let began = run.started_ts.or(run.scheduled_ts).unwrap_or(0);
+        !schedule.still_open(now) || began < self.oldest_kept(now)
+    }
+}
