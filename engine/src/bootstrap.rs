@@ -18,8 +18,7 @@ use crate::{
         assembly_files::AssemblyFiles,
         clock::SystemClock,
         github::GitHubClient,
-        identity::{IdentityError, ServerIdentity},
-        tls::{self, TlsError},
+        identity::{self, IdentityError, ServedCertificate, ServerIdentity},
     },
     interfaces::{
         http::{
@@ -42,6 +41,7 @@ use crate::{
         agents::Agents,
         approvals::ApprovalService,
         assemblies::AssemblyLibrary,
+        certificate::CertificateKeeper,
         credentials::CredentialService,
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
@@ -68,9 +68,6 @@ use crate::{
     },
 };
 
-/// How long running requests may take to finish once the server is told to stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
-
 /// Why the engine could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -89,9 +86,6 @@ pub enum StartError {
     /// Certificate or keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// What GitHub would be asked with.
     #[error("cannot speak TLS with GitHub: {0}")]
     GitHub(#[from] rustls::Error),
@@ -134,6 +128,10 @@ impl Engine {
         tracing::info!("bootstrap-started");
         warn_of_defaults(&settings)?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        for warning in identity::certificate_warnings(&settings, &*clock, &*random) {
+            tracing::warn!("{warning}");
+        }
+        let certificate = Arc::new(ServedCertificate::load(identity.certificate)?);
         tracing::info!("tls-material-ready");
         let store = open_store(&settings, &*clock, &*random).await?;
         let environment = Environment {
@@ -141,7 +139,7 @@ impl Engine {
             random,
         };
         let tokens = AccessTokens::new(&identity.token_key)?;
-        let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
+        let publisher = IdentityPublisher::new(Arc::clone(&certificate), &identity.script_key);
         let operators = OperatorService::new(store.clone(), environment.clone());
         let store_failed = |source| StartError::Store {
             path: settings.database_path.display().to_string(),
@@ -277,14 +275,17 @@ impl Engine {
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let handle = Handle::new();
         let server = if settings.speaks_tls() {
-            let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
-            let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
+            let server = axum_server::from_tcp_rustls(listener, certificate.listener())
+                .map_err(StartError::Listener)?;
             tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         } else {
             let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
             tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
         };
+        let stop_deadline = settings.timing.stop_deadline;
+        let keeper = CertificateKeeper::new(certificate, settings, environment.clone());
         let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&keeper).run());
         background.spawn(prune_daily(store.clone(), environment));
         background.spawn(async move { github.keep_fresh().await });
         background.spawn(Arc::clone(&jobs.scheduler).run());
@@ -297,6 +298,8 @@ impl Engine {
             hub,
             jobs,
             store,
+            keeper,
+            stop_deadline,
         })
     }
 }
@@ -426,6 +429,8 @@ pub struct RunningEngine {
     hub: Arc<Hub<SqliteStore>>,
     jobs: Jobs,
     store: SqliteStore,
+    keeper: Arc<CertificateKeeper>,
+    stop_deadline: Duration,
 }
 
 impl RunningEngine {
@@ -440,10 +445,36 @@ impl RunningEngine {
         self.jobs.scheduler.settled().await;
     }
 
+    /// Takes up a renewed certificate now rather than at the next look.
+    pub fn reload_certificate(&self) {
+        self.keeper.look_now();
+    }
+
+    /// How long [`RunningEngine::stop`] takes at most.
+    pub fn stop_deadline(&self) -> Duration {
+        self.stop_deadline
+    }
+
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
-    /// written out and closed.
-    pub async fn stop(mut self) {
-        self.handle.graceful_shutdown(Some(STOP_PATIENCE));
+    /// written out and closed. Whatever does not end within [`RunningEngine::stop_deadline`] is broken off; what SQLite
+    /// has committed is safe then, too.
+    pub async fn stop(self) {
+        let deadline = self.stop_deadline;
+        if tokio::time::timeout(deadline, self.stop_in_order())
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                "not everything ended within {} s; the rest was broken off",
+                deadline.as_secs_f32()
+            );
+        }
+    }
+
+    async fn stop_in_order(mut self) {
+        // What comes after the requests needs its share of the time.
+        self.handle
+            .graceful_shutdown(Some(self.stop_deadline.mul_f32(0.75)));
         self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");

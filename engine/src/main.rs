@@ -21,13 +21,16 @@ use borealis_engine::{
     services::Environment,
 };
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 
 /// The Borealis server: serves the legacy server's root folder, database, keys and cookies.
 ///
 /// Settings come from environment variables (BOREALIS_ROOT, BOREALIS_HOST, BOREALIS_PORT, ...).
 ///
-/// The commands users, install-codes, devices and backup are for the person on the server's machine; they ask for no
+/// The commands users, install-codes, devices, backup and certificate are for the person on the server's machine; they ask for no
 /// login. All of them are safe beside a running server, and none makes a database or changes its tables. Run them as
 /// the user that runs the server, with its variables.
 ///
@@ -42,6 +45,9 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
+    ///
+    /// The first of them lets running requests end, for ten seconds at most; a second one ends the server at once, with
+    /// exit code 1. SIGHUP takes up a renewed certificate, which is also looked for once a minute.
     Serve,
     /// Make the tables that are missing and upgrade an older database, then end.
     ///
@@ -86,6 +92,8 @@ fn main() -> ExitCode {
         Command::Migrate => runtime.block_on(migrate(&settings)),
         _ => runtime.block_on(serve(settings)),
     };
+    // A thread that waits for the disk must not keep a stopped server alive.
+    runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -113,6 +121,10 @@ fn read_environment() -> Result<(BTreeMap<String, String>, PathBuf), String> {
         variables
             .entry("TZ".to_owned())
             .or_insert_with(|| zone.to_owned());
+    }
+    // A shell's variable of this name may be another machine's.
+    if let Ok(name) = rustix::system::uname().nodename().to_str() {
+        variables.insert("HOSTNAME".to_owned(), name.to_owned());
     }
     let folder =
         std::env::current_dir().map_err(|error| format!("cannot read the working folder: {error}"))?;
@@ -154,8 +166,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
         )
     })?;
     let scheme = if settings.speaks_tls() { "https" } else { "http" };
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let (mut told, mut hangup) = signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let engine = Engine::start(
         settings,
         Arc::new(SystemClock::new()),
@@ -165,13 +176,42 @@ async fn serve(settings: Settings) -> Result<(), String> {
     .await
     .map_err(|error| error.to_string())?;
     tracing::info!("serving {scheme}://{}", engine.address());
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = told.recv() => break,
+            Some(()) = hangup.recv() => {
+                tracing::info!("SIGHUP: looking for a renewed certificate");
+                engine.reload_certificate();
+            }
+        }
     }
-    tracing::info!("stopping");
-    engine.stop().await;
-    Ok(())
+    tracing::info!(
+        "stopping: what is being answered has {} s at most; a second SIGTERM or SIGINT ends the server at once",
+        engine.stop_deadline().as_secs_f32()
+    );
+    tokio::select! {
+        () = engine.stop() => Ok(()),
+        _ = told.recv() => Err("ended at once by a second signal".to_owned()),
+    }
+}
+
+/// Each SIGTERM and SIGINT as a message, and the hangups. From here on none of them ends the process by itself.
+fn signals() -> std::io::Result<(mpsc::Receiver<()>, Signal)> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
+    // Two messages are all that anybody asks for.
+    let (tell, told) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            let _ = tell.try_send(());
+        }
+    });
+    Ok((told, hangup))
 }
 
 async fn migrate(settings: &Settings) -> Result<(), String> {
