@@ -1,6 +1,6 @@
 //! The HTTP service as a whole, and the connection settings under it.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc};
 
 use axum::{
     Router,
@@ -30,10 +30,11 @@ use super::{
     routing::Routes,
     unread_body::read_the_rest,
 };
-use crate::config::settings::{Settings, TrustedNetwork};
+use crate::config::{
+    settings::{Settings, TrustedNetwork},
+    timing::Timing,
+};
 
-/// How long a client may take for the head of a request, the first byte of the first one included.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// Enough for every head that [`enforce`] lets through.
 const HEAD_BUFFER: usize = 256 * 1024;
 /// Enough for every client seen; the library's own limit answers what goes beyond.
@@ -41,23 +42,27 @@ const MOST_HEADERS: usize = 1024;
 
 /// Sets the limits of the server's connections. A client that says nothing at all is the listener's business: until
 /// the first byte has come the HTTP library does not watch the time.
-pub fn with_limits<A: Address, Acceptor>(server: Server<A, Acceptor>) -> Server<A, Acceptor> {
-    let mut server = server.first_request_timeout(HEAD_PATIENCE);
-    configure(server.http_builder());
+pub fn with_limits<A: Address, Acceptor>(
+    server: Server<A, Acceptor>,
+    timing: &Timing,
+) -> Server<A, Acceptor> {
+    let mut server = server.first_request_timeout(timing.head_deadline);
+    configure(server.http_builder(), timing);
     server
 }
 
 /// Sets the connections' limits so that it is the rules of this module that decide.
-pub fn configure(builder: &mut Builder<TokioExecutor>) {
+pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        // The library has one deadline for an idle connection and for the head of its next request.
+        .header_read_timeout(timing.idle_deadline)
         .max_buf_size(HEAD_BUFFER)
         .max_headers(MOST_HEADERS);
 }
 
-/// Every route behind the legacy's HTTP rules: limits, then cross-origin headers, then paths and methods.
+/// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then paths and methods.
 pub fn http_service(routes: Routes, settings: &Settings) -> Router {
     let dispatcher = health::routes()
         .merge(routes)
@@ -76,8 +81,11 @@ pub fn http_service(routes: Routes, settings: &Settings) -> Router {
         ))
         .layer(from_fn_with_state(network, identify_caller))
         .layer(from_fn(log_in_agent_context))
-        .layer(from_fn(read_the_rest))
         .layer(from_fn(enforce))
+        .layer(from_fn_with_state(
+            settings.timing.unread_body_deadline,
+            read_the_rest,
+        ))
 }
 
 #[derive(Clone)]
