@@ -409,6 +409,14 @@ impl Settings {
         }
     }
 
+    /// The allowed origins that no browser ever sends, because they end with a slash.
+    pub fn origins_with_a_slash(&self) -> impl Iterator<Item = &str> {
+        self.cors_allowed_origins
+            .iter()
+            .map(String::as_str)
+            .filter(|origin| origin.ends_with('/'))
+    }
+
     /// Whether the host is an address of this machine alone.
     pub fn listens_on_loopback(&self) -> bool {
         let host = self.host.trim_matches(['[', ']']);

@@ -1,6 +1,9 @@
 //! Logins that wait for a code.
 
-use super::{Operator, logged, login::LoginService};
+use super::{
+    Operator, logged,
+    login::{LoginFrom, LoginService},
+};
 use crate::{
     domain::{
         random::random_uuid,
@@ -115,7 +118,7 @@ impl<S: Store> LoginService<S> {
         totp::otpauth_url(&self.issuer, username, secret)
     }
 
-    /// Completes a pending login of a caller at `address`. A secret that is being set up is stored with it.
+    /// Completes a pending login. A secret that is being set up is stored with it.
     ///
     /// # Errors
     /// [`VerifyError`]; nothing is written then.
@@ -123,7 +126,7 @@ impl<S: Store> LoginService<S> {
         &self,
         pending: &PendingLogin,
         answer: &CodeAnswer,
-        address: &str,
+        from: LoginFrom<'_>,
     ) -> Result<Operator, VerifyError> {
         if answer.pending_token.is_empty() || !same_text(&answer.pending_token, &pending.token) {
             return Err(VerifyError::InvalidSession);
@@ -135,7 +138,7 @@ impl<S: Store> LoginService<S> {
             return Err(VerifyError::ShortCode);
         }
         let guess = self
-            .begin_guess(&pending.username, address)
+            .begin_guess(&pending.username, from)
             .map_err(VerifyError::RateLimited)?;
         let checked = match &pending.stage {
             Stage::Verify => self.verify_stored(&pending.username, &answer.code).await,
@@ -145,7 +148,7 @@ impl<S: Store> LoginService<S> {
             tracing::info!(
                 "login refused for its code user={} address={}",
                 logged(&pending.username),
-                logged(address)
+                logged(from.address)
             );
         } else {
             self.take_back(guess);
@@ -155,7 +158,7 @@ impl<S: Store> LoginService<S> {
             username: pending.username.clone(),
             ..Operator::from(checked?)
         };
-        self.complete(&operator, address).await;
+        self.complete(&operator, from.address).await;
         Ok(operator)
     }
 
