@@ -277,10 +277,18 @@ impl Engine {
         let server = if settings.speaks_tls() {
             let server = axum_server::from_tcp_rustls(listener, certificate.listener())
                 .map_err(StartError::Listener)?;
-            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
+            tokio::spawn(
+                with_limits(server, &settings.timing)
+                    .handle(handle.clone())
+                    .serve(service),
+            )
         } else {
             let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
-            tokio::spawn(with_limits(server).handle(handle.clone()).serve(service))
+            tokio::spawn(
+                with_limits(server, &settings.timing)
+                    .handle(handle.clone())
+                    .serve(service),
+            )
         };
         let stop_deadline = settings.timing.stop_deadline;
         let keeper = CertificateKeeper::new(certificate, settings, environment.clone());
@@ -408,6 +416,12 @@ fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
         tracing::warn!(
             "operator cookies go to every site (BOREALIS_COOKIE_SAMESITE) and every origin is allowed: set \
              BOREALIS_CORS_ALLOWED_ORIGINS"
+        );
+    }
+    for origin in settings.origins_with_a_slash() {
+        tracing::warn!(
+            "BOREALIS_CORS_ALLOWED_ORIGINS lists {origin}, and no browser sends an origin with a slash at its end: leave \
+             it out"
         );
     }
     match settings.access_policy {

@@ -113,6 +113,16 @@ pub async fn check(
         }
     };
     report.add(Verdict::Ok, "variables", "every value can be read");
+    for origin in settings.origins_with_a_slash() {
+        report.add(
+            Verdict::Warning,
+            "origins",
+            format!(
+                "BOREALIS_CORS_ALLOWED_ORIGINS lists {origin}, and no browser sends an origin with a slash at its end: \
+                 leave it out"
+            ),
+        );
+    }
     root_folder(&mut report, &settings);
     let state = database(&mut report, &settings).await;
     identity(&mut report, &settings, clock);

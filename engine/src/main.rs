@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use borealis_engine::{
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
         _ => runtime.block_on(serve(settings)),
     };
     // A thread that waits for the disk must not keep a stopped server alive.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(Duration::from_secs(1));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

@@ -79,3 +79,75 @@ impl CertificateKeeper {
         failure
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::{
+        domain::clock::Clock as _,
+        integrations::{clock::ManualClock, identity::ServerIdentity, random::SeededRandom},
+    };
+
+    /// Lets minutes pass until `happened`.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "what is waited for happens in real time"
+    )]
+    async fn pass_minutes_until(clock: &ManualClock, happened: impl Fn() -> bool) {
+        for _ in 0..3000 {
+            if happened() {
+                return;
+            }
+            clock.set(clock.now() + SignedDuration::from_secs(60));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it did not happen");
+    }
+
+    #[tokio::test]
+    async fn renewed_files_come_into_use_and_an_ended_certificate_is_reissued_without_a_restart() {
+        let root = tempfile::tempdir().unwrap();
+        let variables = [("BOREALIS_ROOT".to_owned(), root.path().display().to_string())];
+        let settings = Settings::from_map(&variables.into(), root.path()).unwrap();
+        let start = Timestamp::from_second(1_800_000_000).unwrap();
+        let clock = Arc::new(ManualClock::new(start));
+        let random = Arc::new(SeededRandom::new(1));
+        let made = ServerIdentity::load_or_create(&settings, &*clock, &*random).unwrap();
+        let served = Arc::new(ServedCertificate::load(made.certificate).unwrap());
+        let environment = Environment {
+            clock: clock.clone(),
+            random: random.clone(),
+        };
+        let keeper = CertificateKeeper::new(Arc::clone(&served), settings.clone(), environment);
+        let running = tokio::spawn(Arc::clone(&keeper).run());
+
+        let first = served.bundle();
+        identity::renew_certificate(&settings, &*clock, &*random).unwrap();
+        pass_minutes_until(&clock, || served.bundle() != first).await;
+
+        let second = served.bundle();
+        clock.set(start + SignedDuration::from_hours(24 * 1900));
+        pass_minutes_until(&clock, || served.bundle() != second).await;
+        let described = identity::describe_certificate(&settings, &*clock, &*random).unwrap();
+        assert!(!described.ended && described.verifiable.is_ok(), "{described:?}");
+
+        let third = served.bundle();
+        identity::renew_certificate(&settings, &*clock, &*random).unwrap();
+        keeper.look_now();
+        // The clock stands still now.
+        for _ in 0..3000 {
+            if served.bundle() != third {
+                break;
+            }
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "what is waited for happens in real time"
+            )]
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_ne!(served.bundle(), third);
+        running.abort();
+    }
+}

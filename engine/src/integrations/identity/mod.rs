@@ -38,7 +38,7 @@ pub struct ServerIdentity {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file cannot be read, written or moved.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}; look at owner and mode of the file and its folder", path.display())]
     File {
         /// What was tried.
         action: &'static str,
