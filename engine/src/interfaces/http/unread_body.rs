@@ -173,9 +173,9 @@ mod tests {
         for (pieces, pause, read) in [
             (3, 0, 3),
             (1000, 0, 1000),
-            // 20 kB a second for a minute, and 5 kB a second.
+            // 20 kB a second for a minute, and less than 5 kB a second.
             (1200, 50, 1200),
-            (100, 200, 24),
+            (100, 210, 23),
         ] {
             let (body, taken) = body(pieces, Duration::from_millis(pause));
             refuse(Request::new(body)).await;
