@@ -22,6 +22,8 @@ use crate::{
     },
     interfaces::{
         http::{
+            accept_errors::AcceptErrors,
+            carried::CarriedRequests,
             compat::{cors::AllowedOrigins, session::SessionCodec},
             http_service,
             routes::routes,
@@ -54,6 +56,7 @@ use crate::{
         prune::{prune_daily, prune_once},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
+        readiness::ReadinessService,
         realtime::{Channel, ChannelAccess, RealtimeService},
         recaps::RecapService,
         refresh::RefreshService,
@@ -189,6 +192,7 @@ impl Engine {
             &credentials,
         );
         let state = AppState {
+            readiness: Arc::new(ReadinessService::new(store.clone(), environment.clone())),
             enrollment: Arc::new(EnrollmentService::new(
                 store.clone(),
                 environment.clone(),
@@ -253,7 +257,7 @@ impl Engine {
             )),
             users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
-            clock,
+            clock: Arc::clone(&clock),
         };
         jobs.scheduler.begin().await;
         let sockets = Arc::new(SocketServer::new(
@@ -268,24 +272,26 @@ impl Engine {
             let sockets = Arc::clone(&sockets);
             async move { Ok::<_, Infallible>(sockets.answer(request).await) }
         });
-        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings)
+        let carried = CarriedRequests::default();
+        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings, &carried)
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let handle = Handle::new();
+        let accept_errors = AcceptErrors::new(Arc::new(SystemClock::new()));
         let server = if settings.speaks_tls() {
             let server = axum_server::from_tcp_rustls(listener, certificate.listener())
                 .map_err(StartError::Listener)?;
             tokio::spawn(
-                with_limits(server, &settings.timing)
+                with_limits(server, &settings.timing, accept_errors)
                     .handle(handle.clone())
                     .serve(service),
             )
         } else {
             let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
             tokio::spawn(
-                with_limits(server, &settings.timing)
+                with_limits(server, &settings.timing, accept_errors)
                     .handle(handle.clone())
                     .serve(service),
             )
@@ -293,10 +299,12 @@ impl Engine {
         let stop_deadline = settings.timing.stop_deadline;
         let keeper = CertificateKeeper::new(certificate, settings, environment.clone());
         let mut background = JoinSet::new();
-        background.spawn(Arc::clone(&keeper).run());
-        background.spawn(prune_daily(store.clone(), environment));
-        background.spawn(async move { github.keep_fresh().await });
-        background.spawn(Arc::clone(&jobs.scheduler).run());
+        let working = clock.working();
+        background.spawn(Arc::clone(&keeper).run(working.clone()));
+        background.spawn(prune_daily(store.clone(), environment, working.clone()));
+        let fresh = working.clone();
+        background.spawn(async move { github.keep_fresh(fresh).await });
+        background.spawn(Arc::clone(&jobs.scheduler).run(working));
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             address,
@@ -304,6 +312,7 @@ impl Engine {
             server,
             background,
             hub,
+            carried,
             jobs,
             store,
             keeper,
@@ -380,7 +389,7 @@ async fn open_store(
     random: &dyn Random,
 ) -> Result<SqliteStore, StartError> {
     let path = || settings.database_path.display().to_string();
-    let store = SqliteStore::open(&settings.database_path)
+    let store = SqliteStore::open_with(&settings.database_path, settings.timing.database_deadline)
         .await
         .map_err(|source| StartError::Store { path: path(), source })?;
     if settings.auto_migrate {
@@ -441,6 +450,7 @@ pub struct RunningEngine {
     server: JoinHandle<std::io::Result<()>>,
     background: JoinSet<()>,
     hub: Arc<Hub<SqliteStore>>,
+    carried: CarriedRequests,
     jobs: Jobs,
     store: SqliteStore,
     keeper: Arc<CertificateKeeper>,
@@ -451,12 +461,6 @@ impl RunningEngine {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Completes once the scheduler has done all that was due at the clock's present time. For those who set the clock
-    /// and look at what came of it.
-    pub async fn settled(&self) {
-        self.jobs.scheduler.settled().await;
     }
 
     /// Takes up a renewed certificate now rather than at the next look.
@@ -486,12 +490,20 @@ impl RunningEngine {
     }
 
     async fn stop_in_order(mut self) {
-        // What comes after the requests needs its share of the time.
+        // Each part has its share of the time.
         self.handle
-            .graceful_shutdown(Some(self.stop_deadline.mul_f32(0.75)));
+            .graceful_shutdown(Some(self.stop_deadline.mul_f32(0.6)));
         self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
+        }
+        // Requests whose clients have gone.
+        let share = self.stop_deadline.mul_f32(0.2);
+        if tokio::time::timeout(share, self.carried.finished())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests that did not come to an end were cut short");
         }
         self.background.shutdown().await;
         self.jobs.scheduler.stop();

@@ -17,7 +17,7 @@ use borealis_engine::{
     commands::{self, Administration},
     config::logging,
     domain::clock::Clock as _,
-    integrations::{clock::SystemClock, random::OsRandom},
+    integrations::{clock::SystemClock, open_files, random::OsRandom},
     repositories::sqlite::SqliteStore,
     services::Environment,
 };
@@ -31,8 +31,8 @@ use tokio::{
 ///
 /// Settings come from environment variables (BOREALIS_ROOT, BOREALIS_HOST, BOREALIS_PORT, ...).
 ///
-/// The commands users, install-codes, devices, backup and certificate are for the person on the server's machine; they ask for no
-/// login. All of them are safe beside a running server, and none makes a database or changes its tables. Run them as
+/// The commands users, install-codes, devices, backup and certificate are for the person on the server's machine; they
+/// ask for no login. All of them are safe beside a running server, and none makes a database or changes its tables. Run them as
 /// the user that runs the server, with its variables.
 ///
 /// Exit codes: 0 stopped in order, 1 could not do it, 2 wrong command line or settings.
@@ -155,7 +155,23 @@ async fn administrate(command: &Administration, settings: &Settings) -> ExitCode
     }
 }
 
+/// Signal number of `SIGXFSZ` on every Unix that the server runs on.
+const FILE_SIZE_LIMIT: i32 = 25;
+
+/// A file that may not grow is a failed write, as on a full disk, and not the end of the process.
+fn outlive_file_size_limits() -> Result<(), String> {
+    // The handler stays for the rest of the process, also once nobody listens.
+    signal(SignalKind::from_raw(FILE_SIZE_LIMIT))
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 async fn serve(settings: Settings) -> Result<(), String> {
+    outlive_file_size_limits()?;
+    match open_files::raise_limit() {
+        Some(limit) => tracing::info!("up to {limit} files may be open"),
+        None => tracing::info!("any number of files may be open"),
+    }
     let wanted = format!("{}:{}", settings.host, settings.port);
     let addresses: Vec<_> = (settings.host.trim_matches(['[', ']']), settings.port)
         .to_socket_addrs()

@@ -12,6 +12,7 @@ use borealis_engine::{
     Settings,
     domain::json::Json,
     interfaces::http::{
+        carried::CarriedRequests,
         compat::{
             body::{BodyError, RawBody},
             forwarded::Caller,
@@ -46,7 +47,8 @@ async fn start() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let mut server = axum_server::from_tcp(listener).unwrap();
     configure(server.http_builder(), &settings.timing);
-    let service = http_service(routes, &settings).into_make_service_with_connect_info::<SocketAddr>();
+    let service = http_service(routes, &settings, &CarriedRequests::default())
+        .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(server.serve(service));
     address
 }

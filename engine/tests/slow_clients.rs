@@ -12,8 +12,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use borealis_engine::{
     Settings,
-    config::timing::Timing,
+    integrations::clock::SystemClock,
     interfaces::http::{
+        accept_errors::AcceptErrors,
+        carried::CarriedRequests,
         compat::{
             body::{BodyError, RawBody},
             reply::JsonReply,
@@ -188,8 +190,8 @@ async fn answer_to(sent: &str) -> (String, Duration) {
     });
     let (mut client, server) = tokio::io::duplex(1024);
     let mut builder = Builder::new(TokioExecutor::new());
-    configure(&mut builder, &Timing::default());
-    let service = TowerToHyperService::new(http_service(routes, &settings()));
+    configure(&mut builder, &settings().timing);
+    let service = TowerToHyperService::new(http_service(routes, &settings(), &CarriedRequests::default()));
     tokio::spawn(async move {
         let _ = builder.serve_connection(TokioIo::new(server), service).await;
     });
@@ -238,8 +240,12 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let server = with_limits(axum_server::from_tcp(listener).unwrap(), &Timing::default());
-    let service = http_service(Routes::new(), &settings());
+    let server = with_limits(
+        axum_server::from_tcp(listener).unwrap(),
+        &settings().timing,
+        AcceptErrors::new(Arc::new(SystemClock::new())),
+    );
+    let service = http_service(Routes::new(), &settings(), &CarriedRequests::default());
     tokio::spawn(server.serve(service.into_make_service_with_connect_info::<SocketAddr>()));
     let mut client = connect(address, "").await;
     let begin = tokio::time::Instant::now();

@@ -1,4 +1,4 @@
-//! A text file with one file for each local day.
+//! A text file with one file for each local day, or several where a day fills more than one.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,15 +13,19 @@ use std::{
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-/// How many files of former days are kept.
+/// How many files are kept beside the present one.
 pub const KEPT_FILES: usize = 30;
+/// Bytes after which a file is full.
+const FULL: u64 = 100 * 1024 * 1024;
 
 /// A log file that is renamed to `<name>.YYYY-MM-DD`, the day it was written, at the first entry of another local
-/// day. The [`KEPT_FILES`] newest of these are kept.
+/// day, and to `<name>.YYYY-MM-DD.N` when it is full before. The [`KEPT_FILES`] newest of these are kept. A file that
+/// somebody renames or deletes is made anew with the next entry.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
     zone: TimeZone,
+    full: u64,
     open: Mutex<Option<OpenFile>>,
     failure_told: AtomicBool,
 }
@@ -30,6 +34,7 @@ pub struct LogFile {
 struct OpenFile {
     file: File,
     day: Date,
+    size: u64,
 }
 
 impl LogFile {
@@ -38,6 +43,7 @@ impl LogFile {
         Self {
             path,
             zone,
+            full: FULL,
             open: Mutex::new(None),
             failure_told: AtomicBool::new(false),
         }
@@ -72,14 +78,35 @@ impl LogFile {
     fn try_append(&self, now: Timestamp, line: &str) -> io::Result<()> {
         let today = self.zone.to_datetime(now).date();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = format!("{line}\n");
+        let length = entry.len() as u64;
         let mut current = match open.take() {
-            Some(current) if current.day == today => current,
+            Some(current) if current.day == today && self.is_in_place(&current)? => {
+                if current.size > 0 && current.size + length > self.full {
+                    self.set_aside_full(today)?;
+                    self.begin(today, None)?
+                } else {
+                    current
+                }
+            }
             former => self.begin(today, former.as_ref())?,
         };
         // One write for each entry: entries of two processes do not mix.
-        current.file.write_all(format!("{line}\n").as_bytes())?;
+        current.file.write_all(entry.as_bytes())?;
+        current.size += length;
         *open = Some(current);
         Ok(())
+    }
+
+    /// Whether the file that is open is still the one at the path: somebody may have moved or deleted it.
+    fn is_in_place(&self, current: &OpenFile) -> io::Result<bool> {
+        let found = match fs::metadata(&self.path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let own = current.file.metadata()?;
+        Ok((own.dev(), own.ino()) == (found.dev(), found.ino()))
     }
 
     /// Opens the file of `today`; what another day left there is set aside first.
@@ -95,29 +122,33 @@ impl LogFile {
         // Also files that could not be removed before, or that another process set aside.
         self.remove_old()?;
         let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        Ok(OpenFile { file, day: today })
+        let size = file.metadata()?.len();
+        Ok(OpenFile {
+            file,
+            day: today,
+            size,
+        })
     }
 
     /// The day that the present file belongs to: the one it was opened on, or that of its last entry if another
     /// process wrote it.
     fn day_of_present_file(&self, former: Option<&OpenFile>) -> io::Result<Option<Date>> {
+        if let Some(former) = former
+            && self.is_in_place(former)?
+        {
+            return Ok(Some(former.day));
+        }
         let found = match fs::metadata(&self.path) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        if let Some(former) = former {
-            let own = former.file.metadata()?;
-            if (own.dev(), own.ino()) == (found.dev(), found.ino()) {
-                return Ok(Some(former.day));
-            }
-        }
         let changed = Timestamp::try_from(found.modified()?).map_err(io::Error::other)?;
         Ok(Some(self.zone.to_datetime(changed).date()))
     }
 
     fn set_aside(&self, day: Date) -> io::Result<()> {
-        let aside = self.path_of(day);
+        let aside = self.path_of(SetAside { day, number: None });
         if !aside.exists() {
             return fs::rename(&self.path, aside);
         }
@@ -127,31 +158,85 @@ impl LogFile {
         fs::remove_file(&self.path)
     }
 
-    fn path_of(&self, day: Date) -> PathBuf {
+    /// Sets a full file of `day` aside under the next number.
+    fn set_aside_full(&self, day: Date) -> io::Result<()> {
+        let numbers = self.set_aside_files()?.into_iter().filter_map(|file| match file {
+            SetAside {
+                day: of,
+                number: Some(number),
+            } if of == day => Some(number),
+            _ => None,
+        });
+        let number = Some(numbers.max().unwrap_or(0).saturating_add(1));
+        fs::rename(&self.path, self.path_of(SetAside { day, number }))
+    }
+
+    fn path_of(&self, file: SetAside) -> PathBuf {
         let mut path = self.path.as_os_str().to_owned();
-        path.push(format!(".{day}"));
+        path.push(format!(".{}", file.day));
+        if let Some(number) = file.number {
+            path.push(format!(".{number}"));
+        }
         PathBuf::from(path)
     }
 
     fn remove_old(&self) -> io::Result<()> {
-        let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
-            return Ok(());
-        };
-        let prefix = format!("{}.", name.to_string_lossy());
-        let mut days = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name();
-            let day = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(&prefix))
-                .and_then(|day| day.parse::<Date>().ok().filter(|date| date.to_string() == day));
-            days.extend(day);
-        }
-        days.sort_unstable_by(|one, other| other.cmp(one));
-        for day in days.into_iter().skip(KEPT_FILES) {
-            fs::remove_file(self.path_of(day))?;
+        let mut files = self.set_aside_files()?;
+        files.sort_unstable_by_key(|file| std::cmp::Reverse(file.age()));
+        for file in files.into_iter().skip(KEPT_FILES) {
+            fs::remove_file(self.path_of(file))?;
         }
         Ok(())
+    }
+
+    fn set_aside_files(&self) -> io::Result<Vec<SetAside>> {
+        let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+            return Ok(Vec::new());
+        };
+        let prefix = format!("{}.", name.to_string_lossy());
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            files.extend(
+                name.to_str()
+                    .and_then(|name| name.strip_prefix(&prefix))
+                    .and_then(SetAside::parse),
+            );
+        }
+        Ok(files)
+    }
+}
+
+/// A file that was set aside, by its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct SetAside {
+    day: Date,
+    /// Of a file that was full; the day's last one has none.
+    number: Option<u32>,
+}
+
+impl SetAside {
+    /// Reads what follows the log's own name; `None` for strangers.
+    fn parse(text: &str) -> Option<Self> {
+        let (day, number) = match text.split_once('.') {
+            Some((day, number)) => (day, Some(number)),
+            None => (text, None),
+        };
+        let file = Self {
+            day: day.parse().ok()?,
+            number: number.map(str::parse).transpose().ok()?,
+        };
+        // `01` is not how this program writes a number.
+        let written = match file.number {
+            Some(number) => format!("{}.{number}", file.day),
+            None => file.day.to_string(),
+        };
+        (written == text).then_some(file)
+    }
+
+    /// Grows from the oldest to the newest.
+    fn age(self) -> (Date, u32) {
+        (self.day, self.number.unwrap_or(u32::MAX))
     }
 }
 
@@ -195,9 +280,9 @@ mod tests {
         let old = File::options().append(true).open(log.path()).unwrap();
         old.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000))
             .unwrap();
-        fs::write(log.path_of("2023-11-15".parse().unwrap()), "older\n").unwrap();
+        fs::write(log.path_of(SetAside::parse("2023-11-15").unwrap()), "older\n").unwrap();
         log.append(time("2023-11-20T00:00:00Z"), "new");
-        let aside = log.path_of("2023-11-15".parse().unwrap());
+        let aside = log.path_of(SetAside::parse("2023-11-15").unwrap());
         assert_eq!(fs::read_to_string(aside).unwrap(), "older\nold\n");
         assert_eq!(fs::read_to_string(log.path()).unwrap(), "new\n");
     }
@@ -218,8 +303,8 @@ mod tests {
         let count = fs::read_dir(log.path().parent().unwrap()).unwrap().count();
         assert_eq!(count, KEPT_FILES + 2);
         assert!(stranger.exists());
-        assert!(!log.path_of("2031-01-04".parse().unwrap()).exists());
-        assert!(log.path_of("2031-01-05".parse().unwrap()).exists());
+        assert!(!log.path_of(SetAside::parse("2031-01-04").unwrap()).exists());
+        assert!(log.path_of(SetAside::parse("2031-01-05").unwrap()).exists());
     }
 
     #[test]
@@ -231,5 +316,57 @@ mod tests {
         fs::remove_file(folder.path().join("Logs")).unwrap();
         log.append(time("2031-01-01T10:00:01Z"), "written");
         assert_eq!(fs::read_to_string(log.path()).unwrap(), "written\n");
+    }
+
+    #[test]
+    fn a_file_that_is_moved_or_deleted_under_a_running_server_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path());
+        let now = time("2031-01-01T10:00:00Z");
+        log.append(now, "first");
+        let moved = log.path().with_file_name("moved");
+        fs::rename(log.path(), &moved).unwrap();
+        log.append(now, "second");
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "first\n");
+        assert_eq!(fs::read_to_string(log.path()).unwrap(), "second\n");
+        fs::remove_file(log.path()).unwrap();
+        log.append(now, "third");
+        assert_eq!(fs::read_to_string(log.path()).unwrap(), "third\n");
+        fs::remove_dir_all(folder.path().join("Logs")).unwrap();
+        log.append(now, "fourth");
+        assert_eq!(fs::read_to_string(log.path()).unwrap(), "fourth\n");
+    }
+
+    #[test]
+    fn a_full_file_is_set_aside_under_a_number_and_thirty_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = LogFile {
+            full: 20,
+            ..log(folder.path())
+        };
+        let day = |number: &str| log.path_of(SetAside::parse(number).unwrap());
+        let morning = time("2031-01-01T10:00:00Z");
+        // Two entries of nine bytes fill a file.
+        for number in 0..70 {
+            log.append(morning, &format!("entry {number:02}"));
+        }
+        assert_eq!(
+            fs::read_to_string(day("2031-01-01.34")).unwrap(),
+            "entry 66\nentry 67\n"
+        );
+        assert_eq!(fs::read_to_string(log.path()).unwrap(), "entry 68\nentry 69\n");
+        assert!(day("2031-01-01.5").exists());
+        assert!(!day("2031-01-01.4").exists());
+        log.append(time("2031-01-02T10:00:00Z"), "another day");
+        assert_eq!(
+            fs::read_to_string(day("2031-01-01")).unwrap(),
+            "entry 68\nentry 69\n"
+        );
+        assert!(!day("2031-01-01.5").exists());
+        let count = fs::read_dir(log.path().parent().unwrap()).unwrap().count();
+        assert_eq!(count, KEPT_FILES + 1);
+        // An entry that is longer than a file stands alone.
+        log.append(time("2031-01-02T10:00:00Z"), &"long ".repeat(9));
+        assert_eq!(fs::read_to_string(day("2031-01-02.1")).unwrap(), "another day\n");
     }
 }

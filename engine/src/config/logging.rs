@@ -1,9 +1,10 @@
 //! The server's log: `Logs/Server/engine.log` under the root, and the terminal.
 
 use std::{
+    collections::HashMap,
     fmt::{self, Write as _},
     io::{self, IsTerminal as _, Write as _},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -58,6 +59,7 @@ fn begin(settings: &Settings, clock: Arc<dyn Clock>, terminal: bool) {
 #[derive(Debug)]
 pub struct EngineLog {
     file: LogFile,
+    repeated: Mutex<Repeated>,
     clock: Arc<dyn Clock>,
     terminal: bool,
     colours: bool,
@@ -68,10 +70,19 @@ impl EngineLog {
     pub fn new(file: LogFile, clock: Arc<dyn Clock>, terminal: bool) -> Self {
         Self {
             file,
+            repeated: Mutex::default(),
             clock,
             terminal,
             colours: io::stderr().is_terminal(),
         }
+    }
+
+    fn write(&self, now: Timestamp, level: Level, message: &str) {
+        let time = stamp(now, self.file.zone());
+        if self.terminal {
+            self.show(&time, level, message);
+        }
+        self.file.append(now, &format!("{time}-engine-{message}"));
     }
 
     fn show(&self, time: &str, level: Level, message: &str) {
@@ -104,11 +115,64 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EngineLog {
             message = format!("[CONTEXT-{scope}] {message}");
         }
         let now = self.clock.now();
-        let time = stamp(now, self.file.zone());
-        if self.terminal {
-            self.show(&time, *event.metadata().level(), &message);
+        let level = *event.metadata().level();
+        let (counted, is_new) = {
+            let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
+            (
+                repeated.end_second(now.as_second()),
+                repeated.is_new(level, &message),
+            )
+        };
+        for (level, message, count) in counted {
+            self.write(
+                now,
+                level,
+                &format!("{count} more times within a second: {message}"),
+            );
         }
-        self.file.append(now, &format!("{time}-engine-{message}"));
+        if is_new {
+            self.write(now, level, &message);
+        }
+    }
+}
+
+/// Lines of one second that are told apart; further ones are written without being remembered.
+const REMEMBERED: usize = 256;
+
+/// The lines of the present second, and how often each came again: a flood of one line must not fill the disk.
+#[derive(Debug, Default)]
+struct Repeated {
+    second: i64,
+    lines: HashMap<String, (Level, u64)>,
+}
+
+impl Repeated {
+    /// In another second than before, the lines that came again, with how often.
+    fn end_second(&mut self, second: i64) -> Vec<(Level, String, u64)> {
+        if second == self.second {
+            return Vec::new();
+        }
+        self.second = second;
+        let mut counted: Vec<_> = self
+            .lines
+            .drain()
+            .filter(|(_, (_, count))| *count > 0)
+            .map(|(message, (level, count))| (level, message, count))
+            .collect();
+        counted.sort_unstable_by(|one, other| one.1.cmp(&other.1));
+        counted
+    }
+
+    /// Whether the line is the first of its kind; it is counted otherwise.
+    fn is_new(&mut self, level: Level, message: &str) -> bool {
+        if let Some((_, count)) = self.lines.get_mut(message) {
+            *count += 1;
+            return false;
+        }
+        if self.lines.len() < REMEMBERED {
+            self.lines.insert(message.to_owned(), (level, 0));
+        }
+        true
     }
 }
 
@@ -177,7 +241,7 @@ impl EventText {
         if self.message.is_empty() {
             self.fields = self.fields.trim_start().to_owned();
         }
-        escape(&(self.message + &self.fields))
+        escape(cut(&(self.message + &self.fields)))
     }
 }
 
@@ -193,6 +257,14 @@ impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, format_args!("{value:?}"));
     }
+}
+
+/// Bytes of an entry. What clients make of one is cut where it is logged; this is for what nobody thought of.
+const LONGEST_ENTRY: usize = 16 * 1024;
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LONGEST_ENTRY))
+        .unwrap_or(text)
 }
 
 /// Writes control characters and line separators as escapes, so that no text from outside begins an entry of its
@@ -324,6 +396,39 @@ mod tests {
                 "[CONTEXT-SYSTEM] outer",
                 "[CONTEXT-SYSTEM] inner agent_context=X",
                 "outside"
+            ]
+        );
+    }
+
+    #[test]
+    fn equal_lines_within_a_second_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.log");
+        let clock = Arc::new(ManualClock::new("2031-05-01T21:59:58Z".parse().unwrap()));
+        let log = EngineLog::new(LogFile::new(path.clone(), TimeZone::UTC), clock.clone(), false);
+        tracing::subscriber::with_default(Registry::default().with(log), || {
+            for _ in 0..1000 {
+                tracing::warn!("refused one");
+                tracing::warn!("refused other");
+            }
+            tracing::info!("once");
+            clock.set("2031-05-01T21:59:59.500Z".parse().unwrap());
+            tracing::warn!("refused one");
+        });
+        let text = fs::read_to_string(path).unwrap();
+        let messages: Vec<_> = text
+            .lines()
+            .map(|line| line.split_once("-engine-").unwrap().1)
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                "refused one",
+                "refused other",
+                "once",
+                "999 more times within a second: refused one",
+                "999 more times within a second: refused other",
+                "refused one",
             ]
         );
     }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
-    process::Command,
+    process::{Child, Command},
 };
 
 /// Bytes of output that are kept; what comes after is read and dropped.
@@ -113,11 +113,18 @@ fn private_file(path: &Path, content: &[u8]) -> io::Result<()> {
     options.open(path)?.write_all(content)
 }
 
-/// Runs a playbook to its end. A run whose future is dropped is killed.
+/// A playbook whose process runs. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct RunningPlaybook {
+    child: Child,
+    patience: Option<Duration>,
+}
+
+/// Starts a playbook.
 ///
 /// # Errors
-/// It cannot be started, or took longer than it may.
-pub async fn run(command: PlaybookCommand) -> io::Result<PlaybookOutcome> {
+/// Its process cannot be started.
+pub fn start(command: PlaybookCommand) -> io::Result<RunningPlaybook> {
     let mut process = Command::new(&command.program);
     process
         .args(&command.arguments)
@@ -132,21 +139,33 @@ pub async fn run(command: PlaybookCommand) -> io::Result<PlaybookOutcome> {
             process.env(name, value);
         }
     }
-    let mut child = process.spawn()?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let whole = async {
-        let (stdout, stderr, status) = tokio::join!(kept(stdout), kept(stderr), child.wait());
-        Ok(PlaybookOutcome {
-            code: status?.code(),
-            stdout,
-            stderr,
-        })
-    };
-    match command.patience {
-        None => whole.await,
-        Some(patience) => tokio::time::timeout(patience, whole)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+    Ok(RunningPlaybook {
+        child: process.spawn()?,
+        patience: command.patience,
+    })
+}
+
+impl RunningPlaybook {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It took longer than it may.
+    pub async fn finish(mut self) -> io::Result<PlaybookOutcome> {
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let whole = async {
+            let (stdout, stderr, status) = tokio::join!(kept(stdout), kept(stderr), self.child.wait());
+            Ok(PlaybookOutcome {
+                code: status?.code(),
+                stdout,
+                stderr,
+            })
+        };
+        match self.patience {
+            None => whole.await,
+            Some(patience) => tokio::time::timeout(patience, whole)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        }
     }
 }
 
@@ -174,6 +193,10 @@ async fn kept<R: AsyncRead + Unpin>(pipe: Option<R>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn run(command: PlaybookCommand) -> io::Result<PlaybookOutcome> {
+        start(command)?.finish().await
+    }
 
     fn shell(script: &str, patience: Option<Duration>) -> PlaybookCommand {
         PlaybookCommand {

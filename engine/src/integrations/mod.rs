@@ -5,5 +5,6 @@ pub mod assembly_files;
 pub mod clock;
 pub mod github;
 pub mod identity;
+pub mod open_files;
 pub mod random;
 pub mod tls;

@@ -41,6 +41,9 @@ pub enum StoreError {
     /// The database refused or failed.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// Others had it for longer than a request waits.
+    #[error("database is locked")]
+    Busy,
     /// The file was made by a later version, or by another program: only those set these numbers.
     #[error(
         "the database was made by a newer server or by another program (user_version {user_version}, application_id \
@@ -108,6 +111,9 @@ pub trait Store: RefreshNotes + Clone + std::fmt::Debug + Send + Sync + 'static 
 
     /// Waits for its turn to write, then begins a change.
     fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;
+
+    /// Reads, and writes what changes nothing, down to the disk.
+    fn probe(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Begins to read; never waits for a writer.
     fn view(&self) -> impl Future<Output = Result<Self::View, StoreError>> + Send;

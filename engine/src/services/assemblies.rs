@@ -3,9 +3,12 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    domain::assembly::{
-        document::{LoadedDocument, load},
-        location::{Island, IslandPath},
+    domain::{
+        assembly::{
+            document::{LoadedDocument, load},
+            location::{Island, IslandPath},
+        },
+        mask::shown,
     },
     integrations::assembly_files::AssemblyFiles,
 };
@@ -40,7 +43,7 @@ impl AssemblyLibrary {
             tracing::warn!(
                 "the assembly {}/{} is no readable document",
                 island.folder(),
-                path.text().escape_debug()
+                shown(&path.text())
             );
         }
         Ok(Some(loaded))

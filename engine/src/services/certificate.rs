@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use super::Environment;
 use crate::{
     config::settings::Settings,
+    domain::clock::Working,
     integrations::identity::{self, ServedCertificate},
 };
 
@@ -39,14 +40,16 @@ impl CertificateKeeper {
     }
 
     /// Looks once a minute and when asked, for ever.
-    pub async fn run(self: Arc<Self>) {
+    pub async fn run(self: Arc<Self>, mut working: Working) {
+        let clock = &*self.environment.clock;
         let mut last_failure = None;
         loop {
-            let next = self.environment.clock.monotonic() + PERIOD;
-            tokio::select! {
-                () = self.environment.clock.sleep_until(next) => {}
-                () = self.asked.notified() => {}
-            }
+            let next = clock.sleep_until(clock.monotonic() + PERIOD);
+            drop(working);
+            working = tokio::select! {
+                now_working = next => now_working,
+                () = self.asked.notified() => clock.working(),
+            };
             let keeper = Arc::clone(&self);
             let looked = tokio::task::spawn_blocking(move || keeper.look());
             let failure = looked.await.unwrap_or(None);
@@ -63,6 +66,11 @@ impl CertificateKeeper {
     /// One look; why an ended certificate could not be replaced.
     fn look(&self) -> Option<String> {
         let (clock, random) = (&*self.environment.clock, &*self.environment.random);
+        // What is in use first: it may have been renewed already.
+        self.served.look();
+        if !self.served.has_ended(clock.now()) {
+            return None;
+        }
         let failure = match identity::reissue_ended_certificate(&self.settings, clock, random) {
             Ok(true) => {
                 tracing::warn!(
@@ -72,7 +80,6 @@ impl CertificateKeeper {
                 None
             }
             Ok(false) => None,
-            // What is wrong with files that are not in use is said by the look at them.
             Err(error) => Some(error.to_string()),
         };
         self.served.look();
@@ -121,7 +128,7 @@ mod tests {
             random: random.clone(),
         };
         let keeper = CertificateKeeper::new(Arc::clone(&served), settings.clone(), environment);
-        let running = tokio::spawn(Arc::clone(&keeper).run());
+        let running = tokio::spawn(Arc::clone(&keeper).run(clock.working()));
 
         let first = served.bundle();
         identity::renew_certificate(&settings, &*clock, &*random).unwrap();

@@ -1,15 +1,12 @@
 //! Credentials: what jobs log in to machines with. Their secrets are sealed at rest and never shown.
 
-use super::{
-    Environment,
-    operators::{Operator, logged},
-    secret_box::SecretBox,
-};
+use super::{Environment, operators::Operator, secret_box::SecretBox};
 use crate::{
     domain::{
         digest::sha256_hex,
         json::{Json, JsonObject},
         json_reader,
+        mask::shown,
     },
     repositories::{
         Store, StoreError, UnitOfWork as _,
@@ -229,8 +226,8 @@ fn noted(what: &str, credential: &Credential, caller: &Operator) {
     tracing::info!(
         "credential {what} id={} name={} by={}",
         credential.id,
-        logged(&credential.name),
-        logged(&caller.username)
+        shown(&credential.name),
+        shown(&caller.username)
     );
 }
 

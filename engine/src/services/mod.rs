@@ -19,6 +19,7 @@ pub mod proofs;
 pub mod prune;
 pub mod published_identity;
 pub mod quick_run;
+pub mod readiness;
 pub mod realtime;
 pub mod recaps;
 pub mod refresh;

@@ -137,8 +137,3 @@ impl<S: Store> OperatorService<S> {
             .map(Operator::from))
     }
 }
-
-/// A name as it stands in the log: control characters escaped, and no longer than a line bears.
-pub(super) fn logged(name: &str) -> String {
-    name.chars().take(64).flat_map(char::escape_debug).collect()
-}

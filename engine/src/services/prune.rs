@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::Environment;
 use crate::{
-    domain::timestamp::iso_utc,
+    domain::{clock::Working, timestamp::iso_utc},
     repositories::{
         Store, StoreError, UnitOfWork as _, approvals::Approvals as _, install_codes::InstallCodes as _,
     },
@@ -41,10 +41,13 @@ pub async fn prune_once<S: Store>(store: &S, environment: &Environment) -> Resul
 }
 
 /// Prunes once a day for ever; a failed pass is logged and the loop goes on. The first pass is the caller's.
-pub async fn prune_daily<S: Store>(store: S, environment: Environment) {
+pub async fn prune_daily<S: Store>(store: S, environment: Environment, mut working: Working) {
     loop {
-        let next = environment.clock.monotonic() + PERIOD;
-        environment.clock.sleep_until(next).await;
+        let sleep = environment
+            .clock
+            .sleep_until(environment.clock.monotonic() + PERIOD);
+        drop(working);
+        working = sleep.await;
         if let Err(error) = prune_once(&store, &environment).await {
             tracing::error!("prune job failure: {error}");
         }

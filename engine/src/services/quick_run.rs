@@ -213,7 +213,7 @@ impl<S: Store> QuickRunService<S> {
                 return;
             }
             let deadline = self.environment.clock.monotonic() + PAUSE;
-            self.environment.clock.sleep_until(deadline).await;
+            let _working = self.environment.clock.sleep_until(deadline).await;
             match self.is_open(sending.activity_id).await {
                 Ok(true) => receipt = self.hand_over(&sending).await,
                 Ok(false) => return,

@@ -1,8 +1,9 @@
 //! Devices are shut out. The gate and the refresh of tokens refuse what is revoked here.
 
-use super::{Environment, operators::logged};
+use super::Environment;
 use crate::{
     domain::guid::Guid,
+    domain::mask::shown,
     repositories::{
         Store, StoreError, UnitOfWork,
         devices::{DeviceEntry, Devices as _},
@@ -86,7 +87,7 @@ impl<S: Store> RevocationService<S> {
         }
         work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
         work.save().await?;
-        tracing::info!("device revoked guid={} by={}", logged(guid.as_str()), logged(by));
+        tracing::info!("device revoked guid={} by={}", shown(guid.as_str()), shown(by));
         Ok(RevokedDevice {
             guid,
             hostnames: rows.iter().filter_map(|device| device.hostname.clone()).collect(),

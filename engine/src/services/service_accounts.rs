@@ -10,6 +10,7 @@ use crate::{
     domain::{
         device::{DeviceSnapshot, DeviceUpsert},
         guid::Guid,
+        mask::shown,
         password::made_up_password,
     },
     repositories::{
@@ -113,7 +114,7 @@ impl<S: Store> ServiceAccountService<S> {
                 .await?;
         }
         work.save().await?;
-        let (shown_id, shown_user) = (agent_id.escape_debug(), credentials.username.escape_debug());
+        let (shown_id, shown_user) = (shown(&agent_id), shown(&credentials.username));
         if is_new {
             tracing::info!(
                 "[checkin] created creds agent_id={shown_id} user={shown_user} rotated={}",
@@ -154,8 +155,8 @@ impl<S: Store> ServiceAccountService<S> {
         work.save().await?;
         tracing::info!(
             "[rotate] rotated agent_id={} user={}",
-            agent_id.escape_debug(),
-            credentials.username.escape_debug()
+            shown(&agent_id),
+            shown(&credentials.username)
         );
         Ok(credentials)
     }
@@ -203,7 +204,7 @@ impl<S: Store> ServiceAccountService<S> {
                 // Handing out the sealed text, as the legacy does, locks the agent out of its account (DEV-11).
                 tracing::warn!(
                     "the password of agent_id={} is {error}; it gets a new one",
-                    request.agent_id.escape_debug()
+                    shown(&request.agent_id)
                 );
                 String::new()
             });
@@ -212,7 +213,7 @@ impl<S: Store> ServiceAccountService<S> {
         if is_retired {
             tracing::info!(
                 "[checkin] upgraded legacy service user for agent_id={} -> {DEFAULT_USER}",
-                request.agent_id.escape_debug()
+                shown(&request.agent_id)
             );
         }
         let username = if stored.username.is_empty() {

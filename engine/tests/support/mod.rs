@@ -15,7 +15,17 @@ use jiff::Timestamp;
 pub(crate) const START: i64 = 1_800_000_000;
 
 /// A whole server over `root`, on a free loopback port.
+#[allow(dead_code, reason = "not every file needs it")]
 pub(crate) async fn start(root: &Path, variables: &[(&str, &str)]) -> RunningEngine {
+    start_with(root, variables, |_| ()).await
+}
+
+/// The same, with settings that no variable sets.
+pub(crate) async fn start_with(
+    root: &Path,
+    variables: &[(&str, &str)],
+    adjust: impl FnOnce(&mut Settings),
+) -> RunningEngine {
     let mut all = BTreeMap::from([
         ("BOREALIS_ROOT".to_owned(), root.display().to_string()),
         (
@@ -26,8 +36,10 @@ pub(crate) async fn start(root: &Path, variables: &[(&str, &str)]) -> RunningEng
     for (name, value) in variables {
         all.insert((*name).to_owned(), (*value).to_owned());
     }
+    let mut settings = Settings::from_map(&all, root).unwrap();
+    adjust(&mut settings);
     Engine::start(
-        Settings::from_map(&all, root).unwrap(),
+        settings,
         Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
         Arc::new(SeededRandom::new(1)),
         TcpListener::bind("127.0.0.1:0").unwrap(),

@@ -107,7 +107,7 @@ impl GitHubClient {
         let deadline = self.clock.monotonic() + PATIENCE;
         tokio::select! {
             answer = self.exchange(request) => answer,
-            () = self.clock.sleep_until(deadline) => Err(Unreachable {
+            _ = self.clock.sleep_until(deadline) => Err(Unreachable {
                 cause: format!("no answer within {} s", PATIENCE.as_secs()),
             }),
         }

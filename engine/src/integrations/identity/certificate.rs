@@ -13,11 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use p384::SecretKey;
 use x509_cert::Certificate;
 
+pub(super) use self::chain::Chain;
 pub use self::chain::Unverifiable;
-use self::{
-    chain::Chain,
-    issue::{IssueError, Root},
-};
+use self::issue::{IssueError, Root};
 use super::{
     IdentityError, PartState,
     files::{self, Access},

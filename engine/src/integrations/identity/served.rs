@@ -3,14 +3,14 @@
 
 use std::{
     fs,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum_server::tls_rustls::RustlsConfig;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::{CertificateFiles, IdentityError};
+use super::{CertificateFiles, IdentityError, certificate::Chain, files::failed};
 use crate::integrations::tls;
 
 /// The certificate in use. What its files hold is used only where certificate and key belong together.
@@ -34,6 +34,8 @@ impl std::fmt::Debug for Listener {
 struct State {
     /// The text of the bundle in use.
     bundle: Arc<str>,
+    /// When the server's certificate in it ends.
+    ends: Timestamp,
     /// What was looked at last, whether it came into use or not.
     seen: Seen,
 }
@@ -53,16 +55,8 @@ impl ServedCertificate {
     /// # Errors
     /// They cannot be read, or do not belong together.
     pub fn load(files: CertificateFiles) -> Result<Self, IdentityError> {
-        let bundle = read(&files.bundle).map_err(|source| IdentityError::File {
-            action: "read",
-            path: files.bundle.clone(),
-            source,
-        })?;
-        let key = read(&files.key).map_err(|source| IdentityError::File {
-            action: "read",
-            path: files.key.clone(),
-            source,
-        })?;
+        let bundle = fs::read(&files.bundle).map_err(failed("read", &files.bundle))?;
+        let key = fs::read(&files.key).map_err(failed("read", &files.key))?;
         let config = tls::server_config(&bundle, &key).map_err(|error| IdentityError::DoNotFit {
             certificate: files.bundle.clone(),
             key: files.key.clone(),
@@ -73,6 +67,7 @@ impl ServedCertificate {
             listener: Listener(RustlsConfig::from_config(config)),
             state: Mutex::new(State {
                 bundle: String::from_utf8_lossy(&bundle).into(),
+                ends: ends(&bundle),
                 seen: Seen::Files(digest(&bundle, &key)),
             }),
         })
@@ -88,12 +83,17 @@ impl ServedCertificate {
         Arc::clone(&self.lock().bundle)
     }
 
+    /// Whether the certificate in use has ended at `now`.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.lock().ends <= now
+    }
+
     /// Looks at the files, and takes up what is new in them. What cannot be used is logged once, and what was in use
     /// stays in use. True where something new came into use.
     pub fn look(&self) -> bool {
         // Held throughout: two looks at once must not put an older state in the place of a newer one.
         let mut state = self.lock();
-        let (bundle, key) = match (read(&self.files.bundle), read(&self.files.key)) {
+        let (bundle, key) = match (fs::read(&self.files.bundle), fs::read(&self.files.key)) {
             (Ok(bundle), Ok(key)) => (bundle, key),
             (Err(error), _) => {
                 self.refuse(
@@ -118,6 +118,7 @@ impl ServedCertificate {
             Ok(config) => {
                 self.listener.0.reload_from_config(config);
                 state.bundle = String::from_utf8_lossy(&bundle).into();
+                state.ends = ends(&bundle);
                 state.seen = seen;
                 tracing::info!(
                     "a renewed certificate came into use: {}",
@@ -154,8 +155,8 @@ impl ServedCertificate {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    fs::read(path)
+fn ends(bundle: &[u8]) -> Timestamp {
+    Chain::read(bundle).map_or(Timestamp::MAX, |chain| chain.ends())
 }
 
 fn digest(bundle: &[u8], key: &[u8]) -> [u8; 32] {

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         hash_list::HashEntry,
         json::{Json, JsonObject},
+        mask::shown,
     },
     repositories::Store,
 };
@@ -83,7 +84,7 @@ pub async fn list<S: Store>(State(app): State<AppState<S>>, caller: Caller) -> R
     if !caller.is_local() {
         tracing::warn!(
             "/api/agent/hash_list denied non-local request from {}",
-            caller.last_forwarded().escape_debug()
+            shown(&caller.last_forwarded())
         );
         return Err(JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response());
     }

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::{
     compat::{path::row_id, reply::JsonReply},
-    errors::scheduler::store_failed,
+    errors::database_error,
     guards::OperatorIfStrict,
     state::AppState,
 };
@@ -57,7 +57,7 @@ pub async fn list<S: Store>(
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
 ) -> Result<JsonReply, Response> {
-    let history = app.activity.of_host(&hostname).await.map_err(store_failed)?;
+    let history = app.activity.of_host(&hostname).await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([(
         "history",
         Json::list(history.iter().map(line)),
@@ -70,7 +70,7 @@ pub async fn clear<S: Store>(
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
 ) -> Result<JsonReply, Response> {
-    app.activity.clear(&hostname).await.map_err(store_failed)?;
+    app.activity.clear(&hostname).await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
 }
 
@@ -80,7 +80,7 @@ pub async fn read<S: Store>(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {
-    let Some(activity) = app.activity.find(row_id(&id)).await.map_err(store_failed)? else {
+    let Some(activity) = app.activity.find(row_id(&id)).await.map_err(database_error)? else {
         return Ok(JsonReply::error(StatusCode::NOT_FOUND, "Not found"));
     };
     Ok(JsonReply::ok(with(

@@ -2,7 +2,7 @@
 
 mod credentials;
 mod operators;
-pub mod scheduler;
+mod scheduler;
 
 mod device_reports;
 
@@ -45,9 +45,34 @@ fn bad_request(word: &str) -> Response {
     JsonReply::error(StatusCode::BAD_REQUEST, word).into_response()
 }
 
+/// A failure of the database, on a route that answers with the database's own words as the legacy does.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it stands where an error is handed over"
+)]
+pub fn database_error(error: StoreError) -> Response {
+    if !matches!(error, StoreError::Database(_) | StoreError::Busy) {
+        return json_failure(&error);
+    }
+    tracing::error!("{error}");
+    JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.database_message()).into_response()
+}
+
+/// Seconds after which a request that found the database busy may be sent again.
+const RETRY_AFTER_BUSY: HeaderValue = HeaderValue::from_static("5");
+
 impl IntoResponse for StoreError {
+    /// Where the contract names no answer of the route's own: 503 while others have the database, else the 500 page.
     fn into_response(self) -> Response {
-        internal(&self)
+        if !self.is_busy() {
+            return internal(&self);
+        }
+        tracing::warn!("a request was answered with 503: {self}");
+        let mut response = JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, "database_busy").into_response();
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, RETRY_AFTER_BUSY);
+        response
     }
 }
 

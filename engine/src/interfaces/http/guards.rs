@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
 
-use super::{compat::reply::JsonReply, errors::internal, state::AppState};
+use super::{compat::reply::JsonReply, state::AppState};
 use crate::{config::settings::AccessPolicy, repositories::Store, services::operators::Operator};
 
 /// Whether handling a request looked at the session; its answer then varies with the cookie, as Flask says.
@@ -68,7 +68,7 @@ impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
             .operators
             .recognise(&username)
             .await
-            .map_err(|error| internal(&error))?;
+            .map_err(IntoResponse::into_response)?;
         operator.map(Self).ok_or_else(unauthorized)
     }
 }

@@ -1,11 +1,26 @@
-//! `GET /health`: the process answers.
+//! `GET /health`: the process answers. `GET /ready`: it can also do its work.
 
-use super::{compat::reply::JsonReply, routing::Routes};
-use crate::domain::json::Json;
+use axum::extract::State;
+use http::StatusCode;
 
-/// The route.
+use super::{compat::reply::JsonReply, routing::Routes, state::AppState};
+use crate::{domain::json::Json, repositories::Store};
+
+/// The route that needs no services.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Routes<S> {
     Routes::new().get("/health", async || {
         JsonReply::ok(Json::object([("status", "ok".into())]))
     })
+}
+
+/// `GET /ready`
+pub async fn ready<S: Store>(State(app): State<AppState<S>>) -> JsonReply {
+    if app.readiness.store_is_ready().await {
+        return JsonReply::ok(Json::object([("status", "ready".into())]));
+    }
+    let failed = Json::list(["store"]);
+    JsonReply::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Json::object([("failed", failed), ("status", "not_ready".into())]),
+    )
 }

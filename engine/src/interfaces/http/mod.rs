@@ -1,9 +1,11 @@
 //! The HTTP routes, one file a feature.
 
+pub mod accept_errors;
 pub mod agent_hash;
 pub mod agents;
 pub mod approvals;
 pub mod auth;
+pub mod carried;
 pub mod compat;
 pub mod credentials;
 pub mod device_activity;

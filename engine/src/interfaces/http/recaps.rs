@@ -9,7 +9,7 @@ use http::{StatusCode, request::Parts};
 use super::{
     compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
     device_gate::Device,
-    errors::scheduler::store_failed,
+    errors::database_error,
     guards::OperatorIfStrict,
     state::AppState,
 };
@@ -82,7 +82,7 @@ pub async fn list<S: Store>(
     let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
     let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
     let limit = recap_limit(first(query.as_deref(), "limit").as_deref());
-    let recaps = app.recaps.list(hostname, limit).await.map_err(store_failed)?;
+    let recaps = app.recaps.list(hostname, limit).await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([(
         "recaps",
         Json::list(recaps.into_iter().map(line)),
@@ -95,7 +95,7 @@ pub async fn read<S: Store>(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {
-    let recap = app.recaps.find(row_id(&id)).await.map_err(store_failed)?;
+    let recap = app.recaps.find(row_id(&id)).await.map_err(database_error)?;
     Ok(recap.map_or_else(not_found, |recap| JsonReply::ok(recap_json(&recap))))
 }
 
@@ -105,7 +105,11 @@ pub async fn of_activity<S: Store>(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {
-    let recap = app.recaps.of_activity(row_id(&id)).await.map_err(store_failed)?;
+    let recap = app
+        .recaps
+        .of_activity(row_id(&id))
+        .await
+        .map_err(database_error)?;
     Ok(recap.map_or_else(not_found, |recap| {
         JsonReply::ok(Json::object([
             ("run_id", recap.run_id.into()),

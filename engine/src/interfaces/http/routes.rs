@@ -2,8 +2,9 @@
 
 use super::{
     agent_hash, agents, approvals, auth, compat::error_page::options, credentials, device_activity,
-    device_details, enrollment, github, guards::Admin, heartbeat, install_codes, mfa, quick_run, recaps,
-    routing::Routes, scheduled_jobs, script_request, service_accounts, state::AppState, token_refresh, users,
+    device_details, enrollment, github, guards::Admin, health, heartbeat, install_codes, mfa, quick_run,
+    recaps, routing::Routes, scheduled_jobs, script_request, service_accounts, state::AppState,
+    token_refresh, users,
 };
 use crate::repositories::Store;
 
@@ -11,6 +12,7 @@ use crate::repositories::Store;
 pub fn routes<S: Store>(state: AppState<S>) -> Routes {
     // On admin routes even OPTIONS asks for a session first, as in the legacy (ENR-22).
     Routes::new()
+        .get("/ready", health::ready::<S>)
         .post("/api/auth/login", auth::login::<S>)
         .post("/api/auth/logout", auth::logout::<S>)
         .post("/api/auth/mfa/verify", mfa::verify::<S>)

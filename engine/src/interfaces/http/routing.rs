@@ -13,6 +13,7 @@ use http::{Method, Uri};
 use tower::{Service, ServiceExt};
 
 use super::{
+    carried::CarriedRequests,
     compat::{
         error_page::{ErrorPage, options, redirect},
         forwarded::Caller,
@@ -183,7 +184,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
 impl Routes {
     /// The table in use, with the page route behind it.
-    pub(super) fn into_dispatcher(mut self, pages: Pages) -> Dispatcher {
+    pub(super) fn into_dispatcher(mut self, pages: Pages, carried: CarriedRequests) -> Dispatcher {
         // The preferred pattern first: fixed text before digits before anything.
         self.routes
             .sort_by(|one, other| one.segments.cmp(&other.segments));
@@ -199,6 +200,7 @@ impl Routes {
             router,
             socket: self.socket,
             pages,
+            carried,
         }))
     }
 }
@@ -208,6 +210,7 @@ struct Table {
     router: Router,
     socket: Option<Router>,
     pages: Pages,
+    carried: CarriedRequests,
 }
 
 /// Decides who answers a request.
@@ -238,7 +241,15 @@ impl Dispatcher {
                 Some(uri) => {
                     let client_uri = std::mem::replace(request.uri_mut(), uri);
                     request.extensions_mut().insert(ClientUri(client_uri));
-                    infallible(table.router.clone().oneshot(request).await)
+                    let answering = table.router.clone().oneshot(request);
+                    if method.is_safe() {
+                        infallible(answering.await)
+                    } else {
+                        table
+                            .carried
+                            .answer(async move { infallible(answering.await) })
+                            .await
+                    }
                 }
                 None => ErrorPage::Internal.into_response(),
             };
@@ -333,7 +344,8 @@ mod tests {
             .put("/api/keys/{id:int}", async |Path(id): Path<i64>| id.to_string())
             .merge(Routes::new().post("/api/auth/login", async || "login"))
             .with_socket_endpoint(socket);
-        (routes.into_dispatcher(Pages::new(root.path().to_owned())), root)
+        let pages = Pages::new(root.path().to_owned());
+        (routes.into_dispatcher(pages, CarriedRequests::default()), root)
     }
 
     async fn ask(method: &str, uri: &str) -> (u16, String, String) {

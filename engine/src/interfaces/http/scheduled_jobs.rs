@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::{
     compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
-    errors::scheduler::store_failed,
+    errors::database_error,
     guards::OperatorIfStrict,
     state::AppState,
 };
@@ -83,7 +83,7 @@ pub async fn list<S: Store>(
     State(app): State<AppState<S>>,
     _: OperatorIfStrict,
 ) -> Result<JsonReply, Response> {
-    let jobs = app.scheduled_jobs.list().await.map_err(store_failed)?;
+    let jobs = app.scheduled_jobs.list().await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([(
         "jobs",
         Json::list(jobs.into_iter().map(job)),
@@ -99,7 +99,7 @@ pub async fn create<S: Store>(
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let wish = new_job(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
     let made = app.scheduled_jobs.create(&wish).await;
-    made.map(one).map_err(store_failed)
+    made.map(one).map_err(database_error)
 }
 
 /// `GET /api/scheduled_jobs/{id}`
@@ -112,7 +112,7 @@ pub async fn read<S: Store>(
         .find(row_id(&id))
         .await
         .map(one)
-        .map_err(store_failed)
+        .map_err(database_error)
 }
 
 /// `PUT /api/scheduled_jobs/{id}`
@@ -125,7 +125,7 @@ pub async fn update<S: Store>(
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let changes = job_changes(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
     let changed = app.scheduled_jobs.update(row_id(&id), &changes).await;
-    changed.map(one).map_err(store_failed)
+    changed.map(one).map_err(database_error)
 }
 
 /// `POST /api/scheduled_jobs/{id}/toggle`
@@ -141,7 +141,7 @@ pub async fn toggle<S: Store>(
         ..JobChanges::default()
     };
     let changed = app.scheduled_jobs.update(row_id(&id), &changes).await;
-    changed.map(one).map_err(store_failed)
+    changed.map(one).map_err(database_error)
 }
 
 /// `DELETE /api/scheduled_jobs/{id}`
@@ -155,7 +155,7 @@ pub async fn delete<S: Store>(
             .scheduled_jobs
             .delete(row_id(&id))
             .await
-            .map_err(store_failed)?
+            .map_err(database_error)?
         {
             JsonReply::ok(Json::object([("status", "ok".into())]))
         } else {
@@ -187,7 +187,7 @@ pub async fn runs<S: Store>(
         .scheduled_jobs
         .runs(row_id(&id), days)
         .await
-        .map_err(store_failed)?;
+        .map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([(
         "runs",
         Json::list(runs.into_iter().map(run)),
@@ -204,7 +204,7 @@ pub async fn clear_runs<S: Store>(
         .scheduled_jobs
         .clear_runs(row_id(&id))
         .await
-        .map_err(store_failed)?;
+        .map_err(database_error)?;
     let runs = i64::try_from(cleared.runs).unwrap_or(i64::MAX);
     Ok(JsonReply::ok(match cleared.kept_occurrence {
         None => Json::object([("status", "ok".into()), ("cleared", runs.into())]),
@@ -263,7 +263,7 @@ pub async fn devices<S: Store>(
         .scheduled_jobs
         .targets(row_id(&id), wanted)
         .await
-        .map_err(store_failed)?;
+        .map_err(database_error)?;
     let Some((occurrence, targets)) = found else {
         return Ok(not_found());
     };

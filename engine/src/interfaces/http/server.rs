@@ -3,7 +3,7 @@
 use std::{any::Any, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -18,7 +18,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use super::{
+    accept_errors::AcceptErrors,
+    carried::CarriedRequests,
     compat::{
+        body::BodyDeadline,
         cors::{AllowedOrigins, add_headers},
         error_page::ErrorPage,
         forwarded::Caller,
@@ -45,8 +48,11 @@ const MOST_HEADERS: usize = 1024;
 pub fn with_limits<A: Address, Acceptor>(
     server: Server<A, Acceptor>,
     timing: &Timing,
+    errors: AcceptErrors,
 ) -> Server<A, Acceptor> {
-    let mut server = server.first_request_timeout(timing.head_deadline);
+    let mut server = server
+        .first_request_timeout(timing.head_deadline)
+        .accept_error_handler(move |_, error| errors.note(error));
     configure(server.http_builder(), timing);
     server
 }
@@ -58,15 +64,18 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
         .timer(TokioTimer::new())
         // The library has one deadline for an idle connection and for the head of its next request.
         .header_read_timeout(timing.idle_deadline)
+        // Whoever has said all and only listens (`nc -N`, health checks) still gets an answer.
+        .half_close(true)
         .max_buf_size(HEAD_BUFFER)
         .max_headers(MOST_HEADERS);
 }
 
-/// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then paths and methods.
-pub fn http_service(routes: Routes, settings: &Settings) -> Router {
+/// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then
+/// paths and methods.
+pub fn http_service(routes: Routes, settings: &Settings, carried: &CarriedRequests) -> Router {
     let dispatcher = health::routes()
         .merge(routes)
-        .into_dispatcher(Pages::new(settings.static_root.clone()));
+        .into_dispatcher(Pages::new(settings.static_root.clone()), carried.clone());
     let network = Network {
         trusted: settings.trusted_proxies.clone().into(),
         tls: settings.speaks_tls(),
@@ -81,6 +90,7 @@ pub fn http_service(routes: Routes, settings: &Settings) -> Router {
         ))
         .layer(from_fn_with_state(network, identify_caller))
         .layer(from_fn(log_in_agent_context))
+        .layer(Extension(BodyDeadline(settings.timing.body_deadline)))
         .layer(from_fn(enforce))
         .layer(from_fn_with_state(
             settings.timing.unread_body_deadline,
@@ -109,6 +119,9 @@ async fn log_in_agent_context(request: Request, next: Next) -> Response {
     next.run(request).instrument(span).await
 }
 
+/// Characters of a context that are logged.
+const LONGEST_CONTEXT: usize = 64;
+
 /// Letters, digits, `_` and `-` of `X-Borealis-Agent-Context`, upper-cased; `None` where none is left.
 fn agent_context(headers: &HeaderMap) -> Option<String> {
     let context: String = headers
@@ -117,6 +130,7 @@ fn agent_context(headers: &HeaderMap) -> Option<String> {
         .flat_map(HeaderValue::as_bytes)
         .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         .map(|byte| char::from(byte.to_ascii_uppercase()))
+        .take(LONGEST_CONTEXT)
         .collect();
     (!context.is_empty()).then_some(context)
 }

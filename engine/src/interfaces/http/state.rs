@@ -20,6 +20,7 @@ use crate::{
         operators::{OperatorService, login::LoginService, users::UserService},
         published_identity::IdentityPublisher,
         quick_run::QuickRunService,
+        readiness::ReadinessService,
         realtime::RealtimeService,
         recaps::RecapService,
         refresh::RefreshService,
@@ -31,6 +32,8 @@ use crate::{
 /// The services, cheap to hand to every request.
 #[derive(Debug)]
 pub struct AppState<S> {
+    /// Whether the server can do its work.
+    pub readiness: Arc<ReadinessService<S>>,
     /// Devices join.
     pub enrollment: Arc<EnrollmentService<S>>,
     /// Devices come in.
@@ -82,6 +85,7 @@ pub struct AppState<S> {
 impl<S> Clone for AppState<S> {
     fn clone(&self) -> Self {
         Self {
+            readiness: Arc::clone(&self.readiness),
             enrollment: Arc::clone(&self.enrollment),
             device_gate: Arc::clone(&self.device_gate),
             refresh: Arc::clone(&self.refresh),

@@ -3,7 +3,7 @@
 use super::{SocketServer, client::context, session::Session};
 use crate::{
     builders::agent_events::{self as read, Reading},
-    domain::json::Json,
+    domain::{json::Json, mask::shown},
     repositories::Store,
     services::realtime::{Outcome, Payload, Rights},
 };
@@ -30,7 +30,7 @@ pub(super) async fn handle_event<S: Store>(
                     tracing::info!(
                         "{}socket.io connect_agent agent_id={} sid={} service_mode={mode}",
                         context(&mode.to_uppercase()),
-                        event.agent_id,
+                        shown(&event.agent_id),
                         session.id
                     );
                 }

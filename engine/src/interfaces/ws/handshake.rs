@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-use crate::domain::text::python_trim;
+use crate::domain::{mask::shown, text::python_trim};
 
 /// Who connected from where, for the log.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -26,7 +26,7 @@ impl Handshake {
                 .unwrap_or_default()
         };
         Self {
-            address,
+            address: shown(&address).into_owned(),
             transport,
             scope: scope(text("x-borealis-agent-context")),
             authorization: masked(text(header::AUTHORIZATION.as_str())),

@@ -109,7 +109,7 @@ impl<S: Store> SocketServer<S> {
                     Some(inbound) => if client.handle(inbound).await == Next::End { break },
                     None => break,
                 },
-                () = self.real_clock.sleep_until(heartbeat.due()) => {
+                _ = self.real_clock.sleep_until(heartbeat.due()) => {
                     let now = self.real_clock.monotonic();
                     match heartbeat.beat(now, session.pongs(), || session.ping()) {
                         Some(next) => heartbeat = next,

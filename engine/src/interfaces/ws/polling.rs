@@ -31,7 +31,7 @@ pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Session) 
         frames = session.outbox.take(MOST_PACKETS, ANSWER) => {
             Answer::Packets(payload::encode(&frames.unwrap_or_default()))
         }
-        () = clock.sleep_until(patience) => {
+        _ = clock.sleep_until(patience) => {
             session.end();
             Answer::Refused("Bad Request".to_owned())
         }

@@ -187,7 +187,7 @@ async fn write(mut sink: SplitSink<Socket, Message>, session: &Session, clock: &
     };
     let patience = async {
         session.ended.cancelled().await;
-        clock.sleep_until(clock.monotonic() + FAREWELL_PATIENCE).await;
+        let _ = clock.sleep_until(clock.monotonic() + FAREWELL_PATIENCE).await;
     };
     tokio::select! {
         () = writing => session.end(),

@@ -19,11 +19,19 @@ pub enum Cause {
     OlderTables,
 }
 
+impl StoreError {
+    /// Whether somebody else had the database for longer than is waited for.
+    pub fn is_busy(&self) -> bool {
+        Cause::of(self) == Some(Cause::Locked)
+    }
+}
+
 impl Cause {
     /// The cause of this failure; `None` for those that nobody can name an action for.
     pub fn of(error: &StoreError) -> Option<Self> {
         match error {
             StoreError::Database(error) => Self::of_database(error),
+            StoreError::Busy => Some(Self::Locked),
             StoreError::Newer { .. } | StoreError::UnreadableRow { .. } => None,
         }
     }

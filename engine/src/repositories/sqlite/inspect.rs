@@ -6,8 +6,8 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 
-use super::{BUSY_TIMEOUT, header, migrate::Upgrade};
-use crate::{domain::fernet::TOKEN_PREFIX, repositories::StoreError};
+use super::{header, migrate::Upgrade};
+use crate::{config::timing::Timing, domain::fernet::TOKEN_PREFIX, repositories::StoreError};
 
 /// What is found in a database file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,7 +35,7 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(Timing::default().database_deadline)
         // Without a journal nobody works in the file, and it can be read without making one.
         .immutable(!Path::new(&journal).exists())
         .connect()

@@ -13,10 +13,11 @@ mod state;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sqlx::{SqliteConnection, SqlitePool, migrate::Migrator};
+use sqlx::{SqliteConnection, migrate::Migrator};
 
 pub use self::{backup::CopyError, state::Upgrade};
-use crate::domain::random::Random;
+use super::writer::Writer;
+use crate::{domain::random::Random, repositories::StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// The first of the files that hold the engine's own tables.
@@ -28,14 +29,20 @@ const OWN: &str = "engine_";
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     /// The database refused.
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// An older database that is not whole: an upgrade could lose what can still be saved.
     #[error("the database is older and has to be upgraded, but it is damaged: {0}; restore it from a backup")]
     Damaged(String),
     /// Without a copy nothing is upgraded.
     #[error("the database is older and has to be upgraded, but the copy of it cannot be written: {0}")]
     Backup(#[from] CopyError),
+}
+
+impl From<sqlx::Error> for MigrationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 /// What was done.
@@ -49,25 +56,25 @@ pub struct Upgraded {
 
 /// Makes what is missing and upgrades what is older, in one transaction.
 pub(super) async fn run(
-    writer: &SqlitePool,
+    writer: &Writer,
     path: &Path,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<Upgraded, MigrationError> {
     // Nobody else writes from here on, so the copy is what the upgrade finds.
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    let upgrade = Upgrade::needed(&mut transaction).await?;
+    let mut turn = writer.begin().await?;
+    let upgrade = Upgrade::needed(turn.connection()).await?;
     let changes = upgrade.changes();
     if changes.is_empty() {
-        make(&mut transaction, 0).await?;
-        transaction.commit().await?;
+        make(turn.connection(), 0).await?;
+        turn.commit().await?;
         return Ok(Upgraded::default());
     }
-    refuse_damaged(&mut transaction).await?;
+    refuse_damaged(turn.connection()).await?;
     let backup = backup::write(path, now).await?;
     let upgraded = async {
-        apply(&mut transaction, &upgrade, now, random).await?;
-        transaction.commit().await
+        apply(turn.connection(), &upgrade, now, random).await?;
+        turn.commit().await
     };
     if let Err(error) = upgraded.await {
         // Nothing was changed, and a service that is started again and again must not fill the disk with copies.
@@ -105,8 +112,10 @@ async fn apply(
 }
 
 /// Makes the engine's own tables where they are missing: no upgrade of what the legacy knows, and nothing runs without.
-pub(super) async fn make_own(writer: &SqlitePool) -> Result<(), sqlx::Error> {
-    make(&mut *writer.acquire().await?, FIRST_OWN).await
+pub(super) async fn make_own(writer: &Writer) -> Result<(), StoreError> {
+    let mut turn = writer.begin().await?;
+    make(turn.connection(), FIRST_OWN).await?;
+    turn.commit().await
 }
 
 /// Makes the tables and indexes that are missing, of the files from number `first` on.

@@ -21,6 +21,7 @@ mod rows;
 mod scheduled_jobs;
 mod service_accounts;
 mod users;
+mod writer;
 
 use std::{
     path::{Path, PathBuf},
@@ -29,7 +30,7 @@ use std::{
 
 use jiff::Timestamp;
 use sqlx::{
-    ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -39,11 +40,12 @@ pub use failure::Cause;
 pub use inspect::{DatabaseState, inspect};
 pub use migrate::{CopyError, MigrationError, Upgrade, Upgraded};
 
+use self::writer::{LOCK_SLICE, Turn, Writer};
 use super::{Store, StoreError, UnitOfWork};
-use crate::domain::random::Random;
+use crate::{config::timing::Timing, domain::random::Random};
 
-/// How long a lock held by another process (the legacy, an operator's shell) is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The size in bytes to which the journal shrinks once nobody reads from it any more.
+const JOURNAL_SIZE: &str = "16777216";
 /// Readers that may work at one time; more only take turns on the machine's cores.
 const READERS: u32 = 4;
 
@@ -51,7 +53,7 @@ const READERS: u32 = 4;
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    writer: SqlitePool,
+    writer: Writer,
     readers: SqlitePool,
     notes: refresh_notes::WaitingNotes,
 }
@@ -62,9 +64,18 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be opened, is no database, or one of a newer server; it is left alone then.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Timing::default().database_deadline).await
+    }
+
+    /// The same, where nobody waits longer than `deadline` for the database.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn open_with(path: &Path, deadline: Duration) -> Result<Self, StoreError> {
         header::refuse_newer(path).map_err(sqlx::Error::Io)??;
         Self::connect(
             path,
+            deadline,
             options(path)
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
@@ -81,27 +92,39 @@ impl SqliteStore {
     pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
         header::refuse_newer(path).map_err(sqlx::Error::Io)??;
         // A person who was told that it is done will not look again: even a power failure must not undo it.
-        Self::connect(path, options(path).synchronous(SqliteSynchronous::Full)).await
+        Self::connect(
+            path,
+            Timing::default().database_deadline,
+            options(path).synchronous(SqliteSynchronous::Full),
+        )
+        .await
     }
 
-    async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        let writer = SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // A connection to a file does not go stale.
-            .test_before_acquire(false)
-            .connect_with(options.clone())
-            .await?;
+    async fn connect(
+        path: &Path,
+        deadline: Duration,
+        options: SqliteConnectOptions,
+    ) -> Result<Self, StoreError> {
+        let options = options.busy_timeout(LOCK_SLICE);
+        let writer = Writer::open(
+            options.clone().pragma("journal_size_limit", JOURNAL_SIZE),
+            deadline,
+        )
+        .await?;
         let readers = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
+            .acquire_timeout(deadline)
             // A connection to a file does not go stale.
             .test_before_acquire(false)
-            .connect_with(options.create_if_missing(false).pragma("query_only", "1"))
+            .connect_with(
+                options
+                    .busy_timeout(deadline)
+                    .create_if_missing(false)
+                    .pragma("query_only", "1"),
+            )
             .await?;
         Ok(Self {
             path: path.to_owned(),
@@ -123,7 +146,7 @@ impl SqliteStore {
     /// The tables of a new database, for tests.
     #[cfg(test)]
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(migrate::make(&mut *self.writer.acquire().await?, 0).await?)
+        Ok(migrate::make(self.writer.turn().await?.connection(), 0).await?)
     }
 
     /// Makes the tables that only this server knows, where they are missing.
@@ -131,26 +154,20 @@ impl SqliteStore {
     /// # Errors
     /// The database refuses.
     pub async fn make_own_tables(&self) -> Result<(), StoreError> {
-        Ok(migrate::make_own(&self.writer).await?)
+        migrate::make_own(&self.writer).await
     }
 
     /// Writes everything from the journal into the database file and closes it.
     pub async fn close(&self) {
         self.readers.close().await;
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&self.writer)
-            .await
-        {
-            tracing::warn!(%error, "the database was closed without a checkpoint; nothing is lost");
-        }
-        self.writer.close().await;
+        self.writer.close(Some("PRAGMA wal_checkpoint(TRUNCATE)")).await;
     }
 
     /// Closes the file without a checkpoint, which would make a server that is at work in it wait. SQLite writes the
     /// journal into the file where nobody else has it open.
     pub async fn leave(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writer.close(None).await;
     }
 }
 
@@ -159,7 +176,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(Timing::default().database_deadline)
         // Declared by the legacy's tables, never enforced by it: its own writes would fail otherwise.
         .foreign_keys(false)
         .disable_statement_logging()
@@ -168,7 +185,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// One change in the SQLite file.
 #[derive(Debug)]
 pub struct SqliteWork {
-    transaction: Transaction<'static, Sqlite>,
+    turn: Turn,
 }
 
 /// Reading in the SQLite file.
@@ -184,7 +201,7 @@ trait Access: Send {
 
 impl Access for SqliteWork {
     fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        self.turn.connection()
     }
 }
 
@@ -198,7 +215,7 @@ impl<A: Access> super::Tables for A {}
 
 impl UnitOfWork for SqliteWork {
     async fn save(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.turn.commit().await
     }
 }
 
@@ -208,14 +225,29 @@ impl Store for SqliteStore {
 
     async fn begin(&self) -> Result<SqliteWork, StoreError> {
         Ok(SqliteWork {
-            transaction: self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            turn: self.writer.begin().await?,
         })
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.view().await?.connection().ping().await?;
+        let mut work = self.begin().await?;
+        // Written as it is: only what is written tells whether the disk takes it.
+        let user_version: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(work.connection())
+            .await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {user_version}")))
+            .execute(work.connection())
+            .await?;
+        work.save().await
+    }
+
     async fn view(&self) -> Result<SqliteView, StoreError> {
-        Ok(SqliteView {
-            connection: self.readers.acquire().await?,
-        })
+        match self.readers.acquire().await {
+            Ok(connection) => Ok(SqliteView { connection }),
+            Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Busy),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

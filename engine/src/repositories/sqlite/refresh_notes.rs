@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::SqlitePool;
 use tokio::sync::oneshot;
 
-use super::SqliteStore;
+use super::{SqliteStore, writer::Turn};
 use crate::repositories::{
     StoreError,
     refresh_tokens::{RefreshNotes, UsedRefreshToken},
@@ -36,7 +35,7 @@ impl WaitingNotes {
     }
 
     /// Writes all that waits, in one statement and so in one transaction.
-    async fn write(&self, writer: &mut sqlx::SqliteConnection) -> Result<(), StoreError> {
+    async fn write(&self, mut turn: Turn) -> Result<(), StoreError> {
         let notes = self.take();
         if notes.is_empty() {
             return Ok(());
@@ -46,13 +45,14 @@ impl WaitingNotes {
             .map(|note| (&note.used.id, &note.used.used_at, &note.used.dpop_jkt))
             .collect();
         let rows = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        sqlx::query(
-            "UPDATE refresh_tokens SET last_used_at = note.value ->> 1, \
-             dpop_jkt = COALESCE(note.value ->> 2, dpop_jkt) \
-             FROM json_each($1) AS note WHERE refresh_tokens.id = note.value ->> 0",
-        )
-        .bind(rows)
-        .execute(writer)
+        turn.execute(|| {
+            sqlx::query(
+                "UPDATE refresh_tokens SET last_used_at = note.value ->> 1, \
+                 dpop_jkt = COALESCE(note.value ->> 2, dpop_jkt) \
+                 FROM json_each($1) AS note WHERE refresh_tokens.id = note.value ->> 0",
+            )
+            .bind(rows.clone())
+        })
         .await?;
         for note in notes {
             // Whoever has gone needs no answer.
@@ -64,23 +64,22 @@ impl WaitingNotes {
 
 impl RefreshNotes for SqliteStore {
     async fn note_refresh(&self, used: UsedRefreshToken) -> Result<(), StoreError> {
-        loop {
-            let outcome = self.notes.add(used.clone());
-            tokio::select! {
-                biased;
-                written = outcome => match written {
-                    Ok(()) => return Ok(()),
-                    // Who wrote for all failed or has gone: this one tries for itself.
-                    Err(_) => continue,
-                },
-                writer = acquire(&self.writer) => return self.notes.write(&mut *writer?).await,
+        let writing = async {
+            loop {
+                let outcome = self.notes.add(used.clone());
+                tokio::select! {
+                    biased;
+                    written = outcome => match written {
+                        Ok(()) => return Ok(()),
+                        // Who wrote for all failed or has gone: this one tries for itself.
+                        Err(_) => continue,
+                    },
+                    turn = self.writer.turn() => return self.notes.write(turn?).await,
+                }
             }
-        }
+        };
+        self.writer.within_deadline(writing).await
     }
-}
-
-async fn acquire(writer: &SqlitePool) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>, StoreError> {
-    Ok(writer.acquire().await?)
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ async fn a_look_names_what_a_database_lacks_and_changes_nothing() {
     sqlx::raw_sql(
         "DROP TABLE users; CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT); DROP TABLE devices",
     )
-    .execute(&store.writer)
+    .execute(store.writer.turn().await.unwrap().connection())
     .await
     .unwrap();
     // Also while the server works in it.

@@ -1,19 +1,23 @@
 //! Keeps the head of the default branch fresh.
 
 use super::GitHubService;
-use crate::repositories::Store;
+use crate::{domain::clock::Working, repositories::Store};
 
 impl<S: Store> GitHubService<S> {
     /// Looks at the default branch at once, then once a period and whenever a token was stored, for ever. A look that
     /// fails is logged, and what was known stays.
-    pub async fn keep_fresh(&self) {
+    pub async fn keep_fresh(&self, mut working: Working) {
+        let clock = &self.environment.clock;
         loop {
             self.refresh().await;
-            let next = self.environment.clock.monotonic() + self.period;
-            let mut due = self.environment.clock.sleep_until(next);
+            let mut due = clock.sleep_until(clock.monotonic() + self.period);
+            drop(working);
             loop {
                 tokio::select! {
-                    () = &mut due => break,
+                    now_working = &mut due => {
+                        working = now_working;
+                        break;
+                    }
                     () = self.refresh_wanted.notified() => self.refresh().await,
                 }
             }

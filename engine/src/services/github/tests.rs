@@ -11,7 +11,7 @@ use wiremock::{
 use super::*;
 use crate::{
     config::settings::Settings,
-    domain::clock::{BoxFuture, Clock},
+    domain::clock::{Clock, Sleep, Working},
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::{UnitOfWork as _, github_token::GitHubTokens as _, sqlite::SqliteStore},
 };
@@ -46,10 +46,14 @@ impl Clock for ObservedClock {
         self.clock.monotonic()
     }
 
-    fn sleep_until(&self, deadline: Duration) -> BoxFuture<'_> {
+    fn sleep_until(&self, deadline: Duration) -> Sleep<'_> {
         let sleep = self.clock.sleep_until(deadline);
         self.sleeps.send_modify(|begun| *begun += 1);
         sleep
+    }
+
+    fn working(&self) -> Working {
+        self.clock.working()
     }
 }
 
@@ -416,7 +420,7 @@ async fn the_background_refresh_outlives_everything_that_github_does() {
     let service = story.service(&[]);
     let loop_of = service.clone();
     story.answers(head("first")).await;
-    let background = tokio::spawn(async move { loop_of.keep_fresh().await });
+    let background = tokio::spawn(async move { loop_of.keep_fresh(Working::uncounted()).await });
     // One sleep a look for its patience, one for the period after it.
     let mut sleeps = 2;
     story.clock.sleeps(sleeps).await;

@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Operator, logged, mfa::PendingLogin};
+use super::{Operator, mfa::PendingLogin};
 use crate::{
     domain::{
         digest::sha512_hex,
         guess_limit::{Guess, GuessLimit},
+        mask::shown,
         rate_limit::RateLimited,
         text::same_text,
         used_codes::UsedCodes,
@@ -116,15 +117,15 @@ impl<S: Store> LoginService<S> {
         if matches!(checked, Err(LoginError::Refused)) {
             tracing::info!(
                 "login refused user={} address={}",
-                logged(username),
-                logged(from.address)
+                shown(username),
+                shown(from.address)
             );
         } else {
             self.take_back(guess);
         }
         let user = checked?;
         if user.mfa_enabled {
-            tracing::info!("login asks for a code user={}", logged(&user.username));
+            tracing::info!("login asks for a code user={}", shown(&user.username));
             return Ok(Login::Pending(self.pending(user)));
         }
         let operator = Operator::from(user);
@@ -156,8 +157,8 @@ impl<S: Store> LoginService<S> {
     pub(super) async fn complete(&self, operator: &Operator, address: &str) {
         tracing::info!(
             "login user={} address={}",
-            logged(&operator.username),
-            logged(address)
+            shown(&operator.username),
+            shown(address)
         );
         if let Err(error) = self.record(&operator.username).await {
             tracing::error!("the time of a login could not be written: {error}");
@@ -179,8 +180,8 @@ impl<S: Store> LoginService<S> {
             .inspect_err(|_| {
                 tracing::warn!(
                     "login refused after too many wrong guesses user={} address={}",
-                    logged(username),
-                    logged(from.address)
+                    shown(username),
+                    shown(from.address)
                 );
             })
     }

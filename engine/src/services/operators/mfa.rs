@@ -1,11 +1,12 @@
 //! Logins that wait for a code.
 
 use super::{
-    Operator, logged,
+    Operator,
     login::{LoginFrom, LoginService},
 };
 use crate::{
     domain::{
+        mask::shown,
         random::random_uuid,
         rate_limit::RateLimited,
         text::{python_trim, same_text},
@@ -147,8 +148,8 @@ impl<S: Store> LoginService<S> {
         if matches!(checked, Err(VerifyError::WrongCode)) {
             tracing::info!(
                 "login refused for its code user={} address={}",
-                logged(&pending.username),
-                logged(from.address)
+                shown(&pending.username),
+                shown(from.address)
             );
         } else {
             self.take_back(guess);
@@ -188,7 +189,7 @@ impl<S: Store> LoginService<S> {
             .ok_or(VerifyError::InvalidSession)?;
         work.set_mfa_secret(username, secret, now).await?;
         work.save().await?;
-        tracing::info!("mfa secret set user={}", logged(username));
+        tracing::info!("mfa secret set user={}", shown(username));
         Ok(user)
     }
 

@@ -1,7 +1,8 @@
 //! Operators' accounts. Whatever happens to them, one admin is left.
 
-use super::{Operator, logged};
+use super::Operator;
 use crate::{
+    domain::mask::shown,
     repositories::{
         Store, StoreError, UnitOfWork as _,
         users::{NewUser, User, Users as _},
@@ -207,8 +208,8 @@ async fn is_last_admin<W: crate::repositories::users::Users>(
 fn changed(what: &str, username: &str, caller: &Operator) {
     tracing::info!(
         "user {what} name={} by={}",
-        logged(username),
-        logged(&caller.username)
+        shown(username),
+        shown(&caller.username)
     );
 }
 

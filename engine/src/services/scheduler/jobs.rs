@@ -251,7 +251,9 @@ impl<S: Store> Scheduler<S> {
             }
             for playbook in one.server_runs {
                 let playbooks = Arc::clone(&self.playbooks);
-                self.tasks.spawn(async move { playbooks.run(playbook).await });
+                let working = self.environment.clock.working();
+                self.tasks
+                    .spawn(async move { playbooks.run(playbook, working).await });
             }
             tracing::info!(
                 "[Scheduler] run {} of job {} started on {} for occurrence {}",

@@ -12,6 +12,7 @@ use crate::{
             variables::{Overrides, overrides_in, overrides_of},
         },
         json::{Json, JsonObject},
+        mask::shown,
     },
     repositories::scheduled_jobs::ScheduledJob,
     services::{assemblies::AssemblyLibrary, script_signer::ScriptSigner},
@@ -151,7 +152,7 @@ impl ManifestBuilder<'_> {
             tracing::warn!(
                 "scheduled job {}: a component is left out: {}",
                 job.id,
-                reason.escape_debug()
+                shown(reason)
             );
         }
         manifest

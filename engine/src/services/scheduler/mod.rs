@@ -16,8 +16,6 @@ pub mod playbook_run;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
-
 use self::{
     channel::AgentChannel,
     credentials::RunCredentials,
@@ -26,7 +24,7 @@ use self::{
     playbook_run::ServerPlaybooks,
 };
 use super::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner};
-use crate::repositories::Store;
+use crate::{domain::clock::Working, repositories::Store};
 
 /// Seconds between ticks.
 const MINUTE: i64 = 60;
@@ -70,7 +68,6 @@ pub struct Scheduler<S> {
     limits: Limits,
     in_flight: InFlight,
     tasks: Tasks,
-    next_tick: watch::Sender<i64>,
 }
 
 impl<S: Store> Scheduler<S> {
@@ -92,7 +89,6 @@ impl<S: Store> Scheduler<S> {
             limits: parts.limits,
             in_flight: InFlight::default(),
             tasks: Tasks::default(),
-            next_tick: watch::Sender::new(0),
         })
     }
 
@@ -105,7 +101,7 @@ impl<S: Store> Scheduler<S> {
     }
 
     /// Ticks at each minute for ever.
-    pub async fn run(self: Arc<Self>) {
+    pub async fn run(self: Arc<Self>, mut working: Working) {
         loop {
             let time = self.environment.clock.now().as_microsecond();
             let due = time
@@ -114,8 +110,9 @@ impl<S: Store> Scheduler<S> {
                 .saturating_mul(MINUTE);
             let wait = due.saturating_mul(SECOND).saturating_sub(time).unsigned_abs();
             let deadline = self.environment.clock.monotonic() + Duration::from_micros(wait);
-            self.next_tick.send_replace(due);
-            self.environment.clock.sleep_until(deadline).await;
+            let sleep = self.environment.clock.sleep_until(deadline);
+            drop(working);
+            working = sleep.await;
             let now = self.now();
             if now < due {
                 // The wall clock was set back meanwhile.
@@ -131,13 +128,6 @@ impl<S: Store> Scheduler<S> {
     /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start.
     pub fn stop(&self) {
         self.tasks.abort();
-    }
-
-    /// Completes once every tick that was due at the clock's present time has been made.
-    pub async fn settled(&self) {
-        let now = self.now();
-        // The sender lives as long as the scheduler.
-        let _ = self.next_tick.subscribe().wait_for(|due| *due > now).await;
     }
 
     /// One tick, as of `now` in seconds.

@@ -17,7 +17,9 @@ use crate::{
             location::{Island, IslandPath, is_json},
             variables::Overrides,
         },
+        clock::Working,
         json::Json,
+        mask::shown,
     },
     integrations::ansible::{self, PlaybookCommand, PlaybookOutcome, WorkFolder},
     repositories::{
@@ -123,19 +125,26 @@ impl<S: Store> ServerPlaybooks<S> {
     }
 
     /// Runs a playbook to its end, whatever that is.
-    pub async fn run(&self, playbook: ServerPlaybook) {
-        let Ok(_turn) = self.turns.acquire().await else {
+    pub async fn run(&self, playbook: ServerPlaybook, mut working: Working) {
+        let turn = match self.turns.try_acquire() {
+            Ok(turn) => Ok(turn),
+            Err(_) => {
+                drop(std::mem::take(&mut working));
+                self.turns.acquire().await
+            }
+        };
+        let Ok(_turn) = turn else {
             return;
         };
         tracing::info!(
             "[server_run] start run_id={} host='{}' playbook='{}' credential={}",
             playbook.run_id,
-            playbook.hostname.escape_debug(),
-            playbook.path.escape_debug(),
+            shown(&playbook.hostname),
+            shown(&playbook.path),
             playbook.credential_id
         );
         let begun = self.environment.clock.monotonic();
-        let end = match self.execute(&playbook).await {
+        let end = match self.execute(&playbook, &mut working).await {
             Ok(outcome) => End::of(outcome),
             Err(reason) => End::failed(reason),
         };
@@ -143,7 +152,7 @@ impl<S: Store> ServerPlaybooks<S> {
         tracing::info!(
             "[server_run] completed run_id={} host='{}' status={} duration={}s",
             playbook.run_id,
-            playbook.hostname.escape_debug(),
+            shown(&playbook.hostname),
             end.status,
             took.as_secs()
         );
@@ -155,7 +164,11 @@ impl<S: Store> ServerPlaybooks<S> {
         }
     }
 
-    async fn execute(&self, playbook: &ServerPlaybook) -> Result<PlaybookOutcome, String> {
+    async fn execute(
+        &self,
+        playbook: &ServerPlaybook,
+        working: &mut Working,
+    ) -> Result<PlaybookOutcome, String> {
         let credential = self
             .credentials
             .fetch(playbook.credential_id)
@@ -192,11 +205,16 @@ impl<S: Store> ServerPlaybooks<S> {
             folder: stored.parent().map(PathBuf::from).unwrap_or_default(),
             patience: Some(Duration::from_secs(limit.unsigned_abs())),
         };
-        ansible::run(command).await.map_err(|error| match error.kind() {
+        let running = ansible::start(command).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => "[Errno 2] No such file or directory: 'ansible-playbook'".to_owned(),
-            io::ErrorKind::TimedOut => {
-                format!("ansible-playbook was ended after {limit} s")
-            }
+            _ => error.to_string(),
+        })?;
+        // From here on it takes its own time, whatever the server's clock says.
+        drop(std::mem::take(working));
+        let outcome = running.finish().await;
+        *working = self.environment.clock.working();
+        outcome.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => format!("ansible-playbook was ended after {limit} s"),
             _ => error.to_string(),
         })
     }

@@ -22,7 +22,7 @@ const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// The server's certificate and those that stand behind it in the file.
 #[derive(Clone, Debug)]
-pub(super) struct Chain {
+pub(in super::super) struct Chain {
     pub(super) leaf: Certificate,
     others: Vec<Certificate>,
 }
@@ -62,7 +62,7 @@ impl fmt::Display for Unverifiable {
 impl Chain {
     /// Reads the certificates of a PEM text, which may hold other things beside them. `None` where it holds none, or
     /// one that is no X.509 certificate.
-    pub(super) fn read(pem: &[u8]) -> Option<Self> {
+    pub(in super::super) fn read(pem: &[u8]) -> Option<Self> {
         let mut certificates = CertificateDer::pem_slice_iter(pem)
             .map(|der| Certificate::from_der(&der.ok()?).ok())
             .collect::<Option<Vec<_>>>()?
@@ -74,7 +74,7 @@ impl Chain {
     }
 
     /// When the server's own certificate ends.
-    pub(super) fn ends(&self) -> Timestamp {
+    pub(in super::super) fn ends(&self) -> Timestamp {
         moment(&self.leaf.tbs_certificate().validity().not_after)
     }
 

@@ -12,7 +12,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::{super::unread_body::BodyGone, error_page::ErrorPage, json_reader, reply::JsonReply};
-use crate::domain::json::{Json, JsonObject};
+use crate::{
+    config::timing::Timing,
+    domain::json::{Json, JsonObject},
+};
 
 /// The limit of enrollment and token routes.
 pub const SMALL: usize = 1024 * 1024;
@@ -21,8 +24,9 @@ pub const DEFAULT: usize = 16 * 1024 * 1024;
 /// The limit of routes that take files.
 pub const FILES: usize = 100 * 1024 * 1024;
 
-/// How long a body may stop coming.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a body may stop coming; an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyDeadline(pub Duration);
 
 /// Why a body cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -79,6 +83,7 @@ pub struct RawBody {
     headers: HeaderMap,
     body: Body,
     limit: usize,
+    deadline: Duration,
 }
 
 impl<S: Sync> FromRequest<S> for RawBody {
@@ -87,6 +92,10 @@ impl<S: Sync> FromRequest<S> for RawBody {
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
         Ok(Self {
+            deadline: parts
+                .extensions
+                .get::<BodyDeadline>()
+                .map_or(Timing::default().body_deadline, |deadline| deadline.0),
             headers: parts.headers,
             body,
             limit: DEFAULT,
@@ -161,7 +170,7 @@ impl RawBody {
         }
         let mut bytes = BytesMut::new();
         loop {
-            let frame = tokio::time::timeout(PATIENCE, self.body.frame())
+            let frame = tokio::time::timeout(self.deadline, self.body.frame())
                 .await
                 .map_err(|_| BodyError::Stalled)?;
             match frame {
@@ -213,6 +222,7 @@ mod tests {
             headers,
             body: Body::from(bytes),
             limit: DEFAULT,
+            deadline: Duration::from_secs(60),
         }
     }
 

@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::bad_request;
+use super::{bad_request, database_error};
 use crate::{
     builders::credentials::CredentialFormError, interfaces::http::compat::reply::JsonReply,
     services::credentials::CredentialError,
@@ -20,7 +20,7 @@ impl IntoResponse for CredentialError {
         let status = match self {
             Self::NameTaken => StatusCode::CONFLICT,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Store(error) => return error.into_response(),
+            Self::Store(error) => return database_error(error),
         };
         JsonReply::error(status, &self.to_string()).into_response()
     }

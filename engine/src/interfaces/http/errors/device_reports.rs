@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::{bad_request, json_failure};
+use super::{bad_request, database_error, json_failure};
 use crate::{
     builders::{
         agent_hash::InvalidHashRequest, device_details::InvalidDetails,
@@ -54,7 +54,7 @@ impl IntoResponse for DetailsError {
             )
             .into_response(),
             Self::ShapesDiffer(_) => InvalidDetails.into_response(),
-            Self::Store(error) => json_failure(&error),
+            Self::Store(error) => database_error(error),
         }
     }
 }
@@ -69,7 +69,7 @@ impl IntoResponse for AccountError {
     fn into_response(self) -> Response {
         match self {
             Self::GuidMismatch => guid_mismatch(),
-            Self::Store(error) => json_failure(&error),
+            Self::Store(error) => database_error(error),
         }
     }
 }

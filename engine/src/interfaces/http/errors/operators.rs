@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::{bad_request, too_many_requests};
+use super::{bad_request, database_error, too_many_requests};
 use crate::{
     builders::{login::MissingCredentials, text::WrongType, users::UserFormError},
     domain::{json::Json, rate_limit::RateLimited},
@@ -38,7 +38,7 @@ impl IntoResponse for UserError {
             }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NameTaken => StatusCode::CONFLICT,
-            Self::Store(error) => return error.into_response(),
+            Self::Store(error) => return database_error(error),
         };
         JsonReply::error(status, &self.to_string()).into_response()
     }
@@ -52,7 +52,7 @@ impl IntoResponse for LoginError {
             }
             Self::NoText => MissingCredentials.into_response(),
             Self::RateLimited(limited) => too_many_guesses(limited),
-            Self::Store(error) => error.into_response(),
+            Self::Store(error) => database_error(error),
         }
     }
 }
@@ -71,7 +71,7 @@ impl IntoResponse for VerifyError {
                 reply(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
             }
             Self::RateLimited(limited) => too_many_guesses(limited),
-            Self::Store(error) => error.into_response(),
+            Self::Store(error) => database_error(error),
         }
     }
 }

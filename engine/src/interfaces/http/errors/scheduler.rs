@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::{bad_request, json_failure};
+use super::{bad_request, database_error, json_failure};
 use crate::{
     builders::{
         quick_run::QuickRunFieldError,
@@ -11,18 +11,8 @@ use crate::{
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
     interfaces::http::compat::reply::JsonReply,
-    repositories::StoreError,
     services::{quick_run::QuickRunError, recaps::RecapError},
 };
-
-/// The store failed on a route of this area.
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "it stands where an error is handed over"
-)]
-pub fn store_failed(error: StoreError) -> Response {
-    json_failure(&error)
-}
 
 impl IntoResponse for JobFieldError {
     fn into_response(self) -> Response {
@@ -48,7 +38,7 @@ impl IntoResponse for QuickRunError {
             Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, &self.to_string()).into_response(),
             Self::Unsupported(_) => bad_request(&self.to_string()),
             Self::Unreadable(error) => json_failure(&error),
-            Self::Store(error) => store_failed(error),
+            Self::Store(error) => database_error(error),
         }
     }
 }
@@ -63,7 +53,7 @@ impl IntoResponse for RecapError {
     fn into_response(self) -> Response {
         match self {
             Self::AnotherHost => JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
-            Self::Store(error) => store_failed(error),
+            Self::Store(error) => database_error(error),
         }
     }
 }

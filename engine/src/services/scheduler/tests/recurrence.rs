@@ -4,6 +4,7 @@ use super::{
     SCRIPT,
     story::{M, Story},
 };
+use crate::domain::clock::Clock as _;
 
 const EVERY_5: (&str, &str) = ("schedule_type", "'every_5_minutes'");
 const START: (&str, &str) = ("start_ts", "60");
@@ -197,12 +198,13 @@ async fn ticks_belong_to_their_minutes() {
     story.wire.connect(&["A"]);
     let created = (M + 59).to_string();
     story.job(SCRIPT, r#"["A"]"#, &[("created_at", &created)]).await;
-    let running = tokio::spawn(std::sync::Arc::clone(&story.scheduler).run());
-    story.scheduler.settled().await;
+    let working = story.clock.working();
+    let running = tokio::spawn(std::sync::Arc::clone(&story.scheduler).run(working));
+    story.clock.rest().await;
     assert_eq!(story.wire.sent().len(), 0);
     // The clock goes past the minute in one step.
     story.clock.set(jiff::Timestamp::from_second(M + 75).unwrap());
-    story.scheduler.settled().await;
+    story.clock.rest().await;
     assert_eq!(story.wire.sent().len(), 1);
     assert_eq!(
         story
@@ -219,13 +221,14 @@ async fn a_tick_comes_with_the_first_microsecond_of_its_minute() {
     story
         .clock
         .set(jiff::Timestamp::from_millisecond(M * 1000 + 39_800).unwrap());
-    let running = tokio::spawn(std::sync::Arc::clone(&story.scheduler).run());
-    story.scheduler.settled().await;
+    let working = story.clock.working();
+    let running = tokio::spawn(std::sync::Arc::clone(&story.scheduler).run(working));
+    story.clock.rest().await;
     for at in [59_999, 60_001] {
         story
             .clock
             .set(jiff::Timestamp::from_millisecond(M * 1000 + at).unwrap());
-        story.scheduler.settled().await;
+        story.clock.rest().await;
     }
     running.abort();
 }

@@ -1,0 +1,84 @@
+//! Connections that cannot be accepted.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{domain::clock::Clock, integrations::open_files};
+
+/// How often it is logged that the open files have run out.
+const EACH: Duration = Duration::from_secs(60);
+/// The error numbers of `EMFILE` and `ENFILE`, on every Unix that the server runs on.
+const TOO_MANY_OPEN_FILES: [i32; 2] = [24, 23];
+
+/// Says in the log why connections are not accepted: the listener itself only tries again.
+#[derive(Debug)]
+pub struct AcceptErrors {
+    clock: Arc<dyn Clock>,
+    /// When it was last logged, and how often it has happened since.
+    last: Mutex<(Option<Duration>, u64)>,
+}
+
+impl AcceptErrors {
+    /// With the time of `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            last: Mutex::default(),
+        }
+    }
+
+    /// Notes that a connection was not accepted.
+    pub fn note(&self, error: &io::Error) {
+        if !error
+            .raw_os_error()
+            .is_some_and(|number| TOO_MANY_OPEN_FILES.contains(&number))
+        {
+            tracing::debug!("a connection was not accepted: {error}");
+            return;
+        }
+        let now = self.clock.monotonic();
+        let times = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.1 += 1;
+            if last.0.is_some_and(|at| now.saturating_sub(at) < EACH) {
+                return;
+            }
+            last.0 = Some(now);
+            std::mem::take(&mut last.1)
+        };
+        let limit = open_files::limit().map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+        tracing::error!(
+            "new connections wait: all files that may be open are open ({limit}; {error}; met {times} times since \
+             this was last logged). Raise the limit: LimitNOFILE of the service, or ulimit -n"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::logging::capture::capture, integrations::clock::ManualClock};
+
+    #[test]
+    fn running_out_of_open_files_is_logged_once_a_minute_with_the_number() {
+        let log = capture();
+        let start = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+        let clock = Arc::new(ManualClock::new(start));
+        let errors = AcceptErrors::new(clock.clone());
+        let full = io::Error::from_raw_os_error(24);
+        for second in 0..130 {
+            clock.set(start + Duration::from_secs(second));
+            errors.note(&full);
+        }
+        errors.note(&io::ErrorKind::ConnectionAborted.into());
+        let limit = open_files::limit().unwrap().to_string();
+        let lines = log.messages();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        for (line, times) in lines.iter().zip(["met 1 times", "met 60 times", "met 60 times"]) {
+            assert!(line.contains(&limit) && line.contains(times), "{line}");
+        }
+    }
+}
