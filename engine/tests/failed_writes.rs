@@ -115,7 +115,7 @@ fn writes() -> Vec<(Method, &'static str, Value)> {
             "/api/admin/device-approvals/wait/approve",
             json!({}),
         ),
-        (Method::POST, "/api/scheduled_jobs", job.clone()),
+        (Method::POST, "/api/scheduled_jobs", job),
         (Method::PUT, "/api/scheduled_jobs/1", json!({"name": "o"})),
         (
             Method::POST,

@@ -8,7 +8,7 @@
 
 mod support;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use borealis_engine::{
     Settings,

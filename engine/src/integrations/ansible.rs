@@ -124,7 +124,7 @@ pub struct RunningPlaybook {
 ///
 /// # Errors
 /// Its process cannot be started.
-pub fn start(command: PlaybookCommand) -> io::Result<RunningPlaybook> {
+pub fn start(command: &PlaybookCommand) -> io::Result<RunningPlaybook> {
     let mut process = Command::new(&command.program);
     process
         .args(&command.arguments)
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     async fn run(command: PlaybookCommand) -> io::Result<PlaybookOutcome> {
-        start(command)?.finish().await
+        start(&command)?.finish().await
     }
 
     fn shell(script: &str, patience: Option<Duration>) -> PlaybookCommand {

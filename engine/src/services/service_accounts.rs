@@ -114,7 +114,7 @@ impl<S: Store> ServiceAccountService<S> {
                 .await?;
         }
         work.save().await?;
-        let (shown_id, shown_user) = (shown(&agent_id), shown(&credentials.username));
+        let (shown_id, shown_user) = (shown(agent_id), shown(&credentials.username));
         if is_new {
             tracing::info!(
                 "[checkin] created creds agent_id={shown_id} user={shown_user} rotated={}",
@@ -155,7 +155,7 @@ impl<S: Store> ServiceAccountService<S> {
         work.save().await?;
         tracing::info!(
             "[rotate] rotated agent_id={} user={}",
-            shown(&agent_id),
+            shown(agent_id),
             shown(&credentials.username)
         );
         Ok(credentials)

@@ -18,7 +18,7 @@ pub(super) struct Handshake {
 }
 
 impl Handshake {
-    pub(super) fn of(headers: &HeaderMap, address: String, transport: &'static str) -> Self {
+    pub(super) fn of(headers: &HeaderMap, address: &str, transport: &'static str) -> Self {
         let text = |name: &str| {
             headers
                 .get(name)
@@ -26,7 +26,7 @@ impl Handshake {
                 .unwrap_or_default()
         };
         Self {
-            address: shown(&address).into_owned(),
+            address: shown(address).into_owned(),
             transport,
             scope: scope(text("x-borealis-agent-context")),
             authorization: masked(text(header::AUTHORIZATION.as_str())),

@@ -181,7 +181,7 @@ pub(super) fn new_session<S: Store>(
     };
     let (session, inbox) = Session::new(
         server.new_sid(),
-        Handshake::of(headers, address, name),
+        Handshake::of(headers, &address, name),
         Standing::new(identity),
         limit,
         transport,

@@ -205,7 +205,7 @@ impl<S: Store> ServerPlaybooks<S> {
             folder: stored.parent().map(PathBuf::from).unwrap_or_default(),
             patience: Some(Duration::from_secs(limit.unsigned_abs())),
         };
-        let running = ansible::start(command).map_err(|error| match error.kind() {
+        let running = ansible::start(&command).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => "[Errno 2] No such file or directory: 'ansible-playbook'".to_owned(),
             _ => error.to_string(),
         })?;
