@@ -460,8 +460,12 @@ async fn a_client_that_only_listens_after_its_request_gets_its_answer() {
     let mut client = TcpStream::connect(server.engine.address()).await.unwrap();
     let text = request(&server, "/api/agent/heartbeat", &json!({"hostname": "WIN-1"}));
     client.write_all(text.as_bytes()).await.unwrap();
-    client.shutdown().await.unwrap();
     until_read(&client).await;
+    client.shutdown().await.unwrap();
+    // Meanwhile the server has every occasion to see that nothing more comes.
+    for _ in 0..20 {
+        assert_eq!(server.ask(&Method::GET, "/health", &Value::Null).await.0, 200);
+    }
     sqlx::raw_sql("ROLLBACK").execute(&mut locking).await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(PATIENCE, client.read_to_string(&mut answer))

@@ -284,12 +284,19 @@ fn escape(text: &str) -> String {
 /// Sends what this thread logs to a file of its own, for tests.
 #[cfg(test)]
 pub(crate) mod capture {
-    use std::{fs, sync::OnceLock};
+    use std::{
+        fs,
+        sync::{
+            OnceLock,
+            atomic::{AtomicI64, Ordering},
+        },
+        time::Duration,
+    };
 
     use tracing::{Dispatch, subscriber::DefaultGuard};
 
     use super::*;
-    use crate::integrations::clock::ManualClock;
+    use crate::domain::clock::{Sleep, Working};
 
     /// Logs of this thread until it is dropped.
     pub(crate) struct Captured {
@@ -305,12 +312,34 @@ pub(crate) mod capture {
     pub(crate) fn capture() -> Captured {
         ANOTHER.get_or_init(|| Dispatch::new(Registry::default()));
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new("2031-05-01T12:00:00Z".parse().unwrap()));
+        let clock = Arc::new(SteppingClock(AtomicI64::new(1_900_000_000)));
         let file = LogFile::new(folder.path().join("engine.log"), TimeZone::UTC);
         let log = EngineLog::new(file, clock, false).with_filter(LevelFilter::INFO);
         Captured {
             _guard: tracing::subscriber::set_default(Registry::default().with(log)),
             folder,
+        }
+    }
+
+    /// Passes a second with each reading, so that equal lines are told apart.
+    #[derive(Debug)]
+    struct SteppingClock(AtomicI64);
+
+    impl Clock for SteppingClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_second(self.0.fetch_add(1, Ordering::Relaxed)).unwrap()
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn sleep_until(&self, _: Duration) -> Sleep<'_> {
+            Box::pin(std::future::pending())
+        }
+
+        fn working(&self) -> Working {
+            Working::uncounted()
         }
     }
 
