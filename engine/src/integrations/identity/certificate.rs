@@ -58,7 +58,7 @@ enum Found {
     /// Neither certificate nor bundle; perhaps a key that a start left which was cut short.
     Nothing { key: Option<SecretKey> },
     /// Certificate, bundle and key belong together.
-    Identity(Identity),
+    Identity(Box<Identity>),
 }
 
 /// A certificate that belongs to its key.
@@ -132,7 +132,7 @@ impl Place<'_> {
         }
         match self.find()? {
             Found::Nothing { key } => {
-                self.make(key)?;
+                self.make(key.as_ref())?;
                 tracing::info!(
                     "made a certificate for the server: {}",
                     self.path(BUNDLE).display()
@@ -349,11 +349,11 @@ impl Place<'_> {
                 path: certificate_path,
             });
         };
-        Ok(Found::Identity(Identity {
+        Ok(Found::Identity(Box::new(Identity {
             served,
             ends,
             missing,
-        }))
+        })))
     }
 
     /// Writes the one of certificate and bundle that is not there from the other.
@@ -434,7 +434,7 @@ impl Place<'_> {
     }
 
     /// Makes what is missing: root, key, certificate and bundle, in this order.
-    fn make(&self, key: Option<SecretKey>) -> Result<(), IdentityError> {
+    fn make(&self, key: Option<&SecretKey>) -> Result<(), IdentityError> {
         let root = match self.read_root()? {
             Some(root) if ends(&root.certificate) > self.clock.now() => root,
             ended => {
@@ -444,14 +444,14 @@ impl Place<'_> {
                 self.make_root()?
             }
         };
-        self.issue(&root, key.as_ref())
+        self.issue(&root, key)
     }
 
     fn make_root(&self) -> Result<Root, IdentityError> {
         let path = self.path(ROOT_KEY);
         let key = match files::read(&path)? {
             // A start that was cut short left it.
-            Some(pem) => issue::read_key(&pem).ok_or_else(|| IdentityError::UnreadableTlsKey { path })?,
+            Some(pem) => issue::read_key(&pem).ok_or(IdentityError::UnreadableTlsKey { path })?,
             None => {
                 let key = issue::new_key(self.random);
                 let pem = issue::key_pem(&key).map_err(failed)?;
