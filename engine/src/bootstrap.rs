@@ -19,10 +19,9 @@ use crate::{
         assembly_files::AssemblyFiles,
         clock::SystemClock,
         github::GitHubClient,
-        identity::{IdentityError, ServerIdentity, sealing_key},
+        identity::{self, IdentityError, ServedCertificate, ServerIdentity, sealing_key},
         listener,
         root_lock::{LockError, RootLock},
-        tls::{self, TlsError},
     },
     interfaces::{
         http::{
@@ -48,6 +47,7 @@ use crate::{
         agents::Agents,
         approvals::ApprovalService,
         assemblies::AssemblyLibrary,
+        certificate::CertificateKeeper,
         credentials::CredentialService,
         device_gate::DeviceGate,
         device_reports::DeviceReportService,
@@ -108,9 +108,6 @@ pub enum StartError {
     /// Certificate or keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// What GitHub would be asked with.
     #[error("cannot speak TLS with GitHub: {0}")]
     GitHub(#[from] rustls::Error),
@@ -160,6 +157,10 @@ impl Engine {
         let lock = Arc::new(RootLock::acquire(&settings.database_path, &SystemClock::new()).await?);
         let sealing_keys = choose_sealing_keys(&settings).await?;
         let identity = ServerIdentity::load_or_create(&settings, &*clock, &*random)?;
+        for warning in identity::certificate_warnings(&settings, &*clock, &*random) {
+            tracing::warn!("{warning}");
+        }
+        let certificate = Arc::new(ServedCertificate::load(identity.certificate)?);
         tracing::info!("tls-material-ready");
         let store = open_store(&settings, &*clock, &*random).await?;
         let environment = Environment {
@@ -168,7 +169,7 @@ impl Engine {
         };
         let secrets = secret_box(sealing_keys, &settings, &environment)?;
         let tokens = AccessTokens::new(&identity.token_key)?;
-        let publisher = IdentityPublisher::new(identity.bundle.clone(), &identity.script_key);
+        let publisher = IdentityPublisher::new(Arc::clone(&certificate), &identity.script_key);
         let operators = OperatorService::new(store.clone(), environment.clone());
         let store_failed = |source| StartError::Store {
             path: settings.database_path.clone(),
@@ -309,8 +310,8 @@ impl Engine {
         let handle = Handle::new();
         let accept_errors = AcceptErrors::new(Arc::new(SystemClock::new()));
         let server = if settings.speaks_tls() {
-            let config = tls::server_config(&identity.bundle, &identity.tls_key)?;
-            let server = axum_server::from_tcp_rustls(listener, config).map_err(StartError::Listener)?;
+            let server = axum_server::from_tcp_rustls(listener, certificate.listener())
+                .map_err(StartError::Listener)?;
             serve(
                 with_limits(server, &settings.timing, accept_errors)
                     .handle(handle.clone())
@@ -326,8 +327,11 @@ impl Engine {
                 &lock,
             )
         };
+        let stop_deadline = settings.timing.stop_deadline;
+        let keeper = CertificateKeeper::new(certificate, settings, environment.clone());
         let mut background = JoinSet::new();
         let working = clock.working();
+        background.spawn(Arc::clone(&keeper).run(working.clone()));
         background.spawn(prune_daily(store.clone(), environment, working.clone()));
         let fresh = working.clone();
         background.spawn(async move { github.keep_fresh(fresh).await });
@@ -343,8 +347,9 @@ impl Engine {
             carried,
             jobs,
             store,
+            keeper,
             lock,
-            stop_deadline: settings.timing.stop_deadline,
+            stop_deadline,
         })
     }
 }
@@ -515,6 +520,12 @@ fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
              BOREALIS_CORS_ALLOWED_ORIGINS"
         );
     }
+    for origin in settings.origins_with_a_slash() {
+        tracing::warn!(
+            "BOREALIS_CORS_ALLOWED_ORIGINS lists {origin}, and no browser sends an origin with a slash at its end: leave \
+             it out"
+        );
+    }
     match settings.access_policy {
         AccessPolicy::Strict => tracing::info!("access policy strict"),
         AccessPolicy::Legacy => {
@@ -536,6 +547,7 @@ pub struct RunningEngine {
     jobs: Jobs,
     store: SqliteStore,
     lock: Arc<RootLock>,
+    keeper: Arc<CertificateKeeper>,
     stop_deadline: Duration,
 }
 
@@ -545,16 +557,43 @@ impl RunningEngine {
         self.address
     }
 
+    /// Takes up a renewed certificate now rather than at the next look.
+    pub fn reload_certificate(&self) {
+        self.keeper.look_now();
+    }
+
+    /// How long [`RunningEngine::stop`] takes at most.
+    pub fn stop_deadline(&self) -> Duration {
+        self.stop_deadline
+    }
+
     /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
-    /// written out and closed.
-    pub async fn stop(mut self) {
-        self.handle.graceful_shutdown(Some(self.stop_deadline));
+    /// written out and closed. Whatever does not end within [`RunningEngine::stop_deadline`] is broken off; what SQLite
+    /// has committed is safe then, too.
+    pub async fn stop(self) {
+        let deadline = self.stop_deadline;
+        if tokio::time::timeout(deadline, self.stop_in_order())
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                "not everything ended within {} s; the rest was broken off",
+                deadline.as_secs_f32()
+            );
+        }
+    }
+
+    async fn stop_in_order(mut self) {
+        // Each part has its share of the time.
+        self.handle
+            .graceful_shutdown(Some(self.stop_deadline.mul_f32(0.6)));
         self.hub.close();
         if let Ok(Err(error)) = self.server.await {
             tracing::error!("the listener failed: {error}");
         }
         // Requests whose clients have gone.
-        if tokio::time::timeout(self.stop_deadline, self.carried.finished())
+        let share = self.stop_deadline.mul_f32(0.2);
+        if tokio::time::timeout(share, self.carried.finished())
             .await
             .is_err()
         {
@@ -562,7 +601,7 @@ impl RunningEngine {
         }
         // Sessions that came while the others were being ended; then what agents have reported is written down.
         self.hub.close();
-        if tokio::time::timeout(self.stop_deadline, self.hub.finished())
+        if tokio::time::timeout(share / 2, self.hub.finished())
             .await
             .is_err()
         {

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use borealis_engine::{
@@ -23,14 +24,17 @@ use borealis_engine::{
     services::Environment,
 };
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 
 /// The Borealis server: serves the legacy server's root folder, database, keys and cookies.
 ///
 /// Settings come from environment variables (BOREALIS_ROOT, BOREALIS_HOST, BOREALIS_PORT, ...).
 ///
-/// The commands users, install-codes, devices and backup are for the person on the server's machine; they ask for no
-/// login. All of them are safe beside a running server, and none makes a database or changes its tables. Run them as
+/// The commands users, install-codes, devices, backup and certificate are for the person on the server's machine; they
+/// ask for no login. All of them are safe beside a running server, and none makes a database or changes its tables. Run them as
 /// the user that runs the server, with its variables.
 ///
 /// Exit codes: 0 stopped in order, 1 could not do it, 2 wrong command line or settings.
@@ -71,6 +75,9 @@ enum Command {
     ///
     /// Looks first at all that `check` looks at, and ends where it finds a problem. Only one engine serves a root
     /// folder at a time.
+    ///
+    /// The first of these signals lets running requests end, for ten seconds at most; a second one ends the server at
+    /// once, with exit code 1. SIGHUP takes up a renewed certificate, which is also looked for once a minute.
     Serve(ServeArguments),
     /// Make the tables that are missing and upgrade an older database, then end.
     ///
@@ -138,6 +145,8 @@ fn main() -> ExitCode {
         None => runtime.block_on(migrate(&settings)),
         Some(accepted) => runtime.block_on(serve(with_arguments(settings, accepted), root.create)),
     };
+    // A thread that waits for the disk must not keep a stopped server alive.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -181,6 +190,10 @@ fn read_environment() -> Result<(ProcessVariables, PathBuf), String> {
             .texts
             .entry("TZ".to_owned())
             .or_insert_with(|| zone.to_owned());
+    }
+    // A shell's variable of this name may be another machine's.
+    if let Ok(name) = rustix::system::uname().nodename().to_str() {
+        environment.texts.insert("HOSTNAME".to_owned(), name.to_owned());
     }
     let folder =
         std::env::current_dir().map_err(|error| format!("cannot read the working folder: {error}"))?;
@@ -242,19 +255,47 @@ async fn serve(settings: Settings, create: bool) -> Result<(), String> {
     refuse(&preflight::before_serving(&settings, create, &*clock).await)?;
     let listener = preflight::bind(&settings)?;
     let scheme = if settings.speaks_tls() { "https" } else { "http" };
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let (mut told, mut hangup) = signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let engine = Engine::start(settings, clock, Arc::new(OsRandom), listener)
         .await
         .map_err(|error| error.to_string())?;
     tracing::info!("serving {scheme}://{}", engine.address());
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = told.recv() => break,
+            Some(()) = hangup.recv() => {
+                tracing::info!("SIGHUP: looking for a renewed certificate");
+                engine.reload_certificate();
+            }
+        }
     }
-    tracing::info!("stopping");
-    engine.stop().await;
-    Ok(())
+    tracing::info!(
+        "stopping: what is being answered has {} s at most; a second SIGTERM or SIGINT ends the server at once",
+        engine.stop_deadline().as_secs_f32()
+    );
+    tokio::select! {
+        () = engine.stop() => Ok(()),
+        _ = told.recv() => Err("ended at once by a second signal".to_owned()),
+    }
+}
+
+/// Each SIGTERM and SIGINT as a message, and the hangups. From here on none of them ends the process by itself.
+fn signals() -> std::io::Result<(mpsc::Receiver<()>, Signal)> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
+    // Two messages are all that anybody asks for.
+    let (tell, told) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            let _ = tell.try_send(());
+        }
+    });
+    Ok((told, hangup))
 }
 
 /// Goes no further where something was found that keeps the server from starting.

@@ -38,6 +38,7 @@ pub async fn before_serving(settings: &Settings, create: bool, clock: &dyn Clock
         keys::identity(&mut report, settings, clock);
         keys::sealing_key(&mut report, settings, &state.sealed_secrets);
         address::look(&mut report, settings);
+        origins(&mut report, settings);
         secret(&mut report, settings);
         if settings.access_policy == AccessPolicy::Legacy {
             report.add(
@@ -68,6 +69,20 @@ fn web_client(report: &mut Report, settings: &Settings) {
             Verdict::Warning,
             "web client",
             format!("{shown} is not there: build the web client, or set BOREALIS_STATIC_ROOT to its folder"),
+        );
+    }
+}
+
+/// Browsers send origins without a slash at the end, so one that is listed with it never matches.
+fn origins(report: &mut Report, settings: &Settings) {
+    for origin in settings.origins_with_a_slash() {
+        report.add(
+            Verdict::Warning,
+            "origins",
+            format!(
+                "BOREALIS_CORS_ALLOWED_ORIGINS lists {origin}, and no browser sends an origin with a slash at its end: \
+                 leave it out"
+            ),
         );
     }
 }

@@ -7,6 +7,7 @@
 //! rate limits) is touched by none of them.
 
 mod backup;
+mod certificate;
 mod database;
 mod devices;
 mod install_codes;
@@ -40,6 +41,7 @@ pub enum Administration {
     InstallCodes(install_codes::InstallCodesArguments),
     Devices(devices::DevicesArguments),
     Backup(backup::BackupArguments),
+    Certificate(certificate::CertificateArguments),
 }
 
 /// Why a command did not do what it was asked.
@@ -107,6 +109,9 @@ async fn carry_out(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<(), Failure> {
+    if let Administration::Certificate(arguments) = command {
+        return certificate::run(arguments, settings, environment);
+    }
     database::must_exist(&settings.database_path)?;
     if let Administration::Backup(arguments) = command {
         return backup::run(arguments, &settings.database_path).await;
@@ -116,7 +121,7 @@ async fn carry_out(
         Administration::Users(arguments) => users::run(arguments, &store, environment).await,
         Administration::InstallCodes(arguments) => install_codes::run(arguments, &store, environment).await,
         Administration::Devices(arguments) => devices::run(arguments, &store, environment).await,
-        Administration::Backup(_) => Ok(()),
+        Administration::Backup(_) | Administration::Certificate(_) => Ok(()),
     };
     store.leave().await;
     done

@@ -13,7 +13,7 @@ use super::{
     socket_places::SocketPlaces,
     timing::Timing,
 };
-use crate::domain::{coerce::integer_in, fernet::FernetKey};
+use crate::domain::{coerce::integer_in, fernet::FernetKey, server_name::ServerName};
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,6 +111,10 @@ pub struct Settings {
     pub trusted_proxies: Vec<TrustedNetwork>,
     /// Folder of the server's certificate, key and bundle.
     pub server_certificates: PathBuf,
+    /// Further names for a certificate that the server makes.
+    pub tls_names: Vec<ServerName>,
+    /// The machine's host name, another one of them: variable `HOSTNAME`, which `main` sets.
+    pub machine_name: Option<ServerName>,
     /// Folder of runtime files: the token key, and what older versions kept there.
     pub runtime: PathBuf,
     /// GitHub.
@@ -337,6 +341,20 @@ impl Settings {
             server_certificates: reader
                 .path(&["BOREALIS_SERVER_CERT_ROOT"])
                 .unwrap_or_else(|| certificates.join("Server")),
+            tls_names: reader.parsed(
+                "BOREALIS_TLS_NAMES",
+                Vec::new(),
+                "host names and addresses separated by commas, such as borealis.example, 192.0.2.10",
+                |value| {
+                    value
+                        .split(',')
+                        .map(str::trim)
+                        .filter(|part| !part.is_empty())
+                        .map(ServerName::parse)
+                        .collect()
+                },
+            ),
+            machine_name: reader.text(&["HOSTNAME"]).and_then(ServerName::parse),
             runtime: reader
                 .path(&["BOREALIS_SERVER_ROOT"])
                 .unwrap_or_else(|| project_root.join("Server").join("Borealis")),
@@ -396,6 +414,14 @@ impl Settings {
         } else {
             Err(InvalidSettings(reader.errors))
         }
+    }
+
+    /// The allowed origins that no browser ever sends, because they end with a slash.
+    pub fn origins_with_a_slash(&self) -> impl Iterator<Item = &str> {
+        self.cors_allowed_origins
+            .iter()
+            .map(String::as_str)
+            .filter(|origin| origin.ends_with('/'))
     }
 
     /// Whether the host is an address of this machine alone.

@@ -16,11 +16,15 @@ pub struct Timing {
     pub upgrade_deadline: Duration,
     /// How long the last frames of an ended session are tried.
     pub farewell_deadline: Duration,
-    /// How long a client may take for the head of a request, the first byte of the first one included.
+    /// How long a client may take for the head of its first request, the first byte included.
     pub head_deadline: Duration,
+    /// How long a connection may be idle between requests, the head of the next one included. Longer than proxies keep
+    /// theirs (60 s), so that none sends a request on a connection that is being closed.
+    pub idle_deadline: Duration,
     /// How long a request's body may stop coming.
     pub body_deadline: Duration,
-    /// How long the rest of a body is read that nobody wants, so that its sender sees the answer.
+    /// How long the rest of a body is read that nobody wants, so that its sender sees the answer; it begins anew as
+    /// long as 10 kB a second come.
     pub unread_body_deadline: Duration,
     /// How long running requests may take to finish once the server is told to stop.
     pub stop_deadline: Duration,
@@ -37,6 +41,7 @@ impl Default for Timing {
             upgrade_deadline: Duration::from_secs(10),
             farewell_deadline: Duration::from_secs(2),
             head_deadline: Duration::from_secs(60),
+            idle_deadline: Duration::from_secs(75),
             body_deadline: Duration::from_secs(60),
             unread_body_deadline: Duration::from_secs(5),
             stop_deadline: Duration::from_secs(10),

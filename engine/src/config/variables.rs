@@ -39,6 +39,7 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "BOREALIS_SIM_RUN_SECONDS",
     "BOREALIS_STATIC_ROOT",
     "BOREALIS_TLS",
+    "BOREALIS_TLS_NAMES",
     "BOREALIS_TOKEN_TTL_SECONDS",
     "BOREALIS_TRUSTED_PROXIES",
 ];
@@ -54,7 +55,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("BOREALIS_TLS_BUNDLE", CERTIFICATES),
     ("BOREALIS_TLS_CERT", CERTIFICATES),
     ("BOREALIS_TLS_KEY", CERTIFICATES),
-    ("BOREALIS_TLS_NAMES", NOT_YET),
 ];
 const NOT_YET: &str = "this version of the server does not have what it is for";
 const CERTIFICATES: &str = "the certificate and its key are those in the folder of BOREALIS_SERVER_CERT_ROOT";

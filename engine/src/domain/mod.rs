@@ -30,6 +30,7 @@ pub mod rate_limit;
 pub mod replay;
 pub mod repository_head;
 pub mod schedule;
+pub mod server_name;
 pub mod start_time;
 pub mod text;
 pub mod timestamp;

@@ -10,39 +10,24 @@ use crate::{
     config::settings::Settings,
     domain::clock::Clock,
     integrations::{
-        identity::{self, PartState, ServerIdentity, sealing_key},
-        tls,
+        identity::{PartState, ServerIdentity, sealing_key},
+        random::OsRandom,
     },
     repositories::sealed_secrets::StoredSecret,
     services::sealing_keys::SealingKeys,
 };
 
 pub(super) fn identity(report: &mut Report, settings: &Settings, clock: &dyn Clock) {
-    let state = ServerIdentity::inspect(settings, clock);
-    if matches!(state.certificate, PartState::Present(_)) {
-        let (certificate, key) = identity::served_files(settings);
-        match tls::server_config(&certificate, &key) {
-            Ok(_) => part(report, "certificate", &state.certificate),
-            Err(error) => report.add(
-                if settings.speaks_tls() {
-                    Verdict::Problem
-                } else {
-                    Verdict::Warning
-                },
-                "certificate",
-                format!("{error}; restore both files from the same backup"),
-            ),
-        }
-    } else {
-        part(report, "certificate", &state.certificate);
+    let state = ServerIdentity::inspect(settings, clock, &OsRandom);
+    part(report, "certificate", &state.certificate);
+    for warning in &state.certificate_warnings {
+        report.add(Verdict::Warning, "certificate", warning.to_string());
     }
     part(report, "script key", &state.script_key);
     part(report, "token key", &state.token_key);
 }
 
 fn part(report: &mut Report, subject: &'static str, state: &PartState) {
-    let replaced = "it is replaced at the start, and agents that know the old one must enrol again; restore it from a \
-                    backup first if you have one that is good";
     let (verdict, text) = match state {
         PartState::Present(path) => (Verdict::Ok, path.display().to_string()),
         PartState::Former { from, to } => (
@@ -53,13 +38,25 @@ fn part(report: &mut Report, subject: &'static str, state: &PartState) {
             Verdict::Ok,
             format!("{} is not there; it is made at the start", path.display()),
         ),
-        PartState::Expired { path, ended } => (
+        PartState::Expired {
+            path,
+            ended,
+            reissued: true,
+        } => (
             Verdict::Warning,
-            format!("{} ended {ended}: {replaced}", path.display()),
+            format!(
+                "{} ended {ended}: its root issues another at the start, which agents accept as they did this one",
+                path.display()
+            ),
         ),
-        PartState::Unfit { path, reason } => (
+        PartState::Expired { path, ended, .. } => (
             Verdict::Warning,
-            format!("{}: {reason}; {replaced}", path.display()),
+            format!(
+                "{} ended {ended}, and no root is there to issue another: the start sets the old files aside and makes \
+                 a new identity, and agents that pin the old one have to enroll again; restore it from a backup first if \
+                 you have one that is good",
+                path.display()
+            ),
         ),
         PartState::Unusable(error) => (Verdict::Problem, error.to_string()),
     };
@@ -83,10 +80,9 @@ fn part(report: &mut Report, subject: &'static str, state: &PartState) {
 fn written(state: &PartState) -> Option<&Path> {
     match state {
         PartState::Present(_) | PartState::Unusable(_) => None,
-        PartState::Former { to: path, .. }
-        | PartState::Missing(path)
-        | PartState::Expired { path, .. }
-        | PartState::Unfit { path, .. } => Some(path),
+        PartState::Former { to: path, .. } | PartState::Missing(path) | PartState::Expired { path, .. } => {
+            Some(path)
+        }
     }
 }
 

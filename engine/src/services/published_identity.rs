@@ -1,32 +1,36 @@
 //! What the server tells agents of itself.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 
 use super::script_signer::published_key;
+use crate::integrations::identity::ServedCertificate;
 
 /// What an enrolling agent pins.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PublishedIdentity {
-    /// The text of the certificate bundle; empty where it cannot be read, as in the legacy.
+    /// The text of the certificate bundle.
     pub server_certificate: String,
     /// The script-signing key: base64 of its SPKI DER.
     pub signing_key: String,
 }
 
-/// Reads the identity for answers.
+/// The identity for answers.
 #[derive(Clone, Debug)]
 pub struct IdentityPublisher {
-    bundle: PathBuf,
+    certificate: Arc<ServedCertificate>,
     signing_key: String,
 }
 
 impl IdentityPublisher {
-    /// Publishes the bundle file and the public half of `script_key`.
-    pub fn new(bundle: PathBuf, script_key: &SigningKey) -> Self {
+    /// Publishes the certificate in use and the public half of `script_key`.
+    pub fn new(certificate: Arc<ServedCertificate>, script_key: &SigningKey) -> Self {
         let signing_key = published_key(script_key);
-        Self { bundle, signing_key }
+        Self {
+            certificate,
+            signing_key,
+        }
     }
 
     /// The script-signing key: base64 of its SPKI DER.
@@ -34,14 +38,17 @@ impl IdentityPublisher {
         &self.signing_key
     }
 
-    /// The identity now: the file is read anew, because an operator may replace it while the server runs.
+    /// The identity now. The files are looked at anew, because an operator may renew them while the server runs; what
+    /// an agent is told is what the listener serves from then on.
     pub async fn published(&self) -> PublishedIdentity {
-        let server_certificate = tokio::fs::read_to_string(&self.bundle).await.unwrap_or_else(|error| {
-            tracing::warn!(bundle = %self.bundle.display(), %error, "the certificate bundle cannot be read");
-            String::new()
+        let certificate = Arc::clone(&self.certificate);
+        let looked = tokio::task::spawn_blocking(move || {
+            certificate.look();
+            certificate.bundle()
         });
+        let bundle = looked.await.unwrap_or_else(|_| self.certificate.bundle());
         PublishedIdentity {
-            server_certificate,
+            server_certificate: bundle.to_string(),
             signing_key: self.signing_key.clone(),
         }
     }

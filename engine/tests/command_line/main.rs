@@ -8,6 +8,7 @@
 )]
 
 mod backup;
+mod certificate;
 mod devices;
 mod install_codes;
 mod output;
@@ -43,13 +44,14 @@ fn help_names_the_commands_and_the_exit_codes() {
         "install-codes",
         "devices",
         "backup",
+        "certificate",
         "Exit codes",
     ] {
         assert!(help.output.contains(word), "{word} in {}", help.output);
     }
     let help = run(root.path(), &["check", "--help"], &[]);
     assert!(help.output.contains("1 at least one problem"), "{}", help.output);
-    for command in ["users", "install-codes", "devices", "backup"] {
+    for command in ["users", "install-codes", "devices", "backup", "certificate"] {
         let help = run(root.path(), &[command, "--help"], &[]).output;
         for word in ["Safe beside a running server", "Examples:", "Exit codes: 0 done"] {
             assert!(help.contains(word), "{word} in {help}");

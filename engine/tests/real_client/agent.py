@@ -59,8 +59,8 @@ class Inbox:
 class Channel:
     """A Socket.IO connection that comes back by itself, with `headers` asked anew each time."""
 
-    def __init__(self, server: Server, certificate: str, headers, transports: list[str]):
-        context = pinned(certificate)
+    def __init__(self, server: Server, certificate: str, headers, transports: list[str], flags=0):
+        context = pinned(certificate, flags)
         self.connections = 0
         self.changed = threading.Condition()
         self.client = socketio.Client(

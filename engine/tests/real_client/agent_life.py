@@ -1,14 +1,17 @@
 """A whole agent life against the release binary, over TLS with the certificate that enrollment gave.
 
-    python agent_life.py PATH/TO/borealis-engine
+    python agent_life.py PATH/TO/borealis-engine [behind-nginx]
 
-Ends with 0 when every step held; otherwise the step that failed stands last.
+With `behind-nginx` there is an nginx in front of the server, with the configuration of `engine/docs/nginx.conf`. Agents
+verify the certificate as Python 3.11 does by default, host name included. Ends with 0 when every step held; otherwise the step that failed stands last.
 """
 
+import sys
 from pathlib import Path
 
 from agent import Agent, Channel
 from operators import Operator
+from nginx import BehindNginx
 from server import Server
 from story import equal, step, tell
 
@@ -88,4 +91,7 @@ def live(server: Server):
 
 
 if __name__ == "__main__":
-    tell("agent life", __doc__, live)
+    if sys.argv[2:] == ["behind-nginx"]:
+        tell("agent life behind nginx", __doc__, live, BehindNginx)
+    else:
+        tell("agent life", __doc__, live)

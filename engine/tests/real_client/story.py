@@ -17,16 +17,16 @@ def step(text: str):
     print(f"  {text}", flush=True)
 
 
-def tell(name: str, usage: str, story):
+def tell(name: str, usage: str, story, kind=Server, variables: dict | None = None):
     """Runs `story(server)` over an empty root; the process ends with 0 when every step held."""
     # The one unverified request is the first: an agent has no certificate yet.
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(usage)
     with tempfile.TemporaryDirectory() as root:
-        server = Server(Path(sys.argv[1]).resolve(), Path(root))
-        server.start()
+        server = kind(Path(sys.argv[1]).resolve(), Path(root), variables)
         try:
+            server.start()
             story(server)
         except BaseException:
             print(f"\nthe server's log:\n{server.log()}", flush=True)

@@ -332,6 +332,25 @@ async fn requests_are_refused_in_the_contracts_order_and_words() {
 }
 
 #[tokio::test]
+async fn the_servers_own_page_may_open_sockets_whatever_the_setting_lists() {
+    let server = Server::start("legacy", "").await;
+    let address = server.address();
+    for (origin, status) in [
+        (format!("http://{address}"), 200),
+        // Where a proxy ends TLS the scheme is another one.
+        (format!("https://{address}"), 200),
+        (format!("http://{}", address.ip()), 400),
+        (format!("http://{}:{}", address.ip(), address.port() ^ 1), 400),
+    ] {
+        let (answered, headers, _) = server.poll("GET", OPEN, &[("origin", &origin)], "").await;
+        assert_eq!(answered, status, "{origin}");
+        let allowed = headers.get("access-control-allow-origin");
+        assert_eq!(allowed.is_some_and(|allowed| *allowed == *origin), status == 200);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn answers_are_wrapped_and_packed_as_asked() {
     let server = Server::start("legacy", "").await;
     let (_, _, body) = server.poll("GET", "EIO=4&j=3", &[], "").await;

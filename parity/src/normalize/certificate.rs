@@ -1,9 +1,9 @@
-//! What a certificate says apart from its key, serial number and signature.
+//! What certificates say apart from their keys, serial numbers and signatures.
 
 use super::time;
 use serde_json::{Value, json};
 use x509_cert::Certificate;
-use x509_cert::der::{Decode as _, DecodePem as _};
+use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
@@ -15,9 +15,23 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The comparable parts of one certificate in PEM.
+/// The comparable parts of the first certificate in PEM; those behind it stand in its member `chain`.
 pub(crate) fn parts(pem: &str, started_at_us: i64) -> Option<Value> {
-    let certificate = Certificate::from_pem(pem.trim().as_bytes()).ok()?;
+    let chain = Certificate::load_pem_chain(pem.trim().as_bytes()).ok()?;
+    let mut parts = chain
+        .iter()
+        .map(|certificate| parts_of(certificate, started_at_us));
+    let mut first = parts.next()??;
+    let others = parts.collect::<Option<Vec<_>>>()?;
+    if !others.is_empty() {
+        first
+            .as_object_mut()?
+            .insert("chain".to_owned(), Value::Array(others));
+    }
+    Some(first)
+}
+
+fn parts_of(certificate: &Certificate, started_at_us: i64) -> Option<Value> {
     let tbs = certificate.tbs_certificate();
     let seconds =
         |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);

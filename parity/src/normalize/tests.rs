@@ -167,6 +167,20 @@ fn a_certificate_says_what_it_is() {
         json!({ "id": "2.5.29.19", "critical": true, "value": "30030101ff" })
     );
     assert_eq!(out["a"], out["b"]);
+    assert!(parts.get("chain").is_none());
+}
+
+#[test]
+fn a_chain_says_what_each_of_its_certificates_is() {
+    let out = body(&[], json!({ "a": CERTIFICATE.repeat(2), "b": CERTIFICATE }));
+    let parts = &out["a"]["<certificate>"]["parts"];
+    let alone = &out["b"]["<certificate>"]["parts"];
+    assert_eq!(parts["chain"], json!([alone]));
+    assert_eq!(parts["issuer"], alone["issuer"]);
+    assert_ne!(
+        out["a"]["<certificate>"]["name"],
+        out["b"]["<certificate>"]["name"]
+    );
 }
 
 #[test]

@@ -66,3 +66,22 @@ pub(super) fn take_over(former: &Path, path: &Path, access: Access) -> Result<bo
     }
     Ok(true)
 }
+
+/// Gives the file another name with `time` in it, one that no file has; which name that is.
+pub(super) fn set_aside(path: &Path, time: &str) -> Result<PathBuf, IdentityError> {
+    let mut attempt = 1_u32;
+    let aside = loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".replaced-{time}"));
+        if attempt > 1 {
+            name.push(format!("-{attempt}"));
+        }
+        let aside = PathBuf::from(name);
+        if fs::symlink_metadata(&aside).is_err() {
+            break aside;
+        }
+        attempt += 1;
+    };
+    fs::rename(path, &aside).map_err(failed("set aside", path))?;
+    Ok(aside)
+}

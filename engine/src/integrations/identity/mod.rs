@@ -5,25 +5,27 @@ mod certificate;
 mod ed25519;
 mod files;
 pub mod sealing_key;
+mod served;
 
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
+pub use self::{
+    certificate::{CertificateFiles, CertificateWarning, Description, Unverifiable},
+    served::ServedCertificate,
+};
 use crate::{
     config::settings::Settings,
-    domain::{clock::Clock, random::Random},
+    domain::{clock::Clock, random::Random, server_name::ServerName},
 };
 
 /// The identity that agents pin and whose signatures they trust.
 #[derive(Debug)]
 pub struct ServerIdentity {
-    /// The TLS certificate as it is told to agents and served: read anew for each answer, because an operator may
-    /// replace it while the server runs.
-    pub bundle: PathBuf,
-    /// The TLS key.
-    pub tls_key: PathBuf,
+    /// Where the TLS certificate and its key lie.
+    pub certificate: CertificateFiles,
     /// Signs scripts.
     pub script_key: SigningKey,
     /// Signs device access tokens.
@@ -34,7 +36,7 @@ pub struct ServerIdentity {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file cannot be read, written or moved.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}; look at owner and mode of the file and its folder", path.display())]
     File {
         /// What was tried.
         action: &'static str,
@@ -58,6 +60,106 @@ pub enum IdentityError {
     /// A certificate could not be made.
     #[error("cannot make the server's certificate: {0}")]
     Certificate(String),
+    /// A file holds no certificate. It is never replaced by itself: agents may know what was there.
+    #[error(
+        "{} holds no certificate in PEM form: restore it from a backup; without one, `borealis-engine certificate \
+         replace` makes a new identity, and agents have to enroll again",
+        path.display()
+    )]
+    UnreadableCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file holds no key that can be used.
+    #[error(
+        "{} holds no private key that can be used (unencrypted, PEM): restore it from a backup; without one, \
+         `borealis-engine certificate replace` makes a new identity, and agents have to enroll again",
+        path.display()
+    )]
+    UnreadableTlsKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key of a certificate is not there.
+    #[error(
+        "{} is not there, but {} is: restore the key from a backup; without one, `borealis-engine certificate renew` \
+         has the root issue a certificate for a new key, and `borealis-engine certificate replace` makes a new \
+         identity, after which agents have to enroll again",
+        key.display(),
+        certificate.display()
+    )]
+    KeyMissing {
+        /// The key's file.
+        key: PathBuf,
+        /// The certificate's.
+        certificate: PathBuf,
+    },
+    /// Certificate and key are of different pairs.
+    #[error(
+        "{} and {} do not belong together ({reason}): restore both from the same backup. If only the bundle is wrong, \
+         move it away and it is made from the certificate",
+        certificate.display(),
+        key.display()
+    )]
+    DoNotFit {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The root is there, its key is not.
+    #[error(
+        "a certificate has to be issued, and the root's key {} is not there: put it in its place for the time being, or \
+         make a new identity with `borealis-engine certificate replace`, after which agents have to enroll again",
+        key.display()
+    )]
+    RootKeyMissing {
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// There is no root that could issue a certificate.
+    #[error(
+        "there is no root certificate {} that has not ended, so no certificate can be issued that agents accept as they \
+         do the present one: `borealis-engine certificate replace` makes a new identity, and agents have to enroll again",
+        path.display()
+    )]
+    NoRoot {
+        /// The root's file.
+        path: PathBuf,
+    },
+    /// The root is not the one that agents know.
+    #[error(
+        "{} is not in {}, so agents would not accept what it issues: `borealis-engine certificate replace` makes a new \
+         identity, and agents have to enroll again",
+        root.display(),
+        bundle.display()
+    )]
+    OtherRoot {
+        /// The root's file.
+        root: PathBuf,
+        /// What agents know.
+        bundle: PathBuf,
+    },
+    /// The certificate ended while it was in use, and no root is there to issue another.
+    #[error(
+        "{} ended {ended}, and no root is there to issue another: restore a certificate that is good, or start the \
+         server again, which makes a new identity; agents that pin the old one have to enroll again then",
+        path.display()
+    )]
+    Ended {
+        /// The file.
+        path: PathBuf,
+        /// When it ended.
+        ended: Timestamp,
+    },
+    /// There is no certificate yet.
+    #[error("there is no certificate {} yet: the first start makes it", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl ServerIdentity {
@@ -70,36 +172,116 @@ impl ServerIdentity {
         clock: &dyn Clock,
         random: &dyn Random,
     ) -> Result<Self, IdentityError> {
-        let folder = &settings.server_certificates;
-        let runtime = &settings.runtime;
-        let certificate = certificate::load_or_create(folder, &runtime.join("certs"), clock, random)?;
+        let names = certificate_names(settings);
+        let certificate = place(settings, &names, clock, random).load_or_create(&former(settings))?;
         let script_key = ed25519::load_or_create(&script_key_place(settings), random)?;
         let token_key = ed25519::load_or_create(&token_key_place(settings), random)?;
         Ok(Self {
-            bundle: certificate.bundle,
-            tls_key: certificate.key,
+            certificate,
             script_key,
             token_key,
         })
     }
 
     /// Looks at what [`ServerIdentity::load_or_create`] would find; changes nothing.
-    pub fn inspect(settings: &Settings, clock: &dyn Clock) -> IdentityState {
+    pub fn inspect(settings: &Settings, clock: &dyn Clock, random: &dyn Random) -> IdentityState {
+        let certificate = place(settings, &[], clock, random);
         IdentityState {
-            certificate: certificate::inspect(
-                &settings.server_certificates,
-                &settings.runtime.join("certs"),
-                clock,
-            ),
+            certificate: certificate.inspect(&former(settings)),
+            certificate_warnings: certificate.warnings(&settings.tls_names),
             script_key: ed25519::inspect(&script_key_place(settings)),
             token_key: ed25519::inspect(&token_key_place(settings)),
         }
     }
 }
 
-/// The certificate that would be served, and its key, where both lie in the present folder.
-pub fn served_files(settings: &Settings) -> (PathBuf, PathBuf) {
-    certificate::served_files(&settings.server_certificates)
+/// What is to be known of a certificate that works.
+pub fn certificate_warnings(
+    settings: &Settings,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Vec<CertificateWarning> {
+    place(settings, &[], clock, random).warnings(&settings.tls_names)
+}
+
+/// What there is to say of the certificate that is served.
+///
+/// # Errors
+/// There is none, or it cannot be used.
+pub fn describe_certificate(
+    settings: &Settings,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Description, IdentityError> {
+    place(settings, &[], clock, random).describe()
+}
+
+/// Has the root issue another certificate where the present one has ended; whether it did.
+///
+/// # Errors
+/// A file cannot be used.
+pub fn reissue_ended_certificate(
+    settings: &Settings,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<bool, IdentityError> {
+    let names = certificate_names(settings);
+    place(settings, &names, clock, random).reissue_if_ended()
+}
+
+/// Has the root issue another certificate.
+///
+/// # Errors
+/// There is no root that agents know and that can issue one; nothing was changed then.
+pub fn renew_certificate(
+    settings: &Settings,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<(), IdentityError> {
+    let names = certificate_names(settings);
+    place(settings, &names, clock, random).renew()
+}
+
+/// Makes a new root and certificate; where the old files lie, which were set aside first.
+///
+/// # Errors
+/// A file cannot be renamed or written.
+pub fn replace_certificate(
+    settings: &Settings,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Vec<PathBuf>, IdentityError> {
+    let names = certificate_names(settings);
+    place(settings, &names, clock, random).replace()
+}
+
+fn place<'a>(
+    settings: &'a Settings,
+    names: &'a [ServerName],
+    clock: &'a dyn Clock,
+    random: &'a dyn Random,
+) -> certificate::Place<'a> {
+    certificate::Place {
+        folder: &settings.server_certificates,
+        names,
+        clock,
+        random,
+    }
+}
+
+/// Where older versions kept the certificate.
+fn former(settings: &Settings) -> PathBuf {
+    settings.runtime.join("certs")
+}
+
+/// The names of a certificate that is made, beside the machine's own: its host name and what the setting lists.
+fn certificate_names(settings: &Settings) -> Vec<ServerName> {
+    settings
+        .machine_name
+        .iter()
+        .chain(&settings.tls_names)
+        .cloned()
+        .collect()
 }
 
 /// What lies on disk of the identity.
@@ -107,6 +289,8 @@ pub fn served_files(settings: &Settings) -> (PathBuf, PathBuf) {
 pub struct IdentityState {
     /// The TLS certificate and its key.
     pub certificate: PartState,
+    /// What is to be known of a certificate that works.
+    pub certificate_warnings: Vec<CertificateWarning>,
     /// The key that signs scripts.
     pub script_key: PartState,
     /// The key that signs device access tokens.
@@ -133,13 +317,8 @@ pub enum PartState {
         path: PathBuf,
         /// When it ended.
         ended: Timestamp,
-    },
-    /// A certificate that cannot be understood or lacks its key, and would be replaced.
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: &'static str,
+        /// Whether its root issues the next one, which agents accept as they did this one.
+        reissued: bool,
     },
     /// It is there and keeps the server from starting.
     Unusable(IdentityError),

@@ -1,7 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use jiff::Timestamp;
-use x509_cert::{Certificate, der::DecodePem as _};
 
 use super::{sealing_key::KeySource, *};
 use crate::{
@@ -9,67 +8,35 @@ use crate::{
     integrations::{clock::ManualClock, random::SeededRandom},
 };
 
+mod certificate;
+
+/// When [`load`] makes an identity.
+const START: i64 = 1_800_000_000;
+
 fn settings(root: &Path) -> Settings {
     let variables = [("BOREALIS_ROOT".to_owned(), root.display().to_string())].into();
     Settings::from_map(&variables, root).unwrap()
 }
 
-fn load(root: &Path) -> Result<ServerIdentity, IdentityError> {
-    let clock = ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap());
-    ServerIdentity::load_or_create(&settings(root), &clock, &SeededRandom::new(7))
+fn clock(seconds: i64) -> ManualClock {
+    ManualClock::new(Timestamp::from_second(seconds).unwrap())
 }
 
-#[test]
-fn a_new_certificate_has_the_legacy_s_fields() {
-    let root = tempfile::tempdir().unwrap();
-    let identity = load(root.path()).unwrap();
-    let pem = fs::read(&identity.bundle).unwrap();
-    let certificate = Certificate::from_pem(&pem).unwrap();
-    let body = certificate.tbs_certificate();
-    assert_eq!(body.subject().to_string(), "O=Borealis,CN=Borealis Server");
-    assert_eq!(body.issuer().to_string(), "CN=Borealis Server");
-    let lifetime =
-        body.validity().not_after.to_unix_duration() - body.validity().not_before.to_unix_duration();
-    assert_eq!(lifetime.as_secs(), 36_500 * 86_400 + 300);
-    let extensions: Vec<_> = body
-        .extensions()
-        .unwrap()
-        .iter()
-        .map(|one| (one.extn_id.to_string(), one.critical))
-        .collect();
-    assert_eq!(
-        extensions,
-        [("2.5.29.17".to_owned(), false), ("2.5.29.19".to_owned(), true)]
-    );
-    let key = fs::read_to_string(&identity.tls_key).unwrap();
-    assert!(key.starts_with("-----BEGIN EC PRIVATE KEY-----"), "{key}");
-    assert_eq!(
-        fs::metadata(&identity.tls_key).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+fn load(root: &Path) -> Result<ServerIdentity, IdentityError> {
+    ServerIdentity::load_or_create(&settings(root), &clock(START), &SeededRandom::new(7))
 }
 
 #[test]
 fn what_is_there_is_used_and_not_written_again() {
     let root = tempfile::tempdir().unwrap();
     let first = load(root.path()).unwrap();
-    let bundle = fs::read(&first.bundle).unwrap();
-    let clock = ManualClock::new(Timestamp::from_second(1_800_000_100).unwrap());
+    let bundle = fs::read(&first.certificate.bundle).unwrap();
     let again =
-        ServerIdentity::load_or_create(&settings(root.path()), &clock, &SeededRandom::new(8)).unwrap();
-    assert_eq!(fs::read(&again.bundle).unwrap(), bundle);
+        ServerIdentity::load_or_create(&settings(root.path()), &clock(START + 100), &SeededRandom::new(8))
+            .unwrap();
+    assert_eq!(fs::read(&again.certificate.bundle).unwrap(), bundle);
     assert_eq!(again.script_key.to_bytes(), first.script_key.to_bytes());
     assert_eq!(again.token_key.to_bytes(), first.token_key.to_bytes());
-}
-
-#[test]
-fn an_expired_certificate_and_its_bundle_are_replaced() {
-    let root = tempfile::tempdir().unwrap();
-    let first = load(root.path()).unwrap();
-    let bundle = fs::read(&first.bundle).unwrap();
-    let clock = ManualClock::new(Timestamp::from_second(1_800_000_000 + 36_501 * 86_400).unwrap());
-    ServerIdentity::load_or_create(&settings(root.path()), &clock, &SeededRandom::new(8)).unwrap();
-    assert_ne!(fs::read(&first.bundle).unwrap(), bundle);
 }
 
 #[test]
@@ -110,26 +77,38 @@ fn an_unreadable_key_stops_the_start_and_stays_as_it_is() {
 fn a_look_finds_each_state_and_changes_nothing() {
     let root = tempfile::tempdir().unwrap();
     let settings = settings(root.path());
-    let now = ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap());
-    let state = ServerIdentity::inspect(&settings, &now);
+    let look = |now: i64| ServerIdentity::inspect(&settings, &clock(now), &SeededRandom::new(1));
+    let state = look(START);
     assert!(matches!(state.certificate, PartState::Missing(_)));
     assert!(matches!(state.script_key, PartState::Missing(_)));
     assert!(fs::read_dir(root.path()).unwrap().next().is_none());
 
     let made = load(root.path()).unwrap();
-    let state = ServerIdentity::inspect(&settings, &now);
+    let state = look(START);
     assert!(matches!(state.certificate, PartState::Present(_)));
+    assert_eq!(state.certificate_warnings, []);
     assert!(matches!(state.token_key, PartState::Present(_)));
-    let later = ManualClock::new(Timestamp::from_second(1_800_000_000 + 36_501 * 86_400).unwrap());
-    let state = ServerIdentity::inspect(&settings, &later);
-    assert!(matches!(state.certificate, PartState::Expired { .. }));
+    let after = START + 6 * 365 * 86_400;
+    assert!(matches!(
+        look(after).certificate,
+        PartState::Expired { reissued: true, .. }
+    ));
+    let folder = &settings.server_certificates;
+    fs::remove_file(folder.join("borealis-root-ca.pem")).unwrap();
+    assert!(matches!(
+        look(after).certificate,
+        PartState::Expired { reissued: false, .. }
+    ));
 
     let runtime = root.path().join("Server/Borealis");
     fs::rename(runtime.join("auth_keys"), runtime.join("keys")).unwrap();
-    fs::remove_file(&made.tls_key).unwrap();
-    let state = ServerIdentity::inspect(&settings, &now);
+    fs::remove_file(&made.certificate.key).unwrap();
+    let state = look(START);
     assert!(matches!(state.token_key, PartState::Former { .. }));
-    assert!(matches!(state.certificate, PartState::Unfit { .. }));
+    assert!(matches!(
+        state.certificate,
+        PartState::Unusable(IdentityError::KeyMissing { .. })
+    ));
     assert!(!runtime.join("auth_keys").exists());
 }
 

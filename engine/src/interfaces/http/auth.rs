@@ -17,7 +17,10 @@ use crate::{
     builders::login::login_form,
     domain::json::Json,
     repositories::Store,
-    services::operators::{Operator, login::Login},
+    services::operators::{
+        Operator,
+        login::{Login, LoginFrom},
+    },
 };
 
 /// An answer that sets cookies.
@@ -53,9 +56,13 @@ pub async fn login<S: Store>(
 ) -> Result<Response, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let form = login_form(&body).map_err(|error| error.into_response())?;
+    let from = LoginFrom {
+        address: &caller.enrollment_address(),
+        limit_key: caller.limit_key(),
+    };
     let login = app
         .logins
-        .login(&form.username, &form.password, &caller.enrollment_address())
+        .login(&form.username, &form.password, from)
         .await
         .map_err(|error| error.into_response())?;
     session_use.note();

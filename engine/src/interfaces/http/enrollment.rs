@@ -31,9 +31,8 @@ pub async fn request<S: Store>(
     caller: Caller,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
-    let address = caller.enrollment_address();
     app.enrollment
-        .admit_address(&address)
+        .admit_address(caller.limit_key())
         .map_err(|error| error.into_response())?;
     let body = body
         .limit(body::SMALL)
@@ -41,6 +40,7 @@ pub async fn request<S: Store>(
         .await
         .map_err(|error| error.into_response())?;
     let summary = RequestSummary::of(&body);
+    let address = caller.enrollment_address();
     let address = shown(&address);
     tracing::info!("enrollment request received ip={address} {summary}");
     let request = enrollment_request(&body).map_err(|error| {

@@ -18,7 +18,10 @@ use crate::{
     builders::mfa::{code_answer, pending_login},
     domain::json::Json,
     repositories::Store,
-    services::operators::mfa::{PendingLogin, Stage, VerifyError},
+    services::operators::{
+        login::LoginFrom,
+        mfa::{PendingLogin, Stage, VerifyError},
+    },
 };
 
 /// The session's member that holds a pending login.
@@ -82,11 +85,11 @@ pub async fn verify<S: Store>(
         .ok_or_else(|| JsonReply::error(StatusCode::UNAUTHORIZED, "mfa_pending").into_response())?;
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let answer = code_answer(&body).map_err(|error| error.into_response())?;
-    match app
-        .logins
-        .verify(&pending, &answer, &caller.enrollment_address())
-        .await
-    {
+    let from = LoginFrom {
+        address: &caller.enrollment_address(),
+        limit_key: caller.limit_key(),
+    };
+    match app.logins.verify(&pending, &answer, from).await {
         Ok(operator) => Ok(logged_in(&app, session, operator)),
         Err(VerifyError::Expired) => {
             session.take(PENDING);

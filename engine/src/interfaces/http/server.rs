@@ -62,14 +62,16 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(timing.head_deadline)
+        // The library has one deadline for an idle connection and for the head of its next request.
+        .header_read_timeout(timing.idle_deadline)
         // Whoever has said all and only listens (`nc -N`, health checks) still gets an answer.
         .half_close(true)
         .max_buf_size(HEAD_BUFFER)
         .max_headers(MOST_HEADERS);
 }
 
-/// Every route behind the legacy's HTTP rules: limits, then cross-origin headers, then paths and methods.
+/// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then
+/// paths and methods.
 pub fn http_service(routes: Routes, settings: &Settings, carried: &CarriedRequests) -> Router {
     let dispatcher = health::routes()
         .merge(routes)
@@ -88,12 +90,12 @@ pub fn http_service(routes: Routes, settings: &Settings, carried: &CarriedReques
         ))
         .layer(from_fn_with_state(network, identify_caller))
         .layer(from_fn(log_in_agent_context))
+        .layer(Extension(BodyDeadline(settings.timing.body_deadline)))
+        .layer(from_fn(enforce))
         .layer(from_fn_with_state(
             settings.timing.unread_body_deadline,
             read_the_rest,
         ))
-        .layer(Extension(BodyDeadline(settings.timing.body_deadline)))
-        .layer(from_fn(enforce))
 }
 
 #[derive(Clone)]

@@ -1,8 +1,9 @@
 //! What is left of a request's body once its answer is made.
 //!
-//! A guard refuses before anything is read. A connection on which the rest of a body is still to come cannot be used
-//! again, and a client that sends its next request on it at once would find it closed. So a short rest is read, and
-//! where the rest is long the answer says that the connection ends.
+//! A guard refuses before anything is read, and a client, or the proxy in front of it, may still be sending. Closing the
+//! connection then resets it, and the answer is lost with it: a proxy makes a 502 of that. So the answer goes out at
+//! once, and the rest of the body is read beside it and thrown away, as long as it keeps coming. Where the rest is long
+//! the answer says that the connection ends, so that a client which looks need not send it all.
 
 use std::{
     pin::Pin,
@@ -18,14 +19,25 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-/// The longest rest that is read.
-const SHORT: u64 = 64 * 1024;
+use super::compat::body::FILES;
 
-/// Reads the rest of a short body, for at most `deadline`, or says that the connection ends.
+/// The longest rest after which the connection is used again.
+const SHORT: u64 = 64 * 1024;
+/// The longest rest that is read: no route takes more.
+const LONGEST: u64 = FILES as u64;
+/// How fast a rest has to come to be read on: bytes a second.
+const SLOWEST: u64 = 10_000;
+
+/// In an answer's extensions: nothing more of the body comes, so there is nothing to wait for.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyGone;
+
+/// Lets the rest of a body that nobody read come in, while and after the answer goes out. `deadline` is how long the
+/// rest may take; it begins anew as long as the rest comes fast enough.
 pub async fn read_the_rest(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
     // Whoever waits to be asked for the body has not sent it.
     let waits = request.headers().contains_key(header::EXPECT);
@@ -38,33 +50,42 @@ pub async fn read_the_rest(State(deadline): State<Duration>, request: Request, n
     });
     let mut response = next.run(request).await;
     let rest = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(rest) = rest
-        && (waits || response.headers().contains_key(header::CONNECTION) || !was_read(rest, deadline).await)
+    let Some(rest) = rest else { return response };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        || response.extensions().get::<BodyGone>().is_some()
     {
+        return response;
+    }
+    if waits || rest.size_hint().lower() > SHORT {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if !waits {
+        tokio::spawn(discard(rest, deadline));
+    }
     response
 }
 
-/// Whether the rest came to its end within the limits.
-async fn was_read(mut rest: Body, deadline: Duration) -> bool {
-    if rest.size_hint().lower() > SHORT {
-        return false;
-    }
-    let reading = async {
-        let mut read = 0;
-        while let Some(frame) = rest.frame().await {
-            let Ok(frame) = frame else { return false };
-            read += frame.data_ref().map_or(0, |data| data.len() as u64);
-            if read > SHORT {
-                return false;
+/// Reads to the end, unless that is too far or comes too slowly.
+async fn discard(mut rest: Body, deadline: Duration) {
+    let share = SLOWEST.saturating_mul(deadline.as_secs().max(1));
+    let mut read: u64 = 0;
+    while read < LONGEST {
+        let enough = read.saturating_add(share);
+        let reading = async {
+            while read < enough {
+                match rest.frame().await {
+                    Some(Ok(frame)) => read += frame.data_ref().map_or(0, |data| data.len() as u64),
+                    Some(Err(_)) | None => return false,
+                }
             }
+            true
+        };
+        if !tokio::time::timeout(deadline, reading).await.unwrap_or(false) {
+            return;
         }
-        true
-    };
-    tokio::time::timeout(deadline, reading).await.unwrap_or(false)
+    }
 }
 
 /// Where a body goes that was not read to its end.
@@ -115,40 +136,78 @@ mod tests {
 
     use super::*;
 
-    /// How many of a body's pieces of 1 KiB were read, and whether the connection ends, where the handler reads none.
-    async fn refuse(pieces: usize, expect: bool) -> (usize, bool) {
-        let read = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&read);
-        let body = Body::from_stream(stream::iter(0..pieces).map(move |_| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, std::convert::Infallible>(Bytes::from_static(&[0; 1024]))
-        }));
-        let mut request = Request::builder();
-        if expect {
-            request = request.header("Expect", "100-continue");
-        }
-        let service = Router::new()
-            .fallback(async || http::StatusCode::UNAUTHORIZED)
-            .layer(from_fn_with_state(Duration::from_secs(5), read_the_rest));
-        let response = service.oneshot(request.body(body).unwrap()).await.unwrap();
-        assert_eq!(response.status(), 401);
-        let ends = response.headers().contains_key(header::CONNECTION);
-        (read.load(Ordering::Relaxed), ends)
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    /// A body whose pieces of 1 KiB come `pause` apart, and how many were taken from it.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tokio's own time is what stands still here"
+    )]
+    fn body(pieces: usize, pause: Duration) -> (Body, Arc<AtomicUsize>) {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&taken);
+        let pieces = stream::iter(0..pieces).then(move |_| {
+            let counter = Arc::clone(&counter);
+            async move {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                counter.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, std::convert::Infallible>(Bytes::from_static(&[0; 1024]))
+            }
+        });
+        (Body::from_stream(pieces), taken)
     }
 
-    #[tokio::test]
-    async fn a_short_rest_is_read_and_a_long_one_ends_the_connection() {
-        assert_eq!(refuse(0, false).await, (0, false));
-        assert_eq!(refuse(64, false).await, (64, false));
-        assert_eq!(refuse(1000, false).await, (65, true));
-        assert_eq!(refuse(1, true).await, (0, true));
+    async fn refuse(request: Request) -> Response {
+        let service = Router::new()
+            .fallback(async || StatusCode::UNAUTHORIZED)
+            .layer(from_fn_with_state(DEADLINE, read_the_rest));
+        let response = service.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 401);
+        response
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_comes_at_once_and_the_rest_is_read_as_long_as_it_comes() {
+        for (pieces, pause, read) in [
+            (3, 0, 3),
+            (1000, 0, 1000),
+            // 20 kB a second for a minute, and less than 5 kB a second.
+            (1200, 50, 1200),
+            (100, 210, 23),
+        ] {
+            let (body, taken) = body(pieces, Duration::from_millis(pause));
+            refuse(Request::new(body)).await;
+            assert_eq!(taken.load(Ordering::Relaxed), 0);
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "tokio's own time is what stands still here"
+            )]
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert_eq!(taken.load(Ordering::Relaxed), read, "{pieces} {pause}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_rest_and_one_that_waits_to_be_asked_for_end_the_connection() {
+        let closes = |response: &Response| response.headers().contains_key(header::CONNECTION);
+        for (length, ends) in [(1, false), (64 * 1024, false), (64 * 1024 + 1, true)] {
+            let response = refuse(Request::new(Body::from(vec![0; length]))).await;
+            assert_eq!(closes(&response), ends, "{length}");
+        }
+        let (body, taken) = body(1, Duration::ZERO);
+        let request = Request::builder().header("Expect", "100-continue");
+        assert!(closes(&refuse(request.body(body).unwrap()).await));
+        tokio::task::yield_now().await;
+        assert_eq!(taken.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
     async fn a_body_that_was_read_is_left_alone() {
         let service = Router::new()
             .fallback(async |body: Bytes| body)
-            .layer(from_fn_with_state(Duration::from_secs(5), read_the_rest));
+            .layer(from_fn_with_state(DEADLINE, read_the_rest));
         let request = Request::builder().body(Body::from("whole")).unwrap();
         let response = service.oneshot(request).await.unwrap();
         assert!(!response.headers().contains_key(header::CONNECTION));

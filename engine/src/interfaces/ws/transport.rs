@@ -58,8 +58,9 @@ struct Unwanted {
 
 /// Answers a request to the endpoint.
 pub(super) async fn answer<S: Store>(server: &Arc<SocketServer<S>>, request: Request) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     if let Some(origin) = request.headers().get(header::ORIGIN)
-        && !server.origins.allow(origin)
+        && !server.origins.allow_sockets(origin, &caller)
     {
         let origin = String::from_utf8_lossy(origin.as_bytes());
         return without_cors(refusal(&format!("{origin} is not an accepted origin.")));

@@ -5,9 +5,13 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    config::logging::capture::capture,
+    config::{logging::capture::capture, settings::Settings},
     domain::proof::ProofError,
-    integrations::{clock::ManualClock, random::SeededRandom},
+    integrations::{
+        clock::ManualClock,
+        identity::{ServedCertificate, ServerIdentity},
+        random::SeededRandom,
+    },
     repositories::sqlite::SqliteStore,
     services::{
         approvals::{ApprovalService, Decider},
@@ -41,8 +45,11 @@ impl Story {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(1)),
         };
+        let variables = [("BOREALIS_ROOT".to_owned(), folder.path().display().to_string())];
+        let settings = Settings::from_map(&variables.into(), folder.path()).unwrap();
+        let identity = ServerIdentity::load_or_create(&settings, &*clock, &SeededRandom::new(2)).unwrap();
         let publisher = IdentityPublisher::new(
-            folder.path().join("bundle.pem"),
+            Arc::new(ServedCertificate::load(identity.certificate).unwrap()),
             &SigningKey::from_bytes(&[3; 32]),
         );
         let tokens = AccessTokens::new(&SigningKey::from_bytes(&[4; 32])).unwrap();

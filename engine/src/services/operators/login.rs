@@ -69,6 +69,15 @@ pub enum Login {
     Pending(PendingLogin),
 }
 
+/// Where a login comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginFrom<'a> {
+    /// The address that the log shows.
+    pub address: &'a str,
+    /// What the limit of wrong guesses counts.
+    pub limit_key: &'a str,
+}
+
 /// Logs operators in.
 #[derive(Debug)]
 pub struct LoginService<S> {
@@ -91,7 +100,7 @@ impl<S: Store> LoginService<S> {
         }
     }
 
-    /// Checks name and password of a caller at `address`.
+    /// Checks name and password of a caller.
     ///
     /// # Errors
     /// [`LoginError`]; nothing is written then.
@@ -99,17 +108,17 @@ impl<S: Store> LoginService<S> {
         &self,
         username: &str,
         password: &Password,
-        address: &str,
+        from: LoginFrom<'_>,
     ) -> Result<Login, LoginError> {
         let guess = self
-            .begin_guess(username, address)
+            .begin_guess(username, from)
             .map_err(LoginError::RateLimited)?;
         let checked = self.check_password(username, password).await;
         if matches!(checked, Err(LoginError::Refused)) {
             tracing::info!(
                 "login refused user={} address={}",
                 shown(username),
-                shown(address)
+                shown(from.address)
             );
         } else {
             self.take_back(guess);
@@ -120,7 +129,7 @@ impl<S: Store> LoginService<S> {
             return Ok(Login::Pending(self.pending(user)));
         }
         let operator = Operator::from(user);
-        self.complete(&operator, address).await;
+        self.complete(&operator, from.address).await;
         Ok(Login::Complete(operator))
     }
 
@@ -164,15 +173,15 @@ impl<S: Store> LoginService<S> {
     }
 
     /// Counts a try as a wrong guess until it is taken back. Names are folded as the table compares them.
-    pub(super) fn begin_guess(&self, username: &str, address: &str) -> Result<Guess, RateLimited> {
+    pub(super) fn begin_guess(&self, username: &str, from: LoginFrom<'_>) -> Result<Guess, RateLimited> {
         let now = self.environment.clock.monotonic();
         held(&self.guesses)
-            .begin(&[&username.to_ascii_lowercase(), address], now)
+            .begin(&[&username.to_ascii_lowercase(), from.limit_key], now)
             .inspect_err(|_| {
                 tracing::warn!(
                     "login refused after too many wrong guesses user={} address={}",
                     shown(username),
-                    shown(address)
+                    shown(from.address)
                 );
             })
     }

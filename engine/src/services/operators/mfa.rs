@@ -1,6 +1,9 @@
 //! Logins that wait for a code.
 
-use super::{Operator, login::LoginService};
+use super::{
+    Operator,
+    login::{LoginFrom, LoginService},
+};
 use crate::{
     domain::{
         mask::shown,
@@ -116,7 +119,7 @@ impl<S: Store> LoginService<S> {
         totp::otpauth_url(&self.issuer, username, secret)
     }
 
-    /// Completes a pending login of a caller at `address`. A secret that is being set up is stored with it.
+    /// Completes a pending login. A secret that is being set up is stored with it.
     ///
     /// # Errors
     /// [`VerifyError`]; nothing is written then.
@@ -124,7 +127,7 @@ impl<S: Store> LoginService<S> {
         &self,
         pending: &PendingLogin,
         answer: &CodeAnswer,
-        address: &str,
+        from: LoginFrom<'_>,
     ) -> Result<Operator, VerifyError> {
         if answer.pending_token.is_empty() || !same_text(&answer.pending_token, &pending.token) {
             return Err(VerifyError::InvalidSession);
@@ -136,7 +139,7 @@ impl<S: Store> LoginService<S> {
             return Err(VerifyError::ShortCode);
         }
         let guess = self
-            .begin_guess(&pending.username, address)
+            .begin_guess(&pending.username, from)
             .map_err(VerifyError::RateLimited)?;
         let checked = match &pending.stage {
             Stage::Verify => self.verify_stored(&pending.username, &answer.code).await,
@@ -146,7 +149,7 @@ impl<S: Store> LoginService<S> {
             tracing::info!(
                 "login refused for its code user={} address={}",
                 shown(&pending.username),
-                shown(address)
+                shown(from.address)
             );
         } else {
             self.take_back(guess);
@@ -156,7 +159,7 @@ impl<S: Store> LoginService<S> {
             username: pending.username.clone(),
             ..Operator::from(checked?)
         };
-        self.complete(&operator, address).await;
+        self.complete(&operator, from.address).await;
         Ok(operator)
     }
 

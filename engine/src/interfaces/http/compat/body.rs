@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 
-use super::{error_page::ErrorPage, json_reader, reply::JsonReply};
+use super::{super::unread_body::BodyGone, error_page::ErrorPage, json_reader, reply::JsonReply};
 use crate::{
     config::timing::Timing,
     domain::json::{Json, JsonObject},
@@ -55,7 +55,11 @@ impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
         match self {
             Self::TooLarge => closing(ErrorPage::TooLarge.into_response()),
-            Self::Stalled | Self::Broken => closing(ErrorPage::BadRequest.into_response()),
+            Self::Stalled | Self::Broken => {
+                let mut response = closing(ErrorPage::BadRequest.into_response());
+                response.extensions_mut().insert(BodyGone);
+                response
+            }
             Self::NotAnObject => {
                 JsonReply::error(StatusCode::BAD_REQUEST, "invalid JSON body").into_response()
             }

@@ -9,7 +9,10 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::path::{decode, is_socket_path};
+use super::{
+    forwarded::Caller,
+    path::{decode, is_socket_path},
+};
 
 const REQUEST_PRIVATE_NETWORK: &str = "access-control-request-private-network";
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
@@ -37,6 +40,13 @@ impl AllowedOrigins {
     }
 }
 
+impl AllowedOrigins {
+    /// Whether this origin may open sockets: an allowed one, or the server's own, whatever the setting lists.
+    pub fn allow_sockets(&self, origin: &HeaderValue, caller: &Caller) -> bool {
+        self.allow(origin) || origin.to_str().is_ok_and(|origin| caller.is_own_origin(origin))
+    }
+}
+
 /// In an answer's extensions: the socket endpoint refuses before its cross-origin rule, so no header is added.
 #[derive(Clone, Copy, Debug)]
 pub struct WithoutCors;
@@ -44,7 +54,8 @@ pub struct WithoutCors;
 /// Adds the headers to the answer of a request that names an allowed origin.
 pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request, next: Next) -> Response {
     if is_socket_path(&decode(request.uri().path())) {
-        let granted = socket_headers(&origins, request.method(), request.headers());
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        let granted = socket_headers(&origins, &caller, request.method(), request.headers());
         let mut response = next.run(request).await;
         if response.extensions().get::<WithoutCors>().is_none() {
             set_all(response.headers_mut(), &granted);
@@ -83,10 +94,15 @@ fn merged_vary(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// The socket endpoint's own form: no `Vary`, credentials always, and what was asked for as it was sent.
-fn socket_headers(origins: &AllowedOrigins, method: &Method, request: &HeaderMap) -> HeaderMap {
+fn socket_headers(
+    origins: &AllowedOrigins,
+    caller: &Caller,
+    method: &Method,
+    request: &HeaderMap,
+) -> HeaderMap {
     let mut granted = HeaderMap::new();
     match request.get(header::ORIGIN) {
-        Some(origin) if !origins.allow(origin) => return granted,
+        Some(origin) if !origins.allow_sockets(origin, caller) => return granted,
         Some(origin) => {
             granted.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         }

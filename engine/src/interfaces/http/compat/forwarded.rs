@@ -11,6 +11,9 @@ use http::{Request, header, request::Parts};
 use super::headers::joined;
 use crate::config::settings::TrustedNetwork;
 
+/// The longest word that counts where a proxy forwards no address.
+const LONGEST_WORD: usize = 64;
+
 /// The peer of a request and what its headers say about the client behind it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Caller {
@@ -20,6 +23,7 @@ pub struct Caller {
     forwarded_for: Option<String>,
     forwarded_proto: Option<String>,
     forwarded_host: Option<String>,
+    limit_key: Option<String>,
 }
 
 impl Caller {
@@ -36,19 +40,27 @@ impl Caller {
             .and_then(|host| host.to_str().ok())
             .or(request.uri().authority().map(|authority| authority.as_str()))
             .map(str::to_owned);
-        let believed = peer
-            .is_some_and(|peer| peer.is_loopback() || trusted.iter().any(|network| network.contains(peer)));
+        let is_trusted = |address: IpAddr| {
+            address.is_loopback() || trusted.iter().any(|network| network.contains(address))
+        };
+        let believed = peer.is_some_and(is_trusted);
         let forwarded = |name| {
             believed
                 .then(|| joined(headers, name))
                 .flatten()
                 .filter(|list| !list.is_empty())
         };
+        let forwarded_for = forwarded("x-forwarded-for");
+        let limit_key = forwarded_for
+            .as_deref()
+            .and_then(|list| nearest_stranger(list, is_trusted))
+            .or_else(|| peer.map(network_of));
         Self {
             peer,
             tls,
             host,
-            forwarded_for: forwarded("x-forwarded-for"),
+            limit_key,
+            forwarded_for,
             forwarded_proto: forwarded("x-forwarded-proto"),
             forwarded_host: forwarded("x-forwarded-host"),
         }
@@ -67,8 +79,14 @@ impl Caller {
             .map_or_else(|| self.peer_text(), str::to_owned)
     }
 
-    /// The caller's address as enrollment and the rate limits see it: the first one forwarded, else the peer's, else
-    /// `unknown`.
+    /// What the limits by address count: the rightmost forwarded address that is no trusted proxy's, else the peer's,
+    /// else `unknown`. Whatever a client writes stands left of what the proxies write, so it cannot choose its key, nor
+    /// another one's. Ports and brackets do not count, and of an IPv6 address only its network of 64 bits does.
+    pub fn limit_key(&self) -> &str {
+        self.limit_key.as_deref().unwrap_or("unknown")
+    }
+
+    /// The caller's address as enrollment logs it: the first one forwarded, else the peer's, else `unknown`.
     pub fn enrollment_address(&self) -> String {
         self.forwarded_for
             .as_deref()
@@ -110,6 +128,29 @@ impl Caller {
         host.strip_suffix(usual_port).unwrap_or(host).to_owned()
     }
 
+    /// Whether `origin` is this server's own as the client sees it: host and port of `Host`, or of a trusted proxy's
+    /// `X-Forwarded-Host`. The scheme is not compared: a proxy that ends TLS need not say so.
+    pub fn is_own_origin(&self, origin: &str) -> bool {
+        let Some((scheme, authority)) = origin.split_once("://") else {
+            return false;
+        };
+        let usual_port = match scheme.to_ascii_lowercase().as_str() {
+            "http" => "80",
+            "https" => "443",
+            _ => return false,
+        };
+        let Some((name, port)) = name_and_port(authority) else {
+            return false;
+        };
+        let port = port.unwrap_or(usual_port);
+        let forwarded = self.forwarded_host.as_deref().and_then(last_item);
+        [forwarded, self.host.as_deref()]
+            .into_iter()
+            .flatten()
+            .filter_map(name_and_port)
+            .any(|(own, own_port)| own.eq_ignore_ascii_case(name) && own_port.unwrap_or(usual_port) == port)
+    }
+
     fn peer_text(&self) -> String {
         self.peer
             .map_or_else(|| "unknown".to_owned(), |peer| peer.to_string())
@@ -122,6 +163,67 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     /// The caller that the outermost layer has put into the request.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// Host and port of an authority without user; `None` for what is none.
+fn name_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
+    let end_of_name = match authority.starts_with('[') {
+        true => authority.find(']')? + 1,
+        false => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (name, port) = authority.split_at_checked(end_of_name)?;
+    let port = match port.strip_prefix(':') {
+        Some(port) => Some(port).filter(|port| !port.is_empty()),
+        None if port.is_empty() => None,
+        None => return None,
+    };
+    let is_number = port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    (!name.is_empty() && is_number && !name.contains(['/', '@'])).then_some((name, port))
+}
+
+/// The rightmost address of a list of forwarded ones that nobody trusts; where all are trusted, the first one.
+fn nearest_stranger(list: &str, is_trusted: impl Fn(IpAddr) -> bool) -> Option<String> {
+    let mut first = None;
+    for item in list.rsplit(',').map(str::trim).filter(|item| !item.is_empty()) {
+        match address_in(item) {
+            Some(address) => {
+                let key = network_of(address);
+                if !is_trusted(address) {
+                    return Some(key);
+                }
+                first = Some(key);
+            }
+            // What a trusted proxy calls its client by another word than an address.
+            None => return Some(item.chars().take(LONGEST_WORD).collect()),
+        }
+    }
+    first
+}
+
+/// The address in an item such as `192.0.2.1`, `192.0.2.1:5000`, `[2001:db8::1]:5000`, `"[::1]"` or `fe80::1%eth0`.
+fn address_in(item: &str) -> Option<IpAddr> {
+    let item = item.trim_matches('"');
+    let bare = match item.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        // One colon is a port's; an IPv6 address has more.
+        None => match item.split_once(':') {
+            Some((address, port)) if !port.contains(':') => address,
+            _ => item,
+        },
+    };
+    let bare = bare.split('%').next().unwrap_or(bare);
+    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+/// An IPv4 address, or the network of an IPv6 one: who has one address of it has them all.
+fn network_of(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & (u128::MAX << 64);
+            format!("{}/64", std::net::Ipv6Addr::from_bits(network))
+        }
     }
 }
 
@@ -171,6 +273,39 @@ mod tests {
     }
 
     #[test]
+    fn the_servers_own_origin_is_its_host_and_port_under_either_scheme() {
+        let plain = |host: &str| {
+            let request = Request::builder().header("host", host);
+            Caller::of(&request.body(()).unwrap(), &[], false)
+        };
+        for (host, origin, own) in [
+            ("a.example", "https://a.example", true),
+            ("a.example", "http://A.example", true),
+            ("a.example", "https://a.example:443", true),
+            ("a.example:443", "https://a.example", true),
+            ("a.example:8443", "https://a.example:8443", true),
+            ("[::1]:5000", "http://[::1]:5000", true),
+            ("a.example", "https://a.example:8443", false),
+            ("a.example:8443", "https://a.example", false),
+            ("a.example", "https://b.example", false),
+            ("a.example", "https://a.example.evil", false),
+            ("a.example", "https://a.example@evil", false),
+            ("a.example", "https://a.example/", false),
+            ("a.example", "ftp://a.example", false),
+            ("a.example", "null", false),
+            ("a.example", "", false),
+            ("", "https://", false),
+        ] {
+            assert_eq!(plain(host).is_own_origin(origin), own, "{host} {origin}");
+        }
+        let proxied = caller("127.0.0.1", &[("x-forwarded-host", "c.example, b.example:8443")]);
+        assert!(proxied.is_own_origin("https://b.example:8443"));
+        assert!(!proxied.is_own_origin("https://c.example"));
+        let stranger = caller("192.0.2.1", &[("x-forwarded-host", "evil.example")]);
+        assert!(!stranger.is_own_origin("https://evil.example"));
+    }
+
+    #[test]
     fn nobody_else_is_believed() {
         let caller = caller("192.0.2.1", &FORWARDED);
         assert_eq!(caller.last_forwarded(), "192.0.2.1");
@@ -179,6 +314,44 @@ mod tests {
             (caller.scheme(), caller.host()),
             ("http".to_owned(), "a.example".to_owned())
         );
+    }
+
+    #[test]
+    fn limits_count_the_nearest_address_that_no_trusted_proxy_has() {
+        let variables = [(
+            "BOREALIS_TRUSTED_PROXIES".to_owned(),
+            "10.0.0.0/8, 2001:db8:f::/48".to_owned(),
+        )]
+        .into();
+        let trusted = Settings::from_map(&variables, Path::new("/"))
+            .unwrap()
+            .trusted_proxies;
+        let key = |peer: &str, list: &str| {
+            let request = Request::builder()
+                .header("x-forwarded-for", list)
+                .extension(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)))
+                .body(())
+                .unwrap();
+            Caller::of(&request, &trusted, false).limit_key().to_owned()
+        };
+        for (list, expected) in [
+            ("6.6.6.6, 192.0.2.1", "192.0.2.1"),
+            ("6.6.6.6, 192.0.2.1, 10.1.2.3, 127.0.0.1", "192.0.2.1"),
+            ("6.6.6.6, 192.0.2.1:5060 ,10.1.2.3:80", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("[2001:db8:1:2::9]:443, [2001:db8:f::1]:80", "2001:db8:1:2::/64"),
+            ("\"[2001:db8:1:2::9]\"", "2001:db8:1:2::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("10.9.9.9, 10.1.2.3", "10.9.9.9"),
+            ("6.6.6.6, unknown, 10.1.2.3", "unknown"),
+            (" , ", "10.1.1.1"),
+        ] {
+            assert_eq!(key("10.1.1.1", list), expected, "{list}");
+        }
+        assert_eq!(key("192.0.2.9", "6.6.6.6"), "192.0.2.9");
+        assert_eq!(key("2001:db8:1::5", "6.6.6.6"), "2001:db8:1::/64");
+        assert_eq!(Caller::default().limit_key(), "unknown");
     }
 
     #[test]
