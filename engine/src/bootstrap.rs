@@ -19,6 +19,7 @@ use crate::{
         clock::SystemClock,
         github::GitHubClient,
         identity::{self, IdentityError, ServedCertificate, ServerIdentity},
+        listener,
     },
     interfaces::{
         http::{
@@ -162,7 +163,7 @@ impl Engine {
             tokens.clone(),
             settings.access_policy,
         ));
-        let hub = Arc::new(Hub::new(access));
+        let hub = Arc::new(Hub::new(access, settings.socket_places));
         let realtime = Arc::new(RealtimeService::new(
             store.clone(),
             environment.clone(),
@@ -267,6 +268,7 @@ impl Engine {
             AllowedOrigins::new(&settings.cors_allowed_origins),
             environment.clone(),
             Arc::new(SystemClock::new()),
+            settings.timing,
         ));
         let endpoint = service_fn(move |request| {
             let sockets = Arc::clone(&sockets);
@@ -277,6 +279,7 @@ impl Engine {
             .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
+        listener::limit_unsent(&listener).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let handle = Handle::new();
         let accept_errors = AcceptErrors::new(Arc::new(SystemClock::new()));
@@ -498,12 +501,17 @@ impl RunningEngine {
             tracing::error!("the listener failed: {error}");
         }
         // Requests whose clients have gone.
-        let share = self.stop_deadline.mul_f32(0.2);
+        let share = self.stop_deadline.mul_f32(0.15);
         if tokio::time::timeout(share, self.carried.finished())
             .await
             .is_err()
         {
             tracing::warn!("requests that did not come to an end were cut short");
+        }
+        // Sessions that came while the others were being ended; then what agents have reported is written down.
+        self.hub.close();
+        if tokio::time::timeout(share, self.hub.finished()).await.is_err() {
+            tracing::warn!("events that sockets have sent are left unhandled");
         }
         self.background.shutdown().await;
         self.jobs.scheduler.stop();

@@ -8,12 +8,17 @@
 
 #[path = "realtime/client.rs"]
 mod client;
+#[path = "realtime/heartbeats.rs"]
+mod heartbeats;
 #[path = "realtime/polling.rs"]
 mod polling;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "realtime/server.rs"]
 mod server;
 
+use std::time::Duration;
+
+use borealis_engine::Settings;
 use client::Client;
 use serde_json::json;
 use server::{AGENT, GUID, START, Server};
@@ -153,6 +158,86 @@ async fn attachments_are_relayed_as_binary() {
 }
 
 #[tokio::test]
+async fn an_attachment_that_is_named_a_thousand_times_is_sent_once() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    let mut client = Client::join_new(&server, &[]).await;
+    let named = |number: usize| format!("{{\"_placeholder\":true,\"num\":{number}}}");
+    let sent = format!("[{}]", vec![named(1); 1000].join(","));
+    client.send(&format!("452-[\"agent_window_list\",{sent}]")).await;
+    client.send_binary(b"never named").await;
+    client.send_binary(b"image").await;
+    client.send("42[\"agent_window_list\",\"next\"]").await;
+    let relayed = format!("[{}]", vec![named(0); 1000].join(","));
+    assert_eq!(
+        watcher.frame().await,
+        format!("451-[\"agent_window_list\",{relayed}]")
+    );
+    assert_eq!(watcher.binary().await, b"image");
+    assert_eq!(watcher.frame().await, "42[\"agent_window_list\",\"next\"]");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_with_more_attachments_than_clients_take_is_refused_at_its_sender() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    let mut client = Client::join_new(&server, &[]).await;
+    for (count, passes) in [(10, true), (11, false), (1001, false)] {
+        let named: Vec<_> = (0..count)
+            .map(|number| format!("{{\"_placeholder\":true,\"num\":{number}}}"))
+            .collect();
+        let event = format!("[\"agent_window_list\",[{}]]", named.join(","));
+        client.send(&format!("45{count}-7{event}")).await;
+        for _ in 0..count {
+            client.send_binary(b"x").await;
+        }
+        if passes {
+            for client in [&mut watcher, &mut client] {
+                assert_eq!(client.frame().await, format!("45{count}-{event}"));
+                for _ in 0..count {
+                    assert_eq!(client.binary().await, b"x");
+                }
+            }
+            assert_eq!(client.frame().await, "437[]");
+        }
+    }
+    // No effect, no acknowledgement, and the session goes on.
+    client.nothing_came().await;
+    watcher.nothing_came().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_came_before_its_sender_went_is_handled() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    for round in 0..10 {
+        let mut client = Client::join_new(&server, &[]).await;
+        for number in 0..60 {
+            client
+                .send(&format!("42{number}[\"agent_window_list\",[{round},{number}]]"))
+                .await;
+        }
+        // Answers that nobody reads make this a reset, at which the server's next write fails.
+        drop(client);
+    }
+    let mut seen = [0; 10];
+    while seen != [60; 10] {
+        let frame = watcher.frame().await;
+        if frame == "2" {
+            watcher.send("3").await;
+            continue;
+        }
+        let told: (String, [usize; 2]) = serde_json::from_str(frame.strip_prefix("42").unwrap()).unwrap();
+        let [round, number] = told.1;
+        assert_eq!(seen[round], number);
+        seen[round] += 1;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_large_screenshot_passes() {
     let server = Server::start("legacy", "").await;
     let mut client = Client::join_new(&server, &[]).await;
@@ -176,7 +261,9 @@ async fn a_message_over_the_limit_cuts_its_sender_off() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_is_let_go_and_stalls_nobody() {
-    let server = Server::start("legacy", "").await;
+    // No ping comes in between, however slow the machine is.
+    let hour = |settings: &mut Settings| settings.timing.ping_interval = Duration::from_secs(3600);
+    let server = Server::start_with("legacy", "", hour).await;
     let silent = Client::join_new(&server, &[]).await;
     let mut client = Client::join_new(&server, &[]).await;
     let load = "x".repeat(1_000_000);
@@ -266,6 +353,29 @@ async fn stopping_ends_every_connection_without_a_word() {
     assert!(client.ends_without_a_word().await);
 }
 
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a test's own pause")]
+async fn what_came_before_the_stop_is_written_down() {
+    let rows = "INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
+        VALUES (7, 'WIN-1', 'p', 'n', 't', 1, 'Running'), (8, 'WIN-1', 'p', 'n', 't', 1, 'Running')";
+    let server = Server::start("legacy", rows).await;
+    let mut agent = Client::join_new(&server, &[]).await;
+    let lock = server.lock_database().await;
+    for id in [7, 8] {
+        let result = json!({ "job_id": id, "status": "Success" });
+        agent.send(&format!("42[\"quick_job_result\",{result}]")).await;
+    }
+    agent.is_read().await;
+    // The first result waits for the database when the server is told to stop, and the second one for the first.
+    let (server, ()) = tokio::join!(server.restart(), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        drop(lock);
+    });
+    let done = "SELECT COUNT(*) FROM activity_history WHERE status = 'Success'";
+    assert_eq!(server.count(done).await, 2);
+    server.stop().await;
+}
+
 const DEVICE: &str = "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status) \
      VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1', 'ab12', 2, 'active')";
 
@@ -310,7 +420,7 @@ async fn an_expired_token_of_a_living_device_counts() {
             .await;
     }
     server.sql("UPDATE devices SET status = 'revoked'").await;
-    server.pass(std::time::Duration::from_secs(5));
+    server.pass(Duration::from_secs(5));
     agent
         .call_in_vain("connect_agent", json!({ "agent_id": AGENT }))
         .await;
@@ -344,9 +454,33 @@ async fn operators_command_agents_and_see_what_they_report() {
     operator.call_in_vain("screenshot", shot).await;
 
     server.sql("DELETE FROM users").await;
-    server.pass(std::time::Duration::from_secs(5));
+    server.pass(Duration::from_secs(5));
     operator.call_in_vain("list_agent_windows", json!(2)).await;
     nobody.nothing_came().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn anonymous_sessions_keep_no_agent_and_no_operator_out() {
+    let server = Server::start_with("strict", DEVICE, |settings| {
+        settings.socket_places.all = 5;
+        settings.socket_places.anonymous = 3;
+    })
+    .await;
+    let mut nobodies = Vec::new();
+    for _ in 0..3 {
+        nobodies.push(Client::join_new(&server, &[]).await);
+    }
+    // There is no room for another one.
+    let (status, _, body) = server.poll("GET", "EIO=4", &[], "").await;
+    assert_eq!((status, body.as_slice()), (503, &b"Too many sessions"[..]));
+    let token = server.token(GUID, "ab12", 2, START);
+    let mut agent = Client::join_new(&server, &[("authorization", &format!("Bearer {token}"))]).await;
+    agent.call("connect_agent", json!({ "agent_id": AGENT })).await;
+    let cookie = server.log_in().await;
+    let mut operator = Client::join_new(&server, &[("cookie", &cookie)]).await;
+    operator.send("42[\"list_agent_windows\",1]").await;
+    assert_eq!(agent.frame().await, "42[\"list_agent_windows\",1]");
     server.stop().await;
 }
 

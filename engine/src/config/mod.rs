@@ -4,5 +4,6 @@ pub mod github;
 pub mod log_file;
 pub mod logging;
 pub mod settings;
+pub mod socket_places;
 pub mod timing;
 pub mod variables;

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     github::{self, GitHubSettings},
+    socket_places::SocketPlaces,
     timing::Timing,
 };
 use crate::domain::{coerce::integer_in, fernet::FernetKey, server_name::ServerName};
@@ -131,6 +132,8 @@ pub struct Settings {
     pub mfa_issuer: String,
     /// How long the server waits for others; no variable sets it.
     pub timing: Timing,
+    /// How many sockets may be open; no variable sets it.
+    pub socket_places: SocketPlaces,
 }
 
 /// A text that must never be printed.
@@ -400,6 +403,7 @@ impl Settings {
                 .unwrap_or("Borealis")
                 .to_owned(),
             timing: Timing::default(),
+            socket_places: SocketPlaces::default(),
             root,
         };
         if reader.errors.is_empty() {

@@ -10,6 +10,12 @@ pub struct Timing {
     pub ping_interval: Duration,
     /// How long a socket's pong may take.
     pub ping_timeout: Duration,
+    /// Bytes a second, either way, at which a socket's client is busy rather than gone while its pong is awaited.
+    pub slowest_transfer: u64,
+    /// How long the move of a polling session to a websocket may take.
+    pub upgrade_deadline: Duration,
+    /// How long the last frames of an ended session are tried.
+    pub farewell_deadline: Duration,
     /// How long a client may take for the head of its first request, the first byte included.
     pub head_deadline: Duration,
     /// How long a connection may be idle between requests, the head of the next one included. Longer than proxies keep
@@ -31,6 +37,9 @@ impl Default for Timing {
         Self {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
+            slowest_transfer: 10_000,
+            upgrade_deadline: Duration::from_secs(10),
+            farewell_deadline: Duration::from_secs(2),
             head_deadline: Duration::from_secs(60),
             idle_deadline: Duration::from_secs(75),
             body_deadline: Duration::from_secs(60),

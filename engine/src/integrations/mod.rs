@@ -5,6 +5,7 @@ pub mod assembly_files;
 pub mod clock;
 pub mod github;
 pub mod identity;
+pub mod listener;
 pub mod open_files;
 pub mod random;
 pub mod tls;

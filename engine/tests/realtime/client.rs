@@ -64,6 +64,19 @@ impl Client {
         self.socket.send(Message::binary(bytes)).await.unwrap();
     }
 
+    /// Waits until the server has read everything that was sent, if it has not handled it yet.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
+    pub(crate) async fn is_read(&mut self) {
+        self.socket.send(Message::Ping("read".into())).await.unwrap();
+        while !matches!(self.message().await.unwrap(), Message::Pong(_)) {}
+    }
+
+    /// The connection below, for those who send or read it piece by piece.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.socket.into_inner()
+    }
+
     async fn message(&mut self) -> Option<Message> {
         match tokio::time::timeout(PATIENCE, self.socket.next()).await.unwrap() {
             Some(Ok(Message::Close(_)) | Err(_)) | None => None,

@@ -18,6 +18,7 @@ pub(crate) const AGENT: &str = "WIN-1_3F2504E0-4F89-11D3-9A0C-0305E82C3301_SYSTE
 pub(crate) struct Server {
     root: tempfile::TempDir,
     policy: &'static str,
+    adjust: fn(&mut Settings),
     clock: Arc<ManualClock>,
     engine: RunningEngine,
 }
@@ -25,12 +26,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts with these rows.
     pub(crate) async fn start(policy: &'static str, rows: &'static str) -> Self {
-        let server = Self::over(tempfile::tempdir().unwrap(), policy).await;
+        Self::start_with(policy, rows, |_| ()).await
+    }
+
+    /// Starts with these rows and settings that no variable sets.
+    pub(crate) async fn start_with(
+        policy: &'static str,
+        rows: &'static str,
+        adjust: fn(&mut Settings),
+    ) -> Self {
+        let server = Self::over(tempfile::tempdir().unwrap(), policy, adjust).await;
         server.sql(rows).await;
         server
     }
 
-    async fn over(root: tempfile::TempDir, policy: &'static str) -> Self {
+    async fn over(root: tempfile::TempDir, policy: &'static str, adjust: fn(&mut Settings)) -> Self {
         let folder = |name: &str| root.path().join(name).display().to_string();
         let variables: BTreeMap<_, _> = [
             ("BOREALIS_ROOT", folder("")),
@@ -48,8 +58,10 @@ impl Server {
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+        let mut settings = Settings::from_map(&variables, root.path()).unwrap();
+        adjust(&mut settings);
         let engine = Engine::start(
-            Settings::from_map(&variables, root.path()).unwrap(),
+            settings,
             clock.clone(),
             Arc::new(SeededRandom::new(1)),
             TcpListener::bind("127.0.0.1:0").unwrap(),
@@ -59,6 +71,7 @@ impl Server {
         Self {
             root,
             policy,
+            adjust,
             clock,
             engine,
         }
@@ -66,7 +79,7 @@ impl Server {
 
     pub(crate) async fn restart(self) -> Self {
         self.engine.stop().await;
-        Self::over(self.root, self.policy).await
+        Self::over(self.root, self.policy, self.adjust).await
     }
 
     pub(crate) async fn stop(self) {
@@ -88,6 +101,29 @@ impl Server {
         let file = self.root.path().join("database.db");
         let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
         sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+    }
+
+    /// The one number that a query gives.
+    pub(crate) async fn count(&self, query: &'static str) -> i64 {
+        let file = self.root.path().join("database.db");
+        let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        sqlx::query_scalar(query)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    }
+
+    /// Keeps everybody from writing.
+    pub(crate) async fn lock_database(&self) -> DatabaseLock {
+        let file = self.root.path().join("database.db");
+        let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        sqlx::raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        DatabaseLock {
+            _connection: connection,
+        }
     }
 
     pub(crate) fn token(&self, guid: &str, fingerprint: &str, version: i64, now: i64) -> String {
@@ -195,4 +231,9 @@ impl Server {
 async fn answer(request: reqwest::RequestBuilder) -> (u16, String) {
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// Nothing can be written while this is held.
+pub(crate) struct DatabaseLock {
+    _connection: SqliteConnection,
 }

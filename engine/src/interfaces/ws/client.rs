@@ -15,8 +15,10 @@ use crate::{
     services::realtime::{Outcome, Payload},
 };
 
-/// Attachments that one event may have.
-const MOST_ATTACHMENTS: usize = 1000;
+/// Attachments that one event may have: current JavaScript clients drop the connection over more.
+const MOST_ATTACHMENTS: usize = 10;
+/// Characters of an unchecked name that are logged.
+const LONGEST_NAME: usize = 64;
 
 /// An event whose attachments are still coming.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ struct Pending {
     /// `None` for an acknowledgement, which nobody waits for.
     event: Option<RawEvent>,
     expected: usize,
+    received: usize,
     size: usize,
     attachments: VecDeque<Bytes>,
 }
@@ -78,13 +81,14 @@ impl<S: Store> Client<S> {
             Kind::Disconnect => self.disconnect(&packet.namespace),
             Kind::Event(event) => self.event(&packet.namespace, event, Vec::new()).await,
             Kind::Binary { event, attachments } => {
-                if !(1..=MOST_ATTACHMENTS).contains(&attachments) {
+                if attachments == 0 {
                     return self.broken();
                 }
                 self.pending = Some(Pending {
                     namespace: packet.namespace,
                     event,
                     expected: attachments,
+                    received: 0,
                     size: text.len(),
                     attachments: VecDeque::new(),
                 });
@@ -100,16 +104,25 @@ impl<S: Store> Client<S> {
             // The legacy cannot read it as a packet and ignores it.
             return Next::Goon;
         };
+        pending.received += 1;
         pending.size += bytes.len();
-        pending.attachments.push_back(bytes);
         if pending.size > self.session.limit {
             return self.broken();
         }
-        if pending.attachments.len() < pending.expected {
+        let is_refused = pending.expected > MOST_ATTACHMENTS;
+        // What will be refused is not kept.
+        if !is_refused && pending.event.is_some() {
+            pending.attachments.push_back(bytes);
+        }
+        if pending.received < pending.expected {
             self.pending = Some(pending);
             return Next::Goon;
         }
         if let Some(event) = pending.event {
+            if is_refused {
+                self.refuse(&pending.namespace, &event);
+                return Next::Goon;
+            }
             if !is_complete(&event.data, pending.expected) {
                 return self.broken();
             }
@@ -117,6 +130,22 @@ impl<S: Store> Client<S> {
                 .await;
         }
         Next::Goon
+    }
+
+    /// An event that nobody can be sent.
+    fn refuse(&self, namespace: &str, event: &RawEvent) {
+        if namespace == "/"
+            && self.session.is_member()
+            && let Some((name, _)) = event.parts()
+        {
+            // It may be called anything.
+            let name: String = name
+                .chars()
+                .filter(|character| character.is_ascii_alphanumeric() || *character == '_')
+                .take(LONGEST_NAME)
+                .collect();
+            self.server.log_refusal(&self.session, &name);
+        }
     }
 
     fn broken(&self) -> Next {

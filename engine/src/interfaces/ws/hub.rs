@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::{sync::oneshot::error::RecvError, task::JoinSet};
+use tokio_util::task::TaskTracker;
 
 use self::hosts::{HostIndex, name_of};
 use super::{
@@ -16,6 +17,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    config::socket_places::SocketPlaces,
     domain::clock::BoxFuture,
     repositories::Store,
     services::{
@@ -24,13 +26,21 @@ use crate::{
     },
 };
 
-/// Sessions that may be open; far above any fleet.
-const MOST_SESSIONS: usize = 50_000;
-
 /// The sessions by their Engine.IO ids.
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<String, Arc<Session>>,
+    /// How many of them showed no identity.
+    anonymous: usize,
+}
+
+/// All sessions.
 pub struct Hub<S> {
     access: Arc<ChannelAccess<S>>,
-    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    places: SocketPlaces,
+    /// What works for sessions, and for those that have ended meanwhile.
+    tasks: TaskTracker,
+    sessions: Mutex<Sessions>,
     hosts: HostIndex,
 }
 
@@ -41,10 +51,12 @@ impl<S> fmt::Debug for Hub<S> {
 }
 
 impl<S: Store> Hub<S> {
-    /// No sessions.
-    pub fn new(access: Arc<ChannelAccess<S>>) -> Self {
+    /// No sessions yet, and room for so many.
+    pub fn new(access: Arc<ChannelAccess<S>>, places: SocketPlaces) -> Self {
         Self {
             access,
+            places,
+            tasks: TaskTracker::new(),
             sessions: Mutex::default(),
             hosts: HostIndex::default(),
         }
@@ -58,32 +70,51 @@ impl<S: Store> Hub<S> {
         }
     }
 
+    /// Completes once everything that ended sessions have sent is handled.
+    pub async fn finished(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Works for a session.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
     pub(super) fn access(&self) -> &ChannelAccess<S> {
         &self.access
     }
 
-    /// False where there is no room for another.
+    /// False where there is no room for another. Where identities are asked for, sessions without one leave places to
+    /// the others.
     pub(super) fn add(&self, session: &Arc<Session>) -> bool {
+        let is_anonymous = *session.standing.identity() == Identity::Nobody;
         let mut sessions = self.sessions();
-        if sessions.len() >= MOST_SESSIONS {
+        let is_full = sessions.by_id.len() >= self.places.all;
+        let anonymous_are_full = self.access.is_strict() && sessions.anonymous >= self.places.anonymous;
+        if is_full || is_anonymous && anonymous_are_full {
             return false;
         }
-        sessions.insert(session.id.clone(), Arc::clone(session));
+        sessions.by_id.insert(session.id.clone(), Arc::clone(session));
+        sessions.anonymous += usize::from(is_anonymous);
         self.hosts.forget();
         true
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
-        self.sessions().get(id).cloned()
+        self.sessions().by_id.get(id).cloned()
     }
 
     pub(super) fn remove(&self, id: &str) {
-        self.sessions().remove(id);
+        let mut sessions = self.sessions();
+        if let Some(session) = sessions.by_id.remove(id) {
+            sessions.anonymous -= usize::from(*session.standing.identity() == Identity::Nobody);
+        }
         self.hosts.forget();
     }
 
     fn all(&self) -> Vec<Arc<Session>> {
-        self.sessions().values().cloned().collect()
+        self.sessions().by_id.values().cloned().collect()
     }
 
     /// The sessions that an audience may be among: by what they showed when they connected.
@@ -95,6 +126,7 @@ impl<S: Store> Hub<S> {
             _ => {
                 let sessions = self.sessions();
                 let candidates = sessions
+                    .by_id
                     .values()
                     .filter(|session| !strict || may_be_meant(session.standing.identity(), audience));
                 candidates.cloned().collect()
@@ -136,7 +168,7 @@ impl<S: Store> Hub<S> {
         }
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

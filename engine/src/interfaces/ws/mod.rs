@@ -7,11 +7,14 @@
 //!
 //! The way of an event: `transport` (then `polling` or `websocket`) → `session` (bounded queue) → `client` (packets) → `events` (names) →
 //! builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → `session` (bounded queue) → transport.
+//! Beside both ways `heartbeat` decides who is gone, by pongs and by the bytes that `moving` counts.
 
 mod client;
 mod events;
 mod handshake;
+mod heartbeat;
 mod hub;
+mod moving;
 mod outbox;
 mod packet;
 mod payload;
@@ -28,21 +31,23 @@ use std::{
 
 use axum::{extract::Request, response::Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::sync::mpsc;
 
 pub use hub::Hub;
 
 use self::{
     client::{Client, Next, log_disconnect},
-    session::{Heartbeat, Inbound, Session},
+    session::{Inbound, Session},
 };
 use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
 use crate::{
+    config::timing::Timing,
     domain::{clock::Clock, random::random_bytes},
     repositories::Store,
     services::{Environment, realtime::RealtimeService},
 };
 
-/// Log lines about refused events within [`REFUSAL_WINDOW`]; further ones are counted only.
+/// Log lines about refused events and connections within [`REFUSAL_WINDOW`]; further ones are counted only.
 const REFUSALS_LOGGED: u32 = 60;
 const REFUSAL_WINDOW: Duration = Duration::from_secs(60);
 
@@ -56,6 +61,7 @@ pub struct SocketServer<S> {
     environment: Environment,
     /// Real time, for heartbeats and patience.
     real_clock: Arc<dyn Clock>,
+    timing: Timing,
     refusals: Mutex<Refusals>,
 }
 
@@ -75,6 +81,7 @@ impl<S: Store> SocketServer<S> {
         origins: AllowedOrigins,
         environment: Environment,
         real_clock: Arc<dyn Clock>,
+        timing: Timing,
     ) -> Self {
         Self {
             hub,
@@ -83,6 +90,7 @@ impl<S: Store> SocketServer<S> {
             origins,
             environment,
             real_clock,
+            timing,
             refusals: Mutex::default(),
         }
     }
@@ -97,34 +105,53 @@ impl<S: Store> SocketServer<S> {
         URL_SAFE_NO_PAD.encode(random_bytes::<15>(&*self.environment.random))
     }
 
-    /// Works for a session until it ends.
-    async fn run(self: Arc<Self>, session: Arc<Session>, mut inbox: tokio::sync::mpsc::Receiver<Inbound>) {
-        let mut client = Client::new(Arc::clone(&self), Arc::clone(&session));
-        let mut heartbeat = Heartbeat::new(self.real_clock.monotonic());
-        loop {
+    /// Works for a session until it ends. However long an event takes, the heartbeat goes on; and however the session
+    /// ends, what was received is handled, from the event under way to the last one that waits.
+    async fn run(self: Arc<Self>, session: Arc<Session>, inbox: mpsc::Receiver<Inbound>) {
+        let watching = async {
             tokio::select! {
+                () = session.heartbeat.watch(&session) => session.end(),
+                () = session.ended.cancelled() => {}
+            }
+            self.hub.remove(&session.id);
+        };
+        tokio::join!(watching, self.handle_all(&session, inbox));
+        log_disconnect(&session);
+    }
+
+    /// Handles what the client sends, in its order.
+    async fn handle_all(self: &Arc<Self>, session: &Arc<Session>, mut inbox: mpsc::Receiver<Inbound>) {
+        let mut client = Client::new(Arc::clone(self), Arc::clone(session));
+        loop {
+            let received = tokio::select! {
                 biased;
-                () = session.ended.cancelled() => break,
-                inbound = inbox.recv() => match inbound {
-                    Some(inbound) => if client.handle(inbound).await == Next::End { break },
-                    None => break,
-                },
-                _ = self.real_clock.sleep_until(heartbeat.due()) => {
-                    let now = self.real_clock.monotonic();
-                    match heartbeat.beat(now, session.pongs(), || session.ping()) {
-                        Some(next) => heartbeat = next,
-                        None => break,
-                    }
+                () = session.ended.cancelled() => {
+                    inbox.close();
+                    inbox.recv().await
                 }
+                received = inbox.recv() => received,
+            };
+            let Some(inbound) = received else { break };
+            if client.handle(inbound).await == Next::End {
+                break;
             }
         }
         session.end();
-        self.hub.remove(&session.id);
-        log_disconnect(&session);
     }
 
     /// Writes that an event was refused, unless many were.
     fn log_refusal(&self, session: &Session, event: &str) {
+        self.log_one_of_many(|| {
+            tracing::warn!(
+                "socket.io event refused event={event} sid={} ip={}",
+                session.id,
+                session.handshake.address
+            );
+        });
+    }
+
+    /// Writes that something was refused, unless much was.
+    fn log_one_of_many(&self, log: impl FnOnce()) {
         let now = self.real_clock.monotonic();
         let number = {
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,11 +162,7 @@ impl<S: Store> SocketServer<S> {
             refusals.count
         };
         if number <= REFUSALS_LOGGED {
-            tracing::warn!(
-                "socket.io event refused event={event} sid={} ip={}",
-                session.id,
-                session.handshake.address
-            );
+            log();
         }
         if number == REFUSALS_LOGGED {
             tracing::warn!("socket.io further refusals are not logged for a while");

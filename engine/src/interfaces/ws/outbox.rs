@@ -18,11 +18,34 @@ const MOST_BYTES: usize = 128 * 1024 * 1024;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Overflow;
 
+/// Why a reader gets no more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NoMore {
+    /// A later reader has taken its place.
+    Superseded,
+    /// The outbox is closed and empty.
+    Closed,
+}
+
+/// Frames that were taken together.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Portion {
+    pub(super) frames: Vec<Frame>,
+    /// How many portions were taken before.
+    number: u64,
+}
+
 #[derive(Debug, Default)]
 struct Queue {
     frames: VecDeque<Frame>,
     bytes: usize,
     closed: bool,
+    /// Readers there were; the last one counts.
+    readers: u64,
+    /// The last one stays the last.
+    is_settled: bool,
+    /// Portions that were taken.
+    portions: u64,
 }
 
 /// Frames in the order in which they will be sent.
@@ -52,22 +75,54 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes what waits: at least one frame, at most `frames`, and further ones only while they stay below `bytes`. Waits
-    /// for the first; `None` once the outbox is closed and empty. Dropping the future loses nothing.
-    pub(super) async fn take(&self, frames: usize, bytes: usize) -> Option<Vec<Frame>> {
-        loop {
-            let changed = self.changed.notified();
-            {
-                let mut queue = self.queue();
-                if !queue.frames.is_empty() {
-                    return Some(queue.take(frames, bytes));
-                }
-                if queue.closed {
-                    return None;
-                }
+    /// Whoever takes from now on; those before get nothing more. A request that nobody waits for any more, which a proxy
+    /// may hide, would swallow what it takes.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        self.next_reader(false)
+    }
+
+    /// Whoever takes from now on, whatever readers come after.
+    pub(super) fn last_reader(&self) -> Reader<'_> {
+        self.next_reader(true)
+    }
+
+    fn next_reader(&self, is_last: bool) -> Reader<'_> {
+        let number = {
+            let mut queue = self.queue();
+            if queue.is_settled {
+                None
+            } else {
+                queue.is_settled = is_last;
+                queue.readers += 1;
+                Some(queue.readers)
             }
-            changed.await;
+        };
+        self.changed.notify_waiters();
+        Reader { outbox: self, number }
+    }
+
+    /// Puts back what did not go out; false where later frames have, so that it is too late.
+    pub(super) fn put_back(&self, portion: Portion) -> bool {
+        {
+            let mut queue = self.queue();
+            if queue.portions != portion.number + 1 {
+                return false;
+            }
+            queue.portions = portion.number;
+            for frame in portion.frames.into_iter().rev() {
+                queue.bytes += frame.len();
+                queue.frames.push_front(frame);
+            }
         }
+        self.changed.notify_waiters();
+        true
+    }
+
+    /// What the next reader gets.
+    #[cfg(test)]
+    pub(super) async fn take(&self, frames: usize, bytes: usize) -> Option<Vec<Frame>> {
+        let portion = self.reader().take(frames, bytes).await;
+        portion.ok().map(|portion| portion.frames)
     }
 
     /// Whether nothing waits.
@@ -83,6 +138,40 @@ impl Outbox {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who takes from an outbox.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    outbox: &'a Outbox,
+    /// `None` of one that came too late.
+    number: Option<u64>,
+}
+
+impl Reader<'_> {
+    /// Takes what waits: at least one frame, at most `frames`, and further ones only while they stay below `bytes`. Waits
+    /// for the first. Dropping the future loses nothing.
+    pub(super) async fn take(&self, frames: usize, bytes: usize) -> Result<Portion, NoMore> {
+        loop {
+            let changed = self.outbox.changed.notified();
+            {
+                let mut queue = self.outbox.queue();
+                if self.number != Some(queue.readers) {
+                    return Err(NoMore::Superseded);
+                }
+                if !queue.frames.is_empty() {
+                    let number = queue.portions;
+                    queue.portions += 1;
+                    let frames = queue.take(frames, bytes);
+                    return Ok(Portion { frames, number });
+                }
+                if queue.closed {
+                    return Err(NoMore::Closed);
+                }
+            }
+            changed.await;
+        }
     }
 }
 
@@ -135,6 +224,35 @@ mod tests {
         tokio::task::yield_now().await;
         outbox.push(&[text(2)]).unwrap();
         assert_eq!(reader.await.unwrap(), Some(vec![text(2)]));
+    }
+
+    #[tokio::test]
+    async fn the_newest_reader_takes_and_the_older_ones_are_told() {
+        let outbox = Outbox::default();
+        let old = outbox.reader();
+        let mut waiting = Box::pin(old.take(9, 9));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        let new = outbox.reader();
+        outbox.push(&[text(1)]).unwrap();
+        assert_eq!(waiting.await, Err(NoMore::Superseded));
+        assert_eq!(new.take(9, 9).await.unwrap().frames, [text(1)]);
+        let last = outbox.last_reader();
+        outbox.push(&[text(2)]).unwrap();
+        assert_eq!(outbox.reader().take(9, 9).await, Err(NoMore::Superseded));
+        assert_eq!(last.take(9, 9).await.unwrap().frames, [text(2)]);
+    }
+
+    #[tokio::test]
+    async fn what_did_not_go_out_comes_first_again_unless_later_frames_went() {
+        let outbox = Outbox::default();
+        outbox.push(&[text(1), text(2), text(3)]).unwrap();
+        let first = outbox.reader().take(2, 9).await.unwrap();
+        assert!(outbox.put_back(first));
+        let first = outbox.reader().take(2, 9).await.unwrap();
+        assert_eq!(first.frames, [text(1), text(2)]);
+        assert_eq!(outbox.take(9, 9).await, Some(vec![text(3)]));
+        assert!(!outbox.put_back(first));
+        assert_eq!(outbox.queue().bytes, 0);
     }
 
     #[test]

@@ -164,7 +164,12 @@ pub(super) fn numbered_event_frames(event: &str, payload: &Payload, number: Opti
     let value = if payload.attachments.is_empty() {
         &payload.value
     } else {
-        renumbered = renumber(payload, &payload.value, &mut attachments);
+        let mut renumbering = Renumbering {
+            payload,
+            used: Vec::new(),
+        };
+        renumbered = renumbering.apply(&payload.value);
+        attachments = renumbering.attachments();
         &renumbered
     };
     let name = wire_text(&event.into());
@@ -183,27 +188,43 @@ pub(super) fn numbered_event_frames(event: &str, payload: &Payload, number: Opti
         .collect()
 }
 
-// The reader bounds the depth.
-fn renumber(payload: &Payload, value: &Json, attachments: &mut Vec<Bytes>) -> Json {
-    if let Some(bytes) = payload.attachment(value) {
-        let number = attachments.len();
-        attachments.push(bytes.clone());
-        return Json::object([("_placeholder", true.into()), ("num", number.into())]);
+/// The attachments that an event names, each once, in the order in which it names them first.
+#[derive(Debug)]
+struct Renumbering<'a> {
+    payload: &'a Payload,
+    /// The old numbers, at their new ones.
+    used: Vec<usize>,
+}
+
+impl Renumbering<'_> {
+    // The reader bounds the depth.
+    fn apply(&mut self, value: &Json) -> Json {
+        if let Some(old) = self.payload.attachment_number(value) {
+            let number = self.used.iter().position(|used| *used == old);
+            let number = number.unwrap_or_else(|| {
+                self.used.push(old);
+                self.used.len() - 1
+            });
+            return Json::object([("_placeholder", true.into()), ("num", number.into())]);
+        }
+        match value {
+            Json::List(items) => Json::List(items.iter().map(|item| self.apply(item)).collect()),
+            Json::Object(members) => Json::Object(
+                members
+                    .iter()
+                    .map(|(name, member)| (name.clone(), self.apply(member)))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
     }
-    match value {
-        Json::List(items) => Json::List(
-            items
-                .iter()
-                .map(|item| renumber(payload, item, attachments))
-                .collect(),
-        ),
-        Json::Object(members) => Json::Object(
-            members
-                .iter()
-                .map(|(name, member)| (name.clone(), renumber(payload, member, attachments)))
-                .collect(),
-        ),
-        other => other.clone(),
+
+    fn attachments(self) -> Vec<Bytes> {
+        let attachments = &self.payload.attachments;
+        self.used
+            .iter()
+            .filter_map(|old| attachments.get(*old).cloned())
+            .collect()
     }
 }
 

@@ -2,21 +2,22 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::packet::Frame;
 
 /// Between packets of one body.
 const SEPARATOR: char = '\u{1e}';
-/// Packets that a body may hold, either way: clients made with the legacy's library take no more.
+/// Packets that an answer may hold: clients made with the legacy's library take no more. Others send more.
 pub(super) const MOST_PACKETS: usize = 16;
 
 /// A packet from a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Packet {
+pub(super) enum Packet<'a> {
     Close,
-    Ping(String),
+    Ping,
     Pong,
-    Message(String),
+    Message(&'a str),
     Binary(Bytes),
     Upgrade,
     /// Of a type that a client does not send.
@@ -27,9 +28,9 @@ pub(super) enum Packet {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Malformed;
 
-impl Packet {
+impl<'a> Packet<'a> {
     /// Reads a text frame, or a packet of a body.
-    pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
         let mut characters = text.chars();
         let kind = characters.next().ok_or(Malformed)?;
         let data = characters.as_str();
@@ -39,9 +40,9 @@ impl Packet {
                 .map(|bytes| Self::Binary(bytes.into()))
                 .map_err(|_| Malformed),
             '1' => Ok(Self::Close),
-            '2' => Ok(Self::Ping(data.to_owned())),
+            '2' => Ok(Self::Ping),
             '3' => Ok(Self::Pong),
-            '4' => Ok(Self::Message(data.to_owned())),
+            '4' => Ok(Self::Message(data)),
             '5' => Ok(Self::Upgrade),
             '0'..='9' => Ok(Self::Unexpected),
             _ => Err(Malformed),
@@ -49,23 +50,36 @@ impl Packet {
     }
 }
 
-/// The packets of a POST's body; a body that is no such thing means nothing at all.
-pub(super) fn decode(body: &[u8]) -> Result<Vec<Packet>, Malformed> {
-    let text = std::str::from_utf8(body).map_err(|_| Malformed)?;
-    // What a JSONP form sends.
-    let form;
-    let text = match text.strip_prefix("d=") {
-        Some(_) => {
-            form = crate::interfaces::http::compat::query::first(Some(text), "d").unwrap_or_default();
-            form.as_str()
+/// The body of a POST, every packet of which can be read.
+#[derive(Debug)]
+pub(super) struct Payload(Utf8Bytes);
+
+impl Payload {
+    /// Reads a body. One without a byte says nothing.
+    pub(super) fn read(body: Bytes) -> Result<Self, Malformed> {
+        let text = Utf8Bytes::try_from(body).map_err(|_| Malformed)?;
+        // What a JSONP form sends.
+        let payload = if text.starts_with("d=") {
+            let packets = crate::interfaces::http::compat::query::first(Some(&text), "d");
+            Self(packets.unwrap_or_default().into())
+        } else {
+            Self(text)
+        };
+        for part in payload.parts() {
+            Packet::parse(part)?;
         }
-        None => text,
-    };
-    let packets: Vec<_> = text.split(SEPARATOR).take(MOST_PACKETS + 1).collect();
-    if packets.len() > MOST_PACKETS {
-        return Err(Malformed);
+        Ok(payload)
     }
-    packets.into_iter().map(Packet::parse).collect()
+
+    /// Its packets, made one by one: there may be many.
+    pub(super) fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
+        self.parts().filter_map(|part| Packet::parse(part).ok())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let is_empty = self.0.is_empty();
+        self.0.split(SEPARATOR).filter(move |_| !is_empty)
+    }
 }
 
 /// The body of a polling answer.
@@ -92,17 +106,28 @@ mod tests {
 
     use super::*;
 
+    fn packets(body: &[u8]) -> Result<usize, Malformed> {
+        Payload::read(Bytes::copy_from_slice(body)).map(|payload| payload.packets().count())
+    }
+
     #[test]
-    fn bodies_hold_up_to_sixteen_packets() {
-        let packet = || Packet::Message("2[\"x\"]".to_owned());
-        let body = |count| vec!["42[\"x\"]"; count].join("\u{1e}");
-        assert_eq!(decode(body(16).as_bytes()), Ok(vec![packet(); 16]));
-        assert_eq!(decode(body(17).as_bytes()), Err(Malformed));
-        for body in ["", "42[\"x\"]\u{1e}", "x", "b===", "\u{1e}3"] {
-            assert_eq!(decode(body.as_bytes()), Err(Malformed), "{body:?}");
+    fn bodies_hold_packets() {
+        let body = vec!["42[\"x\"]"; 1000].join("\u{1e}");
+        let payload = Payload::read(body.into()).unwrap();
+        assert!(
+            payload
+                .packets()
+                .all(|packet| packet == Packet::Message("2[\"x\"]"))
+        );
+        assert_eq!(payload.packets().count(), 1000);
+        for body in ["42[\"x\"]\u{1e}", "x", "b===", "\u{1e}3", "\u{1e}"] {
+            assert_eq!(packets(body.as_bytes()), Err(Malformed), "{body:?}");
         }
-        assert_eq!(decode(b"\xff"), Err(Malformed));
-        assert_eq!(decode(b"d=3%1E1"), Ok(vec![Packet::Pong, Packet::Close]));
+        assert_eq!(packets(b"\xff"), Err(Malformed));
+        assert_eq!(packets(b""), Ok(0));
+        assert_eq!(packets(b"bAAEC"), Ok(1));
+        let form = Payload::read(Bytes::from_static(b"d=3%1E1")).unwrap();
+        assert_eq!(form.packets().collect::<Vec<_>>(), [Packet::Pong, Packet::Close]);
     }
 
     #[test]
@@ -114,7 +139,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_panics(body in any::<Vec<u8>>()) {
-            let _ = decode(&body);
+            let _ = packets(&body);
         }
     }
 }

@@ -6,9 +6,11 @@ use axum::extract::{FromRequest as _, Request};
 
 use super::{
     SocketServer,
+    moving::{Delivery, MovingBody},
+    outbox::NoMore,
     packet::Frame,
-    payload::{self, MOST_PACKETS, Packet},
-    session::{Over, PING_INTERVAL, PING_TIMEOUT, Session, Transport},
+    payload::{self, MOST_PACKETS, Packet, Payload},
+    session::{Over, Session, Transport},
     transport::Answer,
 };
 use crate::{
@@ -19,27 +21,33 @@ use crate::{
 /// Bytes of packets in one answer, unless one alone is longer.
 const ANSWER: usize = 16 * 1024 * 1024;
 
-/// Waits for packets.
-pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Session) -> Answer {
+/// Waits for packets. Whether the client is alive is the heartbeat's business; a request that waits longer than any
+/// client that answers pings is answered with a packet that means nothing, so that no proxy ends it.
+pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Arc<Session>) -> Answer {
     if session.transport() == Transport::Upgrading {
-        return Answer::Packets("6".to_owned());
+        return Answer::noop();
     }
     let clock = &server.real_clock;
-    let patience = clock.monotonic() + PING_INTERVAL + PING_TIMEOUT;
+    let patience = clock.monotonic() + server.timing.ping_interval + server.timing.ping_timeout;
+    let reader = session.outbox.reader();
     tokio::select! {
         biased;
-        frames = session.outbox.take(MOST_PACKETS, ANSWER) => {
-            Answer::Packets(payload::encode(&frames.unwrap_or_default()))
-        }
-        _ = clock.sleep_until(patience) => {
-            session.end();
-            Answer::Refused("Bad Request".to_owned())
-        }
+        portion = reader.take(MOST_PACKETS, ANSWER) => match portion {
+            Ok(portion) => Answer::Packets {
+                packets: payload::encode(&portion.frames),
+                delivery: Some(Delivery::new(Arc::clone(session), portion)),
+            },
+            // A later request has taken over, or the client moves to a websocket.
+            Err(NoMore::Superseded) => Answer::noop(),
+            Err(NoMore::Closed) => Answer::bad_request(),
+        },
+        _ = clock.sleep_until(patience) => Answer::noop(),
     }
 }
 
-/// Takes packets, and answers when they are handled.
+/// Takes packets, and answers when they are handled: `OK` says that all of them are.
 pub(super) async fn post(session: &Arc<Session>, request: Request) -> Answer {
+    let request = request.map(|body| MovingBody::wrap(body, Arc::clone(session)));
     let body = match RawBody::from_request(request, &()).await {
         Ok(body) => body.limit(session.limit).bytes().await,
         Err(never) => match never {},
@@ -48,29 +56,35 @@ pub(super) async fn post(session: &Arc<Session>, request: Request) -> Answer {
         Ok(body) => body,
         Err(BodyError::TooLarge) => {
             session.dismiss();
-            return Answer::Refused("Bad Request".to_owned());
+            return Answer::bad_request();
         }
-        Err(_) => return Answer::Refused("Bad Request".to_owned()),
+        Err(_) => return Answer::bad_request(),
     };
-    // What cannot be read means nothing at all.
-    let Ok(packets) = payload::decode(&body) else {
-        return Answer::Ok;
+    // The legacy says OK and does nothing; so it does with more than sixteen packets, which are read here.
+    let Ok(payload) = Payload::read(body) else {
+        return Answer::bad_request();
     };
-    for packet in packets {
+    for packet in payload.packets() {
         match take(session, packet).await {
             Ok(()) => {}
-            Err(Stop::Over) => return Answer::Ok,
+            Err(Stop::Closed) => return Answer::Ok,
+            Err(Stop::Over) => return Answer::bad_request(),
             Err(Stop::Unexpected) => {
                 session.dismiss();
-                return Answer::Refused("Bad Request".to_owned());
+                return Answer::bad_request();
             }
         }
     }
-    session.settle().await;
-    Answer::Ok
+    match session.settle().await {
+        Ok(()) => Answer::Ok,
+        Err(Over) => Answer::bad_request(),
+    }
 }
 
 enum Stop {
+    /// By the client.
+    Closed,
+    /// The session ended before it had everything.
     Over,
     Unexpected,
 }
@@ -81,17 +95,17 @@ impl From<Over> for Stop {
     }
 }
 
-async fn take(session: &Session, packet: Packet) -> Result<(), Stop> {
+async fn take(session: &Session, packet: Packet<'_>) -> Result<(), Stop> {
     match packet {
-        Packet::Message(text) => session.receive_message(text).await?,
+        Packet::Message(text) => session.receive_message(text.to_owned()).await?,
         Packet::Binary(bytes) => session.receive_binary(bytes).await?,
         Packet::Pong => session.note_pong(),
         Packet::Close => {
             session.receive_close().await;
-            return Err(Stop::Over);
+            return Err(Stop::Closed);
         }
         Packet::Upgrade => session.send(&[Frame::text("6")]),
-        Packet::Ping(_) | Packet::Unexpected => return Err(Stop::Unexpected),
+        Packet::Ping | Packet::Unexpected => return Err(Stop::Unexpected),
     }
     Ok(())
 }

@@ -6,25 +6,21 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, futures::Notified, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     handshake::Handshake,
-    outbox::{Outbox, Overflow},
+    heartbeat::Heartbeat,
+    outbox::{Outbox, Overflow, Portion},
     packet::Frame,
     receipts::Receipts,
 };
 use crate::services::realtime::Standing;
 
-/// How long after the connection, and after each answer, a ping is sent.
-pub(super) const PING_INTERVAL: Duration = Duration::from_secs(25);
-/// How long an answer may take.
-pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest message, announced to clients (RT-5).
 pub(super) const MAX_PAYLOAD: usize = 100_000_000;
 /// The largest message of a client that may not send any event, under a policy that knows such clients.
@@ -61,6 +57,8 @@ pub(super) struct Over;
 pub(super) enum Transport {
     Polling,
     /// A websocket is being tried while polling goes on.
+    Probing,
+    /// The websocket works, and the client is about to move.
     Upgrading,
     Websocket,
 }
@@ -89,6 +87,8 @@ pub(super) struct Session {
     pub(super) receipts: Receipts,
     /// The largest message it may send.
     pub(super) limit: usize,
+    /// How long it may be silent.
+    pub(super) heartbeat: Heartbeat,
     /// Ended from this side: whoever works for the session stops.
     pub(super) ended: CancellationToken,
     inbox: mpsc::Sender<Inbound>,
@@ -97,6 +97,7 @@ pub(super) struct Session {
     member: Mutex<Option<Member>>,
     pings: AtomicU64,
     pongs: AtomicU64,
+    ponged: Notify,
 }
 
 impl Session {
@@ -106,6 +107,7 @@ impl Session {
         standing: Standing,
         limit: usize,
         transport: Transport,
+        heartbeat: Heartbeat,
     ) -> (Arc<Self>, mpsc::Receiver<Inbound>) {
         let (inbox, received) = mpsc::channel(INBOX);
         let session = Self {
@@ -115,6 +117,7 @@ impl Session {
             outbox: Outbox::default(),
             receipts: Receipts::default(),
             limit,
+            heartbeat,
             ended: CancellationToken::new(),
             inbox,
             room: Arc::new(Semaphore::new(INBOX_ROOM)),
@@ -122,6 +125,7 @@ impl Session {
             member: Mutex::default(),
             pings: AtomicU64::new(0),
             pongs: AtomicU64::new(0),
+            ponged: Notify::new(),
         };
         (Arc::new(session), received)
     }
@@ -133,6 +137,18 @@ impl Session {
         {
             tracing::warn!(
                 "socket.io connection sid={} ip={} does not read what it is sent: closed",
+                self.id,
+                self.handshake.address
+            );
+            self.end();
+        }
+    }
+
+    /// Takes back what could not be delivered. Where that is too late the session ends: whoever stays has missed nothing.
+    pub(super) fn take_back(&self, portion: Portion) {
+        if !self.outbox.put_back(portion) && !self.ended.is_cancelled() {
+            tracing::info!(
+                "socket.io connection sid={} ip={} missed an answer: closed",
                 self.id,
                 self.handshake.address
             );
@@ -172,16 +188,21 @@ impl Session {
         let _ = self.receive(Inbound::Closed).await;
     }
 
-    /// Waits until everything handed on before is handled.
-    pub(super) async fn settle(&self) {
+    /// Waits until everything handed on before is handled; an error where some of it will not be.
+    pub(super) async fn settle(&self) -> Result<(), Over> {
         let (done, settled) = oneshot::channel();
-        if self.receive(Inbound::Barrier(done)).await.is_ok() {
-            // An error means that the session has ended, and with it all that waited.
-            let _ = settled.await;
-        }
+        self.receive(Inbound::Barrier(done)).await?;
+        let _backlog = self.heartbeat.backlog();
+        settled.await.map_err(|_| Over)
     }
 
     async fn receive(&self, inbound: Inbound) -> Result<(), Over> {
+        let inbound = match self.inbox.try_send(inbound) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Over),
+            Err(mpsc::error::TrySendError::Full(inbound)) => inbound,
+        };
+        let _backlog = self.heartbeat.backlog();
         tokio::select! {
             sent = self.inbox.send(inbound) => sent.map_err(|_| Over),
             () = self.ended.cancelled() => Err(Over),
@@ -190,6 +211,10 @@ impl Session {
 
     async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Over> {
         let units = u32::try_from(bytes.div_ceil(UNIT).min(INBOX_ROOM)).unwrap_or(u32::MAX);
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(units) {
+            return Ok(room);
+        }
+        let _backlog = self.heartbeat.backlog();
         tokio::select! {
             room = Arc::clone(&self.room).acquire_many_owned(units) => room.map_err(|_| Over),
             () = self.ended.cancelled() => Err(Over),
@@ -212,6 +237,7 @@ impl Session {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, answers)
         {
             self.receipts.note_pongs(before + 1);
+            self.ponged.notify_waiters();
         }
     }
 
@@ -229,10 +255,16 @@ impl Session {
         self.pongs.load(Ordering::Acquire)
     }
 
+    /// Completes when the client answers a ping, from now on.
+    pub(super) fn ponged(&self) -> Notified<'_> {
+        self.ponged.notified()
+    }
+
     pub(super) fn transport(&self) -> Transport {
         match self.transport.load(Ordering::Acquire) {
             0 => Transport::Polling,
-            1 => Transport::Upgrading,
+            1 => Transport::Probing,
+            2 => Transport::Upgrading,
             _ => Transport::Websocket,
         }
     }
@@ -281,59 +313,5 @@ impl Session {
     /// The client's place in the namespace, for as long as the caller holds on; never over an await.
     pub(super) fn member(&self) -> MutexGuard<'_, Option<Member>> {
         self.member.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// When to ping, and when to give up. Sockets live in real time, whatever the server's clock says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Heartbeat {
-    /// The next ping goes out then.
-    Resting(Duration),
-    /// The ping of this number went out; the answer must come by then.
-    Waiting(Duration, u64),
-}
-
-impl Heartbeat {
-    /// Of a session that begins now.
-    pub(super) fn new(now: Duration) -> Self {
-        Self::Resting(now + PING_INTERVAL)
-    }
-
-    /// When something is to be done.
-    pub(super) fn due(self) -> Duration {
-        match self {
-            Self::Resting(at) | Self::Waiting(at, _) => at,
-        }
-    }
-
-    /// What comes next at `now`, when so many pings are answered; `ping` sends one and says its number. `None` where
-    /// the client is gone.
-    pub(super) fn beat(self, now: Duration, pongs: u64, ping: impl FnOnce() -> u64) -> Option<Self> {
-        match self {
-            Self::Resting(_) => Some(Self::Waiting(now + PING_TIMEOUT, ping())),
-            // The answer came some time within the timeout, as a rule at its start; the next ping is counted from there.
-            Self::Waiting(_, number) if pongs >= number => {
-                Some(Self::Resting(now + PING_INTERVAL - PING_TIMEOUT))
-            }
-            Self::Waiting(..) => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pings_go_out_every_25_seconds_and_wait_20() {
-        let at = Duration::from_secs;
-        let heartbeat = Heartbeat::new(at(100));
-        assert_eq!(heartbeat.due(), at(125));
-        let heartbeat = heartbeat.beat(at(125), 0, || 7).unwrap();
-        assert_eq!(heartbeat, Heartbeat::Waiting(at(145), 7));
-        let none = || panic!("no ping goes out now");
-        assert_eq!(heartbeat.beat(at(145), 6, none), None);
-        let heartbeat = heartbeat.beat(at(145), 7, none).unwrap();
-        assert_eq!(heartbeat, Heartbeat::Resting(at(150)));
     }
 }

@@ -7,6 +7,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use flate2::{
     Compression,
     write::{GzEncoder, ZlibEncoder},
@@ -16,11 +17,14 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use super::{
     SocketServer,
     handshake::Handshake,
+    heartbeat::Heartbeat,
+    moving::{AnswerBody, Delivery},
     polling,
-    session::{MAX_PAYLOAD, MAX_PAYLOAD_OF_NOBODY, PING_INTERVAL, PING_TIMEOUT, Session, Transport},
+    session::{MAX_PAYLOAD, MAX_PAYLOAD_OF_NOBODY, Session, Transport},
     websocket,
 };
 use crate::{
+    config::timing::Timing,
     domain::{json::Json, json_text::compact_text, text::python_trim},
     interfaces::http::compat::{cors::WithoutCors, forwarded::Caller, query},
     repositories::Store,
@@ -130,8 +134,13 @@ async fn get<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request: 
     if session.transport() == Transport::Websocket {
         return Answer::Refused("Unexpected HTTP request".to_owned());
     }
-    if wanted.websocket && upgrade {
-        return websocket::upgrade(server, session, request);
+    if wanted.websocket {
+        // Proxies strip what asks for a websocket. Such a request is no poll: it would swallow what the next poll is to get.
+        return if upgrade {
+            websocket::upgrade(server, session, request)
+        } else {
+            Answer::Refused("Invalid transport".to_owned())
+        };
     }
     polling::poll(server, &session).await
 }
@@ -151,7 +160,7 @@ async fn post<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request:
 /// Opens a session over polling.
 fn open<S: Store>(server: &Arc<SocketServer<S>>, request: &Request) -> Answer {
     match new_session(server, request, Transport::Polling) {
-        Some(session) => Answer::Packets(format!("0{}", open_packet(&session, true))),
+        Some(session) => Answer::packets(format!("0{}", open_packet(&session, &server.timing, true))),
         None => Answer::Full,
     }
 }
@@ -185,12 +194,20 @@ pub(super) fn new_session<S: Store>(
         Standing::new(identity),
         limit,
         transport,
+        Heartbeat::new(Arc::clone(&server.real_clock), server.timing),
     );
     if !server.hub.add(&session) {
-        tracing::warn!("socket.io connection refused: there are too many");
+        server.log_one_of_many(|| {
+            tracing::warn!(
+                "socket.io connection refused: there are too many ip={}",
+                session.handshake.address
+            );
+        });
         return None;
     }
-    tokio::spawn(Arc::clone(server).run(Arc::clone(&session), inbox));
+    server
+        .hub
+        .spawn(Arc::clone(server).run(Arc::clone(&session), inbox));
     Some(session)
 }
 
@@ -213,13 +230,13 @@ fn identify<S: Store>(server: &SocketServer<S>, headers: &HeaderMap) -> Identity
 }
 
 /// The JSON of the open packet, its keys in the legacy's order.
-pub(super) fn open_packet(session: &Session, upgradable: bool) -> String {
+pub(super) fn open_packet(session: &Session, timing: &Timing, upgradable: bool) -> String {
     let upgrades = if upgradable { "[\"websocket\"]" } else { "[]" };
     format!(
         "{{\"sid\":\"{}\",\"upgrades\":{upgrades},\"pingTimeout\":{},\"pingInterval\":{},\"maxPayload\":{MAX_PAYLOAD}}}",
         session.id,
-        PING_TIMEOUT.as_millis(),
-        PING_INTERVAL.as_millis(),
+        timing.ping_timeout.as_millis(),
+        timing.ping_interval.as_millis(),
     )
 }
 
@@ -240,8 +257,11 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
 pub(super) enum Answer {
     /// `OK`
     Ok,
-    /// Packets for a polling client.
-    Packets(String),
+    /// Packets for a polling client, and what becomes of them if they do not go out.
+    Packets {
+        packets: String,
+        delivery: Option<Delivery>,
+    },
     /// 400 with a text.
     Refused(String),
     /// 405
@@ -253,15 +273,32 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// Packets that are of no use to anybody else.
+    fn packets(packets: String) -> Self {
+        Self::Packets {
+            packets,
+            delivery: None,
+        }
+    }
+
+    /// The packet that means nothing.
+    pub(super) fn noop() -> Self {
+        Self::packets("6".to_owned())
+    }
+
+    pub(super) fn bad_request() -> Self {
+        Self::Refused("Bad Request".to_owned())
+    }
+
     fn into_response(self, jsonp: Option<i128>, accepted: &str) -> Response {
         match self {
             Self::Ok => plain(StatusCode::OK, TEXT, "OK"),
-            Self::Packets(packets) => {
+            Self::Packets { packets, delivery } => {
                 let body = match jsonp {
                     Some(index) => callback(index, &packets),
                     None => packets,
                 };
-                compressed(body, accepted)
+                compressed(body, delivery, accepted)
             }
             Self::Refused(reason) => refusal(&reason),
             Self::NotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Found"),
@@ -276,9 +313,16 @@ fn callback(index: i128, packets: &str) -> String {
     format!("___eio[{index}](\"{escaped}\");")
 }
 
-fn compressed(body: String, accepted: &str) -> Response {
+fn compressed(body: String, delivery: Option<Delivery>, accepted: &str) -> Response {
+    let answer = |bytes: Bytes| {
+        let body = match delivery {
+            Some(delivery) => AnswerBody::wrap(bytes, delivery),
+            None => Body::from(bytes),
+        };
+        plain(StatusCode::OK, PACKETS, body)
+    };
     if body.len() < COMPRESSED_FROM {
-        return plain(StatusCode::OK, PACKETS, body);
+        return answer(body.into());
     }
     let coding = accepted
         .split(',')
@@ -294,18 +338,18 @@ fn compressed(body: String, accepted: &str) -> Response {
             let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
             encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish())
         }
-        _ => return plain(StatusCode::OK, PACKETS, body),
+        _ => return answer(body.into()),
     };
     match (packed, coding) {
         (Ok(packed), Some(coding)) => {
-            let mut response = plain(StatusCode::OK, PACKETS, packed);
+            let mut response = answer(packed.into());
             if let Ok(coding) = HeaderValue::from_str(coding) {
                 response.headers_mut().insert(header::CONTENT_ENCODING, coding);
             }
             response
         }
         // Writing into memory does not fail.
-        _ => plain(StatusCode::OK, PACKETS, body),
+        _ => answer(body.into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Websockets: opened at once, or tried beside polling and then taken.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -24,19 +24,16 @@ use tokio_tungstenite::{
 
 use super::{
     SocketServer,
+    moving::MovingStream,
     packet::Frame,
     payload::Packet,
     session::{Session, Transport},
     transport::{Answer, new_session, open_packet},
 };
-use crate::{domain::clock::Clock, repositories::Store};
+use crate::repositories::Store;
 
-type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+type Socket = WebSocketStream<MovingStream<TokioIo<hyper::upgrade::Upgraded>>>;
 
-/// How long an upgrade may take.
-const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the last frames of an ended session are tried.
-const FAREWELL_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
 const BUFFER: usize = 4096;
 /// Bytes taken from the outbox at a time.
@@ -50,13 +47,13 @@ pub(super) fn open<S: Store>(server: &Arc<SocketServer<S>>, request: Request) ->
     let Some(session) = new_session(server, &request, Transport::Websocket) else {
         return Answer::Full;
     };
-    let clock = Arc::clone(&server.real_clock);
+    let server = Arc::clone(server);
     tokio::spawn(async move {
-        match accept(request, session.limit).await {
+        match accept(request, &session).await {
             Some(mut socket) => {
-                let packet = Frame::text(format!("0{}", open_packet(&session, false)));
+                let packet = Frame::text(format!("0{}", open_packet(&session, &server.timing, false)));
                 if socket.send(message(packet)).await.is_ok() {
-                    serve(socket, &session, &*clock).await;
+                    serve(&server, socket, &session).await;
                 }
             }
             None => tracing::debug!("socket.io upgrade of {} failed", session.id),
@@ -75,59 +72,55 @@ pub(super) fn upgrade<S: Store>(
     let Some(switching) = switching(&request) else {
         return Answer::Refused("Invalid websocket upgrade".to_owned());
     };
-    if !session.change_transport(Transport::Polling, Transport::Upgrading) {
+    if !session.change_transport(Transport::Polling, Transport::Probing) {
         return Answer::Refused("Unexpected HTTP request".to_owned());
     }
-    let clock = Arc::clone(&server.real_clock);
+    let server = Arc::clone(server);
     tokio::spawn(async move {
-        let socket = tokio::time::timeout(UPGRADE_PATIENCE, async {
-            let mut socket = accept(request, session.limit).await?;
+        let socket = tokio::time::timeout(server.timing.upgrade_deadline, async {
+            let mut socket = accept(request, &session).await?;
             probe(&mut socket, &session).await.then_some(socket)
         })
         .await;
         let Ok(Some(mut socket)) = socket else {
-            // The session goes on polling.
+            // The session goes on polling, wherever the attempt ended.
+            session.change_transport(Transport::Probing, Transport::Polling);
             session.change_transport(Transport::Upgrading, Transport::Polling);
             return;
         };
         session.change_transport(Transport::Upgrading, Transport::Websocket);
         if socket.send(message(Frame::text("6"))).await.is_ok() {
-            serve(socket, &session, &*clock).await;
+            serve(&server, socket, &session).await;
         }
         session.end();
     });
     Answer::Switching(switching)
 }
 
-/// The client asks whether the websocket works, then says that it moves.
+/// The client asks whether the websocket works, then says that it moves. Until it has asked, events go out by polling:
+/// a proxy may open websockets and let nothing through.
 async fn probe(socket: &mut Socket, session: &Session) -> bool {
-    if read_packet(socket).await != Some(Packet::Ping("probe".to_owned())) {
+    if !reads(socket, "2probe").await || !session.change_transport(Transport::Probing, Transport::Upgrading) {
         return false;
     }
-    if socket.send(message(Frame::text("3probe"))).await.is_err() {
-        return false;
-    }
-    // Lets go a request that waits.
-    session.send(&[Frame::text("6")]);
-    read_packet(socket).await == Some(Packet::Upgrade)
+    // Lets go a request that waits, before the client learns that it may move.
+    session.outbox.reader();
+    socket.send(message(Frame::text("3probe"))).await.is_ok() && reads(socket, "5").await
 }
 
-async fn read_packet(socket: &mut Socket) -> Option<Packet> {
-    match socket.next().await?.ok()? {
-        Message::Text(text) => Packet::parse(&text).ok(),
-        _ => None,
-    }
+async fn reads(socket: &mut Socket, packet: &str) -> bool {
+    matches!(socket.next().await, Some(Ok(Message::Text(text))) if text == packet)
 }
 
 /// Carries frames both ways until either side ends the session.
-async fn serve(socket: Socket, session: &Session, clock: &dyn Clock) {
+async fn serve<S: Store>(server: &SocketServer<S>, socket: Socket, session: &Session) {
     let (sink, stream) = socket.split();
     tokio::join!(
         async {
             read(stream, session).await;
             session.receive_close().await;
         },
-        write(sink, session, clock)
+        write(server, sink, session)
     );
 }
 
@@ -147,7 +140,7 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
         };
         let goes_on = match message {
             Message::Text(text) => match Packet::parse(&text) {
-                Ok(Packet::Message(text)) => session.receive_message(text).await.is_ok(),
+                Ok(Packet::Message(text)) => session.receive_message(text.to_owned()).await.is_ok(),
                 Ok(Packet::Binary(bytes)) => session.receive_binary(bytes).await.is_ok(),
                 Ok(Packet::Pong) => {
                     session.note_pong();
@@ -157,7 +150,7 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
                     session.send(&[Frame::text("6")]);
                     true
                 }
-                Ok(Packet::Ping(_) | Packet::Unexpected) => true,
+                Ok(Packet::Ping | Packet::Unexpected) => true,
                 Ok(Packet::Close) | Err(_) => false,
             },
             Message::Binary(bytes) => session.receive_binary(bytes).await.is_ok(),
@@ -170,10 +163,11 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
     }
 }
 
-async fn write(mut sink: SplitSink<Socket, Message>, session: &Session, clock: &dyn Clock) {
+async fn write<S: Store>(server: &SocketServer<S>, mut sink: SplitSink<Socket, Message>, session: &Session) {
     let writing = async {
-        while let Some(frames) = session.outbox.take(usize::MAX, PORTION).await {
-            for frame in frames {
+        let reader = session.outbox.last_reader();
+        while let Ok(portion) = reader.take(usize::MAX, PORTION).await {
+            for frame in portion.frames {
                 if sink.feed(message(frame)).await.is_err() {
                     return;
                 }
@@ -187,10 +181,14 @@ async fn write(mut sink: SplitSink<Socket, Message>, session: &Session, clock: &
     };
     let patience = async {
         session.ended.cancelled().await;
-        let _ = clock.sleep_until(clock.monotonic() + FAREWELL_PATIENCE).await;
+        let clock = &server.real_clock;
+        let _ = clock
+            .sleep_until(clock.monotonic() + server.timing.farewell_deadline)
+            .await;
     };
     tokio::select! {
-        () = writing => session.end(),
+        // Where the client takes nothing more, what it has sent may still be read.
+        () = writing => session.outbox.close(),
         () = patience => {}
     }
 }
@@ -220,13 +218,14 @@ fn switching(request: &Request) -> Option<Response> {
     )
 }
 
-async fn accept(request: Request, limit: usize) -> Option<Socket> {
+async fn accept(request: Request, session: &Arc<Session>) -> Option<Socket> {
     let upgraded = hyper::upgrade::on(request).await.ok()?;
-    let largest = limit;
+    let largest = session.limit;
+    let stream = MovingStream::new(TokioIo::new(upgraded), Arc::clone(session));
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
         .max_message_size(Some(largest))
         .max_frame_size(Some(largest));
-    Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await)
+    Some(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await)
 }

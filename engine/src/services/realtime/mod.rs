@@ -36,11 +36,16 @@ pub struct Payload {
 impl Payload {
     /// The attachment that a value inside this payload stands for.
     pub fn attachment(&self, value: &Json) -> Option<&Bytes> {
+        self.attachments.get(self.attachment_number(value)?)
+    }
+
+    /// Which of the attachments a value inside this payload stands for.
+    pub fn attachment_number(&self, value: &Json) -> Option<usize> {
         if self.attachments.is_empty() || value.get("_placeholder") != Some(&Json::Bool(true)) {
             return None;
         }
         let number = usize::try_from(value.get("num")?.as_int()?).ok()?;
-        self.attachments.get(number)
+        (number < self.attachments.len()).then_some(number)
     }
 }
 
