@@ -592,7 +592,7 @@ impl RunningEngine {
             tracing::error!("the listener failed: {error}");
         }
         // Requests whose clients have gone.
-        let share = self.stop_deadline.mul_f32(0.2);
+        let share = self.stop_deadline.mul_f32(0.15);
         if tokio::time::timeout(share, self.carried.finished())
             .await
             .is_err()
@@ -601,10 +601,7 @@ impl RunningEngine {
         }
         // Sessions that came while the others were being ended; then what agents have reported is written down.
         self.hub.close();
-        if tokio::time::timeout(share / 2, self.hub.finished())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(share, self.hub.finished()).await.is_err() {
             tracing::warn!("events that sockets have sent are left unhandled");
         }
         self.background.shutdown().await;
