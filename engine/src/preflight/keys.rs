@@ -34,6 +34,13 @@ fn part(report: &mut Report, subject: &'static str, state: &PartState) {
             Verdict::Ok,
             format!("{} is moved to {} at the start", from.display(), to.display()),
         ),
+        PartState::Incomplete(path) => (
+            Verdict::Ok,
+            format!(
+                "{} is not there; the start makes it from the other files",
+                path.display()
+            ),
+        ),
         PartState::Missing(path) => (
             Verdict::Ok,
             format!("{} is not there; it is made at the start", path.display()),
@@ -80,9 +87,10 @@ fn part(report: &mut Report, subject: &'static str, state: &PartState) {
 fn written(state: &PartState) -> Option<&Path> {
     match state {
         PartState::Present(_) | PartState::Unusable(_) => None,
-        PartState::Former { to: path, .. } | PartState::Missing(path) | PartState::Expired { path, .. } => {
-            Some(path)
-        }
+        PartState::Former { to: path, .. }
+        | PartState::Incomplete(path)
+        | PartState::Missing(path)
+        | PartState::Expired { path, .. } => Some(path),
     }
 }
 

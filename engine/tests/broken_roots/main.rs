@@ -22,6 +22,7 @@ use sqlx::{Connection as _, SqliteConnection};
 const DATABASE: &str = "database.db";
 const CERTIFICATE: &str = "Certificates/Server/borealis-server-cert.pem";
 const KEY: &str = "Certificates/Server/borealis-server-key.pem";
+const BUNDLE: &str = "Certificates/Server/borealis-server-bundle.pem";
 const SCRIPT_KEY: &str = "Certificates/Server/Code-Signing/borealis-script-ed25519.key";
 const TOKEN_KEY: &str = "Server/Borealis/auth_keys/borealis-jwt-ed25519.key";
 const SEALING_KEY: &str = "Data/Server/server_secret.key";
@@ -85,11 +86,18 @@ fn places_that_cannot_be_written_are_named_with_their_owner() {
             "unwritable certificate folder, certificate missing",
             &[],
             |root| {
-                fs::remove_file(root.join(CERTIFICATE)).unwrap();
-                fs::remove_file(root.join(KEY)).unwrap();
+                for file in [CERTIFICATE, KEY, BUNDLE] {
+                    fs::remove_file(root.join(file)).unwrap();
+                }
                 chmod(&root.join("Certificates/Server"), 0o555);
             },
         )
+        .refused(&["Certificates/Server", "belongs to user", "run the server as"]);
+    ground
+        .both("unwritable certificate folder, bundle missing", &[], |root| {
+            fs::remove_file(root.join(BUNDLE)).unwrap();
+            chmod(&root.join("Certificates/Server"), 0o555);
+        })
         .refused(&["Certificates/Server", "belongs to user", "run the server as"]);
     ground
         .both("unwritable key folder, sealing key missing", &[], |root| {

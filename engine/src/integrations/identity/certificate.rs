@@ -186,7 +186,10 @@ impl Place<'_> {
                     },
                 }
             }
-            Ok(Found::Identity(_)) if place.folder == self.folder => PartState::Present(to),
+            Ok(Found::Identity(identity)) if place.folder == self.folder => match identity.missing {
+                Some(name) => PartState::Incomplete(self.path(name)),
+                None => PartState::Present(to),
+            },
             Ok(Found::Identity(_)) => PartState::Former {
                 from: place.path(CERTIFICATE),
                 to,

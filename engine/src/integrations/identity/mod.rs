@@ -309,6 +309,8 @@ pub enum PartState {
         /// Where it would go.
         to: PathBuf,
     },
+    /// One of its files is not there, and would be made from the others.
+    Incomplete(PathBuf),
     /// It is not there, and would be made.
     Missing(PathBuf),
     /// A certificate that has ended, and would be replaced.
