@@ -54,6 +54,7 @@ use crate::{
         enrollment::EnrollmentService,
         github::GitHubService,
         heartbeat::HeartbeatService,
+        hosts::HostRules,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
         proofs::Proofs,
@@ -189,11 +190,13 @@ impl Engine {
             tokens.clone(),
             settings.access_policy,
         ));
+        let hosts = HostRules::new(settings.access_policy);
         let hub = Arc::new(Hub::new(access, settings.socket_places));
         let realtime = Arc::new(RealtimeService::new(
             store.clone(),
             environment.clone(),
             Arc::clone(&agents),
+            hosts,
             Arc::clone(&hub) as Arc<dyn Channel>,
         ));
         let proofs = Arc::new(Proofs::new(environment.clone()));
@@ -218,6 +221,14 @@ impl Engine {
             &credentials,
             &secrets,
         );
+        let service_accounts = ServiceAccountService::new(
+            store.clone(),
+            environment.clone(),
+            secrets.clone(),
+            Arc::clone(&agents),
+            hosts,
+        );
+        service_accounts.assign().await.map_err(&store_failed)?;
         let state = AppState {
             readiness: Arc::new(ReadinessService::new(store.clone(), environment.clone())),
             enrollment: Arc::new(EnrollmentService::new(
@@ -225,12 +236,14 @@ impl Engine {
                 environment.clone(),
                 tokens.clone(),
                 publisher.clone(),
+                hosts,
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
                 Arc::clone(&proofs),
+                hosts,
             )),
             refresh: Arc::new(RefreshService::new(
                 store.clone(),
@@ -242,23 +255,20 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 Arc::clone(&agents),
+                hosts,
             )),
             device_reports: Arc::new(DeviceReportService::new(
                 store.clone(),
                 environment.clone(),
                 Arc::clone(&agents),
+                hosts,
             )),
-            service_accounts: Arc::new(ServiceAccountService::new(
-                store.clone(),
-                environment.clone(),
-                secrets.clone(),
-                Arc::clone(&agents),
-            )),
+            service_accounts: Arc::new(service_accounts),
             publisher,
             access_policy: settings.access_policy,
             realtime,
             agents,
-            approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
+            approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone(), hosts)),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             github: Arc::clone(&github),
             credentials,
@@ -274,6 +284,7 @@ impl Engine {
             recaps: Arc::new(RecapService::new(
                 store.clone(),
                 environment.clone(),
+                hosts,
                 Arc::clone(&channel),
             )),
             operators: Arc::new(operators),
@@ -372,6 +383,7 @@ impl Jobs {
         secrets: &SecretBox,
     ) -> Self {
         let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(channel));
+        let hosts = HostRules::new(settings.access_policy);
         let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
         let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
         let playbooks = Arc::new(ServerPlaybooks::new(
@@ -387,6 +399,7 @@ impl Jobs {
             signer: signer.clone(),
             channel: Arc::clone(channel),
             credentials,
+            hosts,
             limits: Limits {
                 assumed_seconds: settings.assumed_run_seconds,
                 history_days: settings.job_history_days,
@@ -406,6 +419,7 @@ impl Jobs {
                 library,
                 signer.clone(),
                 secrets.clone(),
+                hosts,
                 Arc::clone(channel),
                 delivery,
             )),

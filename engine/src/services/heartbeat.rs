@@ -2,10 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Environment, agents::Agents, device_gate::AuthenticatedDevice, own_row::own_identity};
-use crate::repositories::{
-    Store, StoreError, UnitOfWork as _,
-    devices::{DeviceReport, Devices as _},
+use super::{
+    Environment,
+    agents::Agents,
+    device_gate::AuthenticatedDevice,
+    hosts::{HostRules, InvalidHostname},
+    own_row::own_identity,
+};
+use crate::{
+    domain::mask::shown,
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        devices::{DeviceReport, Devices as _},
+    },
 };
 
 /// Why a heartbeat is not stored.
@@ -14,6 +23,9 @@ pub enum HeartbeatError {
     /// The device lost its row since it came in.
     #[error("the device is not registered")]
     NotRegistered,
+    /// It wants to be called what no device may be called.
+    #[error(transparent)]
+    InvalidHostname(#[from] InvalidHostname),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -25,15 +37,17 @@ pub struct HeartbeatService<S> {
     store: S,
     environment: Environment,
     agents: Arc<Agents>,
+    hosts: HostRules,
 }
 
 impl<S: Store> HeartbeatService<S> {
     /// Over this store; tells `agents` which hosts are alive.
-    pub fn new(store: S, environment: Environment, agents: Arc<Agents>) -> Self {
+    pub fn new(store: S, environment: Environment, agents: Arc<Agents>, hosts: HostRules) -> Self {
         Self {
             store,
             environment,
             agents,
+            hosts,
         }
     }
 
@@ -51,12 +65,24 @@ impl<S: Store> HeartbeatService<S> {
             .await?
             .ok_or(HeartbeatError::NotRegistered)?;
         let stored_guid = row.guid;
-        if let Some(hostname) = &report.hostname
-            && let Some(owner) = work.hostname_owner(hostname).await?
-            && owner.as_deref() != Some(stored_guid.as_str())
-        {
-            tracing::warn!("heartbeat hostname collision ignored for guid={}", device.guid);
-            report.hostname = None;
+        // Heartbeats repeat the stored name as a rule: nobody else is looked for then.
+        report.hostname = report.hostname.filter(|name| row.hostname.as_ref() != Some(name));
+        if let Some(hostname) = &report.hostname {
+            self.hosts.check_new(hostname).inspect_err(|_| {
+                tracing::warn!(
+                    "heartbeat refused: guid={} cannot be called {}",
+                    device.guid,
+                    shown(hostname)
+                );
+            })?;
+            if self
+                .hosts
+                .is_taken(&mut work, hostname, Some(&stored_guid))
+                .await?
+            {
+                tracing::warn!("heartbeat hostname collision ignored for guid={}", device.guid);
+                report.hostname = None;
+            }
         }
         let now = self.environment.clock.now().as_second();
         work.store_report(&stored_guid, &report, now).await?;
@@ -65,9 +91,8 @@ impl<S: Store> HeartbeatService<S> {
             work.rename_device(&stored_guid, device.guid.as_str()).await?;
         }
         work.save().await?;
-        if let Some(hostname) = report.hostname.or(row.hostname) {
-            self.agents.note_report(&hostname);
-        }
+        let hostname = report.hostname.or(row.hostname);
+        self.agents.note_report(&device.guid, hostname.as_deref());
         Ok(())
     }
 }

@@ -33,6 +33,8 @@ pub struct HashNote<'a> {
     pub agent_id: Option<&'a str>,
     /// The host, where one is known.
     pub hostname: Option<&'a str>,
+    /// Whether agents of other devices are left alone, whatever they say of their host.
+    pub own_only: bool,
 }
 
 /// What a details report changes in memory.
@@ -44,6 +46,8 @@ pub struct DetailsNote<'a> {
     pub agent_id: Option<&'a str>,
     /// The host.
     pub hostname: &'a str,
+    /// Whether agents of other devices are left alone, whatever they say of their host.
+    pub own_only: bool,
     /// The hash of the merged document; absent ones change nothing.
     pub agent_hash: Option<&'a str>,
     /// The operating system of the merged document, if not empty.
@@ -78,6 +82,9 @@ impl AgentRegistry {
     /// Every agent of this device, with this id or on this host has this hash, and belongs to this device.
     pub fn note_hash(&mut self, note: &HashNote<'_>) {
         for (id, record) in &mut self.records {
+            if note.own_only && record.is_of_another(id, note.guid) {
+                continue;
+            }
             if record.agent_guid.as_ref() == Some(note.guid)
                 || note.agent_id == Some(id.as_str())
                 || (note.hostname.is_some() && record.hostname.as_deref() == note.hostname)
@@ -106,9 +113,12 @@ impl AgentRegistry {
             sets(record);
         }
         self.records
-            .values_mut()
-            .filter(|record| record.hostname.as_deref() == Some(note.hostname))
-            .for_each(sets);
+            .iter_mut()
+            .filter(|(id, record)| {
+                record.hostname.as_deref() == Some(note.hostname)
+                    && !(note.own_only && record.is_of_another(id, note.guid))
+            })
+            .for_each(|(_, record)| sets(record));
     }
 
     /// An agent checked in: it belongs to this device, and gets a record if it has none and there is room for one.

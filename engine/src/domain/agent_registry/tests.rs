@@ -22,7 +22,7 @@ fn heartbeat_of(id: &str, host: &str, mode: ServiceMode) -> AgentHeartbeat {
 }
 
 fn beat(registry: &mut AgentRegistry, id: &str, host: &str, mode: ServiceMode) -> HeartbeatOutcome {
-    registry.heartbeat(&heartbeat_of(id, host, mode), NOW)
+    registry.heartbeat(&heartbeat_of(id, host, mode), None, NOW)
 }
 
 fn seen(host: &str, id: &str, last_seen: i128) -> Sighting {
@@ -131,7 +131,7 @@ fn an_unreadable_last_seen_leaves_a_half_written_record() {
     beat(&mut registry, "old", "H", ServiceMode::System);
     let mut event = heartbeat_of("new", "H", ServiceMode::System);
     event.last_seen = LastSeen::Unreadable;
-    assert_eq!(registry.heartbeat(&event, NOW), HeartbeatOutcome::Failed);
+    assert_eq!(registry.heartbeat(&event, None, NOW), HeartbeatOutcome::Failed);
     assert!(registry.get("old").is_none());
     let half = AgentRecord {
         announced: true,

@@ -7,7 +7,9 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::{
+    config::settings::AccessPolicy,
     domain::{
+        agent_id::{NamedDevice, named_device},
         agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
         guid::Guid,
     },
@@ -42,7 +44,7 @@ impl Channel for Wire {
 
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        device: Option<&'a Guid>,
         _: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
@@ -52,13 +54,25 @@ impl Channel for Wire {
             if !before.await {
                 return PendingReceipt::known(Receipt::CalledOff);
             }
-            self.emit(Audience::Host(hostname), event, payload).await;
+            let Some(device) = device else {
+                return PendingReceipt::known(Receipt::NobodyThere);
+            };
+            self.emit(Audience::Device(device), event, payload).await;
             PendingReceipt::known(Receipt::Arrived)
         })
     }
 
     fn live_agents(&self) -> Vec<String> {
         self.live.lock().unwrap().clone()
+    }
+
+    fn live_devices(&self) -> HashSet<Guid> {
+        let live = self.live.lock().unwrap();
+        let named = live.iter().filter_map(|id| match named_device(id) {
+            NamedDevice::One(guid) => Some(guid),
+            _ => None,
+        });
+        named.collect()
     }
 }
 
@@ -87,7 +101,13 @@ impl Story {
             folder,
             wire,
             agents: Arc::clone(&agents),
-            service: RealtimeService::new(store, environment, agents, channel),
+            service: RealtimeService::new(
+                store,
+                environment,
+                agents,
+                HostRules::new(AccessPolicy::Strict),
+                channel,
+            ),
         };
         sqlx::raw_sql(rows)
             .execute(&mut story.connection().await)
@@ -115,6 +135,7 @@ fn device() -> Rights {
     Rights::Device {
         guid: Guid::normalize(GUID).unwrap(),
         hostname: Some("WIN-1".to_owned()),
+        is_quarantined: false,
     }
 }
 
@@ -242,13 +263,16 @@ async fn commands_need_an_operator_and_reports_an_agent() {
 
 #[tokio::test]
 async fn a_playbook_goes_to_the_host_that_it_names() {
-    let story = Story::begin("").await;
-    let payload = Payload::from(Json::object([("target_hostname", "WIN-1".into())]));
+    let story = Story::begin(
+        "INSERT INTO devices (guid, hostname) VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1')",
+    )
+    .await;
+    let payload = Payload::from(Json::object([("target_hostname", "win-1".into())]));
     story
         .service
         .relay_playbook(&Rights::Operator, "ansible_playbook_run", &payload)
         .await;
-    assert_eq!(story.wire.take()[0].0, "Host(\"WIN-1\")");
+    assert_eq!(story.wire.take()[0].0, format!("Device(Guid(\"{GUID}\"))"));
 }
 
 const JOB: &str = "PRAGMA foreign_keys = OFF; INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
@@ -318,6 +342,7 @@ async fn a_result_comes_from_the_host_that_it_is_about() {
     let other = Rights::Device {
         guid: Guid::normalize(GUID).unwrap(),
         hostname: Some("WIN-2".to_owned()),
+        is_quarantined: false,
     };
     for rights in [other, Rights::Operator, Rights::Nothing] {
         assert_eq!(
@@ -343,6 +368,8 @@ async fn a_host_is_online_by_collector_report_or_connection() {
     story.wire.live.lock().unwrap().push(AGENT.to_owned());
     assert!(is_online().await);
     story.wire.live.lock().unwrap().clear();
-    story.agents.note_report("WIN-1");
+    story
+        .agents
+        .note_report(&Guid::normalize(GUID).unwrap(), Some("WIN-1"));
     assert!(is_online().await);
 }

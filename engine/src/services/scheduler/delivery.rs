@@ -14,7 +14,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
+    channel::{AgentChannel, Eventual, PendingReceipt, Receipt, Recipient},
     events, life,
 };
 use crate::{
@@ -37,6 +37,8 @@ const PAUSE: Duration = Duration::from_secs(15);
 const SENT_TWICE: &str = "Sent twice, and both times the connection ended before the device confirmed it. It may have \
                           run; it is not sent again";
 
+/// Why a device gets no work.
+pub const QUARANTINED: &str = "Device quarantined";
 /// Why work is given up that was never sent.
 pub const OFFLINE: &str = "Device offline";
 /// Why work is given up that was sent once.
@@ -80,8 +82,8 @@ impl Tasks {
 pub struct Work<'a> {
     /// Its row in the activity history.
     pub activity_id: i64,
-    /// The host.
-    pub hostname: &'a str,
+    /// For whom it is.
+    pub recipient: Recipient<'a>,
     /// The event that carries it.
     pub event: &'static str,
     /// What the agent gets.
@@ -153,7 +155,7 @@ impl<S: Store> Delivery<S> {
         });
         let receipt = self
             .channel
-            .hand_over(work.hostname, work.event, work.payload, counted)
+            .hand_over(work.recipient, work.event, work.payload, counted)
             .await;
         self.tasks.spawn(flight.await_receipt(sends, receipt));
     }

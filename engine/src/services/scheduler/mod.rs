@@ -24,7 +24,7 @@ use self::{
     manifest::ManifestBuilder,
     playbook_run::ServerPlaybooks,
 };
-use super::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner};
+use super::{Environment, assemblies::AssemblyLibrary, hosts::HostRules, script_signer::ScriptSigner};
 use crate::{domain::clock::Working, repositories::Store};
 
 /// Seconds between ticks.
@@ -52,6 +52,8 @@ pub struct Parts {
     pub channel: Arc<dyn AgentChannel>,
     /// What remote runs log in with.
     pub credentials: Arc<dyn RunCredentials>,
+    /// Which devices hosts are.
+    pub hosts: HostRules,
     /// The settings.
     pub limits: Limits,
 }
@@ -65,6 +67,7 @@ pub struct Scheduler<S> {
     signer: ScriptSigner,
     channel: Arc<dyn AgentChannel>,
     credentials: Arc<dyn RunCredentials>,
+    hosts: HostRules,
     playbooks: Arc<ServerPlaybooks<S>>,
     limits: Limits,
     delivery: Arc<Delivery<S>>,
@@ -87,6 +90,7 @@ impl<S: Store> Scheduler<S> {
             signer: parts.signer,
             channel: parts.channel,
             credentials: parts.credentials,
+            hosts: parts.hosts,
             playbooks,
             limits: parts.limits,
             delivery,
@@ -98,6 +102,9 @@ impl<S: Store> Scheduler<S> {
     pub async fn begin(self: &Arc<Self>) {
         if let Err(error) = self.playbooks.end_left_over().await {
             tracing::error!("[Scheduler] left over playbooks: {error}");
+        }
+        if let Err(error) = self.forget_orphaned_devices().await {
+            tracing::error!("[Scheduler] notes of deleted activities: {error}");
         }
         self.tick(self.now()).await;
     }

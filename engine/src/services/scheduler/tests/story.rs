@@ -12,19 +12,20 @@ use tokio::sync::{Notify, oneshot};
 
 use super::super::{
     Limits, Parts, Scheduler,
-    channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
+    channel::{AgentChannel, Eventual, PendingReceipt, Receipt, Recipient},
     credentials::{CredentialError, RunCredential, RunCredentials},
     delivery::Delivery,
     playbook_run::ServerPlaybooks,
 };
 use crate::{
     builders::quick_run::quick_run,
+    config::settings::AccessPolicy,
     domain::{clock::BoxFuture, fernet::FernetKey, json::Json},
     integrations::{assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
     services::{
-        Environment, assemblies::AssemblyLibrary, quick_run::QuickRunService, script_signer::ScriptSigner,
-        secret_box::SecretBox,
+        Environment, assemblies::AssemblyLibrary, hosts::HostRules, quick_run::QuickRunService,
+        script_signer::ScriptSigner, secret_box::SecretBox,
     },
 };
 
@@ -110,11 +111,12 @@ impl AgentChannel for Wire {
 
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        recipient: Recipient<'a>,
         event: &'static str,
         payload: &'a Json,
         before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt> {
+        let hostname = recipient.hostname;
         Box::pin(async move {
             if !self.online.lock().unwrap().contains(hostname) {
                 return PendingReceipt::known(Receipt::NobodyThere);
@@ -371,11 +373,13 @@ fn services(
         folder.path().join("runs"),
     );
     let playbooks = Arc::new(playbooks.with_program("sh"));
+    let hosts = HostRules::new(AccessPolicy::Strict);
     let parts = Parts {
         library,
         signer: ScriptSigner::new(&SigningKey::from_bytes(&[7; 32])),
         channel,
         credentials,
+        hosts,
         limits: Limits {
             assumed_seconds: 30,
             history_days: 10,
@@ -388,6 +392,7 @@ fn services(
         parts.library.clone(),
         parts.signer.clone(),
         SecretBox::new(FernetKey::from_bytes([9; 32]), environment.clone()),
+        hosts,
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
     );
