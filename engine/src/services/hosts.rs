@@ -82,7 +82,8 @@ impl HostNames {
     }
 }
 
-const STRICT: HostRules = HostRules {
+/// Everything is checked.
+pub(crate) const STRICT: HostRules = HostRules {
     policy: AccessPolicy::Strict,
 };
 

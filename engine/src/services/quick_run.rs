@@ -258,7 +258,11 @@ impl<S: Store> QuickRunService<S> {
         let request = self.secrets.seal(&compact_text(&request(wish, &prepared.digest)));
         let mut begun = Vec::with_capacity(wish.hosts.len());
         let mut work = self.store.begin().await?;
-        let named: Vec<&str> = wish.hosts.iter().filter_map(|host| host.stored.as_deref()).collect();
+        let named: Vec<&str> = wish
+            .hosts
+            .iter()
+            .filter_map(|host| host.stored.as_deref())
+            .collect();
         let devices = self.hosts.devices(&mut work, &named).await?;
         for host in &wish.hosts {
             let device = host

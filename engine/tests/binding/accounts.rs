@@ -29,7 +29,9 @@ async fn no_device_gets_another_one_s_password_after_a_restart_or_a_removal() {
     let older = password(&server, &A, "agent-7").await;
     // The row forgets the first: a device has one agent id there.
     for id in [A.agent_id(), "agent-7".to_owned()] {
-        server.ask("DELETE", &format!("/api/agent/{id}"), &[("cookie", &cookies)], "").await;
+        server
+            .ask("DELETE", &format!("/api/agent/{id}"), &[("cookie", &cookies)], "")
+            .await;
         refused(&server, &C, &id).await;
     }
     let server = server.restart().await;

@@ -11,13 +11,21 @@ const SEEN: &str = "SELECT last_seen FROM devices WHERE ssl_key_fingerprint = 'c
 async fn no_heartbeat_takes_a_name_that_another_device_has_in_whatever_letter_case() {
     let (server, _) = server().await;
     for name in ["WIN-A", "win-a", " Win-A "] {
-        let (status, answer) = C.post(&server, "/api/agent/heartbeat", json!({"hostname": name})).await;
+        let (status, answer) = C
+            .post(&server, "/api/agent/heartbeat", json!({"hostname": name}))
+            .await;
         assert_eq!(status, 200, "{answer}");
         assert_eq!(server.count(IS_WIN_C).await, 1, "{name}");
     }
     // Its own name may change its letter case.
-    C.post(&server, "/api/agent/heartbeat", json!({"hostname": "win-c"})).await;
-    assert_eq!(server.count("SELECT COUNT(*) FROM devices WHERE hostname = 'win-c'").await, 1);
+    C.post(&server, "/api/agent/heartbeat", json!({"hostname": "win-c"}))
+        .await;
+    assert_eq!(
+        server
+            .count("SELECT COUNT(*) FROM devices WHERE hostname = 'win-c'")
+            .await,
+        1
+    );
     server.stop().await;
 }
 
@@ -25,7 +33,14 @@ async fn no_heartbeat_takes_a_name_that_another_device_has_in_whatever_letter_ca
 async fn a_new_name_is_of_letters_digits_and_a_few_signs() {
     let (server, _) = server().await;
     let long = "x".repeat(254);
-    for name in ["{{ lookup('pipe','id') }}", "a/b", "a\nb", "\u{202e}nimda", "a'b", &long] {
+    for name in [
+        "{{ lookup('pipe','id') }}",
+        "a/b",
+        "a\nb",
+        "\u{202e}nimda",
+        "a'b",
+        &long,
+    ] {
         for (path, body) in [
             ("/api/agent/heartbeat", json!({"hostname": name})),
             ("/api/agent/details", json!({"hostname": name, "details": {}})),
@@ -36,7 +51,11 @@ async fn a_new_name_is_of_letters_digits_and_a_few_signs() {
     }
     assert_eq!(server.count(SEEN).await, 5);
     let (status, _) = C
-        .post(&server, "/api/agent/heartbeat", json!({"hostname": "B\u{fc}ro 2.\u{6771}\u{4eac}_x-1"}))
+        .post(
+            &server,
+            "/api/agent/heartbeat",
+            json!({"hostname": "B\u{fc}ro 2.\u{6771}\u{4eac}_x-1"}),
+        )
         .await;
     assert_eq!(status, 200);
     assert_eq!(server.count(IS_WIN_C).await, 0);
@@ -51,7 +70,10 @@ async fn a_device_that_keeps_its_name_is_never_refused() {
         .await;
     for (path, body) in [
         ("/api/agent/heartbeat", json!({"hostname": "{{ odd }}"})),
-        ("/api/agent/details", json!({"hostname": "{{ odd }}", "details": {"memory": [1]}})),
+        (
+            "/api/agent/details",
+            json!({"hostname": "{{ odd }}", "details": {"memory": [1]}}),
+        ),
     ] {
         let (status, answer) = C.post(&server, path, body).await;
         assert_eq!(status, 200, "{path} {answer}");
@@ -62,7 +84,8 @@ async fn a_device_that_keeps_its_name_is_never_refused() {
 #[tokio::test]
 async fn details_are_of_the_device_that_sends_them() {
     let (server, _) = server().await;
-    let details = |hostname: &str| json!({"hostname": hostname, "details": {"summary": {"os": "X"}, "memory": [7]}});
+    let details =
+        |hostname: &str| json!({"hostname": hostname, "details": {"summary": {"os": "X"}, "memory": [7]}});
     for name in ["WIN-A", "win-a", "\u{1f}WIN-A"] {
         let answer = C.post(&server, "/api/agent/details", details(name)).await;
         assert_eq!(answer, (403, error("guid_mismatch")), "{name}");
@@ -72,7 +95,12 @@ async fn details_are_of_the_device_that_sends_them() {
     // However it spells its own name, there is one row of it.
     let (status, answer) = C.post(&server, "/api/agent/details", details("win-c")).await;
     assert_eq!(status, 200, "{answer}");
-    assert_eq!(server.count(&*format!("{count} AND hostname = 'WIN-C'").leak()).await, 1);
+    assert_eq!(
+        server
+            .count(&*format!("{count} AND hostname = 'WIN-C'").leak())
+            .await,
+        1
+    );
     assert_eq!(server.count("SELECT COUNT(*) FROM devices").await, 4);
     server.stop().await;
 }
@@ -81,11 +109,20 @@ async fn details_are_of_the_device_that_sends_them() {
 async fn under_the_policy_legacy_names_are_what_their_letters_are() {
     let server = Server::start("legacy", DEVICES).await;
     for name in ["{{ odd }}", "win-a"] {
-        let (status, answer) = C.post(&server, "/api/agent/heartbeat", json!({"hostname": name})).await;
+        let (status, answer) = C
+            .post(&server, "/api/agent/heartbeat", json!({"hostname": name}))
+            .await;
         assert_eq!(status, 200, "{answer}");
     }
-    assert_eq!(server.count("SELECT COUNT(*) FROM devices WHERE hostname = 'win-a'").await, 1);
-    let (status, _) = A.post(&server, "/api/agent/heartbeat", json!({"hostname": "WIN-A"})).await;
+    assert_eq!(
+        server
+            .count("SELECT COUNT(*) FROM devices WHERE hostname = 'win-a'")
+            .await,
+        1
+    );
+    let (status, _) = A
+        .post(&server, "/api/agent/heartbeat", json!({"hostname": "WIN-A"}))
+        .await;
     assert_eq!(status, 200);
     server.stop().await;
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{A, as_operator, error, server, server::Server};
 
 const QUARANTINE: &str = "UPDATE devices SET status = 'quarantined' WHERE hostname = 'WIN-A'";
-const FAILED: &str = "SELECT COUNT(*) FROM activity_history WHERE status = 'Failed' AND stderr = 'Device quarantined'";
+const FAILED: &str =
+    "SELECT COUNT(*) FROM activity_history WHERE status = 'Failed' AND stderr = 'Device quarantined'";
 
 async fn quick_run(server: &Server, cookies: &str) -> serde_json::Value {
     let body = json!({"script_path": "Scripts/hello.ps1", "hostnames": ["win-a"]});
@@ -44,7 +45,8 @@ async fn a_quarantined_device_gets_no_work() {
     let (status, answer) = as_operator(&server, &cookies, "/api/scheduled_jobs", job).await;
     assert_eq!(status, 200, "{answer}");
     server.pass_and_settle(Duration::from_secs(60)).await;
-    let failed = "SELECT COUNT(*) FROM scheduled_job_runs WHERE status = 'Failed' AND error = 'Device quarantined'";
+    let failed =
+        "SELECT COUNT(*) FROM scheduled_job_runs WHERE status = 'Failed' AND error = 'Device quarantined'";
     assert_eq!(server.count(failed).await, 1);
     agent.nothing_came().await;
     server.stop().await;

@@ -12,19 +12,28 @@ async fn an_agent_id_with_two_guids_is_nobody_s() {
     let token = C.token(&server);
     for id in [
         format!("WIN-A_{}_{}_SYSTEM", A.guid, C.guid),
-        format!("WIN-A_{}_{}_SYSTEM", A.guid.replace('-', "").to_lowercase(), C.guid),
+        format!(
+            "WIN-A_{}_{}_SYSTEM",
+            A.guid.replace('-', "").to_lowercase(),
+            C.guid
+        ),
         format!("WIN-A_{}_SYSTEM", A.guid),
     ] {
         let mut agent = Client::join_new(&server, &[("Authorization", &token)]).await;
         agent.call_in_vain("connect_agent", json!({"agent_id": id})).await;
-        agent.call_in_vain("agent_heartbeat", json!({"agent_id": id})).await;
+        agent
+            .call_in_vain("agent_heartbeat", json!({"agent_id": id}))
+            .await;
         let screenshot = json!({"agent_id": id, "image_base64": "AAAA"});
         agent.call_in_vain("screenshot", screenshot).await;
         for (path, body) in [
             ("/api/agent/checkin", json!({"agent_id": id})),
             ("/api/agent/service-account/rotate", json!({"agent_id": id})),
             ("/api/agent/hash", json!({"agent_id": id, "agent_hash": "h"})),
-            ("/api/agent/details", json!({"agent_id": id, "hostname": "WIN-C", "details": {}})),
+            (
+                "/api/agent/details",
+                json!({"agent_id": id, "hostname": "WIN-C", "details": {}}),
+            ),
             (
                 "/api/agent/details",
                 json!({"hostname": "WIN-C", "details": {"summary": {"agent_id": id}}}),
@@ -34,7 +43,10 @@ async fn an_agent_id_with_two_guids_is_nobody_s() {
             assert_eq!(answer, (403, error("guid_mismatch")), "{path} {id}");
         }
     }
-    assert_eq!(server.count("SELECT COUNT(*) FROM agent_service_account").await, 0);
+    assert_eq!(
+        server.count("SELECT COUNT(*) FROM agent_service_account").await,
+        0
+    );
     assert_eq!(server.count("SELECT COUNT(agent_id) FROM devices").await, 0);
     server.stop().await;
 }
@@ -52,11 +64,22 @@ async fn what_an_agent_calls_its_host_is_not_believed() {
         agent.call_in_vain("collector_status", status).await;
     }
     agent
-        .call("agent_heartbeat", json!({"agent_id": id, "hostname": "win-c", "last_seen": 77}))
+        .call(
+            "agent_heartbeat",
+            json!({"agent_id": id, "hostname": "win-c", "last_seen": 77}),
+        )
         .await;
     let (_, listed) = server.get("/api/agents", &[("cookie", &cookies)]).await;
-    assert!(listed.contains("\"WIN-C\"") && !listed.contains("win-c"), "{listed}");
-    assert_eq!(server.count("SELECT COUNT(*) FROM devices WHERE hostname = 'WIN-C' AND last_seen = 77").await, 1);
+    assert!(
+        listed.contains("\"WIN-C\"") && !listed.contains("win-c"),
+        "{listed}"
+    );
+    assert_eq!(
+        server
+            .count("SELECT COUNT(*) FROM devices WHERE hostname = 'WIN-C' AND last_seen = 77")
+            .await,
+        1
+    );
     assert_eq!(server.count("SELECT COUNT(*) FROM devices").await, 4);
     server.stop().await;
 }
@@ -65,7 +88,9 @@ async fn what_an_agent_calls_its_host_is_not_believed() {
 async fn a_recap_without_a_host_name_is_its_device_s() {
     let (server, cookies) = server().await;
     let path = "/api/ansible/recap/report";
-    let (status, recap) = A.post(&server, path, json!({"run_id": "r1", "status": "Running"})).await;
+    let (status, recap) = A
+        .post(&server, path, json!({"run_id": "r1", "status": "Running"}))
+        .await;
     assert_eq!((status, &recap["hostname"]), (200, &json!("WIN-A")), "{recap}");
     // So it stays that device's.
     for body in [
@@ -80,10 +105,16 @@ async fn a_recap_without_a_host_name_is_its_device_s() {
         assert_eq!(status, 403, "{body} {answer}");
     }
     let (status, recap) = A
-        .post(&server, path, json!({"run_id": "r1", "hostname": "win-a", "status": "Success"}))
+        .post(
+            &server,
+            path,
+            json!({"run_id": "r1", "hostname": "win-a", "status": "Success"}),
+        )
         .await;
     assert_eq!((status, &recap["hostname"]), (200, &json!("WIN-A")), "{recap}");
-    let (_, listed) = server.get("/api/ansible/recaps?hostname=WIN-A", &[("cookie", &cookies)]).await;
+    let (_, listed) = server
+        .get("/api/ansible/recaps?hostname=WIN-A", &[("cookie", &cookies)])
+        .await;
     assert!(listed.contains("\"Success\""), "{listed}");
     server.stop().await;
 }
@@ -98,7 +129,11 @@ async fn no_device_reports_on_a_run_of_the_server() {
         )
         .await;
     let (status, answer) = A
-        .post(&server, "/api/ansible/recap/report", json!({"run_id": "r1", "status": "Success"}))
+        .post(
+            &server,
+            "/api/ansible/recap/report",
+            json!({"run_id": "r1", "status": "Success"}),
+        )
         .await;
     assert_eq!(status, 403, "{answer}");
     server.stop().await;

@@ -30,7 +30,11 @@ async fn of_two_devices_of_one_key_each_gets_its_own_work_and_reports_on_it_alon
     let mut other = OTHER_TWIN.connect(&server).await;
     for (host, receiver, bystander) in [("TWIN", true, "twin"), ("twin", false, "TWIN")] {
         let id = run_on(&server, &cookies, host).await;
-        let (to, from) = if receiver { (&mut twin, &mut other) } else { (&mut other, &mut twin) };
+        let (to, from) = if receiver {
+            (&mut twin, &mut other)
+        } else {
+            (&mut other, &mut twin)
+        };
         assert_eq!(gets_work(to).await["job_id"], id, "{host}");
         to.send("3").await;
         from.nothing_came().await;
@@ -78,7 +82,9 @@ async fn waiting_work_follows_its_device_and_not_the_name() {
     successor.nothing_came().await;
     assert_eq!(gets_work(&mut agent).await["job_id"], id);
     agent.send("3").await;
-    successor.call_in_vain("quick_job_result", result(id, "lies")).await;
+    successor
+        .call_in_vain("quick_job_result", result(id, "lies"))
+        .await;
     assert_eq!(server.count(STATUS).await, 1);
     agent.call("quick_job_result", result(id, "ok")).await;
     assert_eq!(server.count(STATUS).await, 0);
@@ -111,18 +117,24 @@ async fn a_scheduled_run_is_its_device_s_whoever_has_the_name_later() {
     rename(&server, &A, "WIN-B").await;
     rename(&server, &C, "WIN-A").await;
     let mut successor = C.connect(&server).await;
-    successor.call_in_vain("quick_job_result", result(id, "lies")).await;
+    successor
+        .call_in_vain("quick_job_result", result(id, "lies"))
+        .await;
     let recap = json!({"run_id": "r1", "status": "Failed", "scheduled_job_id": 1, "scheduled_run_id": 1,
                        "activity_job_id": id});
     C.post(&server, "/api/ansible/recap/report", recap).await;
     assert_eq!(
-        server.count("SELECT COUNT(*) FROM scheduled_job_runs WHERE status = 'Running'").await,
+        server
+            .count("SELECT COUNT(*) FROM scheduled_job_runs WHERE status = 'Running'")
+            .await,
         1
     );
     assert_eq!(server.count(STATUS).await, 1);
     agent.call("quick_job_result", result(id, "ok")).await;
     assert_eq!(
-        server.count("SELECT COUNT(*) FROM scheduled_job_runs WHERE status = 'Success'").await,
+        server
+            .count("SELECT COUNT(*) FROM scheduled_job_runs WHERE status = 'Success'")
+            .await,
         1
     );
     server.stop().await;

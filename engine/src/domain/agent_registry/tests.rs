@@ -271,6 +271,7 @@ fn device_routes_note_what_they_learn() {
         agent_hash: "abc",
         agent_id: Some("A"),
         hostname: None,
+        own_only: false,
     });
     assert_eq!(registry.get("A").unwrap().agent_hash.as_deref(), Some("abc"));
     assert_eq!(registry.get("C").unwrap().agent_hash.as_deref(), Some("abc"));
@@ -279,6 +280,7 @@ fn device_routes_note_what_they_learn() {
         guid: &guid,
         agent_id: Some("A"),
         hostname: "H",
+        own_only: false,
         agent_hash: Some("def"),
         operating_system: Some("Windows"),
         device_type: None,
@@ -309,4 +311,46 @@ fn there_is_room_for_so_many_agents() {
         beat(&mut registry, "1", "H", ServiceMode::System),
         HeartbeatOutcome::Taken(Some(seen("H", "1", 7)))
     );
+}
+
+#[test]
+fn agents_of_other_devices_are_left_alone_where_devices_are_known() {
+    let own = Guid::normalize("3F2504E0-4F89-11D3-9A0C-0305E82C3301").unwrap();
+    let id = |guid: &str, context: &str| format!("H_{guid}_{context}");
+    let other = id("00000000-0000-4000-8000-000000000002", "SYSTEM");
+    let mine = id(own.as_str(), "SYSTEM");
+    let mut registry = AgentRegistry::default();
+    beat(&mut registry, &other, "H", ServiceMode::System);
+    beat(&mut registry, "stranger", "H", ServiceMode::CurrentUser);
+    registry.note_check_in(
+        "stranger",
+        &Guid::normalize("00000000-0000-4000-8000-000000000003").unwrap(),
+    );
+    // It takes the place of its own device's agent alone.
+    for agent in [id(own.as_str(), "OLD"), mine.clone()] {
+        registry.heartbeat(&heartbeat_of(&agent, "H", ServiceMode::System), Some(&own), NOW);
+    }
+    let ids: Vec<_> = registry.records().map(|(id, _)| id.to_owned()).collect();
+    assert_eq!(ids, [other.as_str(), "stranger", mine.as_str()]);
+    registry.note_hash(&HashNote {
+        guid: &own,
+        agent_hash: "abc",
+        agent_id: None,
+        hostname: Some("H"),
+        own_only: true,
+    });
+    registry.note_details(&DetailsNote {
+        guid: &own,
+        agent_id: None,
+        hostname: "H",
+        own_only: true,
+        agent_hash: Some("def"),
+        operating_system: None,
+        device_type: None,
+    });
+    let hashes: Vec<_> = registry
+        .records()
+        .map(|(_, record)| record.agent_hash.as_deref())
+        .collect();
+    assert_eq!(hashes, [None, None, Some("def")]);
 }

@@ -4,6 +4,7 @@ use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};
 use jiff::Timestamp;
 
 use super::*;
+use crate::services::hosts::STRICT;
 use crate::{
     config::{logging::capture::capture, settings::Settings},
     domain::proof::ProofError,
@@ -56,8 +57,8 @@ impl Story {
         Self {
             _folder: folder,
             clock,
-            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher),
-            approvals: ApprovalService::new(store.clone(), environment.clone()),
+            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher, STRICT),
+            approvals: ApprovalService::new(store.clone(), environment.clone(), STRICT),
             codes: InstallCodeService::new(store.clone(), environment.clone()),
             environment,
             store,

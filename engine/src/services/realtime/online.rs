@@ -61,8 +61,7 @@ impl<S: Store> RealtimeService<S> {
         let devices = {
             let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
             let mut view = self.store.view().await?;
-            self.hosts.devices(&mut view, &hosts)
-                .await?
+            self.hosts.devices(&mut view, &hosts).await?
         };
         let mut alive = self.channel.live_devices();
         alive.extend(self.agents.registry().collected_devices(self.seconds()));

@@ -79,8 +79,7 @@ impl<S: Store> Scheduler<S> {
     async fn quarantined_among(&self, hosts: &[String]) -> Result<Vec<String>, StoreError> {
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         let mut view = self.store.view().await?;
-        let devices = self.hosts.devices(&mut view, &hosts)
-            .await?;
+        let devices = self.hosts.devices(&mut view, &hosts).await?;
         let quarantined = devices.into_iter().filter(|(_, device)| device.is_quarantined);
         Ok(quarantined.map(|(host, _)| host).collect())
     }
@@ -124,8 +123,7 @@ impl<S: Store> Scheduler<S> {
         };
         let plan = plan(job, &open, ready, now);
         let starting: Vec<&str> = plan.start.iter().map(String::as_str).collect();
-        let mut devices = self.hosts.devices(&mut work, &starting)
-            .await?;
+        let mut devices = self.hosts.devices(&mut work, &starting).await?;
         let mut begun = Vec::new();
         let mut failed = Vec::new();
         for host in &plan.start {
