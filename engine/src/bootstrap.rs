@@ -177,7 +177,8 @@ impl Engine {
             source,
         };
         operators.ensure_default_admin().await.map_err(&store_failed)?;
-        let agents = Agents::restore(Arc::clone(&clock), &store)
+        let hosts = HostRules::new(settings.access_policy);
+        let agents = Agents::restore(Arc::clone(&clock), &store, hosts)
             .await
             .map_err(&store_failed)?;
         if let Err(error) = prune_once(&store, &environment).await {
@@ -190,7 +191,6 @@ impl Engine {
             tokens.clone(),
             settings.access_policy,
         ));
-        let hosts = HostRules::new(settings.access_policy);
         let hub = Arc::new(Hub::new(access, settings.socket_places));
         let realtime = Arc::new(RealtimeService::new(
             store.clone(),

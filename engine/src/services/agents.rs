@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::hosts::HostRules;
 use crate::{
     domain::{
         agent_registry::{AgentRecord, AgentRegistry, DetailsNote, HashNote},
@@ -45,14 +46,18 @@ impl Agents {
         }
     }
 
-    /// Begins with one offline agent for each stored device.
+    /// Begins with one offline agent for each stored device; under rules that check, under its own id alone.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn restore<S: Store>(clock: Arc<dyn Clock>, store: &S) -> Result<Self, StoreError> {
+    pub async fn restore<S: Store>(
+        clock: Arc<dyn Clock>,
+        store: &S,
+        hosts: HostRules,
+    ) -> Result<Self, StoreError> {
         let devices = store.view().await?.known_devices().await?;
         let agents = Self::new(clock);
-        *agents.registry() = AgentRegistry::from_devices(devices);
+        *agents.registry() = AgentRegistry::from_devices(devices, hosts.is_strict());
         Ok(agents)
     }
 

@@ -1,7 +1,11 @@
 //! What the device routes and the `devices` table tell the registry, and read from it.
 
 use super::{AgentRecord, AgentRegistry, AgentStatus};
-use crate::domain::{guid::Guid, text::python_trim};
+use crate::domain::{
+    agent_id::{NamedDevice, named_device, names_device},
+    guid::Guid,
+    text::python_trim,
+};
 
 /// A row of `devices`, as far as the registry begins with it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -57,10 +61,14 @@ pub struct DetailsNote<'a> {
 }
 
 impl AgentRegistry {
-    /// The registry at start: one offline agent for each device.
-    pub fn from_devices(devices: impl IntoIterator<Item = KnownDevice>) -> Self {
+    /// The registry at start: one offline agent for each device. With `own_only`, ids that name another device are passed
+    /// over.
+    pub fn from_devices(devices: impl IntoIterator<Item = KnownDevice>, own_only: bool) -> Self {
         let mut registry = Self::default();
-        for device in devices {
+        for mut device in devices {
+            if own_only && !is_own_id(&device) {
+                device.agent_id = None;
+            }
             let id = [&device.agent_id, &device.hostname]
                 .into_iter()
                 .flatten()
@@ -127,6 +135,15 @@ impl AgentRegistry {
             record.agent_guid = Some(guid.clone());
         }
     }
+}
+
+/// Whether the id of a device's agent is none, or names no other device.
+fn is_own_id(device: &KnownDevice) -> bool {
+    let Some(id) = device.agent_id.as_deref() else {
+        return true;
+    };
+    let guid = device.guid.as_deref().and_then(Guid::normalize);
+    named_device(id) == NamedDevice::None || guid.is_some_and(|guid| names_device(id, &guid))
 }
 
 fn offline(device: KnownDevice) -> AgentRecord {

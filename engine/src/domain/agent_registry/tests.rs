@@ -149,8 +149,10 @@ fn a_device_is_offline_until_it_announces_itself() {
         guid: Some("{3f2504e0-4f89-11d3-9a0c-0305e82c3301}".to_owned()),
         ..KnownDevice::default()
     };
-    let mut registry =
-        AgentRegistry::from_devices([device("A", "H"), device(" ", "H2"), KnownDevice::default()]);
+    let mut registry = AgentRegistry::from_devices(
+        [device("A", "H"), device(" ", "H2"), KnownDevice::default()],
+        false,
+    );
     assert_eq!(
         registry.records().map(|(id, _)| id).collect::<Vec<_>>(),
         ["A", "H2"]
@@ -353,4 +355,31 @@ fn agents_of_other_devices_are_left_alone_where_devices_are_known() {
         .map(|(_, record)| record.agent_hash.as_deref())
         .collect();
     assert_eq!(hashes, [None, None, Some("def")]);
+}
+
+#[test]
+fn at_start_no_device_has_an_agent_whose_id_names_another() {
+    let (own, other) = (
+        "3F2504E0-4F89-11D3-9A0C-0305E82C3301",
+        "00000000-0000-4000-8000-000000000002",
+    );
+    let device = |agent_id: String, hostname: &str| KnownDevice {
+        agent_id: Some(agent_id),
+        hostname: Some(hostname.to_owned()),
+        guid: Some(own.to_owned()),
+        ..KnownDevice::default()
+    };
+    let ids = [
+        format!("H_{own}_SYSTEM"),
+        format!("H_{other}_SYSTEM"),
+        format!("H_{other}_{own}_SYSTEM"),
+        "older".to_owned(),
+    ];
+    let devices = ids
+        .iter()
+        .zip(["H1", "H2", "H3", "H4"])
+        .map(|(id, host)| device(id.clone(), host));
+    let registry = AgentRegistry::from_devices(devices, true);
+    let known: Vec<_> = registry.records().map(|(id, _)| id).collect();
+    assert_eq!(known, [ids[0].as_str(), "H2", "H3", "older"]);
 }

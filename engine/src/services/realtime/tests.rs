@@ -164,7 +164,7 @@ async fn a_heartbeat_rewrites_its_host_s_row() {
     )
     .await;
     let event = heartbeat(AGENT, Some("WIN-1"));
-    let outcome = story.service.agent_heartbeat(&device(), &event).await;
+    let outcome = story.service.agent_heartbeat(&Rights::Everything, &event).await;
     assert_eq!(outcome, Outcome::Done);
     let row = story
         .column(
@@ -275,7 +275,8 @@ async fn a_playbook_goes_to_the_host_that_it_names() {
     assert_eq!(story.wire.take()[0].0, format!("Device(Guid(\"{GUID}\"))"));
 }
 
-const JOB: &str = "PRAGMA foreign_keys = OFF; INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
+const JOB: &str = "PRAGMA foreign_keys = OFF; \
+     INSERT INTO devices (guid, hostname) VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1'); INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
      VALUES (21, 'WIN-1', 'p', 'n', 'powershell', 1, 'Running'); \
      INSERT INTO scheduled_job_runs (id, job_id, status, target_hostname) VALUES (5, 1, 'Scheduled', 'WIN-1'); \
      INSERT INTO scheduled_job_run_activity (run_id, activity_id, component_kind) VALUES (5, 21, 'script')";
@@ -340,7 +341,7 @@ async fn a_result_moves_activity_and_run_and_is_told() {
 async fn a_result_comes_from_the_host_that_it_is_about() {
     let story = Story::begin(JOB).await;
     let other = Rights::Device {
-        guid: Guid::normalize(GUID).unwrap(),
+        guid: Guid::normalize("00000000-0000-4000-8000-000000000002").unwrap(),
         hostname: Some("WIN-2".to_owned()),
         is_quarantined: false,
     };
