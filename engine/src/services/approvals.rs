@@ -136,13 +136,6 @@ impl<S: Store> ApprovalService<S> {
         let mut work = self.store.begin().await?;
         let mut approval = pending(work.find_approval(id).await?)?;
         let guid = given_guid.or_else(|| stored_guid(&approval));
-        may_be_called(
-            self.hosts,
-            &mut work,
-            &approval.hostname_claimed,
-            &approval.fingerprint_claimed,
-        )
-        .await??;
         let names = self.hosts.names(&mut work).await?;
         let holders = holders(&mut work, &names, &approval.hostname_claimed).await?;
         let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
@@ -162,6 +155,14 @@ impl<S: Store> ApprovalService<S> {
                 }
             },
         };
+        let is_known = match &guid {
+            Some(guid) => work.find_device(guid.as_str()).await?.is_some(),
+            None => false,
+        };
+        if !is_known {
+            // A device is made of it, under this name or with a number behind it.
+            self.hosts.check_new(&approval.hostname_claimed)?;
+        }
         let now = self.environment.now();
         approval.status = "approved".to_owned();
         approval.guid = guid.map(|guid| guid.to_string());
@@ -229,20 +230,15 @@ pub(super) fn same_fingerprint(one: &str, other: &str) -> bool {
     !one.is_empty() && one.eq_ignore_ascii_case(other)
 }
 
-/// Whether a device with this key may come to be called so: by the rules for new names, or because it is stored under
-/// just this name.
-pub(super) async fn may_be_called<D: Devices>(
+/// Whether somebody may ask to be called so: by the rules for new names, or because a device is stored under just this
+/// name, which may have come back with another key.
+pub(super) async fn may_be_claimed<D: Devices>(
     hosts: HostRules,
     devices: &mut D,
     name: &str,
-    fingerprint: &str,
 ) -> Result<Result<(), InvalidHostname>, StoreError> {
     let checked = hosts.check_new(name);
-    if checked.is_err()
-        && let Some(device) = devices.device_named(name).await?
-        && let Some(own) = &device.fingerprint
-        && same_fingerprint(own, fingerprint)
-    {
+    if checked.is_err() && devices.device_named(name).await?.is_some() {
         return Ok(Ok(()));
     }
     Ok(checked)
@@ -318,7 +314,9 @@ pub(super) async fn hostname_for_new_device<D: Devices>(
     guid: &Guid,
 ) -> Result<String, StoreError> {
     let names = hosts.names(devices).await?;
-    let base = hostname_base(claimed).unwrap_or_else(|| guid.to_string());
+    // An approval of before, when any text was a name.
+    let base = hostname_base(claimed).filter(|base| hosts.check_new(base).is_ok());
+    let base = base.unwrap_or_else(|| guid.to_string());
     Ok(free_hostname(devices, &names, &base, Some(guid))
         .await?
         .unwrap_or_else(|| guid.to_string()))

@@ -16,7 +16,7 @@ pub use self::messages::{
 use super::{
     Environment, Moment,
     access_tokens::AccessTokens,
-    approvals::{hostname_for_new_device, may_be_called, same_fingerprint},
+    approvals::{hostname_for_new_device, may_be_claimed, same_fingerprint},
     hosts::HostRules,
     published_identity::IdentityPublisher,
 };
@@ -133,7 +133,7 @@ impl<S: Store> EnrollmentService<S> {
         .map_err(RequestError::RateLimited)?;
         let mut work = self.store.begin().await?;
         let now = self.environment.now();
-        may_be_called(self.hosts, &mut work, &request.hostname, &fingerprint)
+        may_be_claimed(self.hosts, &mut work, &request.hostname)
             .await?
             .inspect_err(|_| {
                 tracing::info!(

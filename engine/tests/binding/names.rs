@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{A, C, DEVICES, error, server, server::Server};
+use super::{A, C, DEVICES, as_operator, error, server, server::Server};
 
 const IS_WIN_C: &str = "SELECT COUNT(*) FROM devices WHERE hostname = 'WIN-C'";
 const SEEN: &str = "SELECT last_seen FROM devices WHERE ssl_key_fingerprint = 'cc'";
@@ -123,6 +123,63 @@ async fn under_the_policy_legacy_names_are_what_their_letters_are() {
     let (status, _) = A
         .post(&server, "/api/agent/heartbeat", json!({"hostname": "WIN-A"}))
         .await;
+    assert_eq!(status, 200);
+    server.stop().await;
+}
+
+const APPROVALS: &str = "INSERT INTO device_approvals (id, approval_reference, hostname_claimed, ssl_key_fingerprint_claimed, \
+     enrollment_code_id, status, client_nonce, server_nonce, agent_pubkey_der, created_at, updated_at) VALUES \
+     ('1', 'r1', 'win-a', 'f1', 'c', 'pending', '', '', x'00', '1', ''), \
+     ('2', 'r2', '{{ odd }}', 'f2', 'c', 'pending', '', '', x'00', '2', ''), \
+     ('3', 'r3', '[odd]', 'f3', 'c', 'pending', '', '', x'00', '3', ''); \
+     UPDATE devices SET hostname = '[odd]' WHERE hostname = 'WIN-C'";
+
+#[tokio::test]
+async fn an_operator_is_asked_about_a_name_that_another_device_has_in_another_letter_case() {
+    let (server, cookies) = server().await;
+    server.sql(APPROVALS).await;
+    let path = "/api/admin/device-approvals";
+    let (_, listed) = server.get(path, &[("cookie", &cookies)]).await;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let first = &listed["approvals"][0];
+    assert_eq!(first["hostname_conflict"]["guid"], A.guid, "{first}");
+    assert_eq!(first["conflict_requires_prompt"], true);
+    assert_eq!(first["alternate_hostname"], "win-a-1");
+    let approve =
+        async |id: &str, body| as_operator(&server, &cookies, &format!("{path}/{id}/approve"), body).await;
+    let (status, answer) = approve("1", json!({})).await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (409, &json!("conflict_resolution_required"))
+    );
+    let (status, _) = approve("1", json!({"conflict_resolution": "coexist"})).await;
+    assert_eq!(status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn no_device_is_made_under_a_name_that_is_none() {
+    let (server, cookies) = server().await;
+    server.sql(APPROVALS).await;
+    let approve = async |id: &str, body| {
+        as_operator(
+            &server,
+            &cookies,
+            &format!("/api/admin/device-approvals/{id}/approve"),
+            body,
+        )
+        .await
+    };
+    let refused = (400, error("invalid_hostname"));
+    assert_eq!(approve("2", json!({})).await, refused);
+    assert_eq!(
+        approve("3", json!({"conflict_resolution": "coexist"})).await,
+        refused
+    );
+    let pending = "SELECT COUNT(*) FROM device_approvals WHERE status = 'pending'";
+    assert_eq!(server.count(pending).await, 3);
+    // A device that is called so already may come back with another key.
+    let (status, _) = approve("3", json!({"conflict_resolution": "overwrite"})).await;
     assert_eq!(status, 200);
     server.stop().await;
 }
