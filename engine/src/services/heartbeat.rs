@@ -1,6 +1,10 @@
 //! Devices report that they are alive, and what they look like.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use super::{
     Environment,
@@ -10,12 +14,17 @@ use super::{
     own_row::own_identity,
 };
 use crate::{
-    domain::mask::shown,
+    domain::{guid::Guid, mask::shown},
     repositories::{
         Store, StoreError, UnitOfWork as _,
         devices::{DeviceReport, Devices as _},
     },
 };
+
+/// How long a refused name is not looked for again.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// When so many are remembered, old ones are forgotten.
+const SWEEP_AT: usize = 10_000;
 
 /// Why a heartbeat is not stored.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +40,14 @@ pub enum HeartbeatError {
     Store(#[from] StoreError),
 }
 
+/// A name that a device was refused lately. To find the other device takes a look at all names, and a clone asks for its
+/// original's with every heartbeat.
+#[derive(Debug)]
+struct Collision {
+    hostname: String,
+    since: Duration,
+}
+
 /// Takes heartbeats.
 #[derive(Debug)]
 pub struct HeartbeatService<S> {
@@ -38,6 +55,7 @@ pub struct HeartbeatService<S> {
     environment: Environment,
     agents: Arc<Agents>,
     hosts: HostRules,
+    collisions: Mutex<HashMap<Guid, Collision>>,
 }
 
 impl<S: Store> HeartbeatService<S> {
@@ -48,6 +66,7 @@ impl<S: Store> HeartbeatService<S> {
             environment,
             agents,
             hosts,
+            collisions: Mutex::default(),
         }
     }
 
@@ -75,11 +94,7 @@ impl<S: Store> HeartbeatService<S> {
                     shown(hostname)
                 );
             })?;
-            if self
-                .hosts
-                .is_taken(&mut work, hostname, Some(&stored_guid))
-                .await?
-            {
+            if self.is_taken(&mut work, device, &stored_guid, hostname).await? {
                 tracing::warn!("heartbeat hostname collision ignored for guid={}", device.guid);
                 report.hostname = None;
             }
@@ -94,6 +109,40 @@ impl<S: Store> HeartbeatService<S> {
         let hostname = report.hostname.or(row.hostname);
         self.agents.note_report(&device.guid, hostname.as_deref());
         Ok(())
+    }
+
+    async fn is_taken(
+        &self,
+        work: &mut S::Work,
+        device: &AuthenticatedDevice,
+        stored_guid: &str,
+        hostname: &str,
+    ) -> Result<bool, StoreError> {
+        let now = self.environment.clock.monotonic();
+        let is_known = self.collisions().get(&device.guid).is_some_and(|collision| {
+            collision.hostname == hostname && now.saturating_sub(collision.since) < REMEMBERED
+        });
+        if is_known {
+            return Ok(true);
+        }
+        let is_taken = self.hosts.is_taken(work, hostname, Some(stored_guid)).await?;
+        // Where names are their letters, the index answers.
+        if is_taken && self.hosts.is_strict() {
+            let mut collisions = self.collisions();
+            if collisions.len() >= SWEEP_AT {
+                collisions.retain(|_, collision| now.saturating_sub(collision.since) < REMEMBERED);
+            }
+            let collision = Collision {
+                hostname: hostname.to_owned(),
+                since: now,
+            };
+            collisions.insert(device.guid.clone(), collision);
+        }
+        Ok(is_taken)
+    }
+
+    fn collisions(&self) -> MutexGuard<'_, HashMap<Guid, Collision>> {
+        self.collisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -95,7 +95,7 @@ impl<S: Store> RecapService<S> {
         recap.hostname = own_host.or(recap.hostname);
         work.store_recap(&recap).await?;
         let mirrored = self.move_activity(&mut work, reporter, &recap, report).await?;
-        let ended = self.move_run(&mut work, reporter, report, now).await?;
+        let ended = self.move_run(&mut work, report, now).await?;
         let recap = work.find_recap(&report.run_id).await?.unwrap_or(recap);
         work.save().await?;
         self.channel
@@ -119,8 +119,8 @@ impl<S: Store> RecapService<S> {
         Ok(recap)
     }
 
-    /// The name of the device that reports, where the report is about it: about the host that it is, work that was begun
-    /// for it, and no run of the server's.
+    /// The name of the device that reports, where the report is about it: about the host that it is, or was when its work
+    /// began, about work that was begun for it, and about no run of the server's.
     async fn own_host(
         &self,
         work: &mut S::Work,
@@ -132,39 +132,82 @@ impl<S: Store> RecapService<S> {
         let own = device
             .and_then(|device| device.hostname)
             .ok_or(RecapError::AnotherHost)?;
-        if report
-            .hostname
-            .as_deref()
-            .is_some_and(|host| !same_host(&own, host))
-        {
-            return Err(RecapError::AnotherHost);
-        }
         let agents = [
             report.agent_id.as_deref(),
             stored.and_then(|recap| recap.agent_id.as_deref()),
         ];
-        for agent_id in agents.into_iter().flatten() {
-            if agent_id == SERVER
-                || named_device(agent_id) != NamedDevice::None && !names_device(agent_id, guid)
-            {
-                return Err(RecapError::AnotherHost);
-            }
+        let is_others = |agent_id: &str| {
+            agent_id == SERVER || named_device(agent_id) != NamedDevice::None && !names_device(agent_id, guid)
+        };
+        if agents.into_iter().flatten().any(is_others) {
+            return Err(RecapError::AnotherHost);
         }
-        if let Some(recap) = stored {
-            let bound = match recap.activity_job_id.filter(|id| *id != 0) {
-                Some(activity_id) => work.device_of_activity(activity_id).await?,
-                None => None,
-            };
-            let host = recap.hostname.as_deref().unwrap_or(&own);
-            if !self
-                .hosts
-                .may_report(work, guid, bound.as_ref(), Some(host))
-                .await?
-            {
-                return Err(RecapError::AnotherHost);
-            }
+        let activities = [
+            report.activity_job_id,
+            stored.and_then(|recap| recap.activity_job_id),
+        ];
+        let mut is_bound = false;
+        for id in activities.into_iter().flatten().filter(|id| *id != 0) {
+            is_bound |= self.check_activity(work, guid, id).await?;
+        }
+        let runs = [
+            report.scheduled_run_id,
+            stored.and_then(|recap| recap.scheduled_run_id),
+        ];
+        for id in runs.into_iter().flatten().filter(|id| *id != 0) {
+            self.check_run(work, guid, id).await?;
+        }
+        if is_bound {
+            return Ok(own);
+        }
+        let names_another = report
+            .hostname
+            .as_deref()
+            .is_some_and(|host| !same_host(&own, host));
+        let stored_host = stored.and_then(|recap| recap.hostname.as_deref());
+        if names_another
+            || stored_host.is_some() && !self.hosts.may_report(work, guid, None, stored_host).await?
+        {
+            return Err(RecapError::AnotherHost);
         }
         Ok(own)
+    }
+
+    /// Refuses another device's activity. Says whether it is noted as this device's.
+    async fn check_activity(&self, work: &mut S::Work, guid: &Guid, id: i64) -> Result<bool, RecapError> {
+        let bound = work.device_of_activity(id).await?;
+        let activity = work.find_activity(id).await?;
+        if bound.is_none() && activity.is_none() {
+            return Ok(false);
+        }
+        let host = activity.and_then(|activity| activity.hostname);
+        let is_own = self
+            .hosts
+            .may_report(work, guid, bound.as_ref(), host.as_deref())
+            .await?;
+        if is_own {
+            Ok(bound.is_some())
+        } else {
+            Err(RecapError::AnotherHost)
+        }
+    }
+
+    /// Refuses another device's run.
+    async fn check_run(&self, work: &mut S::Work, guid: &Guid, id: i64) -> Result<(), RecapError> {
+        let Some(run) = work.find_run(id).await? else {
+            return Ok(());
+        };
+        let mut bound = work.devices_of_run(id).await?;
+        if bound.is_empty() {
+            bound.push(None);
+        }
+        for bound in &bound {
+            let host = run.hostname.as_deref();
+            if !self.hosts.may_report(work, guid, bound.as_ref(), host).await? {
+                return Err(RecapError::AnotherHost);
+            }
+        }
+        Ok(())
     }
 
     /// The recap's activity, once named, follows every report (ASM-22); one of another host does not. Says its id.
@@ -181,15 +224,10 @@ impl<S: Store> RecapService<S> {
         let activity = work.find_activity(id).await?;
         if let Some(activity) = activity {
             let host = activity.hostname.as_deref();
-            let fits = match reporter {
-                Reporter::Device(guid) => {
-                    let bound = work.device_of_activity(id).await?;
-                    self.hosts.may_report(work, guid, bound.as_ref(), host).await?
-                }
-                Reporter::Anybody => match (&recap.hostname, host) {
-                    (Some(own), Some(host)) => same_host(own, host),
-                    _ => true,
-                },
+            // A device's report was checked before it was stored.
+            let fits = match (reporter, &recap.hostname, host) {
+                (Reporter::Anybody, Some(own), Some(host)) => same_host(own, host),
+                _ => true,
             };
             if !fits {
                 tracing::warn!(
@@ -213,7 +251,6 @@ impl<S: Store> RecapService<S> {
     async fn move_run(
         &self,
         work: &mut S::Work,
-        reporter: &Reporter,
         report: &RecapReport,
         now: i64,
     ) -> Result<Option<EndedRun>, StoreError> {
@@ -228,23 +265,6 @@ impl<S: Store> RecapService<S> {
         let Some(mut run) = work.find_run(run).await?.filter(|run| run.job_id == job) else {
             return Ok(None);
         };
-        if let Reporter::Device(guid) = reporter {
-            let mut bound = work.devices_of_run(run.id).await?;
-            if bound.is_empty() {
-                bound.push(None);
-            }
-            for bound in bound {
-                let host = run.hostname.as_deref();
-                if !self.hosts.may_report(work, guid, bound.as_ref(), host).await? {
-                    tracing::warn!(
-                        "a recap of {} names run {} of another host",
-                        shown(&report.run_id),
-                        run.id
-                    );
-                    return Ok(None);
-                }
-            }
-        }
         if status.to_lowercase() == "running" {
             run.started_ts = run.started_ts.or(report.started_ts).or(Some(now));
         } else {

@@ -146,10 +146,18 @@ async fn a_recap_moves_only_work_that_was_begun_for_its_device() {
     let (_, started) = as_operator(&server, &cookies, "/api/scripts/quick_run", body).await;
     let id = &started["results"][0]["job_id"];
     let recap = |run: &str| json!({"run_id": run, "status": "Success", "activity_job_id": id});
-    C.post(&server, "/api/ansible/recap/report", recap("r1")).await;
+    let (status, _) = C.post(&server, "/api/ansible/recap/report", recap("r1")).await;
+    assert_eq!(status, 403);
+    assert_eq!(server.count("SELECT COUNT(*) FROM ansible_play_recaps").await, 0);
     let running = "SELECT COUNT(*) FROM activity_history WHERE status = 'Running'";
     assert_eq!(server.count(running).await, 1);
-    A.post(&server, "/api/ansible/recap/report", recap("r2")).await;
+    // Its device may call the host as the work did, though it was renamed.
+    A.post(&server, "/api/agent/heartbeat", json!({"hostname": "WIN-B"}))
+        .await;
+    let mut own = recap("r2");
+    own["hostname"] = json!("WIN-A");
+    let (status, answer) = A.post(&server, "/api/ansible/recap/report", own).await;
+    assert_eq!((status, &answer["hostname"]), (200, &json!("WIN-B")), "{answer}");
     assert_eq!(server.count(running).await, 0);
     server.stop().await;
 }
