@@ -382,8 +382,12 @@ impl Jobs {
         credentials: &Arc<CredentialService<SqliteStore>>,
         secrets: &SecretBox,
     ) -> Self {
-        let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(channel));
-        let hosts = HostRules::new(settings.access_policy);
+        let delivery = Delivery::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(channel),
+            HostRules::new(settings.access_policy),
+        );
         let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
         let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
         let playbooks = Arc::new(ServerPlaybooks::new(
@@ -399,7 +403,6 @@ impl Jobs {
             signer: signer.clone(),
             channel: Arc::clone(channel),
             credentials,
-            hosts,
             limits: Limits {
                 assumed_seconds: settings.assumed_run_seconds,
                 history_days: settings.job_history_days,
@@ -419,7 +422,6 @@ impl Jobs {
                 library,
                 signer.clone(),
                 secrets.clone(),
-                hosts,
                 Arc::clone(channel),
                 delivery,
             )),

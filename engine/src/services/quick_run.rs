@@ -119,7 +119,6 @@ impl<S: Store> QuickRunService<S> {
         library: AssemblyLibrary,
         signer: ScriptSigner,
         secrets: SecretBox,
-        hosts: HostRules,
         channel: Arc<dyn AgentChannel>,
         delivery: Arc<Delivery<S>>,
     ) -> Self {
@@ -129,7 +128,7 @@ impl<S: Store> QuickRunService<S> {
             library,
             signer,
             secrets,
-            hosts,
+            hosts: delivery.hosts(),
             channel,
             delivery,
             tasks: Tasks::default(),

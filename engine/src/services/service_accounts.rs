@@ -134,16 +134,17 @@ impl<S: Store> ServiceAccountService<S> {
             return Ok(());
         }
         let active = active_devices(&mut work).await?;
+        let mut fits_none = 0_usize;
         for agent_id in accounts {
             let owner = first_owner(&agent_id, &active);
-            if owner.is_none() {
-                tracing::warn!(
-                    "the service account of agent_id={} fits no device: the first to check in with it gets a new password",
-                    shown(&agent_id)
-                );
-            }
+            fits_none += usize::from(owner.is_none());
             let guid = owner.as_ref().map(Guid::as_str).unwrap_or_default();
             work.set_account_device(&agent_id, guid).await?;
+        }
+        if fits_none > 0 {
+            tracing::warn!(
+                "{fits_none} service accounts fit no device: each gets a new password when a device first checks in with it"
+            );
         }
         work.save().await
     }

@@ -25,7 +25,7 @@ use crate::{
         job_runs::{JobRuns as _, status},
         undelivered_work::UndeliveredWork as _,
     },
-    services::Environment,
+    services::{Environment, hosts::HostRules},
 };
 
 /// Sends of one piece of work, at most.
@@ -105,21 +105,33 @@ pub struct Delivery<S> {
     store: S,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
+    hosts: HostRules,
     /// Activities whose work was sent and whose receipt has not come.
     in_flight: Mutex<HashSet<i64>>,
     tasks: Tasks,
 }
 
 impl<S: Store> Delivery<S> {
-    /// Over this store and channel.
-    pub fn new(store: S, environment: Environment, channel: Arc<dyn AgentChannel>) -> Arc<Self> {
+    /// Over this store and channel; `hosts` knows whom work is for.
+    pub fn new(
+        store: S,
+        environment: Environment,
+        channel: Arc<dyn AgentChannel>,
+        hosts: HostRules,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             environment,
             channel,
+            hosts,
             in_flight: Mutex::default(),
             tasks: Tasks::default(),
         })
+    }
+
+    /// Which devices hosts are.
+    pub fn hosts(&self) -> HostRules {
+        self.hosts
     }
 
     /// Ends what waits for receipts. Work that has not arrived is noted and goes on after the next start.

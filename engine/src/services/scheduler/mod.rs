@@ -52,8 +52,6 @@ pub struct Parts {
     pub channel: Arc<dyn AgentChannel>,
     /// What remote runs log in with.
     pub credentials: Arc<dyn RunCredentials>,
-    /// Which devices hosts are.
-    pub hosts: HostRules,
     /// The settings.
     pub limits: Limits,
 }
@@ -90,7 +88,7 @@ impl<S: Store> Scheduler<S> {
             signer: parts.signer,
             channel: parts.channel,
             credentials: parts.credentials,
-            hosts: parts.hosts,
+            hosts: delivery.hosts(),
             playbooks,
             limits: parts.limits,
             delivery,

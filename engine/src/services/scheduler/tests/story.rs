@@ -379,20 +379,23 @@ fn services(
         signer: ScriptSigner::new(&SigningKey::from_bytes(&[7; 32])),
         channel,
         credentials,
-        hosts,
         limits: Limits {
             assumed_seconds: 30,
             history_days: 10,
         },
     };
-    let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(&parts.channel));
+    let delivery = Delivery::new(
+        store.clone(),
+        environment.clone(),
+        Arc::clone(&parts.channel),
+        hosts,
+    );
     let quick_runs = QuickRunService::new(
         store.clone(),
         environment.clone(),
         parts.library.clone(),
         parts.signer.clone(),
         SecretBox::new(FernetKey::from_bytes([9; 32]), environment.clone()),
-        hosts,
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
     );
