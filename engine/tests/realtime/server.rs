@@ -45,6 +45,7 @@ impl Server {
         let variables: BTreeMap<_, _> = [
             ("BOREALIS_ROOT", folder("")),
             ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
+            ("BOREALIS_SECRET", "the secret of the tests".to_owned()),
             ("BOREALIS_PROJECT_ROOT", folder("")),
             ("BOREALIS_SERVER_ROOT", folder("runtime")),
             ("BOREALIS_CERT_ROOT", folder("certificates")),
