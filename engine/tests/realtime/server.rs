@@ -139,10 +139,15 @@ impl Server {
 
     /// Logs the default operator in and gives the cookies.
     pub(crate) async fn log_in(&self) -> String {
+        self.log_in_as("admin").await
+    }
+
+    /// Logs an operator in whose password is the default one, and gives the cookies.
+    pub(crate) async fn log_in_as(&self, username: &str) -> String {
         let answer = self
             .request(reqwest::Method::POST, "/api/auth/login")
             .header("content-type", "application/json")
-            .body("{\"username\":\"admin\",\"password\":\"Password\"}")
+            .body(format!("{{\"username\":\"{username}\",\"password\":\"Password\"}}"))
             .send()
             .await
             .unwrap();
