@@ -147,7 +147,9 @@ impl Server {
         let answer = self
             .request(reqwest::Method::POST, "/api/auth/login")
             .header("content-type", "application/json")
-            .body(format!("{{\"username\":\"{username}\",\"password\":\"Password\"}}"))
+            .body(format!(
+                "{{\"username\":\"{username}\",\"password\":\"Password\"}}"
+            ))
             .send()
             .await
             .unwrap();
