@@ -232,6 +232,7 @@ impl<S: Store> DeviceGate<S> {
         })
         .await?;
         work.save().await?;
+        crate::services::audit::changed("device.recovered", &claims.guid);
         Ok(DeviceIdentity {
             guid: claims.claimed_guid.clone(),
             hostname: Some(hostname),

@@ -106,6 +106,9 @@ impl<S: Store> HeartbeatService<S> {
             work.rename_device(&stored_guid, device.guid.as_str()).await?;
         }
         work.save().await?;
+        if report.hostname.is_some() {
+            crate::services::audit::changed("device.renamed", &device.guid);
+        }
         let hostname = report.hostname.or(row.hostname);
         self.agents.note_report(&device.guid, hostname.as_deref());
         Ok(())

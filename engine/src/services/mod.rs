@@ -6,6 +6,7 @@ mod agent_owners;
 pub mod agents;
 pub mod approvals;
 pub mod assemblies;
+pub mod audit;
 pub mod certificate;
 pub mod credentials;
 pub mod device_gate;

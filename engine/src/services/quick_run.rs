@@ -4,6 +4,7 @@ use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
+use tracing::Instrument as _;
 
 use super::{
     Environment,
@@ -145,10 +146,11 @@ impl<S: Store> QuickRunService<S> {
         let prepared = self.prepare(&wish).await?;
         let (tell, told) = oneshot::channel();
         let service = Arc::clone(self);
-        self.tasks.spawn(async move {
+        let running = async move {
             // Nobody waits any more where this fails: the caller has left.
             let _ = tell.send(service.store_and_send(wish, prepared).await);
-        });
+        };
+        self.tasks.spawn(running.in_current_span());
         Ok(told.await.map_err(|_| QuickRunError::Stopping)??)
     }
 
@@ -291,6 +293,9 @@ impl<S: Store> QuickRunService<S> {
             begun.push(BegunActivity { id, device, refused });
         }
         work.save().await?;
+        for activity in &begun {
+            crate::services::audit::changed("script.run", activity.id);
+        }
         Ok(begun)
     }
 
