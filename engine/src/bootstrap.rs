@@ -16,6 +16,7 @@ use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        ansible::WorkRoot,
         assembly_files::AssemblyFiles,
         clock::SystemClock,
         github::GitHubClient,
@@ -66,8 +67,11 @@ use crate::{
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         scheduler::{
-            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials, delivery::Delivery,
-            playbook_run::ServerPlaybooks,
+            Limits, Parts, Scheduler,
+            channel::AgentChannel,
+            credentials::RunCredentials,
+            delivery::Delivery,
+            playbook_run::{PlaybookPlaces, ServerPlaybooks},
         },
         script_signer::ScriptSigner,
         sealing_keys::{NoKeyOpens, SealingKeys},
@@ -380,7 +384,11 @@ impl Jobs {
             Arc::clone(channel),
             Arc::clone(&credentials),
             library.clone(),
-            settings.root.join("Logs/Server/AnsibleRuns"),
+            PlaybookPlaces {
+                work_root: WorkRoot::new(settings.root.join("Data/Engine/playbook_runs")),
+                former_root: settings.root.join("Logs/Server/AnsibleRuns"),
+                inherited: settings.playbook_environment.clone(),
+            },
         ));
         let parts = Parts {
             library: library.clone(),
@@ -605,7 +613,7 @@ impl RunningEngine {
             tracing::warn!("events that sockets have sent are left unhandled");
         }
         self.background.shutdown().await;
-        self.jobs.scheduler.stop();
+        self.jobs.scheduler.stop().await;
         self.jobs.quick_runs.stop();
         self.store.close().await;
         self.lock.release();

@@ -11,13 +11,16 @@ use super::{
     playbook_run::ServerPlaybook,
     redelivery::Dispatch,
 };
-use crate::repositories::{
-    Store, StoreError, UnitOfWork as _,
-    activity_history::{ActivityHistory as _, NewActivity},
-    job_runs::{JobRun, JobRuns as _, NewRun, NewRunActivity, status},
-    recaps::{Recaps as _, ServerRun},
-    scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
-    undelivered_work::{NewUndelivered, Source, UndeliveredWork as _},
+use crate::{
+    domain::schedule::expiration_seconds,
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        activity_history::{ActivityHistory as _, NewActivity},
+        job_runs::{JobRun, JobRuns as _, NewRun, NewRunActivity, status},
+        recaps::{Recaps as _, ServerRun},
+        scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
+        undelivered_work::{NewUndelivered, Source, UndeliveredWork as _},
+    },
 };
 
 /// A run that was made, with the activities of its components in the order of the manifest.
@@ -149,8 +152,15 @@ impl<S: Store> Scheduler<S> {
         } else {
             None
         };
+        let waits = manifest
+            .components
+            .iter()
+            .all(|component| component.kind == ComponentKind::ServerPlaybook);
         let word = if error.is_some() {
             status::FAILED
+        } else if waits {
+            // It runs from the moment its first process does.
+            status::PENDING
         } else {
             status::RUNNING
         };
@@ -158,7 +168,7 @@ impl<S: Store> Scheduler<S> {
             job_id: job.id,
             hostname: host,
             occurrence,
-            started: true,
+            started: word != status::PENDING,
             finished: error.is_some(),
             status: word,
             error: error.as_deref(),
@@ -168,7 +178,7 @@ impl<S: Store> Scheduler<S> {
             job_id: job.id,
             hostname: Some(host.to_owned()),
             scheduled_ts: Some(occurrence),
-            started_ts: Some(now),
+            started_ts: (word != status::PENDING).then_some(now),
             finished_ts: error.is_some().then_some(now),
             status: word.to_owned(),
             error: error.unwrap_or_default(),
@@ -212,6 +222,12 @@ impl<S: Store> Scheduler<S> {
                     text: component.text.clone(),
                     values: component.values.clone(),
                     timeout_seconds: component.timeout_seconds,
+                    job_id: job.id,
+                    expiration: job
+                        .expiration
+                        .as_deref()
+                        .and_then(expiration_seconds)
+                        .filter(|seconds| *seconds != 0),
                     credential_id: job.credential_id.unwrap_or(0),
                 };
                 let recap = ServerRun {
@@ -223,6 +239,8 @@ impl<S: Store> Scheduler<S> {
                     activity_id: Some(activity_id),
                 };
                 work.begin_server_run(&recap, now).await?;
+                work.store_progress(activity_id, Some(status::PENDING), None)
+                    .await?;
                 begun.server_runs.push(playbook);
             } else {
                 work.note_undelivered(&NewUndelivered {
@@ -261,14 +279,22 @@ impl<S: Store> Scheduler<S> {
                 self.tasks
                     .spawn(async move { playbooks.run(playbook, working).await });
             }
+            let is_pending = one.run.status == status::PENDING;
             tracing::info!(
-                "[Scheduler] run {} of job {} started on {} for occurrence {}",
+                "[Scheduler] run {} of job {} {} on {} for occurrence {}",
                 one.run.id,
                 job.id,
+                if is_pending {
+                    "waits for its turn"
+                } else {
+                    "started"
+                },
                 one.run.hostname.as_deref().unwrap_or_default().escape_debug(),
                 one.run.scheduled_ts.unwrap_or(0)
             );
-            events::run_started(&*self.channel, &one.run, &job.schedule_type).await;
+            if !is_pending {
+                events::run_started(&*self.channel, &one.run, &job.schedule_type).await;
+            }
         }
         for run in failed {
             let ended = EndedRun {

@@ -96,6 +96,7 @@ impl<S: Store> Scheduler<S> {
 
     /// The first tick, before anybody is connected: what a stop of the server cut short is ended, the rest goes on.
     pub async fn begin(self: &Arc<Self>) {
+        self.playbooks.clear_work().await;
         if let Err(error) = self.playbooks.end_left_over().await {
             tracing::error!("[Scheduler] left over playbooks: {error}");
         }
@@ -127,10 +128,14 @@ impl<S: Store> Scheduler<S> {
         }
     }
 
-    /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start.
-    pub fn stop(&self) {
-        self.tasks.abort();
+    /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start; playbooks
+    /// that run on the server are killed, and end `Failed`, as do those that wait for their turn.
+    pub async fn stop(&self) {
         self.delivery.stop();
+        self.tasks.shutdown().await;
+        if let Err(error) = self.playbooks.end_left_over().await {
+            tracing::error!("[Scheduler] playbooks that the stop cut short: {error}");
+        }
     }
 
     /// One tick, as of `now` in seconds.

@@ -1,7 +1,7 @@
 //! A scheduler over a store of its own, with agents and operators that only write down.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -15,12 +15,14 @@ use super::super::{
     channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
     credentials::{CredentialError, RunCredential, RunCredentials},
     delivery::Delivery,
-    playbook_run::ServerPlaybooks,
+    playbook_run::{PlaybookPlaces, ServerPlaybooks},
 };
 use crate::{
     builders::quick_run::quick_run,
     domain::{clock::BoxFuture, fernet::FernetKey, json::Json},
-    integrations::{assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom},
+    integrations::{
+        ansible::WorkRoot, assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom,
+    },
     repositories::sqlite::SqliteStore,
     services::{
         Environment, assemblies::AssemblyLibrary, quick_run::QuickRunService, script_signer::ScriptSigner,
@@ -195,7 +197,7 @@ impl Story {
 
     /// The server stops and starts again over the same root.
     pub(super) async fn restart(&mut self) {
-        self.scheduler.stop();
+        self.scheduler.stop().await;
         self.quick_runs.stop();
         (self.scheduler, self.quick_runs) = services(&self.folder, &self.store, &self.clock, &self.wire);
     }
@@ -368,7 +370,11 @@ fn services(
         Arc::clone(&channel),
         Arc::clone(&credentials),
         library.clone(),
-        folder.path().join("runs"),
+        PlaybookPlaces {
+            work_root: WorkRoot::new(folder.path().join("runs")),
+            former_root: folder.path().join("Logs/Server/AnsibleRuns"),
+            inherited: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        },
     );
     let playbooks = Arc::new(playbooks.with_program("sh"));
     let parts = Parts {
