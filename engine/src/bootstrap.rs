@@ -270,6 +270,8 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 Arc::clone(&channel),
+                AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies"))),
+                settings.access_policy,
                 settings.time_zone.clone(),
                 settings.job_history_days,
             )),
@@ -399,6 +401,7 @@ impl Jobs {
                 assumed_seconds: settings.assumed_run_seconds,
                 history_days: settings.job_history_days,
             },
+            policy: settings.access_policy,
         };
         Self {
             scheduler: Scheduler::new(
@@ -416,6 +419,7 @@ impl Jobs {
                 secrets.clone(),
                 Arc::clone(channel),
                 delivery,
+                settings.access_policy,
             )),
         }
     }

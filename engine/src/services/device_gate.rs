@@ -91,7 +91,7 @@ pub enum GateError {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceClaims {
     /// Its GUID, canonical.
-    pub(super) guid: Guid,
+    pub guid: Guid,
     claimed_guid: String,
     fingerprint: String,
     token_version: i64,

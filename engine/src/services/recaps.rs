@@ -19,7 +19,7 @@ use crate::{
         activity_history::ActivityHistory as _,
         devices::Devices as _,
         job_runs::JobRuns as _,
-        recaps::{Recap, Recaps as _},
+        recaps::{Recap, Recaps as _, SERVER},
         undelivered_work::UndeliveredWork as _,
     },
 };
@@ -81,6 +81,13 @@ impl<S: Store> RecapService<S> {
             }
         };
         let stored = work.find_recap(&report.run_id).await?;
+        let is_the_servers = stored
+            .as_ref()
+            .is_some_and(|recap| recap.agent_id.as_deref() == Some(SERVER));
+        if own_host.is_some() && is_the_servers {
+            // What the server itself runs is not for a device to tell of.
+            return Err(RecapError::AnotherHost);
+        }
         let recap = merged(stored.clone().unwrap_or_default(), report, now);
         let hosts = [
             report.hostname.as_deref(),

@@ -42,9 +42,12 @@ use self::{
 use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
 use crate::{
     config::timing::Timing,
-    domain::{clock::Clock, random::random_bytes},
+    domain::{clock::Clock, mask::shown, random::random_bytes},
     repositories::Store,
-    services::{Environment, realtime::RealtimeService},
+    services::{
+        Environment,
+        realtime::{Identity, RealtimeService},
+    },
 };
 
 /// Log lines about refused events and connections within [`REFUSAL_WINDOW`]; further ones are counted only.
@@ -142,8 +145,17 @@ impl<S: Store> SocketServer<S> {
     /// Writes that an event was refused, unless many were.
     fn log_refusal(&self, session: &Session, event: &str) {
         self.log_one_of_many(|| {
+            let (by, why) = match session.standing.identity() {
+                Identity::Nobody => ("nobody".to_owned(), ""),
+                Identity::Operator(name) if event == "ansible_playbook_run" => (
+                    format!("operator '{}'", shown(name)),
+                    ": playbooks are run over HTTP, where they are signed and recorded",
+                ),
+                Identity::Operator(name) => (format!("operator '{}'", shown(name)), ""),
+                Identity::Device(claims) => (format!("device {}", claims.guid), ""),
+            };
             tracing::warn!(
-                "socket.io event refused event={event} sid={} ip={}",
+                "socket.io event refused event={event} by={by} sid={} ip={}{why}",
                 session.id,
                 session.handshake.address
             );

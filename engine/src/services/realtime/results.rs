@@ -4,7 +4,10 @@ use super::{Outcome, RealtimeService, Rights};
 use crate::{
     domain::text::python_trim,
     repositories::{
-        Store, StoreError, UnitOfWork as _, activity_history::ActivityHistory as _, job_runs::JobRuns as _,
+        Store, StoreError, UnitOfWork as _,
+        activity_history::ActivityHistory as _,
+        job_runs::JobRuns as _,
+        recaps::{Recaps as _, SERVER},
         undelivered_work::UndeliveredWork as _,
     },
     services::scheduler::{
@@ -73,6 +76,17 @@ impl<S: Store> RealtimeService<S> {
             _ => false,
         };
         if !own {
+            return Ok(None);
+        }
+        // What the server itself runs ends when it says so.
+        let may_be_own_run = activity
+            .as_ref()
+            .is_some_and(|activity| activity.script_type.as_deref() == Some("ansible"));
+        if may_be_own_run
+            && *rights != Rights::Everything
+            && let Some(recap) = work.recap_of_activity(result.job_id).await?
+            && recap.agent_id.as_deref() == Some(SERVER)
+        {
             return Ok(None);
         }
         // An activity whose run has ended does not run again (SCH-17).

@@ -237,16 +237,52 @@ async fn commands_need_an_operator_and_reports_an_agent() {
         .into_iter()
         .map(|(audience, ..)| audience)
         .collect();
-    assert_eq!(sent, ["Everyone", "Operators"]);
+    assert_eq!(sent, [format!("Agent({AGENT:?})").as_str(), "Operators"]);
 }
 
 #[tokio::test]
-async fn a_playbook_goes_to_the_host_that_it_names() {
+async fn a_command_goes_to_the_agent_or_run_that_it_names_alone() {
+    let story = Story::begin(
+        "INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, status) VALUES ('r1', 'WIN-1', 'a', 'Running')",
+    )
+    .await;
+    for (name, value, expected) in [
+        ("agent_id", AGENT, format!("Agent({AGENT:?})")),
+        ("target_hostname", "WIN-2", "Host(\"WIN-2\")".to_owned()),
+        ("run_id", "r1", "Host(\"WIN-1\")".to_owned()),
+        ("run_id", "r2", "Everyone".to_owned()),
+        ("agent_id", "", "Everyone".to_owned()),
+    ] {
+        let payload = Payload::from(Json::object([(name, value.into())]));
+        for (rights, expected) in [
+            (Rights::Operator, expected.as_str()),
+            (Rights::Everything, "Everyone"),
+        ] {
+            let event = "ansible_playbook_cancel";
+            assert_eq!(
+                story.service.relay_command(&rights, event, &payload).await,
+                Outcome::Done
+            );
+            assert_eq!(story.wire.take()[0].0, expected, "{name}={value} {rights:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operators_socket_starts_no_playbook() {
     let story = Story::begin("").await;
     let payload = Payload::from(Json::object([("target_hostname", "WIN-1".into())]));
+    let event = "ansible_playbook_run";
+    for rights in [Rights::Operator, device(), Rights::Nothing] {
+        assert_eq!(
+            story.service.relay_playbook(&rights, event, &payload).await,
+            Outcome::Refused
+        );
+    }
+    assert_eq!(story.wire.take(), []);
     story
         .service
-        .relay_playbook(&Rights::Operator, "ansible_playbook_run", &payload)
+        .relay_playbook(&Rights::Everything, event, &payload)
         .await;
     assert_eq!(story.wire.take()[0].0, "Host(\"WIN-1\")");
 }

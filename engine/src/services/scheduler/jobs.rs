@@ -142,6 +142,8 @@ impl<S: Store> Scheduler<S> {
     ) -> Result<Result<Begun, JobRun>, StoreError> {
         let error = if lacks_credential(job) {
             Some("Credential required for remote execution".to_owned())
+        } else if let Some(reason) = &manifest.refused {
+            Some(reason.clone())
         } else if manifest.components.is_empty() {
             // The legacy takes it for a success half a minute later (SCH-4).
             Some(if manifest.fallen_out.is_empty() {

@@ -25,7 +25,7 @@ use self::{
     playbook_run::ServerPlaybooks,
 };
 use super::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner};
-use crate::{domain::clock::Working, repositories::Store};
+use crate::{config::settings::AccessPolicy, domain::clock::Working, repositories::Store};
 
 /// Seconds between ticks.
 const MINUTE: i64 = 60;
@@ -54,6 +54,8 @@ pub struct Parts {
     pub credentials: Arc<dyn RunCredentials>,
     /// The settings.
     pub limits: Limits,
+    /// Whether names and values are refused that could become code.
+    pub policy: AccessPolicy,
 }
 
 /// Runs scheduled jobs.
@@ -67,6 +69,7 @@ pub struct Scheduler<S> {
     credentials: Arc<dyn RunCredentials>,
     playbooks: Arc<ServerPlaybooks<S>>,
     limits: Limits,
+    policy: AccessPolicy,
     delivery: Arc<Delivery<S>>,
     tasks: Tasks,
 }
@@ -89,6 +92,7 @@ impl<S: Store> Scheduler<S> {
             credentials: parts.credentials,
             playbooks,
             limits: parts.limits,
+            policy: parts.policy,
             delivery,
             tasks: Tasks::default(),
         })
@@ -157,6 +161,7 @@ impl<S: Store> Scheduler<S> {
             library: &self.library,
             signer: &self.signer,
             credentials: &*self.credentials,
+            policy: self.policy,
         }
     }
 

@@ -206,7 +206,9 @@ impl<S: Store> ServerPlaybooks<S> {
             Ok(turn) => Ok(turn),
             Err(_) => {
                 drop(std::mem::take(&mut working));
-                self.turns.acquire().await
+                let turn = self.turns.acquire().await;
+                working = self.environment.clock.working();
+                turn
             }
         };
         let Ok(_turn) = turn else {

@@ -19,6 +19,7 @@ use super::super::{
 };
 use crate::{
     builders::quick_run::quick_run,
+    config::settings::AccessPolicy,
     domain::{clock::BoxFuture, fernet::FernetKey, json::Json},
     integrations::{
         ansible::WorkRoot, assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom,
@@ -386,6 +387,7 @@ fn services(
             assumed_seconds: 30,
             history_days: 10,
         },
+        policy: AccessPolicy::Strict,
     };
     let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(&parts.channel));
     let quick_runs = QuickRunService::new(
@@ -396,6 +398,7 @@ fn services(
         SecretBox::new(FernetKey::from_bytes([9; 32]), environment.clone()),
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
+        AccessPolicy::Strict,
     );
     let scheduler = Scheduler::new(store.clone(), environment, delivery, playbooks, parts);
     (scheduler, Arc::new(quick_runs))
