@@ -7,6 +7,7 @@ pub mod github;
 pub mod identity;
 pub mod listener;
 pub mod open_files;
+pub mod private_files;
 mod process_tree;
 pub mod random;
 pub mod root_lock;

@@ -220,6 +220,7 @@ impl<S: Store> ScheduledJobService<S> {
         let mut work = self.store.begin().await?;
         let id = work.insert_job(job, self.now()).await?;
         work.save().await?;
+        crate::services::audit::changed("job.created", id);
         Ok(self.find(id).await?)
     }
 
@@ -258,6 +259,7 @@ impl<S: Store> ScheduledJobService<S> {
                 return Ok(None);
             }
             work.save().await?;
+            crate::services::audit::changed("job.changed", id);
             return Ok(self.find(id).await?);
         }
     }
@@ -300,6 +302,7 @@ impl<S: Store> ScheduledJobService<S> {
             return Ok(false);
         }
         work.save().await?;
+        crate::services::audit::changed("job.deleted", id);
         Ok(true)
     }
 
@@ -327,6 +330,7 @@ impl<S: Store> ScheduledJobService<S> {
         };
         let runs = work.clear_runs_before(id, kept).await?;
         work.save().await?;
+        crate::services::audit::changed("job.runs_cleared", id);
         Ok(Cleared {
             runs,
             kept_occurrence: Some(kept),

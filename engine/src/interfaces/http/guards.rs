@@ -16,7 +16,11 @@ use super::{compat::reply::JsonReply, state::AppState};
 use crate::{
     config::settings::AccessPolicy,
     repositories::Store,
-    services::{operators::Operator, scheduled_jobs::JobAuthor},
+    services::{
+        audit::{self, Actor},
+        operators::Operator,
+        scheduled_jobs::JobAuthor,
+    },
 };
 
 /// Whether handling a request looked at the session; its answer then varies with the cookie, as Flask says.
@@ -78,7 +82,9 @@ impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
             .recognise(&username)
             .await
             .map_err(IntoResponse::into_response)?;
-        operator.map(Self).ok_or_else(unauthorized)
+        let operator = operator.ok_or_else(unauthorized)?;
+        audit::acts(Actor::Operator(&operator.username));
+        Ok(Self(operator))
     }
 }
 
