@@ -3,7 +3,9 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    io,
+    fs::DirBuilder,
+    io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     pin::pin,
     process::Stdio,
@@ -15,7 +17,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::process_tree::kill_tree;
+use super::{
+    private_files::{make_folders, private},
+    process_tree::kill_tree,
+};
 
 /// Bytes of output that are kept; what comes after is read and dropped.
 const MOST_OUTPUT: usize = 4 * 1024 * 1024;
@@ -80,9 +85,9 @@ impl WorkRoot {
         blocking(move || {
             remove(&path)?;
             if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
+                make_folders(parent)?;
             }
-            private_folder(&path)
+            make_folder(&path)
         })
         .await
     }
@@ -130,9 +135,9 @@ impl WorkFolder {
     pub async fn create(path: PathBuf, files: Vec<WorkFile>) -> io::Result<Self> {
         blocking(move || {
             if let Some(parent) = path.parent() {
-                private_folders(parent)?;
+                make_folders(parent)?;
             }
-            private_folder(&path)?;
+            make_folder(&path)?;
             let folder = Self { path };
             for (name, content) in files {
                 private_file(&folder.path.join(name), &content)?;
@@ -156,39 +161,17 @@ impl Drop for WorkFolder {
     }
 }
 
-#[cfg(unix)]
-fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> io::Result<()> {
-    std::fs::create_dir(path)
-}
-
-/// The folder and those above it, as far as they are missing.
-fn private_folders(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(path)
+/// Makes a folder that is not there yet.
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
 }
 
 fn private_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)?.write_all(content)
+    private()
+        .write(true)
+        .create_new(true)
+        .open(path)?
+        .write_all(content)
 }
 
 /// A playbook whose process runs. Where this is dropped before its end, it is killed with everything that it started.
