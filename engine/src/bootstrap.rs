@@ -17,6 +17,7 @@ use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::{clock::Clock, random::Random},
     integrations::{
+        ansible::WorkRoot,
         assembly_files::AssemblyFiles,
         clock::SystemClock,
         github::GitHubClient,
@@ -69,8 +70,11 @@ use crate::{
         refresh::RefreshService,
         scheduled_jobs::ScheduledJobService,
         scheduler::{
-            Limits, Parts, Scheduler, channel::AgentChannel, credentials::RunCredentials, delivery::Delivery,
-            playbook_run::ServerPlaybooks,
+            Limits, Parts, Scheduler,
+            channel::AgentChannel,
+            credentials::RunCredentials,
+            delivery::Delivery,
+            playbook_run::{PlaybookPlaces, ServerPlaybooks},
         },
         script_signer::ScriptSigner,
         sealing_keys::{NoKeyOpens, SealingKeys},
@@ -279,6 +283,8 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 Arc::clone(&channel),
+                AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies"))),
+                settings.access_policy,
                 settings.time_zone.clone(),
                 settings.job_history_days,
             )),
@@ -403,7 +409,11 @@ impl Jobs {
             Arc::clone(channel),
             Arc::clone(&credentials),
             library.clone(),
-            settings.root.join("Logs/Server/AnsibleRuns"),
+            PlaybookPlaces {
+                work_root: WorkRoot::new(settings.root.join("Data/Engine/playbook_runs")),
+                former_root: settings.root.join("Logs/Server/AnsibleRuns"),
+                inherited: settings.playbook_environment.clone(),
+            },
         ));
         let parts = Parts {
             library: library.clone(),
@@ -414,6 +424,7 @@ impl Jobs {
                 assumed_seconds: settings.assumed_run_seconds,
                 history_days: settings.job_history_days,
             },
+            policy: settings.access_policy,
         };
         Self {
             scheduler: Scheduler::new(
@@ -431,6 +442,7 @@ impl Jobs {
                 secrets.clone(),
                 Arc::clone(channel),
                 delivery,
+                settings.access_policy,
             )),
         }
     }
@@ -611,7 +623,7 @@ impl RunningEngine {
             tracing::warn!("events that sockets have sent are left unhandled");
         }
         self.background.shutdown().await;
-        self.jobs.scheduler.stop();
+        self.jobs.scheduler.stop().await;
         self.jobs.quick_runs.stop();
         self.store.close().await;
         self.lock.release();

@@ -132,6 +132,9 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// The name that authenticator apps show for this server.
     pub mfa_issuer: String,
+    /// What playbooks that run on the server get of its environment, as far as it is there: enough to find programs and
+    /// Ansible's own settings, and nothing that is the server's.
+    pub playbook_environment: BTreeMap<String, String>,
     /// How long the server waits for others; no variable sets it.
     pub timing: Timing,
     /// How many sockets may be open; no variable sets it.
@@ -192,6 +195,22 @@ pub enum SecretStrength {
     /// Nothing speaks against it.
     Unknown,
 }
+
+/// The variables of [`Settings::playbook_environment`].
+const PLAYBOOK_ENVIRONMENT: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "ANSIBLE_CONFIG",
+    "ANSIBLE_COLLECTIONS_PATH",
+    "ANSIBLE_ROLES_PATH",
+];
 
 pub(super) struct Reader<'a> {
     pub(super) variables: &'a BTreeMap<String, String>,
@@ -418,6 +437,10 @@ impl Settings {
                 .text(&["BOREALIS_MFA_ISSUER"])
                 .unwrap_or("Borealis")
                 .to_owned(),
+            playbook_environment: PLAYBOOK_ENVIRONMENT
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), variables.get(*name)?.clone())))
+                .collect(),
             timing: Timing::default(),
             socket_places: SocketPlaces::default(),
             root,

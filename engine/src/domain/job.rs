@@ -22,6 +22,11 @@ pub fn target_hosts(targets: &Json) -> Vec<String> {
     }
 }
 
+/// Whether a job logs in somewhere with a stored credential: it names one, or runs as only a login can.
+pub fn uses_stored_credential(execution_context: &str, credential_id: Option<i64>) -> bool {
+    credential_id.is_some_and(|id| id != 0) || matches!(execution_context, "ssh" | "winrm")
+}
+
 /// How many targets are shown, hosts or not.
 pub fn target_count(targets: &Json) -> i64 {
     let count = match targets {

@@ -37,4 +37,5 @@ pub mod start_time;
 pub mod text;
 pub mod timestamp;
 pub mod totp;
+pub mod unsafe_yaml;
 pub mod used_codes;

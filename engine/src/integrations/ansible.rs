@@ -1,9 +1,13 @@
 //! Runs `ansible-playbook` as a process of the server's own.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
-    io,
+    fs::DirBuilder,
+    io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    pin::pin,
     process::Stdio,
     time::Duration,
 };
@@ -13,14 +17,16 @@ use tokio::{
     process::{Child, Command},
 };
 
+use super::{
+    private_files::{make_folders, private},
+    process_tree::kill_tree,
+};
+
 /// Bytes of output that are kept; what comes after is read and dropped.
 const MOST_OUTPUT: usize = 4 * 1024 * 1024;
 
-/// Variables that a run gets where the server's own environment does not set them.
-const DEFAULTS: [(&str, &str); 2] = [
-    ("ANSIBLE_STDOUT_CALLBACK", "yaml"),
-    ("ANSIBLE_RETRY_FILES_ENABLED", "False"),
-];
+/// Until the output of a run that has ended is taken for the whole: what it left in the background may keep the pipes.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// What a run needs in its work folder: name, content.
 pub type WorkFile = (&'static str, Vec<u8>);
@@ -34,6 +40,8 @@ pub struct PlaybookCommand {
     pub arguments: Vec<OsString>,
     /// Where it runs.
     pub folder: PathBuf,
+    /// Its whole environment: nothing is inherited.
+    pub environment: BTreeMap<String, OsString>,
     /// For how long at most.
     pub patience: Option<Duration>,
 }
@@ -43,10 +51,74 @@ pub struct PlaybookCommand {
 pub struct PlaybookOutcome {
     /// The exit code; `None` where a signal ended it.
     pub code: Option<i32>,
+    /// Whether it was killed because it took longer than it may.
+    pub timed_out: bool,
     /// What it printed.
     pub stdout: String,
     /// What it printed of errors.
     pub stderr: String,
+}
+
+/// The folder that runs' own folders lie in, readable by the server alone.
+#[derive(Clone, Debug)]
+pub struct WorkRoot {
+    path: PathBuf,
+}
+
+impl WorkRoot {
+    /// At this place; nothing is made yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where a run's folder lies.
+    pub fn folder(&self, run_id: &str) -> PathBuf {
+        self.path.join(run_id)
+    }
+
+    /// Makes it anew, without anything in it: what a crash left behind holds keys and passwords.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn empty(&self) -> io::Result<()> {
+        let path = self.path.clone();
+        blocking(move || {
+            remove(&path)?;
+            if let Some(parent) = path.parent() {
+                make_folders(parent)?;
+            }
+            make_folder(&path)
+        })
+        .await
+    }
+}
+
+/// Removes the folder in which earlier versions, and the legacy, keep the files of runs; says whether there was one.
+///
+/// # Errors
+/// The disk refuses.
+pub async fn remove_left_over(folder: PathBuf) -> io::Result<bool> {
+    blocking(move || remove(&folder)).await
+}
+
+/// Removes a folder with all that is in it, or what lies in its place; says whether anything did.
+fn remove(path: &Path) -> io::Result<bool> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// A folder for one run's files, readable by the server alone (ASM-8). Goes when dropped.
@@ -61,11 +133,11 @@ impl WorkFolder {
     /// # Errors
     /// The disk refuses.
     pub async fn create(path: PathBuf, files: Vec<WorkFile>) -> io::Result<Self> {
-        tokio::task::spawn_blocking(move || {
+        blocking(move || {
             if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
+                make_folders(parent)?;
             }
-            private_folder(&path)?;
+            make_folder(&path)?;
             let folder = Self { path };
             for (name, content) in files {
                 private_file(&folder.path.join(name), &content)?;
@@ -73,7 +145,6 @@ impl WorkFolder {
             Ok(folder)
         })
         .await
-        .map_err(io::Error::other)?
     }
 
     /// Where it lies.
@@ -90,34 +161,33 @@ impl Drop for WorkFolder {
     }
 }
 
-#[cfg(unix)]
-fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> io::Result<()> {
-    std::fs::create_dir(path)
+/// Makes a folder that is not there yet.
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
 }
 
 fn private_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)?.write_all(content)
+    private()
+        .write(true)
+        .create_new(true)
+        .open(path)?
+        .write_all(content)
 }
 
-/// A playbook whose process runs. It is killed when this is dropped.
+/// A playbook whose process runs. Where this is dropped before its end, it is killed with everything that it started.
 #[derive(Debug)]
 pub struct RunningPlaybook {
     child: Child,
     patience: Option<Duration>,
+}
+
+impl Drop for RunningPlaybook {
+    fn drop(&mut self) {
+        // It has none once its end was seen.
+        if let Some(id) = self.child.id() {
+            kill_tree(id);
+        }
+    }
 }
 
 /// Starts a playbook.
@@ -129,16 +199,14 @@ pub fn start(command: &PlaybookCommand) -> io::Result<RunningPlaybook> {
     process
         .args(&command.arguments)
         .current_dir(&command.folder)
-        .env("ANSIBLE_HOST_KEY_CHECKING", "False")
+        .env_clear()
+        .envs(&command.environment)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    for (name, value) in DEFAULTS {
-        if !inherits(name) {
-            process.env(name, value);
-        }
-    }
+    #[cfg(unix)]
+    process.process_group(0);
     Ok(RunningPlaybook {
         child: process.spawn()?,
         patience: command.patience,
@@ -146,48 +214,51 @@ pub fn start(command: &PlaybookCommand) -> io::Result<RunningPlaybook> {
 }
 
 impl RunningPlaybook {
-    /// Waits for its end.
+    /// Waits for its end. Where it takes longer than it may, that is its death, with everything that it started.
     ///
     /// # Errors
-    /// It took longer than it may.
+    /// The system does not say how it ended.
     pub async fn finish(mut self) -> io::Result<PlaybookOutcome> {
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
-        let whole = async {
-            let (stdout, stderr, status) = tokio::join!(kept(stdout), kept(stderr), self.child.wait());
-            Ok(PlaybookOutcome {
-                code: status?.code(),
-                stdout,
-                stderr,
-            })
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let status = {
+            let child = &mut self.child;
+            let pipes = (child.stdout.take(), child.stderr.take());
+            let whole = async {
+                let mut output = pin!(async {
+                    tokio::join!(keep(pipes.0, &mut stdout), keep(pipes.1, &mut stderr));
+                });
+                tokio::select! {
+                    () = &mut output => child.wait().await,
+                    status = child.wait() => {
+                        let _ = tokio::time::timeout(LAST_OUTPUT, output).await;
+                        status
+                    }
+                }
+            };
+            match self.patience {
+                None => Some(whole.await?),
+                Some(patience) => tokio::time::timeout(patience, whole).await.ok().transpose()?,
+            }
         };
-        match self.patience {
-            None => whole.await,
-            Some(patience) => tokio::time::timeout(patience, whole)
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        }
+        drop(self);
+        Ok(PlaybookOutcome {
+            code: status.and_then(|status| status.code()),
+            timed_out: status.is_none(),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the process inherits the environment, so what it would inherit is asked for"
-)]
-fn inherits(name: &str) -> bool {
-    std::env::var_os(name).is_some()
-}
-
-async fn kept<R: AsyncRead + Unpin>(pipe: Option<R>) -> String {
+async fn keep<R: AsyncRead + Unpin>(pipe: Option<R>, text: &mut Vec<u8>) {
     let Some(mut pipe) = pipe else {
-        return String::new();
+        return;
     };
-    let mut text = Vec::new();
     let mut portion = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = pipe.read(&mut portion).await {
         let room = MOST_OUTPUT.saturating_sub(text.len());
         text.extend(portion.iter().take(read.min(room)));
     }
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -203,6 +274,7 @@ mod tests {
             program: "sh".into(),
             arguments: vec!["-c".into(), script.into()],
             folder: std::env::temp_dir(),
+            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".into())]),
             patience,
         }
     }
@@ -219,12 +291,122 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_start_or_does_not_end_is_an_error() {
+    async fn what_cannot_start_is_an_error_and_what_does_not_end_is_ended() {
         let mut missing = shell("", None);
         missing.program = "no-such-program-anywhere".into();
         assert_eq!(run(missing).await.unwrap_err().kind(), io::ErrorKind::NotFound);
-        let endless = shell("sleep 600", Some(Duration::from_millis(20)));
-        assert_eq!(run(endless).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let endless = shell("echo begun; sleep 600", Some(Duration::from_millis(500)));
+        let outcome = run(endless).await.unwrap();
+        assert_eq!((outcome.timed_out, outcome.code), (true, None));
+    }
+
+    /// Waits until nobody has this number, or only a dead one that nobody asked after.
+    #[cfg(target_os = "linux")]
+    async fn has_ended(id: &str) {
+        for _ in 0..3000 {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            if stat.is_empty() || stat.contains(") Z ") {
+                return;
+            }
+            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(10)))
+                .await
+                .unwrap();
+        }
+        panic!("process {id} lives on");
+    }
+
+    /// A shell that starts a child, and one in a session of its own; both write down their numbers.
+    #[cfg(target_os = "linux")]
+    fn family(folder: &Path) -> PlaybookCommand {
+        let mut command = shell(
+            "sleep 600 & echo $! > one; setsid sh -c 'echo $$ > two.new; mv two.new two; sleep 600; true' & \
+             while [ ! -s two ]; do :; done; echo > ready; wait",
+            None,
+        );
+        command.folder = folder.to_owned();
+        command
+    }
+
+    #[cfg(target_os = "linux")]
+    async fn begun(folder: &Path) -> [String; 2] {
+        while !folder.join("ready").exists() {
+            tokio::task::yield_now().await;
+        }
+        ["one", "two"].map(|name| {
+            std::fs::read_to_string(folder.join(name))
+                .unwrap()
+                .trim()
+                .to_owned()
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_timeout_ends_grandchildren_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = start(&family(folder.path())).unwrap();
+        let family = begun(folder.path()).await;
+        running.patience = Some(Duration::from_millis(20));
+        assert!(running.finish().await.unwrap().timed_out);
+        for id in &family {
+            has_ended(id).await;
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_stop_ends_grandchildren_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = start(&family(folder.path())).unwrap();
+        let family = begun(folder.path()).await;
+        drop(running);
+        for id in &family {
+            has_ended(id).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_stays_in_the_background_does_not_hold_up_the_end() {
+        let outcome = run(shell("sleep 30 & echo out", None)).await.unwrap();
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), "out\n"));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_run_gets_the_environment_that_it_is_given_and_no_other() {
+        let mut command = shell(
+            "env | cut -d= -f1 | grep -v '^_$\\|^PWD$\\|^SHLVL$\\|^OLDPWD$'",
+            None,
+        );
+        command.environment.insert("LANG".to_owned(), "C.UTF-8".into());
+        assert_eq!(
+            run(command)
+                .await
+                .unwrap()
+                .stdout
+                .lines()
+                .collect::<std::collections::BTreeSet<_>>(),
+            ["LANG", "PATH"].into()
+        );
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_work_root_is_private_and_empty_after_every_start() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/runs");
+        std::fs::create_dir_all(path.join("run/deep")).unwrap();
+        std::fs::write(path.join("run/ssh_key"), "secret").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let root = WorkRoot::new(path.clone());
+        for _ in 0..2 {
+            root.empty().await.unwrap();
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode, std::fs::read_dir(&path).unwrap().count()), (0o700, 0));
+        }
+        assert!(remove_left_over(path.clone()).await.unwrap());
+        assert!(!remove_left_over(path).await.unwrap());
     }
 
     #[cfg(unix)]

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod listener;
 pub mod open_files;
 pub mod private_files;
+mod process_tree;
 pub mod random;
 pub mod root_lock;
 pub mod tls;

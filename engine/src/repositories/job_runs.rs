@@ -6,6 +6,8 @@ use super::StoreError;
 
 /// The status words that the server itself writes. Agents may report any other.
 pub mod status {
+    /// Made, and waiting for its turn on the server.
+    pub const PENDING: &str = "Pending";
     /// Started and not ended.
     pub const RUNNING: &str = "Running";
     /// Ended well, or taken to have.
@@ -80,6 +82,8 @@ pub struct OpenRun {
     pub expiration: Option<String>,
     /// Whether some of its work has not arrived at its agent.
     pub undelivered: bool,
+    /// Whether the server itself runs a playbook of it, or is about to.
+    pub on_server: bool,
 }
 
 /// An activity that belongs to a run.

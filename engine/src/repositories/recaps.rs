@@ -44,7 +44,7 @@ pub struct Recap {
     pub updated_at: Option<i64>,
 }
 
-/// A playbook that the server itself begins to run.
+/// A playbook that the server itself is to run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ServerRun<'a> {
     /// The run's own id.
@@ -86,12 +86,25 @@ pub trait Recaps: Send {
     /// Makes the recap, or writes it over the one of the same run; its row id counts for nothing.
     fn store_recap(&mut self, recap: &Recap) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes that the server begins to run a playbook.
+    /// Notes a playbook that the server is to run, as `Pending`.
     fn begin_server_run(
         &mut self,
         run: &ServerRun<'_>,
         now: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Notes that the process of a run on the server has started.
+    fn start_server_run(
+        &mut self,
+        run_id: &str,
+        now: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether a run of a scheduled job has playbooks on the server that have not ended.
+    fn has_open_server_run(
+        &mut self,
+        scheduled_run_id: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Notes how a run on the server ended.
     fn finish_server_run(

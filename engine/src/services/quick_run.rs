@@ -21,17 +21,19 @@ use super::{
 };
 use crate::{
     builders::quick_run::{QuickRun, WantedHost},
+    config::settings::AccessPolicy,
     domain::{
         assembly::{
             document::Document,
             location::{Island, IslandPath},
-            variables::overrides_of,
+            variables::{EscapingValue, overrides_of},
         },
         base64,
         clock::Working,
         json::{Json, JsonObject},
         json_reader,
         json_text::compact_text,
+        mask::shown,
         text::python_trim,
     },
     repositories::{
@@ -39,6 +41,7 @@ use crate::{
         activity_history::{ActivityHistory as _, EndedActivity, NewActivity},
         job_runs::status,
         undelivered_work::{NewUndelivered, Source, UndeliveredQuickRun, UndeliveredWork as _},
+        work_devices::BoundTo,
     },
 };
 
@@ -56,6 +59,9 @@ pub enum QuickRunError {
     /// It is no PowerShell script.
     #[error("Unsupported script type '{0}'. Only powershell is supported for Quick Job currently.")]
     Unsupported(String),
+    /// A value could get out of the text that it stands in.
+    #[error(transparent)]
+    Escaping(#[from] EscapingValue),
     /// The file cannot be read.
     #[error("the script cannot be read: {0}")]
     Unreadable(#[from] io::Error),
@@ -74,8 +80,8 @@ pub struct StartedRun {
     pub hostname: Json,
     /// The row in the activity history.
     pub activity_id: i64,
-    /// How it goes: it runs, or has failed already.
-    pub status: &'static str,
+    /// Why it failed before it was sent.
+    pub refused: Option<String>,
 }
 
 /// Runs scripts now.
@@ -89,6 +95,7 @@ pub struct QuickRunService<S> {
     hosts: HostRules,
     channel: Arc<dyn AgentChannel>,
     delivery: Arc<Delivery<S>>,
+    policy: AccessPolicy,
     tasks: Tasks,
     /// Told when there is something to look after.
     begun: Notify,
@@ -113,7 +120,7 @@ struct Prepared {
 }
 
 impl<S: Store> QuickRunService<S> {
-    /// Over this store. `secrets` seals what an operator gave to a script, `delivery` gets it to agents.
+    /// Over this store. Under a strict `policy`, values are refused that could become code. `secrets` seals what an operator gave to a script, `delivery` gets it to agents.
     pub fn new(
         store: S,
         environment: Environment,
@@ -122,6 +129,7 @@ impl<S: Store> QuickRunService<S> {
         secrets: SecretBox,
         channel: Arc<dyn AgentChannel>,
         delivery: Arc<Delivery<S>>,
+        policy: AccessPolicy,
     ) -> Self {
         Self {
             store,
@@ -132,18 +140,22 @@ impl<S: Store> QuickRunService<S> {
             hosts: delivery.hosts(),
             channel,
             delivery,
+            policy,
             tasks: Tasks::default(),
             begun: Notify::new(),
         }
     }
 
     /// Runs a script on its hosts, in order; hosts need not be known or online. What is stored is sent whether or not
-    /// the caller waits for the end of this.
+    /// the caller waits for the end of this. Where a value could become code, the runs are there and have failed.
     ///
     /// # Errors
     /// [`QuickRunError`]; nothing is written or sent then.
     pub async fn start(self: &Arc<Self>, wish: QuickRun) -> Result<Vec<StartedRun>, QuickRunError> {
-        let prepared = self.prepare(&wish).await?;
+        let prepared = match self.prepare(&wish).await {
+            Err(QuickRunError::Escaping(refused)) => return self.refuse(wish, &refused.to_string()).await,
+            prepared => prepared?,
+        };
         let (tell, told) = oneshot::channel();
         let service = Arc::clone(self);
         let running = async move {
@@ -188,12 +200,57 @@ impl<S: Store> QuickRunService<S> {
             &name,
             &wish.run_mode,
             &overrides_of(&wish.variable_values),
-        );
+            self.policy,
+        )?;
         Ok(Prepared {
             name,
             members,
             digest: base64::encode(&Sha256::digest(text.as_bytes())),
         })
+    }
+
+    /// Stores the runs as failed, for this reason; nothing is sent.
+    async fn refuse(&self, wish: QuickRun, reason: &str) -> Result<Vec<StartedRun>, QuickRunError> {
+        let name = shown_name(&self.document(&wish.script_path).await?, &wish.script_path);
+        let now = self.environment.clock.now().as_second();
+        let mut refused = Vec::with_capacity(wish.hosts.len());
+        let mut work = self.store.begin().await?;
+        for host in wish.hosts {
+            let activity = NewActivity {
+                hostname: host.stored.as_deref(),
+                script_path: &wish.script_path,
+                script_name: &name,
+                script_type: "powershell",
+                // Nobody is sent it, so nobody reports on it.
+                bound_to: &BoundTo::Nobody,
+            };
+            let activity_id = work.insert_activity(&activity, now).await?;
+            work.end_activity(activity_id, status::FAILED, reason).await?;
+            refused.push(StartedRun {
+                hostname: host.given,
+                activity_id,
+                refused: Some(reason.to_owned()),
+            });
+        }
+        work.save().await?;
+        for run in &refused {
+            crate::services::audit::changed("script.run", run.activity_id);
+        }
+        tracing::warn!(
+            "quick run of {} is not sent: {}",
+            shown(&wish.script_path),
+            shown(reason)
+        );
+        for run in &refused {
+            events::activity_created(
+                &*self.channel,
+                &run.hostname.python_str(),
+                run.activity_id,
+                "quick_job",
+            )
+            .await;
+        }
+        Ok(refused)
     }
 
     async fn document(&self, script_path: &str) -> Result<Document, QuickRunError> {
@@ -234,11 +291,7 @@ impl<S: Store> QuickRunService<S> {
             started.push(StartedRun {
                 hostname: given,
                 activity_id,
-                status: if activity.refused.is_some() {
-                    status::FAILED
-                } else {
-                    status::RUNNING
-                },
+                refused: activity.refused.is_some().then(|| QUARANTINED.to_owned()),
             });
         }
         tracing::info!(
@@ -390,6 +443,9 @@ impl<S: Store> QuickRunService<S> {
             Ok(prepared) if prepared.digest == digest => Ok(prepared),
             Ok(_) => Err(Unprepared::ForGood(
                 "The script was changed before it reached the device",
+            )),
+            Err(QuickRunError::Escaping(_)) => Err(Unprepared::ForGood(
+                "A value of the script is refused: it could become code",
             )),
             Err(QuickRunError::NotFound | QuickRunError::Unsupported(_)) => Err(Unprepared::ForGood(
                 "The script was removed before it reached the device",

@@ -90,6 +90,13 @@ impl<S: Store> RecapService<S> {
                     })?,
             ),
         };
+        let is_the_servers = stored
+            .as_ref()
+            .is_some_and(|recap| recap.agent_id.as_deref() == Some(SERVER));
+        if own_host.is_some() && is_the_servers {
+            // What the server itself runs is not for a device to tell of.
+            return Err(RecapError::AnotherHost);
+        }
         let mut recap = merged(stored.unwrap_or_default(), report, now);
         // A report names its device, whatever it says or does not say of the host.
         recap.hostname = own_host.or(recap.hostname);

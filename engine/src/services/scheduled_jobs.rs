@@ -4,11 +4,18 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::tz::TimeZone;
 
-use super::{Environment, scheduler::channel::AgentChannel};
+use super::{
+    Environment,
+    assemblies::AssemblyLibrary,
+    scheduler::{channel::AgentChannel, manifest::variable_not_allowed},
+};
 use crate::{
+    config::settings::AccessPolicy,
     domain::{
-        job::{ResultCounts, target_count, target_hosts},
+        job::{ResultCounts, target_count, target_hosts, uses_stored_credential},
         json::Json,
+        json_text::compact_text,
+        mask::shown,
         schedule::{Recurrence, Schedule},
     },
     repositories::{
@@ -62,22 +69,89 @@ pub struct Cleared {
     pub kept_occurrence: Option<i64>,
 }
 
+/// Who makes or changes jobs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JobAuthor {
+    /// The operator's name, for the log; empty where nobody is asked for.
+    pub name: String,
+    /// Whether jobs may use stored credentials by this operator's wish.
+    pub may_use_credentials: bool,
+}
+
+/// Why a job is not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// It uses a stored credential, or would, and its author may not.
+    #[error("forbidden")]
+    Forbidden,
+    /// A playbook on the server may not have a variable of this name.
+    #[error("the variable {0} is not allowed")]
+    VariableNotAllowed(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What of a job decides who may make it, and whether it may be made at all.
+#[derive(Clone, Copy, Debug)]
+struct Essence<'a> {
+    components: Option<&'a Json>,
+    execution_context: &'a str,
+    credential_id: Option<i64>,
+}
+
+impl<'a> Essence<'a> {
+    fn of(job: &'a ScheduledJob) -> Self {
+        Self {
+            components: job.components.as_ref(),
+            execution_context: &job.execution_context,
+            credential_id: job.credential_id,
+        }
+    }
+
+    fn changed(self, changes: &'a JobChanges) -> Self {
+        Self {
+            components: changes.components.as_ref().or(self.components),
+            execution_context: changes
+                .execution_context
+                .as_deref()
+                .unwrap_or(self.execution_context),
+            credential_id: changes.credential_id.unwrap_or(self.credential_id),
+        }
+    }
+
+    /// By text: a number that is none equals nothing, itself included.
+    fn is_that_of(self, other: Self) -> bool {
+        self.components.map(compact_text) == other.components.map(compact_text)
+            && self.execution_context == other.execution_context
+            && self.credential_id == other.credential_id
+    }
+
+    fn uses_stored_credential(self) -> bool {
+        uses_stored_credential(self.execution_context, self.credential_id)
+    }
+}
+
 /// Manages jobs.
 #[derive(Debug)]
 pub struct ScheduledJobService<S> {
     store: S,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
+    library: AssemblyLibrary,
+    policy: AccessPolicy,
     zone: TimeZone,
     history_days: i64,
 }
 
 impl<S: Store> ScheduledJobService<S> {
-    /// Over this store. `zone` is the server's own, `history_days` how long runs are listed by default.
+    /// Over this store. In `library` lie the playbooks, whose variables a strict `policy` looks at. `zone` is the server's own, `history_days` how long runs are listed by default.
     pub fn new(
         store: S,
         environment: Environment,
         channel: Arc<dyn AgentChannel>,
+        library: AssemblyLibrary,
+        policy: AccessPolicy,
         zone: TimeZone,
         history_days: i64,
     ) -> Self {
@@ -85,6 +159,8 @@ impl<S: Store> ScheduledJobService<S> {
             store,
             environment,
             channel,
+            library,
+            policy,
             zone,
             history_days,
         }
@@ -133,27 +209,87 @@ impl<S: Store> ScheduledJobService<S> {
     /// Makes a job.
     ///
     /// # Errors
-    /// The store failed; no job was made.
-    pub async fn create(&self, job: &NewJob) -> Result<Option<JobOverview>, StoreError> {
+    /// [`JobError`]; no job was made.
+    pub async fn create(&self, author: &JobAuthor, job: &NewJob) -> Result<Option<JobOverview>, JobError> {
+        let wanted = Essence {
+            components: Some(&job.components),
+            execution_context: &job.execution_context,
+            credential_id: job.credential_id,
+        };
+        self.check(author, &job.name, &[wanted]).await?;
         let mut work = self.store.begin().await?;
         let id = work.insert_job(job, self.now()).await?;
         work.save().await?;
         crate::services::audit::changed("job.created", id);
-        self.find(id).await
+        Ok(self.find(id).await?)
     }
 
-    /// Changes a job; `None` where there is none of this id.
+    /// Changes a job; `None` where there is none of this id. Whoever else may do what with it, everybody may switch it
+    /// off.
     ///
     /// # Errors
-    /// The store failed; nothing was changed.
-    pub async fn update(&self, id: i64, changes: &JobChanges) -> Result<Option<JobOverview>, StoreError> {
-        let mut work = self.store.begin().await?;
-        if !work.update_job(id, changes, self.now()).await? {
-            return Ok(None);
+    /// [`JobError`]; nothing was changed.
+    pub async fn update(
+        &self,
+        author: &JobAuthor,
+        id: i64,
+        changes: &JobChanges,
+    ) -> Result<Option<JobOverview>, JobError> {
+        let switches_off = *changes
+            == JobChanges {
+                enabled: Some(false),
+                ..JobChanges::default()
+            };
+        loop {
+            let Some(job) = self.store.view().await?.find_job(id).await? else {
+                return Ok(None);
+            };
+            if !switches_off {
+                let stored = Essence::of(&job);
+                self.check(author, &job.name, &[stored.changed(changes), stored])
+                    .await?;
+            }
+            let mut work = self.store.begin().await?;
+            let present = work.find_job(id).await?;
+            if present.is_some_and(|present| !Essence::of(&present).is_that_of(Essence::of(&job))) {
+                // Somebody else was faster: what was looked at is not what would be changed.
+                continue;
+            }
+            if !work.update_job(id, changes, self.now()).await? {
+                return Ok(None);
+            }
+            work.save().await?;
+            crate::services::audit::changed("job.changed", id);
+            return Ok(self.find(id).await?);
         }
-        work.save().await?;
-        crate::services::audit::changed("job.changed", id);
-        self.find(id).await
+    }
+
+    /// Whether an author may have a job become the first of these, from what the others say it is.
+    async fn check(&self, author: &JobAuthor, name: &str, states: &[Essence<'_>]) -> Result<(), JobError> {
+        if !author.may_use_credentials && states.iter().any(|state| state.uses_stored_credential()) {
+            tracing::warn!(
+                "refused: {} is no admin, and the job {} uses a stored credential",
+                shown(&author.name),
+                shown(name)
+            );
+            return Err(JobError::Forbidden);
+        }
+        if self.policy == AccessPolicy::Legacy {
+            return Ok(());
+        }
+        let wanted = states.first().filter(|state| state.execution_context == "ssh");
+        if let Some(components) = wanted.and_then(|state| state.components)
+            && let Some(variable) = variable_not_allowed(&self.library, components).await
+        {
+            tracing::warn!(
+                "refused: {} wants the variable {} for a playbook of the job {} that runs on the server",
+                shown(&author.name),
+                shown(&variable),
+                shown(name)
+            );
+            return Err(JobError::VariableNotAllowed(variable));
+        }
+        Ok(())
     }
 
     /// Deletes a job; false where there is none of this id. Its runs stay (SCH-15).

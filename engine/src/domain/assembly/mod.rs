@@ -2,5 +2,6 @@
 
 pub mod document;
 pub mod location;
+pub mod powershell;
 pub mod script_text;
 pub mod variables;

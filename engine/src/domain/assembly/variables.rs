@@ -2,7 +2,10 @@
 
 use indexmap::IndexMap;
 
-use super::document::DocumentVariable;
+use super::{
+    document::DocumentVariable,
+    powershell::{ScriptReader, Text, Verdict, is_single_quote},
+};
 use crate::domain::{
     json::{Json, JsonObject},
     text::python_trim,
@@ -39,7 +42,60 @@ pub struct FilledVariables {
     /// The list that the agent is told.
     pub listed: Vec<Json>,
     /// PowerShell literals by canonical name.
-    literals: IndexMap<String, String>,
+    literals: IndexMap<String, Literal>,
+}
+
+/// What takes the place of a reference.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Literal {
+    /// `$true`, a number: the same wherever it stands.
+    Bare(String),
+    /// A text, put between quotes.
+    Text(String),
+}
+
+/// What becomes of a script in which a value could get out of the text that it stands in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EscapePolicy {
+    /// It is refused.
+    Refuse,
+    /// It is written as the legacy writes it.
+    Allow,
+}
+
+/// A value that could get out of the text that it stands in.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("The value of {name} is refused: the script has it {place}, where {reason}")]
+pub struct EscapingValue {
+    name: String,
+    place: &'static str,
+    reason: &'static str,
+}
+
+impl EscapingValue {
+    fn new(name: &str, text: Option<Text>) -> Self {
+        let (place, reason) = match text {
+            Some(Text::Double | Text::HereDouble) => (
+                text.map_or("", Text::place),
+                "a double quote, a backtick or a $ could become code",
+            ),
+            Some(text) => (text.place(), "it could become code"),
+            None => (
+                "outside of any quotes of its own",
+                "anything but letters and digits could become code",
+            ),
+        };
+        Self {
+            name: name.to_owned(),
+            place,
+            reason,
+        }
+    }
+}
+
+/// Whether a variable's name means something to Ansible or to the server's own way of calling it.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with("ansible_") || name.starts_with("__borealis")
 }
 
 /// Fills a document's variables; values for names that it does not declare come after them.
@@ -88,33 +144,109 @@ impl FilledVariables {
     }
 
     /// The script with every `$env:NAME` and `$env:{NAME}` of a known name replaced by its literal, once.
-    pub fn rewrite(&self, script: &str) -> String {
+    ///
+    /// # Errors
+    /// A value could get out of the text that it stands in, and the policy is to refuse that.
+    pub fn rewrite(&self, script: &str, policy: EscapePolicy) -> Result<String, EscapingValue> {
         const MARK: &str = "$env:";
         if self.literals.is_empty() {
-            return script.to_owned();
+            return Ok(script.to_owned());
         }
-        let mut rewritten = String::with_capacity(script.len());
+        let mut rewritten = Rewritten::with_capacity(script.len());
         let mut rest = script;
         while let Some(at) = find_mark(rest, MARK) {
             let (before, marked) = rest.split_at(at);
-            rewritten.push_str(before);
+            rewritten.push(before);
             let after = marked.get(MARK.len()..).unwrap_or_default();
             let whole = reference(after).and_then(|(name, length)| {
                 let whole = marked.get(..MARK.len() + length)?;
                 rest = marked.get(MARK.len() + length..)?;
-                Some(self.literals.get(&canonical(name)).map_or(whole, String::as_str))
+                Some((name, whole))
             });
             match whole {
-                Some(text) => rewritten.push_str(text),
+                Some((name, whole)) => match self.literals.get(&canonical(name)) {
+                    None => rewritten.push(whole),
+                    Some(Literal::Bare(text)) => rewritten.push(text),
+                    Some(Literal::Text(value)) => {
+                        if let Err(text) = rewritten.push_value(value, whole)
+                            && policy == EscapePolicy::Refuse
+                        {
+                            return Err(EscapingValue::new(name, text));
+                        }
+                    }
+                },
                 None => {
-                    rewritten.push_str(marked.get(..MARK.len()).unwrap_or_default());
+                    rewritten.push(marked.get(..MARK.len()).unwrap_or_default());
                     rest = after;
                 }
             }
         }
-        rewritten.push_str(rest);
-        rewritten
+        rewritten.push(rest);
+        Ok(rewritten.script)
     }
+}
+
+/// A script while it is rewritten, read as PowerShell will read it.
+struct Rewritten {
+    script: String,
+    reader: ScriptReader,
+}
+
+impl Rewritten {
+    fn with_capacity(capacity: usize) -> Self {
+        Self {
+            script: String::with_capacity(capacity),
+            reader: ScriptReader::default(),
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.script.push_str(text);
+        self.reader.read(text);
+    }
+
+    /// Puts a value in the place of `reference`, between quotes. A comment that it would end keeps the reference.
+    ///
+    /// # Errors
+    /// The text that it could get out of; it was put there all the same.
+    fn push_value(&mut self, value: &str, reference: &str) -> Result<(), Option<Text>> {
+        // Inside single quotes the quotes around it are a part of the text, like those in it.
+        let times = if self.reader.is_in_single_quotes() { 2 } else { 1 };
+        let quote = "'".repeat(times);
+        let escaped = doubled(value, times);
+        let mut here = self.reader.clone();
+        here.read(&quote);
+        match here.judge(&escaped) {
+            Verdict::EndsComment => {
+                self.push(reference);
+                return Ok(());
+            }
+            Verdict::Escapes(text) if !is_plain(value) => {
+                self.push(&format!("{quote}{escaped}{quote}"));
+                return Err(text);
+            }
+            Verdict::Contained | Verdict::Escapes(_) => {}
+        }
+        self.push(&format!("{quote}{escaped}{quote}"));
+        Ok(())
+    }
+}
+
+/// A value that is nothing but a word, wherever it stands.
+fn is_plain(value: &str) -> bool {
+    value
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || character == '_')
+}
+
+/// The text with every single quote doubled, so many times.
+fn doubled(text: &str, times: usize) -> String {
+    let mut doubled = String::with_capacity(text.len());
+    for character in text.chars() {
+        let count = if is_single_quote(character) { 1 << times } else { 1 };
+        doubled.extend(std::iter::repeat_n(character, count));
+    }
+    doubled
 }
 
 /// Where `mark` begins in `text`, whatever the case of its letters.
@@ -184,7 +316,7 @@ fn environment_text(value: &Json) -> String {
 }
 
 /// The PowerShell literal of a value.
-fn literal(kind: &str, value: &Json) -> String {
+fn literal(kind: &str, value: &Json) -> Literal {
     match kind {
         "boolean" => {
             let truth = match value {
@@ -193,25 +325,21 @@ fn literal(kind: &str, value: &Json) -> String {
                 }
                 other => other.is_truthy(),
             };
-            if truth { "$true" } else { "$false" }.to_owned()
+            Literal::Bare(if truth { "$true" } else { "$false" }.to_owned())
         }
         "number" => {
             let text = environment_text(value);
             if text.is_empty() {
-                "0".to_owned()
+                Literal::Bare("0".to_owned())
             } else if is_number(&text) {
-                text
+                Literal::Bare(text)
             } else {
                 // Unquoted, as in the legacy, it would be code (SCH-18).
-                quoted(&text)
+                Literal::Text(text)
             }
         }
-        _ => quoted(&environment_text(value)),
+        _ => Literal::Text(environment_text(value)),
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn is_number(text: &str) -> bool {
@@ -220,6 +348,9 @@ fn is_number(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'))
 }
+
+#[cfg(test)]
+mod quoting_tests;
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +373,10 @@ mod tests {
         }
     }
 
+    fn rewrite(filled: &FilledVariables, script: &str) -> String {
+        filled.rewrite(script, EscapePolicy::Refuse).unwrap()
+    }
+
     const VARIABLES: &str = r#"[{"name":"greeting","default":"it's"},{"name":"my-var","type":"number","default":5},
         {"name":"flag","type":"boolean","default":"off"},{"name":"secret","type":"credential"}]"#;
 
@@ -261,7 +396,7 @@ mod tests {
             ("$$env:greeting \\$env:greeting", "$'it''s' \\'it''s'"),
             ("$env:$env:my_var é$env:", "$env:5 é$env:"),
         ] {
-            assert_eq!(filled.rewrite(script), expected, "{script}");
+            assert_eq!(rewrite(&filled, script), expected, "{script}");
         }
     }
 
@@ -270,7 +405,7 @@ mod tests {
         let overrides = given(r#"{"greeting":"O'Neil","my-var":7.5,"flag":"YES"," new ":3,"":"dropped"}"#);
         let filled = fill(&declared(VARIABLES), &overrides);
         assert_eq!(
-            filled.rewrite("$env:greeting $env:my_var $env:flag $env:new.x"),
+            rewrite(&filled, "$env:greeting $env:my_var $env:flag $env:new.x"),
             "'O''Neil' 7.5 $true '3'.x"
         );
         let environment: Vec<_> = filled
@@ -302,7 +437,7 @@ mod tests {
     #[test]
     fn one_canonical_name_keeps_the_later_value() {
         let filled = fill(&declared(VARIABLES), &given(r#"{"Greeting":"other"}"#));
-        assert_eq!(filled.rewrite("$env:greeting"), "'other'");
+        assert_eq!(rewrite(&filled, "$env:greeting"), "'other'");
         assert_eq!(filled.environment["greeting"], "other".into());
         let accented = fill(&[], &given(r#"{"données":1}"#));
         assert!(accented.environment.contains_key("DONN_ES"));
@@ -312,7 +447,7 @@ mod tests {
     fn only_numbers_go_in_bare() {
         let number = |value: &str| {
             let text = format!(r#"[{{"name":"n","type":"number","default":{value}}}]"#);
-            fill(&declared(&text), &Overrides::new()).rewrite("$env:n")
+            rewrite(&fill(&declared(&text), &Overrides::new()), "$env:n")
         };
         for (value, expected) in [
             ("null", "0"),
@@ -347,14 +482,16 @@ mod tests {
         #[test]
         fn a_value_never_ends_its_quotes(value in "\\PC*") {
             let overrides = Overrides::from_iter([("x".to_owned(), value.as_str().into())]);
-            let literal = fill(&[], &overrides).rewrite("$env:x");
+            let literal = rewrite(&fill(&[], &overrides), "$env:x");
             let inner = literal.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).unwrap();
-            prop_assert_eq!(inner.replace("''", ""), value.replace('\'', ""));
+            let without = |text: &str| text.replace(is_single_quote, "");
+            prop_assert_eq!(without(inner), without(&value));
+            prop_assert_eq!(inner.matches(is_single_quote).count(), 2 * value.matches(is_single_quote).count());
         }
 
         #[test]
         fn no_script_breaks_it(script in "(\\PC|\\$env:|\\{|\\}){0,20}") {
-            let _ = fill(&declared(VARIABLES), &Overrides::new()).rewrite(&script);
+            let _ = fill(&declared(VARIABLES), &Overrides::new()).rewrite(&script, EscapePolicy::Refuse);
         }
     }
 }

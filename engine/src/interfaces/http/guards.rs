@@ -19,6 +19,7 @@ use crate::{
     services::{
         audit::{self, Actor},
         operators::Operator,
+        scheduled_jobs::JobAuthor,
     },
 };
 
@@ -53,6 +54,11 @@ pub struct LoggedIn(pub Operator);
 /// Any operator where the access policy is strict; where it is the legacy's, nobody is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct OperatorIfStrict;
+
+/// Whoever makes and changes jobs: any operator where the access policy is strict, with what the role allows; anybody
+/// where it is the legacy's.
+#[derive(Clone, Debug)]
+pub struct JobCaller(pub JobAuthor);
 
 /// An operator whose role is admin: 401 for nobody, 403 for another role.
 #[derive(Clone, Debug)]
@@ -90,6 +96,24 @@ impl<S: Store> FromRequestParts<AppState<S>> for OperatorIfStrict {
             LoggedIn::from_request_parts(parts, state).await?;
         }
         Ok(Self)
+    }
+}
+
+impl<S: Store> FromRequestParts<AppState<S>> for JobCaller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+        if state.access_policy == AccessPolicy::Legacy {
+            return Ok(Self(JobAuthor {
+                name: String::new(),
+                may_use_credentials: true,
+            }));
+        }
+        let LoggedIn(operator) = LoggedIn::from_request_parts(parts, state).await?;
+        Ok(Self(JobAuthor {
+            may_use_credentials: operator.is_admin(),
+            name: operator.username,
+        }))
     }
 }
 

@@ -26,11 +26,18 @@ pub async fn run<S: Store>(
         .await
         .map_err(|error| error.into_response())?;
     let results = started.into_iter().map(|run| {
-        Json::object([
-            ("hostname", run.hostname),
-            ("job_id", run.activity_id.into()),
-            ("status", run.status.into()),
-        ])
+        let started = [("hostname", run.hostname), ("job_id", run.activity_id.into())];
+        let became = match run.refused {
+            None => vec![("status", Json::from("Running"))],
+            Some(reason) => vec![("status", "Failed".into()), ("error", reason.into())],
+        };
+        Json::Object(
+            started
+                .into_iter()
+                .chain(became)
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
     });
     Ok(JsonReply::ok(Json::object([("results", Json::list(results))])))
 }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::{
     compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
     errors::database_error,
-    guards::OperatorIfStrict,
+    guards::{JobCaller, OperatorIfStrict},
     state::AppState,
 };
 use crate::{
@@ -93,13 +93,13 @@ pub async fn list<S: Store>(
 /// `POST /api/scheduled_jobs`
 pub async fn create<S: Store>(
     State(app): State<AppState<S>>,
-    _: OperatorIfStrict,
+    JobCaller(author): JobCaller,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let wish = new_job(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
-    let made = app.scheduled_jobs.create(&wish).await;
-    made.map(one).map_err(database_error)
+    let made = app.scheduled_jobs.create(&author, &wish).await;
+    made.map(one).map_err(|error| error.into_response())
 }
 
 /// `GET /api/scheduled_jobs/{id}`
@@ -118,20 +118,20 @@ pub async fn read<S: Store>(
 /// `PUT /api/scheduled_jobs/{id}`
 pub async fn update<S: Store>(
     State(app): State<AppState<S>>,
-    _: OperatorIfStrict,
+    JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let changes = job_changes(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
-    let changed = app.scheduled_jobs.update(row_id(&id), &changes).await;
-    changed.map(one).map_err(database_error)
+    let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
+    changed.map(one).map_err(|error| error.into_response())
 }
 
 /// `POST /api/scheduled_jobs/{id}/toggle`
 pub async fn toggle<S: Store>(
     State(app): State<AppState<S>>,
-    _: OperatorIfStrict,
+    JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -140,8 +140,8 @@ pub async fn toggle<S: Store>(
         enabled: Some(enabled(&body)),
         ..JobChanges::default()
     };
-    let changed = app.scheduled_jobs.update(row_id(&id), &changes).await;
-    changed.map(one).map_err(database_error)
+    let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
+    changed.map(one).map_err(|error| error.into_response())
 }
 
 /// `DELETE /api/scheduled_jobs/{id}`

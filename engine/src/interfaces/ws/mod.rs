@@ -146,9 +146,16 @@ impl<S: Store> SocketServer<S> {
     /// Writes that an event was refused, unless many were.
     fn log_refusal(&self, session: &Session, event: &str) {
         self.log_one_of_many(|| {
+            let identity = session.standing.identity();
+            let why = match identity {
+                Identity::Operator(_) if event == "ansible_playbook_run" => {
+                    ": playbooks are run over HTTP, where they are signed and recorded"
+                }
+                _ => "",
+            };
             tracing::warn!(
-                "socket.io event refused event={event} by={} sid={} ip={}",
-                shown(&who(session.standing.identity())),
+                "socket.io event refused event={event} by={} sid={} ip={}{why}",
+                shown(&who(identity)),
                 session.id,
                 session.handshake.address
             );

@@ -104,10 +104,11 @@ impl<A: Access> JobRuns for A {
     async fn busy_hosts(&mut self, job_id: i64) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar(
             "SELECT DISTINCT CAST(target_hostname AS TEXT) FROM scheduled_job_runs \
-             WHERE job_id = $1 AND status = $2 AND target_hostname IS NOT NULL",
+             WHERE job_id = $1 AND status IN ($2, $3) AND target_hostname IS NOT NULL",
         )
         .bind(job_id)
         .bind(status::RUNNING)
+        .bind(status::PENDING)
         .fetch_all(self.connection())
         .await?)
     }
@@ -209,11 +210,14 @@ impl<A: Access> JobRuns for A {
             ", CAST(j.expiration AS TEXT) AS expiration, \
              EXISTS (SELECT 1 FROM scheduled_job_run_activity AS l \
                      JOIN engine_undelivered_work AS u ON u.activity_id = l.activity_id \
-                     WHERE l.run_id = r.id) AS undelivered \
+                     WHERE l.run_id = r.id) AS undelivered, \
+             r.id IN (SELECT scheduled_run_id FROM ansible_play_recaps \
+                      WHERE agent_id = 'server' AND status IN ($1, $2) AND scheduled_run_id IS NOT NULL) AS on_server \
              FROM scheduled_job_runs AS r LEFT JOIN scheduled_jobs AS j ON j.id = r.job_id \
              WHERE r.status = $1 ORDER BY r.id"
         ))
         .bind(status::RUNNING)
+        .bind(status::PENDING)
         .fetch_all(self.connection())
         .await?
         .iter()
@@ -223,6 +227,7 @@ impl<A: Access> JobRuns for A {
                 run: read(row)?,
                 expiration: job.get("expiration")?,
                 undelivered: job.get("undelivered")?,
+                on_server: job.get("on_server")?,
             })
         })
         .collect()

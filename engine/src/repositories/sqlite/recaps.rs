@@ -143,8 +143,8 @@ impl<A: Access> Recaps for A {
     async fn begin_server_run(&mut self, run: &ServerRun<'_>, now: i64) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, playbook_path, playbook_name, \
-             scheduled_job_id, scheduled_run_id, activity_job_id, status, recap_text, recap_json, started_ts, \
-             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'Running', '', '', $9, $9, $9)",
+             scheduled_job_id, scheduled_run_id, activity_job_id, status, recap_text, recap_json, created_at, \
+             updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'Pending', '', '', $9, $9)",
         )
         .bind(run.run_id)
         .bind(run.hostname)
@@ -160,6 +160,27 @@ impl<A: Access> Recaps for A {
         Ok(())
     }
 
+    async fn start_server_run(&mut self, run_id: &str, now: i64) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE ansible_play_recaps SET status = 'Running', started_ts = $2, updated_at = $2 WHERE run_id = $1",
+        )
+        .bind(run_id)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn has_open_server_run(&mut self, scheduled_run_id: i64) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM ansible_play_recaps WHERE agent_id = 'server' \
+             AND status IN ('Running', 'Pending') AND scheduled_run_id = $1)",
+        )
+        .bind(scheduled_run_id)
+        .fetch_one(self.connection())
+        .await?)
+    }
+
     async fn finish_server_run(
         &mut self,
         run_id: &str,
@@ -169,7 +190,7 @@ impl<A: Access> Recaps for A {
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE ansible_play_recaps SET status = $2, recap_text = $3, recap_json = '{}', finished_ts = $4, \
-             updated_at = $4 WHERE run_id = $1",
+             started_ts = COALESCE(started_ts, $4), updated_at = $4 WHERE run_id = $1",
         )
         .bind(run_id)
         .bind(status)
@@ -182,7 +203,7 @@ impl<A: Access> Recaps for A {
 
     async fn open_server_runs(&mut self) -> Result<Vec<Recap>, StoreError> {
         sqlx::query(select_recaps!(
-            "WHERE agent_id = 'server' AND status = 'Running' ORDER BY id"
+            "WHERE agent_id = 'server' AND status IN ('Running', 'Pending') ORDER BY id"
         ))
         .fetch_all(self.connection())
         .await?

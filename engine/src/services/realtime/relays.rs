@@ -1,7 +1,10 @@
 //! Events that are passed on.
 
 use super::{Audience, Outcome, Payload, RealtimeService, Rights};
-use crate::{domain::json::Json, repositories::Store};
+use crate::{
+    domain::{guid::Guid, json::Json},
+    repositories::{Store, StoreError, recaps::Recaps as _},
+};
 
 impl<S: Store> RealtimeService<S> {
     /// Passes on what an agent reports: screenshots, macros, windows. A report that names its agent must come from it.
@@ -23,41 +26,65 @@ impl<S: Store> RealtimeService<S> {
         Outcome::Done
     }
 
-    /// Passes on what an operator wants of agents.
+    /// Passes on what an operator wants of agents: to the agent that is named, or to those of the device whose host or
+    /// run is. Where nobody is checked everybody gets it and looks whether it is meant.
     pub async fn relay_command(&self, rights: &Rights, event: &str, payload: &Payload) -> Outcome {
         if !rights.may_command() {
             return Outcome::Refused;
         }
-        self.channel.emit(Audience::Everyone, event, payload).await;
-        Outcome::Done
-    }
-
-    /// Passes on a playbook run: a job, so it goes to the agents of the host that it names. One that names none reaches
-    /// nobody but under a policy that checks nobody.
-    pub async fn relay_playbook(&self, rights: &Rights, event: &str, payload: &Payload) -> Outcome {
-        if !rights.may_command() {
-            return Outcome::Refused;
-        }
-        if !self.hosts.is_strict() {
+        if *rights == Rights::Everything {
             self.channel.emit(Audience::Everyone, event, payload).await;
             return Outcome::Done;
         }
-        let host = payload.value.get("target_hostname").and_then(Json::as_text);
-        let device = async {
-            let mut view = self.store.view().await?;
-            self.hosts.device(&mut view, host.unwrap_or_default()).await
+        let named = |name| {
+            payload
+                .value
+                .get(name)
+                .and_then(Json::as_text)
+                .filter(|text| !text.is_empty())
         };
-        match device.await {
-            Ok(device) => {
-                if let Some(guid) = &device.guid {
-                    self.channel.emit(Audience::Device(guid), event, payload).await;
-                }
+        if let Some(agent_id) = named("agent_id") {
+            self.channel.emit(Audience::Agent(agent_id), event, payload).await;
+            return Outcome::Done;
+        }
+        match self.device_meant(named("target_hostname"), named("run_id")).await {
+            Ok(Some(guid)) => {
+                self.channel.emit(Audience::Device(&guid), event, payload).await;
                 Outcome::Done
             }
+            Ok(None) => Outcome::Refused,
             Err(error) => {
-                tracing::error!("a playbook is not passed on: {error}");
+                tracing::error!("the device that a command is for is not found: {error}");
                 Outcome::Failed
             }
         }
+    }
+
+    /// The device that has this host's name, else that of the playbook's run.
+    async fn device_meant(
+        &self,
+        host: Option<&str>,
+        run_id: Option<&str>,
+    ) -> Result<Option<Guid>, StoreError> {
+        let mut view = self.store.view().await?;
+        let host = match (host, run_id) {
+            (Some(host), _) => Some(host.to_owned()),
+            (None, Some(run_id)) => view.find_recap(run_id).await?.and_then(|recap| recap.hostname),
+            (None, None) => None,
+        };
+        match host {
+            Some(host) => Ok(self.hosts.device(&mut view, &host).await?.guid),
+            None => Ok(None),
+        }
+    }
+
+    /// Passes on a playbook run where nobody is checked. An operator starts one over HTTP, where it is signed, recorded
+    /// and asked for whether the role allows it; what comes this way is none of these.
+    pub async fn relay_playbook(&self, rights: &Rights, event: &str, payload: &Payload) -> Outcome {
+        if *rights != Rights::Everything {
+            return Outcome::Refused;
+        }
+        self.channel.emit(Audience::Everyone, event, payload).await;
+        Outcome::Done
     }
 }

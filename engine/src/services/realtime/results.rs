@@ -4,8 +4,12 @@ use super::{Outcome, RealtimeService, Rights};
 use crate::{
     domain::text::python_trim,
     repositories::{
-        Store, StoreError, UnitOfWork as _, activity_history::ActivityHistory as _, job_runs::JobRuns as _,
-        undelivered_work::UndeliveredWork as _, work_devices::WorkDevices as _,
+        Store, StoreError, UnitOfWork as _,
+        activity_history::ActivityHistory as _,
+        job_runs::JobRuns as _,
+        recaps::{Recaps as _, SERVER},
+        undelivered_work::UndeliveredWork as _,
+        work_devices::WorkDevices as _,
     },
     services::scheduler::{
         events::{self, EndedRun},
@@ -78,6 +82,17 @@ impl<S: Store> RealtimeService<S> {
             _ => false,
         };
         if !is_own {
+            return Ok(None);
+        }
+        // What the server itself runs ends when it says so.
+        let may_be_own_run = activity
+            .as_ref()
+            .is_some_and(|activity| activity.script_type.as_deref() == Some("ansible"));
+        if may_be_own_run
+            && *rights != Rights::Everything
+            && let Some(recap) = work.recap_of_activity(result.job_id).await?
+            && recap.agent_id.as_deref() == Some(SERVER)
+        {
             return Ok(None);
         }
         // An activity whose run has ended does not run again (SCH-17).

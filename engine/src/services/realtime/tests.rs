@@ -258,21 +258,66 @@ async fn commands_need_an_operator_and_reports_an_agent() {
         .into_iter()
         .map(|(audience, ..)| audience)
         .collect();
-    assert_eq!(sent, ["Everyone", "Operators"]);
+    assert_eq!(sent, [format!("Agent({AGENT:?})").as_str(), "Operators"]);
 }
 
 #[tokio::test]
-async fn a_playbook_goes_to_the_host_that_it_names() {
+async fn a_command_goes_to_the_agent_or_run_that_it_names_alone() {
     let story = Story::begin(
-        "INSERT INTO devices (guid, hostname) VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1')",
+        "INSERT INTO devices (guid, hostname) VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1');
+         INSERT INTO ansible_play_recaps (run_id, hostname, agent_id, status) VALUES ('r1', 'WIN-1', 'a', 'Running')",
     )
     .await;
-    let payload = Payload::from(Json::object([("target_hostname", "win-1".into())]));
+    let device = format!("Device(Guid(\"{GUID}\"))");
+    let event = "ansible_playbook_cancel";
+    for (name, value, expected) in [
+        ("agent_id", AGENT, Some(format!("Agent({AGENT:?})"))),
+        ("target_hostname", "win-1", Some(device.clone())),
+        ("run_id", "r1", Some(device)),
+        // Nobody has them, so nobody hears of it.
+        ("target_hostname", "WIN-2", None),
+        ("run_id", "r2", None),
+        ("agent_id", "", None),
+    ] {
+        let payload = Payload::from(Json::object([(name, value.into())]));
+        let outcome = story
+            .service
+            .relay_command(&Rights::Operator, event, &payload)
+            .await;
+        let heard = story.wire.take().first().map(|sent| sent.0.clone());
+        assert_eq!(heard, expected, "{name}={value}");
+        let refused = if expected.is_some() {
+            Outcome::Done
+        } else {
+            Outcome::Refused
+        };
+        assert_eq!(outcome, refused, "{name}={value}");
+        // Where nobody is checked everybody gets it, as from the legacy.
+        story
+            .service
+            .relay_command(&Rights::Everything, event, &payload)
+            .await;
+        assert_eq!(story.wire.take()[0].0, "Everyone", "{name}={value}");
+    }
+}
+
+#[tokio::test]
+async fn an_operators_socket_starts_no_playbook() {
+    let story = Story::begin("").await;
+    let payload = Payload::from(Json::object([("target_hostname", "WIN-1".into())]));
+    let event = "ansible_playbook_run";
+    for rights in [Rights::Operator, device(), Rights::Nothing] {
+        assert_eq!(
+            story.service.relay_playbook(&rights, event, &payload).await,
+            Outcome::Refused
+        );
+    }
+    assert_eq!(story.wire.take(), []);
     story
         .service
-        .relay_playbook(&Rights::Operator, "ansible_playbook_run", &payload)
+        .relay_playbook(&Rights::Everything, event, &payload)
         .await;
-    assert_eq!(story.wire.take()[0].0, format!("Device(Guid(\"{GUID}\"))"));
+    assert_eq!(story.wire.take()[0].0, "Everyone");
 }
 
 const JOB: &str = "PRAGMA foreign_keys = OFF; \

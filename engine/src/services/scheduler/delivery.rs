@@ -68,6 +68,12 @@ impl Tasks {
         tasks.len()
     }
 
+    /// Ends them all, and waits until they have.
+    pub async fn shutdown(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
+    }
+
     /// Ends them all.
     pub fn abort(&self) {
         self.tasks

@@ -78,6 +78,10 @@ impl<S: Store> Scheduler<S> {
     }
 
     fn end_of(&self, open: &OpenRun, now: i64) -> Option<&'static str> {
+        if open.on_server {
+            // Its process says when it ends; one that takes too long is ended, and so is its run.
+            return None;
+        }
         let started = open.run.started_ts.filter(|started| *started != 0)?;
         let limit = open.expiration.as_deref().and_then(expiration_seconds);
         if limit.is_some_and(|limit| limit != 0 && started.saturating_add(limit) <= now) {

@@ -12,7 +12,7 @@ use super::{
     redelivery::Dispatch,
 };
 use crate::{
-    domain::guid::Guid,
+    domain::{guid::Guid, schedule::expiration_seconds},
     repositories::{
         Store, StoreError, UnitOfWork as _,
         activity_history::{ActivityHistory as _, NewActivity},
@@ -178,6 +178,8 @@ impl<S: Store> Scheduler<S> {
             Some(QUARANTINED.to_owned())
         } else if lacks_credential(job) {
             Some("Credential required for remote execution".to_owned())
+        } else if let Some(reason) = &manifest.refused {
+            Some(reason.clone())
         } else if manifest.components.is_empty() {
             // The legacy takes it for a success half a minute later (SCH-4).
             Some(if manifest.fallen_out.is_empty() {
@@ -188,8 +190,15 @@ impl<S: Store> Scheduler<S> {
         } else {
             None
         };
+        let waits = manifest
+            .components
+            .iter()
+            .all(|component| component.kind == ComponentKind::ServerPlaybook);
         let word = if error.is_some() {
             status::FAILED
+        } else if waits {
+            // It runs from the moment its first process does.
+            status::PENDING
         } else {
             status::RUNNING
         };
@@ -197,7 +206,7 @@ impl<S: Store> Scheduler<S> {
             job_id: job.id,
             hostname: host,
             occurrence,
-            started: true,
+            started: word != status::PENDING,
             finished: error.is_some(),
             status: word,
             error: error.as_deref(),
@@ -207,7 +216,7 @@ impl<S: Store> Scheduler<S> {
             job_id: job.id,
             hostname: Some(host.to_owned()),
             scheduled_ts: Some(occurrence),
-            started_ts: Some(now),
+            started_ts: (word != status::PENDING).then_some(now),
             finished_ts: error.is_some().then_some(now),
             status: word.to_owned(),
             error: error.unwrap_or_default(),
@@ -257,6 +266,12 @@ impl<S: Store> Scheduler<S> {
                     text: component.text.clone(),
                     values: component.values.clone(),
                     timeout_seconds: component.timeout_seconds,
+                    job_id: job.id,
+                    expiration: job
+                        .expiration
+                        .as_deref()
+                        .and_then(expiration_seconds)
+                        .filter(|seconds| *seconds != 0),
                     credential_id: job.credential_id.unwrap_or(0),
                 };
                 let recap = ServerRun {
@@ -268,6 +283,8 @@ impl<S: Store> Scheduler<S> {
                     activity_id: Some(activity_id),
                 };
                 work.begin_server_run(&recap, now).await?;
+                work.store_progress(activity_id, Some(status::PENDING), None)
+                    .await?;
                 begun.server_runs.push(playbook);
             } else {
                 work.note_undelivered(&NewUndelivered {
@@ -307,14 +324,22 @@ impl<S: Store> Scheduler<S> {
                 self.tasks
                     .spawn(async move { playbooks.run(playbook, working).await });
             }
+            let is_pending = one.run.status == status::PENDING;
             tracing::info!(
-                "[Scheduler] run {} of job {} started on {} for occurrence {}",
+                "[Scheduler] run {} of job {} {} on {} for occurrence {}",
                 one.run.id,
                 job.id,
+                if is_pending {
+                    "waits for its turn"
+                } else {
+                    "started"
+                },
                 one.run.hostname.as_deref().unwrap_or_default().escape_debug(),
                 one.run.scheduled_ts.unwrap_or(0)
             );
-            events::run_started(&*self.channel, &one.run, &job.schedule_type).await;
+            if !is_pending {
+                events::run_started(&*self.channel, &one.run, &job.schedule_type).await;
+            }
         }
         for run in failed {
             let ended = EndedRun {

@@ -5,11 +5,12 @@ use super::{
     payload::{playbook_members, script_members},
 };
 use crate::{
+    config::settings::AccessPolicy,
     domain::{
         assembly::{
             document::Document,
             location::{Island, IslandPath},
-            variables::{Overrides, overrides_in, overrides_of},
+            variables::{EscapingValue, Overrides, is_reserved, overrides_in, overrides_of},
         },
         json::{Json, JsonObject},
         mask::shown,
@@ -86,6 +87,34 @@ pub struct Manifest {
     pub components: Vec<Component>,
     /// Why others fell out.
     pub fallen_out: Vec<String>,
+    /// Why the whole is refused; nothing can be sent then.
+    pub refused: Option<String>,
+}
+
+/// Why a component cannot be sent.
+enum Unusable {
+    /// The others can.
+    Alone(String),
+    /// Nor can the others: it would do what its job does not say.
+    WithAll(String),
+}
+
+impl From<String> for Unusable {
+    fn from(reason: String) -> Self {
+        Self::Alone(reason)
+    }
+}
+
+impl From<&str> for Unusable {
+    fn from(reason: &str) -> Self {
+        Self::Alone(reason.to_owned())
+    }
+}
+
+impl From<EscapingValue> for Unusable {
+    fn from(refused: EscapingValue) -> Self {
+        Self::WithAll(refused.to_string())
+    }
 }
 
 /// As whom a job runs, and what that needs.
@@ -105,6 +134,8 @@ pub struct ManifestBuilder<'a> {
     pub signer: &'a ScriptSigner,
     /// What WinRM logs in with.
     pub credentials: &'a dyn RunCredentials,
+    /// Whether names and values are refused that could become code.
+    pub policy: AccessPolicy,
 }
 
 /// Whether a job's context needs a credential that the job does not name.
@@ -139,11 +170,18 @@ impl ManifestBuilder<'_> {
             let (built, list) = match component.get("type").and_then(Json::as_text) {
                 Some("script") => (self.script(component, index, job).await, &mut manifest),
                 Some("ansible") => (self.playbook(component, index, context).await, &mut playbooks),
-                _ => (Err("neither a script nor a playbook".to_owned()), &mut manifest),
+                _ => (Err("neither a script nor a playbook".into()), &mut manifest),
             };
             match built {
                 Ok(built) => list.components.push(built),
-                Err(reason) => list.fallen_out.push(reason),
+                Err(Unusable::Alone(reason)) => list.fallen_out.push(reason),
+                Err(Unusable::WithAll(reason)) => {
+                    tracing::warn!("scheduled job {} is not run: {}", job.id, shown(&reason));
+                    return Manifest {
+                        refused: Some(reason),
+                        ..Manifest::default()
+                    };
+                }
             }
         }
         manifest.components.append(&mut playbooks.components);
@@ -158,7 +196,7 @@ impl ManifestBuilder<'_> {
         manifest
     }
 
-    async fn script(&self, component: &Json, index: i64, job: &ScheduledJob) -> Result<Component, String> {
+    async fn script(&self, component: &Json, index: i64, job: &ScheduledJob) -> Result<Component, Unusable> {
         let given = given_path(component, &["path", "script_path"]).ok_or("a script without a path")?;
         let path = IslandPath::scheduled_script_text(given);
         let inside = path.strip_prefix("Scripts").unwrap_or_default();
@@ -166,7 +204,7 @@ impl ManifestBuilder<'_> {
             .document(Island::Scripts, inside, &path, "powershell")
             .await?;
         if document.kind != "powershell" {
-            return Err(format!("{path} is no PowerShell script"));
+            return Err(format!("{path} is no PowerShell script").into());
         }
         let mut values = given_object(component);
         values.extend(overrides_in(given_list(component)));
@@ -181,7 +219,8 @@ impl ManifestBuilder<'_> {
             &document.scheduled_name,
             run_mode,
             &values,
-        );
+            self.policy,
+        )?;
         Ok(Component {
             index,
             kind: ComponentKind::Script,
@@ -194,13 +233,19 @@ impl ManifestBuilder<'_> {
         })
     }
 
-    async fn playbook(&self, component: &Json, index: i64, context: Context) -> Result<Component, String> {
+    async fn playbook(&self, component: &Json, index: i64, context: Context) -> Result<Component, Unusable> {
         let given = given_path(component, &["path"]).ok_or("a playbook without a path")?;
         let path = IslandPath::scheduled_playbook_text(given);
         let document = self.document(Island::Playbooks, &path, &path, "ansible").await?;
-        // Other than with scripts, the object wins over the list.
-        let mut values = overrides_in(given_list(component));
-        values.extend(given_object(component));
+        let mut values = playbook_values(component);
+        if context == Context::Ssh
+            && self.policy == AccessPolicy::Strict
+            && let Some(name) = reserved_name(&values, Some(&document))
+        {
+            return Err(Unusable::WithAll(format!(
+                "The variable {name} is not allowed for a playbook that runs on the server"
+            )));
+        }
         if let Context::WinRm {
             credential: Some(credential),
         } = context
@@ -231,6 +276,13 @@ impl ManifestBuilder<'_> {
             .await
             .map_err(|error: CredentialError| error.to_string())?
             .ok_or("Credential not found")?;
+        let is_remoting = ["winrm", "psrp"].contains(&credential.connection_type.as_str());
+        if self.policy == AccessPolicy::Strict && !is_remoting {
+            return Err(format!(
+                "Unsupported credential connection type '{}' for WinRM",
+                credential.connection_type
+            ));
+        }
         Ok(credential.winrm_values())
     }
 
@@ -241,21 +293,72 @@ impl ManifestBuilder<'_> {
         shown: &str,
         default_kind: &str,
     ) -> Result<Document, String> {
-        let path = IslandPath::parse(island, inside).filter(|path| !path.is_root());
-        let loaded = match &path {
-            None => None,
-            Some(path) => self
-                .library
-                .load(island, path, default_kind)
-                .await
-                .map_err(|error| format!("{shown} cannot be read: {}", error.kind()))?,
-        };
-        let loaded = loaded.ok_or_else(|| format!("{shown} is not there"))?;
-        if loaded.damaged {
-            return Err(format!("{shown} is no readable document"));
-        }
-        Ok(loaded.document)
+        document(self.library, island, inside, shown, default_kind).await
     }
+}
+
+/// The first variable that a playbook on the server may not have, among these components' values and their documents'
+/// own variables; a document that cannot be read is looked at when its job runs.
+pub async fn variable_not_allowed(library: &AssemblyLibrary, components: &Json) -> Option<String> {
+    for component in components.as_list().unwrap_or_default() {
+        if component.get("type").and_then(Json::as_text) != Some("ansible") {
+            continue;
+        }
+        let document = match given_path(component, &["path"]) {
+            None => None,
+            Some(given) => {
+                let path = IslandPath::scheduled_playbook_text(given);
+                document(library, Island::Playbooks, &path, &path, "ansible")
+                    .await
+                    .ok()
+            }
+        };
+        if let Some(name) = reserved_name(&playbook_values(component), document.as_ref()) {
+            return Some(name);
+        }
+    }
+    None
+}
+
+fn reserved_name(values: &Overrides, document: Option<&Document>) -> Option<String> {
+    let declared = document.into_iter().flat_map(|document| &document.variables);
+    let names = values
+        .keys()
+        .map(String::as_str)
+        .chain(declared.map(|variable| variable.name.as_str()));
+    names
+        .into_iter()
+        .find(|name| is_reserved(name))
+        .map(str::to_owned)
+}
+
+/// The values of a playbook. Other than with scripts, the object wins over the list.
+fn playbook_values(component: &Json) -> Overrides {
+    let mut values = overrides_in(given_list(component));
+    values.extend(given_object(component));
+    values
+}
+
+async fn document(
+    library: &AssemblyLibrary,
+    island: Island,
+    inside: &str,
+    shown: &str,
+    default_kind: &str,
+) -> Result<Document, String> {
+    let path = IslandPath::parse(island, inside).filter(|path| !path.is_root());
+    let loaded = match &path {
+        None => None,
+        Some(path) => library
+            .load(island, path, default_kind)
+            .await
+            .map_err(|error| format!("{shown} cannot be read: {}", error.kind()))?,
+    };
+    let loaded = loaded.ok_or_else(|| format!("{shown} is not there"))?;
+    if loaded.damaged {
+        return Err(format!("{shown} is no readable document"));
+    }
+    Ok(loaded.document)
 }
 
 fn given_path<'a>(component: &'a Json, names: &[&str]) -> Option<&'a str> {

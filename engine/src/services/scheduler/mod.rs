@@ -25,7 +25,7 @@ use self::{
     playbook_run::ServerPlaybooks,
 };
 use super::{Environment, assemblies::AssemblyLibrary, hosts::HostRules, script_signer::ScriptSigner};
-use crate::{domain::clock::Working, repositories::Store};
+use crate::{config::settings::AccessPolicy, domain::clock::Working, repositories::Store};
 
 /// Seconds between ticks.
 const MINUTE: i64 = 60;
@@ -54,6 +54,8 @@ pub struct Parts {
     pub credentials: Arc<dyn RunCredentials>,
     /// The settings.
     pub limits: Limits,
+    /// Whether names and values are refused that could become code.
+    pub policy: AccessPolicy,
 }
 
 /// Runs scheduled jobs.
@@ -68,6 +70,7 @@ pub struct Scheduler<S> {
     hosts: HostRules,
     playbooks: Arc<ServerPlaybooks<S>>,
     limits: Limits,
+    policy: AccessPolicy,
     delivery: Arc<Delivery<S>>,
     tasks: Tasks,
 }
@@ -91,6 +94,7 @@ impl<S: Store> Scheduler<S> {
             hosts: delivery.hosts(),
             playbooks,
             limits: parts.limits,
+            policy: parts.policy,
             delivery,
             tasks: Tasks::default(),
         })
@@ -98,6 +102,7 @@ impl<S: Store> Scheduler<S> {
 
     /// The first tick, before anybody is connected: what a stop of the server cut short is ended, the rest goes on.
     pub async fn begin(self: &Arc<Self>) {
+        self.playbooks.clear_work().await;
         if let Err(error) = self.playbooks.end_left_over().await {
             tracing::error!("[Scheduler] left over playbooks: {error}");
         }
@@ -132,10 +137,14 @@ impl<S: Store> Scheduler<S> {
         }
     }
 
-    /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start.
-    pub fn stop(&self) {
-        self.tasks.abort();
+    /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start; playbooks
+    /// that run on the server are killed, and end `Failed`, as do those that wait for their turn.
+    pub async fn stop(&self) {
         self.delivery.stop();
+        self.tasks.shutdown().await;
+        if let Err(error) = self.playbooks.end_left_over().await {
+            tracing::error!("[Scheduler] playbooks that the stop cut short: {error}");
+        }
     }
 
     /// One tick, as of `now` in seconds.
@@ -157,6 +166,7 @@ impl<S: Store> Scheduler<S> {
             library: &self.library,
             signer: &self.signer,
             credentials: &*self.credentials,
+            policy: self.policy,
         }
     }
 

@@ -1,10 +1,11 @@
 //! The members of agents' events that are the same on every host.
 
 use crate::{
+    config::settings::AccessPolicy,
     domain::{
         assembly::{
             document::{Document, DocumentFile},
-            variables::{Overrides, declared_list, fill},
+            variables::{EscapePolicy, EscapingValue, Overrides, declared_list, fill},
         },
         base64,
         json::{Json, JsonObject},
@@ -12,7 +13,18 @@ use crate::{
     services::script_signer::ScriptSigner,
 };
 
+/// What becomes of values that could get out of their quotes.
+pub fn escape_policy(policy: AccessPolicy) -> EscapePolicy {
+    match policy {
+        AccessPolicy::Strict => EscapePolicy::Refuse,
+        AccessPolicy::Legacy => EscapePolicy::Allow,
+    }
+}
+
 /// The rewritten text of a script, and the members of `quick_job_run` that are the same on every host.
+///
+/// # Errors
+/// A value is refused.
 pub fn script_members(
     signer: &ScriptSigner,
     document: &Document,
@@ -20,9 +32,10 @@ pub fn script_members(
     name: &str,
     run_mode: &str,
     values: &Overrides,
-) -> (String, JsonObject) {
+    policy: AccessPolicy,
+) -> Result<(String, JsonObject), EscapingValue> {
     let filled = fill(&document.variables, values);
-    let text = filled.rewrite(&document.script);
+    let text = filled.rewrite(&document.script, escape_policy(policy))?;
     let mut members = object([
         ("script_type", "powershell".into()),
         ("script_name", name.into()),
@@ -38,7 +51,7 @@ pub fn script_members(
         ("admin_pass", "".into()),
     ]);
     members.extend(signer.members(text.as_bytes()));
-    (text, members)
+    Ok((text, members))
 }
 
 fn object<const N: usize>(members: [(&str, Json); N]) -> JsonObject {

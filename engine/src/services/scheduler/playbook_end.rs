@@ -28,6 +28,21 @@ impl End {
         }
     }
 
+    /// Of one that was ended because it took longer than it may, in this word and for this reason.
+    pub(super) fn ended(word: &'static str, reason: &str, outcome: PlaybookOutcome) -> Self {
+        let mut stderr = outcome.stderr;
+        if !stderr.is_empty() && !stderr.ends_with('\n') {
+            stderr.push('\n');
+        }
+        stderr.push_str(reason);
+        Self {
+            status: word,
+            stdout: outcome.stdout,
+            stderr,
+            error: shortened(reason),
+        }
+    }
+
     pub(super) fn of(outcome: PlaybookOutcome) -> Self {
         if outcome.code == Some(0) {
             return Self {

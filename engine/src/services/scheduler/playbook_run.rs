@@ -1,6 +1,6 @@
 //! Playbooks that the server itself runs, over SSH.
 
-use std::{ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
@@ -9,7 +9,7 @@ use super::{
     credentials::RunCredentials,
     events, life,
     playbook_end::{End, recap_json},
-    playbook_files::{arguments, work_files},
+    playbook_files::{arguments, environment, unreachable, work_files},
 };
 use crate::{
     domain::{
@@ -21,12 +21,13 @@ use crate::{
         json::Json,
         mask::shown,
     },
-    integrations::ansible::{self, PlaybookCommand, PlaybookOutcome, WorkFolder},
+    integrations::ansible::{self, PlaybookCommand, RunningPlaybook, WorkFolder, WorkRoot},
     repositories::{
         Store, StoreError, UnitOfWork as _,
         activity_history::ActivityHistory as _,
         job_runs::{JobRuns as _, status},
         recaps::Recaps as _,
+        scheduled_jobs::ScheduledJobs as _,
     },
     services::{Environment, assemblies::AssemblyLibrary},
 };
@@ -35,8 +36,10 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// Seconds after which a run is ended whose playbook names no limit: one that hangs must not hold its turn for ever.
 const LONGEST_RUN: i64 = 86_400;
+/// Until an end that the store would not take is stored again.
+const PAUSE: Duration = Duration::from_secs(15);
 
-/// A playbook for one host. Its rows are written already, as `Running`.
+/// A playbook for one host. Its rows are written already, as `Pending`.
 pub struct ServerPlaybook {
     /// The run's own id.
     pub run_id: String,
@@ -50,6 +53,10 @@ pub struct ServerPlaybook {
     pub values: Overrides,
     /// Seconds that it may take; 0 is no limit.
     pub timeout_seconds: i64,
+    /// The job that it belongs to.
+    pub job_id: i64,
+    /// Seconds after which the job's runs time out, where they do.
+    pub expiration: Option<i64>,
     /// What it logs in with.
     pub credential_id: i64,
 }
@@ -63,6 +70,52 @@ impl std::fmt::Debug for ServerPlaybook {
     }
 }
 
+/// What playbooks on the server have of the machine.
+#[derive(Clone, Debug)]
+pub struct PlaybookPlaces {
+    /// Where the folders of runs lie.
+    pub work_root: WorkRoot,
+    /// Where earlier versions and the legacy keep them.
+    pub former_root: PathBuf,
+    /// What of the server's own environment they get.
+    pub inherited: BTreeMap<String, String>,
+}
+
+/// A playbook that got its turn, before its end: its process, and the folder that it works in.
+struct Started {
+    running: RunningPlaybook,
+    _work: WorkFolder,
+    limit: Limit,
+}
+
+/// How long a run may take, and what it is called when it took longer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Limit {
+    seconds: i64,
+    word: &'static str,
+}
+
+impl Limit {
+    /// The playbook's own, or the time that its job's runs have: whatever comes first.
+    fn of(playbook: &ServerPlaybook, as_document: bool) -> Self {
+        // Only a document names a limit (ASM-24).
+        let seconds = match playbook.timeout_seconds {
+            seconds @ 1.. if as_document => seconds.min(LONGEST_RUN),
+            _ => LONGEST_RUN,
+        };
+        match playbook.expiration {
+            Some(expiration) if expiration < seconds => Self {
+                seconds: expiration.max(0),
+                word: status::TIMED_OUT,
+            },
+            _ => Self {
+                seconds,
+                word: status::FAILED,
+            },
+        }
+    }
+}
+
 /// Runs playbooks on the server and stores what came of them.
 #[derive(Debug)]
 pub struct ServerPlaybooks<S> {
@@ -71,20 +124,20 @@ pub struct ServerPlaybooks<S> {
     channel: Arc<dyn AgentChannel>,
     credentials: Arc<dyn RunCredentials>,
     library: AssemblyLibrary,
-    work_root: PathBuf,
+    places: PlaybookPlaces,
     program: OsString,
     turns: Semaphore,
 }
 
 impl<S: Store> ServerPlaybooks<S> {
-    /// With work folders below `work_root`.
+    /// Over this store.
     pub fn new(
         store: S,
         environment: Environment,
         channel: Arc<dyn AgentChannel>,
         credentials: Arc<dyn RunCredentials>,
         library: AssemblyLibrary,
-        work_root: PathBuf,
+        places: PlaybookPlaces,
     ) -> Self {
         Self {
             store,
@@ -92,7 +145,7 @@ impl<S: Store> ServerPlaybooks<S> {
             channel,
             credentials,
             library,
-            work_root,
+            places,
             program: "ansible-playbook".into(),
             turns: Semaphore::new(AT_ONCE),
         }
@@ -107,6 +160,25 @@ impl<S: Store> ServerPlaybooks<S> {
         }
     }
 
+    /// Removes what an earlier run of the server left of its playbooks' files: there are keys and passwords in it.
+    pub async fn clear_work(&self) {
+        if let Err(error) = self.places.work_root.empty().await {
+            tracing::error!("[server_run] what earlier playbooks left behind stays: {error}");
+        }
+        let former = &self.places.former_root;
+        match ansible::remove_left_over(former.clone()).await {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!(
+                "[server_run] files of earlier playbooks were removed from {}",
+                former.display()
+            ),
+            Err(error) => tracing::error!(
+                "[server_run] files of earlier playbooks stay in {}: {error}",
+                former.display()
+            ),
+        }
+    }
+
     /// Ends the runs that a stop of the server cut short: nobody is working on them (ASM-24).
     ///
     /// # Errors
@@ -118,7 +190,11 @@ impl<S: Store> ServerPlaybooks<S> {
                 "[server_run] run_id={} was cut short by a stop of the server",
                 recap.run_id
             );
-            let end = End::failed("The server was stopped during the run");
+            let end = End::failed(if recap.status.as_deref() == Some(status::PENDING) {
+                "The server was stopped before the run got its turn"
+            } else {
+                "The server was stopped during the run"
+            });
             self.store_end(&recap.run_id, &end).await?;
         }
         Ok(())
@@ -130,7 +206,9 @@ impl<S: Store> ServerPlaybooks<S> {
             Ok(turn) => Ok(turn),
             Err(_) => {
                 drop(std::mem::take(&mut working));
-                self.turns.acquire().await
+                let turn = self.turns.acquire().await;
+                working = self.environment.clock.working();
+                turn
             }
         };
         let Ok(_turn) = turn else {
@@ -144,9 +222,21 @@ impl<S: Store> ServerPlaybooks<S> {
             playbook.credential_id
         );
         let begun = self.environment.clock.monotonic();
-        let end = match self.execute(&playbook, &mut working).await {
-            Ok(outcome) => End::of(outcome),
+        let end = match self.start(&playbook).await {
             Err(reason) => End::failed(reason),
+            Ok(started) => {
+                if let Err(error) = self.store_start(&playbook).await {
+                    tracing::error!(
+                        "[server_run] database update failed run_id={}: {error}",
+                        playbook.run_id
+                    );
+                }
+                // From here on it takes its own time, whatever the server's clock says.
+                drop(std::mem::take(&mut working));
+                let end = finished(started).await;
+                working = self.environment.clock.working();
+                end
+            }
         };
         let took = self.environment.clock.monotonic().saturating_sub(begun);
         tracing::info!(
@@ -156,19 +246,30 @@ impl<S: Store> ServerPlaybooks<S> {
             end.status,
             took.as_secs()
         );
-        if let Err(error) = self.store_end(&playbook.run_id, &end).await {
+        let clock = &self.environment.clock;
+        while let Err(error) = self.store_end(&playbook.run_id, &end).await {
             tracing::error!(
                 "[server_run] database update failed run_id={}: {error}",
                 playbook.run_id
             );
+            let sleep = clock.sleep_until(clock.monotonic() + PAUSE);
+            drop(std::mem::take(&mut working));
+            working = sleep.await;
         }
     }
 
-    async fn execute(
-        &self,
-        playbook: &ServerPlaybook,
-        working: &mut Working,
-    ) -> Result<PlaybookOutcome, String> {
+    /// Starts the playbook's process, or says why not.
+    async fn start(&self, playbook: &ServerPlaybook) -> Result<Started, String> {
+        let job = self
+            .find_job(playbook.job_id)
+            .await
+            .map_err(|error| error.to_string())?;
+        if !job {
+            return Err("The job was deleted before its playbook got its turn".to_owned());
+        }
+        if let Some(reason) = unreachable(&playbook.hostname) {
+            return Err(reason.to_owned());
+        }
         let credential = self
             .credentials
             .fetch(playbook.credential_id)
@@ -183,7 +284,7 @@ impl<S: Store> ServerPlaybooks<S> {
         }
         let place = IslandPath::parse(Island::Playbooks, &playbook.path).ok_or("invalid path")?;
         let stored = self.library.place(Island::Playbooks, &place);
-        let folder = self.work_root.join(&playbook.run_id);
+        let folder = self.places.work_root.folder(&playbook.run_id);
         let as_document = is_json(place.file_name());
         let files = work_files(playbook, &credential, &folder, as_document);
         let work = WorkFolder::create(folder, files)
@@ -194,29 +295,66 @@ impl<S: Store> ServerPlaybooks<S> {
         } else {
             stored.clone()
         };
-        // Only a document names a limit (ASM-24).
-        let limit = match playbook.timeout_seconds {
-            seconds @ 1.. if as_document => seconds.min(LONGEST_RUN),
-            _ => LONGEST_RUN,
-        };
+        let limit = Limit::of(playbook, as_document);
         let command = PlaybookCommand {
             program: self.program.clone(),
             arguments: arguments(file, &work, playbook, &credential),
             folder: stored.parent().map(PathBuf::from).unwrap_or_default(),
-            patience: Some(Duration::from_secs(limit.unsigned_abs())),
+            environment: environment(&self.places.inherited, &work),
+            patience: Some(Duration::from_secs(limit.seconds.unsigned_abs())),
         };
         let running = ansible::start(&command).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => "[Errno 2] No such file or directory: 'ansible-playbook'".to_owned(),
             _ => error.to_string(),
         })?;
-        // From here on it takes its own time, whatever the server's clock says.
-        drop(std::mem::take(working));
-        let outcome = running.finish().await;
-        *working = self.environment.clock.working();
-        outcome.map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => format!("ansible-playbook was ended after {limit} s"),
-            _ => error.to_string(),
+        Ok(Started {
+            running,
+            _work: work,
+            limit,
         })
+    }
+
+    async fn find_job(&self, id: i64) -> Result<bool, StoreError> {
+        Ok(self.store.view().await?.find_job(id).await?.is_some())
+    }
+
+    /// Notes that the playbook's process runs, and tells operators.
+    async fn store_start(&self, playbook: &ServerPlaybook) -> Result<(), StoreError> {
+        let now = self.environment.clock.now().as_second();
+        let mut work = self.store.begin().await?;
+        work.start_server_run(&playbook.run_id, now).await?;
+        let Some(recap) = work.find_recap(&playbook.run_id).await? else {
+            return Ok(());
+        };
+        if let Some(activity) = recap.activity_job_id {
+            work.store_progress(activity, Some(status::RUNNING), None).await?;
+        }
+        let mut started = None;
+        if let Some(id) = recap.scheduled_run_id
+            && let Some(mut run) = work.find_run(id).await?
+            && run.status == status::PENDING
+        {
+            status::RUNNING.clone_into(&mut run.status);
+            run.started_ts = Some(now);
+            work.set_run_state(&run, now).await?;
+            let job = work.find_job(run.job_id).await?;
+            started = Some((run, job.map(|job| job.schedule_type).unwrap_or_default()));
+        }
+        work.save().await?;
+        if let Some(activity) = recap.activity_job_id {
+            events::activity_updated(
+                &*self.channel,
+                &playbook.hostname,
+                activity,
+                status::RUNNING,
+                "ansible",
+            )
+            .await;
+        }
+        if let Some((run, schedule_type)) = started {
+            events::run_started(&*self.channel, &run, &schedule_type).await;
+        }
+        Ok(())
     }
 
     async fn store_end(&self, run_id: &str, end: &End) -> Result<(), StoreError> {
@@ -233,12 +371,26 @@ impl<S: Store> ServerPlaybooks<S> {
         }
         let mut ended = None;
         if let Some(id) = recap.scheduled_run_id
-            && let Some(run) = work.find_run(id).await?
+            && let Some(mut run) = work.find_run(id).await?
             && recap.scheduled_job_id == Some(run.job_id)
         {
-            let was_open = run.status == status::RUNNING;
-            let end = life::end(&mut work, run, end.status, &end.error, now).await?;
-            ended = was_open.then_some(end);
+            // What failed first is the reason of the whole.
+            if run.error.is_empty() {
+                run.error.clone_from(&end.error);
+            }
+            if work.has_open_server_run(id).await? {
+                work.set_run_state(&run, now).await?;
+            } else {
+                let was_open = [status::RUNNING, status::PENDING].contains(&run.status.as_str());
+                let word = match end.status {
+                    status::SUCCESS if !run.error.is_empty() => status::FAILED,
+                    word => word,
+                };
+                run.started_ts = run.started_ts.or(Some(now));
+                let error = run.error.clone();
+                let end = life::end(&mut work, run, word, &error, now).await?;
+                ended = was_open.then_some(end);
+            }
         }
         work.save().await?;
         self.channel
@@ -260,5 +412,22 @@ impl<S: Store> ServerPlaybooks<S> {
             events::run_completed(&*self.channel, &ended).await;
         }
         Ok(())
+    }
+}
+
+/// Waits for the end of a playbook's process.
+async fn finished(started: Started) -> End {
+    let Started {
+        running,
+        _work,
+        limit,
+    } = started;
+    match running.finish().await {
+        Ok(outcome) if outcome.timed_out => {
+            let reason = format!("ansible-playbook was ended after {} s", limit.seconds);
+            End::ended(limit.word, &reason, outcome)
+        }
+        Ok(outcome) => End::of(outcome),
+        Err(error) => End::failed(error.to_string()),
     }
 }

@@ -144,6 +144,10 @@ impl<S: Store> Scheduler<S> {
                 Some(manifest) => manifest,
                 None => manifest.insert(self.manifests().build(job).await),
             };
+            if let Some(reason) = &manifest.refused {
+                self.delivery.give_up(id, status::FAILED, reason).await?;
+                continue;
+            }
             let component = manifest
                 .components
                 .iter()

@@ -10,8 +10,9 @@ use crate::{
         recaps::RecapFieldError,
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
+    domain::json::Json,
     interfaces::http::compat::reply::JsonReply,
-    services::{quick_run::QuickRunError, recaps::RecapError},
+    services::{quick_run::QuickRunError, recaps::RecapError, scheduled_jobs::JobError},
 };
 
 impl IntoResponse for JobFieldError {
@@ -36,12 +37,29 @@ impl IntoResponse for QuickRunError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, &self.to_string()).into_response(),
-            Self::Unsupported(_) => bad_request(&self.to_string()),
+            Self::Unsupported(_) | Self::Escaping(_) => bad_request(&self.to_string()),
             Self::Unreadable(error) => json_failure(&error),
             Self::Store(error) => database_error(error),
             Self::Stopping => {
                 JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, &self.to_string()).into_response()
             }
+        }
+    }
+}
+
+impl IntoResponse for JobError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Forbidden => JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
+            Self::VariableNotAllowed(name) => JsonReply::new(
+                StatusCode::BAD_REQUEST,
+                Json::object([
+                    ("error", "variable_not_allowed".into()),
+                    ("name", Json::from(name)),
+                ]),
+            )
+            .into_response(),
+            Self::Store(error) => database_error(error),
         }
     }
 }

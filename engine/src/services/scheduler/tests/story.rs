@@ -1,7 +1,7 @@
 //! A scheduler over a store of its own, with agents and operators that only write down.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -15,13 +15,15 @@ use super::super::{
     channel::{AgentChannel, Eventual, PendingReceipt, Receipt, Recipient},
     credentials::{CredentialError, RunCredential, RunCredentials},
     delivery::Delivery,
-    playbook_run::ServerPlaybooks,
+    playbook_run::{PlaybookPlaces, ServerPlaybooks},
 };
 use crate::{
     builders::quick_run::quick_run,
     config::settings::AccessPolicy,
     domain::{clock::BoxFuture, fernet::FernetKey, json::Json},
-    integrations::{assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom},
+    integrations::{
+        ansible::WorkRoot, assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom,
+    },
     repositories::sqlite::SqliteStore,
     services::{
         Environment, assemblies::AssemblyLibrary, hosts::HostRules, quick_run::QuickRunService,
@@ -197,7 +199,7 @@ impl Story {
 
     /// The server stops and starts again over the same root.
     pub(super) async fn restart(&mut self) {
-        self.scheduler.stop();
+        self.scheduler.stop().await;
         self.quick_runs.stop();
         (self.scheduler, self.quick_runs) = services(&self.folder, &self.store, &self.clock, &self.wire);
     }
@@ -370,7 +372,11 @@ fn services(
         Arc::clone(&channel),
         Arc::clone(&credentials),
         library.clone(),
-        folder.path().join("runs"),
+        PlaybookPlaces {
+            work_root: WorkRoot::new(folder.path().join("runs")),
+            former_root: folder.path().join("Logs/Server/AnsibleRuns"),
+            inherited: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        },
     );
     let playbooks = Arc::new(playbooks.with_program("sh"));
     let hosts = HostRules::new(AccessPolicy::Strict);
@@ -383,6 +389,7 @@ fn services(
             assumed_seconds: 30,
             history_days: 10,
         },
+        policy: AccessPolicy::Strict,
     };
     let delivery = Delivery::new(
         store.clone(),
@@ -398,6 +405,7 @@ fn services(
         SecretBox::new(FernetKey::from_bytes([9; 32]), environment.clone()),
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
+        AccessPolicy::Strict,
     );
     let scheduler = Scheduler::new(store.clone(), environment, delivery, playbooks, parts);
     (scheduler, Arc::new(quick_runs))
