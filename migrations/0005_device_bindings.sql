@@ -11,5 +11,6 @@ CREATE TABLE IF NOT EXISTS engine_activity_devices (
 
 CREATE TABLE IF NOT EXISTS engine_account_devices (
     agent_id TEXT PRIMARY KEY,
+    -- Empty where it was nobody's at the first start.
     guid TEXT NOT NULL
-);
+) WITHOUT ROWID;
