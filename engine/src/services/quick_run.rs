@@ -224,6 +224,7 @@ impl<S: Store> QuickRunService<S> {
             shown(reason)
         );
         for run in &refused {
+            crate::services::audit::changed("script.refused", run.activity_id);
             events::activity_created(
                 &*self.channel,
                 &run.hostname.python_str(),
