@@ -54,7 +54,7 @@ BENIGN = HEAD + """
 # Writes down its own number, and that of a child in a session of its own.
 LASTING = HEAD + """
   tasks:
-    - shell: "setsid sh -c 'echo $$ > %(folder)s/child; sleep 600; true' & echo $$ > %(folder)s/parent; sleep 600; true"
+    - shell: "setsid sh -c 'echo $$ > %(folder)s/child; exec sleep 600' & echo $$ > %(folder)s/parent; exec sleep 600"
 """
 
 
