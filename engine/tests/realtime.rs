@@ -446,7 +446,10 @@ async fn operators_command_agents_and_see_what_they_report() {
     }
     let command = json!({ "agent_id": AGENT });
     operator.call("list_agent_windows", command.clone()).await;
-    assert_eq!(agent.frame().await, format!("42[\"list_agent_windows\",{command}]"));
+    assert_eq!(
+        agent.frame().await,
+        format!("42[\"list_agent_windows\",{command}]")
+    );
     // A playbook is run over HTTP.
     operator
         .call_in_vain("ansible_playbook_run", json!({ "target_hostname": "WIN-1" }))
