@@ -434,16 +434,18 @@ impl Jobs {
                 playbooks,
                 parts,
             ),
-            quick_runs: Arc::new(QuickRunService::new(
-                store.clone(),
-                environment.clone(),
-                library,
-                signer.clone(),
-                secrets.clone(),
-                Arc::clone(channel),
-                delivery,
-                settings.access_policy,
-            )),
+            quick_runs: Arc::new(
+                QuickRunService::new(
+                    store.clone(),
+                    environment.clone(),
+                    library,
+                    signer.clone(),
+                    secrets.clone(),
+                    Arc::clone(channel),
+                    delivery,
+                )
+                .under(settings.access_policy),
+            ),
         }
     }
 }

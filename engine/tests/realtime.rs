@@ -444,10 +444,16 @@ async fn operators_command_agents_and_see_what_they_report() {
     for client in [&mut agent, &mut operator] {
         assert_eq!(client.frame().await, "42[\"list_agent_windows\",1]");
     }
-    let run = |host: &str| format!("42[\"ansible_playbook_run\",{{\"target_hostname\":\"{host}\"}}]");
-    operator.send(&run("WIN-2")).await;
-    operator.send(&run("win-1")).await;
-    assert_eq!(agent.frame().await, run("win-1"));
+    let command = json!({ "agent_id": AGENT });
+    operator.call("list_agent_windows", command.clone()).await;
+    assert_eq!(
+        agent.frame().await,
+        format!("42[\"list_agent_windows\",{command}]")
+    );
+    // A playbook is run over HTTP.
+    operator
+        .call_in_vain("ansible_playbook_run", json!({ "target_hostname": "WIN-1" }))
+        .await;
     let shot = json!({ "agent_id": AGENT, "image_base64": "AAAA" });
     agent.call("screenshot", shot.clone()).await;
     assert_eq!(operator.frame().await, format!("42[\"new_screenshot\",{shot}]"));

@@ -120,7 +120,7 @@ struct Prepared {
 }
 
 impl<S: Store> QuickRunService<S> {
-    /// Over this store. Under a strict `policy`, values are refused that could become code. `secrets` seals what an operator gave to a script, `delivery` gets it to agents.
+    /// Over this store. `secrets` seals what an operator gave to a script, `delivery` gets it to agents.
     pub fn new(
         store: S,
         environment: Environment,
@@ -129,7 +129,6 @@ impl<S: Store> QuickRunService<S> {
         secrets: SecretBox,
         channel: Arc<dyn AgentChannel>,
         delivery: Arc<Delivery<S>>,
-        policy: AccessPolicy,
     ) -> Self {
         Self {
             store,
@@ -140,10 +139,15 @@ impl<S: Store> QuickRunService<S> {
             hosts: delivery.hosts(),
             channel,
             delivery,
-            policy,
+            policy: AccessPolicy::Strict,
             tasks: Tasks::default(),
             begun: Notify::new(),
         }
+    }
+
+    /// Under another policy than the strict one, which refuses values that could become code.
+    pub fn under(self, policy: AccessPolicy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Runs a script on its hosts, in order; hosts need not be known or online. What is stored is sent whether or not
@@ -242,6 +246,7 @@ impl<S: Store> QuickRunService<S> {
             shown(reason)
         );
         for run in &refused {
+            crate::services::audit::changed("script.refused", run.activity_id);
             events::activity_created(
                 &*self.channel,
                 &run.hostname.python_str(),

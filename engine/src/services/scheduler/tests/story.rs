@@ -405,7 +405,6 @@ fn services(
         SecretBox::new(FernetKey::from_bytes([9; 32]), environment.clone()),
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
-        AccessPolicy::Strict,
     );
     let scheduler = Scheduler::new(store.clone(), environment, delivery, playbooks, parts);
     (scheduler, Arc::new(quick_runs))
