@@ -29,8 +29,12 @@ use crate::{
     interfaces::{
         http::{
             accept_errors::AcceptErrors,
+            browser::BrowserGuard,
             carried::CarriedRequests,
-            compat::{cors::AllowedOrigins, session::SessionCodec},
+            compat::{
+                cors::AllowedOrigins,
+                session::{SESSION_MAX_AGE, SessionCodec},
+            },
             http_service, routes,
             server::with_limits,
             state::AppState,
@@ -172,7 +176,12 @@ impl Engine {
         let secrets = secret_box(sealing_keys, &settings, &environment)?;
         let tokens = AccessTokens::new(&identity.token_key)?;
         let publisher = IdentityPublisher::new(Arc::clone(&certificate), &identity.script_key);
-        let operators = OperatorService::new(store.clone(), environment.clone());
+        let operators = Arc::new(OperatorService::new(
+            store.clone(),
+            environment.clone(),
+            settings.access_policy,
+            settings.operator_token_ttl.unwrap_or(0).max(SESSION_MAX_AGE),
+        ));
         let store_failed = |source| StartError::Store {
             path: settings.database_path.clone(),
             source,
@@ -184,11 +193,12 @@ impl Engine {
             .instrument(by_itself)
             .await
             .map_err(&store_failed)?;
+        operators.note_accounts().await.map_err(&store_failed)?;
         let hosts = HostRules::new(settings.access_policy);
         let agents = Agents::restore(Arc::clone(&clock), &store, hosts)
             .await
             .map_err(&store_failed)?;
-        if let Err(error) = prune_once(&store, &environment).await {
+        if let Err(error) = prune_once(&store, &environment, &operators).await {
             tracing::error!("prune job failure: {error}");
         }
         let agents = Arc::new(agents);
@@ -196,6 +206,7 @@ impl Engine {
             store.clone(),
             environment.clone(),
             tokens.clone(),
+            Arc::clone(&operators),
             settings.access_policy,
         ));
         let hub = Arc::new(Hub::new(access, settings.socket_places));
@@ -296,11 +307,12 @@ impl Engine {
                 hosts,
                 Arc::clone(&channel),
             )),
-            operators: Arc::new(operators),
+            operators: Arc::clone(&operators),
             logins: Arc::new(LoginService::new(
                 store.clone(),
                 environment.clone(),
                 settings.mfa_issuer.clone(),
+                settings.access_policy,
             )),
             users: Arc::new(UserService::new(store.clone(), environment.clone())),
             sessions: Arc::new(SessionCodec::new(&settings)),
@@ -311,7 +323,7 @@ impl Engine {
             Arc::clone(&hub),
             Arc::clone(&state.realtime),
             Arc::clone(&state.sessions),
-            AllowedOrigins::new(&settings.cors_allowed_origins),
+            AllowedOrigins::new(&settings),
             environment.clone(),
             Arc::new(SystemClock::new()),
             settings.timing,
@@ -321,10 +333,17 @@ impl Engine {
             async move { Ok::<_, Infallible>(sockets.answer(request).await) }
         });
         let carried = CarriedRequests::default();
+        let guard = (settings.access_policy == AccessPolicy::Strict).then(|| BrowserGuard {
+            origins: AllowedOrigins::new(&settings),
+            sessions: Arc::clone(&state.sessions),
+            random: Arc::clone(&environment.random),
+            certificate: settings.speaks_tls().then(|| Arc::clone(&certificate)),
+        });
         let service = http_service(
             routes::table().with_state(state).with_socket_endpoint(endpoint),
             &settings,
             &carried,
+            guard,
         )
         .into_make_service_with_connect_info::<SocketAddr>();
 
@@ -356,7 +375,12 @@ impl Engine {
         let mut background = JoinSet::new();
         let working = clock.working();
         background.spawn(Arc::clone(&keeper).run(working.clone()));
-        background.spawn(prune_daily(store.clone(), environment, working.clone()));
+        background.spawn(prune_daily(
+            store.clone(),
+            environment,
+            operators,
+            working.clone(),
+        ));
         let fresh = working.clone();
         background.spawn(async move { github.keep_fresh(fresh).await });
         background.spawn(Arc::clone(&jobs.scheduler).run(working.clone()));

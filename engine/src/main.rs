@@ -34,7 +34,7 @@ use tokio::{
 /// Settings come from environment variables (BOREALIS_ROOT, BOREALIS_HOST, BOREALIS_PORT, ...).
 ///
 /// The commands users, install-codes, devices, backup and certificate are for the person on the server's machine; they
-/// ask for no login. All of them are safe beside a running server, and none makes a database or changes its tables. Run them as
+/// ask for no login. All of them are safe beside a running server, and none makes a database or upgrades one. Run them as
 /// the user that runs the server, with its variables.
 ///
 /// Exit codes: 0 stopped in order, 1 could not do it, 2 wrong command line or settings.

@@ -56,8 +56,8 @@ pub fn of_settings(settings: &Settings) -> Vec<Finding> {
         report.add(
             Verdict::Warning,
             "access policy",
-            "legacy: routes that the legacy leaves open are open to everybody; set BOREALIS_ACCESS_POLICY to strict \
-             unless a client needs them",
+            "legacy: routes that the legacy leaves open are open to everybody, sessions outlive their logout, and pages \
+             of other sites may use operators' cookies; set BOREALIS_ACCESS_POLICY to strict unless a client needs them",
         );
     }
     report.finish()

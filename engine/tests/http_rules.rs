@@ -50,7 +50,7 @@ async fn start() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let mut server = axum_server::from_tcp(listener).unwrap();
     configure(server.http_builder(), &settings.timing);
-    let service = http_service(routes, &settings, &CarriedRequests::default())
+    let service = http_service(routes, &settings, &CarriedRequests::default(), None)
         .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(server.serve(service));
     address

@@ -104,3 +104,34 @@ async fn every_line_of_a_request_bears_the_agent_s_context() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_foreign_origin_is_logged_with_the_cure_and_no_cookie() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.log");
+    let _guard = log_into(&file);
+    let engine = start(folder.path(), &[]).await;
+    let answer = reqwest::Client::new()
+        .post(format!("http://{}/api/auth/logout", engine.address()))
+        .header("cookie", "session=precious")
+        .header("origin", "https://foreign.example")
+        .header("host", "inner.example")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 403);
+    engine.stop().await;
+    let lines: Vec<_> = messages(&file)
+        .into_iter()
+        .filter(|line| line.contains("foreign origin"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "refused, an operator's cookie came with a foreign origin origin=https://foreign.example path=/api/auth/logout \
+             host=inner.example address=127.0.0.1: if it is how browsers reach this server, set BOREALIS_PUBLIC_URL to it or \
+             let the proxy send X-Forwarded-Host; if it is another site's that operators use, list it in \
+             BOREALIS_CORS_ALLOWED_ORIGINS"
+        ]
+    );
+}

@@ -10,6 +10,8 @@
 mod client;
 #[path = "realtime/heartbeats.rs"]
 mod heartbeats;
+#[path = "realtime/logins.rs"]
+mod logins;
 #[path = "realtime/polling.rs"]
 mod polling;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]

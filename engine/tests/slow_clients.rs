@@ -191,7 +191,12 @@ async fn answer_to(sent: &str) -> (String, Duration) {
     let (mut client, server) = tokio::io::duplex(1024);
     let mut builder = Builder::new(TokioExecutor::new());
     configure(&mut builder, &settings().timing);
-    let service = TowerToHyperService::new(http_service(routes, &settings(), &CarriedRequests::default()));
+    let service = TowerToHyperService::new(http_service(
+        routes,
+        &settings(),
+        &CarriedRequests::default(),
+        None,
+    ));
     tokio::spawn(async move {
         let _ = builder.serve_connection(TokioIo::new(server), service).await;
     });
@@ -245,7 +250,7 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
         &settings().timing,
         AcceptErrors::new(Arc::new(SystemClock::new())),
     );
-    let service = http_service(Routes::new(), &settings(), &CarriedRequests::default());
+    let service = http_service(Routes::new(), &settings(), &CarriedRequests::default(), None);
     tokio::spawn(server.serve(service.into_make_service_with_connect_info::<SocketAddr>()));
     let mut client = connect(address, "").await;
     let begin = tokio::time::Instant::now();

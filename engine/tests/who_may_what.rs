@@ -167,10 +167,10 @@ impl Caller {
                 assert_eq!(status, 200);
                 vec![("cookie", session)]
             }
-            Self::Device => vec![bearer(device(&TARGET))],
-            Self::ForeignDevice => vec![bearer(device(&FOREIGN))],
-            Self::QuarantinedDevice => vec![bearer(device(&QUARANTINED))],
-            Self::RevokedDevice => vec![bearer(device(&REVOKED))],
+            Self::Device => vec![bearer(&device(&TARGET))],
+            Self::ForeignDevice => vec![bearer(&device(&FOREIGN))],
+            Self::QuarantinedDevice => vec![bearer(&device(&QUARANTINED))],
+            Self::RevokedDevice => vec![bearer(&device(&REVOKED))],
             Self::MisplacedTokens => {
                 let token = device(&TARGET);
                 let session = admin
@@ -179,7 +179,7 @@ impl Caller {
                     .unwrap();
                 vec![
                     ("cookie", format!("session={token}; borealis_auth={token}")),
-                    bearer(session.to_owned()),
+                    bearer(session),
                 ]
             }
         };
@@ -187,7 +187,7 @@ impl Caller {
     }
 }
 
-fn bearer(token: String) -> (&'static str, String) {
+fn bearer(token: &str) -> (&'static str, String) {
     ("authorization", format!("Bearer {token}"))
 }
 
@@ -329,7 +329,7 @@ fn all_routes() -> Vec<(&'static str, String)> {
         .map(|(method, path)| (method, path.to_owned()))
         .collect();
     all.push(("GET", "/health".to_owned()));
-    all.sort_by_key(|(method, path)| (*method == "DELETE", path == "/api/auth/logout"));
+    all.sort_by_key(|(method, path)| (path == "/api/auth/logout", *method == "DELETE"));
     all
 }
 

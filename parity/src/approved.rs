@@ -14,8 +14,19 @@ use crate::{
     transcript::{Notice, NoticeKind},
 };
 
+/// The headers that are shown of a step with a note: what a browser is told to do with an answer.
+const SHOWN_HEADERS: [&str; 5] = [
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "content-security-policy",
+    "strict-transport-security",
+    "x-frame-options",
+];
+/// Shown beside one of the others: every answer has it.
+const BESIDE_OTHERS: &str = "x-content-type-options";
+
 /// A line for each step and under it what it showed: status and body, rows, or what came over a socket. Headers are
-/// left out, and so are the bodies of an enrollment that stands as one entry in the file: the comparison with the legacy
+/// left out but for those that guard browsers, and so are the bodies of an enrollment that stands as one entry in the file: the comparison with the legacy
 /// covers them. What arrived and no step asked for stands at the end.
 #[must_use]
 pub fn render(scenario: &Scenario, seen: &Normalized, notices: &[Notice]) -> String {
@@ -36,7 +47,10 @@ pub fn render(scenario: &Scenario, seen: &Normalized, notices: &[Notice]) -> Str
         };
         let mut shown = step.seen.clone();
         in_milliseconds(&mut shown);
-        let lines = lines(&shown, !written.is_some_and(of_one_entry));
+        let mut lines = lines(&shown, !written.is_some_and(of_one_entry));
+        if written.is_some_and(|written| !written.note.is_empty()) {
+            lines.extend(header_lines(&shown));
+        }
         for line in lines {
             let _ = writeln!(out, "      {line}");
         }
@@ -102,6 +116,18 @@ fn lines(seen: &Value, with_body: bool) -> Vec<String> {
         .or_else(|| came("received", "nothing came"))
         .or_else(|| came("heard", "nothing came"))
         .unwrap_or_else(|| vec![seen.to_string()])
+}
+
+fn header_lines(seen: &Value) -> Vec<String> {
+    let line = |name: &&str| {
+        let value = seen.get("headers")?.get(*name)?.as_str()?;
+        Some(format!("{name}: {value}"))
+    };
+    let mut lines: Vec<_> = SHOWN_HEADERS.iter().filter_map(&line).collect();
+    if !lines.is_empty() {
+        lines.extend(line(&BESIDE_OTHERS));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -7,13 +7,18 @@ use crate::{
     domain::{
         coerce::integer_of,
         json::{Json, JsonObject},
+        operator_session::Issue,
     },
-    services::operators::mfa::{CodeAnswer, PendingLogin, Stage},
+    services::operators::{
+        mfa::{CodeAnswer, PendingLogin, Stage},
+        sessions::Issuing,
+    },
 };
 
 /// The pending login that a session's `mfa_pending` describes; `None` where it is no object or an empty one.
 /// Members that are missing or of another type fit no answer: no token, long expired, nobody's.
-pub fn pending_login(value: Option<&Json>) -> Option<PendingLogin> {
+/// `issue` is the session's.
+pub fn pending_login(value: Option<&Json>, issue: Option<&Issue>) -> Option<PendingLogin> {
     let members = value?.as_object().filter(|members| !members.is_empty())?;
     let member = |name| {
         members
@@ -34,6 +39,8 @@ pub fn pending_login(value: Option<&Json>) -> Option<PendingLogin> {
             _ => Stage::Verify,
         },
         expires: i64::try_from(expires).unwrap_or(0),
+        issue: issue.cloned(),
+        issuing: Issuing::at(issue.map_or(0, |issue| issue.at)),
     })
 }
 
@@ -125,7 +132,7 @@ mod tests {
             ("secret", Json::Null),
             ("expires", 9.into()),
         ]);
-        let read = pending_login(Some(&pending)).unwrap();
+        let read = pending_login(Some(&pending), None).unwrap();
         assert_eq!((read.username.as_str(), read.token.as_str()), ("a", "t"));
         assert!(
             read.stage
@@ -135,7 +142,7 @@ mod tests {
                 && read.expires == 9
         );
         let odd = Json::object([("token", Json::from(7)), ("expires", "x".into())]);
-        let read = pending_login(Some(&odd)).unwrap();
+        let read = pending_login(Some(&odd), None).unwrap();
         assert!(read.token.is_empty() && read.expires == 0 && read.stage == Stage::Verify);
         for none in [
             None,
@@ -143,7 +150,7 @@ mod tests {
             Some("pending".into()),
             Some(7.into()),
         ] {
-            assert_eq!(pending_login(none.as_ref()), None);
+            assert_eq!(pending_login(none.as_ref(), None), None);
         }
     }
 

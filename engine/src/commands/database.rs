@@ -23,7 +23,7 @@ pub(super) fn must_exist(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Opens the database without making or migrating anything.
+/// Opens the database without making or upgrading anything.
 pub(super) async fn open(path: &Path) -> Result<SqliteStore, Failure> {
     Ok(SqliteStore::open_existing(path).await?)
 }

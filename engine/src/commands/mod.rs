@@ -25,8 +25,9 @@ use tracing::Instrument as _;
 use crate::{
     config::settings::Settings,
     repositories::{
-        StoreError,
+        Store as _, StoreError,
         sqlite::{BackupError, Cause},
+        users::Users as _,
     },
     services::{
         Environment,
@@ -127,7 +128,15 @@ async fn carry_out(
     }
     let store = database::open(&settings.database_path).await?;
     let done = match command {
-        Administration::Users(arguments) => users::run(arguments, &store, environment).await,
+        Administration::Users(arguments) => {
+            if arguments.changes_something() {
+                // Where the ends of sessions are noted: the legacy alone may have worked here until now. Beside accounts of
+                // an older form nothing is made; the command fails over them.
+                store.view().await?.find_user("").await?;
+                store.make_own_tables().await?;
+            }
+            users::run(arguments, &store, environment).await
+        }
         Administration::InstallCodes(arguments) => install_codes::run(arguments, &store, environment).await,
         Administration::Devices(arguments) => devices::run(arguments, &store, environment).await,
         Administration::Backup(_) | Administration::Certificate(_) => Ok(()),

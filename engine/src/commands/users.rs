@@ -24,8 +24,8 @@ use crate::{
 /// List and make operators' accounts, reset passwords, change roles, switch MFA off.
 ///
 /// Safe beside a running server, which looks accounts up with every request: no restart is needed. A changed role
-/// counts at once, on open realtime connections after 5 seconds at most. Operators who are logged in stay so when
-/// their password is reset. Ten wrong guesses within 5 minutes lock a name out for an address; the server remembers
+/// counts at once, on open realtime connections after 5 seconds at most. A new password, and another role than before,
+/// end the account's sessions, as in the web client. Ten wrong guesses within 5 minutes lock a name out for an address; the server remembers
 /// that, and a new password does not shorten it.
 ///
 /// Letter case does not count in the name of an account. One admin is always left.
@@ -92,6 +92,13 @@ enum UsersCommand {
         #[arg(long)]
         keep_secret: bool,
     },
+}
+
+impl UsersArguments {
+    /// Whether this command is about more than to show something.
+    pub(super) fn changes_something(&self) -> bool {
+        !matches!(self.command, UsersCommand::List)
+    }
 }
 
 /// The roles as they are typed.

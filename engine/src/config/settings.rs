@@ -40,8 +40,8 @@ pub enum AccessPolicy {
 pub struct CookieSettings {
     /// `SameSite`, default `Lax`.
     pub same_site: String,
-    /// Whether `Secure` is set, default off.
-    pub secure: bool,
+    /// Whether `Secure` is set; `None` where that is left to the way a request came.
+    pub secure: Option<bool>,
     /// `Domain` without a leading dot, default none.
     pub domain: Option<String>,
 }
@@ -89,6 +89,8 @@ pub struct Settings {
     pub auto_migrate: bool,
     /// The built web client.
     pub static_root: PathBuf,
+    /// How browsers reach the server where a proxy rewrites `Host`.
+    pub public_url: Option<PublicUrl>,
     /// Allowed origins; empty means any.
     pub cors_allowed_origins: Vec<String>,
     /// Signs sessions and operator tokens. Never logged.
@@ -139,6 +141,39 @@ pub struct Settings {
     pub timing: Timing,
     /// How many sockets may be open; no variable sets it.
     pub socket_places: SocketPlaces,
+}
+
+/// Scheme, host and port of an address: variable `BOREALIS_PUBLIC_URL`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicUrl {
+    text: String,
+    authority: usize,
+}
+
+impl PublicUrl {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let uri = text.parse::<http::Uri>().ok()?;
+        let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+        let is_bare = uri.path() == "/" && uri.query().is_none() && !authority.as_str().contains('@');
+        if !matches!(scheme, "http" | "https") || !is_bare || authority.host().is_empty() {
+            return None;
+        }
+        Some(Self {
+            text: format!("{scheme}://{authority}"),
+            authority: scheme.len() + "://".len(),
+        })
+    }
+
+    /// The whole of it, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &str {
+        self.text.get(self.authority..).unwrap_or_default()
+    }
 }
 
 /// A text that must never be printed.
@@ -316,6 +351,13 @@ impl Settings {
             static_root: reader
                 .path(&["BOREALIS_STATIC_ROOT"])
                 .unwrap_or_else(|| find_static_root(&root)),
+            public_url: reader.parsed(
+                "BOREALIS_PUBLIC_URL",
+                None,
+                "the address that browsers reach the server at, such as https://borealis.example or \
+                 https://borealis.example:8443",
+                |value| PublicUrl::parse(value).map(Some),
+            ),
             cors_allowed_origins: origins(
                 reader
                     .text(&["BOREALIS_CORS_ALLOWED_ORIGINS", "BOREALIS_CORS_ORIGINS"])
@@ -406,7 +448,7 @@ impl Settings {
                 // The legacy takes anything but these three words, also `on`, as off.
                 secure: reader
                     .text(&["BOREALIS_COOKIE_SECURE"])
-                    .is_some_and(|value| ["1", "true", "yes"].contains(&value.to_ascii_lowercase().as_str())),
+                    .map(|value| ["1", "true", "yes"].contains(&value.to_ascii_lowercase().as_str())),
                 domain: reader
                     .text(&["BOREALIS_COOKIE_DOMAIN"])
                     .map(|domain| domain.trim_start_matches('.').to_owned()),
@@ -655,6 +697,36 @@ mod tests {
             ("BOREALIS_JOB_HISTORY_DAYS", "1.5"),
         ] {
             assert!(read(&[(name, value)]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_public_address_is_scheme_host_and_port() {
+        let read = |value: &str| read(&[("BOREALIS_PUBLIC_URL", value)]).map(|settings| settings.public_url);
+        for (value, text, authority) in [
+            ("https://b.example", "https://b.example", "b.example"),
+            (
+                " HTTP://b.example:8080/ ",
+                "http://b.example:8080",
+                "b.example:8080",
+            ),
+            ("https://[::1]:5000", "https://[::1]:5000", "[::1]:5000"),
+        ] {
+            let url = read(value).unwrap().unwrap();
+            assert_eq!((url.as_str(), url.authority()), (text, authority));
+        }
+        assert_eq!(read("").unwrap(), None);
+        for value in [
+            "b.example",
+            "ftp://b.example",
+            "https://",
+            "https://b.example/path",
+            "https://b.example/?x",
+            "https://u@b.example",
+            "https://a b",
+        ] {
+            let error = read(value).unwrap_err().to_string();
+            assert!(error.starts_with("BOREALIS_PUBLIC_URL is"), "{error}");
         }
     }
 

@@ -9,6 +9,7 @@ pub mod github_token;
 pub mod install_codes;
 pub mod job_runs;
 pub mod known_devices;
+pub mod operator_sessions;
 pub mod recaps;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
@@ -31,6 +32,7 @@ use self::{
     install_codes::InstallCodes,
     job_runs::JobRuns,
     known_devices::KnownDevices,
+    operator_sessions::OperatorSessions,
     recaps::Recaps,
     refresh_tokens::{RefreshNotes, RefreshTokens},
     scheduled_jobs::ScheduledJobs,
@@ -100,6 +102,7 @@ pub trait Tables:
     + InstallCodes
     + JobRuns
     + KnownDevices
+    + OperatorSessions
     + Recaps
     + RefreshTokens
     + ScheduledJobs

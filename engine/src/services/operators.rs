@@ -2,11 +2,13 @@
 
 pub mod login;
 pub mod mfa;
+pub mod sessions;
 pub mod users;
 
 use super::{Environment, approvals::Decider};
 use crate::{
-    domain::{digest::sha512_hex, text::python_trim},
+    config::settings::AccessPolicy,
+    domain::digest::sha512_hex,
     repositories::{
         Store, StoreError, UnitOfWork as _,
         users::{NewUser, User, Users as _},
@@ -85,12 +87,20 @@ impl From<User> for Operator {
 pub struct OperatorService<S> {
     store: S,
     environment: Environment,
+    policy: AccessPolicy,
+    longest_session: i64,
 }
 
 impl<S: Store> OperatorService<S> {
-    /// Over this store.
-    pub fn new(store: S, environment: Environment) -> Self {
-        Self { store, environment }
+    /// Over this store. Under the policy `legacy` sessions end with their age alone, which is never beyond
+    /// `longest_session` seconds.
+    pub fn new(store: S, environment: Environment, policy: AccessPolicy, longest_session: i64) -> Self {
+        Self {
+            store,
+            environment,
+            policy,
+            longest_session,
+        }
     }
 
     /// Makes sure that somebody can log in as admin: where nobody is one, the account `admin` becomes one, or is made.
@@ -126,19 +136,5 @@ impl<S: Store> OperatorService<S> {
             tracing::warn!("the account admin has the default password: change it");
         }
         Ok(())
-    }
-
-    /// The account of this name as it is now; `None` where it is gone (the legacy believes the cookie: OPR-1).
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn recognise(&self, username: &str) -> Result<Option<Operator>, StoreError> {
-        Ok(self
-            .store
-            .view()
-            .await?
-            .find_user(python_trim(username))
-            .await?
-            .map(Operator::from))
     }
 }

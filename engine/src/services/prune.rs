@@ -1,10 +1,10 @@
-//! Clears away codes and requests that nobody can use any more.
+//! Clears away codes, requests and notes of sessions that nobody can use any more.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 
-use super::Environment;
+use super::{Environment, operators::OperatorService};
 use crate::{
     domain::{clock::Working, timestamp::iso_utc},
     repositories::{
@@ -17,14 +17,18 @@ const PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// A request that waited longer than this expires.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// One pass, in one transaction.
+/// One pass: codes and requests in one transaction, then what is noted of sessions.
 ///
 /// Requests on ended codes expire before the codes are deleted; the legacy does it the other way round and so keeps
 /// just those requests alive (ENR-9).
 ///
 /// # Errors
 /// The store failed; nothing was changed.
-pub async fn prune_once<S: Store>(store: &S, environment: &Environment) -> Result<(), StoreError> {
+pub async fn prune_once<S: Store>(
+    store: &S,
+    environment: &Environment,
+    operators: &OperatorService<S>,
+) -> Result<(), StoreError> {
     let now = environment.now();
     let oldest = iso_utc(now.time.saturating_sub(PATIENCE).unwrap_or(jiff::Timestamp::MIN));
     let mut work = store.begin().await?;
@@ -37,18 +41,23 @@ pub async fn prune_once<S: Store>(store: &S, environment: &Environment) -> Resul
     if expired > 0 {
         tracing::info!("prune job expired {expired} device approvals");
     }
-    Ok(())
+    operators.prune().await
 }
 
 /// Prunes once a day for ever; a failed pass is logged and the loop goes on. The first pass is the caller's.
-pub async fn prune_daily<S: Store>(store: S, environment: Environment, mut working: Working) {
+pub async fn prune_daily<S: Store>(
+    store: S,
+    environment: Environment,
+    operators: Arc<OperatorService<S>>,
+    mut working: Working,
+) {
     loop {
         let sleep = environment
             .clock
             .sleep_until(environment.clock.monotonic() + PERIOD);
         drop(working);
         working = sleep.await;
-        if let Err(error) = prune_once(&store, &environment).await {
+        if let Err(error) = prune_once(&store, &environment, &operators).await {
             tracing::error!("prune job failure: {error}");
         }
     }

@@ -1,17 +1,23 @@
 //! `users`, beside a server that serves the same folder.
 
+use std::net::SocketAddr;
+
 use borealis_engine::RunningEngine;
 use serde_json::{Value, json};
 
 use crate::{
-    program::{migrated, run, run_with_input, sql},
+    program::{migrated, program, run, run_with_input, sql},
     support::start,
 };
 
 /// What a login with this password is answered: status, role, and whether a code is asked for.
 async fn login(engine: &RunningEngine, name: &str, password: &str) -> (u16, Value) {
+    login_at(engine.address(), name, password).await
+}
+
+async fn login_at(server: SocketAddr, name: &str, password: &str) -> (u16, Value) {
     let answer = reqwest::Client::new()
-        .post(format!("http://{}/api/auth/login", engine.address()))
+        .post(format!("http://{server}/api/auth/login"))
         .json(&json!({"username": name, "password": password}))
         .send()
         .await
@@ -75,6 +81,53 @@ async fn a_running_server_knows_new_accounts_passwords_and_roles_at_once() {
     }
     assert!(!log.contains(password));
     engine.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_end_with_a_new_password_and_another_role_as_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    // A process of its own: both have to mean the same by now.
+    let server = crate::server_process::start(program(root, &["serve"], &[])).serving();
+    let create = [
+        "users",
+        "create",
+        "root",
+        "--role",
+        "admin",
+        "--generate-password",
+    ];
+    run(root, &create, &[]).done();
+    for (command, ends) in [
+        (&["users", "set-role", "admin", "admin"][..], false),
+        (&["users", "disable-mfa", "admin"], false),
+        (&["users", "set-role", "admin", "user"], true),
+        (&["users", "reset-password", "admin", "--generate-password"], true),
+    ] {
+        let (status, answer) = login_at(server.address, "admin", "Password").await;
+        assert_eq!(status, 200);
+        run(root, command, &[]).done();
+        let me = reqwest::Client::new()
+            .get(format!("http://{}/api/auth/me", server.address))
+            .bearer_auth(answer["token"].as_str().unwrap())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(me.status().as_u16(), if ends { 401 } else { 200 }, "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_of_a_database_that_only_the_legacy_knew_can_be_changed() {
+    let root = migrated();
+    sql(
+        root.path(),
+        "DROP TABLE engine_operator_accounts; DROP TABLE engine_operator_sessions; \
+         INSERT INTO users (username, password_sha512, role) VALUES ('olga', '00', 'Admin')",
+    )
+    .await;
+    let reset = ["users", "reset-password", "olga", "--generate-password"];
+    run(root.path(), &reset, &[]).done();
 }
 
 #[tokio::test]

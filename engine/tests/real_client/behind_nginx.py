@@ -48,6 +48,42 @@ def handshake(server: BehindNginx, origin: str) -> int:
     return http.get(url, headers={"Origin": origin}, timeout=PATIENCE).status_code
 
 
+def write(operator: Operator, origin: str) -> tuple[int, dict]:
+    """What a page of this origin gets when it writes with the operator's cookies."""
+    answer = operator.http.post(
+        f"{operator.server.url}/api/admin/enrollment-codes",
+        json={"ttl_hours": 1, "max_uses": 1}, headers={"Origin": origin}, timeout=PATIENCE)
+    return answer.status_code, answer.json()
+
+
+FORBIDDEN = (403, {"error": "forbidden_origin"})
+
+
+def rewritten_host(server: BehindNginx, operator: Operator):
+    """An operator can write through a proxy that rewrites `Host`, with what the log says to do about it."""
+    host, forwarded = "proxy_set_header Host              $http_host;", "proxy_set_header X-Forwarded-Host  $http_host;"
+    step("an operator writes from the server's own page; another site's page cannot")
+    equal(write(operator, server.url)[0], 200)
+    equal(write(operator, "https://foreign.example"), FORBIDDEN)
+    step("also where nginx rewrites Host and says what it was")
+    server.reload(lambda text: replaced(text, host, "proxy_set_header Host inner.example;"))
+    equal(write(operator, server.url)[0], 200)
+    step("where it says nothing, BOREALIS_PUBLIC_URL does, and the log names it")
+    silent = lambda text: replaced(replaced(text, host, "proxy_set_header Host inner.example;"), forwarded, "")
+    server.reload(silent)
+    equal(write(operator, server.url), FORBIDDEN)
+    if "set BOREALIS_PUBLIC_URL" not in server.log():
+        raise AssertionError("the log does not say what to do")
+    server.stop()
+    server.variables["BOREALIS_PUBLIC_URL"] = server.url
+    server.start()
+    equal(write(operator, server.url)[0], 200)
+    equal(write(operator, "https://foreign.example"), FORBIDDEN)
+    answer = operator.http.post(f"{server.url}//api//users", allow_redirects=False, timeout=PATIENCE)
+    equal((answer.status_code, answer.headers["location"]), (308, f"{server.url}/api/users"))
+    server.reload()
+
+
 def idle_for_a_minute(server: BehindNginx):
     """A connection as nginx keeps them to the engine is still there after nginx would have closed it."""
     with socket.create_connection(("127.0.0.1", server.inner_port), PATIENCE) as connection:
@@ -93,6 +129,8 @@ def live(server: BehindNginx):
         channel = operator.connect(transports)
         equal(channel.client.transport(), transports[-1])
         channel.close()
+
+    rewritten_host(server, operator)
 
     step("redirects keep scheme, host and port")
     answer = session(pinned(certificate)).post(

@@ -36,6 +36,8 @@ struct State {
     bundle: Arc<str>,
     /// When the server's certificate in it ends.
     ends: Timestamp,
+    /// Whether this server or the legacy made it.
+    self_made: bool,
     /// What was looked at last, whether it came into use or not.
     seen: Seen,
 }
@@ -68,6 +70,7 @@ impl ServedCertificate {
             state: Mutex::new(State {
                 bundle: String::from_utf8_lossy(&bundle).into(),
                 ends: ends(&bundle),
+                self_made: is_self_made(&bundle),
                 seen: Seen::Files(digest(&bundle, &key)),
             }),
         })
@@ -86,6 +89,11 @@ impl ServedCertificate {
     /// Whether the certificate in use has ended at `now`.
     pub fn has_ended(&self, now: Timestamp) -> bool {
         self.lock().ends <= now
+    }
+
+    /// Whether the certificate in use was made by this server or the legacy, so that browsers know nothing of its issuer.
+    pub fn is_self_made(&self) -> bool {
+        self.lock().self_made
     }
 
     /// Looks at the files, and takes up what is new in them. What cannot be used is logged once, and what was in use
@@ -119,6 +127,7 @@ impl ServedCertificate {
                 self.listener.0.reload_from_config(config);
                 state.bundle = String::from_utf8_lossy(&bundle).into();
                 state.ends = ends(&bundle);
+                state.self_made = is_self_made(&bundle);
                 state.seen = seen;
                 tracing::info!(
                     "a renewed certificate came into use: {}",
@@ -157,6 +166,11 @@ impl ServedCertificate {
 
 fn ends(bundle: &[u8]) -> Timestamp {
     Chain::read(bundle).map_or(Timestamp::MAX, |chain| chain.ends())
+}
+
+/// What cannot be read counts as self-made: nothing is promised for it.
+fn is_self_made(bundle: &[u8]) -> bool {
+    Chain::read(bundle).is_none_or(|chain| chain.is_self_made())
 }
 
 fn digest(bundle: &[u8], key: &[u8]) -> [u8; 32] {

@@ -8,6 +8,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
+    browser::ClientBrowser,
     compat::{body::RawBody, forwarded::Caller, reply::JsonReply, session::Session},
     guards::{LoggedIn, SessionUse},
     mfa::code_required,
@@ -16,11 +17,8 @@ use super::{
 use crate::{
     builders::login::login_form,
     domain::json::Json,
-    repositories::Store,
-    services::operators::{
-        Operator,
-        login::{Login, LoginFrom},
-    },
+    repositories::{Store, StoreError},
+    services::operators::login::{LoggedIn as CompletedLogin, Login, LoginFrom},
 };
 
 /// An answer that sets cookies.
@@ -33,10 +31,18 @@ pub(super) fn with_cookies(reply: JsonReply, cookies: impl IntoIterator<Item = H
 }
 
 /// The answer to a completed login.
-pub(super) fn logged_in<S: Store>(app: &AppState<S>, session: Session, operator: Operator) -> Response {
-    let cookies = app
-        .sessions
-        .login(session, &operator, app.clock.now().as_second());
+pub(super) async fn logged_in<S: Store>(
+    app: &AppState<S>,
+    session: Session,
+    login: CompletedLogin,
+    from: &ClientBrowser,
+) -> Response {
+    let CompletedLogin { operator, issuing } = login;
+    let cookies = app.sessions.login(session, &operator, issuing.at, from.arrival);
+    app.operators
+        .note_issued(&operator.username, issuing, &cookies.issues)
+        .await;
+    app.realtime.browser_changed(&from.browser);
     let reply = JsonReply::ok(Json::object([
         ("role", operator.role.into()),
         ("status", "ok".into()),
@@ -51,6 +57,7 @@ pub async fn login<S: Store>(
     State(app): State<AppState<S>>,
     Extension(session_use): Extension<SessionUse>,
     caller: Caller,
+    browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Response, Response> {
@@ -70,8 +77,8 @@ pub async fn login<S: Store>(
     session.take("username");
     session.take("role");
     Ok(match login {
-        Login::Complete(operator) => logged_in(&app, session, operator),
-        Login::Pending(pending) => code_required(&app, session, pending),
+        Login::Complete(login) => logged_in(&app, session, login, &browser).await,
+        Login::Pending(pending) => code_required(&app, session, pending, browser.arrival).await,
     })
 }
 
@@ -79,10 +86,16 @@ pub async fn login<S: Store>(
 pub async fn logout<S: Store>(
     State(app): State<AppState<S>>,
     Extension(session_use): Extension<SessionUse>,
-) -> Response {
+    browser: ClientBrowser,
+    headers: HeaderMap,
+) -> Result<Response, StoreError> {
     session_use.note();
+    let ended = app.sessions.credentials(&headers, app.clock.now().as_second());
+    app.operators.log_out(&ended).await?;
+    app.realtime.sessions_ended(&ended);
+    app.realtime.browser_changed(&browser.browser);
     let reply = JsonReply::ok(Json::object([("status", "ok".into())]));
-    with_cookies(reply, app.sessions.logout())
+    Ok(with_cookies(reply, app.sessions.logout(browser.arrival)))
 }
 
 /// `GET /api/auth/me`

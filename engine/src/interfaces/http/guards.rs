@@ -73,13 +73,13 @@ impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
         }
         let unauthorized = || JsonReply::error(StatusCode::UNAUTHORIZED, "unauthorized").into_response();
         let now = state.clock.now().as_second();
-        let username = state
+        let credential = state
             .sessions
             .identify(&parts.headers, now)
             .ok_or_else(unauthorized)?;
         let operator = state
             .operators
-            .recognise(&username)
+            .recognise(&credential)
             .await
             .map_err(IntoResponse::into_response)?;
         let operator = operator.ok_or_else(unauthorized)?;

@@ -9,7 +9,13 @@ use http::{HeaderMap, StatusCode};
 
 use super::{
     auth::{logged_in, with_cookies},
-    compat::{body::RawBody, forwarded::Caller, reply::JsonReply, session::Session},
+    browser::ClientBrowser,
+    compat::{
+        body::RawBody,
+        forwarded::Caller,
+        reply::JsonReply,
+        session::{Arrival, Session},
+    },
     guards::SessionUse,
     qr_image::qr_image,
     state::AppState,
@@ -28,11 +34,14 @@ use crate::{
 const PENDING: &str = "mfa_pending";
 
 /// The answer to a login that has to show a code. The client keeps the pending login in its session.
-pub(super) fn code_required<S: Store>(
+pub(super) async fn code_required<S: Store>(
     app: &AppState<S>,
     mut session: Session,
     pending: PendingLogin,
+    arrival: Arrival,
 ) -> Response {
+    let issuing = pending.issuing;
+    let username = pending.username.clone();
     let (stage, secret) = match pending.stage {
         Stage::Verify => ("verify", None),
         Stage::Setup { secret } => ("setup", Some(secret)),
@@ -65,9 +74,14 @@ pub(super) fn code_required<S: Store>(
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+    let saved = app.sessions.save(session, issuing.at, arrival);
+    let issues = saved.as_ref().and_then(|saved| saved.issue.clone());
+    app.operators
+        .note_issued(&username, issuing, issues.as_slice())
+        .await;
     with_cookies(
         JsonReply::ok(Json::Object(answer)),
-        app.sessions.save(session, app.clock.now().as_second()),
+        saved.map(|saved| saved.set_cookie),
     )
 }
 
@@ -76,12 +90,13 @@ pub async fn verify<S: Store>(
     State(app): State<AppState<S>>,
     Extension(session_use): Extension<SessionUse>,
     caller: Caller,
+    browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Response, Response> {
     session_use.note();
     let mut session = app.sessions.open(&headers, app.clock.now().as_second());
-    let pending = pending_login(session.get(PENDING))
+    let pending = pending_login(session.get(PENDING), session.issue())
         .ok_or_else(|| JsonReply::error(StatusCode::UNAUTHORIZED, "mfa_pending").into_response())?;
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let answer = code_answer(&body).map_err(|error| error.into_response())?;
@@ -90,12 +105,14 @@ pub async fn verify<S: Store>(
         limit_key: caller.limit_key(),
     };
     match app.logins.verify(&pending, &answer, from).await {
-        Ok(operator) => Ok(logged_in(&app, session, operator)),
+        Ok(login) => Ok(logged_in(&app, session, login, &browser).await),
         Err(VerifyError::Expired) => {
             session.take(PENDING);
             Err(with_cookies(
                 JsonReply::error(StatusCode::UNAUTHORIZED, "expired"),
-                app.sessions.save(session, app.clock.now().as_second()),
+                app.sessions
+                    .save(session, app.clock.now().as_second(), browser.arrival)
+                    .map(|saved| saved.set_cookie),
             ))
         }
         Err(error) => Err(error.into_response()),

@@ -5,6 +5,7 @@ pub mod agent_hash;
 pub mod agents;
 pub mod approvals;
 pub mod auth;
+pub mod browser;
 pub mod carried;
 pub mod compat;
 pub mod credentials;

@@ -17,10 +17,13 @@ use tokio::{
 };
 use tokio_util::io::ReaderStream;
 
-use super::compat::{
-    conditional::{Selection, Validators, select},
-    error_page::ErrorPage,
-    file_headers::{content_disposition, content_type},
+use super::{
+    browser::ClientPage,
+    compat::{
+        conditional::{Selection, Validators, select},
+        error_page::ErrorPage,
+        file_headers::{content_disposition, content_type},
+    },
 };
 
 /// Serves the static root.
@@ -38,7 +41,11 @@ impl Pages {
     /// Answers GET and HEAD for a decoded path that no other route answers. The body for HEAD is dropped by the
     /// server.
     pub async fn answer(&self, path: &str, headers: &HeaderMap) -> Response {
+        if has_hidden_part(path) {
+            return ErrorPage::NotFound.into_response();
+        }
         if let Some(file) = self.file_at(path)
+            && self.holds(&file).await
             && let Some(opened) = open(&file).await
         {
             return serve(opened, &file, headers).await;
@@ -51,6 +58,13 @@ impl Pages {
             return serve(opened, &index, headers).await;
         }
         ErrorPage::NotFound.into_response()
+    }
+
+    /// Whether the file lies in the root when every link is followed: what the operator of the machine links elsewhere is
+    /// not for everybody.
+    async fn holds(&self, file: &Path) -> bool {
+        let (root, file) = tokio::join!(tokio::fs::canonicalize(&self.root), tokio::fs::canonicalize(file));
+        matches!((root, file), (Ok(root), Ok(file)) if file.starts_with(&root))
     }
 
     /// Where the file that the path names would be, unless the path leaves the root.
@@ -69,6 +83,12 @@ impl Pages {
         }
         Some(file)
     }
+}
+
+/// Whether a part of the path is hidden, as `.git` and `.env` are.
+fn has_hidden_part(path: &str) -> bool {
+    path.split('/')
+        .any(|part| part.starts_with('.') && !matches!(part, "." | ".."))
 }
 
 struct Opened {
@@ -114,7 +134,11 @@ async fn serve(opened: Opened, path: &Path, headers: &HeaderMap) -> Response {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
+    let (media_type, encoding) = content_type(&name);
     let mut response = Response::new(Body::empty());
+    if media_type.starts_with("text/html") {
+        response.extensions_mut().insert(ClientPage);
+    }
     let mut set = |name: header::HeaderName, value: String| {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
@@ -128,7 +152,6 @@ async fn serve(opened: Opened, path: &Path, headers: &HeaderMap) -> Response {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
-    let (media_type, encoding) = content_type(&name);
     set(header::CONTENT_TYPE, media_type.to_owned());
     if let Some(encoding) = encoding {
         set(header::CONTENT_ENCODING, encoding.to_owned());
@@ -170,6 +193,17 @@ mod tests {
         std::fs::write(root.join("index.html"), "page").unwrap();
         std::fs::write(root.join("empty.txt"), "").unwrap();
         std::fs::write(root.join("assets/app.js"), "console.log('0123456789');").unwrap();
+        std::fs::create_dir_all(root.join(".git")).unwrap();
+        for file in [".env", ".git/config", ".git/HEAD"] {
+            std::fs::write(root.join(file), "secret").unwrap();
+        }
+        for (link, target) in [
+            ("out.txt", "../secret.txt"),
+            ("elsewhere", ".."),
+            ("inside.txt", "empty.txt"),
+        ] {
+            std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+        }
         (Pages::new(root), folder)
     }
 
@@ -209,6 +243,30 @@ mod tests {
         ] {
             assert_eq!(ask(path, &[]).await.0, 404, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn hidden_files_and_links_out_of_the_root_are_not_served() {
+        for path in [
+            "/.env",
+            "/.git/config",
+            "/.git/HEAD",
+            "/.git",
+            "/.git/",
+            "/assets/.hidden/x",
+            "/out.txt",
+            "/elsewhere/secret.txt",
+        ] {
+            let (status, body, _) = ask(path, &[]).await;
+            assert_eq!((status, body.contains("secret")), (404, false), "{path}");
+        }
+        assert_eq!(ask("/inside.txt", &[]).await.0, 200);
+        // The root itself may be a link, as where releases are switched by one.
+        let (_, folder) = client();
+        let link = folder.path().join("current");
+        std::os::unix::fs::symlink("build", &link).unwrap();
+        let answer = Pages::new(link).answer("/assets/app.js", &HeaderMap::new()).await;
+        assert_eq!(answer.status(), 200);
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ use super::{
     },
     pages::Pages,
 };
+use crate::config::settings::PublicUrl;
 
 /// The methods of the page route, which matches every path.
 const PAGE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
@@ -192,7 +193,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
 impl Routes {
     /// The table in use, with the page route behind it.
-    pub(super) fn into_dispatcher(mut self, pages: Pages, carried: CarriedRequests) -> Dispatcher {
+    pub(super) fn into_dispatcher(
+        mut self,
+        pages: Pages,
+        public_url: Option<PublicUrl>,
+        carried: CarriedRequests,
+    ) -> Dispatcher {
         // The preferred pattern first: fixed text before digits before anything.
         self.routes
             .sort_by(|one, other| one.segments.cmp(&other.segments));
@@ -208,6 +214,7 @@ impl Routes {
             router,
             socket: self.socket,
             pages,
+            public_url,
             carried,
         }))
     }
@@ -218,6 +225,8 @@ struct Table {
     router: Router,
     socket: Option<Router>,
     pages: Pages,
+    /// What redirects name, where it is set.
+    public_url: Option<PublicUrl>,
     carried: CarriedRequests,
 }
 
@@ -277,12 +286,10 @@ impl Dispatcher {
             .iter()
             .any(|(_, route)| route.methods.contains(method.as_str()))
         {
-            let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
             let query = request.uri().query().map(|query| format!("?{query}"));
             return redirect(&format!(
-                "{}://{}{}{}",
-                caller.scheme(),
-                caller.host(),
+                "{}{}{}",
+                table.origin_for(&request),
                 encode(&collapsed, SAFE_IN_REDIRECT),
                 query.unwrap_or_default()
             ));
@@ -303,6 +310,15 @@ impl Dispatcher {
 }
 
 impl Table {
+    /// Scheme, host and port that a redirect names: those that are set, else those that the client used.
+    fn origin_for(&self, request: &Request) -> String {
+        if let Some(url) = &self.public_url {
+            return url.as_str().to_owned();
+        }
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        format!("{}://{}", caller.scheme(), caller.host())
+    }
+
     /// The routes whose pattern matches, preferred ones first, with their place in the table.
     fn matching(&self, path: &str) -> Vec<(usize, &Route<()>)> {
         let segments: Vec<_> = path.split('/').collect();
@@ -353,7 +369,8 @@ mod tests {
             .merge(Routes::new().post("/api/auth/login", async || "login"))
             .with_socket_endpoint(socket);
         let pages = Pages::new(root.path().to_owned());
-        (routes.into_dispatcher(pages, CarriedRequests::default()), root)
+        let dispatcher = routes.into_dispatcher(pages, None, CarriedRequests::default());
+        (dispatcher, root)
     }
 
     async fn ask(method: &str, uri: &str) -> (u16, String, String) {

@@ -19,6 +19,7 @@ use tracing::{Instrument as _, field::Empty};
 
 use super::{
     accept_errors::AcceptErrors,
+    browser::{BrowserGuard, guard_browsers},
     carried::CarriedRequests,
     compat::{
         body::BodyDeadline,
@@ -75,26 +76,34 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
 }
 
 /// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then
-/// paths and methods.
-pub fn http_service(routes: Routes, settings: &Settings, carried: &CarriedRequests) -> Router {
-    let dispatcher = health::routes()
-        .merge(routes)
-        .into_dispatcher(Pages::new(settings.static_root.clone()), carried.clone());
+/// what guards browsers where something does, then paths and methods.
+pub fn http_service(
+    routes: Routes,
+    settings: &Settings,
+    carried: &CarriedRequests,
+    guard: Option<BrowserGuard>,
+) -> Router {
+    let dispatcher = health::routes().merge(routes).into_dispatcher(
+        Pages::new(settings.static_root.clone()),
+        settings.public_url.clone(),
+        carried.clone(),
+    );
     let network = Network {
         trusted: settings.trusted_proxies.clone().into(),
         tls: settings.speaks_tls(),
     };
     let forged_by_anybody = settings.access_policy == AccessPolicy::Strict
         && settings.signing_secret_strength() == SecretStrength::Known;
-    Router::new()
+    let mut service = Router::new()
         .fallback(move |request: Request| dispatcher.clone().dispatch(request))
         .layer(from_fn_with_state(forged_by_anybody, refuse_the_world))
         .layer(CatchPanicLayer::custom(internal_error))
-        .layer(from_fn(vary_on_session_use))
-        .layer(from_fn_with_state(
-            AllowedOrigins::new(&settings.cors_allowed_origins),
-            add_headers,
-        ))
+        .layer(from_fn(vary_on_session_use));
+    if let Some(guard) = guard {
+        service = service.layer(from_fn_with_state(guard, guard_browsers));
+    }
+    service
+        .layer(from_fn_with_state(AllowedOrigins::new(settings), add_headers))
         .layer(from_fn(name_caller_in_logs))
         .layer(from_fn_with_state(network, identify_caller))
         .layer(Extension(BodyDeadline(settings.timing.body_deadline)))

@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use super::{
     auth::with_cookies,
+    browser::ClientBrowser,
     compat::{body::RawBody, reply::JsonReply},
     guards::Admin,
     state::AppState,
@@ -99,21 +100,30 @@ pub async fn set_role<S: Store>(
     State(app): State<AppState<S>>,
     Admin(caller): Admin,
     Path(username): Path<String>,
+    browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Response, Response> {
     let body = body.lenient().await.map_err(|error| error.into_response())?;
     let role = new_role(&body).map_err(|error| error.into_response())?;
-    app.users
+    let issuing = app
+        .users
         .set_role(&username, role, &caller)
         .await
         .map_err(|error| error.into_response())?;
-    let now = app.clock.now().as_second();
-    let mut session = app.sessions.open(&headers, now);
+    let mut session = app.sessions.open(&headers, issuing.at);
     if caller.is_named(&username) {
         session.set("role", role.as_stored().into());
     }
-    Ok(with_cookies(ok(), app.sessions.save(session, now)))
+    let saved = app.sessions.save(session, issuing.at, browser.arrival);
+    if let Some(issue) = saved.as_ref().and_then(|saved| saved.issue.as_ref()) {
+        app.operators
+            .note_issued(&caller.username, issuing, std::slice::from_ref(issue))
+            .await;
+        // The page's socket has shown the cookie of before.
+        app.realtime.browser_changed(&browser.browser);
+    }
+    Ok(with_cookies(ok(), saved.map(|saved| saved.set_cookie)))
 }
 
 /// `POST /api/users/{username}/mfa`. Who switches off his own MFA no longer has to show a code.
@@ -121,6 +131,7 @@ pub async fn switch_mfa<S: Store>(
     State(app): State<AppState<S>>,
     Admin(caller): Admin,
     Path(username): Path<String>,
+    browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Response, Response> {
@@ -136,5 +147,6 @@ pub async fn switch_mfa<S: Store>(
     if !switch.enabled && caller.is_named(username) {
         session.take("mfa_pending");
     }
-    Ok(with_cookies(ok(), app.sessions.save(session, now)))
+    let saved = app.sessions.save(session, now, browser.arrival);
+    Ok(with_cookies(ok(), saved.map(|saved| saved.set_cookie)))
 }

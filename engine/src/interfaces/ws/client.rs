@@ -178,7 +178,7 @@ impl<S: Store> Client<S> {
     fn actor(&self) -> Span {
         let span = audit::span(&self.session.handshake.address);
         span.in_scope(|| match self.session.standing.identity() {
-            Identity::Operator(name) => audit::acts(Actor::Operator(name)),
+            Identity::Operator(shown) => audit::acts(Actor::Operator(&shown.username)),
             Identity::Device(claims) => audit::acts(Actor::Device(claims.guid().as_str())),
             Identity::Nobody => {}
         });

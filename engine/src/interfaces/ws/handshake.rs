@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, header};
 
-use crate::domain::{mask::shown, text::python_trim};
+use crate::domain::{browser::Browser, mask::shown, text::python_trim};
 
-/// Who connected from where, for the log.
+/// Who connected from where, for the log, and for logins and logouts of the same browser.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Handshake {
     /// The client's address.
@@ -15,6 +15,10 @@ pub(super) struct Handshake {
     pub(super) scope: String,
     /// What may be shown of the `Authorization` header; empty without.
     pub(super) authorization: String,
+    /// The browser that it is, where it is no device.
+    pub(super) browser: Option<Box<Browser>>,
+    /// What its further requests may show instead of the credential that it opened a polling session with.
+    pub(super) key: Option<Box<str>>,
 }
 
 impl Handshake {
@@ -30,6 +34,8 @@ impl Handshake {
             transport,
             scope: scope(text("x-borealis-agent-context")),
             authorization: masked(text(header::AUTHORIZATION.as_str())),
+            browser: None,
+            key: None,
         }
     }
 }

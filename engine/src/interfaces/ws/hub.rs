@@ -18,7 +18,7 @@ use crate::{
     domain::{clock::BoxFuture, guid::Guid},
     repositories::Store,
     services::{
-        realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights},
+        realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights, Whose},
         scheduler::channel::{Eventual, PendingReceipt, Receipt},
     },
 };
@@ -186,6 +186,20 @@ impl<S: Store> Hub<S> {
     }
 }
 
+/// Whether a session is one of those that are meant.
+fn is_of(session: &Session, whose: Whose<'_>) -> bool {
+    match (whose, session.standing.identity()) {
+        (Whose::Browser(browser), _) => {
+            let own = session.handshake.browser.as_deref();
+            own.is_some_and(|own| own.is(browser))
+        }
+        (Whose::Sessions(ended), Identity::Operator(own)) => ended.iter().any(|ended| {
+            ended.issue.at == own.issue.at && ended.username.eq_ignore_ascii_case(&own.username)
+        }),
+        (Whose::Sessions(_), _) => false,
+    }
+}
+
 /// Whether one who showed this can be of the audience at all.
 fn may_be_meant(identity: &Identity, audience: Audience<'_>) -> bool {
     match audience {
@@ -278,6 +292,18 @@ impl<S: Store> Channel for Hub<S> {
             let sent = if by_meant.is_empty() { by_others } else { by_meant };
             PendingReceipt::new(first_arrival(sent))
         })
+    }
+
+    fn end(&self, whose: Whose<'_>) {
+        if !self.access.is_strict() {
+            return;
+        }
+        for session in self.all() {
+            if is_of(&session, whose) {
+                // Without a word, as at a stop: client libraries stay away from a server that says good-bye.
+                session.end();
+            }
+        }
     }
 
     fn live_agents(&self) -> Vec<String> {

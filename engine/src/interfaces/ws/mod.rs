@@ -109,6 +109,11 @@ impl<S: Store> SocketServer<S> {
         URL_SAFE_NO_PAD.encode(random_bytes::<15>(&*self.environment.random))
     }
 
+    /// A new secret of a session.
+    fn new_key(&self) -> String {
+        URL_SAFE_NO_PAD.encode(random_bytes::<16>(&*self.environment.random))
+    }
+
     /// Works for a session until it ends. However long an event takes, the heartbeat goes on; and however the session
     /// ends, what was received is handled, from the event under way to the last one that waits.
     async fn run(self: Arc<Self>, session: Arc<Session>, inbox: mpsc::Receiver<Inbound>) {
@@ -186,7 +191,7 @@ impl<S: Store> SocketServer<S> {
 fn who(identity: &Identity) -> String {
     match identity {
         Identity::Nobody => "nobody".to_owned(),
-        Identity::Operator(name) => format!("operator {name}"),
+        Identity::Operator(credential) => format!("operator {}", credential.username),
         Identity::Device(claims) => format!("device {}", claims.guid()),
     }
 }

@@ -25,8 +25,15 @@ use super::{
 };
 use crate::{
     config::timing::Timing,
-    domain::{json::Json, json_text::compact_text, text::python_trim},
-    interfaces::http::compat::{cors::WithoutCors, forwarded::Caller, query},
+    domain::{
+        json::Json,
+        json_text::compact_text,
+        text::{python_trim, same_text},
+    },
+    interfaces::http::{
+        browser::ClientBrowser,
+        compat::{cors::WithoutCors, forwarded::Caller, query, session::socket_key},
+    },
     repositories::Store,
     services::realtime::{Identity, Standing},
 };
@@ -131,6 +138,9 @@ async fn get<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request: 
     let Some(session) = server.hub.get(sid) else {
         return Answer::Refused(format!("Invalid session {sid}"));
     };
+    if !is_its_client(server, &session, request.headers()) {
+        return Answer::Stranger;
+    }
     if session.transport() == Transport::Websocket {
         return Answer::Refused("Unexpected HTTP request".to_owned());
     }
@@ -151,6 +161,9 @@ async fn post<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request:
         let sid = wanted.sid.as_deref().unwrap_or("None");
         return Answer::Refused(format!("Invalid session {sid}"));
     };
+    if !is_its_client(server, &session, request.headers()) {
+        return Answer::Stranger;
+    }
     if session.transport() == Transport::Websocket {
         return Answer::Refused("Unexpected HTTP request".to_owned());
     }
@@ -159,9 +172,14 @@ async fn post<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request:
 
 /// Opens a session over polling.
 fn open<S: Store>(server: &Arc<SocketServer<S>>, request: &Request) -> Answer {
-    match new_session(server, request, Transport::Polling) {
-        Some(session) => Answer::packets(format!("0{}", open_packet(&session, &server.timing, true))),
-        None => Answer::Full,
+    let Some(session) = new_session(server, request, Transport::Polling) else {
+        return Answer::Full;
+    };
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+    let key = session.handshake.key.as_deref();
+    Answer::Opened {
+        packets: format!("0{}", open_packet(&session, &server.timing, true)),
+        cookie: key.and_then(|key| server.operators.socket(key, caller.arrival())),
     }
 }
 
@@ -172,12 +190,7 @@ pub(super) fn new_session<S: Store>(
     transport: Transport,
 ) -> Option<Arc<Session>> {
     let headers = request.headers();
-    let address = request
-        .extensions()
-        .get::<Caller>()
-        .cloned()
-        .unwrap_or_default()
-        .last_forwarded();
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     let name = match transport {
         Transport::Websocket => "websocket",
         _ => "polling",
@@ -188,9 +201,16 @@ pub(super) fn new_session<S: Store>(
     } else {
         MAX_PAYLOAD
     };
+    let mut handshake = Handshake::of(headers, &caller.last_forwarded(), name);
+    if !matches!(identity, Identity::Device(_)) {
+        handshake.browser = Some(Box::new(ClientBrowser::of(headers, &caller).browser));
+    }
+    if transport == Transport::Polling && identity != Identity::Nobody {
+        handshake.key = Some(server.new_key().into());
+    }
     let (session, inbox) = Session::new(
         server.new_sid(),
-        Handshake::of(headers, &address, name),
+        handshake,
         Standing::new(identity),
         limit,
         transport,
@@ -218,8 +238,8 @@ fn identify<S: Store>(server: &SocketServer<S>, headers: &HeaderMap) -> Identity
         return Identity::Nobody;
     }
     let now = server.environment.clock.now().as_second();
-    if let Some(username) = server.operators.identify(headers, now) {
-        return Identity::Operator(username);
+    if let Some(credential) = server.operators.identify(headers, now) {
+        return Identity::Operator(credential);
     }
     headers
         .get(header::AUTHORIZATION)
@@ -227,6 +247,38 @@ fn identify<S: Store>(server: &SocketServer<S>, headers: &HeaderMap) -> Identity
         .map(str::trim)
         .and_then(|token| access.device(token))
         .unwrap_or(Identity::Nobody)
+}
+
+/// Whether a request comes from whom the session was opened by. The id alone is no credential for a session that was
+/// opened with one: it stands in every address, and so in the logs of proxies. Browsers send theirs with every request;
+/// other clients send headers of their own when they connect alone, but keep cookies, so they are given one.
+fn is_its_client<S: Store>(server: &SocketServer<S>, session: &Session, headers: &HeaderMap) -> bool {
+    let opened_by = session.standing.identity();
+    if *opened_by == Identity::Nobody {
+        return true;
+    }
+    let is_same = match (opened_by, identify(server, headers)) {
+        (Identity::Operator(one), Identity::Operator(other)) => {
+            one.username.eq_ignore_ascii_case(&other.username)
+        }
+        (Identity::Device(one), Identity::Device(other)) => one.guid() == other.guid(),
+        _ => false,
+    };
+    let has_key = || {
+        let keys = (session.handshake.key.as_deref(), socket_key(headers));
+        matches!(keys, (Some(own), Some(shown)) if same_text(own, &shown))
+    };
+    let is_same = is_same || has_key();
+    if !is_same {
+        server.log_one_of_many(|| {
+            tracing::warn!(
+                "socket.io request refused, it lacks the credential that the connection was opened with sid={} ip={}",
+                session.id,
+                session.handshake.address
+            );
+        });
+    }
+    is_same
 }
 
 /// The JSON of the open packet, its keys in the legacy's order.
@@ -264,6 +316,13 @@ pub(super) enum Answer {
     },
     /// 400 with a text.
     Refused(String),
+    /// A new session, for a client that polls.
+    Opened {
+        packets: String,
+        cookie: Option<HeaderValue>,
+    },
+    /// 403: the session is another client's.
+    Stranger,
     /// 405
     NotAllowed,
     /// 503: too many sessions.
@@ -301,6 +360,18 @@ impl Answer {
                 compressed(body, delivery, accepted)
             }
             Self::Refused(reason) => refusal(&reason),
+            Self::Opened { packets, cookie } => {
+                let mut response = Self::packets(packets).into_response(jsonp, accepted);
+                if let Some(cookie) = cookie {
+                    response.headers_mut().insert(header::SET_COOKIE, cookie);
+                }
+                response
+            }
+            Self::Stranger => plain(
+                StatusCode::FORBIDDEN,
+                TEXT,
+                "\"The session was opened with another credential\"",
+            ),
             Self::NotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Found"),
             Self::Full => plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Too many sessions"),
             Self::Switching(response) => response,

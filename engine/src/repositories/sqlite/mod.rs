@@ -16,6 +16,7 @@ mod job_runs;
 mod known_devices;
 mod locks;
 mod migrate;
+mod operator_sessions;
 mod recaps;
 mod refresh_notes;
 mod refresh_tokens;

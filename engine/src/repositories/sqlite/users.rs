@@ -18,7 +18,7 @@ macro_rules! select_users {
     };
 }
 
-fn read(row: &SqliteRow) -> Result<User, StoreError> {
+pub(super) fn read(row: &SqliteRow) -> Result<User, StoreError> {
     let row = Columns::of("users", row);
     Ok(User {
         id: row.get("id")?,

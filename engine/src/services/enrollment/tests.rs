@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use super::*;
 use crate::config::settings::AccessPolicy;
 use crate::{
-    config::{logging::capture::capture, settings::Settings},
+    config::{
+        logging::capture::capture,
+        settings::{AccessPolicy, Settings},
+    },
     domain::proof::ProofError,
     integrations::{
         clock::ManualClock,
@@ -17,6 +20,7 @@ use crate::{
     services::{
         approvals::{ApprovalService, Decider},
         install_codes::{InstallCodeService, NewInstallCode},
+        operators::OperatorService,
         prune::prune_once,
     },
 };
@@ -359,7 +363,15 @@ async fn a_request_on_an_ended_code_expires_with_it() {
     let code = story.code(1).await;
     let asked = story.ask("WIN-1", &code.code, &key).await.unwrap();
     story.later(3700);
-    prune_once(&story.store, &story.environment).await.unwrap();
+    let operators = OperatorService::new(
+        story.store.clone(),
+        story.environment.clone(),
+        AccessPolicy::Strict,
+        0,
+    );
+    prune_once(&story.store, &story.environment, &operators)
+        .await
+        .unwrap();
     assert_eq!(
         story.enrollment.poll(&signed(&asked, &key)).await.unwrap(),
         PollOutcome::Expired

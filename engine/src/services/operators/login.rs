@@ -5,8 +5,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Operator, mfa::PendingLogin};
+use super::{
+    Operator,
+    mfa::PendingLogin,
+    sessions::{Issuing, issuing, noted, state_of},
+};
 use crate::{
+    config::settings::AccessPolicy,
     domain::{
         digest::sha512_hex,
         guess_limit::{Guess, GuessLimit},
@@ -15,7 +20,11 @@ use crate::{
         text::same_text,
         used_codes::UsedCodes,
     },
-    repositories::{Store, StoreError, UnitOfWork as _, users::User, users::Users as _},
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        operator_sessions::{AccountNote, OperatorSessions as _},
+        users::{User, Users as _},
+    },
     services::Environment,
 };
 
@@ -33,7 +42,8 @@ pub enum Password {
     Plain(String),
     /// Its SHA-512 in lower-case hex, which decides alone where it is given.
     Digest(String),
-    /// Something that is no text. The legacy breaks on it, but only once it knows the name (OPR-13).
+    /// Something that is no text. The legacy breaks on it, but only once it knows the name (OPR-13); under the policy
+    /// `strict` no name is looked up for it.
     NoText,
 }
 
@@ -64,9 +74,18 @@ pub enum LoginError {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Login {
     /// The operator is logged in.
-    Complete(Operator),
+    Complete(LoggedIn),
     /// A code has to be shown first.
     Pending(PendingLogin),
+}
+
+/// An operator whose login is complete, and what is to be noted of the session that he is given.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedIn {
+    /// Who it is.
+    pub operator: Operator,
+    /// The second to sign, and what comes after.
+    pub issuing: Issuing,
 }
 
 /// Where a login comes from.
@@ -84,17 +103,19 @@ pub struct LoginService<S> {
     pub(super) store: S,
     pub(super) environment: Environment,
     pub(super) issuer: String,
+    pub(super) policy: AccessPolicy,
     guesses: Mutex<GuessLimit>,
     used_codes: Mutex<UsedCodes>,
 }
 
 impl<S: Store> LoginService<S> {
     /// Over this store. `issuer` is the name that authenticator apps show for this server.
-    pub fn new(store: S, environment: Environment, issuer: String) -> Self {
+    pub fn new(store: S, environment: Environment, issuer: String, policy: AccessPolicy) -> Self {
         Self {
             store,
             environment,
             issuer,
+            policy,
             guesses: Mutex::new(GuessLimit::new(GUESSES, GUESS_WINDOW, REMEMBERED_GUESSES)),
             used_codes: Mutex::new(UsedCodes::default()),
         }
@@ -114,7 +135,12 @@ impl<S: Store> LoginService<S> {
             .begin_guess(username, from)
             .map_err(LoginError::RateLimited)?;
         let checked = self.check_password(username, password).await;
-        if matches!(checked, Err(LoginError::Refused)) {
+        let is_wrong = match &checked {
+            Err(LoginError::Refused) => true,
+            Err(LoginError::NoText) => self.is_strict(),
+            _ => false,
+        };
+        if is_wrong {
             tracing::info!(
                 "login refused user={} address={}",
                 shown(username),
@@ -123,38 +149,86 @@ impl<S: Store> LoginService<S> {
         } else {
             self.take_back(guess);
         }
-        let user = checked?;
+        let (user, note) = checked?;
         if user.mfa_enabled {
+            let note = match note.filter(|note| note.state == Some(state_of(&user))) {
+                None if self.is_strict() => Some(self.note_now(&user).await?),
+                note => note,
+            };
             tracing::info!("login asks for a code user={}", shown(&user.username));
-            return Ok(Login::Pending(self.pending(user)));
+            return Ok(Login::Pending(self.pending(user, note.as_ref())));
         }
-        let operator = Operator::from(user);
-        self.complete(&operator, from.address).await;
-        Ok(Login::Complete(operator))
+        let logged_in = self.complete(user, from.address).await;
+        Ok(Login::Complete(logged_in.ok_or(LoginError::Refused)?))
     }
 
-    async fn check_password(&self, username: &str, password: &Password) -> Result<User, LoginError> {
-        let user = self
-            .store
-            .view()
-            .await?
-            .find_user(username)
-            .await?
-            .ok_or(LoginError::Refused)?;
+    pub(super) fn is_strict(&self) -> bool {
+        self.policy == AccessPolicy::Strict
+    }
+
+    /// The account of this name and password, and what is noted of it.
+    async fn check_password(
+        &self,
+        username: &str,
+        password: &Password,
+    ) -> Result<(User, Option<AccountNote>), LoginError> {
+        if *password == Password::NoText && self.is_strict() {
+            return Err(LoginError::NoText);
+        }
+        let mut view = self.store.view().await?;
+        // Before the account: an end that comes between both is another one than is noted here.
+        let note = match self.is_strict() {
+            true => view.account_note(username).await?,
+            false => None,
+        };
+        let user = view.find_user(username).await?.ok_or(LoginError::Refused)?;
+        // Nothing below needs it.
+        drop(view);
         let digest = match password {
             Password::Plain(text) => sha512_hex(text.as_bytes()),
             Password::Digest(digest) => digest.clone(),
             Password::NoText => return Err(LoginError::NoText),
         };
         if same_text(&user.password_sha512.to_lowercase(), &digest) {
-            Ok(user)
+            Ok((user, note))
         } else {
             Err(LoginError::Refused)
         }
     }
 
-    /// Notes a login. One that cannot be noted counts all the same, as in the legacy.
-    pub(super) async fn complete(&self, operator: &Operator, address: &str) {
+    /// Notes an account of which nothing is noted, or something else.
+    async fn note_now(&self, checked: &User) -> Result<AccountNote, LoginError> {
+        let now = self.environment.now().time.as_second();
+        let mut work = self.store.begin().await?;
+        let user = work.find_user(&checked.username).await?;
+        let user = user
+            .filter(|user| state_of(user) == state_of(checked))
+            .ok_or(LoginError::Refused)?;
+        let note = noted(&mut work, &user, now).await?;
+        work.save().await?;
+        Ok(note)
+    }
+
+    /// Notes the login of an account that was checked so. One that cannot be noted counts all the same, as in the legacy;
+    /// `None` where the account was changed since, so that what was checked says nothing.
+    pub(super) async fn complete(&self, checked: User, address: &str) -> Option<LoggedIn> {
+        let now = self.environment.now().time.as_second();
+        let issuing = match self.record(&checked, now).await {
+            Ok(Some(issuing)) => issuing,
+            Ok(None) => {
+                tracing::info!(
+                    "login refused, the account was changed meanwhile user={} address={}",
+                    shown(&checked.username),
+                    shown(address)
+                );
+                return None;
+            }
+            Err(error) => {
+                tracing::error!("the time of a login could not be written: {error}");
+                Issuing::at(now)
+            }
+        };
+        let operator = Operator::from(checked);
         crate::services::audit::acts(crate::services::audit::Actor::Operator(&operator.username));
         crate::services::audit::changed("session.begun", &operator.username);
         tracing::info!(
@@ -162,16 +236,26 @@ impl<S: Store> LoginService<S> {
             shown(&operator.username),
             shown(address)
         );
-        if let Err(error) = self.record(&operator.username).await {
-            tracing::error!("the time of a login could not be written: {error}");
-        }
+        Some(LoggedIn { operator, issuing })
     }
 
-    async fn record(&self, username: &str) -> Result<(), StoreError> {
-        let now = self.environment.now().time.as_second();
+    async fn record(&self, checked: &User, now: i64) -> Result<Option<Issuing>, StoreError> {
+        let username = &checked.username;
         let mut work = self.store.begin().await?;
+        let mut to_note = Issuing::at(now);
+        if self.is_strict() {
+            let Some(user) = work.find_user(username).await? else {
+                return Ok(None);
+            };
+            if state_of(&user) != state_of(checked) {
+                return Ok(None);
+            }
+            to_note = issuing(&noted(&mut work, &user, now).await?, now);
+            work.reopen_session(username, now).await?;
+        }
         work.record_login(username, now).await?;
-        work.save().await
+        work.save().await?;
+        Ok(Some(to_note))
     }
 
     /// Counts a try as a wrong guess until it is taken back. Names are folded as the table compares them.

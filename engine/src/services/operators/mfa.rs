@@ -2,17 +2,23 @@
 
 use super::{
     Operator,
-    login::{LoginFrom, LoginService},
+    login::{LoggedIn, LoginFrom, LoginService},
+    sessions::{Issuing, has_ended, issuing},
 };
 use crate::{
     domain::{
         mask::shown,
+        operator_session::{Issue, OperatorCredential},
         random::random_uuid,
         rate_limit::RateLimited,
         text::{python_trim, same_text},
         totp::{self, Secret, SecretError},
     },
-    repositories::{Store, StoreError, UnitOfWork as _, users::User, users::Users as _},
+    repositories::{
+        Store, StoreError, Tables, UnitOfWork as _,
+        operator_sessions::AccountNote,
+        users::{User, Users as _},
+    },
 };
 
 /// How long a code is waited for, in seconds.
@@ -31,6 +37,10 @@ pub struct PendingLogin {
     pub stage: Stage,
     /// Unix seconds after which the code comes too late.
     pub expires: i64,
+    /// When and how the client's copy was signed; `None` where it is not signed yet.
+    pub issue: Option<Issue>,
+    /// What is to be noted when it is signed.
+    pub issuing: Issuing,
 }
 
 impl std::fmt::Debug for PendingLogin {
@@ -91,13 +101,10 @@ pub enum VerifyError {
 
 impl<S: Store> LoginService<S> {
     /// Begins to wait for a code of this account.
-    pub(super) fn pending(&self, user: User) -> PendingLogin {
+    pub(super) fn pending(&self, user: User, note: Option<&AccountNote>) -> PendingLogin {
+        let now = self.environment.now().time.as_second();
         let random = &*self.environment.random;
-        let has_secret = user
-            .mfa_secret
-            .as_deref()
-            .is_some_and(|secret| !python_trim(secret).is_empty());
-        let stage = if has_secret {
+        let stage = if has_secret(&user) {
             Stage::Verify
         } else {
             Stage::Setup {
@@ -110,7 +117,9 @@ impl<S: Store> LoginService<S> {
             role: operator.role,
             token: random_uuid(random).simple().to_string(),
             stage,
-            expires: self.environment.now().time.as_second() + PATIENCE,
+            expires: now + PATIENCE,
+            issue: None,
+            issuing: note.map_or_else(|| Issuing::at(now), |note| issuing(note, now)),
         }
     }
 
@@ -128,7 +137,7 @@ impl<S: Store> LoginService<S> {
         pending: &PendingLogin,
         answer: &CodeAnswer,
         from: LoginFrom<'_>,
-    ) -> Result<Operator, VerifyError> {
+    ) -> Result<LoggedIn, VerifyError> {
         if answer.pending_token.is_empty() || !same_text(&answer.pending_token, &pending.token) {
             return Err(VerifyError::InvalidSession);
         }
@@ -142,8 +151,8 @@ impl<S: Store> LoginService<S> {
             .begin_guess(&pending.username, from)
             .map_err(VerifyError::RateLimited)?;
         let checked = match &pending.stage {
-            Stage::Verify => self.verify_stored(&pending.username, &answer.code).await,
-            Stage::Setup { secret } => self.set_up(&pending.username, secret, &answer.code).await,
+            Stage::Verify => self.verify_stored(pending, &answer.code).await,
+            Stage::Setup { secret } => self.set_up(pending, secret, &answer.code).await,
         };
         if matches!(checked, Err(VerifyError::WrongCode)) {
             tracing::info!(
@@ -155,38 +164,63 @@ impl<S: Store> LoginService<S> {
             self.take_back(guess);
         }
         // The role is the row's: the pending login's may have been taken away since (OPR-11).
-        let operator = Operator {
+        let user = User {
             username: pending.username.clone(),
-            ..Operator::from(checked?)
+            ..checked?
         };
-        self.complete(&operator, from.address).await;
-        Ok(operator)
+        let logged_in = self.complete(user, from.address).await;
+        logged_in.ok_or(VerifyError::InvalidSession)
     }
 
-    async fn verify_stored(&self, username: &str, code: &str) -> Result<User, VerifyError> {
+    /// The account of a pending login, which ends with the account's sessions.
+    async fn account_of<T: Tables>(
+        &self,
+        tables: &mut T,
+        pending: &PendingLogin,
+    ) -> Result<Option<User>, VerifyError> {
+        let Some(issue) = pending.issue.clone().filter(|_| self.is_strict()) else {
+            return Ok(tables.find_user(&pending.username).await?);
+        };
+        let credential = OperatorCredential {
+            username: pending.username.clone(),
+            issue,
+        };
+        let found = tables.find_in_session(&credential).await?;
+        match found {
+            Some(found) if has_ended(&found, credential.issue.at) => Err(VerifyError::InvalidSession),
+            found => Ok(found.map(|found| found.user)),
+        }
+    }
+
+    async fn verify_stored(&self, pending: &PendingLogin, code: &str) -> Result<User, VerifyError> {
         let user = self
-            .store
-            .view()
-            .await?
-            .find_user(username)
+            .account_of(&mut self.store.view().await?, pending)
             .await?
             .ok_or(VerifyError::NotConfigured)?;
         let stored = user.mfa_secret.as_deref().map(python_trim).unwrap_or_default();
         if stored.is_empty() {
             return Err(VerifyError::NotConfigured);
         }
-        self.check_code(username, stored, code)?;
+        self.check_code(&pending.username, stored, code)?;
         Ok(user)
     }
 
-    async fn set_up(&self, username: &str, secret: &str, code: &str) -> Result<User, VerifyError> {
+    async fn set_up(&self, pending: &PendingLogin, secret: &str, code: &str) -> Result<User, VerifyError> {
+        let username = &pending.username;
         self.check_code(username, secret, code)?;
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
-        let user = work
-            .find_user(username)
+        let user = self
+            .account_of(&mut work, pending)
             .await?
             .ok_or(VerifyError::InvalidSession)?;
+        if self.is_strict() && has_secret(&user) {
+            tracing::warn!(
+                "mfa setup refused, the account has a secret user={}",
+                shown(username)
+            );
+            return Err(VerifyError::InvalidSession);
+        }
         work.set_mfa_secret(username, secret, now).await?;
         work.save().await?;
         crate::services::audit::changed("account.mfa_set_up", username);
@@ -206,4 +240,11 @@ impl<S: Store> LoginService<S> {
             Err(VerifyError::WrongCode)
         }
     }
+}
+
+/// Whether codes are checked against a secret of the account's own.
+fn has_secret(user: &User) -> bool {
+    user.mfa_secret
+        .as_deref()
+        .is_some_and(|secret| !python_trim(secret).is_empty())
 }

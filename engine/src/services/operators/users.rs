@@ -1,10 +1,14 @@
 //! Operators' accounts. Whatever happens to them, one admin is left.
 
-use super::Operator;
+use super::{
+    Operator,
+    sessions::{Issuing, issuing, noted, state_of},
+};
 use crate::{
     domain::mask::shown,
     repositories::{
-        Store, StoreError, UnitOfWork as _,
+        Store, StoreError, Tables, UnitOfWork as _,
+        operator_sessions::OperatorSessions as _,
         users::{NewUser, User, Users as _},
     },
     services::Environment,
@@ -102,18 +106,26 @@ impl<S: Store> UserService<S> {
         if work.find_user(&user.username).await?.is_some() {
             return Err(UserError::NameTaken);
         }
+        // One of this name that was deleted unnoticed leaves nothing to this one.
+        if work.account_note(&user.username).await?.is_some() {
+            work.end_sessions(&user.username, None, now).await?;
+        }
         work.insert_user(user, now).await?;
+        if let Some(made) = work.find_user(&user.username).await? {
+            work.note_account(&made.username, &state_of(&made)).await?;
+        }
         work.save().await?;
         crate::services::audit::changed("account.created", &user.username);
         changed(&format!("created role={}", user.role), &user.username, caller);
         Ok(())
     }
 
-    /// Deletes an account.
+    /// Deletes an account; its sessions end, also for an account that is made anew under its name.
     ///
     /// # Errors
     /// [`UserError`]; nothing is written then.
     pub async fn delete(&self, username: &str, caller: &Operator) -> Result<(), UserError> {
+        let now = self.now();
         if caller.is_named(username) {
             return Err(UserError::OwnAccount);
         }
@@ -127,13 +139,14 @@ impl<S: Store> UserService<S> {
         if !work.delete_user(username).await? {
             return Err(UserError::NotFound);
         }
+        work.end_sessions(username, None, now).await?;
         work.save().await?;
         crate::services::audit::changed("account.deleted", username);
         changed("deleted", username, caller);
         Ok(())
     }
 
-    /// Gives an account another password, told by its SHA-512.
+    /// Gives an account another password, told by its SHA-512; its sessions end.
     ///
     /// # Errors
     /// [`UserError`]; nothing is written then.
@@ -148,29 +161,45 @@ impl<S: Store> UserService<S> {
         if !work.set_password(username, password_sha512, now).await? {
             return Err(UserError::NotFound);
         }
+        end_sessions(&mut work, username, now).await?;
         work.save().await?;
         crate::services::audit::changed("account.password_reset", username);
         changed("password reset", username, caller);
         Ok(())
     }
 
-    /// Gives an account another role.
+    /// Gives an account another role; its sessions end, unless it has that role already. Says what has to be noted of a
+    /// session that the account is given now.
     ///
     /// # Errors
     /// [`UserError`]; nothing is written then.
-    pub async fn set_role(&self, username: &str, role: Role, caller: &Operator) -> Result<(), UserError> {
+    pub async fn set_role(
+        &self,
+        username: &str,
+        role: Role,
+        caller: &Operator,
+    ) -> Result<Issuing, UserError> {
         let now = self.now();
         let mut work = self.store.begin().await?;
+        let before = work.find_user(username).await?;
         if role == Role::User && is_last_admin(&mut work, username).await? {
             return Err(UserError::DemotesLastAdmin);
         }
         if !work.set_role(username, role.as_stored(), now).await? {
             return Err(UserError::NotFound);
         }
+        let keeps_it = before.is_some_and(|user| user.role.eq_ignore_ascii_case(role.as_stored()));
+        if !keeps_it {
+            end_sessions(&mut work, username, now).await?;
+        }
+        let note = match work.find_user(username).await? {
+            Some(user) => Some(noted(&mut work, &user, now).await?),
+            None => None,
+        };
         work.save().await?;
         crate::services::audit::changed("account.role_set", username);
         changed(&format!("role={}", role.as_stored()), username, caller);
-        Ok(())
+        Ok(note.map_or_else(|| Issuing::at(now), |note| issuing(&note, now)))
     }
 
     /// Switches an account's MFA.
@@ -200,6 +229,13 @@ impl<S: Store> UserService<S> {
         );
         Ok(())
     }
+}
+
+/// Ends the sessions of an account that was changed.
+async fn end_sessions<W: Tables>(work: &mut W, username: &str, now: i64) -> Result<(), StoreError> {
+    let state = work.find_user(username).await?.as_ref().map(state_of);
+    work.end_sessions(username, state.as_deref(), now).await?;
+    Ok(())
 }
 
 /// Whether no admin would be left without the accounts of this name.

@@ -1,18 +1,21 @@
 //! Who a connection is, and what it may do.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use crate::{
     config::settings::AccessPolicy,
-    domain::{agent_id::names_device, guid::Guid, host_name::same_host},
-    repositories::{Store, StoreError, devices::DeviceIdentity, users::Users as _},
+    domain::{
+        agent_id::names_device, guid::Guid, host_name::same_host, operator_session::OperatorCredential,
+    },
+    repositories::{Store, StoreError, devices::DeviceIdentity},
     services::{
         Environment,
         access_tokens::AccessTokens,
         device_gate::{DeviceClaims, DeviceStatus, check},
+        operators::OperatorService,
     },
 };
 
@@ -24,8 +27,8 @@ const BELIEVED: Duration = Duration::from_secs(5);
 pub enum Identity {
     /// Nothing that counts.
     Nobody,
-    /// The session or token of an operator of this name.
-    Operator(String),
+    /// The session or token of an operator.
+    Operator(OperatorCredential),
     /// A device's token.
     Device(DeviceClaims),
 }
@@ -119,16 +122,24 @@ pub struct ChannelAccess<S> {
     store: S,
     environment: Environment,
     tokens: AccessTokens,
+    operators: Arc<OperatorService<S>>,
     policy: AccessPolicy,
 }
 
 impl<S: Store> ChannelAccess<S> {
-    /// Over this store; believes what `tokens` has signed.
-    pub fn new(store: S, environment: Environment, tokens: AccessTokens, policy: AccessPolicy) -> Self {
+    /// Over this store; believes what `tokens` has signed, and asks `operators` for whom their sessions count.
+    pub fn new(
+        store: S,
+        environment: Environment,
+        tokens: AccessTokens,
+        operators: Arc<OperatorService<S>>,
+        policy: AccessPolicy,
+    ) -> Self {
         Self {
             store,
             environment,
             tokens,
+            operators,
             policy,
         }
     }
@@ -182,9 +193,9 @@ impl<S: Store> ChannelAccess<S> {
     async fn look_up(&self, identity: &Identity) -> Result<Rights, StoreError> {
         match identity {
             Identity::Nobody => Ok(Rights::Nothing),
-            Identity::Operator(username) => {
-                let user = self.store.view().await?.find_user(username.trim()).await?;
-                Ok(user.map_or(Rights::Nothing, |_| Rights::Operator))
+            Identity::Operator(credential) => {
+                let operator = self.operators.recognise(credential).await?;
+                Ok(operator.map_or(Rights::Nothing, |_| Rights::Operator))
             }
             Identity::Device(claims) => {
                 let device = claims.find(&mut self.store.view().await?).await?;

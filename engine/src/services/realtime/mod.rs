@@ -21,7 +21,9 @@ use super::{
     scheduler::channel::{Eventual, PendingReceipt},
 };
 use crate::{
-    domain::{clock::BoxFuture, guid::Guid, json::Json},
+    domain::{
+        browser::Browser, clock::BoxFuture, guid::Guid, json::Json, operator_session::OperatorCredential,
+    },
     repositories::Store,
 };
 
@@ -75,6 +77,15 @@ pub enum Audience<'a> {
     Connection(&'a str),
 }
 
+/// Whose connections are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// Those of this browser; devices are none.
+    Browser(&'a Browser),
+    /// Those that showed one of these sessions, in whatever form.
+    Sessions(&'a [OperatorCredential]),
+}
+
 /// The sockets, as services see them.
 pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Hands an event to every connection of the audience, in the order of calls. A connection that does not take what
@@ -99,6 +110,9 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
 
     /// The devices whose tokens those connections showed.
     fn live_devices(&self) -> HashSet<Guid>;
+
+    /// Ends these connections, so that their clients make new ones.
+    fn end(&self, whose: Whose<'_>);
 }
 
 /// What became of an event.
@@ -171,6 +185,17 @@ impl<S: Store> RealtimeService<S> {
             .emit(Audience::Agent(agent_id), "agent_config", &config)
             .await;
         true
+    }
+
+    /// Who uses this browser has changed. Web clients open their connection before the login and keep it through the
+    /// logout; a new one shows the new cookies.
+    pub fn browser_changed(&self, browser: &Browser) {
+        self.channel.end(Whose::Browser(browser));
+    }
+
+    /// These sessions have been logged out.
+    pub fn sessions_ended(&self, sessions: &[OperatorCredential]) {
+        self.channel.end(Whose::Sessions(sessions));
     }
 
     /// Now in Unix seconds with fraction, as collectors' times are kept.

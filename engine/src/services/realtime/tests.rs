@@ -62,6 +62,8 @@ impl Channel for Wire {
         })
     }
 
+    fn end(&self, _: Whose<'_>) {}
+
     fn live_agents(&self) -> Vec<String> {
         self.live.lock().unwrap().clone()
     }

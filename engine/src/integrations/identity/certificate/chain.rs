@@ -78,6 +78,14 @@ impl Chain {
         moment(&self.leaf.tbs_certificate().validity().not_after)
     }
 
+    /// Whether the server's own certificate is issued by itself or by what this server and the legacy call themselves.
+    pub(in super::super) fn is_self_made(&self) -> bool {
+        let certificate = self.leaf.tbs_certificate();
+        let issuer = certificate.issuer();
+        let is_ours = |part: &str| part == "O=Borealis" || part.starts_with("CN=Borealis ");
+        issuer == certificate.subject() || issuer.to_string().split(',').any(is_ours)
+    }
+
     /// Since when the server's own certificate is valid.
     pub(super) fn begins(&self) -> Timestamp {
         moment(&self.leaf.tbs_certificate().validity().not_before)

@@ -10,7 +10,7 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, SubjectKeyIdentifier},
 };
 
-use super::*;
+use super::{super::certificate::Chain, *};
 
 const DAY: i64 = 86_400;
 const NAMES: [&str; 5] = [
@@ -391,4 +391,37 @@ fn what_is_served_follows_its_files_and_never_a_pair_that_does_not_fit() {
     }
     assert_eq!(*served.bundle(), *new);
     assert_eq!(log.messages().len(), 3, "{:?}", log.messages());
+}
+
+/// `CN=fleet.example`, issued by `CN=Example CA, O=Example`.
+const OF_AN_AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBOzCB4gIUQ3sl0xlioOcRa/LcDpXoMirvjFAwCgYIKoZIzj0EAwIwJzEQMA4G\n\
+A1UECgwHRXhhbXBsZTETMBEGA1UEAwwKRXhhbXBsZSBDQTAgFw0yNjExMjgyMTU3\n\
+NTdaGA8yMTI2MTEwNDIxNTc1N1owGDEWMBQGA1UEAwwNZmxlZXQuZXhhbXBsZTBZ\n\
+MBMGByqGSM49AgEGCCqGSM49AwEHA0IABJoLI7bvtqu5e7UjVRtmqhuq7GmPH+kM\n\
+I0CvzAspReRN7gQC/msI0hIdIMH9S8Q9DAu/Okcx+0SOs90Pias8WXIwCgYIKoZI\n\
+zj0EAwIDSAAwRQIgUUCYgO4+kSws5lGC2iQo0iqnERBhx1TLInctRWYmYeICIQDt\n\
+nq73QoJRM+IFSgr0rvpj1F+ZfDHktazBKyCw23N9SQ==\n\
+-----END CERTIFICATE-----\n\
+";
+
+#[test]
+fn a_certificate_of_an_authority_is_told_from_one_that_is_made_here() {
+    let root = tempfile::tempdir().unwrap();
+    load_at(root.path(), 0).unwrap();
+    let made = |name: &str| fs::read(folder(root.path()).join(name)).unwrap();
+    for own in [
+        "borealis-server-bundle.pem",
+        "borealis-server-cert.pem",
+        "borealis-root-ca.pem",
+    ] {
+        assert!(Chain::read(&made(own)).unwrap().is_self_made(), "{own}");
+    }
+    let of_authority = Chain::read(OF_AN_AUTHORITY.as_bytes()).unwrap();
+    assert!(!of_authority.is_self_made());
+    // The legacy's first revision.
+    let legacy = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/legacy-root/root/Certificates/Server/borealis-server-cert.pem");
+    assert!(Chain::read(&fs::read(legacy).unwrap()).unwrap().is_self_made());
 }

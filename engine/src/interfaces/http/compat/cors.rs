@@ -10,9 +10,10 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::{
-    forwarded::Caller,
+    forwarded::{Caller, is_origin_of},
     path::{decode, is_socket_path},
 };
+use crate::config::settings::{AccessPolicy, PublicUrl, Settings};
 
 const REQUEST_PRIVATE_NETWORK: &str = "access-control-request-private-network";
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
@@ -20,30 +21,65 @@ const CREDENTIALS: HeaderValue = HeaderValue::from_static("true");
 const SOCKET_METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, GET, POST");
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 
-/// The origins that may read answers; none means any.
+/// Which origins may read answers, and which of them with an operator's cookies.
 #[derive(Clone, Debug)]
-pub struct AllowedOrigins(Arc<[String]>);
+pub struct AllowedOrigins {
+    /// Those of the setting; none means any.
+    listed: Arc<[String]>,
+    public: Option<PublicUrl>,
+    /// Whether cookies are for the server's own origins alone.
+    guards_cookies: bool,
+}
 
 impl AllowedOrigins {
-    /// The origins of the setting.
-    pub fn new(origins: &[String]) -> Self {
-        Self(origins.into())
+    /// The origins of the settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            listed: settings.cors_allowed_origins.clone().into(),
+            public: settings.public_url.clone(),
+            guards_cookies: settings.access_policy == AccessPolicy::Strict,
+        }
     }
 
     /// Whether this origin may read answers.
     pub fn allow(&self, origin: &HeaderValue) -> bool {
-        self.0.is_empty()
+        self.listed.is_empty()
             || self
-                .0
+                .listed
                 .iter()
                 .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
     }
-}
 
-impl AllowedOrigins {
-    /// Whether this origin may open sockets: an allowed one, or the server's own, whatever the setting lists.
+    /// Whether this is an origin of the server's own: as the client sees it, as `BOREALIS_PUBLIC_URL` says, or one that
+    /// the setting lists. Schemes are not compared: a proxy that ends TLS need not say so.
+    pub fn is_own(&self, origin: &HeaderValue, caller: &Caller) -> bool {
+        let Ok(origin) = origin.to_str() else {
+            return false;
+        };
+        let authorities = self
+            .listed
+            .iter()
+            .filter_map(|listed| Some(listed.split_once("://")?.1));
+        let public = self.public.as_ref().map(PublicUrl::authority);
+        caller.is_own_origin(origin)
+            || authorities
+                .chain(public)
+                .any(|authority| is_origin_of(authority, origin))
+    }
+
+    /// Whether this origin may open sockets: an allowed one, or one of the server's own, whatever the setting lists.
     pub fn allow_sockets(&self, origin: &HeaderValue, caller: &Caller) -> bool {
-        self.allow(origin) || origin.to_str().is_ok_and(|origin| caller.is_own_origin(origin))
+        self.allow(origin) || self.is_own(origin, caller)
+    }
+
+    /// Whether answers to this origin may be read where they were asked for with cookies.
+    fn allow_cookies(&self, origin: &HeaderValue, caller: &Caller) -> bool {
+        !self.guards_cookies || self.is_own(origin, caller)
+    }
+
+    /// Whether answers depend on who asks. Where one origin is set, the legacy says that they do not.
+    fn vary(&self) -> bool {
+        self.listed.len() != 1
     }
 }
 
@@ -53,8 +89,8 @@ pub struct WithoutCors;
 
 /// Adds the headers to the answer of a request that names an allowed origin.
 pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     if is_socket_path(&decode(request.uri().path())) {
-        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         let granted = socket_headers(&origins, &caller, request.method(), request.headers());
         let mut response = next.run(request).await;
         if response.extensions().get::<WithoutCors>().is_none() {
@@ -66,13 +102,21 @@ pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request
         .headers()
         .get(header::ORIGIN)
         .filter(|origin| origins.allow(origin))
-        .map(|origin| headers_for(origin.clone(), request.method(), request.headers()));
+        .map(|origin| {
+            let mut granted = headers_for(origin.clone(), request.method(), request.headers());
+            if !origins.allow_cookies(origin, &caller) {
+                granted.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+            }
+            granted
+        });
     let mut response = next.run(request).await;
     if let Some(granted) = granted {
         let headers = response.headers_mut();
         let vary = merged_vary(headers);
         set_all(headers, &granted);
-        headers.insert(header::VARY, vary);
+        if origins.vary() {
+            headers.insert(header::VARY, vary);
+        }
     }
     response
 }
@@ -101,14 +145,17 @@ fn socket_headers(
     request: &HeaderMap,
 ) -> HeaderMap {
     let mut granted = HeaderMap::new();
-    match request.get(header::ORIGIN) {
+    let origin = request.get(header::ORIGIN);
+    match origin {
         Some(origin) if !origins.allow_sockets(origin, caller) => return granted,
         Some(origin) => {
             granted.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         }
         None => {}
     }
-    granted.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, CREDENTIALS);
+    if origin.is_none_or(|origin| origins.allow_cookies(origin, caller)) {
+        granted.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, CREDENTIALS);
+    }
     if *method == Method::OPTIONS {
         granted.insert(header::ACCESS_CONTROL_ALLOW_METHODS, SOCKET_METHODS);
     }
@@ -162,9 +209,27 @@ mod tests {
     }
 
     async fn ask_at(path: &str, allowed: &[&str], method: &str, pairs: &[(&str, &str)]) -> HeaderMap {
-        let allowed: Vec<_> = allowed.iter().map(|origin| (*origin).to_owned()).collect();
+        ask_under("legacy", path, allowed, method, pairs).await
+    }
+
+    async fn ask_under(
+        policy: &str,
+        path: &str,
+        allowed: &[&str],
+        method: &str,
+        pairs: &[(&str, &str)],
+    ) -> HeaderMap {
+        let variables = [
+            ("BOREALIS_CORS_ALLOWED_ORIGINS".to_owned(), allowed.join(",")),
+            ("BOREALIS_ACCESS_POLICY".to_owned(), policy.to_owned()),
+            (
+                "BOREALIS_PUBLIC_URL".to_owned(),
+                "https://b.example:8443/".to_owned(),
+            ),
+        ];
+        let settings = Settings::from_map(&variables.into(), std::path::Path::new("/")).unwrap();
         let service = Router::new().fallback(async || [(header::VARY, "Cookie")]).layer(
-            middleware::from_fn_with_state(AllowedOrigins::new(&allowed), add_headers),
+            middleware::from_fn_with_state(AllowedOrigins::new(&settings), add_headers),
         );
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in pairs {
@@ -181,13 +246,52 @@ mod tests {
     async fn an_allowed_origin_is_echoed() {
         for (allowed, origin) in [
             (&[][..], "null"),
-            (&["https://ui.example"][..], "HTTPS://UI.example"),
+            (
+                &["https://a.example", "https://ui.example"][..],
+                "HTTPS://UI.example",
+            ),
         ] {
             let headers = ask(allowed, "GET", &[("origin", origin)]).await;
             assert_eq!(headers["access-control-allow-origin"], origin);
             assert_eq!(headers["access-control-allow-credentials"], "true");
             assert_eq!(headers["vary"], "Origin, Cookie");
             assert!(!headers.contains_key("access-control-allow-methods"));
+        }
+    }
+
+    #[tokio::test]
+    async fn where_one_origin_is_set_answers_do_not_vary_by_it() {
+        let headers = ask(
+            &["https://ui.example"],
+            "GET",
+            &[("origin", "https://ui.example")],
+        )
+        .await;
+        assert_eq!(headers["access-control-allow-origin"], "https://ui.example");
+        assert_eq!(headers["vary"], "Cookie");
+    }
+
+    #[tokio::test]
+    async fn cookies_are_for_the_servers_own_origins_alone() {
+        for (list, origin, allowed, with_cookies) in [
+            (&[][..], "https://a.example", true, false),
+            (&[], "null", true, false),
+            (&[], "https://b.example:8443", true, true),
+            (&[], "http://b.example:8443", true, true),
+            (&[], "https://b.example", true, false),
+            (&["https://a.example"], "https://a.example", true, true),
+            (&["https://a.example"], "https://c.example", false, false),
+        ] {
+            for path in ["/api/x", "/socket.io/?EIO=4"] {
+                let headers = ask_under("strict", path, list, "GET", &[("origin", origin)]).await;
+                let has = |name: &str| headers.contains_key(name);
+                assert_eq!(has("access-control-allow-origin"), allowed, "{origin} {path}");
+                assert_eq!(
+                    has("access-control-allow-credentials"),
+                    with_cookies,
+                    "{origin} {path}"
+                );
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{Request, header, request::Parts};
 
-use super::headers::joined;
+use super::{headers::joined, session::Arrival};
 use crate::config::settings::TrustedNetwork;
 
 /// The longest word that counts where a proxy forwards no address.
@@ -135,6 +135,15 @@ impl Caller {
         )
     }
 
+    /// Whether the client speaks TLS, as far as is known.
+    pub fn arrival(&self) -> Arrival {
+        if self.scheme().eq_ignore_ascii_case("https") {
+            Arrival::Tls
+        } else {
+            Arrival::Plain
+        }
+    }
+
     /// Host and port of absolute addresses; the scheme's own port is left out.
     pub fn host(&self) -> String {
         let host = self
@@ -154,24 +163,11 @@ impl Caller {
     /// Whether `origin` is this server's own as the client sees it: host and port of `Host`, or of a trusted proxy's
     /// `X-Forwarded-Host`. The scheme is not compared: a proxy that ends TLS need not say so.
     pub fn is_own_origin(&self, origin: &str) -> bool {
-        let Some((scheme, authority)) = origin.split_once("://") else {
-            return false;
-        };
-        let usual_port = match scheme.to_ascii_lowercase().as_str() {
-            "http" => "80",
-            "https" => "443",
-            _ => return false,
-        };
-        let Some((name, port)) = name_and_port(authority) else {
-            return false;
-        };
-        let port = port.unwrap_or(usual_port);
         let forwarded = self.forwarded_host.as_deref().and_then(last_item);
         [forwarded, self.host.as_deref()]
             .into_iter()
             .flatten()
-            .filter_map(name_and_port)
-            .any(|(own, own_port)| own.eq_ignore_ascii_case(name) && own_port.unwrap_or(usual_port) == port)
+            .any(|authority| is_origin_of(authority, origin))
     }
 
     fn peer_text(&self) -> String {
@@ -187,6 +183,22 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
+}
+
+/// Whether an origin is that of this authority. One without a port means the usual one of the origin's scheme.
+pub(super) fn is_origin_of(authority: &str, origin: &str) -> bool {
+    let Some((scheme, asked)) = origin.split_once("://") else {
+        return false;
+    };
+    let usual_port = match scheme.to_ascii_lowercase().as_str() {
+        "http" => "80",
+        "https" => "443",
+        _ => return false,
+    };
+    let (Some((own, own_port)), Some((name, port))) = (name_and_port(authority), name_and_port(asked)) else {
+        return false;
+    };
+    own.eq_ignore_ascii_case(name) && own_port.unwrap_or(usual_port) == port.unwrap_or(usual_port)
 }
 
 /// Host and port of an authority without user; `None` for what is none.

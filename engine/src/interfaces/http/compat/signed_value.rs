@@ -10,8 +10,25 @@ use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::{Digest, Sha1};
 
+use crate::domain::operator_session::Issue;
+
 /// No honest value comes near this; what unpacks to more is refused.
 const MAX_PAYLOAD: u64 = 64 * 1024;
+
+/// What a signed value holds.
+#[derive(Debug)]
+pub struct Signed {
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// When it was signed, and by which signature it is known.
+    pub issue: Issue,
+}
+
+/// By what a value that was just signed is known.
+pub fn issue_of(value: &str, now: i64) -> Issue {
+    let signature = value.rsplit_once('.').map_or(value, |(_, signature)| signature);
+    Issue::new(now, signature)
+}
 
 /// Signs and reads values of one kind.
 #[derive(Clone)]
@@ -62,11 +79,12 @@ impl Signer {
         format!("{signed}.{signature}")
     }
 
-    /// The payload of a value that this signer signed at most `max_age` seconds before `now` and not after it;
-    /// `None` for anything else.
-    pub fn verify(&self, value: &str, now: i64, max_age: i64) -> Option<Vec<u8>> {
-        let (signed, signature) = value.rsplit_once('.')?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    /// What a value holds that this signer signed at most `max_age` seconds before `now` and not after it; `None` for
+    /// anything else.
+    pub fn verify(&self, value: &str, now: i64, max_age: i64) -> Option<Signed> {
+        let (signed, signature_text) = value.rsplit_once('.')?;
+        // The one spelling of it: others are refused.
+        let signature = URL_SAFE_NO_PAD.decode(signature_text).ok()?;
         keyed(&self.key, &[signed.as_bytes()])
             .verify_slice(&signature)
             .ok()?;
@@ -79,10 +97,14 @@ impl Signer {
         if !(0..=max_age).contains(&age) {
             return None;
         }
-        match body.strip_prefix('.') {
-            Some(packed) => decompress(&URL_SAFE_NO_PAD.decode(packed).ok()?),
-            None => URL_SAFE_NO_PAD.decode(body).ok(),
-        }
+        let payload = match body.strip_prefix('.') {
+            Some(packed) => decompress(&URL_SAFE_NO_PAD.decode(packed).ok()?)?,
+            None => URL_SAFE_NO_PAD.decode(body).ok()?,
+        };
+        Some(Signed {
+            payload,
+            issue: Issue::new(signed_at, signature_text),
+        })
     }
 }
 
@@ -159,13 +181,16 @@ mod tests {
             ),
         ] {
             assert_eq!(signer.sign(json, SIGNED_AT), value);
-            assert_eq!(signer.verify(value, SIGNED_AT, 0).unwrap(), json.as_bytes());
+            assert_eq!(
+                signer.verify(value, SIGNED_AT, 0).unwrap().payload,
+                json.as_bytes()
+            );
         }
         let packed = ".eJyrVipVslJKTMnNzFPSUSoCsh2h7JJiJStDcwMoqAUA8vcK-w.ZVPxAA.oAyNyr2QCUxgyBhw8bnui4AxgA4";
-        let payload = token.verify(packed, SIGNED_AT, 0).unwrap();
+        let payload = token.verify(packed, SIGNED_AT, 0).unwrap().payload;
         assert_eq!(payload, br#"{"u":"admin","r":"Admin","ts":1700000000}"#);
         let pending = ".eJyFjEEKhDAUQ--StYsOsxB6D9dSnCjF-pXfOiji3f09gdklL8mFZQz9RvlFmeAv8NiiMsN_Wlf1da6Bronw6DIVDTIHZYGXPSVzJUwV_qlxPA2XdaZY4F5k1d0OJSx1HlIciPt-AJ7_Kmw.ZVPxAA.NCxc0mo0-qsv3JWV1PVmg7Wm-6E";
-        let payload = String::from_utf8(session.verify(pending, SIGNED_AT, 0).unwrap()).unwrap();
+        let payload = String::from_utf8(session.verify(pending, SIGNED_AT, 0).unwrap().payload).unwrap();
         assert!(payload.contains("\"username\":\"alice\""), "{payload}");
     }
 
@@ -188,12 +213,12 @@ mod tests {
         fn what_is_signed_is_read_back(json in "\\PC{0,200}", now in 1_i64..4_000_000_000) {
             let signer = Signer::session(SECRET);
             let value = signer.sign(&json, now);
-            prop_assert_eq!(signer.verify(&value, now, 0), Some(json.into_bytes()));
+            prop_assert_eq!(signer.verify(&value, now, 0).unwrap().payload, json.into_bytes());
         }
 
         #[test]
         fn no_text_breaks_the_reader(value in "\\PC*") {
-            prop_assert_eq!(Signer::session(SECRET).verify(&value, SIGNED_AT, i64::MAX), None);
+            prop_assert!(Signer::session(SECRET).verify(&value, SIGNED_AT, i64::MAX).is_none());
         }
     }
 }

@@ -3,6 +3,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     config::{settings::AccessPolicy, socket_places::SocketPlaces, timing::Timing},
+    domain::operator_session::{Issue, OperatorCredential},
     integrations::{clock::ManualClock, random::SeededRandom},
     interfaces::ws::{
         handshake::Handshake,
@@ -11,7 +12,7 @@ use crate::{
         session::{Inbound, Transport},
     },
     repositories::sqlite::SqliteStore,
-    services::{Environment, access_tokens::AccessTokens, realtime::Standing},
+    services::{Environment, access_tokens::AccessTokens, operators::OperatorService, realtime::Standing},
 };
 
 const PLACES: SocketPlaces = SocketPlaces { all: 5, anonymous: 3 };
@@ -27,7 +28,13 @@ async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
         random: Arc::new(SeededRandom::new(1)),
     };
     let tokens = AccessTokens::new(&ed25519_dalek::SigningKey::from_bytes(&[7; 32])).unwrap();
-    let access = Arc::new(ChannelAccess::new(store, environment, tokens, policy));
+    let operators = Arc::new(OperatorService::new(
+        store.clone(),
+        environment.clone(),
+        policy,
+        0,
+    ));
+    let access = Arc::new(ChannelAccess::new(store, environment, tokens, operators, policy));
     (Hub::new(access, PLACES), folder)
 }
 
@@ -117,11 +124,14 @@ async fn sessions_without_identity_leave_places_to_the_others() {
         ids.filter(|id| hub.add(&session(&format!("{identity:?}-{id}"), identity.clone()).0))
             .count()
     };
-    let operator = Identity::Operator("admin".to_owned());
+    let operator = Identity::Operator(OperatorCredential {
+        username: "admin".to_owned(),
+        issue: Issue::new(0, ""),
+    });
     let (hub, _folder) = hub(AccessPolicy::Strict).await;
     assert_eq!(admits(&hub, 0..9, &Identity::Nobody), 3);
     assert_eq!(admits(&hub, 0..9, &operator), 2);
-    hub.remove("Operator(\"admin\")-0");
+    hub.remove(&format!("{operator:?}-0"));
     assert_eq!(admits(&hub, 10..19, &Identity::Nobody), 0);
     hub.remove("Nobody-0");
     assert_eq!(admits(&hub, 10..19, &Identity::Nobody), 1);

@@ -33,7 +33,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 
 #[test]
 fn a_login_sends_the_legacy_s_cookies() {
-    let made = codec(&[]).login(Session::default(), &admin(), NOW);
+    let made = codec(&[]).login(Session::default(), &admin(), NOW, Arrival::Plain);
     assert_eq!(
         made.set_cookie[1],
         "session=eyJyb2xlIjoiQWRtaW4iLCJ1c2VybmFtZSI6ImFkbWluIn0.ZVPxAA.T10bJdu1ofutZGusbJfF2wxOGwo; HttpOnly; Path=/; SameSite=Lax"
@@ -47,10 +47,12 @@ fn a_login_sends_the_legacy_s_cookies() {
 #[test]
 fn session_bearer_and_cookie_are_tried_in_this_order() {
     let codec = codec(&[]);
-    let token = codec.login(Session::default(), &admin(), NOW).token;
+    let token = codec
+        .login(Session::default(), &admin(), NOW, Arrival::Plain)
+        .token;
     let session =
         "session=eyJyb2xlIjoiVXNlciIsInVzZXJuYW1lIjoiem9cdTAwZTkifQ.ZVPxAA.tXVGoF-8BWqP_eO-pK2v8Mb4MMc";
-    let by = |pairs: &[(&str, &str)]| codec.identify(&headers(pairs), NOW);
+    let by = |pairs: &[(&str, &str)]| codec.identify(&headers(pairs), NOW).map(|found| found.username);
     let cookie_token = format!("borealis_auth=\"{token}\"");
     let bearer_token = format!("bEaReR {token}");
     assert_eq!(
@@ -78,10 +80,10 @@ fn cookie_variables_change_the_attributes_of_both() {
         ("BOREALIS_COOKIE_SAMESITE", "none"),
     ]);
     for cookie in codec
-        .login(Session::default(), &admin(), NOW)
+        .login(Session::default(), &admin(), NOW, Arrival::Plain)
         .set_cookie
         .iter()
-        .chain(&codec.logout())
+        .chain(&codec.logout(Arrival::Plain))
     {
         let text = cookie.to_str().unwrap();
         assert!(
@@ -95,7 +97,7 @@ fn cookie_variables_change_the_attributes_of_both() {
 #[test]
 fn a_logout_clears_both() {
     assert_eq!(
-        codec(&[]).logout(),
+        codec(&[]).logout(Arrival::Plain),
         [
             "borealis_auth=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/",
             "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/; SameSite=Lax",
@@ -108,12 +110,12 @@ fn only_a_changed_session_is_sent_and_an_empty_one_deleted() {
     let codec = codec(&[]);
     let mut session = codec.open(&HeaderMap::new(), NOW);
     assert_eq!(session.take("mfa_pending"), None);
-    assert_eq!(codec.save(session, NOW), None);
+    assert!(codec.save(session, NOW, Arrival::Plain).is_none());
 
     let mut session = codec.open(&HeaderMap::new(), NOW);
     session.set("mfa_pending", Json::object([("token", "t".into())]));
     session.set("kept", 1.into());
-    let cookie = codec.save(session, NOW).unwrap();
+    let cookie = codec.save(session, NOW, Arrival::Plain).unwrap().set_cookie;
     let cookie = cookie.to_str().unwrap();
     assert!(cookie.ends_with("; HttpOnly; Path=/; SameSite=Lax"), "{cookie}");
     let headers = headers(&[("cookie", cookie.split(';').next().unwrap())]);
@@ -123,17 +125,19 @@ fn only_a_changed_session_is_sent_and_an_empty_one_deleted() {
         session.take("mfa_pending").unwrap().get("token"),
         Some(&"t".into())
     );
-    let again = codec.login(session, &admin(), NOW);
+    let again = codec.login(session, &admin(), NOW, Arrival::Plain);
     assert_ne!(
         again.set_cookie[1],
-        codec.login(Session::default(), &admin(), NOW).set_cookie[1]
+        codec
+            .login(Session::default(), &admin(), NOW, Arrival::Plain)
+            .set_cookie[1]
     );
 
     let mut session = codec.open(&headers, NOW);
     session.take("mfa_pending");
     session.take("kept");
     assert_eq!(
-        codec.save(session, NOW).unwrap(),
+        codec.save(session, NOW, Arrival::Plain).unwrap().set_cookie,
         "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/; SameSite=Lax"
     );
 }

@@ -1,0 +1,224 @@
+//! Which sessions still count. Their signed values are in clients' hands and in a form that the legacy shares, so what is
+//! kept here is when they ended: a session counts where it was issued after the last end of its account's sessions and was
+//! not logged out itself.
+//!
+//! An end counts for the whole of its second, because that is what signed values know of their time. Who logs in after
+//! it, in that very second, is noted beside it.
+
+use std::collections::BTreeMap;
+
+use super::{Operator, OperatorService};
+use crate::{
+    config::settings::AccessPolicy,
+    domain::{
+        digest::sha256_hex,
+        mask::shown,
+        operator_session::{Issue, OperatorCredential},
+    },
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        operator_sessions::{AccountInSession, AccountNote, OperatorSessions as _},
+        users::{User, Users as _},
+    },
+    services::audit::{self, Actor},
+};
+
+/// What has to be noted of sessions once they are issued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Issuing {
+    /// The second in which they are issued.
+    pub at: i64,
+    /// The number of the end whose second that is; `None` where there is nothing to note.
+    pub after_end: Option<i64>,
+}
+
+impl Issuing {
+    /// Of sessions that need no note.
+    pub fn at(now: i64) -> Self {
+        Self {
+            at: now,
+            after_end: None,
+        }
+    }
+}
+
+/// A digest of what sessions of an account depend on: the row, its password and its role.
+pub(super) fn state_of(user: &User) -> String {
+    let password = user.password_sha512.to_lowercase();
+    let role = user.role.to_lowercase();
+    sha256_hex(format!("{}\0{password}\0{role}", user.id).as_bytes())
+}
+
+/// Brings the note of an account up to date. What changed while nobody noted it (by the legacy, or in the file) ends its
+/// sessions.
+pub(super) async fn noted<W: crate::repositories::Tables>(
+    work: &mut W,
+    user: &User,
+    now: i64,
+) -> Result<AccountNote, StoreError> {
+    let state = state_of(user);
+    match work.account_note(&user.username).await? {
+        Some(note) if note.state.as_ref() == Some(&state) => Ok(note),
+        Some(note) => {
+            let ends = work.end_sessions(&user.username, Some(&state), now).await?;
+            tracing::info!(
+                "operator sessions ended user={} reason=the account was changed while this server did not look",
+                shown(&user.username)
+            );
+            Ok(AccountNote {
+                state: Some(state),
+                ended_at: note.ended_at.max(Some(now)),
+                ends,
+            })
+        }
+        None => {
+            work.note_account(&user.username, &state).await?;
+            Ok(AccountNote {
+                state: Some(state),
+                ended_at: None,
+                ends: 0,
+            })
+        }
+    }
+}
+
+/// What has to be noted of sessions that are issued at `now` to an account of which this is noted.
+pub(super) fn issuing(note: &AccountNote, now: i64) -> Issuing {
+    let shares_its_second = note.ended_at.is_some_and(|ended_at| ended_at >= now);
+    Issuing {
+        at: now,
+        after_end: shares_its_second.then_some(note.ends),
+    }
+}
+
+/// Whether what was issued to an account then has ended. An account that was changed unnoticed ends whatever came before.
+pub(super) fn has_ended(found: &AccountInSession, issued_at: i64) -> bool {
+    let Some(note) = &found.note else {
+        return found.logged_out;
+    };
+    let was_changed = note.state != Some(state_of(&found.user));
+    let before_an_end = note.ended_at.is_some_and(|ended_at| issued_at <= ended_at);
+    found.logged_out || was_changed || before_an_end && !found.kept
+}
+
+impl<S: Store> OperatorService<S> {
+    fn ends_count(&self) -> bool {
+        self.policy == AccessPolicy::Strict
+    }
+
+    /// Who showed this: the account as it is now. `None` where it is gone or the session has ended (the legacy believes
+    /// what is signed: OPR-1).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn recognise(&self, credential: &OperatorCredential) -> Result<Option<Operator>, StoreError> {
+        Ok(self.account_in(credential).await?.map(Operator::from))
+    }
+
+    /// The account of a session that still counts.
+    pub(super) async fn account_in(
+        &self,
+        credential: &OperatorCredential,
+    ) -> Result<Option<User>, StoreError> {
+        if !self.ends_count() {
+            return self.store.view().await?.find_user(&credential.username).await;
+        }
+        let found = self.store.view().await?.find_in_session(credential).await?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        let is_noted = found
+            .note
+            .as_ref()
+            .is_some_and(|note| note.state == Some(state_of(&found.user)));
+        if !is_noted && let Err(error) = self.note_anew(&found.user).await {
+            // What was found decides all the same, and the next request tries again.
+            tracing::error!("a changed account could not be noted: {error}");
+        }
+        Ok((!has_ended(&found, credential.issue.at)).then_some(found.user))
+    }
+
+    async fn note_anew(&self, user: &User) -> Result<(), StoreError> {
+        let now = self.environment.now().time.as_second();
+        let mut work = self.store.begin().await?;
+        noted(&mut work, user, now).await?;
+        work.save().await
+    }
+
+    /// Looks at every account, as at each start: what the legacy changed meanwhile has ended sessions.
+    ///
+    /// # Errors
+    /// The store failed; nothing was noted.
+    pub async fn note_accounts(&self) -> Result<(), StoreError> {
+        if !self.ends_count() {
+            return Ok(());
+        }
+        let now = self.environment.now().time.as_second();
+        let mut work = self.store.begin().await?;
+        // Of names that differ in case alone the first is the one that can log in.
+        let mut first = BTreeMap::new();
+        for user in work.list_users().await? {
+            let name = user.username.to_ascii_lowercase();
+            if first.get(&name).is_none_or(|other: &User| user.id < other.id) {
+                first.insert(name, user);
+            }
+        }
+        for user in first.values() {
+            noted(&mut work, user, now).await?;
+        }
+        for name in work.vanished_accounts().await? {
+            work.end_sessions(&name, None, now).await?;
+        }
+        work.save().await
+    }
+
+    /// Ends these sessions: whatever was issued to their accounts in the same seconds, cookies and tokens alike.
+    ///
+    /// # Errors
+    /// The store failed; none has ended.
+    pub async fn log_out(&self, credentials: &[OperatorCredential]) -> Result<(), StoreError> {
+        if !self.ends_count() || credentials.is_empty() {
+            return Ok(());
+        }
+        let mut work = self.store.begin().await?;
+        for credential in credentials {
+            work.end_session(&credential.username, credential.issue.at)
+                .await?;
+        }
+        work.save().await?;
+        if let Some(credential) = credentials.first() {
+            audit::acts(Actor::Operator(&credential.username));
+            audit::changed("session.ended", &credential.username);
+            tracing::info!("logout user={}", shown(&credential.username));
+        }
+        Ok(())
+    }
+
+    /// Notes what was issued, where that is needed. Where it cannot be, the operator has to log in again.
+    pub async fn note_issued(&self, username: &str, issuing: Issuing, issues: &[Issue]) {
+        let (Some(ends), true) = (issuing.after_end, self.ends_count()) else {
+            return;
+        };
+        let noting = async {
+            let mut work = self.store.begin().await?;
+            work.keep_sessions(username, ends, issues).await?;
+            work.save().await
+        };
+        if let Err(error) = noting.await {
+            let error: StoreError = error;
+            tracing::error!("a session that was just issued could not be noted: {error}");
+        }
+    }
+
+    /// Forgets the ends of sessions that are too old to count anyway.
+    ///
+    /// # Errors
+    /// The store failed; nothing was forgotten.
+    pub async fn prune(&self) -> Result<(), StoreError> {
+        let now = self.environment.now().time.as_second();
+        let mut work = self.store.begin().await?;
+        work.prune_sessions(now.saturating_sub(self.longest_session))
+            .await?;
+        work.save().await
+    }
+}
