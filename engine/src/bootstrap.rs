@@ -25,13 +25,8 @@ use crate::{
     },
     interfaces::{
         http::{
-            accept_errors::AcceptErrors,
-            carried::CarriedRequests,
-            compat::{cors::AllowedOrigins, session::SessionCodec},
-            http_service,
-            routes::routes,
-            server::with_limits,
-            state::AppState,
+            accept_errors::AcceptErrors, carried::CarriedRequests, compat::session::SessionCodec,
+            http_service, routes::routes, server::with_limits, state::AppState,
         },
         ws::{Hub, SocketServer},
     },
@@ -189,7 +184,7 @@ impl Engine {
             tokens.clone(),
             settings.access_policy,
         ));
-        let hub = Arc::new(Hub::new(access, settings.socket_places));
+        let hub = Arc::new(Hub::new(access, &settings));
         let realtime = Arc::new(RealtimeService::new(
             store.clone(),
             environment.clone(),
@@ -225,6 +220,7 @@ impl Engine {
                 environment.clone(),
                 tokens.clone(),
                 publisher.clone(),
+                settings.anonymous_bounds().map(|bounds| bounds.pending_requests),
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
@@ -256,6 +252,7 @@ impl Engine {
             )),
             publisher,
             access_policy: settings.access_policy,
+            anonymous_bounds: settings.anonymous_bounds(),
             realtime,
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
@@ -291,10 +288,9 @@ impl Engine {
             Arc::clone(&hub),
             Arc::clone(&state.realtime),
             Arc::clone(&state.sessions),
-            AllowedOrigins::new(&settings.cors_allowed_origins),
             environment.clone(),
             Arc::new(SystemClock::new()),
-            settings.timing,
+            &settings,
         ));
         let endpoint = service_fn(move |request| {
             let sockets = Arc::clone(&sockets);

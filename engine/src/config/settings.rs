@@ -9,8 +9,8 @@ use std::{
 use jiff::tz::TimeZone;
 
 use super::{
+    bounds::{AnonymousBounds, Bounds},
     github::{self, GitHubSettings},
-    socket_places::SocketPlaces,
     timing::Timing,
 };
 use crate::domain::{coerce::integer_in, fernet::FernetKey, server_name::ServerName};
@@ -134,8 +134,8 @@ pub struct Settings {
     pub mfa_issuer: String,
     /// How long the server waits for others; no variable sets it.
     pub timing: Timing,
-    /// How many sockets may be open; no variable sets it.
-    pub socket_places: SocketPlaces,
+    /// How much callers may take of the server; no variable sets it.
+    pub bounds: Bounds,
 }
 
 /// A text that must never be printed.
@@ -406,7 +406,7 @@ impl Settings {
                 .unwrap_or("Borealis")
                 .to_owned(),
             timing: Timing::default(),
-            socket_places: SocketPlaces::default(),
+            bounds: Bounds::default(),
             root,
         };
         if reader.errors.is_empty() {
@@ -429,6 +429,14 @@ impl Settings {
         let host = self.host.trim_matches(['[', ']']);
         host.eq_ignore_ascii_case("localhost")
             || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// What those may take who show no identity; `None` where nobody is asked for one.
+    pub fn anonymous_bounds(&self) -> Option<AnonymousBounds> {
+        match self.access_policy {
+            AccessPolicy::Strict => Some(self.bounds.anonymous),
+            AccessPolicy::Legacy => None,
+        }
     }
 
     /// Whether the listener speaks TLS.

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod github_token;
 pub mod install_codes;
 pub mod job_runs;
+pub mod known_addresses;
 pub mod known_devices;
 pub mod recaps;
 pub mod refresh_tokens;
@@ -29,6 +30,7 @@ use self::{
     github_token::GitHubTokens,
     install_codes::InstallCodes,
     job_runs::JobRuns,
+    known_addresses::KnownAddresses,
     known_devices::KnownDevices,
     recaps::Recaps,
     refresh_tokens::{RefreshNotes, RefreshTokens},
@@ -97,6 +99,7 @@ pub trait Tables:
     + GitHubTokens
     + InstallCodes
     + JobRuns
+    + KnownAddresses
     + KnownDevices
     + Recaps
     + RefreshTokens

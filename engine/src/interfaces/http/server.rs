@@ -21,7 +21,7 @@ use super::{
     accept_errors::AcceptErrors,
     carried::CarriedRequests,
     compat::{
-        body::BodyDeadline,
+        body::BodyRules,
         cors::{AllowedOrigins, add_headers},
         error_page::ErrorPage,
         forwarded::Caller,
@@ -39,7 +39,7 @@ use crate::config::{
 };
 
 /// Enough for every head that [`enforce`] lets through.
-const HEAD_BUFFER: usize = 256 * 1024;
+const HEAD_BUFFER: usize = 96 * 1024;
 /// Enough for every client seen; the library's own limit answers what goes beyond.
 const MOST_HEADERS: usize = 1024;
 
@@ -59,6 +59,9 @@ pub fn with_limits<A: Address, Acceptor>(
 
 /// Sets the connections' limits so that it is the rules of this module that decide.
 pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
+    // HTTP/2 has deadlines and bounds of its own, and nobody here speaks it.
+    let all = std::mem::replace(builder, Builder::new(TokioExecutor::new()));
+    *builder = all.http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -90,7 +93,7 @@ pub fn http_service(routes: Routes, settings: &Settings, carried: &CarriedReques
         ))
         .layer(from_fn_with_state(network, identify_caller))
         .layer(from_fn(log_in_agent_context))
-        .layer(Extension(BodyDeadline(settings.timing.body_deadline)))
+        .layer(Extension(BodyRules::new(settings)))
         .layer(from_fn(enforce))
         .layer(from_fn_with_state(
             settings.timing.unread_body_deadline,

@@ -18,14 +18,16 @@ use super::{
     SocketServer,
     handshake::Handshake,
     heartbeat::Heartbeat,
+    hub::Full,
     moving::{AnswerBody, Delivery},
     polling,
-    session::{MAX_PAYLOAD, MAX_PAYLOAD_OF_NOBODY, Session, Transport},
+    room::MAX_PAYLOAD,
+    session::{Session, Transport},
     websocket,
 };
 use crate::{
     config::timing::Timing,
-    domain::{json::Json, json_text::compact_text, text::python_trim},
+    domain::{json::Json, json_reader::JsonReader, json_text::compact_text, text::python_trim},
     interfaces::http::compat::{cors::WithoutCors, forwarded::Caller, query},
     repositories::Store,
     services::realtime::{Identity, Standing},
@@ -172,31 +174,26 @@ pub(super) fn new_session<S: Store>(
     transport: Transport,
 ) -> Option<Arc<Session>> {
     let headers = request.headers();
-    let address = request
-        .extensions()
-        .get::<Caller>()
-        .cloned()
-        .unwrap_or_default()
-        .last_forwarded();
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     let name = match transport {
         Transport::Websocket => "websocket",
         _ => "polling",
     };
     let identity = identify(server, headers);
-    let limit = if server.hub.access().is_strict() && identity == Identity::Nobody {
-        MAX_PAYLOAD_OF_NOBODY
-    } else {
-        MAX_PAYLOAD
+    let bounds = match &server.anonymous {
+        Some(bounds) if identity == Identity::Nobody => server.shares.for_anonymous(bounds),
+        Some(bounds) => server.shares.for_session(JsonReader::within(bounds.json_values)),
+        None => server.shares.for_session(JsonReader::default()),
     };
     let (session, inbox) = Session::new(
         server.new_sid(),
-        Handshake::of(headers, &address, name),
+        Handshake::of(headers, &caller, name),
         Standing::new(identity),
-        limit,
+        bounds,
         transport,
         Heartbeat::new(Arc::clone(&server.real_clock), server.timing),
     );
-    if !server.hub.add(&session) {
+    if server.hub.add(&session) == Err(Full) {
         server.log_one_of_many(|| {
             tracing::warn!(
                 "socket.io connection refused: there are too many ip={}",

@@ -56,7 +56,7 @@ impl Story {
         Self {
             _folder: folder,
             clock,
-            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher),
+            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher, None),
             approvals: ApprovalService::new(store.clone(), environment.clone()),
             codes: InstallCodeService::new(store.clone(), environment.clone()),
             environment,

@@ -9,22 +9,30 @@ use super::{Operator, mfa::PendingLogin};
 use crate::{
     domain::{
         digest::sha512_hex,
-        guess_limit::{Guess, GuessLimit},
+        guess_limit::{Guess, GuessLimit, GuessRules, Guesser},
         mask::shown,
         rate_limit::RateLimited,
         text::same_text,
         used_codes::UsedCodes,
     },
-    repositories::{Store, StoreError, UnitOfWork as _, users::User, users::Users as _},
+    repositories::{
+        Store, StoreError, UnitOfWork as _, known_addresses::KnownAddresses as _, users::User,
+        users::Users as _,
+    },
     services::Environment,
 };
 
-/// Wrong passwords and codes for one name from one address before further tries are refused.
-const GUESSES: usize = 10;
-/// How long a wrong guess counts.
-const GUESS_WINDOW: Duration = Duration::from_secs(300);
-/// Wrong guesses that are remembered, of all names and addresses together.
-const REMEMBERED_GUESSES: usize = 50_000;
+/// Wrong passwords and codes before further tries are refused.
+const GUESSES: GuessRules = GuessRules {
+    most: 10,
+    window: Duration::from_secs(300),
+    most_of_name: 50,
+    name_window: Duration::from_secs(900),
+    most_of_address: 100,
+    most_of_all: 50_000,
+};
+/// How long an address is known after a login, in seconds.
+const KNOWN_FOR: i64 = 30 * 24 * 60 * 60;
 
 /// What a login shows to prove itself.
 #[derive(Clone, Eq, PartialEq)]
@@ -95,7 +103,7 @@ impl<S: Store> LoginService<S> {
             store,
             environment,
             issuer,
-            guesses: Mutex::new(GuessLimit::new(GUESSES, GUESS_WINDOW, REMEMBERED_GUESSES)),
+            guesses: Mutex::new(GuessLimit::new(GUESSES)),
             used_codes: Mutex::new(UsedCodes::default()),
         }
     }
@@ -112,6 +120,7 @@ impl<S: Store> LoginService<S> {
     ) -> Result<Login, LoginError> {
         let guess = self
             .begin_guess(username, from)
+            .await?
             .map_err(LoginError::RateLimited)?;
         let checked = self.check_password(username, password).await;
         if matches!(checked, Err(LoginError::Refused)) {
@@ -129,7 +138,7 @@ impl<S: Store> LoginService<S> {
             return Ok(Login::Pending(self.pending(user)));
         }
         let operator = Operator::from(user);
-        self.complete(&operator, from.address).await;
+        self.complete(&operator, from).await;
         Ok(Login::Complete(operator))
     }
 
@@ -154,36 +163,52 @@ impl<S: Store> LoginService<S> {
     }
 
     /// Notes a login. One that cannot be noted counts all the same, as in the legacy.
-    pub(super) async fn complete(&self, operator: &Operator, address: &str) {
+    pub(super) async fn complete(&self, operator: &Operator, from: LoginFrom<'_>) {
         tracing::info!(
             "login user={} address={}",
             shown(&operator.username),
-            shown(address)
+            shown(from.address)
         );
-        if let Err(error) = self.record(&operator.username).await {
+        if let Err(error) = self.record(&operator.username, from).await {
             tracing::error!("the time of a login could not be written: {error}");
         }
     }
 
-    async fn record(&self, username: &str) -> Result<(), StoreError> {
+    async fn record(&self, username: &str, from: LoginFrom<'_>) -> Result<(), StoreError> {
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
         work.record_login(username, now).await?;
+        work.note_address(username, from.limit_key, now, now.saturating_sub(KNOWN_FOR))
+            .await?;
         work.save().await
     }
 
     /// Counts a try as a wrong guess until it is taken back. Names are folded as the table compares them.
-    pub(super) fn begin_guess(&self, username: &str, from: LoginFrom<'_>) -> Result<Guess, RateLimited> {
+    pub(super) async fn begin_guess(
+        &self,
+        username: &str,
+        from: LoginFrom<'_>,
+    ) -> Result<Result<Guess, RateLimited>, StoreError> {
+        let since = self.environment.now().time.as_second().saturating_sub(KNOWN_FOR);
+        let is_known = self
+            .store
+            .view()
+            .await?
+            .is_known_address(username, from.limit_key, since)
+            .await?;
+        let guesser = Guesser {
+            name: &username.to_ascii_lowercase(),
+            address: from.limit_key,
+            is_known,
+        };
         let now = self.environment.clock.monotonic();
-        held(&self.guesses)
-            .begin(&[&username.to_ascii_lowercase(), from.limit_key], now)
-            .inspect_err(|_| {
-                tracing::warn!(
-                    "login refused after too many wrong guesses user={} address={}",
-                    shown(username),
-                    shown(from.address)
-                );
-            })
+        Ok(held(&self.guesses).begin(guesser, now).inspect_err(|_| {
+            tracing::warn!(
+                "login refused after too many wrong guesses user={} address={}",
+                shown(username),
+                shown(from.address)
+            );
+        }))
     }
 
     pub(super) fn take_back(&self, guess: Guess) {

@@ -140,6 +140,7 @@ impl<S: Store> LoginService<S> {
         }
         let guess = self
             .begin_guess(&pending.username, from)
+            .await?
             .map_err(VerifyError::RateLimited)?;
         let checked = match &pending.stage {
             Stage::Verify => self.verify_stored(&pending.username, &answer.code).await,
@@ -159,7 +160,7 @@ impl<S: Store> LoginService<S> {
             username: pending.username.clone(),
             ..Operator::from(checked?)
         };
-        self.complete(&operator, from.address).await;
+        self.complete(&operator, from).await;
         Ok(operator)
     }
 
