@@ -117,6 +117,49 @@ async fn a_stranger_s_body_has_to_come_at_a_pace() {
     server.stop().await;
 }
 
+/// Only so many are read at the same time: they are held in memory until they are whole.
+#[tokio::test]
+async fn of_many_unfinished_bodies_from_one_address_the_oldest_end() {
+    let server = Server::start_with("strict", "", |settings| {
+        settings.timing.anonymous_body_deadline = Duration::from_secs(3600);
+        settings.bounds.anonymous.bodies_an_address = 2;
+    })
+    .await;
+    let mut unfinished = Vec::new();
+    for address in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.1"] {
+        let head = format!(
+            "POST /api/auth/login HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Once this comes the body is waited for.
+        let mut asked = [0; 25];
+        stream.read_exact(&mut asked).await.unwrap();
+        assert!(asked.starts_with(b"HTTP/1.1 100 "));
+        unfinished.push(stream);
+    }
+    let mut answers = Vec::new();
+    for (number, stream) in unfinished.iter_mut().enumerate() {
+        if number > 0 {
+            stream.write_all(b"{}").await.unwrap();
+        }
+        let mut head = [0; 12];
+        let answered = tokio::time::timeout(PATIENCE, stream.read_exact(&mut head)).await;
+        answered.unwrap().unwrap();
+        let mut rest = [0; 200];
+        let length = stream.read(&mut rest).await.unwrap();
+        let is_ended = String::from_utf8_lossy(&rest[..length]).contains("connection: close");
+        answers.push((String::from_utf8_lossy(&head).into_owned(), is_ended));
+    }
+    let refused = |is_ended| ("HTTP/1.1 400".to_owned(), is_ended);
+    assert_eq!(
+        answers,
+        [refused(true), refused(false), refused(false), refused(false)]
+    );
+    server.stop().await;
+}
+
 fn many_values(count: usize) -> String {
     format!("{{\"a\":[{}0]}}", "0,".repeat(count - 3))
 }
@@ -259,7 +302,7 @@ async fn a_socket_that_does_not_enter_its_namespace_ends() {
     let mut idle = Client::open(&server, &[]).await;
     idle.frame().await;
     let (_, _, opened) = server.poll("GET", "EIO=4", &[], "").await;
-    let sid = String::from_utf8(opened).unwrap()[8..28].to_owned();
+    let sid = String::from_utf8(opened).unwrap()[9..29].to_owned();
     assert!(idle.ends_without_a_word().await);
     let (status, _, _) = server.poll("GET", &format!("EIO=4&sid={sid}"), &[], "").await;
     assert_eq!(status, 400);
@@ -296,7 +339,7 @@ async fn nothing_that_a_stranger_sends_is_sent_back() {
 #[tokio::test]
 async fn a_stranger_s_message_is_short() {
     let server = Server::start("strict", "").await;
-    let message = |size: usize| format!("42[\"x\",\"{}\"]", "A".repeat(size - 9));
+    let message = |size: usize| format!("42[\"x\",\"{}\"]", "A".repeat(size - 10));
     let mut stranger = Client::join_new(&server, &[]).await;
     stranger.send(&message(64 * KIB)).await;
     stranger.nothing_came().await;

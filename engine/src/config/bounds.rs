@@ -20,6 +20,8 @@ pub struct Bounds {
 pub struct AnonymousBounds {
     /// Bytes of a body of a login, a code, a poll or a refresh.
     pub body: usize,
+    /// Such bodies, and requests to enroll, that are read at the same time from one address. The oldest makes room.
+    pub bodies_an_address: usize,
     /// Bytes of a request to enroll.
     pub enrollment_body: usize,
     /// Bytes of the host name in it.
@@ -60,6 +62,7 @@ impl Default for AnonymousBounds {
     fn default() -> Self {
         Self {
             body: 64 * 1024,
+            bodies_an_address: 32,
             enrollment_body: 1024 * 1024,
             hostname: 1024,
             public_key: 4096,

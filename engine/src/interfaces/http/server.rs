@@ -29,6 +29,7 @@ use super::{
     },
     guards::vary_on_session_use,
     health,
+    http_one::HttpOneAcceptor,
     pages::Pages,
     routing::Routes,
     unread_body::read_the_rest,
@@ -49,8 +50,9 @@ pub fn with_limits<A: Address, Acceptor>(
     server: Server<A, Acceptor>,
     timing: &Timing,
     errors: AcceptErrors,
-) -> Server<A, Acceptor> {
+) -> Server<A, HttpOneAcceptor<Acceptor>> {
     let mut server = server
+        .map(HttpOneAcceptor::new)
         .first_request_timeout(timing.head_deadline)
         .accept_error_handler(move |_, error| errors.note(error));
     configure(server.http_builder(), timing);
@@ -59,9 +61,6 @@ pub fn with_limits<A: Address, Acceptor>(
 
 /// Sets the connections' limits so that it is the rules of this module that decide.
 pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
-    // HTTP/2 has deadlines and bounds of its own, and nobody here speaks it.
-    let all = std::mem::replace(builder, Builder::new(TokioExecutor::new()));
-    *builder = all.http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -135,7 +135,7 @@ impl<S: Store> SocketServer<S> {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Handles what the client sends, in its order.

@@ -1,6 +1,6 @@
 //! Request bodies: read within a limit, and read as JSON in the three ways of the legacy's routes.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -11,7 +11,10 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 
-use super::{super::unread_body::BodyGone, error_page::ErrorPage, reply::JsonReply};
+use super::{
+    super::unread_body::BodyGone, bodies_under_way::BodiesUnderWay, error_page::ErrorPage, forwarded::Caller,
+    reply::JsonReply,
+};
 use crate::{
     config::{
         bounds::{AnonymousBounds, Bounds},
@@ -32,10 +35,11 @@ pub const DEFAULT: usize = 16 * 1024 * 1024;
 pub const FILES: usize = 100 * 1024 * 1024;
 
 /// How bodies are read; an extension of the request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BodyRules {
     timing: Timing,
     anonymous: Option<AnonymousBounds>,
+    under_way: Arc<BodiesUnderWay>,
 }
 
 impl BodyRules {
@@ -44,6 +48,7 @@ impl BodyRules {
         Self {
             timing: settings.timing,
             anonymous: settings.anonymous_bounds(),
+            under_way: Arc::default(),
         }
     }
 }
@@ -53,6 +58,7 @@ impl Default for BodyRules {
         Self {
             timing: Timing::default(),
             anonymous: Some(Bounds::default().anonymous),
+            under_way: Arc::default(),
         }
     }
 }
@@ -119,6 +125,8 @@ pub struct RawBody {
     body: Body,
     limit: usize,
     rules: BodyRules,
+    /// Where it comes from, for the limits by address.
+    address: String,
     /// Whether it has to come at a pace of its own, because anybody may send it.
     has_pace: bool,
 }
@@ -129,7 +137,12 @@ impl<S: Sync> FromRequest<S> for RawBody {
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
         Ok(Self {
-            rules: parts.extensions.get::<BodyRules>().copied().unwrap_or_default(),
+            rules: parts.extensions.get::<BodyRules>().cloned().unwrap_or_default(),
+            address: parts
+                .extensions
+                .get::<Caller>()
+                .map(|caller| caller.limit_key().to_owned())
+                .unwrap_or_default(),
             headers: parts.headers,
             body,
             limit: DEFAULT,
@@ -233,7 +246,22 @@ impl RawBody {
             .is_some_and(is_json_type)
     }
 
-    async fn read(mut self) -> Result<Bytes, BodyError> {
+    async fn read(self) -> Result<Bytes, BodyError> {
+        let Some(bounds) = self.rules.anonymous.filter(|_| self.has_pace) else {
+            return self.read_whole().await;
+        };
+        let under_way = self
+            .rules
+            .under_way
+            .begin(&self.address, bounds.bodies_an_address);
+        tokio::select! {
+            biased;
+            read = self.read_whole() => read,
+            () = under_way.ended() => Err(BodyError::Stalled),
+        }
+    }
+
+    async fn read_whole(mut self) -> Result<Bytes, BodyError> {
         let announced = self
             .headers
             .get(header::CONTENT_LENGTH)
@@ -328,6 +356,7 @@ mod tests {
             body: Body::from(bytes),
             limit: DEFAULT,
             rules: BodyRules::default(),
+            address: String::new(),
             has_pace: false,
         }
     }
