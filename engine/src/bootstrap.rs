@@ -11,6 +11,7 @@ use std::{
 use axum_server::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::service_fn;
+use tracing::Instrument as _;
 
 use crate::{
     config::settings::{AccessPolicy, Settings},
@@ -21,16 +22,17 @@ use crate::{
         github::GitHubClient,
         identity::{self, IdentityError, ServedCertificate, ServerIdentity, sealing_key},
         listener,
+        private_files::make_folders,
         root_lock::{LockError, RootLock},
     },
     interfaces::{
         http::{
             accept_errors::AcceptErrors, carried::CarriedRequests, compat::session::SessionCodec,
-            http_service, routes::routes, server::with_limits, state::AppState,
+            http_service, routes, server::with_limits, state::AppState,
         },
         ws::{Hub, SocketServer},
     },
-    preflight,
+    preflight::{self, Verdict},
     repositories::{
         StoreError,
         sqlite::{self, MigrationError, SqliteStore, Upgraded},
@@ -42,6 +44,7 @@ use crate::{
         agents::Agents,
         approvals::ApprovalService,
         assemblies::AssemblyLibrary,
+        audit::{self, Actor},
         certificate::CertificateKeeper,
         credentials::CredentialService,
         device_gate::DeviceGate,
@@ -77,15 +80,9 @@ pub enum StartError {
     /// The listener cannot be used.
     #[error("cannot listen: {0}")]
     Listener(#[source] std::io::Error),
-    /// Everybody knows the secret, and everybody could reach the server.
-    #[error(
-        "the signing secret is a default that everybody knows and {host} is not a loopback address: set \
-         BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own"
-    )]
-    DefaultSecret {
-        /// Where the server would have listened.
-        host: String,
-    },
+    /// The settings would let everybody in.
+    #[error("{0}")]
+    Settings(String),
     /// Another engine works in this root folder.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -143,8 +140,8 @@ impl Engine {
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
         tracing::info!("bootstrap-started");
-        warn_of_defaults(&settings)?;
-        std::fs::create_dir_all(&settings.root).map_err(|source| StartError::Root {
+        look_at(&settings)?;
+        make_folders(&settings.root).map_err(|source| StartError::Root {
             path: settings.root.clone(),
             source,
         })?;
@@ -155,6 +152,7 @@ impl Engine {
         for warning in identity::certificate_warnings(&settings, &*clock, &*random) {
             tracing::warn!("{warning}");
         }
+        preflight::narrow_files(&settings);
         let certificate = Arc::new(ServedCertificate::load(identity.certificate)?);
         tracing::info!("tls-material-ready");
         let store = open_store(&settings, &*clock, &*random).await?;
@@ -170,7 +168,13 @@ impl Engine {
             path: settings.database_path.clone(),
             source,
         };
-        operators.ensure_default_admin().await.map_err(&store_failed)?;
+        let by_itself = audit::span("console");
+        by_itself.in_scope(|| audit::acts(Actor::Server));
+        operators
+            .ensure_default_admin()
+            .instrument(by_itself)
+            .await
+            .map_err(&store_failed)?;
         let agents = Agents::restore(Arc::clone(&clock), &store)
             .await
             .map_err(&store_failed)?;
@@ -297,8 +301,12 @@ impl Engine {
             async move { Ok::<_, Infallible>(sockets.answer(request).await) }
         });
         let carried = CarriedRequests::default();
-        let service = http_service(routes(state).with_socket_endpoint(endpoint), &settings, &carried)
-            .into_make_service_with_connect_info::<SocketAddr>();
+        let service = http_service(
+            routes::table().with_state(state).with_socket_endpoint(endpoint),
+            &settings,
+            &carried,
+        )
+        .into_make_service_with_connect_info::<SocketAddr>();
 
         listener.set_nonblocking(true).map_err(StartError::Listener)?;
         listener::limit_unsent(&listener).map_err(StartError::Listener)?;
@@ -499,33 +507,16 @@ fn secret_box(
     Ok(SecretBox::new(main.key, environment.clone()).with_former_keys(former))
 }
 
-fn warn_of_defaults(settings: &Settings) -> Result<(), StartError> {
-    if settings.has_default_secret() {
-        if !settings.listens_on_loopback() {
-            return Err(StartError::DefaultSecret {
-                host: settings.host.clone(),
-            });
-        }
-        tracing::warn!(
-            "the signing secret is a default: set BOREALIS_FLASK_SECRET_KEY before others can reach this"
-        );
+/// Logs what the settings give cause to, and goes no further with a secret that everybody knows on a public address.
+fn look_at(settings: &Settings) -> Result<(), StartError> {
+    if settings.access_policy == AccessPolicy::Strict {
+        tracing::info!("access policy strict");
     }
-    if settings.cookies.same_site == "None" && settings.cors_allowed_origins.is_empty() {
-        tracing::warn!(
-            "operator cookies go to every site (BOREALIS_COOKIE_SAMESITE) and every origin is allowed: set \
-             BOREALIS_CORS_ALLOWED_ORIGINS"
-        );
-    }
-    for origin in settings.origins_with_a_slash() {
-        tracing::warn!(
-            "BOREALIS_CORS_ALLOWED_ORIGINS lists {origin}, and no browser sends an origin with a slash at its end: leave \
-             it out"
-        );
-    }
-    match settings.access_policy {
-        AccessPolicy::Strict => tracing::info!("access policy strict"),
-        AccessPolicy::Legacy => {
-            tracing::warn!("access policy legacy: routes that the legacy leaves open are open to everybody");
+    for finding in preflight::of_settings(settings) {
+        match finding.verdict {
+            Verdict::Ok => {}
+            Verdict::Warning => tracing::warn!("{}: {}", finding.subject, finding.text),
+            Verdict::Problem | Verdict::WrongSettings => return Err(StartError::Settings(finding.text)),
         }
     }
     Ok(())

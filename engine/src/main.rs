@@ -99,6 +99,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Also what libraries make is for the server's user alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(told) => return say(&told),

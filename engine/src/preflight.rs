@@ -8,8 +8,10 @@ mod address;
 mod database;
 mod finding;
 mod keys;
+mod modes;
 mod places;
 mod root;
+mod secrets;
 
 use std::fs;
 
@@ -24,6 +26,7 @@ pub use self::{
     address::bind,
     database::{told, told_of_upgrade},
     finding::{Finding, Report, Verdict, exit_code, problems},
+    modes::narrow_files,
     root::{make as make_root, refuse as refuse_root},
 };
 
@@ -36,18 +39,26 @@ pub async fn before_serving(settings: &Settings, create: bool, clock: &dyn Clock
         lock(&mut report, settings);
         let state = database::look(&mut report, settings, settings.auto_migrate, clock).await;
         keys::identity(&mut report, settings, clock);
+        modes::look(&mut report, settings);
         keys::sealing_key(&mut report, settings, &state.sealed_secrets);
         address::look(&mut report, settings);
-        origins(&mut report, settings);
-        secret(&mut report, settings);
-        if settings.access_policy == AccessPolicy::Legacy {
-            report.add(
-                Verdict::Warning,
-                "access policy",
-                "legacy: routes that the legacy leaves open are open to everybody; set BOREALIS_ACCESS_POLICY to \
-                 strict unless a client needs them",
-            );
-        }
+        report.append(of_settings(settings));
+    }
+    report.finish()
+}
+
+/// What the settings alone tell.
+pub fn of_settings(settings: &Settings) -> Vec<Finding> {
+    let mut report = Report::default();
+    origins(&mut report, settings);
+    secrets::look(&mut report, settings);
+    if settings.access_policy == AccessPolicy::Legacy {
+        report.add(
+            Verdict::Warning,
+            "access policy",
+            "legacy: routes that the legacy leaves open are open to everybody; set BOREALIS_ACCESS_POLICY to strict \
+             unless a client needs them",
+        );
     }
     report.finish()
 }
@@ -73,8 +84,16 @@ fn web_client(report: &mut Report, settings: &Settings) {
     }
 }
 
-/// Browsers send origins without a slash at the end, so one that is listed with it never matches.
+/// Origins that are allowed too much, and those that never match: browsers send none with a slash at its end.
 fn origins(report: &mut Report, settings: &Settings) {
+    if settings.cookies.same_site == "None" && settings.cors_allowed_origins.is_empty() {
+        report.add(
+            Verdict::Warning,
+            "origins",
+            "operator cookies go to every site (BOREALIS_COOKIE_SAMESITE) and every origin is allowed: set \
+             BOREALIS_CORS_ALLOWED_ORIGINS",
+        );
+    }
     for origin in settings.origins_with_a_slash() {
         report.add(
             Verdict::Warning,
@@ -115,26 +134,5 @@ fn lock(report: &mut Report, settings: &Settings) {
             "no other engine works in this root folder",
         ),
         Err(error) => report.add(Verdict::Problem, "other servers", error.to_string()),
-    }
-}
-
-fn secret(report: &mut Report, settings: &Settings) {
-    let todo = "set BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own, the legacy server's if \
-                operators are to stay logged in";
-    match (settings.has_default_secret(), settings.listens_on_loopback()) {
-        (false, _) => report.add(Verdict::Ok, "signing secret", "it is your own"),
-        (true, true) => report.add(
-            Verdict::Warning,
-            "signing secret",
-            format!("it is a default that everybody knows: {todo}"),
-        ),
-        (true, false) => report.add(
-            Verdict::Problem,
-            "signing secret",
-            format!(
-                "the signing secret is a default that everybody knows, and {} is not a loopback address: {todo}",
-                settings.host
-            ),
-        ),
     }
 }

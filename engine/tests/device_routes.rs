@@ -37,6 +37,7 @@ async fn start(root: &Path) -> (RunningEngine, AccessTokens) {
         ),
         ("BOREALIS_TLS", "off".to_owned()),
         ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
+        ("BOREALIS_SECRET", "the secret of the tests".to_owned()),
     ];
     let variables: BTreeMap<_, _> = variables
         .into_iter()

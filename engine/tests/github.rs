@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf, sync::Arc}
 
 use borealis_engine::{
     Engine, RunningEngine, Settings,
-    config::{log_file::LogFile, logging::EngineLog},
+    config::{
+        log_file::{KEPT_FILES, Kept, LogFile},
+        logging::EngineLog,
+    },
     domain::repository_head::RepositoryBranch,
     integrations::{clock::ManualClock, github::GitHubClient, random::SeededRandom},
     services::access_tokens::AccessTokens,
@@ -46,7 +49,11 @@ impl Story {
     async fn asking(url: String, github: Option<MockServer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-        let log = LogFile::new(folder.path().join("test.log"), TimeZone::UTC);
+        let log = LogFile::new(
+            folder.path().join("test.log"),
+            TimeZone::UTC,
+            Kept::Files(KEPT_FILES),
+        );
         let log = EngineLog::new(log, clock.clone(), true).with_filter(LevelFilter::TRACE);
         let guard = tracing::subscriber::set_default(Registry::default().with(log));
         let variables = BTreeMap::from([
@@ -173,7 +180,7 @@ async fn the_token_shows_in_its_own_answer_and_nowhere_else() {
     assert_eq!((status, &body["token"]), (200, &json!(TOKEN)));
     assert_eq!(body["message"], "GitHub API error (HTTP 500)");
     assert_eq!(body["error"], "you sent: Bearer ***");
-    let (status, body) = story.head("?repo=acme/x").await;
+    let (status, body) = story.head("?refresh=1").await;
     assert_eq!(status, 503);
     assert!(
         body["error"]
@@ -187,7 +194,7 @@ async fn the_token_shows_in_its_own_answer_and_nowhere_else() {
     let log = fs::read_to_string(folder.path().join("test.log")).unwrap();
     assert!(log.contains("github-token updated valid=false"), "{log}");
     assert!(
-        log.contains("repo-head-lookup failure repo=acme/x branch=main error="),
+        log.contains("repo-head-lookup failure repo=bunny-lab-io/Borealis branch=main error="),
         "{log}"
     );
     assert!(!log.contains(TOKEN), "{log}");
@@ -218,7 +225,7 @@ async fn no_github_stops_no_start_and_no_answer() {
 #[tokio::test]
 async fn names_cannot_lead_the_server_s_token_elsewhere() {
     let github = MockServer::start().await;
-    Mock::given(path("/repos/acme/x/branches/main%3Fx=1%23y"))
+    Mock::given(path("/repos/bunny-lab-io/Borealis/branches/main%3Fx=1%23y"))
         .and(has_header("authorization", format!("Bearer {TOKEN}")))
         .respond_with(accepted())
         .mount(&github)
@@ -251,7 +258,7 @@ async fn names_cannot_lead_the_server_s_token_elsewhere() {
             .len()
             <= before + 1
     );
-    let (status, body) = story.head("?repo=acme/x&branch=main%3Fx=1%23y").await;
+    let (status, body) = story.head("?branch=main%3Fx=1%23y").await;
     assert_eq!((status, &body["sha"]), (200, &json!("abc")));
     assert_eq!(body["branch"], "main?x=1#y");
     story.engine.stop().await;

@@ -30,7 +30,10 @@ use tokio::{
 
 async fn start() -> SocketAddr {
     let settings = Settings::from_map(
-        &BTreeMap::from([("BOREALIS_STATIC_ROOT".to_owned(), "/nonexistent".to_owned())]),
+        &BTreeMap::from([
+            ("BOREALIS_STATIC_ROOT".to_owned(), "/nonexistent".to_owned()),
+            ("BOREALIS_SECRET".to_owned(), "the secret of the tests".to_owned()),
+        ]),
         Path::new("/"),
     )
     .unwrap();

@@ -39,6 +39,7 @@ impl Server {
             .env("BOREALIS_ROOT", root)
             .env("BOREALIS_PORT", port.to_string())
             .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
+            .env("BOREALIS_SECRET", "the secret of the tests")
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

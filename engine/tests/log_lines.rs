@@ -11,7 +11,10 @@ mod support;
 use std::{fs, path::Path, sync::Arc};
 
 use borealis_engine::{
-    config::{log_file::LogFile, logging::EngineLog},
+    config::{
+        log_file::{KEPT_FILES, Kept, LogFile},
+        logging::EngineLog,
+    },
     integrations::clock::ManualClock,
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -22,7 +25,11 @@ use tracing_subscriber::{Layer as _, Registry, filter::LevelFilter, layer::Subsc
 /// Sends what this thread logs to a file; a test's server runs on its thread.
 fn log_into(file: &Path) -> DefaultGuard {
     let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
-    let log = EngineLog::new(LogFile::new(file.to_owned(), TimeZone::UTC), clock, false);
+    let log = EngineLog::new(
+        LogFile::new(file.to_owned(), TimeZone::UTC, Kept::Files(KEPT_FILES)),
+        clock,
+        false,
+    );
     tracing::subscriber::set_default(Registry::default().with(log.with_filter(LevelFilter::INFO)))
 }
 

@@ -50,6 +50,7 @@ impl Server {
                 "BOREALIS_GITHUB_API_URL".to_owned(),
                 "http://127.0.0.1:9".to_owned(),
             ),
+            ("BOREALIS_SECRET".to_owned(), "the secret of the tests".to_owned()),
         ]);
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
         let engine = Engine::start(

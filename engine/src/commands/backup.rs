@@ -76,6 +76,7 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
         io::ErrorKind::AlreadyExists => exists_already(&shown_target),
         _ => Failure::io(cannot_write())(error),
     })?;
+    crate::services::audit::changed("backup.written", target.display());
     tracing::info!("database backup written file={shown_target} bytes={bytes}");
     Answer {
         text: format!("wrote {shown_target}, {bytes} bytes"),

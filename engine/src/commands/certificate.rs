@@ -72,6 +72,7 @@ pub(super) fn run(
         CertificateCommand::Renew => {
             identity::renew_certificate(settings, clock, random).map_err(refused)?;
             let found = describe()?;
+            crate::services::audit::changed("certificate.renewed", &found.fingerprint);
             tracing::info!("certificate renewed until={}", found.ends);
             Answer {
                 text: format!(
@@ -87,6 +88,7 @@ pub(super) fn run(
             }
             let aside = identity::replace_certificate(settings, clock, random).map_err(refused)?;
             let found = describe()?;
+            crate::services::audit::changed("certificate.replaced", &found.fingerprint);
             tracing::warn!("certificate replaced until={}", found.ends);
             let aside: Vec<_> = aside.iter().map(|path| path.display().to_string()).collect();
             Answer {

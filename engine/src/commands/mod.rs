@@ -20,6 +20,7 @@ pub use output::{print, printed};
 use std::{io, path::Path};
 
 use clap::Subcommand;
+use tracing::Instrument as _;
 
 use crate::{
     config::settings::Settings,
@@ -27,7 +28,10 @@ use crate::{
         StoreError,
         sqlite::{BackupError, Cause},
     },
-    services::Environment,
+    services::{
+        Environment,
+        audit::{self, Actor},
+    },
 };
 
 /// The groups of commands.
@@ -99,7 +103,12 @@ pub async fn run(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<(), String> {
+    // Whoever may write the database file needs no login; the machine knows a number of them at most.
+    let user = format!("uid {}", rustix::process::geteuid().as_raw());
+    let span = audit::span("console");
+    span.in_scope(|| audit::acts(Actor::Console(&user)));
     carry_out(command, settings, environment)
+        .instrument(span)
         .await
         .map_err(|failure| failure.told(&settings.database_path))
 }

@@ -1,9 +1,9 @@
 //! A text file with one file for each local day, or several where a day fills more than one.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -11,21 +11,31 @@ use std::{
     },
 };
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
 
-/// How many files are kept beside the present one.
+/// How many files of the server's log are kept beside the present one.
 pub const KEPT_FILES: usize = 30;
+
+/// Which of the files are kept that were set aside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kept {
+    /// So many, the newest.
+    Files(usize),
+    /// Those of so many days before the present one.
+    Days(u16),
+}
 /// Bytes after which a file is full.
 const FULL: u64 = 100 * 1024 * 1024;
 
 /// A log file that is renamed to `<name>.YYYY-MM-DD`, the day it was written, at the first entry of another local
-/// day, and to `<name>.YYYY-MM-DD.N` when it is full before. The [`KEPT_FILES`] newest of these are kept. A file that
-/// somebody renames or deletes is made anew with the next entry.
+/// day, and to `<name>.YYYY-MM-DD.N` when it is full before. A file that somebody renames or deletes is made anew with
+/// the next entry.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
     zone: TimeZone,
     full: u64,
+    kept: Kept,
     open: Mutex<Option<OpenFile>>,
     failure_told: AtomicBool,
 }
@@ -39,11 +49,12 @@ struct OpenFile {
 
 impl LogFile {
     /// The file at `path`, with days as `zone` counts them. Folder and file are made with the first entry.
-    pub fn new(path: PathBuf, zone: TimeZone) -> Self {
+    pub fn new(path: PathBuf, zone: TimeZone, kept: Kept) -> Self {
         Self {
             path,
             zone,
             full: FULL,
+            kept,
             open: Mutex::new(None),
             failure_told: AtomicBool::new(false),
         }
@@ -112,7 +123,7 @@ impl LogFile {
     /// Opens the file of `today`; what another day left there is set aside first.
     fn begin(&self, today: Date, former: Option<&OpenFile>) -> io::Result<OpenFile> {
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         if let Some(day) = self.day_of_present_file(former)?
             && day < today
@@ -120,8 +131,12 @@ impl LogFile {
             self.set_aside(day)?;
         }
         // Also files that could not be removed before, or that another process set aside.
-        self.remove_old()?;
-        let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        self.remove_old(today)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.path)?;
         let size = file.metadata()?.len();
         Ok(OpenFile {
             file,
@@ -180,10 +195,20 @@ impl LogFile {
         PathBuf::from(path)
     }
 
-    fn remove_old(&self) -> io::Result<()> {
+    fn remove_old(&self, today: Date) -> io::Result<()> {
         let mut files = self.set_aside_files()?;
-        files.sort_unstable_by_key(|file| std::cmp::Reverse(file.age()));
-        for file in files.into_iter().skip(KEPT_FILES) {
+        let old = match self.kept {
+            Kept::Files(count) => {
+                files.sort_unstable_by_key(|file| std::cmp::Reverse(file.age()));
+                files.split_off(count.min(files.len()))
+            }
+            Kept::Days(days) => {
+                let first = today.saturating_sub(Span::new().days(days));
+                files.retain(|file| file.day < first);
+                files
+            }
+        };
+        for file in old {
             fs::remove_file(self.path_of(file))?;
         }
         Ok(())
@@ -250,7 +275,11 @@ mod tests {
     /// Two hours east of Greenwich.
     fn log(folder: &Path) -> LogFile {
         let zone = TimeZone::fixed(Offset::from_seconds(2 * 3600).unwrap());
-        LogFile::new(folder.join("Logs/Server/engine.log"), zone)
+        LogFile::new(
+            folder.join("Logs/Server/engine.log"),
+            zone,
+            Kept::Files(KEPT_FILES),
+        )
     }
 
     fn time(text: &str) -> Timestamp {
@@ -305,6 +334,39 @@ mod tests {
         assert!(stranger.exists());
         assert!(!log.path_of(SetAside::parse("2031-01-04").unwrap()).exists());
         assert!(log.path_of(SetAside::parse("2031-01-05").unwrap()).exists());
+    }
+
+    #[test]
+    fn where_days_are_kept_their_number_of_files_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = LogFile {
+            full: 10,
+            kept: Kept::Days(3),
+            ..log(folder.path())
+        };
+        for day in 1..=5 {
+            for _ in 0..40 {
+                log.append(time(&format!("2031-01-0{day}T10:00:00Z")), "an entry");
+            }
+        }
+        let of_day = |day: &str| {
+            fs::read_dir(log.path().parent().unwrap())
+                .unwrap()
+                .filter(|entry| {
+                    entry
+                        .as_ref()
+                        .unwrap()
+                        .file_name()
+                        .to_str()
+                        .unwrap()
+                        .contains(day)
+                })
+                .count()
+        };
+        assert_eq!(
+            ["2031-01-01", "2031-01-02", "2031-01-03", "2031-01-04"].map(of_day),
+            [0, 40, 40, 40]
+        );
     }
 
     #[test]

@@ -21,7 +21,11 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::{log_file::LogFile, settings::Settings};
+use super::{
+    audit_log::{self, AuditLog, is_audit},
+    log_file::{KEPT_FILES, Kept, LogFile},
+    settings::Settings,
+};
 use crate::domain::clock::Clock;
 
 /// The field of a span that names the scope of everything that is logged within it. The text must be made of letters,
@@ -45,13 +49,17 @@ fn begin(settings: &Settings, clock: Arc<dyn Clock>, terminal: bool) {
     } else {
         LevelFilter::INFO
     };
-    let file = LogFile::new(
-        settings.root.join("Logs").join("Server").join("engine.log"),
-        TimeZone::system(),
+    let folder = settings.root.join("Logs").join("Server");
+    let file = |name, kept| LogFile::new(folder.join(name), TimeZone::system(), kept);
+    let audit = AuditLog::new(
+        file("audit.log", Kept::Days(audit_log::KEPT_DAYS)),
+        Arc::clone(&clock),
     );
+    let log = EngineLog::new(file("engine.log", Kept::Files(KEPT_FILES)), clock, terminal);
     // Fails only where a log runs already, and must not run twice.
     let _ = Registry::default()
-        .with(EngineLog::new(file, clock, terminal).with_filter(level))
+        .with(log.with_filter(level))
+        .with(audit.with_filter(LevelFilter::INFO))
         .try_init();
 }
 
@@ -108,6 +116,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EngineLog {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if is_audit(event.metadata()) {
+            return;
+        }
         let mut text = EventText::default();
         event.record(&mut text);
         let mut message = text.finish();
@@ -313,7 +324,11 @@ pub(crate) mod capture {
         ANOTHER.get_or_init(|| Dispatch::new(Registry::default()));
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SteppingClock(AtomicI64::new(1_900_000_000)));
-        let file = LogFile::new(folder.path().join("engine.log"), TimeZone::UTC);
+        let file = LogFile::new(
+            folder.path().join("engine.log"),
+            TimeZone::UTC,
+            Kept::Files(KEPT_FILES),
+        );
         let log = EngineLog::new(file, clock, false).with_filter(LevelFilter::INFO);
         Captured {
             _guard: tracing::subscriber::set_default(Registry::default().with(log)),
@@ -366,7 +381,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.log");
         let clock = ManualClock::new("2031-05-01T21:59:58.042Z".parse().unwrap());
-        let log = EngineLog::new(LogFile::new(path.clone(), TimeZone::UTC), Arc::new(clock), false);
+        let log = EngineLog::new(
+            LogFile::new(path.clone(), TimeZone::UTC, Kept::Files(KEPT_FILES)),
+            Arc::new(clock),
+            false,
+        );
         tracing::subscriber::with_default(Registry::default().with(log.with_filter(level)), work);
         fs::read_to_string(path).unwrap_or_default()
     }
@@ -434,7 +453,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.log");
         let clock = Arc::new(ManualClock::new("2031-05-01T21:59:58Z".parse().unwrap()));
-        let log = EngineLog::new(LogFile::new(path.clone(), TimeZone::UTC), clock.clone(), false);
+        let log = EngineLog::new(
+            LogFile::new(path.clone(), TimeZone::UTC, Kept::Files(KEPT_FILES)),
+            clock.clone(),
+            false,
+        );
         tracing::subscriber::with_default(Registry::default().with(log), || {
             for _ in 0..1000 {
                 tracing::warn!("refused one");

@@ -1,5 +1,6 @@
 //! Environment to immutable settings, and where the log goes.
 
+pub mod audit_log;
 pub mod bounds;
 pub mod github;
 pub mod log_file;

@@ -177,8 +177,21 @@ pub struct InvalidVariable {
 #[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct InvalidSettings(pub Vec<InvalidVariable>);
 
-/// The signing secrets that everybody knows: the engine's default and the legacy's.
-pub const DEFAULT_SECRETS: [&str; 2] = ["change-me", "borealis-dev-secret"];
+/// The signing secrets that everybody knows: none, the engine's default and the legacy's.
+const DEFAULT_SECRETS: [&str; 3] = ["", "change-me", "borealis-dev-secret"];
+/// Characters from which on a secret is not found by trying all.
+const LEAST_SECRET: usize = 16;
+
+/// How well a secret keeps others out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SecretStrength {
+    /// Everybody knows it.
+    Known,
+    /// Whoever has one cookie can try out all secrets of that many characters.
+    Short(usize),
+    /// Nothing speaks against it.
+    Unknown,
+}
 
 pub(super) struct Reader<'a> {
     pub(super) variables: &'a BTreeMap<String, String>,
@@ -462,9 +475,22 @@ impl Settings {
         self.root.join("Data/Server/server_secret.key")
     }
 
-    /// Whether the signing secret is one that everybody knows.
-    pub fn has_default_secret(&self) -> bool {
-        DEFAULT_SECRETS.contains(&self.session_secret.expose())
+    /// How well the signing secret keeps others out. Blanks around it do not make a known one better.
+    pub fn signing_secret_strength(&self) -> SecretStrength {
+        let secret = self.session_secret.expose();
+        let length = secret.chars().count();
+        if DEFAULT_SECRETS.contains(&secret.trim()) {
+            SecretStrength::Known
+        } else if length < LEAST_SECRET {
+            SecretStrength::Short(length)
+        } else {
+            SecretStrength::Unknown
+        }
+    }
+
+    /// Whether stored passwords are sealed with a key that everybody knows.
+    pub fn has_known_sealing_key(&self) -> bool {
+        self.sealing_key.as_ref().is_some_and(FernetKey::is_known)
     }
 }
 
@@ -550,7 +576,21 @@ mod tests {
                 .expose(),
             "old"
         );
-        assert!(read(&[]).unwrap().has_default_secret());
+        let strength = |secret| {
+            read(&[("BOREALIS_SECRET", secret)])
+                .unwrap()
+                .signing_secret_strength()
+        };
+        assert_eq!(
+            read(&[]).unwrap().signing_secret_strength(),
+            SecretStrength::Known
+        );
+        for known in ["change-me", " change-me\t", "borealis-dev-secret", "  "] {
+            assert_eq!(strength(known), SecretStrength::Known, "{known:?}");
+        }
+        assert_eq!(strength("a"), SecretStrength::Short(1));
+        assert_eq!(strength("fünfzehn zeichn"), SecretStrength::Short(15));
+        assert_eq!(strength("sixteen letters!"), SecretStrength::Unknown);
     }
 
     #[test]

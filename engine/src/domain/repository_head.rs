@@ -59,6 +59,11 @@ impl RepositoryBranch {
         &self.repository
     }
 
+    /// Whether both are branches of one repository. GitHub's names have no case.
+    pub fn is_in_repository_of(&self, other: &Self) -> bool {
+        self.repository.eq_ignore_ascii_case(&other.repository)
+    }
+
     /// The branch's name.
     pub fn branch(&self) -> &str {
         &self.branch

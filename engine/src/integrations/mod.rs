@@ -7,6 +7,7 @@ pub mod github;
 pub mod identity;
 pub mod listener;
 pub mod open_files;
+pub mod private_files;
 pub mod random;
 pub mod root_lock;
 pub mod tls;

@@ -40,6 +40,8 @@ impl<S: Store> ActivityService<S> {
     pub async fn clear(&self, hostname: &str) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         work.clear_activities(hostname).await?;
-        work.save().await
+        work.save().await?;
+        crate::services::audit::changed("activity.cleared", hostname);
+        Ok(())
     }
 }

@@ -129,6 +129,7 @@ impl<S: Store> ApprovalService<S> {
         approval.updated_at = now.iso;
         work.put_approval(&approval).await?;
         work.save().await?;
+        crate::services::audit::changed("approval.approved", &approval.id);
         tracing::info!(
             "device approval {} -> approved ({}) by {}",
             approval.id,
@@ -152,6 +153,7 @@ impl<S: Store> ApprovalService<S> {
         approval.updated_at = now.iso;
         work.put_approval(&approval).await?;
         work.save().await?;
+        crate::services::audit::changed("approval.denied", &approval.id);
         tracing::info!(
             "device approval {} -> denied by {}",
             approval.id,

@@ -104,6 +104,7 @@ impl<S: Store> CredentialService<S> {
         let id = work.insert_credential(&credential, now).await?;
         let made = work.find_credential(id).await?.ok_or(CredentialError::NotFound)?;
         work.save().await?;
+        crate::services::audit::changed("credential.created", made.id);
         noted("created", &made, caller);
         Ok(made)
     }
@@ -135,6 +136,7 @@ impl<S: Store> CredentialService<S> {
         work.update_credential(id, &change, now).await?;
         let changed = work.find_credential(id).await?.ok_or(CredentialError::NotFound)?;
         work.save().await?;
+        crate::services::audit::changed("credential.changed", id);
         noted("changed", &changed, caller);
         Ok(changed)
     }
@@ -150,6 +152,7 @@ impl<S: Store> CredentialService<S> {
             return Err(CredentialError::NotFound);
         }
         work.save().await?;
+        crate::services::audit::changed("credential.deleted", id);
         noted("deleted", &credential, caller);
         Ok(())
     }

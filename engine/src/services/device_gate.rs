@@ -98,6 +98,11 @@ pub struct DeviceClaims {
 }
 
 impl DeviceClaims {
+    /// The device, in canonical form.
+    pub fn guid(&self) -> &Guid {
+        &self.guid
+    }
+
     /// Reads verified claims; `None` where they name no device, no key or no version.
     pub(super) fn read(claims: &JsonObject) -> Option<Self> {
         let text = |name| {
@@ -219,6 +224,7 @@ impl<S: Store> DeviceGate<S> {
         })
         .await?;
         work.save().await?;
+        crate::services::audit::changed("device.recovered", &claims.guid);
         Ok(DeviceIdentity {
             guid: claims.claimed_guid.clone(),
             hostname: Some(hostname),

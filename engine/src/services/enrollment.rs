@@ -186,6 +186,7 @@ impl<S: Store> EnrollmentService<S> {
         };
         work.put_approval(&approval).await?;
         work.save().await?;
+        crate::services::audit::changed("enrollment.requested", &approval.id);
         tracing::info!(
             "enrollment request queued fingerprint={} host={} ip={address}",
             short(&approval.fingerprint_claimed),
@@ -324,6 +325,7 @@ impl<S: Store> EnrollmentService<S> {
             self.tokens
                 .issue(guid.as_str(), &fingerprint, token_version, now.time.as_second())?;
         work.save().await?;
+        crate::services::audit::changed("device.enrolled", &guid);
         tracing::info!(
             "enrollment finalized guid={guid} fingerprint={} host={}",
             short(&fingerprint),

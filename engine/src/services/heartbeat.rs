@@ -65,6 +65,9 @@ impl<S: Store> HeartbeatService<S> {
             work.rename_device(&stored_guid, device.guid.as_str()).await?;
         }
         work.save().await?;
+        if report.hostname.is_some() && report.hostname != row.hostname {
+            crate::services::audit::changed("device.renamed", &device.guid);
+        }
         if let Some(hostname) = report.hostname.or(row.hostname) {
             self.agents.note_report(&hostname);
         }

@@ -71,6 +71,7 @@ impl<S: Store> InstallCodeService<S> {
         let mut work = self.store.begin().await?;
         work.insert_code(&code, &now.iso).await?;
         work.save().await?;
+        crate::services::audit::changed("install_code.created", &code.id);
         tracing::info!(
             "installer code created id={} by={decider} ttl={}h max_uses={}",
             code.id,
@@ -91,6 +92,7 @@ impl<S: Store> InstallCodeService<S> {
             return Ok(false);
         }
         work.save().await?;
+        crate::services::audit::changed("install_code.deleted", id);
         tracing::info!("installer code deleted id={id}");
         Ok(true)
     }

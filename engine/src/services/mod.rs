@@ -5,6 +5,7 @@ pub mod activity;
 pub mod agents;
 pub mod approvals;
 pub mod assemblies;
+pub mod audit;
 pub mod certificate;
 pub mod credentials;
 pub mod device_gate;

@@ -100,6 +100,7 @@ impl<S: Store> OperatorService<S> {
     pub async fn ensure_default_admin(&self) -> Result<(), StoreError> {
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
+        let mut ensured = false;
         if work.count_admins().await? == 0 {
             if !work.set_role(DEFAULT_ADMIN, "Admin", now).await? {
                 work.insert_user(
@@ -114,9 +115,13 @@ impl<S: Store> OperatorService<S> {
                 .await?;
             }
             tracing::info!("default-admin-ensured");
+            ensured = true;
         }
         let admin = work.find_user(DEFAULT_ADMIN).await?;
         work.save().await?;
+        if ensured {
+            crate::services::audit::changed("account.made_admin", DEFAULT_ADMIN);
+        }
         if admin.is_some_and(|admin| admin.password_sha512 == sha512_hex(DEFAULT_PASSWORD.as_bytes())) {
             tracing::warn!("the account admin has the default password: change it");
         }

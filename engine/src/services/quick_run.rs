@@ -4,6 +4,7 @@ use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
+use tracing::Instrument as _;
 
 use super::{
     Environment,
@@ -131,10 +132,11 @@ impl<S: Store> QuickRunService<S> {
         let prepared = self.prepare(&wish).await?;
         let (tell, told) = oneshot::channel();
         let service = Arc::clone(self);
-        self.tasks.spawn(async move {
+        let running = async move {
             // Nobody waits any more where this fails: the caller has left.
             let _ = tell.send(service.store_and_send(wish, prepared).await);
-        });
+        };
+        self.tasks.spawn(running.in_current_span());
         Ok(told.await.map_err(|_| QuickRunError::Stopping)??)
     }
 
@@ -240,6 +242,9 @@ impl<S: Store> QuickRunService<S> {
             ids.push(activity_id);
         }
         work.save().await?;
+        for id in &ids {
+            crate::services::audit::changed("script.run", id);
+        }
         Ok(ids)
     }
 

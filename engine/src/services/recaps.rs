@@ -95,6 +95,7 @@ impl<S: Store> RecapService<S> {
         let ended = self.move_run(&mut work, report, is_own, now).await?;
         let recap = work.find_recap(&report.run_id).await?.unwrap_or(recap);
         work.save().await?;
+        crate::services::audit::changed("recap.stored", &report.run_id);
         self.channel
             .tell_operators("ansible_recap_update", &recap_json(&recap))
             .await;

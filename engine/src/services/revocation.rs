@@ -87,6 +87,7 @@ impl<S: Store> RevocationService<S> {
         }
         work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
         work.save().await?;
+        crate::services::audit::changed("device.revoked", &guid);
         tracing::info!("device revoked guid={} by={}", shown(guid.as_str()), shown(by));
         Ok(RevokedDevice {
             guid,

@@ -138,6 +138,7 @@ impl<S: Store> ScheduledJobService<S> {
         let mut work = self.store.begin().await?;
         let id = work.insert_job(job, self.now()).await?;
         work.save().await?;
+        crate::services::audit::changed("job.created", id);
         self.find(id).await
     }
 
@@ -151,6 +152,7 @@ impl<S: Store> ScheduledJobService<S> {
             return Ok(None);
         }
         work.save().await?;
+        crate::services::audit::changed("job.changed", id);
         self.find(id).await
     }
 
@@ -164,6 +166,7 @@ impl<S: Store> ScheduledJobService<S> {
             return Ok(false);
         }
         work.save().await?;
+        crate::services::audit::changed("job.deleted", id);
         Ok(true)
     }
 
@@ -191,6 +194,7 @@ impl<S: Store> ScheduledJobService<S> {
         };
         let runs = work.clear_runs_before(id, kept).await?;
         work.save().await?;
+        crate::services::audit::changed("job.runs_cleared", id);
         Ok(Cleared {
             runs,
             kept_occurrence: Some(kept),

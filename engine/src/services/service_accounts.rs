@@ -114,6 +114,9 @@ impl<S: Store> ServiceAccountService<S> {
                 .await?;
         }
         work.save().await?;
+        if changed {
+            crate::services::audit::changed("service_account.stored", agent_id);
+        }
         let (shown_id, shown_user) = (shown(agent_id), shown(&credentials.username));
         if is_new {
             tracing::info!(
@@ -153,6 +156,7 @@ impl<S: Store> ServiceAccountService<S> {
         self.seal_and_store(&mut work, agent_id, &credentials, &self.environment.now())
             .await?;
         work.save().await?;
+        crate::services::audit::changed("service_account.rotated", agent_id);
         tracing::info!(
             "[rotate] rotated agent_id={} user={}",
             shown(agent_id),

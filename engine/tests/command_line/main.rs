@@ -7,9 +7,11 @@
     reason = "a helper of tests fails the test"
 )]
 
+mod audit;
 mod backup;
 mod certificate;
 mod devices;
+mod file_modes;
 mod install_codes;
 mod output;
 mod program;
@@ -112,7 +114,7 @@ fn after_migrate_the_database_has_every_table_and_the_log_is_there() {
         &["check"],
         &[
             ("BOREALIS_ENGINE_AUTO_MIGRATE", "off"),
-            ("BOREALIS_SECRET", "own"),
+            ("BOREALIS_SECRET", "a secret of sixteen letters"),
         ],
     );
     assert_eq!(check.code, Some(0), "{}", check.output);

@@ -79,6 +79,7 @@ class Server:
             "BOREALIS_PORT": str(self.port),
             "BOREALIS_TLS": "on",
             "BOREALIS_GITHUB_API_URL": "http://127.0.0.1:9",
+            "BOREALIS_SECRET": "the secret of the tests",
         } | self.variables
 
     def start(self):

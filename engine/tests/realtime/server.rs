@@ -45,6 +45,7 @@ impl Server {
         let variables: BTreeMap<_, _> = [
             ("BOREALIS_ROOT", folder("")),
             ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
+            ("BOREALIS_SECRET", "the secret of the tests".to_owned()),
             ("BOREALIS_PROJECT_ROOT", folder("")),
             ("BOREALIS_SERVER_ROOT", folder("runtime")),
             ("BOREALIS_CERT_ROOT", folder("certificates")),
@@ -138,10 +139,17 @@ impl Server {
 
     /// Logs the default operator in and gives the cookies.
     pub(crate) async fn log_in(&self) -> String {
+        self.log_in_as("admin").await
+    }
+
+    /// Logs an operator in whose password is the default one, and gives the cookies.
+    pub(crate) async fn log_in_as(&self, username: &str) -> String {
         let answer = self
             .request(reqwest::Method::POST, "/api/auth/login")
             .header("content-type", "application/json")
-            .body("{\"username\":\"admin\",\"password\":\"Password\"}")
+            .body(format!(
+                "{{\"username\":\"{username}\",\"password\":\"Password\"}}"
+            ))
             .send()
             .await
             .unwrap();

@@ -32,6 +32,8 @@ pub(crate) async fn start_with(
             "BOREALIS_GITHUB_API_URL".to_owned(),
             "http://127.0.0.1:9".to_owned(),
         ),
+        // With a default one nothing that is forwarded would be answered.
+        ("BOREALIS_SECRET".to_owned(), "the secret of the tests".to_owned()),
     ]);
     for (name, value) in variables {
         all.insert((*name).to_owned(), (*value).to_owned());

@@ -93,6 +93,8 @@ impl ServerProcess {
             .env("BOREALIS_ROOT", root.path())
             .env("BOREALIS_PORT", address.port().to_string())
             .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
+            // With a default one nothing that a proxy forwards is answered.
+            .env("BOREALIS_SECRET", "the secret of the measured server")
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| ServerError::Start {

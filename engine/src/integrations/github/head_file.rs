@@ -1,16 +1,20 @@
 //! The file in which known heads outlive a restart. Both servers read and write the same form.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use crate::domain::{
-    json::{Json, JsonObject},
-    json_reader,
-    json_text::column_text,
-    repository_head::{Head, HeadCache},
-    text::python_trim,
+use crate::{
+    domain::{
+        json::{Json, JsonObject},
+        json_reader,
+        json_text::column_text,
+        repository_head::{Head, HeadCache},
+        text::python_trim,
+    },
+    integrations::private_files::{make_folders, private},
 };
 
 /// A longer file is no head file.
@@ -134,9 +138,14 @@ pub fn write(path: &Path, cache: &HeadCache) -> Result<(), HeadFileError> {
     ]));
     let temporary = path.with_extension("json.tmp");
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+        make_folders(folder).map_err(failed)?;
     }
-    fs::write(&temporary, document)
+    private()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(document.as_bytes()))
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(failed)
 }

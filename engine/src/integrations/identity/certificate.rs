@@ -16,10 +16,7 @@ use x509_cert::Certificate;
 pub(super) use self::chain::Chain;
 pub use self::chain::Unverifiable;
 use self::issue::{IssueError, Root};
-use super::{
-    IdentityError, PartState,
-    files::{self, Access},
-};
+use super::{IdentityError, PartState, files};
 use crate::{
     domain::{clock::Clock, random::Random, server_name::ServerName},
     integrations::tls,
@@ -30,6 +27,8 @@ const KEY: &str = "borealis-server-key.pem";
 const BUNDLE: &str = "borealis-server-bundle.pem";
 const ROOT_CERTIFICATE: &str = "borealis-root-ca.pem";
 const ROOT_KEY: &str = "borealis-root-ca-key.pem";
+/// The private keys.
+pub(super) const KEYS: [&str; 2] = [KEY, ROOT_KEY];
 
 /// How long before its end a certificate is warned of.
 const WARNED_AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -126,7 +125,7 @@ impl Place<'_> {
         if !(self.path(CERTIFICATE).is_file() && self.path(KEY).is_file()) && is_complete(former) {
             for name in [CERTIFICATE, KEY, BUNDLE] {
                 if !self.path(name).is_file() {
-                    files::take_over(&former.join(name), &self.path(name), Access::Private)?;
+                    files::take_over(&former.join(name), &self.path(name))?;
                 }
             }
         }
@@ -373,11 +372,11 @@ impl Place<'_> {
                 {
                     bundle.extend_from_slice(&root);
                 }
-                files::write(&self.path(BUNDLE), &bundle, Access::Private)
+                files::write(&self.path(BUNDLE), &bundle)
             }
             Some(name) => {
                 let leaf = issue::certificate_pem(&identity.served.leaf).map_err(failed)?;
-                files::write(&self.path(name), leaf.as_bytes(), Access::Private)
+                files::write(&self.path(name), leaf.as_bytes())
             }
         }
     }
@@ -458,13 +457,13 @@ impl Place<'_> {
             None => {
                 let key = issue::new_key(self.random);
                 let pem = issue::key_pem(&key).map_err(failed)?;
-                files::write(&path, pem.as_bytes(), Access::Private)?;
+                files::write(&path, pem.as_bytes())?;
                 key
             }
         };
         let root = Root::make(key, self.clock.now(), self.random).map_err(failed)?;
         let pem = issue::certificate_pem(&root.certificate).map_err(failed)?;
-        files::write(&self.path(ROOT_CERTIFICATE), pem.as_bytes(), Access::Private)?;
+        files::write(&self.path(ROOT_CERTIFICATE), pem.as_bytes())?;
         Ok(root)
     }
 
@@ -477,7 +476,7 @@ impl Place<'_> {
             None => {
                 made = issue::new_key(self.random);
                 let pem = issue::key_pem(&made).map_err(failed)?;
-                files::write(&self.path(KEY), pem.as_bytes(), Access::Private)?;
+                files::write(&self.path(KEY), pem.as_bytes())?;
                 &made
             }
         };
@@ -486,12 +485,8 @@ impl Place<'_> {
             .map_err(failed)?;
         let leaf = issue::certificate_pem(&leaf).map_err(failed)?;
         let root = issue::certificate_pem(&root.certificate).map_err(failed)?;
-        files::write(&self.path(CERTIFICATE), leaf.as_bytes(), Access::Private)?;
-        files::write(
-            &self.path(BUNDLE),
-            format!("{leaf}{root}").as_bytes(),
-            Access::Private,
-        )
+        files::write(&self.path(CERTIFICATE), leaf.as_bytes())?;
+        files::write(&self.path(BUNDLE), format!("{leaf}{root}").as_bytes())
     }
 
     /// Gives files that are there another name, with the time in it; which names they have now.

@@ -7,10 +7,7 @@ use ed25519_dalek::{
     pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, spki::der::pem::LineEnding},
 };
 
-use super::{
-    IdentityError, PartState,
-    files::{self, Access},
-};
+use super::{IdentityError, PartState, files};
 use crate::domain::random::{Random, random_bytes};
 
 /// Where a key lives.
@@ -27,13 +24,9 @@ pub(super) struct KeyPlace {
 pub(super) fn load_or_create(place: &KeyPlace, random: &dyn Random) -> Result<SigningKey, IdentityError> {
     if !place.path.is_file() {
         for former in &place.former {
-            if files::take_over(former, &place.path, Access::Private)? {
+            if files::take_over(former, &place.path)? {
                 if place.public_copy {
-                    files::take_over(
-                        &former.with_extension("pub"),
-                        &place.path.with_extension("pub"),
-                        Access::Public,
-                    )?;
+                    files::take_over(&former.with_extension("pub"), &place.path.with_extension("pub"))?;
                 }
                 break;
             }
@@ -92,8 +85,8 @@ fn create(place: &KeyPlace, random: &dyn Random) -> Result<SigningKey, IdentityE
             .verifying_key()
             .to_public_key_der()
             .map_err(|_| unreadable())?;
-        files::write(&place.path.with_extension("pub"), der.as_bytes(), Access::Public)?;
+        files::write(&place.path.with_extension("pub"), der.as_bytes())?;
     }
-    files::write(&place.path, pem.as_bytes(), Access::Private)?;
+    files::write(&place.path, pem.as_bytes())?;
     Ok(key)
 }

@@ -3,20 +3,12 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::IdentityError;
-
-/// Who may read a file that is made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Access {
-    /// The server's user alone (0600).
-    Private,
-    /// Whoever the process's default allows.
-    Public,
-}
+use crate::integrations::private_files::{FILE_MODE, make_folders, private};
 
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
     let path: PathBuf = path.to_owned();
@@ -33,36 +25,38 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, IdentityError> {
 }
 
 /// Writes the file whole or not at all, through a neighbour that is then renamed.
-pub(super) fn write(path: &Path, content: &[u8], access: Access) -> Result<(), IdentityError> {
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), IdentityError> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+        make_folders(folder).map_err(failed("make the folder", folder))?;
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let neighbour = PathBuf::from(name);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    if access == Access::Private {
-        options.mode(0o600);
-    }
-    let mut file = options.open(&neighbour).map_err(failed("write", &neighbour))?;
-    file.write_all(content)
+    let mut file = private()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&neighbour)
+        .map_err(failed("write", &neighbour))?;
+    // What an earlier attempt left may be open to others.
+    file.set_permissions(fs::Permissions::from_mode(FILE_MODE))
+        .and_then(|()| file.write_all(content))
         .and_then(|()| file.sync_all())
         .map_err(failed("write", &neighbour))?;
     fs::rename(&neighbour, path).map_err(failed("rename to", path))
 }
 
 /// Takes a file over from a former place: moved, or copied where it cannot be moved. False where it is not there.
-pub(super) fn take_over(former: &Path, path: &Path, access: Access) -> Result<bool, IdentityError> {
+pub(super) fn take_over(former: &Path, path: &Path) -> Result<bool, IdentityError> {
     if !former.is_file() {
         return Ok(false);
     }
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+        make_folders(folder).map_err(failed("make the folder", folder))?;
     }
     if fs::rename(former, path).is_err() {
         let content = fs::read(former).map_err(failed("read", former))?;
-        write(path, &content, access)?;
+        write(path, &content)?;
     }
     Ok(true)
 }

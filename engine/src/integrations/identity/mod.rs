@@ -255,6 +255,17 @@ pub fn replace_certificate(
     place(settings, &names, clock, random).replace()
 }
 
+/// The files that are for the server's user alone, whether they are there or not.
+pub fn private_files(settings: &Settings) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = certificate::KEYS
+        .iter()
+        .map(|name| settings.server_certificates.join(name))
+        .collect();
+    files.extend([script_key_place(settings).path, token_key_place(settings).path]);
+    files.extend(settings.sealing_key_files());
+    files
+}
+
 fn place<'a>(
     settings: &'a Settings,
     names: &'a [ServerName],

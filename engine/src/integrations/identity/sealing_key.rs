@@ -5,10 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    IdentityError,
-    files::{self, Access},
-};
+use super::{IdentityError, files};
 use crate::{
     config::settings::Settings,
     domain::{
@@ -82,7 +79,7 @@ pub fn find(settings: &Settings) -> Result<Vec<FoundKey>, IdentityError> {
 pub fn make(settings: &Settings, random: &dyn Random) -> Result<FoundKey, IdentityError> {
     let path = settings.new_sealing_key_file();
     let key = FernetKey::from_bytes(random_bytes(random));
-    files::write(&path, key.to_text().as_bytes(), Access::Private)?;
+    files::write(&path, key.to_text().as_bytes())?;
     tracing::info!("made the key that seals secrets: {}", path.display());
     Ok(FoundKey {
         source: KeySource::File(path),

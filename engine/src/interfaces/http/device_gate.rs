@@ -15,7 +15,10 @@ use super::{
 use crate::{
     domain::{mask::shown, text::python_trim},
     repositories::Store,
-    services::device_gate::{AuthenticatedDevice, DeviceStatus},
+    services::{
+        audit::{self, Actor},
+        device_gate::{AuthenticatedDevice, DeviceStatus},
+    },
 };
 
 /// A device with a good access token that may come in.
@@ -46,6 +49,7 @@ impl<S: Store> FromRequestParts<AppState<S>> for Device {
                 shown(path)
             );
         }
+        audit::acts(Actor::Device(device.guid.as_str()));
         Ok(Self(device))
     }
 }

@@ -13,7 +13,14 @@ use axum::{
 use http::{HeaderValue, StatusCode, header, request::Parts};
 
 use super::{compat::reply::JsonReply, state::AppState};
-use crate::{config::settings::AccessPolicy, repositories::Store, services::operators::Operator};
+use crate::{
+    config::settings::AccessPolicy,
+    repositories::Store,
+    services::{
+        audit::{self, Actor},
+        operators::Operator,
+    },
+};
 
 /// Whether handling a request looked at the session; its answer then varies with the cookie, as Flask says.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +76,9 @@ impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
             .recognise(&username)
             .await
             .map_err(IntoResponse::into_response)?;
-        operator.map(Self).ok_or_else(unauthorized)
+        let operator = operator.ok_or_else(unauthorized)?;
+        audit::acts(Actor::Operator(&operator.username));
+        Ok(Self(operator))
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::repositories::Store;
 
-/// The whole table but for `/health`, which needs no services.
-pub fn routes<S: Store>(state: AppState<S>) -> Routes {
+/// The whole table but for `/health`, which needs no services, and the socket endpoint.
+pub fn table<S: Store>() -> Routes<AppState<S>> {
     // On admin routes even OPTIONS asks for a session first, as in the legacy (ENR-22).
     Routes::new()
         .get("/ready", health::ready::<S>)
@@ -97,5 +97,4 @@ pub fn routes<S: Store>(state: AppState<S>) -> Routes {
         .options("/api/admin/device-approvals/{id}/deny", async |_: Admin| {
             options("GET, HEAD, OPTIONS, POST")
         })
-        .with_state(state)
 }

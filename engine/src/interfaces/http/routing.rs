@@ -130,6 +130,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.route(path, &["OPTIONS"], on(MethodFilter::OPTIONS, handler))
     }
 
+    /// Paths and methods, in the order in which they were added.
+    pub fn listing(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.routes.iter().flat_map(|route| {
+            let methods = route.methods.iter().filter(|method| **method != "HEAD");
+            methods.map(|method| (*method, route.path.as_str()))
+        })
+    }
+
     /// Hands every path below `/socket.io/` to `service`.
     pub fn with_socket_endpoint<T>(mut self, service: T) -> Self
     where

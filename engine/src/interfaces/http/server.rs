@@ -9,13 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use axum_server::{Address, Server};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
 };
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     accept_errors::AcceptErrors,
@@ -26,6 +26,7 @@ use super::{
         error_page::ErrorPage,
         forwarded::Caller,
         limits::enforce,
+        reply::JsonReply,
     },
     guards::vary_on_session_use,
     health,
@@ -34,9 +35,12 @@ use super::{
     routing::Routes,
     unread_body::read_the_rest,
 };
-use crate::config::{
-    settings::{Settings, TrustedNetwork},
-    timing::Timing,
+use crate::{
+    config::{
+        settings::{AccessPolicy, SecretStrength, Settings, TrustedNetwork},
+        timing::Timing,
+    },
+    domain::mask::shown,
 };
 
 /// Enough for every head that [`enforce`] lets through.
@@ -82,16 +86,19 @@ pub fn http_service(routes: Routes, settings: &Settings, carried: &CarriedReques
         trusted: settings.trusted_proxies.clone().into(),
         tls: settings.speaks_tls(),
     };
+    let forged_by_anybody = settings.access_policy == AccessPolicy::Strict
+        && settings.signing_secret_strength() == SecretStrength::Known;
     Router::new()
         .fallback(move |request: Request| dispatcher.clone().dispatch(request))
+        .layer(from_fn_with_state(forged_by_anybody, refuse_the_world))
         .layer(CatchPanicLayer::custom(internal_error))
         .layer(from_fn(vary_on_session_use))
         .layer(from_fn_with_state(
             AllowedOrigins::new(&settings.cors_allowed_origins),
             add_headers,
         ))
+        .layer(from_fn(name_caller_in_logs))
         .layer(from_fn_with_state(network, identify_caller))
-        .layer(from_fn(log_in_agent_context))
         .layer(Extension(BodyRules::new(settings)))
         .layer(from_fn(enforce))
         .layer(from_fn_with_state(
@@ -112,12 +119,36 @@ async fn identify_caller(State(network): State<Network>, mut request: Request, n
     next.run(request).await
 }
 
-/// Gives everything that is logged for a request the scope in which the agent says it runs; it changes no answer.
-async fn log_in_agent_context(request: Request, next: Next) -> Response {
-    let Some(context) = agent_context(request.headers()) else {
+/// A server on a loopback address may have a default signing secret, with which anybody makes the cookie of any
+/// operator. A proxy in front of it would let the world in.
+async fn refuse_the_world(
+    State(forged_by_anybody): State<bool>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !(forged_by_anybody && caller.is_forwarded()) {
         return next.run(request).await;
-    };
-    let span = tracing::info_span!("request", agent_context = context.as_str());
+    }
+    tracing::warn!(
+        "refused a request that a proxy forwards for {}: the signing secret is a default; set \
+         BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own",
+        shown(caller.limit_key())
+    );
+    JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, "signing_secret_is_default").into_response()
+}
+
+/// Gives everything that is logged for a request the scope in which the agent says it runs, and what is changed the
+/// address that it comes from; it changes no answer.
+async fn name_caller_in_logs(caller: Caller, request: Request, next: Next) -> Response {
+    let context = agent_context(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        agent_context = context.as_deref(),
+        from = caller.address(),
+        by = Empty,
+        who = Empty
+    );
     next.run(request).instrument(span).await
 }
 
@@ -161,7 +192,7 @@ mod tests {
         let log = capture();
         let service = Router::new()
             .fallback(async || tracing::info!("handled"))
-            .layer(from_fn(log_in_agent_context));
+            .layer(from_fn(name_caller_in_logs));
         for context in [
             &["s y s-t_e m\u{e9}!1"][..],
             &["current", "user"],

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
+use tracing::{Instrument as _, Span};
 
 use super::{
     SocketServer,
@@ -13,7 +14,10 @@ use super::{
 use crate::{
     domain::json::Json,
     repositories::Store,
-    services::realtime::{Outcome, Payload},
+    services::{
+        audit::{self, Actor},
+        realtime::{Identity, Outcome, Payload},
+    },
 };
 
 /// Attachments that one event may have: current JavaScript clients drop the connection over more.
@@ -187,6 +191,17 @@ impl<S: Store> Client<S> {
         self.session.enter(sid, &answer);
     }
 
+    /// Who and from where whatever an event changes is changed.
+    fn actor(&self) -> Span {
+        let span = audit::span(&self.session.handshake.address);
+        span.in_scope(|| match self.session.standing.identity() {
+            Identity::Operator(name) => audit::acts(Actor::Operator(name)),
+            Identity::Device(claims) => audit::acts(Actor::Device(claims.guid().as_str())),
+            Identity::Nobody => {}
+        });
+        span
+    }
+
     fn disconnect(&self, namespace: &str) {
         if namespace == "/" {
             log_disconnect(&self.session);
@@ -203,7 +218,8 @@ impl<S: Store> Client<S> {
             return;
         };
         let payload = Payload { value, attachments };
-        match handle_event(&self.server, &self.session, &name, payload).await {
+        let handling = handle_event(&self.server, &self.session, &name, payload);
+        match handling.instrument(self.actor()).await {
             Some(Outcome::Done) => {
                 if let Some(id) = &id {
                     self.session.send(&[Frame::text(format!("43{id}[]"))]);

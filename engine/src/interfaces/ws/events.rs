@@ -8,6 +8,22 @@ use crate::{
     services::realtime::{Outcome, Payload, Rights},
 };
 
+/// The events that clients may send; others have no effect and no acknowledgement.
+pub const EVENTS: [&str; 12] = [
+    "connect_agent",
+    "agent_heartbeat",
+    "collector_status",
+    "request_config",
+    "screenshot",
+    "agent_screenshot_task",
+    "macro_status",
+    "agent_window_list",
+    "list_agent_windows",
+    "ansible_playbook_cancel",
+    "ansible_playbook_run",
+    "quick_job_result",
+];
+
 /// Handles an event; `None` where it is unknown.
 pub(super) async fn handle_event<S: Store>(
     server: &SocketServer<S>,
@@ -15,6 +31,9 @@ pub(super) async fn handle_event<S: Store>(
     name: &str,
     payload: Payload,
 ) -> Option<Outcome> {
+    if !EVENTS.contains(&name) {
+        return None;
+    }
     let service = &*server.service;
     let rights = server.hub.access().rights(&session.standing).await;
     let value = &payload.value;

@@ -34,6 +34,7 @@ use axum::{extract::Request, response::Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::sync::mpsc;
 
+pub use events::EVENTS;
 pub use hub::Hub;
 
 use self::{

@@ -4,7 +4,7 @@
 //! in it, or made it anew, since. Whatever would change an older database happens in one transaction, after a copy of
 //! the file was written beside it.
 
-mod backup;
+pub(super) mod backup;
 mod columns;
 mod details;
 mod devices;

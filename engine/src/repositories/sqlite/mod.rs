@@ -7,6 +7,7 @@ mod credentials;
 mod device_documents;
 mod devices;
 mod failure;
+mod files;
 mod github_token;
 mod header;
 mod inspect;
@@ -42,12 +43,16 @@ use sqlx::{
 
 pub use backup::{BackupError, back_up};
 pub use failure::Cause;
+pub use files::files_of;
 pub use inspect::{DatabaseState, inspect};
 pub use locks::{Locker, locked_by};
 pub use migrate::{CopyError, MigrationError, TrialError, Upgrade, Upgraded, try_upgrade};
 pub use sealed_secrets::stored_secrets;
 
-use self::writer::{LOCK_SLICE, Turn, Writer};
+use self::{
+    files::create_private,
+    writer::{LOCK_SLICE, Turn, Writer},
+};
 use super::{Store, StoreError, UnitOfWork};
 use crate::{config::timing::Timing, domain::random::Random};
 
@@ -81,6 +86,9 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub async fn open_with(path: &Path, deadline: Duration) -> Result<Self, StoreError> {
         header::refuse_newer(path).map_err(sqlx::Error::Io)??;
+        // Its journals get the same mode. Where it is there nothing happens, and SQLite says better what else may be
+        // wrong with the place.
+        let _ = create_private(path);
         Self::connect(
             path,
             deadline,

@@ -139,6 +139,9 @@ impl<S: Store> DeviceReportService<S> {
         }
         work.upsert_device(&upsert).await?;
         work.save().await?;
+        if known.agent_hash != report.agent_hash {
+            crate::services::audit::changed("device.build_reported", &device.guid);
+        }
 
         let agent_id = upsert.agent_id;
         self.agents.note_hash(&HashNote {

@@ -134,7 +134,13 @@ impl<S: Store> GitHubService<S> {
         if let Some(head) = self.heads.known(&key).filter(fresh) {
             return Ok(HeadAnswer::known(head, HeadSource::Cache, now, None));
         }
-        let token = self.token(forced).await;
+        // Devices choose what is looked up: the token opens private repositories, and tells GitHub's other users nothing
+        // only where it is used for the repository that an administrator chose.
+        let token = if branch.is_in_repository_of(&self.default_branch) {
+            self.token(forced).await
+        } else {
+            None
+        };
         let failure = match self.ask(branch, token.as_ref()).await {
             Ok(Some(commit)) => {
                 let commit = self.heads.learn(key, commit, now).await;

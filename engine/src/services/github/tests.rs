@@ -139,6 +139,17 @@ fn of(repository: &str, forced: bool) -> HeadQuery {
     }
 }
 
+/// Of the configured repository, where `BOREALIS_REPO` is `acme/x`.
+fn on(branch: &str, forced: bool) -> HeadQuery {
+    HeadQuery {
+        branch: RepositoryBranch::new("acme/x", branch).unwrap(),
+        ttl: None,
+        forced,
+    }
+}
+
+const WITH_TOKEN: [(&str, &str); 2] = [("GITHUB_TOKEN", "ghp_env"), ("BOREALIS_REPO", "acme/x")];
+
 fn authorization(request: &Request) -> Option<&str> {
     request
         .headers
@@ -155,8 +166,8 @@ fn write(path: &Path, text: &str) {
 async fn a_request_is_the_legacy_s() {
     let story = Story::new().await;
     story.answers(head("one")).await;
-    let service = story.service(&[("GITHUB_TOKEN", "ghp_env")]);
-    service.head(&of("acme/x", false)).await.unwrap();
+    let service = story.service(&WITH_TOKEN);
+    service.head(&of("acme/x", true)).await.unwrap();
     let asked = story.asked().await;
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].url.path(), "/repos/acme/x/branches/main");
@@ -273,7 +284,7 @@ async fn redirects_are_followed_but_the_token_stays_at_home() {
         .mount(&elsewhere)
         .await;
     let to = |url: String| ResponseTemplate::new(301).insert_header("location", url);
-    Mock::given(path("/repos/acme/near/branches/main"))
+    Mock::given(path("/repos/acme/x/branches/near"))
         .respond_with(to("/repositories/1".to_owned()))
         .mount(&story.github)
         .await;
@@ -282,14 +293,14 @@ async fn redirects_are_followed_but_the_token_stays_at_home() {
         .respond_with(head("near"))
         .mount(&story.github)
         .await;
-    Mock::given(path("/repos/acme/far/branches/main"))
+    Mock::given(path("/repos/acme/x/branches/far"))
         .respond_with(to(format!("{}/moved", elsewhere.uri())))
         .mount(&story.github)
         .await;
-    let service = story.service(&[("GITHUB_TOKEN", "ghp_env")]);
-    let near = service.head(&of("acme/near", false)).await.unwrap();
+    let service = story.service(&WITH_TOKEN);
+    let near = service.head(&on("near", false)).await.unwrap();
     assert_eq!(near.commit.as_deref(), Some("near"));
-    let far = service.head(&of("acme/far", false)).await.unwrap();
+    let far = service.head(&on("far", false)).await.unwrap();
     assert_eq!(far.commit.as_deref(), Some("far"));
     let received = elsewhere.received_requests().await.unwrap();
     assert_eq!(received.len(), 1);
@@ -321,22 +332,42 @@ async fn an_endless_answer_and_a_circle_end() {
 async fn the_stored_token_goes_before_the_environment_s_and_is_believed_for_fifteen_seconds() {
     let story = Story::new().await;
     story.answers(head("one")).await;
-    let service = story.service(&[("GITHUB_TOKEN", "ghp_env")]);
-    let used = async |repository: &str, forced: bool| {
-        service.head(&of(repository, forced)).await.unwrap();
+    let service = story.service(&WITH_TOKEN);
+    let used = async |branch: &str, forced: bool| {
+        service.head(&on(branch, forced)).await.unwrap();
         authorization(story.asked().await.last().unwrap()).map(str::to_owned)
     };
-    assert_eq!(used("acme/a", false).await.as_deref(), Some("Bearer ghp_env"));
+    assert_eq!(used("a", false).await.as_deref(), Some("Bearer ghp_env"));
     story.store_outside(" ghp_db ").await;
-    assert_eq!(used("acme/b", false).await.as_deref(), Some("Bearer ghp_env"));
-    assert_eq!(used("acme/b", true).await.as_deref(), Some("Bearer ghp_db"));
+    assert_eq!(used("b", false).await.as_deref(), Some("Bearer ghp_env"));
+    assert_eq!(used("b", true).await.as_deref(), Some("Bearer ghp_db"));
     story.store_outside("ghp_new").await;
     story.clock.advance(14);
-    assert_eq!(used("acme/c", false).await.as_deref(), Some("Bearer ghp_db"));
+    assert_eq!(used("c", false).await.as_deref(), Some("Bearer ghp_db"));
     story.clock.advance(1);
-    assert_eq!(used("acme/d", false).await.as_deref(), Some("Bearer ghp_new"));
+    assert_eq!(used("d", false).await.as_deref(), Some("Bearer ghp_new"));
     service.store_token(None).await.unwrap();
-    assert_eq!(used("acme/e", false).await.as_deref(), Some("Bearer ghp_env"));
+    assert_eq!(used("e", false).await.as_deref(), Some("Bearer ghp_env"));
+}
+
+/// A device that names another repository learned whether the token opens it, and who has it learned the token's owner.
+#[tokio::test]
+async fn the_token_is_used_for_the_configured_repository_alone() {
+    let story = Story::new().await;
+    story.answers(head("one")).await;
+    let service = story.service(&WITH_TOKEN);
+    story.store_outside("ghp_db").await;
+    for (repository, expected) in [
+        ("acme/other", None),
+        ("other/x", None),
+        ("acme/x", Some("Bearer ghp_db")),
+        // GitHub's names have no case.
+        ("Acme/X", Some("Bearer ghp_db")),
+    ] {
+        service.head(&of(repository, true)).await.unwrap();
+        let asked = story.asked().await;
+        assert_eq!(authorization(asked.last().unwrap()), expected, "{repository}");
+    }
 }
 
 #[tokio::test]

@@ -75,6 +75,11 @@ impl<S: Store> GitHubService<S> {
         work.replace_github_token(token.as_ref().map(Secret::expose))
             .await?;
         work.save().await?;
+        let what = match token {
+            Some(_) => "github_token.stored",
+            None => "github_token.removed",
+        };
+        crate::services::audit::changed(what, self.default_branch.repository());
         self.remember(token.clone());
         let report = self.judge(token).await;
         tracing::info!("github-token updated valid={}", report.status == TokenStatus::Ok);

@@ -164,6 +164,8 @@ impl<S: Store> LoginService<S> {
 
     /// Notes a login. One that cannot be noted counts all the same, as in the legacy.
     pub(super) async fn complete(&self, operator: &Operator, from: LoginFrom<'_>) {
+        crate::services::audit::acts(crate::services::audit::Actor::Operator(&operator.username));
+        crate::services::audit::changed("session.begun", &operator.username);
         tracing::info!(
             "login user={} address={}",
             shown(&operator.username),

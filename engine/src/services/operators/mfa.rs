@@ -190,6 +190,7 @@ impl<S: Store> LoginService<S> {
             .ok_or(VerifyError::InvalidSession)?;
         work.set_mfa_secret(username, secret, now).await?;
         work.save().await?;
+        crate::services::audit::changed("account.mfa_set_up", username);
         tracing::info!("mfa secret set user={}", shown(username));
         Ok(user)
     }

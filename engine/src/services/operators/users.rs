@@ -104,6 +104,7 @@ impl<S: Store> UserService<S> {
         }
         work.insert_user(user, now).await?;
         work.save().await?;
+        crate::services::audit::changed("account.created", &user.username);
         changed(&format!("created role={}", user.role), &user.username, caller);
         Ok(())
     }
@@ -127,6 +128,7 @@ impl<S: Store> UserService<S> {
             return Err(UserError::NotFound);
         }
         work.save().await?;
+        crate::services::audit::changed("account.deleted", username);
         changed("deleted", username, caller);
         Ok(())
     }
@@ -147,6 +149,7 @@ impl<S: Store> UserService<S> {
             return Err(UserError::NotFound);
         }
         work.save().await?;
+        crate::services::audit::changed("account.password_reset", username);
         changed("password reset", username, caller);
         Ok(())
     }
@@ -165,6 +168,7 @@ impl<S: Store> UserService<S> {
             return Err(UserError::NotFound);
         }
         work.save().await?;
+        crate::services::audit::changed("account.role_set", username);
         changed(&format!("role={}", role.as_stored()), username, caller);
         Ok(())
     }
@@ -188,6 +192,7 @@ impl<S: Store> UserService<S> {
             work.forget_mfa_secret(username).await?;
         }
         work.save().await?;
+        crate::services::audit::changed("account.mfa_switched", username);
         changed(
             &format!("mfa={} reset={}", switch.enabled, switch.reset_secret),
             username,

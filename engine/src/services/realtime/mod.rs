@@ -140,7 +140,11 @@ impl<S: Store> RealtimeService<S> {
 
     /// Forgets an agent; says whether it was known.
     pub fn remove(&self, agent_id: &str) -> bool {
-        self.agents.registry().remove(agent_id)
+        let removed = self.agents.registry().remove(agent_id);
+        if removed {
+            crate::services::audit::changed("agent.removed", agent_id);
+        }
+        removed
     }
 
     /// Gives an agent its configuration and tells it, if it is connected. False where there is no room for more.
@@ -149,6 +153,7 @@ impl<S: Store> RealtimeService<S> {
         if !self.agents.registry().provision(agent_id, roles.clone()) {
             return false;
         }
+        crate::services::audit::changed("agent.provisioned", agent_id);
         let config = Payload::from(Json::object([("roles", roles), ("agent_id", agent_id.into())]));
         self.channel
             .emit(Audience::Agent(agent_id), "agent_config", &config)

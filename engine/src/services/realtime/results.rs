@@ -90,6 +90,7 @@ impl<S: Store> RealtimeService<S> {
             None => None,
         };
         work.save().await?;
+        crate::services::audit::changed("result.stored", result.job_id);
         let hostname = activity.and_then(|activity| activity.hostname);
         Ok(Some(Stored {
             hostname: hostname.filter(|name| !python_trim(name).is_empty()),

@@ -24,7 +24,18 @@ pub struct Caller {
     forwarded_proto: Option<String>,
     forwarded_host: Option<String>,
     limit_key: Option<String>,
+    client: Option<String>,
+    is_forwarded: bool,
 }
+
+/// Headers by which a proxy says for whom it asks.
+const FORWARDING: [&str; 5] = [
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-real-ip",
+    "forwarded",
+];
 
 impl Caller {
     /// Reads a request. Forwarding headers count from loopback peers and from `trusted` ones only. `tls` says whether
@@ -51,15 +62,17 @@ impl Caller {
                 .filter(|list| !list.is_empty())
         };
         let forwarded_for = forwarded("x-forwarded-for");
-        let limit_key = forwarded_for
+        let nearest = forwarded_for
             .as_deref()
             .and_then(|list| nearest_stranger(list, is_trusted))
-            .or_else(|| peer.map(network_of));
+            .or_else(|| peer.map(Nearest::Address));
         Self {
+            is_forwarded: believed && FORWARDING.iter().any(|name| headers.contains_key(*name)),
             peer,
             tls,
             host,
-            limit_key,
+            limit_key: nearest.as_ref().map(Nearest::limit_key),
+            client: nearest.map(Nearest::into_text),
             forwarded_for,
             forwarded_proto: forwarded("x-forwarded-proto"),
             forwarded_host: forwarded("x-forwarded-host"),
@@ -69,6 +82,11 @@ impl Caller {
     /// The address of the socket's other end.
     pub fn peer(&self) -> Option<IpAddr> {
         self.peer
+    }
+
+    /// Whether a trusted proxy asks for somebody else, who may be anywhere.
+    pub fn is_forwarded(&self) -> bool {
+        self.is_forwarded
     }
 
     /// The caller's address: the last one forwarded, else the peer's, else `unknown`.
@@ -84,6 +102,11 @@ impl Caller {
     /// another one's. Ports and brackets do not count, and of an IPv6 address only its network of 64 bits does.
     pub fn limit_key(&self) -> &str {
         self.limit_key.as_deref().unwrap_or("unknown")
+    }
+
+    /// Where the caller is: what [`Caller::limit_key`] counts, but of an IPv6 address all of it.
+    pub fn address(&self) -> &str {
+        self.client.as_deref().unwrap_or("unknown")
     }
 
     /// The caller's address as enrollment logs it: the first one forwarded, else the peer's, else `unknown`.
@@ -182,20 +205,41 @@ fn name_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
     (!name.is_empty() && is_number && !name.contains(['/', '@'])).then_some((name, port))
 }
 
+/// Who is nearest of those that nobody trusts.
+enum Nearest {
+    Address(IpAddr),
+    /// What a trusted proxy calls its client by another word than an address.
+    Word(String),
+}
+
+impl Nearest {
+    fn limit_key(&self) -> String {
+        match self {
+            Self::Address(address) => network_of(*address),
+            Self::Word(word) => word.clone(),
+        }
+    }
+
+    fn into_text(self) -> String {
+        match self {
+            Self::Address(address) => address.to_string(),
+            Self::Word(word) => word,
+        }
+    }
+}
+
 /// The rightmost address of a list of forwarded ones that nobody trusts; where all are trusted, the first one.
-fn nearest_stranger(list: &str, is_trusted: impl Fn(IpAddr) -> bool) -> Option<String> {
+fn nearest_stranger(list: &str, is_trusted: impl Fn(IpAddr) -> bool) -> Option<Nearest> {
     let mut first = None;
     for item in list.rsplit(',').map(str::trim).filter(|item| !item.is_empty()) {
         match address_in(item) {
             Some(address) => {
-                let key = network_of(address);
                 if !is_trusted(address) {
-                    return Some(key);
+                    return Some(Nearest::Address(address));
                 }
-                first = Some(key);
+                first = Some(Nearest::Address(address));
             }
-            // What a trusted proxy calls its client by another word than an address.
-            None => return Some(item.chars().take(LONGEST_WORD).collect()),
+            None => return Some(Nearest::Word(item.chars().take(LONGEST_WORD).collect())),
         }
     }
     first

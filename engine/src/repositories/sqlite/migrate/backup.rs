@@ -2,13 +2,12 @@
 
 use std::{
     fs, io,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::repositories::sqlite::{BackupError, back_up};
+use crate::repositories::sqlite::{BackupError, back_up, files::create_private};
 
 /// More copies of one second are not made.
 const MOST: u32 = 1000;
@@ -35,7 +34,7 @@ pub enum CopyError {
 }
 
 /// What the names of copies of this database begin with.
-pub(super) fn prefix(database: &Path) -> PathBuf {
+pub(in crate::repositories::sqlite) fn prefix(database: &Path) -> PathBuf {
     with_suffix(database, ".before-upgrade-")
 }
 
@@ -78,21 +77,12 @@ fn reserve(database: &Path, now: Timestamp) -> Result<PathBuf, CopyError> {
             1 => first.clone(),
             _ => with_suffix(&first, &format!("-{number}")),
         };
-        match private_file(&path) {
+        match create_private(&path) {
             Ok(_) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST => number += 1,
             Err(source) => return Err(CopyError::File { path, source }),
         }
     }
-}
-
-/// The copy holds secrets, as the database does: nobody but the server's user may read it.
-fn private_file(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
 }
 
 async fn fill(database: &Path, part: &Path) -> Result<(), CopyError> {
@@ -101,7 +91,7 @@ async fn fill(database: &Path, part: &Path) -> Result<(), CopyError> {
         source,
     };
     // SQLite fills an empty file, and refuses one that holds something.
-    private_file(part).map_err(|source| CopyError::File {
+    create_private(part).map_err(|source| CopyError::File {
         path: part.to_owned(),
         source,
     })?;
