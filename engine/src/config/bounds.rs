@@ -44,6 +44,8 @@ pub struct AnonymousBounds {
     pub waiting_messages: usize,
     /// Bytes that wait to be handled, of all such sockets together, beside those of the others.
     pub waiting_bytes: usize,
+    /// Bytes of what it sends that are sent back: the name of a namespace that it is refused.
+    pub echo: usize,
     /// Frames that wait to be sent to one socket.
     pub waiting_frames: usize,
 }
@@ -74,6 +76,7 @@ impl Default for AnonymousBounds {
             message: 64 * 1024,
             waiting_messages: 8,
             waiting_bytes: 4_000_000,
+            echo: 64,
             waiting_frames: 64,
         }
     }

@@ -173,7 +173,7 @@ impl<S: Store> Client<S> {
 
     fn connect(&self, namespace: &str) {
         if namespace != "/" {
-            if self.session.bounds.is_anonymous {
+            if namespace.len() > self.session.bounds.longest_echo {
                 self.server.log_refusal(&self.session, "of_another_namespace");
                 return;
             }

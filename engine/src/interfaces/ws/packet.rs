@@ -16,7 +16,7 @@ use crate::{
 const LONGEST_ID: usize = 100;
 const LONGEST_COUNT: usize = 10;
 /// Bytes of the name of a namespace. The server has but one, whose name is one byte.
-const LONGEST_NAMESPACE: usize = 255;
+pub(super) const LONGEST_NAMESPACE: usize = 255;
 
 /// What one frame carries to a client.
 #[derive(Clone, Debug, Eq, PartialEq)]

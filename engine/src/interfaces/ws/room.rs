@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
-use super::outbox::OutboxBounds;
+use super::{outbox::OutboxBounds, packet::LONGEST_NAMESPACE};
 use crate::{
     config::bounds::{AnonymousBounds, Bounds},
     domain::json_reader::JsonReader,
@@ -63,6 +63,7 @@ impl Shares {
             outbox: OutboxBounds::default(),
             reader,
             is_anonymous: false,
+            longest_echo: LONGEST_NAMESPACE,
             room: Room::new(&self.short, &self.long, self.pieces, OWN),
         }
     }
@@ -78,6 +79,7 @@ impl Shares {
             },
             reader: JsonReader::within(bounds.json_values),
             is_anonymous: true,
+            longest_echo: bounds.echo,
             room: Room::new(&self.anonymous, &self.long, self.pieces, bounds.message),
         }
     }
@@ -94,8 +96,11 @@ pub(super) struct SessionBounds {
     pub(super) outbox: OutboxBounds,
     /// What reads its texts.
     pub(super) reader: JsonReader,
-    /// Whether it showed no identity where one is asked for. Nothing that it sends is sent back.
+    /// Whether it showed no identity where one is asked for.
     pub(super) is_anonymous: bool,
+    /// Bytes of the name of a namespace whose refusal names it, as the protocol wants it. Nothing else that a client
+    /// sends is sent back to it but the number of an acknowledgement.
+    pub(super) longest_echo: usize,
     /// Where what it sent waits.
     pub(super) room: Room,
 }
