@@ -312,25 +312,23 @@ async fn a_socket_that_does_not_enter_its_namespace_ends() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_stranger_sends_is_sent_back() {
+async fn nothing_long_that_a_stranger_sends_is_sent_back() {
     let server = Server::start("strict", "").await;
     let long = format!("40/{},", "a".repeat(50_000));
     let mut stranger = Client::join_new(&server, &[]).await;
-    for frame in [
-        "40/a,",
-        "40/a,{}",
-        &long,
-        "425[\"x\",1]",
-        "421[\"connect_agent\",{}]",
-    ] {
+    let longer = format!("40/{},", "a".repeat(64));
+    for frame in [&*longer, &long, "425[\"x\",1]", "421[\"connect_agent\",{}]"] {
         stranger.send(frame).await;
     }
     stranger.nothing_came().await;
-    // An operator is told, as the protocol says, where it is short.
+    // A refusal that the protocol asks for is told where it is short.
+    stranger.send("40/a,").await;
+    assert_eq!(stranger.frame().await, "44/a,\"Unable to connect\"");
     let cookie = server.log_in().await;
     let mut operator = Client::join_new(&server, &[("cookie", &cookie)]).await;
-    operator.send("40/a,").await;
-    assert_eq!(operator.frame().await, "44/a,\"Unable to connect\"");
+    operator.send(&longer).await;
+    let refused = format!("44/{},\"Unable to connect\"", "a".repeat(64));
+    assert_eq!(operator.frame().await, refused);
     operator.send(&long).await;
     operator.nothing_came().await;
     server.stop().await;

@@ -65,7 +65,7 @@ impl Raw {
 
     /// Whether this comes, among whatever else.
     pub(super) async fn hears(&mut self, wanted: &[u8]) -> bool {
-        let mut heard = Vec::new();
+        let mut heard: Vec<u8> = Vec::new();
         let mut buffer = [0; 4096];
         loop {
             match tokio::time::timeout(LONG_PATIENCE, self.0.read(&mut buffer)).await {
