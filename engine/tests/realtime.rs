@@ -491,7 +491,7 @@ async fn anonymous_sessions_keep_no_agent_and_no_operator_out() {
     }
     // One who polls is told that his session is over.
     let (_, _, opened) = server.poll("GET", "EIO=4", &[], "").await;
-    let sid = String::from_utf8(opened).unwrap()[9..29].to_owned();
+    let sid = String::from_utf8(opened[9..29].to_vec()).unwrap();
     for _ in 0..2 {
         assert_eq!(server.poll("GET", "EIO=4", &[], "").await.0, 200);
     }

@@ -302,7 +302,7 @@ async fn a_socket_that_does_not_enter_its_namespace_ends() {
     let mut idle = Client::open(&server, &[]).await;
     idle.frame().await;
     let (_, _, opened) = server.poll("GET", "EIO=4", &[], "").await;
-    let sid = String::from_utf8(opened).unwrap()[9..29].to_owned();
+    let sid = String::from_utf8(opened[9..29].to_vec()).unwrap();
     assert!(idle.ends_without_a_word().await);
     let (status, _, _) = server.poll("GET", &format!("EIO=4&sid={sid}"), &[], "").await;
     assert_eq!(status, 400);
