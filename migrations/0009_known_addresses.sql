@@ -7,6 +7,5 @@ CREATE TABLE IF NOT EXISTS engine_known_addresses (
     -- An IPv4 address, or the network of an IPv6 one.
     address TEXT NOT NULL,
     -- Unix seconds of the last login from there.
-    last_login INTEGER NOT NULL,
-    PRIMARY KEY (username, address)
+    last_login INTEGER NOT NULL
 );

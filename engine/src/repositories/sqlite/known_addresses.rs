@@ -28,13 +28,18 @@ impl<A: Access> KnownAddresses for A {
         now: i64,
         oldest: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM engine_known_addresses WHERE last_login < $1")
-            .bind(oldest)
-            .execute(self.connection())
-            .await?;
+        // Few rows, and no index: nobody has more addresses than he logs in from in a month.
         sqlx::query(
-            "INSERT OR REPLACE INTO engine_known_addresses (username, address, last_login) \
-             VALUES (LOWER($1), $2, $3)",
+            "DELETE FROM engine_known_addresses \
+             WHERE last_login < $1 OR (username = LOWER($2) AND address = $3)",
+        )
+        .bind(oldest)
+        .bind(username)
+        .bind(address)
+        .execute(self.connection())
+        .await?;
+        sqlx::query(
+            "INSERT INTO engine_known_addresses (username, address, last_login) VALUES (LOWER($1), $2, $3)",
         )
         .bind(username)
         .bind(address)
