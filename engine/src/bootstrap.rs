@@ -209,7 +209,7 @@ impl Engine {
             Arc::clone(&operators),
             settings.access_policy,
         ));
-        let hub = Arc::new(Hub::new(access, settings.socket_places));
+        let hub = Arc::new(Hub::new(access, &settings));
         let realtime = Arc::new(RealtimeService::new(
             store.clone(),
             environment.clone(),
@@ -255,6 +255,7 @@ impl Engine {
                 tokens.clone(),
                 publisher.clone(),
                 hosts,
+                settings.anonymous_bounds().map(|bounds| bounds.pending_requests),
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
@@ -284,6 +285,7 @@ impl Engine {
             service_accounts: Arc::new(service_accounts),
             publisher,
             access_policy: settings.access_policy,
+            anonymous_bounds: settings.anonymous_bounds(),
             realtime,
             agents,
             approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone(), hosts)),
@@ -323,10 +325,9 @@ impl Engine {
             Arc::clone(&hub),
             Arc::clone(&state.realtime),
             Arc::clone(&state.sessions),
-            AllowedOrigins::new(&settings),
             environment.clone(),
             Arc::new(SystemClock::new()),
-            settings.timing,
+            &settings,
         ));
         let endpoint = service_fn(move |request| {
             let sockets = Arc::clone(&sockets);

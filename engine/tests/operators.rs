@@ -37,7 +37,7 @@ struct Browser {
     client: reqwest::Client,
     base: String,
     /// The address that a proxy on this machine forwards for.
-    address: &'static str,
+    address: String,
 }
 
 impl Server {
@@ -69,10 +69,14 @@ impl Server {
     }
 
     fn browser(&self) -> Browser {
+        self.browser_at("192.0.2.1")
+    }
+
+    fn browser_at(&self, address: impl Into<String>) -> Browser {
         Browser {
             client: reqwest::Client::builder().cookie_store(true).build().unwrap(),
             base: format!("http://{}", self.engine.address()),
-            address: "192.0.2.1",
+            address: address.into(),
         }
     }
 
@@ -107,7 +111,7 @@ impl Browser {
         let answer = self
             .client
             .request(method, format!("{}{path}", self.base))
-            .header("x-forwarded-for", self.address)
+            .header("x-forwarded-for", &self.address)
             .json(&body)
             .send()
             .await
@@ -182,7 +186,7 @@ async fn the_eleventh_guess_is_refused_even_if_it_is_right() {
     assert_eq!(guesser.login("admin", "").await.0, 400);
     assert_eq!(guesser.login("nobody", "wrong").await.0, 401);
     let elsewhere = Browser {
-        address: "192.0.2.2",
+        address: "192.0.2.2".to_owned(),
         ..server.browser()
     };
     assert_eq!(elsewhere.login("admin", "Password").await.0, 200);
@@ -304,6 +308,93 @@ async fn wrong_codes_are_limited_like_wrong_passwords() {
     );
     let (_, pending) = browser.login("al", "pw").await;
     assert_eq!(browser.verify(&pending, code(SECRET, 305)).await.0, 200);
+    server.engine.stop().await;
+}
+
+/// Fifty wrong passwords, ten from an address each.
+async fn guess_from_everywhere(server: &Server, name: &str) {
+    for address in 1..=5 {
+        let guesser = server.browser_at(format!("198.51.100.{address}"));
+        for _ in 0..10 {
+            assert_eq!(guesser.login(name, "wrong").await.0, 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_guessed_fifty_times_from_wherever_and_its_owner_is_let_in() {
+    let server = Server::start().await;
+    server.admin().await;
+    for name in ["admin", "nobody"] {
+        guess_from_everywhere(&server, name).await;
+        let refused = (429, error("rate_limited"));
+        assert_eq!(
+            server.browser_at("198.51.100.9").login(name, "Password").await,
+            refused
+        );
+    }
+    // From where he has logged in the owner does, whatever strangers do, and may mistype.
+    let home = server.browser_at("6.6.6.6, 192.0.2.1:5060");
+    assert_eq!(home.login("ADMIN", "wrong").await.0, 401);
+    assert_eq!(home.login("admin", "Password").await.0, 200);
+    server.pass(890);
+    assert_eq!(
+        server
+            .browser_at("198.51.100.9")
+            .login("admin", "Password")
+            .await
+            .0,
+        429
+    );
+    server.pass(910);
+    assert_eq!(
+        server
+            .browser_at("198.51.100.9")
+            .login("admin", "Password")
+            .await
+            .0,
+        200
+    );
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_is_known_for_thirty_days() {
+    const DAY: i64 = 24 * 60 * 60;
+    let server = Server::start().await;
+    server.admin().await;
+    server.pass(30 * DAY);
+    guess_from_everywhere(&server, "admin").await;
+    assert_eq!(server.browser().login("admin", "Password").await.0, 200);
+    server.pass(60 * DAY + 1);
+    guess_from_everywhere(&server, "admin").await;
+    assert_eq!(server.browser().login("admin", "Password").await.0, 429);
+    server.engine.stop().await;
+}
+
+#[tokio::test]
+async fn who_guesses_other_names_does_not_get_rid_of_what_stands_against_him() {
+    let server = Server::start().await;
+    server.admin().await;
+    server.sql("DELETE FROM engine_known_addresses").await;
+    let guesser = server.browser();
+    for _ in 0..10 {
+        assert_eq!(guesser.login("admin", "wrong").await.0, 401);
+    }
+    let mut taken = 0;
+    for name in 0..150 {
+        taken += usize::from(guesser.login(&format!("other {name}"), "wrong").await.0 == 401);
+    }
+    assert_eq!(taken, 90);
+    assert_eq!(guesser.login("admin", "Password").await.0, 429);
+    assert_eq!(
+        server
+            .browser_at("203.0.113.1")
+            .login("admin", "Password")
+            .await
+            .0,
+        200
+    );
     server.engine.stop().await;
 }
 

@@ -471,24 +471,50 @@ async fn operators_command_agents_and_see_what_they_report() {
 #[tokio::test]
 async fn anonymous_sessions_keep_no_agent_and_no_operator_out() {
     let server = Server::start_with("strict", DEVICE, |settings| {
-        settings.socket_places.all = 5;
-        settings.socket_places.anonymous = 3;
+        settings.bounds.sockets = 2;
+        settings.bounds.anonymous.sockets_an_address = 2;
+        settings.bounds.anonymous.sockets = 3;
     })
     .await;
-    let mut nobodies = Vec::new();
-    for _ in 0..3 {
-        nobodies.push(Client::join_new(&server, &[]).await);
-    }
-    // There is no room for another one.
-    let (status, _, body) = server.poll("GET", "EIO=4", &[], "").await;
-    assert_eq!((status, body.as_slice()), (503, &b"Too many sessions"[..]));
     let token = server.token(GUID, "ab12", 2, START);
     let mut agent = Client::join_new(&server, &[("authorization", &format!("Bearer {token}"))]).await;
     agent.call("connect_agent", json!({ "agent_id": AGENT })).await;
+    // Of one address the oldest makes room, and then the oldest of all.
+    let mut strangers = Vec::new();
+    for address in [
+        "192.0.2.1",
+        "192.0.2.1",
+        "192.0.2.1",
+        "192.0.2.2:80",
+        "[2001:db8::1]:80",
+    ] {
+        strangers.push(Client::join_new(&server, &[("x-forwarded-for", address)]).await);
+    }
+    for (number, stranger) in strangers.iter_mut().enumerate() {
+        if number < 2 {
+            assert!(stranger.ends_without_a_word().await, "{number}");
+        } else {
+            stranger.nothing_came().await;
+        }
+    }
+    // One who polls is told that his session is over.
+    let (_, _, opened) = server.poll("GET", "EIO=4", &[], "").await;
+    let sid = String::from_utf8(opened[9..29].to_vec()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(server.poll("GET", "EIO=4", &[], "").await.0, 200);
+    }
+    let (status, _, body) = server.poll("GET", &format!("EIO=4&sid={sid}"), &[], "").await;
+    assert_eq!(
+        (status, body),
+        (400, format!("\"Invalid session {sid}\"").into_bytes())
+    );
     let cookie = server.log_in().await;
     let mut operator = Client::join_new(&server, &[("cookie", &cookie)]).await;
     operator.send("42[\"list_agent_windows\",1]").await;
     assert_eq!(agent.frame().await, "42[\"list_agent_windows\",1]");
+    // There is no room for another one.
+    let (status, _, body) = server.poll("GET", "EIO=4", &[("cookie", &cookie)], "").await;
+    assert_eq!((status, body.as_slice()), (503, &b"Too many sessions"[..]));
     server.stop().await;
 }
 

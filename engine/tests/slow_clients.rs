@@ -129,25 +129,24 @@ fn device_token(root: &Path, number: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_enrollment_beyond_a_mebibyte_is_refused_with_the_413_page() {
-    const LIMIT: usize = 1024 * 1024;
+async fn a_body_beyond_what_strangers_may_send_is_refused_with_the_413_page() {
     let root = tempfile::tempdir().unwrap();
     let engine = start(root.path(), &[]).await;
     let page = "<!doctype html>\n<html lang=en>\n<title>413 Request Entity Too Large</title>\n\
         <h1>Request Entity Too Large</h1>\n\
         <p>The data value transmitted exceeds the capacity limit.</p>\n";
-    for path in [
-        "/api/agent/enroll/request",
-        "/api/agent/enroll/poll",
-        "/api/agent/token/refresh",
+    for (path, most) in [
+        ("/api/agent/enroll/request", 1024 * 1024),
+        ("/api/agent/enroll/poll", 64 * 1024),
+        ("/api/agent/token/refresh", 64 * 1024),
     ] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n");
-        let blanks = " ".repeat(LIMIT + 1);
+        let blanks = " ".repeat(most + 1);
         for request in [
-            format!("{head}Content-Length: {}\r\n\r\n", LIMIT + 1),
+            format!("{head}Content-Length: {}\r\n\r\n", most + 1),
             format!(
                 "{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{blanks}",
-                LIMIT + 1
+                most + 1
             ),
         ] {
             let mut stream = connect(engine.address(), &request).await;
@@ -162,8 +161,8 @@ async fn an_enrollment_beyond_a_mebibyte_is_refused_with_the_413_page() {
             assert!(answer.ends_with(page), "{answer}");
         }
         let most = format!(
-            "{head}Connection: close\r\nContent-Length: {LIMIT}\r\n\r\n{}",
-            " ".repeat(LIMIT)
+            "{head}Connection: close\r\nContent-Length: {most}\r\n\r\n{}",
+            " ".repeat(most)
         );
         let mut stream = connect(engine.address(), &most).await;
         let mut answer = String::new();

@@ -80,23 +80,26 @@ pub fn request_config(payload: &Json) -> Reading<String> {
 
 /// `screenshot`: the agent's id, where it is text, and what is passed on. Nothing is kept of it (RT-9), so that here,
 /// unlike in the registry, a number is as good an id as any.
-pub fn screenshot(payload: &Payload) -> Reading<(Option<String>, Payload)> {
+pub fn screenshot(mut payload: Payload) -> Reading<(Option<String>, Payload)> {
     let Some(members) = payload.value.as_object() else {
         return Reading::Unusable;
     };
-    let named = |name| members.get(name).filter(|value| is_truthy(payload, value));
-    let (Some(agent_id), Some(image)) = (named("agent_id"), named("image_base64")) else {
+    let is_named = |name| members.get(name).is_some_and(|value| is_truthy(&payload, value));
+    if !is_named("agent_id") || !is_named("image_base64") {
         return Reading::Nothing;
-    };
+    }
+    let agent_id = members.get("agent_id").cloned().unwrap_or_default();
     if matches!(agent_id, Json::List(_) | Json::Object(_)) {
         return Reading::Unusable;
     }
-    let value = Json::object([("agent_id", agent_id.clone()), ("image_base64", image.clone())]);
-    let attachments = payload.attachments.clone();
-    Reading::Event((
-        agent_id.as_text().map(str::to_owned),
-        Payload { value, attachments },
-    ))
+    let named = agent_id.as_text().map(str::to_owned);
+    // Taken out rather than copied: it is long.
+    let image = match &mut payload.value {
+        Json::Object(members) => members.swap_remove("image_base64").unwrap_or_default(),
+        _ => Json::Null,
+    };
+    payload.value = Json::object([("agent_id", agent_id), ("image_base64", image)]);
+    Reading::Event((named, payload))
 }
 
 /// `agent_screenshot_task`: the agent's id, where it is text. Everything is passed on.

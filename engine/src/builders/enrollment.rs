@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::{
+    config::bounds::AnonymousBounds,
     domain::{
         base64::{decode_public_key, decode_strict},
         json::{Json, JsonObject},
@@ -22,6 +23,9 @@ pub enum EnrollmentFieldError {
     /// No host name.
     #[error("hostname_required")]
     HostnameRequired,
+    /// The host name is longer than any.
+    #[error("invalid_hostname")]
+    LongHostname,
     /// No install code.
     #[error("enrollment_code_required")]
     CodeRequired,
@@ -37,12 +41,18 @@ pub enum EnrollmentFieldError {
     /// The key is too short.
     #[error("invalid_agent_pubkey")]
     ShortPubkey,
+    /// The key is longer than any.
+    #[error("invalid_agent_pubkey")]
+    LongPubkey,
     /// The nonce is no base64.
     #[error("invalid_client_nonce")]
     InvalidNonce,
     /// The nonce is too short.
     #[error("invalid_client_nonce")]
     ShortNonce,
+    /// The nonce is longer than any.
+    #[error("invalid_client_nonce")]
+    LongNonce,
     /// No reference, or no text.
     #[error("approval_reference_required")]
     ReferenceRequired,
@@ -135,16 +145,30 @@ impl fmt::Display for PollSummary {
     }
 }
 
-/// Reads the body of `enroll/request`.
+/// Reads the body of `enroll/request`, whose fields have these bounds.
 ///
 /// # Errors
-/// The first field that is missing or malformed.
-pub fn enrollment_request(body: &JsonObject) -> Result<EnrollmentRequest, EnrollmentFieldError> {
+/// The first field that is missing, malformed or too long.
+pub fn enrollment_request(
+    body: &JsonObject,
+    bounds: Option<&AnonymousBounds>,
+) -> Result<EnrollmentRequest, EnrollmentFieldError> {
     use EnrollmentFieldError as Field;
     let hostname = text_of(body, "hostname").ok_or(Field::HostnameRequired)?;
     let code = text_of(body, "enrollment_code").ok_or(Field::CodeRequired)?;
     let pubkey = text_field(body, "agent_pubkey").ok_or(Field::PubkeyRequired)?;
     let client_nonce = text_field(body, "client_nonce").ok_or(Field::NonceRequired)?;
+    if let Some(bounds) = bounds {
+        for (length, most, error) in [
+            (hostname.len(), bounds.hostname, Field::LongHostname),
+            (pubkey.len(), bounds.public_key, Field::LongPubkey),
+            (client_nonce.len(), bounds.nonce, Field::LongNonce),
+        ] {
+            if length > most {
+                return Err(error);
+            }
+        }
+    }
     let agent_pubkey_der = decode_public_key(pubkey).ok_or(Field::InvalidPubkey)?;
     if agent_pubkey_der.len() < MIN_KEY_BYTES {
         return Err(Field::ShortPubkey);
@@ -196,7 +220,7 @@ mod tests {
     #[test]
     fn the_first_bad_field_in_the_contract_s_order_is_named() {
         let key = "MCowBQYDK2VwAyEAwfyKj/QDI/fI4yXW9Q6PHrlS8nUG4OW7InPE5g7rqUw=";
-        let refused = |fields| enrollment_request(&fields).unwrap_err().to_string();
+        let refused = |fields| enrollment_request(&fields, None).unwrap_err().to_string();
         assert_eq!(refused(body([])), "hostname_required");
         assert_eq!(
             refused(body([("hostname", " \u{1f} ".into())])),
@@ -218,7 +242,7 @@ mod tests {
         assert_eq!(refused(with("".into(), Json::Null)), "client_nonce_required");
         assert_eq!(refused(with("".into(), "".into())), "invalid_agent_pubkey");
         assert_eq!(refused(with(key.into(), "AAAA".into())), "invalid_client_nonce");
-        let read = enrollment_request(&with(key.into(), "AAAAAAAAAAAAAAAAAAAAAA==".into())).unwrap();
+        let read = enrollment_request(&with(key.into(), "AAAAAAAAAAAAAAAAAAAAAA==".into()), None).unwrap();
         assert_eq!((read.code.as_str(), read.agent_pubkey_der.len()), ("7", 44));
     }
 
@@ -258,7 +282,7 @@ mod tests {
                 ("approval_reference", code.as_str().into()),
                 ("proof_sig", pubkey.as_str().into()),
             ]);
-            let _ = enrollment_request(&fields);
+            let _ = enrollment_request(&fields, None);
             let _ = enrollment_poll(&fields);
         }
     }

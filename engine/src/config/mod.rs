@@ -1,10 +1,10 @@
 //! Environment to immutable settings, and where the log goes.
 
 pub mod audit_log;
+pub mod bounds;
 pub mod github;
 pub mod log_file;
 pub mod logging;
 pub mod settings;
-pub mod socket_places;
 pub mod timing;
 pub mod variables;

@@ -9,8 +9,8 @@ use std::{
 use jiff::tz::TimeZone;
 
 use super::{
+    bounds::{AnonymousBounds, Bounds},
     github::{self, GitHubSettings},
-    socket_places::SocketPlaces,
     timing::Timing,
 };
 use crate::domain::{coerce::integer_in, fernet::FernetKey, server_name::ServerName};
@@ -139,8 +139,8 @@ pub struct Settings {
     pub playbook_environment: BTreeMap<String, String>,
     /// How long the server waits for others; no variable sets it.
     pub timing: Timing,
-    /// How many sockets may be open; no variable sets it.
-    pub socket_places: SocketPlaces,
+    /// How much callers may take of the server; no variable sets it.
+    pub bounds: Bounds,
 }
 
 /// Scheme, host and port of an address: variable `BOREALIS_PUBLIC_URL`.
@@ -484,7 +484,7 @@ impl Settings {
                 .filter_map(|name| Some(((*name).to_owned(), variables.get(*name)?.clone())))
                 .collect(),
             timing: Timing::default(),
-            socket_places: SocketPlaces::default(),
+            bounds: Bounds::default(),
             root,
         };
         if reader.errors.is_empty() {
@@ -507,6 +507,14 @@ impl Settings {
         let host = self.host.trim_matches(['[', ']']);
         host.eq_ignore_ascii_case("localhost")
             || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// What those may take who show no identity; `None` where nobody is asked for one.
+    pub fn anonymous_bounds(&self) -> Option<AnonymousBounds> {
+        match self.access_policy {
+            AccessPolicy::Strict => Some(self.bounds.anonymous),
+            AccessPolicy::Legacy => None,
+        }
     }
 
     /// Whether the listener speaks TLS.

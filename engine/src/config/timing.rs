@@ -23,6 +23,11 @@ pub struct Timing {
     pub idle_deadline: Duration,
     /// How long a request's body may stop coming.
     pub body_deadline: Duration,
+    /// How long the body of a caller may take who shows no identity, beside the time that it needs at
+    /// [`Timing::slowest_transfer`].
+    pub anonymous_body_deadline: Duration,
+    /// How long a socket without identity may take until it has entered its namespace.
+    pub namespace_deadline: Duration,
     /// How long the rest of a body is read that nobody wants, so that its sender sees the answer; it begins anew as
     /// long as 10 kB a second come.
     pub unread_body_deadline: Duration,
@@ -43,6 +48,8 @@ impl Default for Timing {
             head_deadline: Duration::from_secs(60),
             idle_deadline: Duration::from_secs(75),
             body_deadline: Duration::from_secs(60),
+            anonymous_body_deadline: Duration::from_secs(10),
+            namespace_deadline: Duration::from_secs(15),
             unread_body_deadline: Duration::from_secs(5),
             stop_deadline: Duration::from_secs(10),
             database_deadline: Duration::from_secs(5),

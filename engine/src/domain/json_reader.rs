@@ -15,12 +15,29 @@ const DEEPEST: usize = 1000;
 #[error("not readable as JSON")]
 pub struct Unparsable;
 
+/// Why a text is not read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// It is no JSON.
+    #[error("not readable as JSON")]
+    Unparsable,
+    /// It holds more values than its reader takes.
+    #[error("more values than are taken")]
+    TooManyValues,
+}
+
+impl From<Refused> for Unparsable {
+    fn from(_: Refused) -> Self {
+        Self
+    }
+}
+
 /// Reads UTF-8, UTF-16 or UTF-32 text, with or without byte order mark.
 ///
 /// # Errors
 /// Malformed text; lone surrogates, integers beyond Python's length and nesting beyond its depth count as such.
 pub fn read(bytes: &[u8]) -> Result<Json, Unparsable> {
-    read_text(&decode(bytes)?)
+    Ok(JsonReader::default().read(bytes)?)
 }
 
 /// Reads text that is decoded already.
@@ -28,7 +45,7 @@ pub fn read(bytes: &[u8]) -> Result<Json, Unparsable> {
 /// # Errors
 /// As [`read`].
 pub fn read_text(text: &str) -> Result<Json, Unparsable> {
-    Reader::new(text, Odd::Refused).document()
+    Ok(JsonReader::default().read_text(text)?)
 }
 
 /// As [`read`], but lone surrogates and U+0000, which programs print and no text column takes, become U+FFFD.
@@ -36,7 +53,7 @@ pub fn read_text(text: &str) -> Result<Json, Unparsable> {
 /// # Errors
 /// As [`read`], those apart.
 pub fn read_replacing(bytes: &[u8]) -> Result<Json, Unparsable> {
-    read_text_replacing(&decode(bytes)?)
+    Ok(JsonReader::default().replacing().read(bytes)?)
 }
 
 /// As [`read_text`], but lone surrogates and U+0000 become U+FFFD.
@@ -44,7 +61,63 @@ pub fn read_replacing(bytes: &[u8]) -> Result<Json, Unparsable> {
 /// # Errors
 /// As [`read_text`], those apart.
 pub fn read_text_replacing(text: &str) -> Result<Json, Unparsable> {
-    Reader::new(text, Odd::Replaced).document()
+    Ok(JsonReader::default().replacing().read_text(text)?)
+}
+
+/// How texts are read; by default as Python does.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonReader {
+    most_values: usize,
+    odd: Odd,
+}
+
+impl Default for JsonReader {
+    fn default() -> Self {
+        Self {
+            most_values: usize::MAX,
+            odd: Odd::Refused,
+        }
+    }
+}
+
+impl JsonReader {
+    /// Refuses texts of more values than this, before they have taken the memory of more.
+    pub fn within(most_values: usize) -> Self {
+        Self {
+            most_values,
+            ..Self::default()
+        }
+    }
+
+    /// Puts U+FFFD where lone surrogates and U+0000 are.
+    pub fn replacing(self) -> Self {
+        Self {
+            odd: Odd::Replaced,
+            ..self
+        }
+    }
+
+    /// Reads as [`read`].
+    ///
+    /// # Errors
+    /// As [`read`], or more values than are taken.
+    pub fn read(self, bytes: &[u8]) -> Result<Json, Refused> {
+        let text = decode(bytes).map_err(|Unparsable| Refused::Unparsable)?;
+        self.read_text(&text)
+    }
+
+    /// Reads as [`read_text`].
+    ///
+    /// # Errors
+    /// As [`read_text`], or more values than are taken.
+    pub fn read_text(self, text: &str) -> Result<Json, Refused> {
+        let mut reader = Reader::new(text, self);
+        let read = reader.document();
+        read.map_err(|Unparsable| match reader.values_left {
+            None => Refused::TooManyValues,
+            Some(_) => Refused::Unparsable,
+        })
+    }
 }
 
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Unparsable> {
@@ -109,19 +182,22 @@ struct Reader<'a> {
     position: usize,
     open: Vec<Open>,
     odd: Odd,
+    /// How many values may still come; `None` once too many came.
+    values_left: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, odd: Odd) -> Self {
+    fn new(text: &'a str, rules: JsonReader) -> Self {
         Self {
             text,
             position: 0,
             open: Vec::new(),
-            odd,
+            odd: rules.odd,
+            values_left: Some(rules.most_values),
         }
     }
 
-    fn document(mut self) -> Result<Json, Unparsable> {
+    fn document(&mut self) -> Result<Json, Unparsable> {
         loop {
             self.skip_space();
             let Some(mut value) = self.begin_value()? else {
@@ -160,6 +236,10 @@ impl<'a> Reader<'a> {
 
     /// A whole value, or nothing when an array or object was opened whose first item comes next.
     fn begin_value(&mut self) -> Result<Option<Json>, Unparsable> {
+        self.values_left = self.values_left.and_then(|left| left.checked_sub(1));
+        if self.values_left.is_none() {
+            return Err(Unparsable);
+        }
         match self.peek().ok_or(Unparsable)? {
             b'[' => {
                 self.enter()?;
@@ -504,6 +584,22 @@ mod tests {
             read_text(&format!("{}.5", "9".repeat(4301))),
             Ok(f64::INFINITY.into())
         );
+    }
+
+    #[test]
+    fn values_are_counted_however_they_are_nested() {
+        let within = |text: &str, most| JsonReader::within(most).read_text(text);
+        for (text, values) in [
+            ("7", 1),
+            ("[]", 1),
+            ("[0,0,{}]", 4),
+            (r#"{"a":[1,{"b":null}],"a":2}"#, 6),
+        ] {
+            assert!(within(text, values).is_ok(), "{text}");
+            assert_eq!(within(text, values - 1), Err(Refused::TooManyValues), "{text}");
+        }
+        assert_eq!(within("[0,0", 9), Err(Refused::Unparsable));
+        assert_eq!(within(&"[".repeat(1_000_000), 10), Err(Refused::TooManyValues));
     }
 
     proptest! {

@@ -38,15 +38,19 @@ pub fn compact_text(value: &Json) -> String {
 
 /// The text form of a value in an event: members in the order they came, no blanks.
 pub fn wire_text(value: &Json) -> String {
-    text_of(
-        value,
-        Layout {
-            comma: ",",
-            colon: ":",
-            sorted: false,
-        },
-    )
+    text_of(value, WIRE)
 }
+
+/// Appends [`wire_text`], which may be long, without a copy.
+pub fn push_wire_text(text: &mut String, value: &Json) {
+    write_value(text, value, WIRE);
+}
+
+const WIRE: Layout = Layout {
+    comma: ",",
+    colon: ":",
+    sorted: false,
+};
 
 fn text_of(value: &Json, layout: Layout) -> String {
     let mut text = String::new();

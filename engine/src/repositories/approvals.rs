@@ -77,6 +77,13 @@ pub trait Approvals: Send {
         fingerprint: &str,
     ) -> impl Future<Output = Result<Option<Approval>, StoreError>> + Send;
 
+    /// How many requests with this code wait for a decision, those of this key apart.
+    fn count_pending_approvals(
+        &mut self,
+        code_id: &str,
+        but_of: &str,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
     /// The rows whose status, in lower case, is `status` (all without one), oldest first.
     fn list_approvals(
         &mut self,

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod github_token;
 pub mod install_codes;
 pub mod job_runs;
+pub mod known_addresses;
 pub mod known_devices;
 pub mod operator_sessions;
 pub mod recaps;
@@ -31,6 +32,7 @@ use self::{
     github_token::GitHubTokens,
     install_codes::InstallCodes,
     job_runs::JobRuns,
+    known_addresses::KnownAddresses,
     known_devices::KnownDevices,
     operator_sessions::OperatorSessions,
     recaps::Recaps,
@@ -101,6 +103,7 @@ pub trait Tables:
     + GitHubTokens
     + InstallCodes
     + JobRuns
+    + KnownAddresses
     + KnownDevices
     + OperatorSessions
     + Recaps

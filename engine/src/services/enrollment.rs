@@ -67,6 +67,8 @@ pub struct EnrollmentService<S> {
     addresses: Mutex<SlidingWindow>,
     fingerprints: Mutex<SlidingWindow>,
     used_proofs: Mutex<ReplayMemory>,
+    /// Requests with one code that may wait for a decision.
+    most_pending: Option<usize>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -74,13 +76,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<S: Store> EnrollmentService<S> {
-    /// Over this store; signs with `tokens`, tells agents what `publisher` knows.
+    /// Over this store; signs with `tokens`, tells agents what `publisher` knows. Of one install code at most
+    /// `most_pending` requests may wait.
     pub fn new(
         store: S,
         environment: Environment,
         tokens: AccessTokens,
         publisher: IdentityPublisher,
         hosts: HostRules,
+        most_pending: Option<usize>,
     ) -> Self {
         Self {
             store,
@@ -91,6 +95,7 @@ impl<S: Store> EnrollmentService<S> {
             addresses: Mutex::new(SlidingWindow::new(ADDRESS_LIMIT, WINDOW)),
             fingerprints: Mutex::new(SlidingWindow::new(FINGERPRINT_LIMIT, WINDOW)),
             used_proofs: Mutex::new(ReplayMemory::new(REPLAY_MEMORY, REPLAY_CAPACITY)),
+            most_pending,
         }
     }
 
@@ -154,6 +159,16 @@ impl<S: Store> EnrollmentService<S> {
             );
         }
         let (code, guid) = usable?;
+        if let Some(most) = self.most_pending
+            && work.count_pending_approvals(&code.id, &fingerprint).await? >= most
+        {
+            tracing::warn!(
+                "enrollment request refused: {most} requests with this code wait for a decision ip={address} \
+                 code_mask={}",
+                masked(&request.code)
+            );
+            return Err(RequestError::TooManyPending);
+        }
         let server_nonce = strict_base64::encode(&random_bytes::<32>(&*self.environment.random));
         let approval = match work.find_pending_approval(&fingerprint).await? {
             Some(pending) => Approval {

@@ -70,6 +70,16 @@ impl Connection {
         self.exchange(request.body(Full::new(body))?).await
     }
 
+    /// Sends any request.
+    pub(super) async fn send(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(u16, Bytes), ClientError> {
+        let host = self.host.parse().map_err(http::Error::from)?;
+        request.headers_mut().insert(header::HOST, host);
+        self.exchange(request).await
+    }
+
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), ClientError> {
         self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;

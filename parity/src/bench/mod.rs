@@ -13,12 +13,14 @@ mod operator;
 mod refresh;
 mod relay;
 mod server;
+mod siege;
 mod start;
 
 use std::{path::PathBuf, time::Duration};
 
 pub use latency::Latencies;
 pub use server::{ServerError, ServerProcess};
+pub use siege::{Assault, besiege};
 
 use crate::socket_io::{CloseReason, ConnectError};
 
@@ -37,6 +39,8 @@ pub enum Load {
     Relay,
     /// A job for each of many agents, all due in the same minute.
     Jobs,
+    /// What one hostile peer can do, attack by attack, while agents and operators work.
+    Siege,
 }
 
 /// How much load.
@@ -52,6 +56,10 @@ pub struct Plan {
     pub operators: usize,
     /// How long each measurement goes on.
     pub duration: Duration,
+    /// How long the server is left alone after an attack, until its memory is read again.
+    pub rest: Duration,
+    /// Of the siege only attacks whose names contain this.
+    pub attack: Option<String>,
 }
 
 /// One measured fact.
@@ -117,5 +125,7 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Agents => agents::measure(plan).await,
         Load::Relay => relay::measure(plan).await,
         Load::Jobs => jobs::measure(plan).await,
+        // It has more to tell than figures: `besiege`.
+        Load::Siege => Ok(Vec::new()),
     }
 }

@@ -1,9 +1,16 @@
 //! Somebody at the web client of the measured server.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, header};
 use serde_json::{Value, json};
 
-use super::{BenchError, ServerProcess, client::Connection};
+use super::{
+    BenchError, ServerProcess,
+    client::{ClientError, Connection},
+};
 use crate::socket_io::{Client, ConnectOptions};
 
 /// An operator with a session.
@@ -46,11 +53,25 @@ impl Operator {
         }
     }
 
+    /// Asks for something; the status.
+    pub(super) async fn get(&self, connection: &mut Connection, path: &str) -> Result<u16, BenchError> {
+        let request = Request::get(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .body(Full::default())
+            .map_err(ClientError::from)?;
+        Ok(connection.send(request).await?.0)
+    }
+
     /// Opens a channel.
     pub(super) async fn connect(&self, server: &ServerProcess) -> Result<Client, BenchError> {
+        self.connect_to(server.address()).await
+    }
+
+    /// Opens a channel at an address.
+    pub(super) async fn connect_to(&self, address: SocketAddr) -> Result<Client, BenchError> {
         let options = ConnectOptions {
             headers: vec![("Authorization".to_owned(), format!("Bearer {}", self.token))],
-            ..ConnectOptions::websocket(server.address())
+            ..ConnectOptions::websocket(address)
         };
         Ok(Client::connect(&options).await?)
     }

@@ -65,16 +65,36 @@ impl ServerProcess {
         Self::start_over(binary, root).await
     }
 
+    /// Starts the binary as a shell with this soft limit of open files would.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn start_with_soft_limit(binary: &Path, files: u32) -> Result<Self, ServerError> {
+        let root = tempfile::tempdir().map_err(ServerError::Place)?;
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .arg("-c")
+            .arg(format!("ulimit -S -n {files} && exec \"$0\""))
+            .arg(binary);
+        Self::run(shell, binary, root).await
+    }
+
     async fn start_over(binary: &Path, root: TempDir) -> Result<Self, ServerError> {
+        Self::run(Command::new(binary), binary, root).await
+    }
+
+    async fn run(mut command: Command, binary: &Path, root: TempDir) -> Result<Self, ServerError> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(ServerError::Place)?;
         let begin = Instant::now();
-        let process = Command::new(binary)
+        let process = command
             .env_clear()
             .env("BOREALIS_ROOT", root.path())
             .env("BOREALIS_PORT", address.port().to_string())
             .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
+            // With a default one nothing that a proxy forwards is answered.
+            .env("BOREALIS_SECRET", "the secret of the measured server")
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| ServerError::Start {
@@ -136,17 +156,47 @@ impl ServerProcess {
             .map_err(ServerError::Place)
     }
 
+    /// Bytes of its log.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn log_bytes(&self) -> Result<u64, ServerError> {
+        std::fs::metadata(self.root.path().join("Logs/Server/engine.log"))
+            .map(|log| log.len())
+            .map_err(ServerError::Usage)
+    }
+
     /// Resident memory, in megabytes of a million bytes.
     ///
     /// # Errors
     /// If the system does not tell.
     pub fn resident_megabytes(&self) -> Result<f64, ServerError> {
+        self.megabytes("VmRSS:")
+    }
+
+    /// The most that was resident since [`ServerProcess::forget_peak`].
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn peak_megabytes(&self) -> Result<f64, ServerError> {
+        self.megabytes("VmHWM:")
+    }
+
+    /// Begins to note the peak anew.
+    ///
+    /// # Errors
+    /// If the system does not let it.
+    pub fn forget_peak(&self) -> Result<(), ServerError> {
+        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").map_err(ServerError::Usage)
+    }
+
+    fn megabytes(&self, name: &str) -> Result<f64, ServerError> {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(path).map_err(ServerError::Usage)?;
         status
             .lines()
             .find_map(|line| {
-                line.strip_prefix("VmRSS:")?
+                line.strip_prefix(name)?
                     .trim()
                     .strip_suffix(" kB")?
                     .trim()
@@ -154,7 +204,7 @@ impl ServerProcess {
                     .ok()
             })
             .map(|kibibytes: f64| kibibytes * 1024.0 / 1e6)
-            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no VmRSS")))
+            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no memory in its status")))
     }
 
     /// Processor time that the server has used so far.

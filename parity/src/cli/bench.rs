@@ -4,13 +4,13 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum as _};
 
-use crate::bench::{BenchError, Load, Plan, measure};
+use crate::bench::{BenchError, Load, Plan, besiege, measure};
 
 /// Arguments of `parity bench`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Build both first: cargo build --release\n\nExit codes: 0 measured, 2 it could not be measured.\n\n\
-    Examples:\n  parity bench\n  parity bench refresh --connections 16 --seconds 20"
+    Examples:\n  parity bench\n  parity bench refresh --connections 16 --seconds 20\n  parity bench siege --attack logins"
 )]
 pub struct Bench {
     /// What to measure; nothing means everything, one after the other.
@@ -31,6 +31,12 @@ pub struct Bench {
     /// How long each measurement goes on.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub seconds: u64,
+    /// How long the server is left alone after each attack of the siege, until its memory is read again.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub rest: u64,
+    /// Of the siege only the attacks whose names contain this.
+    #[arg(long, value_name = "NAME")]
+    pub attack: Option<String>,
     /// Prints JSON instead of lines for people.
     #[arg(long)]
     pub json: bool,
@@ -56,6 +62,8 @@ impl Bench {
             connections: self.connections.max(1),
             operators: self.operators,
             duration: Duration::from_secs(self.seconds),
+            rest: Duration::from_secs(self.rest),
+            attack: self.attack.clone(),
         };
         let loads = if self.loads.is_empty() {
             Load::value_variants()
@@ -74,6 +82,9 @@ impl Bench {
             .to_possible_value()
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default();
+        if load == Load::Siege {
+            return self.print_siege(plan).await;
+        }
         let figures = measure(load, plan).await?;
         if self.json {
             println!("{}", serde_json::json!({"load": name, "figures": figures}));
@@ -82,6 +93,25 @@ impl Bench {
         println!("{name}");
         for figure in figures {
             println!("  {:<22} {:>10.1} {}", figure.name, figure.value, figure.unit);
+        }
+        Ok(())
+    }
+
+    /// Each attack as soon as it is over: together they take long.
+    async fn print_siege(&self, plan: &Plan) -> Result<(), BenchError> {
+        let mut assaults = Vec::new();
+        if !self.json {
+            println!("siege");
+        }
+        besiege(plan, |assault| {
+            if !self.json {
+                print!("{assault}");
+            }
+            assaults.push(assault);
+        })
+        .await?;
+        if self.json {
+            println!("{}", serde_json::json!({"load": "siege", "attacks": assaults}));
         }
         Ok(())
     }

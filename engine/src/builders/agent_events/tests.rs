@@ -47,7 +47,7 @@ fn what_says_nothing_and_what_cannot_be_used() {
             assert_eq!(agent_heartbeat(&id), Reading::Unusable, "{id:?}");
             let is_scalar = !matches!(id.get("agent_id"), Some(Json::List(_)));
             assert_eq!(
-                matches!(screenshot(&id.into()), Reading::Event((None, _))),
+                matches!(screenshot(id.into()), Reading::Event((None, _))),
                 is_scalar
             );
         }
@@ -69,7 +69,7 @@ fn only_an_empty_object_is_a_falsy_payload_of_screenshots_and_macros() {
         let empty = value.as_object().is_some();
         let value = Payload::from(value);
         assert_eq!(
-            screenshot(&value),
+            screenshot(value.clone()),
             if empty {
                 Reading::Nothing
             } else {
@@ -108,7 +108,7 @@ fn a_screenshot_passes_on_two_members_and_its_bytes() {
         ]),
         attachments: vec![Bytes::from_static(b"x")],
     };
-    let Reading::Event((agent_id, shown)) = screenshot(&sent) else {
+    let Reading::Event((agent_id, shown)) = screenshot(sent.clone()) else {
         panic!("no event")
     };
     assert_eq!(agent_id.as_deref(), Some("a"));
@@ -118,7 +118,7 @@ fn a_screenshot_passes_on_two_members_and_its_bytes() {
         attachments: vec![Bytes::new()],
         ..sent
     };
-    assert_eq!(screenshot(&empty), Reading::Nothing);
+    assert_eq!(screenshot(empty), Reading::Nothing);
 }
 
 #[test]
@@ -213,7 +213,7 @@ proptest! {
             let _ = (connect_agent(&value), agent_heartbeat(&value), collector_status(&value));
             let _ = quick_job_result(&value);
             let payload = Payload { value, attachments: vec![Bytes::from_static(b"x")] };
-            let _ = (screenshot(&payload), agent_screenshot_task(&payload), macro_status(&payload));
+            let _ = (screenshot(payload.clone()), agent_screenshot_task(&payload), macro_status(&payload));
         }
     }
 

@@ -61,7 +61,11 @@ pub async fn login<S: Store>(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Response, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let body = body
+        .of_anybody(|bounds| bounds.body)
+        .lenient()
+        .await
+        .map_err(|error| error.into_response())?;
     let form = login_form(&body).map_err(|error| error.into_response())?;
     let from = LoginFrom {
         address: &caller.enrollment_address(),

@@ -36,6 +36,7 @@ pub async fn request<S: Store>(
         .map_err(|error| error.into_response())?;
     let body = body
         .limit(body::SMALL)
+        .of_anybody(|bounds| bounds.enrollment_body)
         .forced()
         .await
         .map_err(|error| error.into_response())?;
@@ -43,7 +44,7 @@ pub async fn request<S: Store>(
     let address = caller.enrollment_address();
     let address = shown(&address);
     tracing::info!("enrollment request received ip={address} {summary}");
-    let request = enrollment_request(&body).map_err(|error| {
+    let request = enrollment_request(&body, app.anonymous_bounds.as_ref()).map_err(|error| {
         let (reason, hostname) = (refused_request(error), shown(&summary.hostname));
         tracing::info!("enrollment rejected {reason} ip={address} host={hostname}");
         error.into_response()
@@ -61,6 +62,9 @@ fn refused_request(error: EnrollmentFieldError) -> &'static str {
     use EnrollmentFieldError as Field;
     match error {
         Field::HostnameRequired => "missing_hostname",
+        Field::LongHostname => "long_hostname",
+        Field::LongPubkey => "long_pubkey",
+        Field::LongNonce => "long_nonce",
         Field::CodeRequired => "missing_code",
         Field::PubkeyRequired => "missing_pubkey",
         Field::NonceRequired => "missing_nonce",
@@ -87,6 +91,7 @@ fn render_pending(pending: PendingEnrollment) -> JsonReply {
 pub async fn poll<S: Store>(State(app): State<AppState<S>>, body: RawBody) -> Result<JsonReply, Response> {
     let body = body
         .limit(body::SMALL)
+        .of_anybody(|bounds| bounds.body)
         .forced()
         .await
         .map_err(|error| error.into_response())?;

@@ -6,6 +6,8 @@ mod scheduler;
 
 mod device_reports;
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
@@ -77,6 +79,9 @@ impl IntoResponse for StoreError {
     }
 }
 
+/// When a request to join may find the others decided.
+const PENDING_RETRY: Duration = Duration::from_secs(60);
+
 impl IntoResponse for RateLimited {
     /// `Retry-After` in whole seconds, rounded down, at least 1; the body has the fraction.
     fn into_response(self) -> Response {
@@ -125,6 +130,11 @@ impl IntoResponse for RequestError {
             Self::RateLimited(limited) => limited.into_response(),
             Self::InvalidHostname(error) => error.into_response(),
             Self::InvalidCode => bad_request("invalid_enrollment_code"),
+            Self::TooManyPending => {
+                let retry_after = PENDING_RETRY;
+                let body = Json::object([("error", "too_many_pending_requests".into())]);
+                too_many_requests(RateLimited { retry_after }, body)
+            }
             Self::Store(error) => error.into_response(),
         }
     }

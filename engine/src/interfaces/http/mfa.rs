@@ -98,7 +98,11 @@ pub async fn verify<S: Store>(
     let mut session = app.sessions.open(&headers, app.clock.now().as_second());
     let pending = pending_login(session.get(PENDING), session.issue())
         .ok_or_else(|| JsonReply::error(StatusCode::UNAUTHORIZED, "mfa_pending").into_response())?;
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
+    let body = body
+        .of_anybody(|bounds| bounds.body)
+        .lenient()
+        .await
+        .map_err(|error| error.into_response())?;
     let answer = code_answer(&body).map_err(|error| error.into_response())?;
     let from = LoginFrom {
         address: &caller.enrollment_address(),

@@ -19,6 +19,7 @@ pub mod github;
 pub mod guards;
 pub mod health;
 pub mod heartbeat;
+pub mod http_one;
 pub mod install_codes;
 pub mod mfa;
 pub mod pages;

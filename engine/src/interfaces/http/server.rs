@@ -22,7 +22,7 @@ use super::{
     browser::{BrowserGuard, guard_browsers},
     carried::CarriedRequests,
     compat::{
-        body::BodyDeadline,
+        body::BodyRules,
         cors::{AllowedOrigins, add_headers},
         error_page::ErrorPage,
         forwarded::Caller,
@@ -31,6 +31,7 @@ use super::{
     },
     guards::vary_on_session_use,
     health,
+    http_one::HttpOneAcceptor,
     pages::Pages,
     routing::Routes,
     unread_body::read_the_rest,
@@ -44,7 +45,7 @@ use crate::{
 };
 
 /// Enough for every head that [`enforce`] lets through.
-const HEAD_BUFFER: usize = 256 * 1024;
+const HEAD_BUFFER: usize = 96 * 1024;
 /// Enough for every client seen; the library's own limit answers what goes beyond.
 const MOST_HEADERS: usize = 1024;
 
@@ -54,8 +55,9 @@ pub fn with_limits<A: Address, Acceptor>(
     server: Server<A, Acceptor>,
     timing: &Timing,
     errors: AcceptErrors,
-) -> Server<A, Acceptor> {
+) -> Server<A, HttpOneAcceptor<Acceptor>> {
     let mut server = server
+        .map(HttpOneAcceptor::new)
         .first_request_timeout(timing.head_deadline)
         .accept_error_handler(move |_, error| errors.note(error));
     configure(server.http_builder(), timing);
@@ -106,7 +108,7 @@ pub fn http_service(
         .layer(from_fn_with_state(AllowedOrigins::new(settings), add_headers))
         .layer(from_fn(name_caller_in_logs))
         .layer(from_fn_with_state(network, identify_caller))
-        .layer(Extension(BodyDeadline(settings.timing.body_deadline)))
+        .layer(Extension(BodyRules::new(settings)))
         .layer(from_fn(enforce))
         .layer(from_fn_with_state(
             settings.timing.unread_body_deadline,

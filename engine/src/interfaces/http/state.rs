@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::compat::session::SessionCodec;
 use crate::{
-    config::settings::AccessPolicy,
+    config::{bounds::AnonymousBounds, settings::AccessPolicy},
     domain::clock::Clock,
     services::{
         activity::ActivityService,
@@ -50,6 +50,8 @@ pub struct AppState<S> {
     pub publisher: IdentityPublisher,
     /// Who may call what the legacy leaves open.
     pub access_policy: AccessPolicy,
+    /// What those may take who show no identity; `None` where nobody is asked for one.
+    pub anonymous_bounds: Option<AnonymousBounds>,
     /// The realtime channel's rules.
     pub realtime: Arc<RealtimeService<S>>,
     /// The agent registry.
@@ -94,6 +96,7 @@ impl<S> Clone for AppState<S> {
             service_accounts: Arc::clone(&self.service_accounts),
             publisher: self.publisher.clone(),
             access_policy: self.access_policy,
+            anonymous_bounds: self.anonymous_bounds,
             realtime: Arc::clone(&self.realtime),
             agents: Arc::clone(&self.agents),
             approvals: Arc::clone(&self.approvals),

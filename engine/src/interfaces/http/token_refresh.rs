@@ -23,6 +23,7 @@ pub async fn refresh<S: Store>(
 ) -> Result<JsonReply, Response> {
     let body = body
         .limit(body::SMALL)
+        .of_anybody(|bounds| bounds.body)
         .forced()
         .await
         .map_err(|error| error.into_response())?;

@@ -8,10 +8,11 @@ use tracing::{Instrument as _, Span};
 use super::{
     SocketServer,
     events::handle_event,
-    packet::{Frame, Kind, Packet, RawEvent, is_complete},
+    packet::{Frame, Kind, Malformed, Packet, RawEvent, is_complete},
     session::{Inbound, Session},
 };
 use crate::{
+    domain::json::Json,
     repositories::Store,
     services::{
         audit::{self, Actor},
@@ -70,15 +71,27 @@ impl<S: Store> Client<S> {
             }
             // What comes between an event and its attachments blocks the legacy's session for good (RT-16).
             Inbound::Message(..) if self.pending.is_some() => self.broken(),
-            Inbound::Message(text, _room) => self.message(&text).await,
-            Inbound::Binary(bytes, _room) => self.attachment(bytes).await,
+            Inbound::Message(text, _place) => self.message(text).await,
+            Inbound::Binary(bytes, _place) => self.attachment(bytes).await,
         }
     }
 
-    async fn message(&mut self, text: &str) -> Next {
-        // What is no packet is ignored, as by the legacy.
-        let Ok(packet) = Packet::parse(text) else {
-            return Next::Goon;
+    async fn message(&mut self, text: Bytes) -> Next {
+        let size = text.len();
+        let packet = match std::str::from_utf8(&text) {
+            Ok(text) => Packet::parse(text, self.session.bounds.reader),
+            Err(_) => Err(Malformed::NoPacket),
+        };
+        // What was read of it is all that is needed from here on.
+        drop(text);
+        let packet = match packet {
+            Ok(packet) => packet,
+            // What is no packet is ignored, as by the legacy.
+            Err(Malformed::NoPacket) => return Next::Goon,
+            Err(Malformed::TooManyValues) => {
+                self.server.log_refusal(&self.session, "with_too_many_values");
+                return Next::Goon;
+            }
         };
         match packet.kind {
             Kind::Connect => self.connect(&packet.namespace),
@@ -93,7 +106,7 @@ impl<S: Store> Client<S> {
                     event,
                     expected: attachments,
                     received: 0,
-                    size: text.len(),
+                    size,
                     attachments: VecDeque::new(),
                 });
             }
@@ -110,7 +123,7 @@ impl<S: Store> Client<S> {
         };
         pending.received += 1;
         pending.size += bytes.len();
-        if pending.size > self.session.limit {
+        if pending.size > self.session.bounds.message {
             return self.broken();
         }
         let is_refused = pending.expected > MOST_ATTACHMENTS;
@@ -160,6 +173,10 @@ impl<S: Store> Client<S> {
 
     fn connect(&self, namespace: &str) {
         if namespace != "/" {
+            if namespace.len() > self.session.bounds.longest_echo {
+                self.server.log_refusal(&self.session, "of_another_namespace");
+                return;
+            }
             self.session
                 .send(&[Frame::text(format!("44{namespace},\"Unable to connect\""))]);
             return;
@@ -195,27 +212,33 @@ impl<S: Store> Client<S> {
         if namespace != "/" || !self.session.is_member() {
             return;
         }
-        let Some((name, arguments)) = event.parts() else {
-            return;
-        };
+        let RawEvent { id, data } = event;
         // Every handler takes exactly one argument; the legacy's fail otherwise, without acknowledgement.
-        let [argument] = arguments else {
+        let Some((name, value)) = name_and_argument(data) else {
             return;
         };
-        let payload = Payload {
-            value: argument.clone(),
-            attachments,
-        };
-        let handling = handle_event(&self.server, &self.session, name, &payload);
+        let payload = Payload { value, attachments };
+        let handling = handle_event(&self.server, &self.session, &name, payload);
         match handling.instrument(self.actor()).await {
             Some(Outcome::Done) => {
-                if let Some(id) = &event.id {
+                if let Some(id) = &id {
                     self.session.send(&[Frame::text(format!("43{id}[]"))]);
                 }
             }
-            Some(Outcome::Refused) => self.server.log_refusal(&self.session, name),
+            Some(Outcome::Refused) => self.server.log_refusal(&self.session, &name),
             Some(Outcome::Failed) | None => {}
         }
+    }
+}
+
+/// The name of an event and its only argument, taken out of it: an argument may be long.
+fn name_and_argument(data: Json) -> Option<(String, Json)> {
+    let Json::List(parts) = data else {
+        return None;
+    };
+    match <[Json; 2]>::try_from(parts) {
+        Ok([Json::Text(name), argument]) => Some((name, argument)),
+        _ => None,
     }
 }
 

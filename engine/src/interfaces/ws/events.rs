@@ -29,7 +29,7 @@ pub(super) async fn handle_event<S: Store>(
     server: &SocketServer<S>,
     session: &Session,
     name: &str,
-    payload: &Payload,
+    payload: Payload,
 ) -> Option<Outcome> {
     if !EVENTS.contains(&name) {
         return None;
@@ -77,24 +77,27 @@ pub(super) async fn handle_event<S: Store>(
             }
             Err(outcome) => outcome,
         },
-        "agent_screenshot_task" => match told(read::agent_screenshot_task(payload), &rights) {
-            Ok(agent_id) => service.relay_report(&rights, agent_id, name, payload).await,
+        "agent_screenshot_task" => match told(read::agent_screenshot_task(&payload), &rights) {
+            Ok(agent_id) => service.relay_report(&rights, agent_id, name, &payload).await,
             Err(outcome) => outcome,
         },
-        "macro_status" => match told(read::macro_status(payload), &rights) {
-            Ok(agent_id) => service.relay_report(&rights, agent_id, name, payload).await,
+        "macro_status" => match told(read::macro_status(&payload), &rights) {
+            Ok(agent_id) => service.relay_report(&rights, agent_id, name, &payload).await,
             Err(outcome) => outcome,
         },
         "agent_window_list" => {
             let agent_id = value.get("agent_id").and_then(Json::as_text);
-            service.relay_report(&rights, agent_id, name, payload).await
+            service.relay_report(&rights, agent_id, name, &payload).await
         }
         "list_agent_windows" | "ansible_playbook_cancel" => {
-            service.relay_command(&rights, name, payload).await
+            service.relay_command(&rights, name, &payload).await
         }
-        "ansible_playbook_run" => service.relay_playbook(&rights, name, payload).await,
+        "ansible_playbook_run" => service.relay_playbook(&rights, name, &payload).await,
         "quick_job_result" => match told(read::quick_job_result(value), &rights) {
-            Ok(result) => service.job_result(&rights, &result).await,
+            Ok(result) => {
+                drop(payload);
+                service.job_result(&rights, &result).await
+            }
             Err(outcome) => outcome,
         },
         _ => return None,

@@ -2,13 +2,18 @@
 
 use http::{HeaderMap, header};
 
-use crate::domain::{browser::Browser, mask::shown, text::python_trim};
+use crate::{
+    domain::{browser::Browser, mask::shown, text::python_trim},
+    interfaces::http::compat::forwarded::Caller,
+};
 
 /// Who connected from where, for the log, and for logins and logouts of the same browser.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Handshake {
     /// The client's address.
     pub(super) address: String,
+    /// What the limits by address count.
+    pub(super) limit_key: String,
     /// `websocket` or `polling`.
     pub(super) transport: &'static str,
     /// The part of the agent that speaks, as its header says; empty without.
@@ -22,7 +27,7 @@ pub(super) struct Handshake {
 }
 
 impl Handshake {
-    pub(super) fn of(headers: &HeaderMap, address: &str, transport: &'static str) -> Self {
+    pub(super) fn of(headers: &HeaderMap, caller: &Caller, transport: &'static str) -> Self {
         let text = |name: &str| {
             headers
                 .get(name)
@@ -30,7 +35,8 @@ impl Handshake {
                 .unwrap_or_default()
         };
         Self {
-            address: shown(address).into_owned(),
+            address: shown(&caller.last_forwarded()).into_owned(),
+            limit_key: caller.limit_key().to_owned(),
             transport,
             scope: scope(text("x-borealis-agent-context")),
             authorization: masked(text(header::AUTHORIZATION.as_str())),

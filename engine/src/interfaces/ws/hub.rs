@@ -1,7 +1,7 @@
 //! All sessions, and who of them gets which event.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -14,7 +14,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    config::socket_places::SocketPlaces,
+    config::{bounds::AnonymousBounds, settings::Settings},
     domain::{clock::BoxFuture, guid::Guid},
     repositories::Store,
     services::{
@@ -26,17 +26,73 @@ use crate::{
 /// The sessions by their Engine.IO ids.
 #[derive(Debug, Default)]
 struct Sessions {
-    by_id: HashMap<String, Arc<Session>>,
+    by_id: HashMap<String, Entry>,
     /// Those that showed a device's token. A minute full of jobs asks for a thousand devices in a row.
     by_device: HashMap<Guid, Vec<Arc<Session>>>,
-    /// How many of them showed no identity.
-    anonymous: usize,
+    strangers: Strangers,
 }
+
+#[derive(Debug)]
+struct Entry {
+    session: Arc<Session>,
+    /// Its place among those that showed no identity where one is asked for.
+    stranger: Option<u64>,
+}
+
+/// The sessions that showed no identity, in the order in which they came.
+#[derive(Debug, Default)]
+struct Strangers {
+    next: u64,
+    ids: BTreeMap<u64, String>,
+    by_address: HashMap<String, BTreeSet<u64>>,
+}
+
+impl Strangers {
+    fn add(&mut self, session: &Session) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.ids.insert(number, session.id.clone());
+        let address = session.handshake.limit_key.clone();
+        self.by_address.entry(address).or_default().insert(number);
+        number
+    }
+
+    fn remove(&mut self, number: u64, address: &str) {
+        self.ids.remove(&number);
+        if let Some(numbers) = self.by_address.get_mut(address) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_address.remove(address);
+            }
+        }
+    }
+
+    /// Who has to make room for one more from this address.
+    fn supernumerary(&self, address: &str, bounds: &AnonymousBounds) -> Option<&String> {
+        let of_address = self
+            .by_address
+            .get(address)
+            .filter(|numbers| numbers.len() >= bounds.sockets_an_address)
+            .and_then(BTreeSet::first);
+        match of_address {
+            Some(number) => self.ids.get(number),
+            None if self.ids.len() >= bounds.sockets => self.ids.values().next(),
+            None => None,
+        }
+    }
+}
+
+/// There are as many sessions as there may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Full;
 
 /// All sessions.
 pub struct Hub<S> {
     access: Arc<ChannelAccess<S>>,
-    places: SocketPlaces,
+    /// Sessions beside those of `strangers`.
+    most: usize,
+    /// Those that showed no identity; `None` where nobody is asked for one.
+    strangers: Option<AnonymousBounds>,
     /// What works for sessions, and for those that have ended meanwhile.
     tasks: TaskTracker,
     sessions: Mutex<Sessions>,
@@ -49,11 +105,16 @@ impl<S> fmt::Debug for Hub<S> {
 }
 
 impl<S: Store> Hub<S> {
-    /// No sessions yet, and room for so many.
-    pub fn new(access: Arc<ChannelAccess<S>>, places: SocketPlaces) -> Self {
+    /// No sessions yet, and as much room as these settings say.
+    pub fn new(access: Arc<ChannelAccess<S>>, settings: &Settings) -> Self {
+        Self::within(access, settings.bounds.sockets, settings.anonymous_bounds())
+    }
+
+    fn within(access: Arc<ChannelAccess<S>>, most: usize, strangers: Option<AnonymousBounds>) -> Self {
         Self {
             access,
-            places,
+            most,
+            strangers,
             tasks: TaskTracker::new(),
             sessions: Mutex::default(),
         }
@@ -82,47 +143,54 @@ impl<S: Store> Hub<S> {
         &self.access
     }
 
-    /// False where there is no room for another. Where identities are asked for, sessions without one leave places to
-    /// the others.
-    pub(super) fn add(&self, session: &Arc<Session>) -> bool {
+    /// Takes a session in. Where identities are asked for, sessions without one have places of their own, few from one
+    /// address, and the oldest of them ends to make room: whoever keeps coming keeps out nobody but himself.
+    ///
+    /// # Errors
+    /// There is no room for another.
+    pub(super) fn add(&self, session: &Arc<Session>) -> Result<(), Full> {
         let is_anonymous = *session.standing.identity() == Identity::Nobody;
-        let mut sessions = self.sessions();
-        let is_full = sessions.by_id.len() >= self.places.all;
-        let anonymous_are_full = self.access.is_strict() && sessions.anonymous >= self.places.anonymous;
-        if is_full || is_anonymous && anonymous_are_full {
-            return false;
+        let mut ended = Vec::new();
+        {
+            let mut sessions = self.sessions();
+            let stranger = match &self.strangers {
+                Some(bounds) if is_anonymous => {
+                    let address = &session.handshake.limit_key;
+                    while let Some(id) = sessions.strangers.supernumerary(address, bounds).cloned() {
+                        ended.extend(sessions.remove(&id));
+                    }
+                    Some(sessions.strangers.add(session))
+                }
+                _ if sessions.by_id.len() - sessions.strangers.ids.len() >= self.most => return Err(Full),
+                _ => None,
+            };
+            let entry = Entry {
+                session: Arc::clone(session),
+                stranger,
+            };
+            sessions.by_id.insert(session.id.clone(), entry);
+            if let Identity::Device(claims) = session.standing.identity() {
+                let of_device = sessions.by_device.entry(claims.guid().clone()).or_default();
+                of_device.push(Arc::clone(session));
+            }
         }
-        sessions.by_id.insert(session.id.clone(), Arc::clone(session));
-        sessions.anonymous += usize::from(is_anonymous);
-        if let Identity::Device(claims) = session.standing.identity() {
-            let of_device = sessions.by_device.entry(claims.guid().clone()).or_default();
-            of_device.push(Arc::clone(session));
+        for session in ended {
+            session.end();
         }
-        true
+        Ok(())
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
-        self.sessions().by_id.get(id).cloned()
+        let sessions = self.sessions();
+        sessions.by_id.get(id).map(|entry| Arc::clone(&entry.session))
     }
 
     pub(super) fn remove(&self, id: &str) {
-        let mut sessions = self.sessions();
-        let Some(session) = sessions.by_id.remove(id) else {
-            return;
-        };
-        sessions.anonymous -= usize::from(*session.standing.identity() == Identity::Nobody);
-        if let Identity::Device(claims) = session.standing.identity()
-            && let Entry::Occupied(mut of_device) = sessions.by_device.entry(claims.guid().clone())
-        {
-            of_device.get_mut().retain(|other| other.id != id);
-            if of_device.get().is_empty() {
-                of_device.remove();
-            }
-        }
+        self.sessions().remove(id);
     }
 
     fn all(&self) -> Vec<Arc<Session>> {
-        self.sessions().by_id.values().cloned().collect()
+        self.sessions().iter().cloned().collect()
     }
 
     /// The sessions that an audience may be among: by what they showed when they connected.
@@ -137,8 +205,7 @@ impl<S: Store> Hub<S> {
             _ => {
                 let sessions = self.sessions();
                 let candidates = sessions
-                    .by_id
-                    .values()
+                    .iter()
                     .filter(|session| !strict || may_be_meant(session.standing.identity(), audience));
                 candidates.cloned().collect()
             }
@@ -197,6 +264,28 @@ fn is_of(session: &Session, whose: Whose<'_>) -> bool {
             ended.issue.at == own.issue.at && ended.username.eq_ignore_ascii_case(&own.username)
         }),
         (Whose::Sessions(_), _) => false,
+    }
+}
+
+impl Sessions {
+    fn iter(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.by_id.values().map(|entry| &entry.session)
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Arc<Session>> {
+        let Entry { session, stranger } = self.by_id.remove(id)?;
+        if let Some(number) = stranger {
+            self.strangers.remove(number, &session.handshake.limit_key);
+        }
+        if let Identity::Device(claims) = session.standing.identity()
+            && let Some(of_device) = self.by_device.get_mut(claims.guid())
+        {
+            of_device.retain(|other| other.id != id);
+            if of_device.is_empty() {
+                self.by_device.remove(claims.guid());
+            }
+        }
+        Some(session)
     }
 }
 

@@ -20,6 +20,7 @@ mod packet;
 mod payload;
 mod polling;
 mod receipts;
+mod room;
 mod session;
 mod transport;
 mod websocket;
@@ -38,11 +39,12 @@ pub use hub::Hub;
 
 use self::{
     client::{Client, Next, log_disconnect},
+    room::Shares,
     session::{Inbound, Session},
 };
 use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
 use crate::{
-    config::timing::Timing,
+    config::{bounds::AnonymousBounds, settings::Settings, timing::Timing},
     domain::{clock::Clock, mask::shown, random::random_bytes},
     repositories::Store,
     services::{
@@ -66,6 +68,9 @@ pub struct SocketServer<S> {
     /// Real time, for heartbeats and patience.
     real_clock: Arc<dyn Clock>,
     timing: Timing,
+    /// What those may take who show no identity; `None` where nobody is asked for one.
+    anonymous: Option<AnonymousBounds>,
+    shares: Shares,
     refusals: Mutex<Refusals>,
 }
 
@@ -82,19 +87,20 @@ impl<S: Store> SocketServer<S> {
         hub: Arc<Hub<S>>,
         service: Arc<RealtimeService<S>>,
         operators: Arc<SessionCodec>,
-        origins: AllowedOrigins,
         environment: Environment,
         real_clock: Arc<dyn Clock>,
-        timing: Timing,
+        settings: &Settings,
     ) -> Self {
         Self {
             hub,
             service,
             operators,
-            origins,
+            origins: AllowedOrigins::new(settings),
             environment,
             real_clock,
-            timing,
+            timing: settings.timing,
+            anonymous: settings.anonymous_bounds(),
+            shares: Shares::new(&settings.bounds),
             refusals: Mutex::default(),
         }
     }
@@ -120,12 +126,25 @@ impl<S: Store> SocketServer<S> {
         let watching = async {
             tokio::select! {
                 () = session.heartbeat.watch(&session) => session.end(),
+                () = self.missed_entry(&session) => session.end(),
                 () = session.ended.cancelled() => {}
             }
             self.hub.remove(&session.id);
         };
         tokio::join!(watching, self.handle_all(&session, inbox));
         log_disconnect(&session);
+    }
+
+    /// Completes where a session without identity has not entered its namespace in time.
+    async fn missed_entry(&self, session: &Session) {
+        if session.bounds.is_anonymous {
+            let deadline = self.real_clock.monotonic() + self.timing.namespace_deadline;
+            let _ = self.real_clock.sleep_until(deadline).await;
+            if !session.is_member() {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 
     /// Handles what the client sends, in its order.

@@ -1,10 +1,10 @@
-//! Data on its way, counted: a client is alive while it moves.
+//! Data on its way, counted: a client is alive while it moves, and is read from while it reads and there is room.
 
 use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
 };
 
 use axum::body::{Body, HttpBody};
@@ -17,23 +17,55 @@ use super::{outbox::Portion, session::Session};
 /// Bytes of an answer that are handed to the connection at a time.
 const PIECE: usize = 64 * 1024;
 
-/// A websocket's connection.
+/// Bytes that are still read of a client that does not read: pongs and acknowledgements of one that is busy with
+/// something large. The websocket library answers pings whether the answers go out or not.
+const MOST_UNANSWERED: usize = 64 * 1024;
+
+/// A websocket's connection. A client that does not read is not read from.
 #[derive(Debug)]
 pub(super) struct MovingStream<S> {
     stream: S,
     session: Arc<Session>,
+    /// Something waits to be written that the client does not take.
+    is_blocked: bool,
+    /// Bytes that were read since then, less those that were written.
+    unanswered: usize,
+    /// Who waits to read.
+    reader: Option<Waker>,
 }
 
 impl<S> MovingStream<S> {
     pub(super) fn new(stream: S, session: Arc<Session>) -> Self {
-        Self { stream, session }
+        Self {
+            stream,
+            session,
+            is_blocked: false,
+            unanswered: 0,
+            reader: None,
+        }
     }
 
-    fn note_sent(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = sent {
-            self.session.heartbeat.note_sent(bytes);
+    fn note_sent(&mut self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match sent {
+            Poll::Ready(Ok(bytes)) => {
+                self.session.heartbeat.note_sent(bytes);
+                self.unanswered = self.unanswered.saturating_sub(bytes);
+                self.let_read();
+            }
+            Poll::Ready(Err(_)) => self.let_read(),
+            Poll::Pending if !self.is_blocked => {
+                self.is_blocked = true;
+                self.unanswered = 0;
+            }
+            Poll::Pending => {}
         }
         sent
+    }
+
+    fn let_read(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 }
 
@@ -43,11 +75,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for MovingStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_blocked && self.unanswered >= MOST_UNANSWERED {
+            self.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        ready!(self.session.bounds.room.poll_read_on(context));
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let bytes = buffer.filled().len().saturating_sub(before);
         if bytes > 0 {
             self.session.heartbeat.note_received(bytes);
+            self.session.bounds.room.note_read(bytes);
+            if self.is_blocked {
+                self.unanswered = self.unanswered.saturating_add(bytes);
+            }
         }
         read
     }
@@ -64,7 +105,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MovingStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        // The library flushes once all is written.
+        if flushed.is_ready() {
+            self.is_blocked = false;
+            self.let_read();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -93,11 +140,13 @@ impl HttpBody for MovingBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        ready!(self.session.bounds.room.poll_read_on(context));
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
         {
             self.session.heartbeat.note_received(data.len());
+            self.session.bounds.room.note_read(data.len());
         }
         frame
     }

@@ -9,10 +9,22 @@ use tokio::sync::Notify;
 
 use super::packet::Frame;
 
-/// Frames that may wait. A client that is so far behind is gone or hostile.
-const MOST_FRAMES: usize = 4096;
-/// Bytes that may wait, unless it is one event alone.
-const MOST_BYTES: usize = 128 * 1024 * 1024;
+/// How much may wait. A client that is further behind is gone or hostile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutboxBounds {
+    pub(super) frames: usize,
+    /// Unless it is one event alone.
+    pub(super) bytes: usize,
+}
+
+impl Default for OutboxBounds {
+    fn default() -> Self {
+        Self {
+            frames: 4096,
+            bytes: 128 * 1024 * 1024,
+        }
+    }
+}
 
 /// The client does not take what it is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,11 +63,19 @@ struct Queue {
 /// Frames in the order in which they will be sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    bounds: OutboxBounds,
     queue: Mutex<Queue>,
     changed: Notify,
 }
 
 impl Outbox {
+    pub(super) fn new(bounds: OutboxBounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Adds frames that belong together. Into a closed outbox nothing goes.
     pub(super) fn push(&self, frames: &[Frame]) -> Result<(), Overflow> {
         let size: usize = frames.iter().map(Frame::len).sum();
@@ -64,7 +84,8 @@ impl Outbox {
             if queue.closed {
                 return Ok(());
             }
-            let fits = queue.frames.len() + frames.len() <= MOST_FRAMES && queue.bytes + size <= MOST_BYTES;
+            let fits = queue.frames.len() + frames.len() <= self.bounds.frames
+                && queue.bytes + size <= self.bounds.bytes;
             if !fits && !queue.frames.is_empty() {
                 return Err(Overflow);
             }
@@ -258,10 +279,12 @@ mod tests {
     #[test]
     fn frames_and_bytes_are_bounded_but_one_event_always_fits() {
         let outbox = Outbox::default();
-        outbox.push(&vec![text(0); MOST_FRAMES]).unwrap();
+        outbox
+            .push(&vec![text(0); OutboxBounds::default().frames])
+            .unwrap();
         assert_eq!(outbox.push(&[text(0)]), Err(Overflow));
         let outbox = Outbox::default();
-        outbox.push(&[text(MOST_BYTES + 1)]).unwrap();
+        outbox.push(&[text(OutboxBounds::default().bytes + 1)]).unwrap();
         assert_eq!(outbox.push(&[text(1)]), Err(Overflow));
     }
 }

@@ -4,13 +4,19 @@ use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
-    domain::{json::Json, json_reader, json_text::wire_text},
+    domain::{
+        json::Json,
+        json_reader::{JsonReader, Refused},
+        json_text::{push_wire_text, wire_text},
+    },
     services::realtime::Payload,
 };
 
 /// Digits of an acknowledgement's id, and of a number of attachments, that the legacy reads.
 const LONGEST_ID: usize = 100;
 const LONGEST_COUNT: usize = 10;
+/// Bytes of the name of a namespace. The server has but one, whose name is one byte.
+pub(super) const LONGEST_NAMESPACE: usize = 255;
 
 /// What one frame carries to a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,22 +72,40 @@ pub(super) struct RawEvent {
     pub(super) data: Json,
 }
 
-/// The text is no packet; the legacy ignores it.
+/// Why a text is no packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Malformed;
+pub(super) enum Malformed {
+    /// The legacy ignores it.
+    NoPacket,
+    /// It holds more values than are read.
+    TooManyValues,
+}
+
+impl From<Refused> for Malformed {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unparsable => Self::NoPacket,
+            Refused::TooManyValues => Self::TooManyValues,
+        }
+    }
+}
 
 impl Packet {
     /// Reads a packet as the legacy's library does: type, number of attachments, namespace, id, JSON.
-    pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
+    pub(super) fn parse(text: &str, reader: JsonReader) -> Result<Self, Malformed> {
         let mut characters = text.chars();
         let kind = characters
             .next()
             .and_then(|digit| digit.to_digit(10))
-            .ok_or(Malformed)?;
+            .ok_or(Malformed::NoPacket)?;
         let (attachments, rest) = attachment_count(characters.as_str())?;
-        let (namespace, rest) = namespace(rest);
+        let (namespace, rest) = namespace(rest)?;
         let (id, rest) = acknowledgement(rest)?;
-        let data = if rest.is_empty() { Json::Null } else { data(rest)? };
+        let data = if rest.is_empty() {
+            Json::Null
+        } else {
+            data(rest, reader)?
+        };
         let number = id.as_deref().and_then(|id| id.parse().ok());
         let event = RawEvent { id, data };
         let kind = match kind {
@@ -104,17 +128,17 @@ impl Packet {
 }
 
 /// What a packet says. A result may hold whatever a script printed; every other text that is no JSON is refused.
-fn data(text: &str) -> Result<Json, Malformed> {
-    let read = json_reader::read_text(text);
+fn data(text: &str, reader: JsonReader) -> Result<Json, Malformed> {
+    let read = reader.read_text(text);
     // The rest pay nothing for it: texts with neither are read once.
-    if read.is_ok() && !text.contains("\\u0000") {
-        return read.map_err(|_| Malformed);
+    if read == Err(Refused::TooManyValues) || read.is_ok() && !text.contains("\\u0000") {
+        return Ok(read?);
     }
-    let replaced = json_reader::read_text_replacing(text).map_err(|_| Malformed)?;
+    let replaced = reader.replacing().read_text(text)?;
     if names_result(&replaced) {
         return Ok(replaced);
     }
-    read.map_err(|_| Malformed)
+    Ok(read?)
 }
 
 /// Whether it is the event of a result.
@@ -127,21 +151,25 @@ fn attachment_count(text: &str) -> Result<(usize, &str), Malformed> {
     match text.split_once('-') {
         Some((count, rest)) if !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()) => {
             if count.len() > LONGEST_COUNT {
-                return Err(Malformed);
+                return Err(Malformed::NoPacket);
             }
-            Ok((count.parse().map_err(|_| Malformed)?, rest))
+            Ok((count.parse().map_err(|_| Malformed::NoPacket)?, rest))
         }
         _ => Ok((0, text)),
     }
 }
 
-fn namespace(text: &str) -> (String, &str) {
+fn namespace(text: &str) -> Result<(String, &str), Malformed> {
     if !text.starts_with('/') {
-        return ("/".to_owned(), text);
+        return Ok(("/".to_owned(), text));
     }
     let (path, rest) = text.split_once(',').unwrap_or((text, ""));
     let path = path.split_once('?').map_or(path, |(path, _)| path);
-    (path.to_owned(), rest)
+    // Its refusal would send it back.
+    if path.len() > LONGEST_NAMESPACE {
+        return Err(Malformed::NoPacket);
+    }
+    Ok((path.to_owned(), rest))
 }
 
 fn acknowledgement(text: &str) -> Result<(Option<String>, &str), Malformed> {
@@ -155,7 +183,7 @@ fn acknowledgement(text: &str) -> Result<(Option<String>, &str), Malformed> {
             let id = digits.trim_start_matches('0');
             Ok((Some(if id.is_empty() { "0" } else { id }.to_owned()), rest))
         }
-        _ => Err(Malformed),
+        _ => Err(Malformed::NoPacket),
     }
 }
 
@@ -189,16 +217,16 @@ pub(super) fn numbered_event_frames(event: &str, payload: &Payload, number: Opti
         &renumbered
     };
     let name = wire_text(&event.into());
-    let arguments = if value.is_null() {
-        format!("[{name}]")
-    } else {
-        format!("[{name},{}]", wire_text(value))
-    };
     let number = number.map(|number| number.to_string()).unwrap_or_default();
-    let text = match attachments.len() {
-        0 => format!("42{number}{arguments}"),
-        count => format!("45{count}-{number}{arguments}"),
+    let mut text = match attachments.len() {
+        0 => format!("42{number}[{name}"),
+        count => format!("45{count}-{number}[{name}"),
     };
+    if !value.is_null() {
+        text.push(',');
+        push_wire_text(&mut text, value);
+    }
+    text.push(']');
     std::iter::once(Frame::text(text))
         .chain(attachments.into_iter().map(Frame::Binary))
         .collect()

@@ -71,6 +71,16 @@ impl Payload {
         Ok(payload)
     }
 
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The bytes of a text that one of its packets is, which stay where they are.
+    pub(super) fn part(&self, text: &str) -> Bytes {
+        Bytes::from(self.0.clone()).slice_ref(text.as_bytes())
+    }
+
     /// Its packets, made one by one: there may be many.
     pub(super) fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
         self.parts().filter_map(|part| Packet::parse(part).ok())

@@ -10,6 +10,7 @@ use super::{
     outbox::NoMore,
     packet::Frame,
     payload::{self, MOST_PACKETS, Packet, Payload},
+    room::Place,
     session::{Over, Session, Transport},
     transport::Answer,
 };
@@ -49,7 +50,16 @@ pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Arc<Sessi
 pub(super) async fn post(session: &Arc<Session>, request: Request) -> Answer {
     let request = request.map(|body| MovingBody::wrap(body, Arc::clone(session)));
     let body = match RawBody::from_request(request, &()).await {
-        Ok(body) => body.limit(session.limit).bytes().await,
+        Ok(body) => {
+            let is_anonymous = session.bounds.is_anonymous;
+            let body = body.limit(session.bounds.message);
+            let body = if is_anonymous {
+                body.of_anybody(|bounds| bounds.message)
+            } else {
+                body
+            };
+            body.bytes().await
+        }
         Err(never) => match never {},
     };
     let body = match body {
@@ -64,8 +74,13 @@ pub(super) async fn post(session: &Arc<Session>, request: Request) -> Answer {
     let Ok(payload) = Payload::read(body) else {
         return Answer::bad_request();
     };
+    // The body is held until the last of its packets is handled.
+    let Ok(place) = session.place_for(payload.len()).await else {
+        return Answer::bad_request();
+    };
+    let place = Arc::new(place);
     for packet in payload.packets() {
-        match take(session, packet).await {
+        match take(session, &payload, packet, &place).await {
             Ok(()) => {}
             Err(Stop::Closed) => return Answer::Ok,
             Err(Stop::Over) => return Answer::bad_request(),
@@ -95,10 +110,19 @@ impl From<Over> for Stop {
     }
 }
 
-async fn take(session: &Session, packet: Packet<'_>) -> Result<(), Stop> {
+async fn take(
+    session: &Session,
+    payload: &Payload,
+    packet: Packet<'_>,
+    place: &Arc<Place>,
+) -> Result<(), Stop> {
     match packet {
-        Packet::Message(text) => session.receive_message(text.to_owned()).await?,
-        Packet::Binary(bytes) => session.receive_binary(bytes).await?,
+        Packet::Message(text) => {
+            session
+                .receive_message(payload.part(text), Arc::clone(place))
+                .await?;
+        }
+        Packet::Binary(bytes) => session.receive_binary(bytes, Arc::clone(place)).await?,
         Packet::Pong => session.note_pong(),
         Packet::Close => {
             session.receive_close().await;

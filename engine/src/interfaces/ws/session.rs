@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, futures::Notified, mpsc, oneshot};
+use tokio::sync::{Notify, futures::Notified, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,19 +18,10 @@ use super::{
     outbox::{Outbox, Overflow, Portion},
     packet::Frame,
     receipts::Receipts,
+    room::{Place, SessionBounds},
 };
 use crate::services::realtime::Standing;
 
-/// The largest message, announced to clients (RT-5).
-pub(super) const MAX_PAYLOAD: usize = 100_000_000;
-/// The largest message of a client that may not send any event, under a policy that knows such clients.
-pub(super) const MAX_PAYLOAD_OF_NOBODY: usize = 1_000_000;
-
-/// Messages that wait to be handled; then the client has to wait.
-const INBOX: usize = 64;
-/// Bytes that wait to be handled, in the unit of the semaphore.
-const INBOX_ROOM: usize = MAX_PAYLOAD.div_ceil(UNIT) + 1;
-const UNIT: usize = 1024;
 /// Agents that one connection may announce.
 const MOST_ROOMS: usize = 1000;
 
@@ -38,9 +29,9 @@ const MOST_ROOMS: usize = 1000;
 #[derive(Debug)]
 pub(super) enum Inbound {
     /// The text of a message packet.
-    Message(String, OwnedSemaphorePermit),
+    Message(Bytes, Arc<Place>),
     /// An attachment.
-    Binary(Bytes, OwnedSemaphorePermit),
+    Binary(Bytes, Arc<Place>),
     /// Told when everything before it is handled.
     Barrier(oneshot::Sender<()>),
     /// The client is gone.
@@ -85,14 +76,13 @@ pub(super) struct Session {
     pub(super) outbox: Outbox,
     /// What was sent and is to be confirmed.
     pub(super) receipts: Receipts,
-    /// The largest message it may send.
-    pub(super) limit: usize,
+    /// How much it may take of the server.
+    pub(super) bounds: SessionBounds,
     /// How long it may be silent.
     pub(super) heartbeat: Heartbeat,
     /// Ended from this side: whoever works for the session stops.
     pub(super) ended: CancellationToken,
     inbox: mpsc::Sender<Inbound>,
-    room: Arc<Semaphore>,
     transport: AtomicU8,
     member: Mutex<Option<Member>>,
     pings: AtomicU64,
@@ -105,22 +95,21 @@ impl Session {
         id: String,
         handshake: Handshake,
         standing: Standing,
-        limit: usize,
+        bounds: SessionBounds,
         transport: Transport,
         heartbeat: Heartbeat,
     ) -> (Arc<Self>, mpsc::Receiver<Inbound>) {
-        let (inbox, received) = mpsc::channel(INBOX);
+        let (inbox, received) = mpsc::channel(bounds.waiting_messages);
         let session = Self {
             id,
             handshake,
             standing,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(bounds.outbox),
             receipts: Receipts::default(),
-            limit,
+            bounds,
             heartbeat,
             ended: CancellationToken::new(),
             inbox,
-            room: Arc::new(Semaphore::new(INBOX_ROOM)),
             transport: AtomicU8::new(transport as u8),
             member: Mutex::default(),
             pings: AtomicU64::new(0),
@@ -170,16 +159,28 @@ impl Session {
         self.end();
     }
 
-    /// Hands on the text of a message; waits while too much waits already.
-    pub(super) async fn receive_message(&self, text: String) -> Result<(), Over> {
-        let room = self.room_for(text.len()).await?;
-        self.receive(Inbound::Message(text, room)).await
+    /// A place for so many bytes that were read; waits while too much waits already. What was taken while a long message
+    /// was read is handed over with it.
+    pub(super) async fn place_for(&self, bytes: usize) -> Result<Place, Over> {
+        let place = self.bounds.room.try_place(bytes);
+        if let Some(place) = place {
+            return Ok(place);
+        }
+        let _backlog = self.heartbeat.backlog();
+        tokio::select! {
+            place = self.bounds.room.place(bytes) => place.ok_or(Over),
+            () = self.ended.cancelled() => Err(Over),
+        }
     }
 
-    /// Hands on an attachment; waits while too much waits already.
-    pub(super) async fn receive_binary(&self, bytes: Bytes) -> Result<(), Over> {
-        let room = self.room_for(bytes.len()).await?;
-        self.receive(Inbound::Binary(bytes, room)).await
+    /// Hands on the text of a message.
+    pub(super) async fn receive_message(&self, text: Bytes, place: Arc<Place>) -> Result<(), Over> {
+        self.receive(Inbound::Message(text, place)).await
+    }
+
+    /// Hands on an attachment.
+    pub(super) async fn receive_binary(&self, bytes: Bytes, place: Arc<Place>) -> Result<(), Over> {
+        self.receive(Inbound::Binary(bytes, place)).await
     }
 
     /// Hands on that the client is gone.
@@ -196,7 +197,8 @@ impl Session {
         settled.await.map_err(|_| Over)
     }
 
-    async fn receive(&self, inbound: Inbound) -> Result<(), Over> {
+    /// Hands on; waits while too much waits already.
+    pub(super) async fn receive(&self, inbound: Inbound) -> Result<(), Over> {
         let inbound = match self.inbox.try_send(inbound) {
             Ok(()) => return Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(Over),
@@ -205,18 +207,6 @@ impl Session {
         let _backlog = self.heartbeat.backlog();
         tokio::select! {
             sent = self.inbox.send(inbound) => sent.map_err(|_| Over),
-            () = self.ended.cancelled() => Err(Over),
-        }
-    }
-
-    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Over> {
-        let units = u32::try_from(bytes.div_ceil(UNIT).min(INBOX_ROOM)).unwrap_or(u32::MAX);
-        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(units) {
-            return Ok(room);
-        }
-        let _backlog = self.heartbeat.backlog();
-        tokio::select! {
-            room = Arc::clone(&self.room).acquire_many_owned(units) => room.map_err(|_| Over),
             () = self.ended.cancelled() => Err(Over),
         }
     }

@@ -18,15 +18,18 @@ use super::{
     SocketServer,
     handshake::Handshake,
     heartbeat::Heartbeat,
+    hub::Full,
     moving::{AnswerBody, Delivery},
     polling,
-    session::{MAX_PAYLOAD, MAX_PAYLOAD_OF_NOBODY, Session, Transport},
+    room::MAX_PAYLOAD,
+    session::{Session, Transport},
     websocket,
 };
 use crate::{
     config::timing::Timing,
     domain::{
         json::Json,
+        json_reader::JsonReader,
         json_text::compact_text,
         text::{python_trim, same_text},
     },
@@ -196,12 +199,12 @@ pub(super) fn new_session<S: Store>(
         _ => "polling",
     };
     let identity = identify(server, headers);
-    let limit = if server.hub.access().is_strict() && identity == Identity::Nobody {
-        MAX_PAYLOAD_OF_NOBODY
-    } else {
-        MAX_PAYLOAD
+    let bounds = match &server.anonymous {
+        Some(bounds) if identity == Identity::Nobody => server.shares.for_anonymous(bounds),
+        Some(bounds) => server.shares.for_session(JsonReader::within(bounds.json_values)),
+        None => server.shares.for_session(JsonReader::default()),
     };
-    let mut handshake = Handshake::of(headers, &caller.last_forwarded(), name);
+    let mut handshake = Handshake::of(headers, &caller, name);
     if !matches!(identity, Identity::Device(_)) {
         handshake.browser = Some(Box::new(ClientBrowser::of(headers, &caller).browser));
     }
@@ -212,11 +215,11 @@ pub(super) fn new_session<S: Store>(
         server.new_sid(),
         handshake,
         Standing::new(identity),
-        limit,
+        bounds,
         transport,
         Heartbeat::new(Arc::clone(&server.real_clock), server.timing),
     );
-    if !server.hub.add(&session) {
+    if server.hub.add(&session) == Err(Full) {
         server.log_one_of_many(|| {
             tracing::warn!(
                 "socket.io connection refused: there are too many ip={}",

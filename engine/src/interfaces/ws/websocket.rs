@@ -7,6 +7,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use futures_util::{
     SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
@@ -18,7 +19,13 @@ use tokio_tungstenite::{
     tungstenite::{
         Message,
         handshake::derive_accept_key,
-        protocol::{Role, WebSocketConfig},
+        protocol::{
+            Role, WebSocketConfig,
+            frame::{
+                Frame as WebSocketFrame,
+                coding::{Data, OpCode},
+            },
+        },
     },
 };
 
@@ -27,7 +34,8 @@ use super::{
     moving::MovingStream,
     packet::Frame,
     payload::Packet,
-    session::{Session, Transport},
+    room::Place,
+    session::{Inbound, Over, Session, Transport},
     transport::{Answer, new_session, open_packet},
 };
 use crate::repositories::Store;
@@ -36,6 +44,8 @@ type Socket = WebSocketStream<MovingStream<TokioIo<hyper::upgrade::Upgraded>>>;
 
 /// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
 const BUFFER: usize = 4096;
+/// Bytes of a message that are written at a time.
+const PIECE: usize = 64 * 1024;
 /// Bytes taken from the outbox at a time.
 const PORTION: usize = 256 * 1024;
 
@@ -140,8 +150,12 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
         };
         let goes_on = match message {
             Message::Text(text) => match Packet::parse(&text) {
-                Ok(Packet::Message(text)) => session.receive_message(text.to_owned()).await.is_ok(),
-                Ok(Packet::Binary(bytes)) => session.receive_binary(bytes).await.is_ok(),
+                Ok(Packet::Message(message)) => {
+                    let message = Bytes::from(text.clone()).slice_ref(message.as_bytes());
+                    drop(text);
+                    hand_on(session, message, Inbound::Message).await
+                }
+                Ok(Packet::Binary(bytes)) => hand_on(session, bytes, Inbound::Binary).await,
                 Ok(Packet::Pong) => {
                     session.note_pong();
                     true
@@ -153,7 +167,7 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
                 Ok(Packet::Ping | Packet::Unexpected) => true,
                 Ok(Packet::Close) | Err(_) => false,
             },
-            Message::Binary(bytes) => session.receive_binary(bytes).await.is_ok(),
+            Message::Binary(bytes) => hand_on(session, bytes, Inbound::Binary).await,
             Message::Close(_) => false,
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => true,
         };
@@ -163,13 +177,27 @@ async fn read(mut stream: SplitStream<Socket>, session: &Session) {
     }
 }
 
+/// Hands on what was read, once there is a place for it; whether the session goes on.
+async fn hand_on(
+    session: &Session,
+    bytes: Bytes,
+    as_what: impl FnOnce(Bytes, Arc<Place>) -> Inbound,
+) -> bool {
+    match session.place_for(bytes.len()).await {
+        Ok(place) => session.receive(as_what(bytes, Arc::new(place))).await.is_ok(),
+        Err(Over) => false,
+    }
+}
+
 async fn write<S: Store>(server: &SocketServer<S>, mut sink: SplitSink<Socket, Message>, session: &Session) {
     let writing = async {
         let reader = session.outbox.last_reader();
         while let Ok(portion) = reader.take(usize::MAX, PORTION).await {
             for frame in portion.frames {
-                if sink.feed(message(frame)).await.is_err() {
-                    return;
+                for piece in pieces(frame) {
+                    if sink.feed(piece).await.is_err() {
+                        return;
+                    }
                 }
             }
             if session.outbox.is_empty() && sink.flush().await.is_err() {
@@ -191,6 +219,26 @@ async fn write<S: Store>(server: &SocketServer<S>, mut sink: SplitSink<Socket, M
         () = writing => session.outbox.close(),
         () = patience => {}
     }
+}
+
+/// A frame as messages, a long one in fragments: the websocket library copies what it writes, and keeps the memory.
+fn pieces(frame: Frame) -> impl Iterator<Item = Message> {
+    let (mut rest, kind) = match frame {
+        Frame::Text(text) => (Bytes::from(text), Data::Text),
+        Frame::Binary(bytes) => (bytes, Data::Binary),
+    };
+    let mut next = Some(kind);
+    std::iter::from_fn(move || {
+        let kind = next.take()?;
+        let piece = rest.split_to(rest.len().min(PIECE));
+        let is_last = rest.is_empty();
+        next = (!is_last).then_some(Data::Continue);
+        Some(Message::Frame(WebSocketFrame::message(
+            piece,
+            OpCode::Data(kind),
+            is_last,
+        )))
+    })
 }
 
 fn message(frame: Frame) -> Message {
@@ -220,7 +268,7 @@ fn switching(request: &Request) -> Option<Response> {
 
 async fn accept(request: Request, session: &Arc<Session>) -> Option<Socket> {
     let upgraded = hyper::upgrade::on(request).await.ok()?;
-    let largest = session.limit;
+    let largest = session.bounds.message;
     let stream = MovingStream::new(TokioIo::new(upgraded), Arc::clone(session));
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)

@@ -110,6 +110,18 @@ impl<A: Access> Approvals for A {
         row.as_ref().map(read).transpose()
     }
 
+    async fn count_pending_approvals(&mut self, code_id: &str, but_of: &str) -> Result<usize, StoreError> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM device_approvals WHERE enrollment_code_id = $1 AND status = 'pending' \
+             AND ssl_key_fingerprint_claimed <> $2",
+        )
+        .bind(code_id)
+        .bind(but_of)
+        .fetch_one(self.connection())
+        .await?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     async fn list_approvals(&mut self, status: Option<&str>) -> Result<Vec<ListedApproval>, StoreError> {
         let query = match status {
             None => sqlx::query(select_listed!("")),

@@ -13,6 +13,7 @@ mod header;
 mod inspect;
 mod install_codes;
 mod job_runs;
+mod known_addresses;
 mod known_devices;
 mod locks;
 mod migrate;

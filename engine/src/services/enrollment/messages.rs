@@ -92,6 +92,9 @@ pub enum RequestError {
     /// The code is unknown, ended or spent; which of it is not told.
     #[error("the install code cannot be used")]
     InvalidCode,
+    /// As many requests with this code as may wait for an operator do so already.
+    #[error("too many requests with this code wait for a decision")]
+    TooManyPending,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

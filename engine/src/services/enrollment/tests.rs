@@ -63,7 +63,14 @@ impl Story {
         Self {
             _folder: folder,
             clock,
-            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher, rules),
+            enrollment: EnrollmentService::new(
+                store.clone(),
+                environment.clone(),
+                tokens,
+                publisher,
+                rules,
+                None,
+            ),
             approvals: ApprovalService::new(store.clone(), environment.clone(), rules),
             codes: InstallCodeService::new(store.clone(), environment.clone()),
             environment,

@@ -14,7 +14,7 @@ use crate::{
     config::settings::AccessPolicy,
     domain::{
         digest::sha512_hex,
-        guess_limit::{Guess, GuessLimit},
+        guess_limit::{Guess, GuessLimit, GuessRules, Guesser},
         mask::shown,
         rate_limit::RateLimited,
         text::same_text,
@@ -22,18 +22,24 @@ use crate::{
     },
     repositories::{
         Store, StoreError, UnitOfWork as _,
+        known_addresses::KnownAddresses as _,
         operator_sessions::{AccountNote, OperatorSessions as _},
         users::{User, Users as _},
     },
     services::Environment,
 };
 
-/// Wrong passwords and codes for one name from one address before further tries are refused.
-const GUESSES: usize = 10;
-/// How long a wrong guess counts.
-const GUESS_WINDOW: Duration = Duration::from_secs(300);
-/// Wrong guesses that are remembered, of all names and addresses together.
-const REMEMBERED_GUESSES: usize = 50_000;
+/// Wrong passwords and codes before further tries are refused.
+const GUESSES: GuessRules = GuessRules {
+    most: 10,
+    window: Duration::from_secs(300),
+    most_of_name: 50,
+    name_window: Duration::from_secs(900),
+    most_of_address: 100,
+    most_of_all: 50_000,
+};
+/// How long an address is known after a login, in seconds.
+const KNOWN_FOR: i64 = 30 * 24 * 60 * 60;
 
 /// What a login shows to prove itself.
 #[derive(Clone, Eq, PartialEq)]
@@ -116,7 +122,7 @@ impl<S: Store> LoginService<S> {
             environment,
             issuer,
             policy,
-            guesses: Mutex::new(GuessLimit::new(GUESSES, GUESS_WINDOW, REMEMBERED_GUESSES)),
+            guesses: Mutex::new(GuessLimit::new(GUESSES)),
             used_codes: Mutex::new(UsedCodes::default()),
         }
     }
@@ -133,6 +139,7 @@ impl<S: Store> LoginService<S> {
     ) -> Result<Login, LoginError> {
         let guess = self
             .begin_guess(username, from)
+            .await?
             .map_err(LoginError::RateLimited)?;
         let checked = self.check_password(username, password).await;
         let is_wrong = match &checked {
@@ -158,7 +165,7 @@ impl<S: Store> LoginService<S> {
             tracing::info!("login asks for a code user={}", shown(&user.username));
             return Ok(Login::Pending(self.pending(user, note.as_ref())));
         }
-        let logged_in = self.complete(user, from.address).await;
+        let logged_in = self.complete(user, from).await;
         Ok(Login::Complete(logged_in.ok_or(LoginError::Refused)?))
     }
 
@@ -211,15 +218,15 @@ impl<S: Store> LoginService<S> {
 
     /// Notes the login of an account that was checked so. One that cannot be noted counts all the same, as in the legacy;
     /// `None` where the account was changed since, so that what was checked says nothing.
-    pub(super) async fn complete(&self, checked: User, address: &str) -> Option<LoggedIn> {
+    pub(super) async fn complete(&self, checked: User, from: LoginFrom<'_>) -> Option<LoggedIn> {
         let now = self.environment.now().time.as_second();
-        let issuing = match self.record(&checked, now).await {
+        let issuing = match self.record(&checked, from, now).await {
             Ok(Some(issuing)) => issuing,
             Ok(None) => {
                 tracing::info!(
                     "login refused, the account was changed meanwhile user={} address={}",
                     shown(&checked.username),
-                    shown(address)
+                    shown(from.address)
                 );
                 return None;
             }
@@ -234,12 +241,17 @@ impl<S: Store> LoginService<S> {
         tracing::info!(
             "login user={} address={}",
             shown(&operator.username),
-            shown(address)
+            shown(from.address)
         );
         Some(LoggedIn { operator, issuing })
     }
 
-    async fn record(&self, checked: &User, now: i64) -> Result<Option<Issuing>, StoreError> {
+    async fn record(
+        &self,
+        checked: &User,
+        from: LoginFrom<'_>,
+        now: i64,
+    ) -> Result<Option<Issuing>, StoreError> {
         let username = &checked.username;
         let mut work = self.store.begin().await?;
         let mut to_note = Issuing::at(now);
@@ -254,22 +266,38 @@ impl<S: Store> LoginService<S> {
             work.reopen_session(username, now).await?;
         }
         work.record_login(username, now).await?;
+        work.note_address(username, from.limit_key, now, now.saturating_sub(KNOWN_FOR))
+            .await?;
         work.save().await?;
         Ok(Some(to_note))
     }
 
     /// Counts a try as a wrong guess until it is taken back. Names are folded as the table compares them.
-    pub(super) fn begin_guess(&self, username: &str, from: LoginFrom<'_>) -> Result<Guess, RateLimited> {
+    pub(super) async fn begin_guess(
+        &self,
+        username: &str,
+        from: LoginFrom<'_>,
+    ) -> Result<Result<Guess, RateLimited>, StoreError> {
+        let since = self.environment.now().time.as_second().saturating_sub(KNOWN_FOR);
+        let is_known = self
+            .store
+            .view()
+            .await?
+            .is_known_address(username, from.limit_key, since)
+            .await?;
+        let guesser = Guesser {
+            name: &username.to_ascii_lowercase(),
+            address: from.limit_key,
+            is_known,
+        };
         let now = self.environment.clock.monotonic();
-        held(&self.guesses)
-            .begin(&[&username.to_ascii_lowercase(), from.limit_key], now)
-            .inspect_err(|_| {
-                tracing::warn!(
-                    "login refused after too many wrong guesses user={} address={}",
-                    shown(username),
-                    shown(from.address)
-                );
-            })
+        Ok(held(&self.guesses).begin(guesser, now).inspect_err(|_| {
+            tracing::warn!(
+                "login refused after too many wrong guesses user={} address={}",
+                shown(username),
+                shown(from.address)
+            );
+        }))
     }
 
     pub(super) fn take_back(&self, guess: Guess) {

@@ -149,6 +149,7 @@ impl<S: Store> LoginService<S> {
         }
         let guess = self
             .begin_guess(&pending.username, from)
+            .await?
             .map_err(VerifyError::RateLimited)?;
         let checked = match &pending.stage {
             Stage::Verify => self.verify_stored(pending, &answer.code).await,
@@ -168,7 +169,7 @@ impl<S: Store> LoginService<S> {
             username: pending.username.clone(),
             ..checked?
         };
-        let logged_in = self.complete(user, from.address).await;
+        let logged_in = self.complete(user, from).await;
         logged_in.ok_or(VerifyError::InvalidSession)
     }
 

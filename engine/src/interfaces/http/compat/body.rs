@@ -1,6 +1,6 @@
 //! Request bodies: read within a limit, and read as JSON in the three ways of the legacy's routes.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -11,10 +11,20 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 
-use super::{super::unread_body::BodyGone, error_page::ErrorPage, json_reader, reply::JsonReply};
+use super::{
+    super::unread_body::BodyGone, bodies_under_way::BodiesUnderWay, error_page::ErrorPage, forwarded::Caller,
+    reply::JsonReply,
+};
 use crate::{
-    config::timing::Timing,
-    domain::json::{Json, JsonObject},
+    config::{
+        bounds::{AnonymousBounds, Bounds},
+        settings::Settings,
+        timing::Timing,
+    },
+    domain::{
+        json::{Json, JsonObject},
+        json_reader::{JsonReader, Refused},
+    },
 };
 
 /// The limit of enrollment and token routes.
@@ -24,9 +34,34 @@ pub const DEFAULT: usize = 16 * 1024 * 1024;
 /// The limit of routes that take files.
 pub const FILES: usize = 100 * 1024 * 1024;
 
-/// How long a body may stop coming; an extension of the request.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyDeadline(pub Duration);
+/// How bodies are read; an extension of the request.
+#[derive(Clone, Debug)]
+pub struct BodyRules {
+    timing: Timing,
+    anonymous: Option<AnonymousBounds>,
+    under_way: Arc<BodiesUnderWay>,
+}
+
+impl BodyRules {
+    /// As these settings say.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            timing: settings.timing,
+            anonymous: settings.anonymous_bounds(),
+            under_way: Arc::default(),
+        }
+    }
+}
+
+impl Default for BodyRules {
+    fn default() -> Self {
+        Self {
+            timing: Timing::default(),
+            anonymous: Some(Bounds::default().anonymous),
+            under_way: Arc::default(),
+        }
+    }
+}
 
 /// Why a body cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -40,6 +75,9 @@ pub enum BodyError {
     /// Its transfer is malformed or was broken off.
     #[error("the body broke off")]
     Broken,
+    /// It holds more values than are read.
+    #[error("the body holds too many values")]
+    TooManyValues,
     /// It is JSON, but no object.
     #[error("the body is no JSON object")]
     NotAnObject,
@@ -59,6 +97,9 @@ impl IntoResponse for BodyError {
                 let mut response = closing(ErrorPage::BadRequest.into_response());
                 response.extensions_mut().insert(BodyGone);
                 response
+            }
+            Self::TooManyValues => {
+                JsonReply::error(StatusCode::BAD_REQUEST, "too_many_values").into_response()
             }
             Self::NotAnObject => {
                 JsonReply::error(StatusCode::BAD_REQUEST, "invalid JSON body").into_response()
@@ -83,7 +124,11 @@ pub struct RawBody {
     headers: HeaderMap,
     body: Body,
     limit: usize,
-    deadline: Duration,
+    rules: BodyRules,
+    /// Where it comes from, for the limits by address.
+    address: String,
+    /// Whether it has to come at a pace of its own, because anybody may send it.
+    has_pace: bool,
 }
 
 impl<S: Sync> FromRequest<S> for RawBody {
@@ -92,13 +137,16 @@ impl<S: Sync> FromRequest<S> for RawBody {
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
         Ok(Self {
-            deadline: parts
+            rules: parts.extensions.get::<BodyRules>().cloned().unwrap_or_default(),
+            address: parts
                 .extensions
-                .get::<BodyDeadline>()
-                .map_or(Timing::default().body_deadline, |deadline| deadline.0),
+                .get::<Caller>()
+                .map(|caller| caller.limit_key().to_owned())
+                .unwrap_or_default(),
             headers: parts.headers,
             body,
             limit: DEFAULT,
+            has_pace: false,
         })
     }
 }
@@ -107,6 +155,19 @@ impl RawBody {
     /// The same body with another limit in bytes.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
+    }
+
+    /// The same body of a route that anybody may call: where callers are asked for an identity elsewhere, it has the
+    /// limit that `limit` chooses, and has to come at a pace.
+    pub fn of_anybody(self, limit: impl FnOnce(&AnonymousBounds) -> usize) -> Self {
+        match &self.rules.anonymous {
+            None => self,
+            Some(bounds) => Self {
+                limit: limit(bounds),
+                has_pace: true,
+                ..self
+            },
+        }
     }
 
     /// The bytes.
@@ -122,10 +183,8 @@ impl RawBody {
     /// # Errors
     /// As [`RawBody::bytes`], or JSON that is neither object nor falsy.
     pub async fn lenient(self) -> Result<JsonObject, BodyError> {
-        let is_json = self.is_json();
-        let bytes = self.read().await?;
-        let value = is_json.then(|| json_reader::read(&bytes).ok()).flatten();
-        object_or_falsy(value)
+        let reader = self.reader();
+        self.lenient_by(reader).await
     }
 
     /// As [`RawBody::lenient`], for what programs printed: lone surrogates and U+0000 become U+FFFD.
@@ -133,12 +192,8 @@ impl RawBody {
     /// # Errors
     /// As [`RawBody::lenient`].
     pub async fn lenient_replacing(self) -> Result<JsonObject, BodyError> {
-        let is_json = self.is_json();
-        let bytes = self.read().await?;
-        let value = is_json
-            .then(|| json_reader::read_replacing(&bytes).ok())
-            .flatten();
-        object_or_falsy(value)
+        let reader = self.reader().replacing();
+        self.lenient_by(reader).await
     }
 
     /// The object of a route that reads any content type as JSON.
@@ -146,8 +201,9 @@ impl RawBody {
     /// # Errors
     /// As [`RawBody::lenient`].
     pub async fn forced(self) -> Result<JsonObject, BodyError> {
+        let reader = self.reader();
         let bytes = self.read().await?;
-        object_or_falsy(json_reader::read(&bytes).ok())
+        object_or_falsy(readable(reader.read(&bytes))?)
     }
 
     /// The object of a route that insists on JSON.
@@ -158,12 +214,29 @@ impl RawBody {
         if !self.is_json() {
             return Err(BodyError::WrongContentType);
         }
+        let reader = self.reader();
         let bytes = self.read().await?;
-        match json_reader::read(&bytes) {
-            Ok(Json::Object(members)) => Ok(members),
-            Ok(_) => Err(BodyError::NotAnObject),
-            Err(json_reader::Unparsable) => Err(BodyError::Unparsable),
+        match readable(reader.read(&bytes))? {
+            Some(Json::Object(members)) => Ok(members),
+            Some(_) => Err(BodyError::NotAnObject),
+            None => Err(BodyError::Unparsable),
         }
+    }
+
+    async fn lenient_by(self, reader: JsonReader) -> Result<JsonObject, BodyError> {
+        let is_json = self.is_json();
+        let bytes = self.read().await?;
+        if is_json {
+            object_or_falsy(readable(reader.read(&bytes))?)
+        } else {
+            Ok(JsonObject::new())
+        }
+    }
+
+    fn reader(&self) -> JsonReader {
+        self.rules.anonymous.map_or_else(JsonReader::default, |bounds| {
+            JsonReader::within(bounds.json_values)
+        })
     }
 
     fn is_json(&self) -> bool {
@@ -173,7 +246,22 @@ impl RawBody {
             .is_some_and(is_json_type)
     }
 
-    async fn read(mut self) -> Result<Bytes, BodyError> {
+    async fn read(self) -> Result<Bytes, BodyError> {
+        let Some(bounds) = self.rules.anonymous.filter(|_| self.has_pace) else {
+            return self.read_whole().await;
+        };
+        let under_way = self
+            .rules
+            .under_way
+            .begin(&self.address, bounds.bodies_an_address);
+        tokio::select! {
+            biased;
+            read = self.read_whole() => read,
+            () = under_way.ended() => Err(BodyError::Stalled),
+        }
+    }
+
+    async fn read_whole(mut self) -> Result<Bytes, BodyError> {
         let announced = self
             .headers
             .get(header::CONTENT_LENGTH)
@@ -181,13 +269,24 @@ impl RawBody {
         if announced.is_some_and(|length| length > self.limit as u64) {
             return Err(BodyError::TooLarge);
         }
+        let (period, share) = self.pace();
         let mut bytes = BytesMut::new();
         loop {
-            let frame = tokio::time::timeout(self.deadline, self.body.frame())
+            let enough = bytes.len().saturating_add(share);
+            let is_whole = tokio::time::timeout(period, self.read_until(&mut bytes, enough))
                 .await
-                .map_err(|_| BodyError::Stalled)?;
-            match frame {
-                None => return Ok(bytes.freeze()),
+                .map_err(|_| BodyError::Stalled)??;
+            if is_whole {
+                return Ok(bytes.freeze());
+            }
+        }
+    }
+
+    /// Reads until there are `enough` bytes; whether that is all.
+    async fn read_until(&mut self, bytes: &mut BytesMut, enough: usize) -> Result<bool, BodyError> {
+        while bytes.len() < enough {
+            match self.body.frame().await {
+                None => return Ok(true),
                 Some(Err(_)) => return Err(BodyError::Broken),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -199,6 +298,27 @@ impl RawBody {
                 }
             }
         }
+        Ok(false)
+    }
+
+    /// How many bytes have to come in which time, again and again.
+    fn pace(&self) -> (Duration, usize) {
+        let timing = &self.rules.timing;
+        if !self.has_pace {
+            return (timing.body_deadline, 1);
+        }
+        let period = timing.anonymous_body_deadline;
+        let share = timing.slowest_transfer.saturating_mul(period.as_secs().max(1));
+        (period, usize::try_from(share).unwrap_or(usize::MAX))
+    }
+}
+
+/// The value; `None` of a text that is no JSON.
+fn readable(read: Result<Json, Refused>) -> Result<Option<Json>, BodyError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(Refused::Unparsable) => Ok(None),
+        Err(Refused::TooManyValues) => Err(BodyError::TooManyValues),
     }
 }
 
@@ -235,7 +355,9 @@ mod tests {
             headers,
             body: Body::from(bytes),
             limit: DEFAULT,
-            deadline: Duration::from_secs(60),
+            rules: BodyRules::default(),
+            address: String::new(),
+            has_pace: false,
         }
     }
 

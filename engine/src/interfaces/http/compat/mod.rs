@@ -1,6 +1,7 @@
 //! The habits of Flask and Python that clients can see.
 
 pub mod address;
+mod bodies_under_way;
 pub mod body;
 pub mod conditional;
 pub mod cors;

@@ -2,20 +2,29 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    config::{settings::AccessPolicy, socket_places::SocketPlaces, timing::Timing},
-    domain::operator_session::{Issue, OperatorCredential},
+    config::{
+        bounds::{AnonymousBounds, Bounds},
+        settings::AccessPolicy,
+        timing::Timing,
+    },
+    domain::{
+        json_reader::JsonReader,
+        operator_session::{Issue, OperatorCredential},
+    },
     integrations::{clock::ManualClock, random::SeededRandom},
     interfaces::ws::{
         handshake::Handshake,
         heartbeat::Heartbeat,
         packet::Frame,
+        room::Shares,
         session::{Inbound, Transport},
     },
     repositories::sqlite::SqliteStore,
     services::{Environment, access_tokens::AccessTokens, operators::OperatorService, realtime::Standing},
 };
 
-const PLACES: SocketPlaces = SocketPlaces { all: 5, anonymous: 3 };
+/// Sessions with an identity.
+const MOST: usize = 5;
 
 async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -35,18 +44,31 @@ async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
         0,
     ));
     let access = Arc::new(ChannelAccess::new(store, environment, tokens, operators, policy));
-    (Hub::new(access, PLACES), folder)
+    let strangers = AnonymousBounds {
+        sockets_an_address: 2,
+        sockets: 3,
+        ..AnonymousBounds::default()
+    };
+    let strangers = (policy == AccessPolicy::Strict).then_some(strangers);
+    (Hub::within(access, MOST, strangers), folder)
 }
 
 type Inbox = tokio::sync::mpsc::Receiver<Inbound>;
 
 fn session(id: &str, identity: Identity) -> (Arc<Session>, Inbox) {
+    session_at(id, identity, "")
+}
+
+fn session_at(id: &str, identity: Identity, address: &str) -> (Arc<Session>, Inbox) {
     let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
     Session::new(
         id.to_owned(),
-        Handshake::default(),
+        Handshake {
+            limit_key: address.to_owned(),
+            ..Handshake::default()
+        },
         Standing::new(identity),
-        1000,
+        Shares::new(&Bounds::default()).for_session(JsonReader::default()),
         Transport::Websocket,
         Heartbeat::new(clock, Timing::default()),
     )
@@ -54,7 +76,7 @@ fn session(id: &str, identity: Identity) -> (Arc<Session>, Inbox) {
 
 async fn join(hub: &Hub<SqliteStore>, id: &str) -> (Arc<Session>, Inbox) {
     let (session, inbox) = session(id, Identity::Nobody);
-    assert!(hub.add(&session));
+    assert_eq!(hub.add(&session), Ok(()));
     let answer = Frame::text("40");
     session.enter(format!("{id}-sid"), &answer);
     assert_eq!(
@@ -120,29 +142,48 @@ async fn stopping_ends_sessions_without_a_word() {
 
 #[tokio::test]
 async fn sessions_without_identity_leave_places_to_the_others() {
-    let admits = |hub: &Hub<SqliteStore>, ids: std::ops::Range<u8>, identity: &Identity| {
-        ids.filter(|id| hub.add(&session(&format!("{identity:?}-{id}"), identity.clone()).0))
-            .count()
-    };
-    let operator = Identity::Operator(OperatorCredential {
-        username: "admin".to_owned(),
-        issue: Issue::new(0, ""),
-    });
     let (hub, _folder) = hub(AccessPolicy::Strict).await;
-    assert_eq!(admits(&hub, 0..9, &Identity::Nobody), 3);
-    assert_eq!(admits(&hub, 0..9, &operator), 2);
-    hub.remove(&format!("{operator:?}-0"));
-    assert_eq!(admits(&hub, 10..19, &Identity::Nobody), 0);
-    hub.remove("Nobody-0");
-    assert_eq!(admits(&hub, 10..19, &Identity::Nobody), 1);
-    assert_eq!(admits(&hub, 10..19, &operator), 1);
+    let come = |id: &str, identity: Identity, address: &str| {
+        let session = session_at(id, identity, address).0;
+        hub.add(&session).map(|()| session)
+    };
+    let operator = || {
+        Identity::Operator(OperatorCredential {
+            username: "admin".to_owned(),
+            issue: Issue::new(0, ""),
+        })
+    };
+    for id in ["1", "2", "3", "4", "5"] {
+        come(&format!("operator {id}"), operator(), "a").unwrap();
+    }
+    assert_eq!(come("operator 6", operator(), "b").err(), Some(Full));
+    // Of one address the oldest makes room, and then the oldest of all.
+    let strangers: Vec<_> = ["a", "a", "a", "b", "c"]
+        .iter()
+        .enumerate()
+        .map(|(id, address)| come(&id.to_string(), Identity::Nobody, address).unwrap())
+        .collect();
+    let living = |hub: &Hub<SqliteStore>| -> Vec<bool> {
+        (0..5).map(|id| hub.get(&id.to_string()).is_some()).collect()
+    };
+    assert_eq!(living(&hub), [false, false, true, true, true]);
+    for stranger in &strangers {
+        let is_ended = stranger.ended.is_cancelled();
+        assert_eq!(is_ended, hub.get(&stranger.id).is_none(), "{}", stranger.id);
+    }
+    hub.remove("0");
+    hub.remove("3");
+    come("6", Identity::Nobody, "a").unwrap();
+    assert_eq!(living(&hub), [false, false, true, false, true]);
+    hub.remove("operator 1");
+    come("operator 7", operator(), "a").unwrap();
 }
 
 #[tokio::test]
 async fn where_nobody_is_known_all_places_are_for_all() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;
     for id in ["1", "2", "3", "4", "5"] {
-        assert!(hub.add(&session(id, Identity::Nobody).0));
+        assert_eq!(hub.add(&session(id, Identity::Nobody).0), Ok(()));
     }
-    assert!(!hub.add(&session("6", Identity::Nobody).0));
+    assert_eq!(hub.add(&session("6", Identity::Nobody).0), Err(Full));
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::json_reader;
 
 fn event(id: Option<&str>, json: &str) -> RawEvent {
     RawEvent {
@@ -10,7 +11,7 @@ fn event(id: Option<&str>, json: &str) -> RawEvent {
 }
 
 fn kind(text: &str) -> Result<Kind, Malformed> {
-    Packet::parse(text).map(|packet| packet.kind)
+    Packet::parse(text, JsonReader::default()).map(|packet| packet.kind)
 }
 
 #[test]
@@ -32,20 +33,26 @@ fn packets_are_read_as_the_legacys_library_reads_them() {
     };
     assert_eq!(kind("52-3[1]"), Ok(binary(2)));
     assert_eq!(kind("53[1]"), Ok(binary(0)));
-    let namespace = |text: &str| Packet::parse(text).unwrap().namespace;
+    let namespace = |text: &str| Packet::parse(text, JsonReader::default()).unwrap().namespace;
     assert_eq!(namespace("2/a?b=1,[\"x\"]"), "/a");
     assert_eq!(namespace("0/other"), "/other");
     assert_eq!(namespace("0"), "/");
+    let long = |length: usize| kind(&format!("0/{},", "a".repeat(length - 1)));
+    assert_eq!(long(255), Ok(Kind::Connect));
+    assert_eq!(long(256), Err(Malformed::NoPacket));
 }
 
 #[test]
 fn what_is_no_packet_is_malformed() {
     for text in ["", "x", "2{", "2[\"x\"", "-", "2\u{e9}"] {
-        assert_eq!(kind(text), Err(Malformed), "{text:?}");
+        assert_eq!(kind(text), Err(Malformed::NoPacket), "{text:?}");
     }
     assert!(kind(&format!("2{}[1]", "1".repeat(100))).is_ok());
-    assert_eq!(kind(&format!("2{}[1]", "1".repeat(101))), Err(Malformed));
-    assert_eq!(kind("512345678901-[1]"), Err(Malformed));
+    assert_eq!(
+        kind(&format!("2{}[1]", "1".repeat(101))),
+        Err(Malformed::NoPacket)
+    );
+    assert_eq!(kind("512345678901-[1]"), Err(Malformed::NoPacket));
 }
 
 #[test]
@@ -106,12 +113,12 @@ fn attachments_are_numbered_anew_and_the_unnamed_left_out() {
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC*") {
-        let _ = Packet::parse(&text);
+        let _ = Packet::parse(&text, JsonReader::default());
     }
 
     #[test]
     fn no_packet_like_text_panics(text in "[0-9]{0,3}(-|/|,|\\[|\"|[0-9]|\u{e9}|\\{){0,12}") {
-        let _ = Packet::parse(&text);
+        let _ = Packet::parse(&text, JsonReader::default());
     }
 
     #[test]

@@ -1,0 +1,83 @@
+//! How much callers may take of the server: every size and count in one place (deadlines are in [`Timing`]). No
+//! variables: production runs with the defaults, tests lower what they would otherwise have to fill.
+//!
+//! [`Timing`]: super::timing::Timing
+
+/// How much callers may take of the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Sockets with an identity, or all of them where nobody is asked for one; far above any fleet.
+    pub sockets: usize,
+    /// Bytes from sockets that wait to be handled, of all sockets together. One message alone may be longer.
+    pub waiting_bytes: usize,
+    /// What those may take whom nobody knows.
+    pub anonymous: AnonymousBounds,
+}
+
+/// How much those may take who show no identity, and what may come from them. Where the policy asks nobody for an
+/// identity these do not hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AnonymousBounds {
+    /// Bytes of a body of a login, a code, a poll or a refresh.
+    pub body: usize,
+    /// Such bodies, and requests to enroll, that are read at the same time from one address. The oldest makes room.
+    pub bodies_an_address: usize,
+    /// Bytes of a request to enroll.
+    pub enrollment_body: usize,
+    /// Bytes of the host name in it.
+    pub hostname: usize,
+    /// Bytes of the text of the key in it.
+    pub public_key: usize,
+    /// Bytes of the text of the nonce in it.
+    pub nonce: usize,
+    /// Requests with one install code that wait for an operator.
+    pub pending_requests: usize,
+    /// Values in one JSON text, whoever sends it: each takes far more memory than its text.
+    pub json_values: usize,
+    /// Sockets from one address. The oldest makes room for the next.
+    pub sockets_an_address: usize,
+    /// Sockets in all, beside those with an identity.
+    pub sockets: usize,
+    /// Bytes of a message. Such a socket may send no event, so nothing is long that it says.
+    pub message: usize,
+    /// Messages of one socket that wait to be handled.
+    pub waiting_messages: usize,
+    /// Bytes that wait to be handled, of all such sockets together, beside those of the others.
+    pub waiting_bytes: usize,
+    /// Bytes of what it sends that are sent back: the name of a namespace that it is refused.
+    pub echo: usize,
+    /// Frames that wait to be sent to one socket.
+    pub waiting_frames: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            sockets: 50_000,
+            waiting_bytes: 64_000_000,
+            anonymous: AnonymousBounds::default(),
+        }
+    }
+}
+
+impl Default for AnonymousBounds {
+    fn default() -> Self {
+        Self {
+            body: 64 * 1024,
+            bodies_an_address: 32,
+            enrollment_body: 1024 * 1024,
+            hostname: 1024,
+            public_key: 4096,
+            nonce: 1024,
+            pending_requests: 100,
+            json_values: 200_000,
+            sockets_an_address: 64,
+            sockets: 2000,
+            message: 64 * 1024,
+            waiting_messages: 8,
+            waiting_bytes: 4_000_000,
+            echo: 64,
+            waiting_frames: 64,
+        }
+    }
+}
