@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 pub use devices::{DetailsNote, HashNote, KnownDevice};
 pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
 
-use super::{json::Json, text::python_trim};
+use super::{guid::Guid, json::Json, text::python_trim};
 
 /// The host name of an agent that has told none.
 pub const UNKNOWN_HOST: &str = "unknown";
@@ -133,15 +133,16 @@ impl AgentRegistry {
         sighting(hostname, &event.agent_id, now.into())
     }
 
-    /// An agent says that it is alive, at `now` (Unix seconds). It takes the place of others of its host and mode.
-    pub fn heartbeat(&mut self, event: &AgentHeartbeat, now: i64) -> HeartbeatOutcome {
+    /// An agent says that it is alive, at `now` (Unix seconds). It takes the place of others of its host and mode; where
+    /// its `device` is known, of that device's alone.
+    pub fn heartbeat(&mut self, event: &AgentHeartbeat, device: Option<&Guid>, now: i64) -> HeartbeatOutcome {
         let last_seen = match event.last_seen {
             LastSeen::Now => Some(now.into()),
             LastSeen::At(time) => Some(time),
             LastSeen::Unreadable => None,
         };
         if let Some(hostname) = &event.hostname
-            && let Some(main_agent) = self.take_place(event, hostname)
+            && let Some(main_agent) = self.take_place(event, device, hostname)
         {
             return match last_seen {
                 Some(last_seen) => {
@@ -172,7 +173,12 @@ impl AgentRegistry {
 
     /// Removes the other agents of this host and mode, whose configuration passes on. A script helper yields to a main
     /// agent instead: the id of that one is the answer then.
-    fn take_place(&mut self, event: &AgentHeartbeat, hostname: &str) -> Option<String> {
+    fn take_place(
+        &mut self,
+        event: &AgentHeartbeat,
+        device: Option<&Guid>,
+        hostname: &str,
+    ) -> Option<String> {
         let is_helper = is_script_id(&event.agent_id);
         let mut displaced = Vec::new();
         let mut main_agent = None;
@@ -180,6 +186,7 @@ impl AgentRegistry {
             if *id == event.agent_id
                 || record.hostname.as_deref() != Some(hostname)
                 || record.effective_mode(id) != event.mode
+                || device.is_some_and(|device| record.is_of_another(id, device))
             {
                 continue;
             }

@@ -25,6 +25,11 @@ impl Guid {
         Some(Self(uuid.unwrap_or_else(|| bare.to_uppercase())))
     }
 
+    /// Reads text that is a UUID in any of its spellings, and nothing besides.
+    pub fn uuid(text: &str) -> Option<Self> {
+        lenient_uuid(text.trim().trim_matches(['{', '}'])).map(Self)
+    }
+
     /// The GUID of a new device.
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(hyphenated_upper(uuid))

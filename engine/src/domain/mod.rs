@@ -1,5 +1,6 @@
 //! Pure types and pure rules: no I/O, nothing that reads the time or randomness by itself.
 
+pub mod agent_id;
 pub mod agent_registry;
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -15,6 +16,7 @@ pub mod fernet;
 pub mod guess_limit;
 pub mod guid;
 pub mod hash_list;
+pub mod host_name;
 pub mod job;
 pub mod json;
 pub mod json_reader;

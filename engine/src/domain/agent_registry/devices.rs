@@ -1,7 +1,11 @@
 //! What the device routes and the `devices` table tell the registry, and read from it.
 
 use super::{AgentRecord, AgentRegistry, AgentStatus};
-use crate::domain::{guid::Guid, text::python_trim};
+use crate::domain::{
+    agent_id::{NamedDevice, named_device, names_device},
+    guid::Guid,
+    text::python_trim,
+};
 
 /// A row of `devices`, as far as the registry begins with it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -33,6 +37,8 @@ pub struct HashNote<'a> {
     pub agent_id: Option<&'a str>,
     /// The host, where one is known.
     pub hostname: Option<&'a str>,
+    /// Whether agents of other devices are left alone, whatever they say of their host.
+    pub own_only: bool,
 }
 
 /// What a details report changes in memory.
@@ -44,6 +50,8 @@ pub struct DetailsNote<'a> {
     pub agent_id: Option<&'a str>,
     /// The host.
     pub hostname: &'a str,
+    /// Whether agents of other devices are left alone, whatever they say of their host.
+    pub own_only: bool,
     /// The hash of the merged document; absent ones change nothing.
     pub agent_hash: Option<&'a str>,
     /// The operating system of the merged document, if not empty.
@@ -53,10 +61,14 @@ pub struct DetailsNote<'a> {
 }
 
 impl AgentRegistry {
-    /// The registry at start: one offline agent for each device.
-    pub fn from_devices(devices: impl IntoIterator<Item = KnownDevice>) -> Self {
+    /// The registry at start: one offline agent for each device. With `own_only`, ids that name another device are passed
+    /// over.
+    pub fn from_devices(devices: impl IntoIterator<Item = KnownDevice>, own_only: bool) -> Self {
         let mut registry = Self::default();
-        for device in devices {
+        for mut device in devices {
+            if own_only && !is_own_id(&device) {
+                device.agent_id = None;
+            }
             let id = [&device.agent_id, &device.hostname]
                 .into_iter()
                 .flatten()
@@ -78,6 +90,9 @@ impl AgentRegistry {
     /// Every agent of this device, with this id or on this host has this hash, and belongs to this device.
     pub fn note_hash(&mut self, note: &HashNote<'_>) {
         for (id, record) in &mut self.records {
+            if note.own_only && record.is_of_another(id, note.guid) {
+                continue;
+            }
             if record.agent_guid.as_ref() == Some(note.guid)
                 || note.agent_id == Some(id.as_str())
                 || (note.hostname.is_some() && record.hostname.as_deref() == note.hostname)
@@ -106,9 +121,12 @@ impl AgentRegistry {
             sets(record);
         }
         self.records
-            .values_mut()
-            .filter(|record| record.hostname.as_deref() == Some(note.hostname))
-            .for_each(sets);
+            .iter_mut()
+            .filter(|(id, record)| {
+                record.hostname.as_deref() == Some(note.hostname)
+                    && !(note.own_only && record.is_of_another(id, note.guid))
+            })
+            .for_each(|(_, record)| sets(record));
     }
 
     /// An agent checked in: it belongs to this device, and gets a record if it has none and there is room for one.
@@ -117,6 +135,15 @@ impl AgentRegistry {
             record.agent_guid = Some(guid.clone());
         }
     }
+}
+
+/// Whether the id of a device's agent is none, or names no other device.
+fn is_own_id(device: &KnownDevice) -> bool {
+    let Some(id) = device.agent_id.as_deref() else {
+        return true;
+    };
+    let guid = device.guid.as_deref().and_then(Guid::normalize);
+    named_device(id) == NamedDevice::None || guid.is_some_and(|guid| names_device(id, &guid))
 }
 
 fn offline(device: KnownDevice) -> AgentRecord {

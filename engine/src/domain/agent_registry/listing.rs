@@ -3,7 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{AgentRecord, AgentRegistry, ServiceMode};
-use crate::domain::json::{Json, JsonObject};
+use crate::domain::{
+    agent_id::{NamedDevice, named_device},
+    guid::Guid,
+    json::{Json, JsonObject},
+};
 
 /// How long after a collector's last sign of life its host counts as online, in seconds.
 const COLLECTOR_ONLINE: f64 = 300.0;
@@ -29,6 +33,19 @@ impl AgentRegistry {
             .map(|(id, record)| (id.to_owned(), record.shown(id, now)))
             .collect();
         shown.into()
+    }
+
+    /// The devices on which a collector was active within the last 300 s before `now` (Unix seconds), by its id.
+    pub fn collected_devices(&self, now: f64) -> HashSet<Guid> {
+        let is_active = |time: f64| now - time <= COLLECTOR_ONLINE;
+        self.records
+            .iter()
+            .filter(|(_, record)| record.collector_active_ts.is_some_and(is_active))
+            .filter_map(|(id, _)| match named_device(id) {
+                NamedDevice::One(guid) => Some(guid),
+                NamedDevice::None | NamedDevice::Several => None,
+            })
+            .collect()
     }
 
     /// The hosts on which a collector was active within the last 300 s before `now` (Unix seconds).

@@ -1,6 +1,7 @@
 //! What is remembered of one agent.
 
 use crate::domain::{
+    agent_id::{NamedDevice, named_device},
     guid::Guid,
     json::{Json, JsonObject},
     text::python_trim,
@@ -111,6 +112,15 @@ impl AgentRecord {
     /// The mode that counts: the stored one, else what the id's form says.
     pub fn effective_mode(&self, agent_id: &str) -> ServiceMode {
         self.mode.unwrap_or_else(|| ServiceMode::of_id(agent_id))
+    }
+
+    /// Whether it is an agent of another device than this one: by its id, else by what is known of it.
+    pub(super) fn is_of_another(&self, agent_id: &str, device: &Guid) -> bool {
+        match named_device(agent_id) {
+            NamedDevice::One(named) => named != *device,
+            NamedDevice::Several => true,
+            NamedDevice::None => self.agent_guid.as_ref().is_some_and(|guid| guid != device),
+        }
     }
 
     /// Whether listings leave it out: a script helper outside a user's session.

@@ -22,7 +22,7 @@ fn heartbeat_of(id: &str, host: &str, mode: ServiceMode) -> AgentHeartbeat {
 }
 
 fn beat(registry: &mut AgentRegistry, id: &str, host: &str, mode: ServiceMode) -> HeartbeatOutcome {
-    registry.heartbeat(&heartbeat_of(id, host, mode), NOW)
+    registry.heartbeat(&heartbeat_of(id, host, mode), None, NOW)
 }
 
 fn seen(host: &str, id: &str, last_seen: i128) -> Sighting {
@@ -131,7 +131,7 @@ fn an_unreadable_last_seen_leaves_a_half_written_record() {
     beat(&mut registry, "old", "H", ServiceMode::System);
     let mut event = heartbeat_of("new", "H", ServiceMode::System);
     event.last_seen = LastSeen::Unreadable;
-    assert_eq!(registry.heartbeat(&event, NOW), HeartbeatOutcome::Failed);
+    assert_eq!(registry.heartbeat(&event, None, NOW), HeartbeatOutcome::Failed);
     assert!(registry.get("old").is_none());
     let half = AgentRecord {
         announced: true,
@@ -149,8 +149,10 @@ fn a_device_is_offline_until_it_announces_itself() {
         guid: Some("{3f2504e0-4f89-11d3-9a0c-0305e82c3301}".to_owned()),
         ..KnownDevice::default()
     };
-    let mut registry =
-        AgentRegistry::from_devices([device("A", "H"), device(" ", "H2"), KnownDevice::default()]);
+    let mut registry = AgentRegistry::from_devices(
+        [device("A", "H"), device(" ", "H2"), KnownDevice::default()],
+        false,
+    );
     assert_eq!(
         registry.records().map(|(id, _)| id).collect::<Vec<_>>(),
         ["A", "H2"]
@@ -271,6 +273,7 @@ fn device_routes_note_what_they_learn() {
         agent_hash: "abc",
         agent_id: Some("A"),
         hostname: None,
+        own_only: false,
     });
     assert_eq!(registry.get("A").unwrap().agent_hash.as_deref(), Some("abc"));
     assert_eq!(registry.get("C").unwrap().agent_hash.as_deref(), Some("abc"));
@@ -279,6 +282,7 @@ fn device_routes_note_what_they_learn() {
         guid: &guid,
         agent_id: Some("A"),
         hostname: "H",
+        own_only: false,
         agent_hash: Some("def"),
         operating_system: Some("Windows"),
         device_type: None,
@@ -309,4 +313,73 @@ fn there_is_room_for_so_many_agents() {
         beat(&mut registry, "1", "H", ServiceMode::System),
         HeartbeatOutcome::Taken(Some(seen("H", "1", 7)))
     );
+}
+
+#[test]
+fn agents_of_other_devices_are_left_alone_where_devices_are_known() {
+    let own = Guid::normalize("3F2504E0-4F89-11D3-9A0C-0305E82C3301").unwrap();
+    let id = |guid: &str, context: &str| format!("H_{guid}_{context}");
+    let other = id("00000000-0000-4000-8000-000000000002", "SYSTEM");
+    let mine = id(own.as_str(), "SYSTEM");
+    let mut registry = AgentRegistry::default();
+    beat(&mut registry, &other, "H", ServiceMode::System);
+    beat(&mut registry, "stranger", "H", ServiceMode::CurrentUser);
+    registry.note_check_in(
+        "stranger",
+        &Guid::normalize("00000000-0000-4000-8000-000000000003").unwrap(),
+    );
+    // It takes the place of its own device's agent alone.
+    for agent in [id(own.as_str(), "OLD"), mine.clone()] {
+        registry.heartbeat(&heartbeat_of(&agent, "H", ServiceMode::System), Some(&own), NOW);
+    }
+    let ids: Vec<_> = registry.records().map(|(id, _)| id.to_owned()).collect();
+    assert_eq!(ids, [other.as_str(), "stranger", mine.as_str()]);
+    registry.note_hash(&HashNote {
+        guid: &own,
+        agent_hash: "abc",
+        agent_id: None,
+        hostname: Some("H"),
+        own_only: true,
+    });
+    registry.note_details(&DetailsNote {
+        guid: &own,
+        agent_id: None,
+        hostname: "H",
+        own_only: true,
+        agent_hash: Some("def"),
+        operating_system: None,
+        device_type: None,
+    });
+    let hashes: Vec<_> = registry
+        .records()
+        .map(|(_, record)| record.agent_hash.as_deref())
+        .collect();
+    assert_eq!(hashes, [None, None, Some("def")]);
+}
+
+#[test]
+fn at_start_no_device_has_an_agent_whose_id_names_another() {
+    let (own, other) = (
+        "3F2504E0-4F89-11D3-9A0C-0305E82C3301",
+        "00000000-0000-4000-8000-000000000002",
+    );
+    let device = |agent_id: String, hostname: &str| KnownDevice {
+        agent_id: Some(agent_id),
+        hostname: Some(hostname.to_owned()),
+        guid: Some(own.to_owned()),
+        ..KnownDevice::default()
+    };
+    let ids = [
+        format!("H_{own}_SYSTEM"),
+        format!("H_{other}_SYSTEM"),
+        format!("H_{other}_{own}_SYSTEM"),
+        "older".to_owned(),
+    ];
+    let devices = ids
+        .iter()
+        .zip(["H1", "H2", "H3", "H4"])
+        .map(|(id, host)| device(id.clone(), host));
+    let registry = AgentRegistry::from_devices(devices, true);
+    let known: Vec<_> = registry.records().map(|(id, _)| id).collect();
+    assert_eq!(known, [ids[0].as_str(), "H2", "H3", "older"]);
 }
