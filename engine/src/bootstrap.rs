@@ -56,6 +56,7 @@ use crate::{
         enrollment::EnrollmentService,
         github::GitHubService,
         heartbeat::HeartbeatService,
+        hosts::HostRules,
         install_codes::InstallCodeService,
         operators::{OperatorService, login::LoginService, users::UserService},
         proofs::Proofs,
@@ -179,7 +180,8 @@ impl Engine {
             .instrument(by_itself)
             .await
             .map_err(&store_failed)?;
-        let agents = Agents::restore(Arc::clone(&clock), &store)
+        let hosts = HostRules::new(settings.access_policy);
+        let agents = Agents::restore(Arc::clone(&clock), &store, hosts)
             .await
             .map_err(&store_failed)?;
         if let Err(error) = prune_once(&store, &environment).await {
@@ -197,6 +199,7 @@ impl Engine {
             store.clone(),
             environment.clone(),
             Arc::clone(&agents),
+            hosts,
             Arc::clone(&hub) as Arc<dyn Channel>,
         ));
         let proofs = Arc::new(Proofs::new(environment.clone()));
@@ -221,6 +224,14 @@ impl Engine {
             &credentials,
             &secrets,
         );
+        let service_accounts = ServiceAccountService::new(
+            store.clone(),
+            environment.clone(),
+            secrets.clone(),
+            Arc::clone(&agents),
+            hosts,
+        );
+        service_accounts.assign().await.map_err(&store_failed)?;
         let state = AppState {
             readiness: Arc::new(ReadinessService::new(store.clone(), environment.clone())),
             enrollment: Arc::new(EnrollmentService::new(
@@ -228,12 +239,14 @@ impl Engine {
                 environment.clone(),
                 tokens.clone(),
                 publisher.clone(),
+                hosts,
             )),
             device_gate: Arc::new(DeviceGate::new(
                 store.clone(),
                 environment.clone(),
                 tokens.clone(),
                 Arc::clone(&proofs),
+                hosts,
             )),
             refresh: Arc::new(RefreshService::new(
                 store.clone(),
@@ -245,23 +258,20 @@ impl Engine {
                 store.clone(),
                 environment.clone(),
                 Arc::clone(&agents),
+                hosts,
             )),
             device_reports: Arc::new(DeviceReportService::new(
                 store.clone(),
                 environment.clone(),
                 Arc::clone(&agents),
+                hosts,
             )),
-            service_accounts: Arc::new(ServiceAccountService::new(
-                store.clone(),
-                environment.clone(),
-                secrets.clone(),
-                Arc::clone(&agents),
-            )),
+            service_accounts: Arc::new(service_accounts),
             publisher,
             access_policy: settings.access_policy,
             realtime,
             agents,
-            approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone())),
+            approvals: Arc::new(ApprovalService::new(store.clone(), environment.clone(), hosts)),
             install_codes: Arc::new(InstallCodeService::new(store.clone(), environment.clone())),
             github: Arc::clone(&github),
             credentials,
@@ -277,6 +287,7 @@ impl Engine {
             recaps: Arc::new(RecapService::new(
                 store.clone(),
                 environment.clone(),
+                hosts,
                 Arc::clone(&channel),
             )),
             operators: Arc::new(operators),
@@ -378,7 +389,12 @@ impl Jobs {
         credentials: &Arc<CredentialService<SqliteStore>>,
         secrets: &SecretBox,
     ) -> Self {
-        let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(channel));
+        let delivery = Delivery::new(
+            store.clone(),
+            environment.clone(),
+            Arc::clone(channel),
+            HostRules::new(settings.access_policy),
+        );
         let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
         let credentials = Arc::clone(credentials) as Arc<dyn RunCredentials>;
         let playbooks = Arc::new(ServerPlaybooks::new(

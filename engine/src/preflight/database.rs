@@ -279,6 +279,17 @@ fn contents(report: &mut Report, path: &Path, length: u64, state: &DatabaseState
             ),
         );
     }
+    for names in &state.same_hosts {
+        let names = names.join(", ");
+        report.add(
+            Verdict::Warning,
+            SUBJECT,
+            format!(
+                "these devices are one host by their names: {names}. They keep them, and get what is meant for just that \
+                 spelling; another spelling means none of them. Rename all but one"
+            ),
+        );
+    }
     let changes = state.upgrade.changes();
     if !changes.is_empty() {
         upgrade(report, path, length, &changes.join("; "), tables_made);

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::StoreError;
+use super::{StoreError, work_devices::BoundTo};
 
 /// A row of the history.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -49,6 +49,8 @@ pub struct NewActivity<'a> {
     pub script_name: &'a str,
     /// `powershell` or `ansible`.
     pub script_type: &'a str,
+    /// The one device that gets it and reports on it, by what the host was called when it began.
+    pub bound_to: &'a BoundTo,
 }
 
 /// An activity that the server ended.

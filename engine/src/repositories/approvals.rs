@@ -55,8 +55,6 @@ pub struct ListedApproval {
     pub approval: Approval,
     /// The name of who decided.
     pub approved_by_username: Option<String>,
-    /// The device that already has the claimed host name.
-    pub holder: Option<HostnameHolder>,
 }
 
 /// The table `device_approvals`.

@@ -34,6 +34,19 @@ pub struct DeviceEntry {
     pub last_seen: Option<i64>,
 }
 
+/// A device by the name of its host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamedDevice {
+    /// The GUID, as stored; `None` for one that never enrolled.
+    pub guid: Option<String>,
+    /// The host name.
+    pub hostname: String,
+    /// As in [`DeviceIdentity`].
+    pub fingerprint: Option<String>,
+    /// As in [`DeviceIdentity`].
+    pub status: Option<String>,
+}
+
 /// A device that enrolls for the first time.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewDevice<'a> {
@@ -116,6 +129,15 @@ pub trait Devices: Send {
         &mut self,
         hostname: &str,
     ) -> impl Future<Output = Result<Option<Option<String>>, StoreError>> + Send;
+
+    /// The device with exactly this host name.
+    fn device_named(
+        &mut self,
+        hostname: &str,
+    ) -> impl Future<Output = Result<Option<NamedDevice>, StoreError>> + Send;
+
+    /// The host name of every device. A look at all of them: only for names that no device has letter by letter.
+    fn host_names(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
     /// Makes a device.
     fn insert_device(

@@ -17,6 +17,7 @@ pub mod service_accounts;
 pub mod sqlite;
 pub mod undelivered_work;
 pub mod users;
+pub mod work_devices;
 
 use std::future::Future;
 
@@ -36,6 +37,7 @@ use self::{
     service_accounts::ServiceAccounts,
     undelivered_work::UndeliveredWork,
     users::Users,
+    work_devices::WorkDevices,
 };
 
 /// Why the store could not do what was asked.
@@ -103,6 +105,7 @@ pub trait Tables:
     + ScheduledJobs
     + ServiceAccounts
     + UndeliveredWork
+    + WorkDevices
 {
 }
 

@@ -21,6 +21,23 @@ pub trait ServiceAccounts: Send {
         agent_id: &str,
     ) -> impl Future<Output = Result<Option<ServiceAccount>, StoreError>> + Send;
 
+    /// The GUID of the device to which the account of this agent belongs, by the engine's own table
+    /// `engine_account_devices`; empty where it was nobody's at the first start.
+    fn account_device(
+        &mut self,
+        agent_id: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+
+    /// Gives the account of this agent to a device.
+    fn set_account_device(
+        &mut self,
+        agent_id: &str,
+        guid: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The ids of all accounts, unless it was noted before to whom accounts belong.
+    fn accounts_to_assign(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
     /// Stores the account of this agent and when its password was made; a new one gets version 1, one that is there
     /// keeps its version.
     fn store_service_account(

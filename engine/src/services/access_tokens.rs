@@ -16,6 +16,8 @@ use crate::domain::{
 
 /// How long an access token lives, in seconds.
 pub const LIFETIME_SECONDS: i64 = 900;
+/// For how long after its end a token still opens a connection to the channel: as long as a refresh token lives.
+const FORGIVEN_SECONDS: i128 = 30 * 24 * 60 * 60;
 
 /// The claims of an access token, in the legacy's order: two tokens of one device, version and second are identical.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -125,18 +127,16 @@ impl AccessTokens {
         Ok(claims)
     }
 
-    /// As [`AccessTokens::verify`], but a token that has expired is still good.
+    /// As [`AccessTokens::verify`], but a token that has expired is good for another 30 days.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`].
+    /// [`TokenError`]; `Expired` where those are over too.
     pub fn verify_even_expired(&self, token: &str, now: i64) -> Result<JsonObject, TokenError> {
         let mut claims = self.signed_claims(token)?;
         // A token without an end is no good even here.
-        if claims
-            .get("exp")
-            .and_then(integer_of)
-            .is_some_and(|end| end <= i128::from(now))
-        {
+        if claims.get("exp").and_then(integer_of).is_some_and(|end| {
+            end <= i128::from(now) && i128::from(now) < end.saturating_add(FORGIVEN_SECONDS)
+        }) {
             claims.insert("exp".to_owned(), now.saturating_add(1).into());
         }
         check(&claims, now)?;
@@ -216,6 +216,25 @@ mod tests {
         assert_eq!(server().verify(&token, NOW - 1), Err(TokenError::Invalid));
         let other = AccessTokens::new(&SigningKey::from_bytes(&[8; 32])).unwrap();
         assert_eq!(other.verify(&token, NOW), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn a_token_that_expired_is_forgiven_for_thirty_days() {
+        let token = server().issue("ABC", "00ff", 2, NOW).unwrap();
+        let last = NOW + 900 + 30 * 86_400 - 1;
+        for now in [NOW, NOW + 900, last] {
+            assert!(server().verify_even_expired(&token, now).is_ok(), "{now}");
+        }
+        assert_eq!(
+            server().verify_even_expired(&token, last + 1),
+            Err(TokenError::Expired)
+        );
+        assert_eq!(
+            server().verify_even_expired(&token, i64::MAX),
+            Err(TokenError::Expired)
+        );
+        let ever = signed_by(7, HEADER, r#"{"iat":1,"exp":-1e300,"sub":"x"}"#);
+        assert!(server().verify_even_expired(&ever, NOW).is_err());
     }
 
     #[test]

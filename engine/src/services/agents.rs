@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::hosts::HostRules;
 use crate::{
     domain::{
         agent_registry::{AgentRecord, AgentRegistry, DetailsNote, HashNote},
@@ -19,13 +20,20 @@ const ALIVE: i64 = 300;
 /// When so many hosts are remembered as alive, those that are not any more are forgotten.
 const SWEEP_AT: usize = 10_000;
 
+/// When devices last reported, Unix seconds: by GUID, and by host for a policy that knows no devices.
+#[derive(Debug, Default)]
+struct Reports {
+    of_devices: HashMap<Guid, i64>,
+    of_hosts: HashMap<String, i64>,
+}
+
 /// The agents that the server knows of. Every method is short and waits for nothing but its turn.
 #[derive(Debug)]
 pub struct Agents {
     clock: Arc<dyn Clock>,
     registry: Mutex<AgentRegistry>,
-    /// When a device of this host last reported over REST, Unix seconds (RT-7).
-    reports: Mutex<HashMap<String, i64>>,
+    /// When devices last reported over REST, Unix seconds (RT-7).
+    reports: Mutex<Reports>,
 }
 
 impl Agents {
@@ -38,14 +46,18 @@ impl Agents {
         }
     }
 
-    /// Begins with one offline agent for each stored device.
+    /// Begins with one offline agent for each stored device; under rules that check, under its own id alone.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn restore<S: Store>(clock: Arc<dyn Clock>, store: &S) -> Result<Self, StoreError> {
+    pub async fn restore<S: Store>(
+        clock: Arc<dyn Clock>,
+        store: &S,
+        hosts: HostRules,
+    ) -> Result<Self, StoreError> {
         let devices = store.view().await?.known_devices().await?;
         let agents = Self::new(clock);
-        *agents.registry() = AgentRegistry::from_devices(devices);
+        *agents.registry() = AgentRegistry::from_devices(devices, hosts.is_strict());
         Ok(agents)
     }
 
@@ -84,14 +96,29 @@ impl Agents {
         self.registry().note_check_in(agent_id, guid);
     }
 
-    /// The device of this host sent a heartbeat over REST: the host is online (RT-7).
-    pub fn note_report(&self, hostname: &str) {
+    /// A device sent a heartbeat over REST: it is online, and so is its host (RT-7).
+    pub fn note_report(&self, guid: &Guid, hostname: Option<&str>) {
         let now = self.clock.now().as_second();
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if reports.len() >= SWEEP_AT {
-            reports.retain(|_, time| now - *time <= ALIVE);
+        if reports.of_devices.len().max(reports.of_hosts.len()) >= SWEEP_AT {
+            reports.of_devices.retain(|_, time| now - *time <= ALIVE);
+            reports.of_hosts.retain(|_, time| now - *time <= ALIVE);
         }
-        reports.insert(hostname.to_owned(), now);
+        reports.of_devices.insert(guid.clone(), now);
+        if let Some(hostname) = hostname {
+            reports.of_hosts.insert(hostname.to_owned(), now);
+        }
+    }
+
+    /// Whether this device sent a heartbeat over REST within the last 300 s.
+    pub fn has_device_reported(&self, guid: &Guid) -> bool {
+        let now = self.clock.now().as_second();
+        self.reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .of_devices
+            .get(guid)
+            .is_some_and(|time| now - *time <= ALIVE)
     }
 
     /// Whether the device of this host sent a heartbeat over REST within the last 300 s.
@@ -100,6 +127,7 @@ impl Agents {
         self.reports
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .of_hosts
             .get(hostname)
             .is_some_and(|time| now - *time <= ALIVE)
     }

@@ -1,17 +1,18 @@
 //! Decisions of operators about devices that ask to join.
 
-use super::Environment;
+use super::{
+    Environment,
+    hosts::{HostNames, HostRules, InvalidHostname},
+};
 use crate::{
-    domain::{guid::Guid, mask::shown},
+    domain::{guid::Guid, host_name::LONGEST, mask::shown},
     repositories::{
         Store, StoreError, UnitOfWork as _,
-        approvals::{Approval, Approvals as _, HostnameHolder, ListedApproval},
+        approvals::{Approval, Approvals, HostnameHolder, ListedApproval},
         devices::Devices,
     },
 };
 
-/// The longest host name of a new device, in characters.
-const MAX_HOSTNAME: usize = 253;
 /// How many suffixes are tried for a taken host name.
 const SUFFIXES: usize = 50;
 
@@ -58,6 +59,9 @@ pub enum DecisionError {
         /// The host name.
         hostname: String,
     },
+    /// No device may be called as the approval claims.
+    #[error(transparent)]
+    InvalidHostname(#[from] InvalidHostname),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,12 +72,17 @@ pub enum DecisionError {
 pub struct ApprovalService<S> {
     store: S,
     environment: Environment,
+    hosts: HostRules,
 }
 
 impl<S: Store> ApprovalService<S> {
     /// Over this store.
-    pub fn new(store: S, environment: Environment) -> Self {
-        Self { store, environment }
+    pub fn new(store: S, environment: Environment, hosts: HostRules) -> Self {
+        Self {
+            store,
+            environment,
+            hosts,
+        }
     }
 
     /// The approvals of this status (lower case; all without one), oldest first.
@@ -82,9 +91,33 @@ impl<S: Store> ApprovalService<S> {
     /// The store failed.
     pub async fn list(&self, status: Option<&str>) -> Result<Vec<ReviewedApproval>, StoreError> {
         let mut view = self.store.view().await?;
+        let listed = view.list_approvals(status).await?;
+        let mut names = None;
         let mut reviewed = Vec::new();
-        for listed in view.list_approvals(status).await? {
-            reviewed.push(review(&mut view, listed).await?);
+        for ListedApproval {
+            approval,
+            approved_by_username,
+        } in listed
+        {
+            let names = match &mut names {
+                Some(names) => names,
+                None => names.insert(self.hosts.names(&mut view).await?),
+            };
+            let holders = holders(&mut view, names, &approval.hostname_claimed).await?;
+            let guid = stored_guid(&approval);
+            let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
+            let alternate_hostname = match &conflict {
+                Some(conflict) if !conflict.fingerprint_match => Some(
+                    alternate_hostname(&mut view, names, &approval.hostname_claimed, guid.as_ref()).await?,
+                ),
+                _ => None,
+            };
+            reviewed.push(ReviewedApproval {
+                approval,
+                approved_by_username,
+                conflict,
+                alternate_hostname,
+            });
         }
         Ok(reviewed)
     }
@@ -103,9 +136,9 @@ impl<S: Store> ApprovalService<S> {
         let mut work = self.store.begin().await?;
         let mut approval = pending(work.find_approval(id).await?)?;
         let guid = given_guid.or_else(|| stored_guid(&approval));
-        let holder = work.find_hostname_holder(&approval.hostname_claimed).await?;
-        let conflict =
-            holder.and_then(|holder| conflict(holder, guid.as_ref(), &approval.fingerprint_claimed));
+        let names = self.hosts.names(&mut work).await?;
+        let holders = holders(&mut work, &names, &approval.hostname_claimed).await?;
+        let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
         let (guid, resolution) = match conflict {
             None => (guid, resolution.map(str::to_owned)),
             Some(conflict) if conflict.fingerprint_match => (
@@ -122,6 +155,14 @@ impl<S: Store> ApprovalService<S> {
                 }
             },
         };
+        let is_known = match &guid {
+            Some(guid) => work.find_device(guid.as_str()).await?.is_some(),
+            None => false,
+        };
+        if !is_known {
+            // A device is made of it, under this name or with a number behind it.
+            self.hosts.check_new(&approval.hostname_claimed)?;
+        }
         let now = self.environment.now();
         approval.status = "approved".to_owned();
         approval.guid = guid.map(|guid| guid.to_string());
@@ -191,58 +232,77 @@ pub(super) fn same_fingerprint(one: &str, other: &str) -> bool {
     !one.is_empty() && one.eq_ignore_ascii_case(other)
 }
 
-/// The conflict with the device that has the host name, unless that is the device which asks.
-fn conflict(holder: HostnameHolder, guid: Option<&Guid>, fingerprint: &str) -> Option<HostnameConflict> {
-    let holder_guid = holder.guid.as_deref().and_then(Guid::normalize);
-    if holder_guid.is_some() && holder_guid.as_ref() == guid {
-        return None;
+/// Whether somebody may ask to be called so: by the rules for new names, or because a device is stored under just this
+/// name, which may have come back with another key.
+pub(super) async fn may_be_claimed<D: Devices>(
+    hosts: HostRules,
+    devices: &mut D,
+    name: &str,
+) -> Result<Result<(), InvalidHostname>, StoreError> {
+    let checked = hosts.check_new(name);
+    if checked.is_err() && devices.device_named(name).await?.is_some() {
+        return Ok(Ok(()));
     }
-    let holder_fingerprint = holder
-        .fingerprint
-        .map(|text| text.trim().to_lowercase())
-        .filter(|text| !text.is_empty());
-    Some(HostnameConflict {
-        fingerprint_match: holder_fingerprint
-            .as_deref()
-            .is_some_and(|own| same_fingerprint(own, fingerprint)),
-        guid: holder_guid,
-        fingerprint: holder_fingerprint,
-        site_id: holder.site_id,
-        site_name: holder.site_name.unwrap_or_default(),
-    })
+    Ok(checked)
 }
 
-async fn review<D: Devices>(devices: &mut D, listed: ListedApproval) -> Result<ReviewedApproval, StoreError> {
-    let ListedApproval {
-        approval,
-        approved_by_username,
-        holder,
-    } = listed;
-    let guid = stored_guid(&approval);
-    let conflict = holder.and_then(|holder| conflict(holder, guid.as_ref(), &approval.fingerprint_claimed));
-    let alternate_hostname = match &conflict {
-        Some(conflict) if !conflict.fingerprint_match => {
-            Some(alternate_hostname(devices, &approval.hostname_claimed, guid.as_ref()).await?)
+/// The devices that have the claimed host name, the one that has it letter by letter first.
+async fn holders<T: Approvals + Devices>(
+    tables: &mut T,
+    names: &HostNames,
+    claimed: &str,
+) -> Result<Vec<HostnameHolder>, StoreError> {
+    let mut holders = Vec::new();
+    for name in names.of(claimed) {
+        holders.extend(tables.find_hostname_holder(name).await?);
+    }
+    Ok(holders)
+}
+
+/// The conflict with a device that has the host name, unless the device that asks has it itself: of several with the
+/// one whose key asks, else with the first.
+fn conflict(
+    holders: Vec<HostnameHolder>,
+    guid: Option<&Guid>,
+    fingerprint: &str,
+) -> Option<HostnameConflict> {
+    let mut conflicts = Vec::with_capacity(holders.len());
+    for holder in holders {
+        let holder_guid = holder.guid.as_deref().and_then(Guid::normalize);
+        if holder_guid.is_some() && holder_guid.as_ref() == guid {
+            return None;
         }
-        _ => None,
-    };
-    Ok(ReviewedApproval {
-        approval,
-        approved_by_username,
-        conflict,
-        alternate_hostname,
-    })
+        let holder_fingerprint = holder
+            .fingerprint
+            .map(|text| text.trim().to_lowercase())
+            .filter(|text| !text.is_empty());
+        conflicts.push(HostnameConflict {
+            fingerprint_match: holder_fingerprint
+                .as_deref()
+                .is_some_and(|own| same_fingerprint(own, fingerprint)),
+            guid: holder_guid,
+            fingerprint: holder_fingerprint,
+            site_id: holder.site_id,
+            site_name: holder.site_name.unwrap_or_default(),
+        });
+    }
+    let place = conflicts
+        .iter()
+        .position(|one| one.fingerprint_match)
+        .unwrap_or(0);
+    (place < conflicts.len()).then(|| conflicts.swap_remove(place))
 }
 
 /// The name offered beside a taken one. Where all suffixes are taken the legacy offers the GUID, or without one a
 /// last suffix that it does not check (ENR-21).
 async fn alternate_hostname<D: Devices>(
     devices: &mut D,
+    names: &HostNames,
     claimed: &str,
     guid: Option<&Guid>,
 ) -> Result<String, StoreError> {
     let base = hostname_base(claimed).unwrap_or_else(|| guid.map(Guid::to_string).unwrap_or_default());
-    Ok(match free_hostname(devices, &base, guid).await? {
+    Ok(match free_hostname(devices, names, &base, guid).await? {
         Some(name) => name,
         None => guid.map_or_else(|| format!("{base}-{SUFFIXES}"), Guid::to_string),
     })
@@ -250,40 +310,40 @@ async fn alternate_hostname<D: Devices>(
 
 /// The host name of a new device: the claimed one where it is free, else with a suffix, else the GUID.
 pub(super) async fn hostname_for_new_device<D: Devices>(
+    hosts: HostRules,
     devices: &mut D,
     claimed: &str,
     guid: &Guid,
 ) -> Result<String, StoreError> {
-    let base = hostname_base(claimed).unwrap_or_else(|| guid.to_string());
-    Ok(free_hostname(devices, &base, Some(guid))
+    let names = hosts.names(devices).await?;
+    // An approval of before, when any text was a name.
+    let base = hostname_base(claimed).filter(|base| hosts.check_new(base).is_ok());
+    let base = base.unwrap_or_else(|| guid.to_string());
+    Ok(free_hostname(devices, &names, &base, Some(guid))
         .await?
         .unwrap_or_else(|| guid.to_string()))
 }
 
 fn hostname_base(claimed: &str) -> Option<String> {
-    let base: String = claimed.trim().chars().take(MAX_HOSTNAME).collect();
+    let base: String = claimed.trim().chars().take(LONGEST).collect();
     (!base.is_empty()).then_some(base)
 }
 
 async fn free_hostname<D: Devices>(
     devices: &mut D,
+    names: &HostNames,
     base: &str,
     guid: Option<&Guid>,
 ) -> Result<Option<String>, StoreError> {
     for suffix in 0..SUFFIXES {
-        let name = if suffix == 0 {
-            base.to_owned()
-        } else {
-            format!("{base}-{suffix}")
-        };
-        let free = match devices.hostname_owner(&name).await? {
-            None => true,
-            Some(owner) => {
-                let owner = owner.as_deref().and_then(Guid::normalize);
-                owner.is_some() && owner.as_ref() == guid
-            }
-        };
-        if free {
+        let name = names.with_suffix(base, suffix);
+        let mut is_free = true;
+        for holder in names.of(&name) {
+            let owner = devices.device_named(holder).await?.and_then(|device| device.guid);
+            let owner = owner.as_deref().and_then(Guid::normalize);
+            is_free &= owner.is_some() && owner.as_ref() == guid;
+        }
+        if is_free {
             return Ok(Some(name));
         }
     }

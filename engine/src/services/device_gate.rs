@@ -8,6 +8,7 @@ use std::{
 use super::{
     Environment,
     access_tokens::{AccessTokens, TokenError},
+    hosts::HostRules,
     proofs::{DpopError, Proofs},
 };
 use crate::{
@@ -90,15 +91,14 @@ pub enum GateError {
 /// What a device's token says of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceClaims {
-    /// Its GUID, canonical.
-    pub(super) guid: Guid,
+    guid: Guid,
     claimed_guid: String,
     fingerprint: String,
     token_version: i64,
 }
 
 impl DeviceClaims {
-    /// The device, in canonical form.
+    /// The GUID of the device, canonical.
     pub fn guid(&self) -> &Guid {
         &self.guid
     }
@@ -144,17 +144,25 @@ pub struct DeviceGate<S> {
     environment: Environment,
     tokens: AccessTokens,
     proofs: Arc<Proofs>,
+    hosts: HostRules,
     calls: Mutex<SlidingWindow>,
 }
 
 impl<S: Store> DeviceGate<S> {
     /// Over this store; believes what `tokens` has signed.
-    pub fn new(store: S, environment: Environment, tokens: AccessTokens, proofs: Arc<Proofs>) -> Self {
+    pub fn new(
+        store: S,
+        environment: Environment,
+        tokens: AccessTokens,
+        proofs: Arc<Proofs>,
+        hosts: HostRules,
+    ) -> Self {
         Self {
             store,
             environment,
             tokens,
             proofs,
+            hosts,
             calls: Mutex::new(SlidingWindow::new(LIMIT, WINDOW)),
         }
     }
@@ -205,7 +213,7 @@ impl<S: Store> DeviceGate<S> {
         let name = format!("RECOVERED-{}", start.to_uppercase());
         let mut hostname = name.clone();
         let mut number = 0;
-        while work.hostname_owner(&hostname).await?.is_some() {
+        while self.hosts.is_taken(&mut work, &hostname, None).await? {
             number += 1;
             if number > NUMBERED_NAMES {
                 tracing::warn!("device {} cannot be recovered: its names are taken", claims.guid);
@@ -248,13 +256,17 @@ pub(super) fn check(device: &DeviceIdentity, claims: &DeviceClaims) -> Result<De
     {
         return Err(GateError::TokenVersionRevoked);
     }
-    match device.status.as_deref() {
-        None | Some("") => Ok(DeviceStatus::Active),
-        Some(_) => match lower(&device.status).as_str() {
-            "active" => Ok(DeviceStatus::Active),
-            "quarantined" => Ok(DeviceStatus::Quarantined),
-            _ => Err(GateError::DeviceRevoked),
-        },
+    standing(device.status.as_deref()).ok_or(GateError::DeviceRevoked)
+}
+
+/// What a stored status lets a device do; `None` is nothing.
+pub(super) fn standing(status: Option<&str>) -> Option<DeviceStatus> {
+    let status = status.unwrap_or_default();
+    match status.trim().to_lowercase().as_str() {
+        _ if status.is_empty() => Some(DeviceStatus::Active),
+        "active" => Some(DeviceStatus::Active),
+        "quarantined" => Some(DeviceStatus::Quarantined),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub use details::{DetailsError, DetailsReport};
 pub use hash::{HashAnswer, HashError, HashReport, StoredHash};
 
-use super::{Environment, agents::Agents};
+use super::{Environment, agents::Agents, hosts::HostRules};
 use crate::{
     domain::device::DeviceSnapshot,
     repositories::{Store, StoreError, device_documents::DeviceDocuments},
@@ -20,15 +20,17 @@ pub struct DeviceReportService<S> {
     store: S,
     environment: Environment,
     agents: Arc<Agents>,
+    hosts: HostRules,
 }
 
 impl<S: Store> DeviceReportService<S> {
     /// Over this store; tells `agents` what changes.
-    pub fn new(store: S, environment: Environment, agents: Arc<Agents>) -> Self {
+    pub fn new(store: S, environment: Environment, agents: Arc<Agents>, hosts: HostRules) -> Self {
         Self {
             store,
             environment,
             agents,
+            hosts,
         }
     }
 

@@ -16,7 +16,8 @@ pub use self::messages::{
 use super::{
     Environment, Moment,
     access_tokens::AccessTokens,
-    approvals::{hostname_for_new_device, same_fingerprint},
+    approvals::{hostname_for_new_device, may_be_claimed, same_fingerprint},
+    hosts::HostRules,
     published_identity::IdentityPublisher,
 };
 use crate::{
@@ -62,6 +63,7 @@ pub struct EnrollmentService<S> {
     environment: Environment,
     tokens: AccessTokens,
     publisher: IdentityPublisher,
+    hosts: HostRules,
     addresses: Mutex<SlidingWindow>,
     fingerprints: Mutex<SlidingWindow>,
     used_proofs: Mutex<ReplayMemory>,
@@ -78,12 +80,14 @@ impl<S: Store> EnrollmentService<S> {
         environment: Environment,
         tokens: AccessTokens,
         publisher: IdentityPublisher,
+        hosts: HostRules,
     ) -> Self {
         Self {
             store,
             environment,
             tokens,
             publisher,
+            hosts,
             addresses: Mutex::new(SlidingWindow::new(ADDRESS_LIMIT, WINDOW)),
             fingerprints: Mutex::new(SlidingWindow::new(FINGERPRINT_LIMIT, WINDOW)),
             used_proofs: Mutex::new(ReplayMemory::new(REPLAY_MEMORY, REPLAY_CAPACITY)),
@@ -129,6 +133,15 @@ impl<S: Store> EnrollmentService<S> {
         .map_err(RequestError::RateLimited)?;
         let mut work = self.store.begin().await?;
         let now = self.environment.now();
+        may_be_claimed(self.hosts, &mut work, &request.hostname)
+            .await?
+            .inspect_err(|_| {
+                tracing::info!(
+                    "enrollment request invalid_hostname host={} fingerprint={} ip={address}",
+                    shown(&request.hostname),
+                    short(&fingerprint)
+                );
+            })?;
         let usable = self
             .usable_code(&mut work, &request.code, &fingerprint, &now)
             .await;
@@ -335,7 +348,8 @@ impl<S: Store> EnrollmentService<S> {
     ) -> Result<i64, StoreError> {
         let fingerprint = approval.fingerprint_claimed.as_str();
         let Some(known) = work.find_device(guid.as_str()).await? else {
-            let hostname = hostname_for_new_device(work, &approval.hostname_claimed, guid).await?;
+            let hostname =
+                hostname_for_new_device(self.hosts, work, &approval.hostname_claimed, guid).await?;
             work.insert_device(&NewDevice {
                 guid: guid.as_str(),
                 hostname: &hostname,

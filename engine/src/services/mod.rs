@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod activity;
+mod agent_owners;
 pub mod agents;
 pub mod approvals;
 pub mod assemblies;
@@ -13,6 +14,7 @@ pub mod device_reports;
 pub mod enrollment;
 pub mod github;
 pub mod heartbeat;
+pub mod hosts;
 pub mod install_codes;
 pub mod operators;
 mod own_row;

@@ -9,9 +9,10 @@ use tracing::Instrument as _;
 use super::{
     Environment,
     assemblies::AssemblyLibrary,
+    hosts::{HostDevice, HostRules},
     scheduler::{
-        channel::AgentChannel,
-        delivery::{Delivery, Next, OFFLINE, Tasks, WENT_AWAY, Work},
+        channel::{AgentChannel, Recipient},
+        delivery::{Delivery, Next, OFFLINE, QUARANTINED, Tasks, WENT_AWAY, Work},
         events,
         payload::script_members,
     },
@@ -35,7 +36,7 @@ use crate::{
     },
     repositories::{
         Store, StoreError, UnitOfWork as _,
-        activity_history::{ActivityHistory as _, NewActivity},
+        activity_history::{ActivityHistory as _, EndedActivity, NewActivity},
         job_runs::status,
         undelivered_work::{NewUndelivered, Source, UndeliveredQuickRun, UndeliveredWork as _},
     },
@@ -73,6 +74,8 @@ pub struct StartedRun {
     pub hostname: Json,
     /// The row in the activity history.
     pub activity_id: i64,
+    /// How it goes: it runs, or has failed already.
+    pub status: &'static str,
 }
 
 /// Runs scripts now.
@@ -83,11 +86,21 @@ pub struct QuickRunService<S> {
     library: AssemblyLibrary,
     signer: ScriptSigner,
     secrets: SecretBox,
+    hosts: HostRules,
     channel: Arc<dyn AgentChannel>,
     delivery: Arc<Delivery<S>>,
     tasks: Tasks,
     /// Told when there is something to look after.
     begun: Notify,
+}
+
+/// An activity that was begun.
+struct BegunActivity {
+    id: i64,
+    /// For whom it is.
+    device: HostDevice,
+    /// Its end, where its device gets no work.
+    refused: Option<EndedActivity>,
 }
 
 /// A script, ready to be sent.
@@ -116,6 +129,7 @@ impl<S: Store> QuickRunService<S> {
             library,
             signer,
             secrets,
+            hosts: delivery.hosts(),
             channel,
             delivery,
             tasks: Tasks::default(),
@@ -198,18 +212,33 @@ impl<S: Store> QuickRunService<S> {
         wish: QuickRun,
         prepared: Prepared,
     ) -> Result<Vec<StartedRun>, StoreError> {
-        let ids = self.store_activities(&wish, &prepared).await?;
+        let activities = self.store_activities(&wish, &prepared).await?;
         self.begun.notify_one();
-        let mut started = Vec::with_capacity(ids.len());
-        for (host, activity_id) in wish.hosts.into_iter().zip(ids) {
+        let mut started = Vec::with_capacity(activities.len());
+        for (host, activity) in wish.hosts.into_iter().zip(activities) {
             let WantedHost { given, stored } = host;
-            let hostname = stored.unwrap_or_default();
-            self.send(activity_id, &hostname, given.clone(), prepared.members.clone())
-                .await;
+            let recipient = Recipient {
+                hostname: &stored.unwrap_or_default(),
+                device: activity.device.guid.as_ref(),
+            };
+            let activity_id = activity.id;
+            if activity.refused.is_none() {
+                self.send(activity_id, recipient, given.clone(), prepared.members.clone())
+                    .await;
+            }
             events::activity_created(&*self.channel, &given.python_str(), activity_id, "quick_job").await;
+            if let Some(ended) = &activity.refused {
+                tracing::warn!("activity {activity_id} failed: {QUARANTINED}");
+                events::activity_ended(&*self.channel, ended).await;
+            }
             started.push(StartedRun {
                 hostname: given,
                 activity_id,
+                status: if activity.refused.is_some() {
+                    status::FAILED
+                } else {
+                    status::RUNNING
+                },
             });
         }
         tracing::info!(
@@ -221,39 +250,61 @@ impl<S: Store> QuickRunService<S> {
     }
 
     /// The activities, and with them the notes that bring them to their agents.
-    async fn store_activities(&self, wish: &QuickRun, prepared: &Prepared) -> Result<Vec<i64>, StoreError> {
+    async fn store_activities(
+        &self,
+        wish: &QuickRun,
+        prepared: &Prepared,
+    ) -> Result<Vec<BegunActivity>, StoreError> {
         let now = self.environment.clock.now().as_second();
         let request = self.secrets.seal(&compact_text(&request(wish, &prepared.digest)));
-        let mut ids = Vec::with_capacity(wish.hosts.len());
+        let mut begun = Vec::with_capacity(wish.hosts.len());
         let mut work = self.store.begin().await?;
+        let named: Vec<&str> = wish
+            .hosts
+            .iter()
+            .filter_map(|host| host.stored.as_deref())
+            .collect();
+        let devices = self.hosts.devices(&mut work, &named).await?;
         for host in &wish.hosts {
+            let device = host
+                .stored
+                .as_ref()
+                .and_then(|name| devices.get(name))
+                .cloned()
+                .unwrap_or_default();
             let activity = NewActivity {
                 hostname: host.stored.as_deref(),
                 script_path: &wish.script_path,
                 script_name: &prepared.name,
                 script_type: "powershell",
+                bound_to: &device.binding(),
             };
-            let activity_id = work.insert_activity(&activity, now).await?;
-            work.note_undelivered(&NewUndelivered {
-                activity_id,
-                source: Source::QuickRun(&request),
-            })
-            .await?;
-            ids.push(activity_id);
+            let id = work.insert_activity(&activity, now).await?;
+            let refused = if device.is_quarantined {
+                work.end_activity(id, status::FAILED, QUARANTINED).await?
+            } else {
+                work.note_undelivered(&NewUndelivered {
+                    activity_id: id,
+                    source: Source::QuickRun(&request),
+                })
+                .await?;
+                None
+            };
+            begun.push(BegunActivity { id, device, refused });
         }
         work.save().await?;
-        for id in &ids {
-            crate::services::audit::changed("script.run", id);
+        for activity in &begun {
+            crate::services::audit::changed("script.run", activity.id);
         }
-        Ok(ids)
+        Ok(begun)
     }
 
-    async fn send(&self, activity_id: i64, hostname: &str, target: Json, mut members: JsonObject) {
+    async fn send(&self, activity_id: i64, recipient: Recipient<'_>, target: Json, mut members: JsonObject) {
         members.insert("job_id".to_owned(), activity_id.into());
         members.insert("target_hostname".to_owned(), target);
         let work = Work {
             activity_id,
-            hostname,
+            recipient,
             event: "quick_job_run",
             payload: &members.into(),
         };
@@ -286,6 +337,16 @@ impl<S: Store> QuickRunService<S> {
             {
                 continue;
             }
+            let device = {
+                let mut view = self.store.view().await?;
+                self.hosts.recipient(&mut view, activity_id, &hostname).await?
+            };
+            if device.is_quarantined {
+                self.delivery
+                    .give_up(activity_id, status::FAILED, QUARANTINED)
+                    .await?;
+                continue;
+            }
             if asked_at.saturating_add(PATIENCE) <= now {
                 let reason = if sends == 0 { OFFLINE } else { WENT_AWAY };
                 self.delivery.give_up(activity_id, status::FAILED, reason).await?;
@@ -298,7 +359,11 @@ impl<S: Store> QuickRunService<S> {
             match prepared.get(&request) {
                 Some(Ok(script)) => {
                     let target = hostname.as_str().into();
-                    self.send(activity_id, &hostname, target, script.members.clone())
+                    let recipient = Recipient {
+                        hostname: &hostname,
+                        device: device.guid.as_ref(),
+                    };
+                    self.send(activity_id, recipient, target, script.members.clone())
                         .await;
                 }
                 Some(Err(Unprepared::ForGood(reason))) => {

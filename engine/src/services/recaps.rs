@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Environment,
+    hosts::HostRules,
     scheduler::{
         channel::AgentChannel,
         events::{self, EndedRun},
@@ -13,14 +14,21 @@ use super::{
 };
 use crate::{
     builders::recaps::RecapReport,
-    domain::{guid::Guid, json::Json, text::python_trim},
+    domain::{
+        agent_id::{NamedDevice, named_device, names_device},
+        guid::Guid,
+        host_name::same_host,
+        json::Json,
+        mask::shown,
+    },
     repositories::{
         Store, StoreError, UnitOfWork as _,
         activity_history::ActivityHistory as _,
         devices::Devices as _,
         job_runs::JobRuns as _,
-        recaps::{Recap, Recaps as _},
+        recaps::{Recap, Recaps as _, SERVER},
         undelivered_work::UndeliveredWork as _,
+        work_devices::WorkDevices as _,
     },
 };
 
@@ -49,15 +57,17 @@ pub enum RecapError {
 pub struct RecapService<S> {
     store: S,
     environment: Environment,
+    hosts: HostRules,
     channel: Arc<dyn AgentChannel>,
 }
 
 impl<S: Store> RecapService<S> {
     /// Over this store.
-    pub fn new(store: S, environment: Environment, channel: Arc<dyn AgentChannel>) -> Self {
+    pub fn new(store: S, environment: Environment, hosts: HostRules, channel: Arc<dyn AgentChannel>) -> Self {
         Self {
             store,
             environment,
+            hosts,
             channel,
         }
     }
@@ -69,30 +79,23 @@ impl<S: Store> RecapService<S> {
     pub async fn report(&self, reporter: &Reporter, report: &RecapReport) -> Result<Recap, RecapError> {
         let now = self.environment.clock.now().as_second();
         let mut work = self.store.begin().await?;
+        let stored = work.find_recap(&report.run_id).await?;
         let own_host = match reporter {
             Reporter::Anybody => None,
-            Reporter::Device(guid) => {
-                let device = work.find_device(guid.as_str()).await?;
-                Some(
-                    device
-                        .and_then(|device| device.hostname)
-                        .ok_or(RecapError::AnotherHost)?,
-                )
-            }
+            Reporter::Device(guid) => Some(
+                self.own_host(&mut work, guid, report, stored.as_ref())
+                    .await
+                    .inspect_err(|error| {
+                        tracing::warn!("recap of {} refused guid={guid}: {error}", shown(&report.run_id));
+                    })?,
+            ),
         };
-        let stored = work.find_recap(&report.run_id).await?;
-        let recap = merged(stored.clone().unwrap_or_default(), report, now);
-        let hosts = [
-            report.hostname.as_deref(),
-            stored.as_ref().and_then(|recap| recap.hostname.as_deref()),
-        ];
-        let is_own = |host: &str| own_host.as_deref().is_none_or(|own| same_host(own, host));
-        if !hosts.into_iter().flatten().all(is_own) {
-            return Err(RecapError::AnotherHost);
-        }
+        let mut recap = merged(stored.unwrap_or_default(), report, now);
+        // A report names its device, whatever it says or does not say of the host.
+        recap.hostname = own_host.or(recap.hostname);
         work.store_recap(&recap).await?;
-        let mirrored = self.move_activity(&mut work, &recap, report, is_own).await?;
-        let ended = self.move_run(&mut work, report, is_own, now).await?;
+        let mirrored = self.move_activity(&mut work, reporter, &recap, report).await?;
+        let ended = self.move_run(&mut work, report, now).await?;
         let recap = work.find_recap(&report.run_id).await?.unwrap_or(recap);
         work.save().await?;
         crate::services::audit::changed("recap.stored", &report.run_id);
@@ -117,24 +120,120 @@ impl<S: Store> RecapService<S> {
         Ok(recap)
     }
 
+    /// The name of the device that reports, where the report is about it: about the host that it is, or was when its work
+    /// began, about work that was begun for it, and about no run of the server's.
+    async fn own_host(
+        &self,
+        work: &mut S::Work,
+        guid: &Guid,
+        report: &RecapReport,
+        stored: Option<&Recap>,
+    ) -> Result<String, RecapError> {
+        let device = work.find_device(guid.as_str()).await?;
+        let own = device
+            .and_then(|device| device.hostname)
+            .ok_or(RecapError::AnotherHost)?;
+        let agents = [
+            report.agent_id.as_deref(),
+            stored.and_then(|recap| recap.agent_id.as_deref()),
+        ];
+        let is_others = |agent_id: &str| {
+            agent_id == SERVER || named_device(agent_id) != NamedDevice::None && !names_device(agent_id, guid)
+        };
+        if agents.into_iter().flatten().any(is_others) {
+            return Err(RecapError::AnotherHost);
+        }
+        let activities = [
+            report.activity_job_id,
+            stored.and_then(|recap| recap.activity_job_id),
+        ];
+        let mut is_bound = false;
+        for id in activities.into_iter().flatten().filter(|id| *id != 0) {
+            is_bound |= self.check_activity(work, guid, id).await?;
+        }
+        let runs = [
+            report.scheduled_run_id,
+            stored.and_then(|recap| recap.scheduled_run_id),
+        ];
+        for id in runs.into_iter().flatten().filter(|id| *id != 0) {
+            self.check_run(work, guid, id).await?;
+        }
+        if is_bound {
+            return Ok(own);
+        }
+        let names_another = report
+            .hostname
+            .as_deref()
+            .is_some_and(|host| !same_host(&own, host));
+        let stored_host = stored.and_then(|recap| recap.hostname.as_deref());
+        if names_another
+            || stored_host.is_some() && !self.hosts.may_report(work, guid, None, stored_host).await?
+        {
+            return Err(RecapError::AnotherHost);
+        }
+        Ok(own)
+    }
+
+    /// Refuses another device's activity. Says whether it is noted as this device's.
+    async fn check_activity(&self, work: &mut S::Work, guid: &Guid, id: i64) -> Result<bool, RecapError> {
+        let bound = work.device_of_activity(id).await?;
+        let activity = work.find_activity(id).await?;
+        if bound.is_none() && activity.is_none() {
+            return Ok(false);
+        }
+        let host = activity.and_then(|activity| activity.hostname);
+        let is_own = self
+            .hosts
+            .may_report(work, guid, bound.as_ref(), host.as_deref())
+            .await?;
+        if is_own {
+            Ok(bound.is_some())
+        } else {
+            Err(RecapError::AnotherHost)
+        }
+    }
+
+    /// Refuses another device's run.
+    async fn check_run(&self, work: &mut S::Work, guid: &Guid, id: i64) -> Result<(), RecapError> {
+        let Some(run) = work.find_run(id).await? else {
+            return Ok(());
+        };
+        let mut bound = work.devices_of_run(id).await?;
+        if bound.is_empty() {
+            bound.push(None);
+        }
+        for bound in &bound {
+            let host = run.hostname.as_deref();
+            if !self.hosts.may_report(work, guid, bound.as_ref(), host).await? {
+                return Err(RecapError::AnotherHost);
+            }
+        }
+        Ok(())
+    }
+
     /// The recap's activity, once named, follows every report (ASM-22); one of another host does not. Says its id.
     async fn move_activity(
         &self,
         work: &mut S::Work,
+        reporter: &Reporter,
         recap: &Recap,
         report: &RecapReport,
-        is_own: impl Fn(&str) -> bool,
     ) -> Result<Option<i64>, StoreError> {
         let Some(id) = recap.activity_job_id.filter(|id| *id != 0) else {
             return Ok(None);
         };
         let activity = work.find_activity(id).await?;
-        if let Some(host) = activity.and_then(|activity| activity.hostname) {
-            let fits = recap.hostname.as_deref().is_none_or(|own| same_host(own, &host));
-            if !fits || !is_own(&host) {
+        if let Some(activity) = activity {
+            let host = activity.hostname.as_deref();
+            // A device's report was checked before it was stored.
+            let fits = match (reporter, &recap.hostname, host) {
+                (Reporter::Anybody, Some(own), Some(host)) => same_host(own, host),
+                _ => true,
+            };
+            if !fits {
                 tracing::warn!(
                     "a recap of {} names activity {id} of another host",
-                    recap.run_id.escape_debug()
+                    shown(&recap.run_id)
                 );
                 return Ok(None);
             }
@@ -154,7 +253,6 @@ impl<S: Store> RecapService<S> {
         &self,
         work: &mut S::Work,
         report: &RecapReport,
-        is_own: impl Fn(&str) -> bool,
         now: i64,
     ) -> Result<Option<EndedRun>, StoreError> {
         let named = |id: Option<i64>| id.filter(|id| *id != 0);
@@ -168,9 +266,6 @@ impl<S: Store> RecapService<S> {
         let Some(mut run) = work.find_run(run).await?.filter(|run| run.job_id == job) else {
             return Ok(None);
         };
-        if !run.hostname.as_deref().is_none_or(is_own) {
-            return Ok(None);
-        }
         if status.to_lowercase() == "running" {
             run.started_ts = run.started_ts.or(report.started_ts).or(Some(now));
         } else {
@@ -202,10 +297,6 @@ impl<S: Store> RecapService<S> {
     pub async fn of_activity(&self, activity_id: i64) -> Result<Option<Recap>, StoreError> {
         self.store.view().await?.recap_of_activity(activity_id).await
     }
-}
-
-fn same_host(one: &str, other: &str) -> bool {
-    python_trim(one).to_lowercase() == python_trim(other).to_lowercase()
 }
 
 /// Each given value replaces, each other stays.

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use super::{
-    Environment, Moment, agents::Agents, device_gate::AuthenticatedDevice, own_row::own_identity,
+    Environment, Moment,
+    agent_owners::{active_devices, agents_device, first_owner, owner},
+    agents::Agents,
+    device_gate::{AuthenticatedDevice, DeviceStatus},
+    hosts::HostRules,
+    own_row::own_identity,
     secret_box::SecretBox,
 };
 use crate::{
     domain::{
+        agent_id::names_device,
         device::{DeviceSnapshot, DeviceUpsert},
         guid::Guid,
         mask::shown,
@@ -68,9 +74,21 @@ pub enum AccountError {
     /// The agent is another device's.
     #[error("the agent is another device's")]
     GuidMismatch,
+    /// The device gets no credentials.
+    #[error("the device is quarantined")]
+    Quarantined,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Whose an account was before it was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Claimed {
+    /// The device's that asks.
+    Owned,
+    /// Nobody's, as far as is known; it is the device's from now on.
+    Anew,
 }
 
 /// Hands out service accounts.
@@ -80,17 +98,55 @@ pub struct ServiceAccountService<S> {
     environment: Environment,
     secrets: SecretBox,
     agents: Arc<Agents>,
+    hosts: HostRules,
 }
 
 impl<S: Store> ServiceAccountService<S> {
     /// Over this store; passwords are sealed by `secrets`.
-    pub fn new(store: S, environment: Environment, secrets: SecretBox, agents: Arc<Agents>) -> Self {
+    pub fn new(
+        store: S,
+        environment: Environment,
+        secrets: SecretBox,
+        agents: Arc<Agents>,
+        hosts: HostRules,
+    ) -> Self {
         Self {
             store,
             environment,
             secrets,
             agents,
+            hosts,
         }
+    }
+
+    /// Notes at the first start to which devices the accounts belong that are there. One that is nobody's is the
+    /// device's that first checks in with it, which gets a new password.
+    ///
+    /// # Errors
+    /// The store failed; nothing is noted then.
+    pub async fn assign(&self) -> Result<(), StoreError> {
+        if !self.hosts.is_strict() {
+            return Ok(());
+        }
+        let mut work = self.store.begin().await?;
+        let accounts = work.accounts_to_assign().await?;
+        if accounts.is_empty() {
+            return Ok(());
+        }
+        let active = active_devices(&mut work).await?;
+        let mut fits_none = 0_usize;
+        for agent_id in accounts {
+            let owner = first_owner(&agent_id, &active);
+            fits_none += usize::from(owner.is_none());
+            let guid = owner.as_ref().map(Guid::as_str).unwrap_or_default();
+            work.set_account_device(&agent_id, guid).await?;
+        }
+        if fits_none > 0 {
+            tracing::warn!(
+                "{fits_none} service accounts fit no device: each gets a new password when a device first checks in with it"
+            );
+        }
+        work.save().await
     }
 
     /// The account of an agent that checks in, made where there is none. Notes on the way which agent the device runs.
@@ -105,9 +161,17 @@ impl<S: Store> ServiceAccountService<S> {
         let agent_id = &request.account.agent_id;
         let now = self.environment.now();
         let mut work = self.store.begin().await?;
-        self.claim(&mut work, device, agent_id).await?;
+        let claimed = self.claim(&mut work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
         let is_new = stored.is_none();
+        let stored = stored.map(|account| match claimed {
+            Claimed::Owned => account,
+            // Nobody knows for whom it was made.
+            Claimed::Anew => ServiceAccount {
+                password_encrypted: Vec::new(),
+                ..account
+            },
+        });
         let (credentials, changed) = self.credentials(&request.account, stored);
         if changed {
             self.seal_and_store(&mut work, agent_id, &credentials, &now)
@@ -165,12 +229,56 @@ impl<S: Store> ServiceAccountService<S> {
         Ok(credentials)
     }
 
-    /// Refuses an agent of another device, else notes whose it is. The registry forgets, and anybody may make it forget:
-    /// what the table says counts as well (DEV-8).
+    /// Refuses an agent of another device, and a device that gets no credentials; else notes whose the agent is.
     ///
     /// Belongs into the change that it is for: whoever asks for the same agent meanwhile waits for the change to end,
     /// and finds it taken.
-    async fn claim<W: Devices>(
+    async fn claim(
+        &self,
+        work: &mut S::Work,
+        device: &AuthenticatedDevice,
+        agent_id: &str,
+    ) -> Result<Claimed, AccountError> {
+        let claimed = if self.hosts.is_strict() {
+            self.claim_checked(work, device, agent_id).await
+        } else {
+            self.claim_unchecked(work, device, agent_id)
+                .await
+                .map(|()| Claimed::Owned)
+        };
+        match &claimed {
+            Ok(_) => self.agents.note_check_in(agent_id, &device.guid),
+            Err(error) => tracing::warn!(
+                "service account refused guid={} agent_id={}: {error}",
+                device.guid,
+                shown(agent_id)
+            ),
+        }
+        claimed
+    }
+
+    async fn claim_checked(
+        &self,
+        work: &mut S::Work,
+        device: &AuthenticatedDevice,
+        agent_id: &str,
+    ) -> Result<Claimed, AccountError> {
+        if device.status == DeviceStatus::Quarantined {
+            return Err(AccountError::Quarantined);
+        }
+        if !agents_device(work, device, agent_id).await? {
+            return Err(AccountError::GuidMismatch);
+        }
+        if names_device(agent_id, &device.guid) || owner(work, agent_id).await?.is_some() {
+            return Ok(Claimed::Owned);
+        }
+        work.set_account_device(agent_id, device.guid.as_str()).await?;
+        Ok(Claimed::Anew)
+    }
+
+    /// Where the policy asks for no owner: the registry forgets, and anybody may make it forget:
+    /// what the table says counts as well (DEV-8).
+    async fn claim_unchecked<W: Devices>(
         &self,
         work: &mut W,
         device: &AuthenticatedDevice,
@@ -187,7 +295,6 @@ impl<S: Store> ServiceAccountService<S> {
         if is_others {
             return Err(AccountError::GuidMismatch);
         }
-        self.agents.note_check_in(agent_id, &device.guid);
         Ok(())
     }
 

@@ -24,6 +24,7 @@ use crate::{
         enrollment::{PollError, RequestError},
         github::{StoreTokenError, UnreadableId},
         heartbeat::HeartbeatError,
+        hosts::InvalidHostname,
         proofs::DpopError,
         refresh::RefreshError,
     },
@@ -100,6 +101,12 @@ impl IntoResponse for EnrollmentFieldError {
     }
 }
 
+impl IntoResponse for InvalidHostname {
+    fn into_response(self) -> Response {
+        bad_request("invalid_hostname")
+    }
+}
+
 impl IntoResponse for InvalidTtl {
     fn into_response(self) -> Response {
         bad_request(&self.to_string())
@@ -116,6 +123,7 @@ impl IntoResponse for RequestError {
     fn into_response(self) -> Response {
         match self {
             Self::RateLimited(limited) => limited.into_response(),
+            Self::InvalidHostname(error) => error.into_response(),
             Self::InvalidCode => bad_request("invalid_enrollment_code"),
             Self::Store(error) => error.into_response(),
         }
@@ -145,6 +153,7 @@ impl IntoResponse for DecisionError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "not_found").into_response(),
+            Self::InvalidHostname(error) => error.into_response(),
             Self::NotPending => {
                 JsonReply::error(StatusCode::CONFLICT, "approval_not_pending").into_response()
             }
@@ -218,6 +227,7 @@ impl IntoResponse for HeartbeatError {
             Self::NotRegistered => {
                 JsonReply::error(StatusCode::NOT_FOUND, "device_not_registered").into_response()
             }
+            Self::InvalidHostname(error) => error.into_response(),
             Self::Store(error) => error.into_response(),
         }
     }

@@ -29,7 +29,7 @@ pub async fn run<S: Store>(
         Json::object([
             ("hostname", run.hostname),
             ("job_id", run.activity_id.into()),
-            ("status", "Running".into()),
+            ("status", run.status.into()),
         ])
     });
     Ok(JsonReply::ok(Json::object([("results", Json::list(results))])))

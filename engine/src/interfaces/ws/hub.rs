@@ -1,9 +1,7 @@
 //! All sessions, and who of them gets which event.
 
-mod hosts;
-
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,14 +9,13 @@ use std::{
 use tokio::{sync::oneshot::error::RecvError, task::JoinSet};
 use tokio_util::task::TaskTracker;
 
-use self::hosts::{HostIndex, name_of};
 use super::{
     packet::{event_frames, numbered_event_frames},
     session::Session,
 };
 use crate::{
     config::socket_places::SocketPlaces,
-    domain::clock::BoxFuture,
+    domain::{clock::BoxFuture, guid::Guid},
     repositories::Store,
     services::{
         realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights},
@@ -30,6 +27,8 @@ use crate::{
 #[derive(Debug, Default)]
 struct Sessions {
     by_id: HashMap<String, Arc<Session>>,
+    /// Those that showed a device's token. A minute full of jobs asks for a thousand devices in a row.
+    by_device: HashMap<Guid, Vec<Arc<Session>>>,
     /// How many of them showed no identity.
     anonymous: usize,
 }
@@ -41,7 +40,6 @@ pub struct Hub<S> {
     /// What works for sessions, and for those that have ended meanwhile.
     tasks: TaskTracker,
     sessions: Mutex<Sessions>,
-    hosts: HostIndex,
 }
 
 impl<S> fmt::Debug for Hub<S> {
@@ -58,7 +56,6 @@ impl<S: Store> Hub<S> {
             places,
             tasks: TaskTracker::new(),
             sessions: Mutex::default(),
-            hosts: HostIndex::default(),
         }
     }
 
@@ -97,7 +94,10 @@ impl<S: Store> Hub<S> {
         }
         sessions.by_id.insert(session.id.clone(), Arc::clone(session));
         sessions.anonymous += usize::from(is_anonymous);
-        self.hosts.forget();
+        if let Identity::Device(claims) = session.standing.identity() {
+            let of_device = sessions.by_device.entry(claims.guid().clone()).or_default();
+            of_device.push(Arc::clone(session));
+        }
         true
     }
 
@@ -107,10 +107,18 @@ impl<S: Store> Hub<S> {
 
     pub(super) fn remove(&self, id: &str) {
         let mut sessions = self.sessions();
-        if let Some(session) = sessions.by_id.remove(id) {
-            sessions.anonymous -= usize::from(*session.standing.identity() == Identity::Nobody);
+        let Some(session) = sessions.by_id.remove(id) else {
+            return;
+        };
+        sessions.anonymous -= usize::from(*session.standing.identity() == Identity::Nobody);
+        if let Identity::Device(claims) = session.standing.identity()
+            && let Entry::Occupied(mut of_device) = sessions.by_device.entry(claims.guid().clone())
+        {
+            of_device.get_mut().retain(|other| other.id != id);
+            if of_device.get().is_empty() {
+                of_device.remove();
+            }
         }
-        self.hosts.forget();
     }
 
     fn all(&self) -> Vec<Arc<Session>> {
@@ -118,11 +126,14 @@ impl<S: Store> Hub<S> {
     }
 
     /// The sessions that an audience may be among: by what they showed when they connected.
-    async fn candidates(&self, audience: Audience<'_>) -> Vec<Arc<Session>> {
+    fn candidates(&self, audience: Audience<'_>) -> Vec<Arc<Session>> {
         let strict = self.access.is_strict();
         match audience {
             Audience::Connection(id) => self.get(id).into_iter().collect(),
-            Audience::Host(host) if strict => self.of_host(host).await,
+            Audience::Device(guid) if strict => {
+                let of_device = self.sessions().by_device.get(guid).cloned();
+                of_device.unwrap_or_default()
+            }
             _ => {
                 let sessions = self.sessions();
                 let candidates = sessions
@@ -145,17 +156,19 @@ impl<S: Store> Hub<S> {
             Audience::Everyone => rights != Rights::Nothing,
             Audience::Operators => rights.may_command(),
             Audience::Agent(agent_id) => rights.may_act_for(agent_id),
-            Audience::Host(host) => match rights {
+            Audience::Device(guid) => match &rights {
                 Rights::Device {
-                    hostname: Some(own), ..
-                } => name_of(&own) == name_of(host),
+                    guid: own,
+                    is_quarantined,
+                    ..
+                } => own == guid && !is_quarantined,
                 _ => false,
             },
         }
     }
 
     async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) {
-        let mut reached = self.candidates(audience).await;
+        let mut reached = self.candidates(audience);
         reached.retain(|session| is_reached(session, audience));
         if reached.is_empty() {
             return;
@@ -179,7 +192,7 @@ fn may_be_meant(identity: &Identity, audience: Audience<'_>) -> bool {
         Audience::Connection(_) => true,
         Audience::Everyone => *identity != Identity::Nobody,
         Audience::Operators => matches!(identity, Identity::Operator(_)),
-        Audience::Host(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
+        Audience::Device(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
     }
 }
 
@@ -222,7 +235,7 @@ impl<S: Store> Channel for Hub<S> {
 
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        device: Option<&'a Guid>,
         meant: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
@@ -234,13 +247,15 @@ impl<S: Store> Channel for Hub<S> {
                     return PendingReceipt::known(Receipt::CalledOff);
                 }
                 // Nobody knows whose connections these are: everybody gets it, and as with the legacy sent is arrived.
-                self.emit(Audience::Host(hostname), event, payload).await;
+                self.emit(Audience::Everyone, event, payload).await;
                 return PendingReceipt::known(Receipt::Arrived);
             }
             let mut reached = Vec::new();
-            for session in self.candidates(Audience::Host(hostname)).await {
-                if session.is_member() && self.belongs(&session, Audience::Host(hostname)).await {
-                    reached.push(session);
+            if let Some(audience) = device.map(Audience::Device) {
+                for session in self.candidates(audience) {
+                    if session.is_member() && self.belongs(&session, audience).await {
+                        reached.push(session);
+                    }
                 }
             }
             if reached.is_empty() {
@@ -259,7 +274,7 @@ impl<S: Store> Channel for Hub<S> {
                     by_others.spawn(told);
                 }
             }
-            // The host's other agent says nothing about the one that is to run it.
+            // The device's other agent says nothing about the one that is to run it.
             let sent = if by_meant.is_empty() { by_others } else { by_meant };
             PendingReceipt::new(first_arrival(sent))
         })
@@ -280,6 +295,21 @@ impl<S: Store> Channel for Hub<S> {
                 )
             })
             .flatten()
+            .collect()
+    }
+
+    fn live_devices(&self) -> HashSet<Guid> {
+        let has_announced = |session: &Arc<Session>| {
+            session
+                .member()
+                .as_ref()
+                .is_some_and(|member| !member.rooms.is_empty())
+        };
+        let of_devices = self.sessions().by_device.clone();
+        of_devices
+            .into_iter()
+            .filter(|(_, sessions)| sessions.iter().any(has_announced))
+            .map(|(guid, _)| guid)
             .collect()
     }
 }

@@ -43,9 +43,12 @@ use self::{
 use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
 use crate::{
     config::timing::Timing,
-    domain::{clock::Clock, random::random_bytes},
+    domain::{clock::Clock, mask::shown, random::random_bytes},
     repositories::Store,
-    services::{Environment, realtime::RealtimeService},
+    services::{
+        Environment,
+        realtime::{Identity, RealtimeService},
+    },
 };
 
 /// Log lines about refused events and connections within [`REFUSAL_WINDOW`]; further ones are counted only.
@@ -144,7 +147,8 @@ impl<S: Store> SocketServer<S> {
     fn log_refusal(&self, session: &Session, event: &str) {
         self.log_one_of_many(|| {
             tracing::warn!(
-                "socket.io event refused event={event} sid={} ip={}",
+                "socket.io event refused event={event} by={} sid={} ip={}",
+                shown(&who(session.standing.identity())),
                 session.id,
                 session.handshake.address
             );
@@ -168,5 +172,14 @@ impl<S: Store> SocketServer<S> {
         if number == REFUSALS_LOGGED {
             tracing::warn!("socket.io further refusals are not logged for a while");
         }
+    }
+}
+
+/// Whom a connection belongs to, for the log.
+fn who(identity: &Identity) -> String {
+    match identity {
+        Identity::Nobody => "nobody".to_owned(),
+        Identity::Operator(name) => format!("operator {name}"),
+        Identity::Device(claims) => format!("device {}", claims.guid()),
     }
 }

@@ -3,10 +3,13 @@
 use sqlx::sqlite::SqliteRow;
 
 use super::{Access, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    activity_history::{Activity, ActivityHistory, ActivityLine, EndedActivity, NewActivity},
-    job_runs::status,
+use crate::{
+    domain::guid::Guid,
+    repositories::{
+        StoreError,
+        activity_history::{Activity, ActivityHistory, ActivityLine, EndedActivity, NewActivity},
+        job_runs::status,
+    },
 };
 
 fn line(row: &SqliteRow) -> Result<Activity, StoreError> {
@@ -37,7 +40,14 @@ impl<A: Access> ActivityHistory for A {
         .bind(now)
         .execute(self.connection())
         .await?;
-        Ok(inserted.last_insert_rowid())
+        let id = inserted.last_insert_rowid();
+        sqlx::query("INSERT OR REPLACE INTO engine_activity_devices (activity_id, hostname, guid) VALUES ($1, $2, $3)")
+            .bind(id)
+            .bind(activity.hostname)
+            .bind(activity.bound_to.device().map(Guid::as_str))
+            .execute(self.connection())
+            .await?;
+        Ok(id)
     }
 
     async fn find_activity(&mut self, id: i64) -> Result<Option<Activity>, StoreError> {

@@ -39,13 +39,7 @@ macro_rules! select_listed {
             ", COALESCE(\
                (SELECT username FROM users WHERE CAST(id AS TEXT) = a.approved_by_user_id), \
                (SELECT username FROM users WHERE LOWER(username) = LOWER(a.approved_by_user_id) \
-                ORDER BY id LIMIT 1)) AS approved_by_username, \
-             d.rowid IS NOT NULL AS held, d.guid AS holder_guid, d.ssl_key_fingerprint AS holder_fingerprint, \
-             s.site_id, sites.name AS site_name \
-             FROM device_approvals AS a \
-             LEFT JOIN devices AS d ON d.hostname = a.hostname_claimed \
-             LEFT JOIN device_sites AS s ON s.device_hostname = d.hostname \
-             LEFT JOIN sites ON sites.id = s.site_id ",
+                ORDER BY id LIMIT 1)) AS approved_by_username FROM device_approvals AS a ",
             $condition,
             " ORDER BY a.created_at, a.rowid"
         )
@@ -86,10 +80,6 @@ fn read_listed(row: &SqliteRow) -> Result<ListedApproval, StoreError> {
     Ok(ListedApproval {
         approval: read(row)?,
         approved_by_username: columns.get("approved_by_username")?,
-        holder: columns
-            .get::<bool>("held")?
-            .then(|| read_holder(row))
-            .transpose()?,
     })
 }
 

@@ -34,14 +34,23 @@ impl<A: Access> DeviceDocuments for A {
     }
 
     async fn device_row(&mut self, guid: &str) -> Result<Option<DeviceRow>, StoreError> {
-        sqlx::query(select_rows!(
-            "WHERE UPPER(guid) = UPPER($1) ORDER BY guid <> $1, rowid LIMIT 1"
-        ))
-        .bind(guid)
-        .fetch_optional(self.connection())
-        .await?
-        .map(|row| read(&row))
-        .transpose()
+        // As good as every row is found by its key; the other spellings need a look at all rows.
+        let exact = sqlx::query(select_rows!("WHERE guid = $1"))
+            .bind(guid)
+            .fetch_optional(&mut *self.connection())
+            .await?;
+        let row = match exact {
+            Some(row) => Some(row),
+            None => {
+                sqlx::query(select_rows!(
+                    "WHERE UPPER(guid) = UPPER($1) ORDER BY rowid LIMIT 1"
+                ))
+                .bind(guid)
+                .fetch_optional(self.connection())
+                .await?
+            }
+        };
+        row.map(|row| read(&row)).transpose()
     }
 
     async fn upsert_device(&mut self, device: &DeviceUpsert) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use super::{Access, rows::Columns};
 use crate::repositories::{
     StoreError,
-    devices::{DeviceEntry, DeviceIdentity, DeviceReport, Devices, KeyRotation, NewDevice},
+    devices::{DeviceEntry, DeviceIdentity, DeviceReport, Devices, KeyRotation, NamedDevice, NewDevice},
 };
 
 /// The query for who a device is, with this condition.
@@ -83,6 +83,35 @@ impl<A: Access> Devices for A {
             .bind(hostname)
             .fetch_optional(self.connection())
             .await?)
+    }
+
+    async fn device_named(&mut self, hostname: &str) -> Result<Option<NamedDevice>, StoreError> {
+        let row = sqlx::query(
+            "SELECT CAST(guid AS TEXT) AS guid, CAST(ssl_key_fingerprint AS TEXT) AS ssl_key_fingerprint, \
+             CAST(status AS TEXT) AS status FROM devices WHERE hostname = $1",
+        )
+        .bind(hostname)
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|row| {
+            let row = Columns::of("devices", &row);
+            Ok(NamedDevice {
+                guid: row.get("guid")?,
+                hostname: hostname.to_owned(),
+                fingerprint: row.get("ssl_key_fingerprint")?,
+                status: row.get("status")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn host_names(&mut self) -> Result<Vec<String>, StoreError> {
+        // Read from the index of names alone. Nobody is called by what is no text.
+        Ok(sqlx::query_scalar(
+            "SELECT hostname FROM devices WHERE typeof(hostname) = 'text' ORDER BY hostname",
+        )
+        .fetch_all(self.connection())
+        .await?)
     }
 
     async fn insert_device(&mut self, device: &NewDevice<'_>) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Looks at a database without changing it.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config::timing::Timing,
+    domain::host_name::HostKey,
     repositories::{StoreError, sealed_secrets::StoredSecret},
 };
 
@@ -24,6 +25,8 @@ pub struct DatabaseState {
     pub upgrade: Upgrade,
     /// Every secret that is stored sealed.
     pub sealed_secrets: Vec<StoredSecret>,
+    /// The host names of devices that differ in letter case or blanks alone, by host.
+    pub same_hosts: Vec<Vec<String>>,
 }
 
 /// Reads the file and reports its state; changes nothing. A journal that was left behind and whose content belongs into
@@ -60,12 +63,34 @@ async fn look(options: SqliteConnectOptions) -> Result<DatabaseState, sqlx::Erro
     let damage = quick_check(&mut connection).await?;
     let upgrade = Upgrade::needed(&mut connection).await?;
     let sealed_secrets = sealed_secrets::read(&mut connection).await?;
+    let same_hosts = same_hosts(&mut connection).await?;
     connection.close().await?;
     Ok(DatabaseState {
         damage,
         upgrade,
         sealed_secrets,
+        same_hosts,
     })
+}
+
+async fn same_hosts(connection: &mut SqliteConnection) -> Result<Vec<Vec<String>>, sqlx::Error> {
+    let there: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info('devices') WHERE lower(name) = 'hostname')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !there {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT hostname FROM devices WHERE typeof(hostname) = 'text' ORDER BY hostname")
+            .fetch_all(connection)
+            .await?;
+    let mut by_key: BTreeMap<HostKey, Vec<String>> = BTreeMap::new();
+    for name in names {
+        by_key.entry(HostKey::of(&name)).or_default().push(name);
+    }
+    Ok(by_key.into_values().filter(|names| names.len() > 1).collect())
 }
 
 /// What SQLite's quick check complains of.

@@ -26,6 +26,7 @@ mod service_accounts;
 mod temporary;
 mod undelivered_work;
 mod users;
+mod work_devices;
 mod writer;
 
 use std::{

@@ -26,6 +26,33 @@ impl<A: Access> ServiceAccounts for A {
         .transpose()
     }
 
+    async fn account_device(&mut self, agent_id: &str) -> Result<Option<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT guid FROM engine_account_devices WHERE agent_id = $1")
+                .bind(agent_id)
+                .fetch_optional(self.connection())
+                .await?,
+        )
+    }
+
+    async fn set_account_device(&mut self, agent_id: &str, guid: &str) -> Result<(), StoreError> {
+        sqlx::query("INSERT OR REPLACE INTO engine_account_devices (agent_id, guid) VALUES ($1, $2)")
+            .bind(agent_id)
+            .bind(guid)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn accounts_to_assign(&mut self) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT CAST(agent_id AS TEXT) FROM agent_service_account WHERE agent_id IS NOT NULL \
+             AND NOT EXISTS (SELECT 1 FROM engine_account_devices) ORDER BY agent_id",
+        )
+        .fetch_all(self.connection())
+        .await?)
+    }
+
     async fn store_service_account(
         &mut self,
         agent_id: &str,

@@ -30,7 +30,8 @@ async fn an_empty_file_gets_the_legacy_s_tables_and_the_engine_s_own() {
     assert_eq!(
         tables.join(" "),
         "activity_history agent_service_account ansible_play_recaps credentials device_approvals device_keys \
-         device_list_views device_sites devices engine_undelivered_work enrollment_install_codes \
+         device_list_views device_sites devices engine_account_devices engine_activity_devices engine_undelivered_work \
+         enrollment_install_codes \
          enrollment_install_codes_persistent github_token refresh_tokens scheduled_job_run_activity scheduled_job_runs scheduled_jobs sites \
          sqlite_sequence users"
     );
@@ -47,7 +48,14 @@ async fn the_engines_own_tables_are_made_without_an_upgrade() {
         .fetch_all(view.connection())
         .await
         .unwrap();
-    assert_eq!(tables, ["engine_undelivered_work"]);
+    assert_eq!(
+        tables,
+        [
+            "engine_undelivered_work",
+            "engine_activity_devices",
+            "engine_account_devices"
+        ]
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
+use crate::services::hosts::STRICT;
 use crate::{
     domain::{digest::sha256_hex, dpop::making::proof},
     integrations::{clock::ManualClock, random::SeededRandom},
@@ -43,6 +44,7 @@ impl Story {
                 environment.clone(),
                 tokens.clone(),
                 Arc::new(Proofs::new(environment)),
+                STRICT,
             ),
             tokens,
         }

@@ -8,13 +8,20 @@ use crate::{
             DeviceSnapshot, DeviceUpsert,
             merge::{ShapesDiffer, merge},
         },
+        host_name::same_host,
         json::{Json, JsonObject},
+        mask::shown,
         text::python_trim,
     },
     repositories::{
-        Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _, devices::Devices as _,
+        Store, StoreError, UnitOfWork as _,
+        device_documents::DeviceDocuments as _,
+        devices::{DeviceIdentity, Devices as _},
     },
-    services::{device_gate::AuthenticatedDevice, own_row::own_identity},
+    services::{
+        agent_owners::agents_device, device_gate::AuthenticatedDevice, hosts::InvalidHostname,
+        own_row::own_identity,
+    },
 };
 
 /// The document that a device reports of itself.
@@ -39,6 +46,9 @@ pub enum DetailsError {
     /// The device is stored under another host name; a heartbeat must rename it first.
     #[error("the device is stored under another host name")]
     OtherHostname,
+    /// No device may be called so.
+    #[error(transparent)]
+    InvalidHostname(#[from] InvalidHostname),
     /// The report does not fit what is known (DEV-6).
     #[error(transparent)]
     ShapesDiffer(#[from] ShapesDiffer),
@@ -55,10 +65,15 @@ impl<S: Store> DeviceReportService<S> {
     pub async fn store_details(
         &self,
         device: &AuthenticatedDevice,
-        report: DetailsReport,
+        mut report: DetailsReport,
     ) -> Result<(), DetailsError> {
         let guid = device.guid.as_str();
         let mut work = self.store.begin().await?;
+        let own = own_identity(&mut work, device).await?;
+        if self.hosts.is_strict() {
+            self.check_owner(&mut work, device, own.as_ref(), &mut report)
+                .await?;
+        }
         let row = work.device_row_named(&report.hostname).await?;
         let known = row.as_ref().map(DeviceSnapshot::from);
         if known
@@ -67,7 +82,6 @@ impl<S: Store> DeviceReportService<S> {
         {
             return Err(DetailsError::GuidMismatch);
         }
-        let own = own_identity(&mut work, device).await?;
         if own.is_some_and(|own| own.hostname.as_deref() != Some(report.hostname.as_str())) {
             return Err(DetailsError::OtherHostname);
         }
@@ -88,6 +102,57 @@ impl<S: Store> DeviceReportService<S> {
         work.save().await?;
 
         self.tell_agents(device, &report, &document);
+        Ok(())
+    }
+
+    /// Sees to it that a report is about the device that sends it: its host is that device's under the name in its row,
+    /// and so is the agent that it names.
+    async fn check_owner(
+        &self,
+        work: &mut S::Work,
+        device: &AuthenticatedDevice,
+        own: Option<&DeviceIdentity>,
+        report: &mut DetailsReport,
+    ) -> Result<(), DetailsError> {
+        let refused = |error: DetailsError| {
+            tracing::warn!(
+                "details refused guid={} host={}: {error}",
+                device.guid,
+                shown(&report.hostname)
+            );
+            error
+        };
+        let own_name = own.and_then(|own| own.hostname.as_deref());
+        if own_name != Some(report.hostname.as_str()) {
+            match own_name {
+                Some(name) if same_host(name, &report.hostname) => {}
+                _ => {
+                    let stored_guid = own.map(|own| own.guid.as_str());
+                    if self.hosts.is_taken(work, &report.hostname, stored_guid).await? {
+                        return Err(refused(DetailsError::GuidMismatch));
+                    }
+                    self.hosts
+                        .check_new(python_trim(&report.hostname))
+                        .map_err(|error| refused(error.into()))?;
+                }
+            }
+        }
+        let in_summary = report
+            .details
+            .get("summary")
+            .and_then(|summary| summary.get("agent_id"));
+        let in_summary = in_summary.filter(|id| id.is_truthy()).map(Json::python_text);
+        for agent_id in report.agent_id.iter().chain(&in_summary) {
+            if !agents_device(work, device, agent_id).await? {
+                return Err(refused(DetailsError::GuidMismatch));
+            }
+        }
+        if let Some(name) = own_name.filter(|name| same_host(name, &report.hostname)) {
+            name.clone_into(&mut report.hostname);
+            if let Some(Json::Object(summary)) = report.details.get_mut("summary") {
+                summary.insert("hostname".to_owned(), name.into());
+            }
+        }
         Ok(())
     }
 
@@ -145,6 +210,7 @@ impl<S: Store> DeviceReportService<S> {
             guid: &device.guid,
             agent_id: report.agent_id.as_deref(),
             hostname: &report.hostname,
+            own_only: self.hosts.is_strict(),
             agent_hash: report.agent_hash.as_deref().or(summary("agent_hash")),
             operating_system: summary("operating_system"),
             device_type: summary("device_type"),

@@ -7,12 +7,13 @@ use crate::{
         device::{DeviceSnapshot, DeviceUpsert},
         guid::Guid,
         hash_list::{HashEntry, HashSource, hash_list},
+        mask::shown,
     },
     repositories::{
         Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _,
         known_devices::KnownDevices as _,
     },
-    services::{device_gate::AuthenticatedDevice, own_row::own_row},
+    services::{agent_owners::agents_device, device_gate::AuthenticatedDevice, own_row::own_row},
 };
 
 /// A hash that a device reports.
@@ -119,6 +120,13 @@ impl<S: Store> DeviceReportService<S> {
             return Err(HashError::Missing);
         }
         let mut work = self.store.begin().await?;
+        if self.hosts.is_strict()
+            && let Some(agent_id) = &report.agent_id
+            && !agents_device(&mut work, device, agent_id).await?
+        {
+            tracing::warn!("hash refused guid={} agent_id={}", device.guid, shown(agent_id));
+            return Err(HashError::GuidMismatch);
+        }
         let row = own_row(&mut work, device).await?;
         let Some(known) = row
             .as_ref()
@@ -149,6 +157,7 @@ impl<S: Store> DeviceReportService<S> {
             agent_hash: &report.agent_hash,
             agent_id: agent_id.as_deref(),
             hostname: Some(&known.hostname),
+            own_only: self.hosts.is_strict(),
         });
         let lent = || self.agents.first_with_guid(&device.guid).map(|(id, _)| id);
         Ok(StoredHash {

@@ -15,7 +15,10 @@ use crate::{
     },
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::{UnitOfWork as _, devices::Devices as _, devices::NewDevice, sqlite::SqliteStore},
-    services::device_gate::{AuthenticatedDevice, DeviceStatus},
+    services::{
+        device_gate::{AuthenticatedDevice, DeviceStatus},
+        hosts::STRICT,
+    },
 };
 
 const START: i64 = 1_800_000_000;
@@ -54,7 +57,7 @@ impl Story {
         let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
         Self {
             _folder: folder,
-            reports: DeviceReportService::new(store, environment, Arc::clone(&agents)),
+            reports: DeviceReportService::new(store, environment, Arc::clone(&agents), STRICT),
             agents,
         }
     }
@@ -94,7 +97,7 @@ impl Story {
             last_seen: LastSeen::Now,
             mode: ServiceMode::System,
         };
-        self.agents.registry().heartbeat(&event, START);
+        self.agents.registry().heartbeat(&event, None, START);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     domain::{guid::Guid, mask::shown, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
-    services::{access_tokens::SigningError, published_identity::PublishedIdentity},
+    services::{access_tokens::SigningError, hosts::InvalidHostname, published_identity::PublishedIdentity},
 };
 
 /// A well-formed wish to join.
@@ -86,6 +86,9 @@ pub enum RequestError {
     /// Too many requests with this key.
     #[error("rate limited")]
     RateLimited(RateLimited),
+    /// No device may be called so.
+    #[error(transparent)]
+    InvalidHostname(#[from] InvalidHostname),
     /// The code is unknown, ended or spent; which of it is not told.
     #[error("the install code cannot be used")]
     InvalidCode,

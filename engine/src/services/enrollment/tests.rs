@@ -4,6 +4,7 @@ use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};
 use jiff::Timestamp;
 
 use super::*;
+use crate::config::settings::AccessPolicy;
 use crate::{
     config::{logging::capture::capture, settings::Settings},
     domain::proof::ProofError,
@@ -53,11 +54,13 @@ impl Story {
             &SigningKey::from_bytes(&[3; 32]),
         );
         let tokens = AccessTokens::new(&SigningKey::from_bytes(&[4; 32])).unwrap();
+        // Names are tested on a whole server.
+        let rules = HostRules::new(AccessPolicy::Legacy);
         Self {
             _folder: folder,
             clock,
-            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher),
-            approvals: ApprovalService::new(store.clone(), environment.clone()),
+            enrollment: EnrollmentService::new(store.clone(), environment.clone(), tokens, publisher, rules),
+            approvals: ApprovalService::new(store.clone(), environment.clone(), rules),
             codes: InstallCodeService::new(store.clone(), environment.clone()),
             environment,
             store,

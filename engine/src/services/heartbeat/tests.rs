@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
+use crate::services::hosts::STRICT;
 use crate::{
     domain::guid::Guid,
     integrations::{clock::ManualClock, random::SeededRandom},
@@ -33,7 +34,7 @@ impl Story {
         let story = Self {
             _folder: folder,
             file,
-            heartbeats: HeartbeatService::new(store, environment, agents),
+            heartbeats: HeartbeatService::new(store, environment, agents, STRICT),
         };
         sqlx::raw_sql(rows)
             .execute(&mut story.connection().await)

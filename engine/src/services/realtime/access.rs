@@ -7,12 +7,12 @@ use std::{
 
 use crate::{
     config::settings::AccessPolicy,
-    domain::guid::Guid,
+    domain::{agent_id::names_device, guid::Guid, host_name::same_host},
     repositories::{Store, StoreError, devices::DeviceIdentity, users::Users as _},
     services::{
         Environment,
         access_tokens::AccessTokens,
-        device_gate::{DeviceClaims, check},
+        device_gate::{DeviceClaims, DeviceStatus, check},
     },
 };
 
@@ -43,6 +43,8 @@ pub enum Rights {
         guid: Guid,
         /// The host name in its row.
         hostname: Option<String>,
+        /// Whether it gets no work.
+        is_quarantined: bool,
     },
     /// Nothing.
     Nothing,
@@ -68,25 +70,25 @@ impl Rights {
         matches!(self, Self::Everything | Self::Device { .. })
     }
 
-    /// Whether it may tell of this host.
-    pub fn may_tell_of(&self, hostname: &str) -> bool {
+    /// The device that it is.
+    pub fn device(&self) -> Option<&Guid> {
         match self {
-            Self::Everything => true,
-            Self::Device {
-                hostname: Some(own), ..
-            } => own == hostname,
-            _ => false,
+            Self::Device { guid, .. } => Some(guid),
+            _ => None,
         }
     }
-}
 
-/// The devices that an agent's id may name: its `_`-separated parts, in canonical form.
-pub(super) fn devices_named(agent_id: &str) -> impl Iterator<Item = Guid> {
-    agent_id.split('_').filter_map(Guid::normalize)
-}
-
-fn names_device(agent_id: &str, guid: &Guid) -> bool {
-    devices_named(agent_id).any(|named| named == *guid)
+    /// What the host that a report names is called: a device's name is the one in its row, however it spells it. `None`
+    /// where it may not tell of that host.
+    pub fn reported_host<'a>(&'a self, named: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Everything => Some(named),
+            Self::Device {
+                hostname: Some(own), ..
+            } => same_host(own, named).then_some(own),
+            _ => None,
+        }
+    }
 }
 
 /// One connection's identity, with what was looked up of its rights last.
@@ -141,8 +143,8 @@ impl<S: Store> ChannelAccess<S> {
         self.environment.clock.monotonic()
     }
 
-    /// The device that a token names. An expired one counts: agents connect again for as long as they run with the
-    /// headers of their first connection.
+    /// The device that a token names. One that expired within the last 30 days counts: agents connect again for as long
+    /// as they run with the headers of their first connection.
     pub fn device(&self, token: &str) -> Option<Identity> {
         let now = self.environment.clock.now().as_second();
         let claims = self.tokens.verify_even_expired(token, now).ok()?;
@@ -194,9 +196,10 @@ impl<S: Store> ChannelAccess<S> {
 
 fn device_rights(claims: &DeviceClaims, device: DeviceIdentity) -> Rights {
     match check(&device, claims) {
-        Ok(_) => Rights::Device {
-            guid: claims.guid.clone(),
+        Ok(status) => Rights::Device {
+            guid: claims.guid().clone(),
             hostname: device.hostname,
+            is_quarantined: status == DeviceStatus::Quarantined,
         },
         Err(_) => Rights::Nothing,
     }

@@ -7,7 +7,7 @@ mod online;
 mod relays;
 mod results;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use bytes::Bytes;
 
@@ -17,10 +17,11 @@ pub use results::JobResult;
 use super::{
     Environment,
     agents::Agents,
+    hosts::HostRules,
     scheduler::channel::{Eventual, PendingReceipt},
 };
 use crate::{
-    domain::{clock::BoxFuture, json::Json},
+    domain::{clock::BoxFuture, guid::Guid, json::Json},
     repositories::Store,
 };
 
@@ -66,8 +67,8 @@ pub enum Audience<'a> {
     Everyone,
     /// Screenshots, reports and activity: operators, and no agents.
     Operators,
-    /// Jobs: the agents of this host (letter case aside), and nobody else.
-    Host(&'a str),
+    /// Jobs: the agents of this device, unless it is quarantined, and nobody else.
+    Device(&'a Guid),
     /// The connections that have announced themselves as this agent.
     Agent(&'a str),
     /// One connection, by its id.
@@ -80,13 +81,13 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// it is sent is closed and logged, so whoever stays connected has lost nothing.
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a>;
 
-    /// Sends work to the agents of a host, as [`AgentChannel::hand_over`] does. It has arrived when it has at those whose
-    /// id ends with `meant` (upper case), or at any where no such agent is connected or nothing is said.
+    /// Sends work to the agents of a device, as [`AgentChannel::hand_over`] does. It has arrived when it has at those
+    /// whose id ends with `meant` (upper case), or at any where no such agent is connected or nothing is said.
     ///
     /// [`AgentChannel::hand_over`]: super::scheduler::channel::AgentChannel::hand_over
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        device: Option<&'a Guid>,
         meant: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
@@ -95,6 +96,9 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
 
     /// The ids that living connections have announced, in no order.
     fn live_agents(&self) -> Vec<String>;
+
+    /// The devices whose tokens those connections showed.
+    fn live_devices(&self) -> HashSet<Guid>;
 }
 
 /// What became of an event.
@@ -113,6 +117,7 @@ pub struct RealtimeService<S> {
     store: S,
     environment: Environment,
     agents: Arc<Agents>,
+    hosts: HostRules,
     channel: Arc<dyn Channel>,
 }
 
@@ -124,11 +129,18 @@ impl<S> fmt::Debug for RealtimeService<S> {
 
 impl<S: Store> RealtimeService<S> {
     /// Over this store, these agents and these sockets.
-    pub fn new(store: S, environment: Environment, agents: Arc<Agents>, channel: Arc<dyn Channel>) -> Self {
+    pub fn new(
+        store: S,
+        environment: Environment,
+        agents: Arc<Agents>,
+        hosts: HostRules,
+        channel: Arc<dyn Channel>,
+    ) -> Self {
         Self {
             store,
             environment,
             agents,
+            hosts,
             channel,
         }
     }

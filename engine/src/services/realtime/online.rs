@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::{Audience, Payload, RealtimeService, access::devices_named};
+use super::{Audience, Payload, RealtimeService};
 use crate::{
     domain::{clock::BoxFuture, guid::Guid, json::Json},
     repositories::{Store, StoreError, known_devices::KnownDevices as _},
-    services::scheduler::channel::{AgentChannel, Eventual, PendingReceipt},
+    services::scheduler::channel::{AgentChannel, Eventual, PendingReceipt, Recipient},
 };
 
 impl<S: Store> RealtimeService<S> {
@@ -21,6 +21,9 @@ impl<S: Store> RealtimeService<S> {
     }
 
     async fn online(&self, hosts: &[String]) -> Result<HashSet<String>, StoreError> {
+        if self.hosts.is_strict() {
+            return self.online_by_device(hosts).await;
+        }
         let now = self.seconds();
         let live = self.channel.live_agents();
         let mut online: HashSet<_> = {
@@ -38,7 +41,10 @@ impl<S: Store> RealtimeService<S> {
         }
         let hosts: HashSet<_> = hosts.iter().collect();
         // Present agents tell no host name; their ids name the device.
-        let connected: HashSet<_> = live.iter().flat_map(|id| devices_named(id)).collect();
+        let connected: HashSet<_> = live
+            .iter()
+            .flat_map(|id| id.split('_').filter_map(Guid::normalize))
+            .collect();
         for device in self.store.view().await?.known_devices().await? {
             if let (Some(hostname), Some(guid)) = (device.hostname, device.guid)
                 && Guid::normalize(&guid).is_some_and(|guid| connected.contains(&guid))
@@ -48,6 +54,23 @@ impl<S: Store> RealtimeService<S> {
             }
         }
         Ok(online)
+    }
+
+    /// The same where connections, heartbeats and collectors are those of a device, whatever it is called.
+    async fn online_by_device(&self, hosts: &[String]) -> Result<HashSet<String>, StoreError> {
+        let devices = {
+            let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+            let mut view = self.store.view().await?;
+            self.hosts.devices(&mut view, &hosts).await?
+        };
+        let mut alive = self.channel.live_devices();
+        alive.extend(self.agents.registry().collected_devices(self.seconds()));
+        let is_online = |guid: &Guid| alive.contains(guid) || self.agents.has_device_reported(guid);
+        Ok(devices
+            .into_iter()
+            .filter(|(_, device)| device.guid.as_ref().is_some_and(is_online))
+            .map(|(host, _)| host)
+            .collect())
     }
 }
 
@@ -63,7 +86,7 @@ impl<S: Store> AgentChannel for RealtimeService<S> {
 
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        recipient: Recipient<'a>,
         event: &'static str,
         payload: &'a Json,
         before: Eventual<'a, bool>,
@@ -72,7 +95,7 @@ impl<S: Store> AgentChannel for RealtimeService<S> {
         let meant = meant_agent(event, &payload.value);
         Box::pin(async move {
             self.channel
-                .hand_over(hostname, meant, event, &payload, before)
+                .hand_over(recipient.device, meant, event, &payload, before)
                 .await
         })
     }

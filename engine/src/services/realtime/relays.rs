@@ -38,10 +38,26 @@ impl<S: Store> RealtimeService<S> {
         if !rights.may_command() {
             return Outcome::Refused;
         }
+        if !self.hosts.is_strict() {
+            self.channel.emit(Audience::Everyone, event, payload).await;
+            return Outcome::Done;
+        }
         let host = payload.value.get("target_hostname").and_then(Json::as_text);
-        self.channel
-            .emit(Audience::Host(host.unwrap_or_default()), event, payload)
-            .await;
-        Outcome::Done
+        let device = async {
+            let mut view = self.store.view().await?;
+            self.hosts.device(&mut view, host.unwrap_or_default()).await
+        };
+        match device.await {
+            Ok(device) => {
+                if let Some(guid) = &device.guid {
+                    self.channel.emit(Audience::Device(guid), event, payload).await;
+                }
+                Outcome::Done
+            }
+            Err(error) => {
+                tracing::error!("a playbook is not passed on: {error}");
+                Outcome::Failed
+            }
+        }
     }
 }

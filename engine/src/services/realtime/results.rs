@@ -5,7 +5,7 @@ use crate::{
     domain::text::python_trim,
     repositories::{
         Store, StoreError, UnitOfWork as _, activity_history::ActivityHistory as _, job_runs::JobRuns as _,
-        undelivered_work::UndeliveredWork as _,
+        undelivered_work::UndeliveredWork as _, work_devices::WorkDevices as _,
     },
     services::scheduler::{
         events::{self, EndedRun},
@@ -65,14 +65,19 @@ impl<S: Store> RealtimeService<S> {
             .as_ref()
             .and_then(|activity| activity.hostname.as_deref())
             .or(run.as_ref().and_then(|run| run.hostname.as_deref()));
-        let own = match rights {
+        let is_own = match rights {
             Rights::Everything => true,
-            Rights::Device {
-                hostname: Some(own), ..
-            } => host.is_none_or(|host| same_host(host, own)),
+            // There is nothing that it could change.
+            Rights::Device { .. } if activity.is_none() && run.is_none() => true,
+            Rights::Device { guid, .. } => {
+                let bound = work.device_of_activity(result.job_id).await?;
+                self.hosts
+                    .may_report(&mut work, guid, bound.as_ref(), host)
+                    .await?
+            }
             _ => false,
         };
-        if !own {
+        if !is_own {
             return Ok(None);
         }
         // An activity whose run has ended does not run again (SCH-17).
@@ -108,9 +113,4 @@ struct Stored {
     status: String,
     /// The run that ended by it.
     ended: Option<EndedRun>,
-}
-
-/// Whether two names are of one host, as agents compare them.
-fn same_host(one: &str, other: &str) -> bool {
-    python_trim(one).to_lowercase() == python_trim(other).to_lowercase()
 }

@@ -7,7 +7,9 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::{
+    config::settings::AccessPolicy,
     domain::{
+        agent_id::{NamedDevice, named_device},
         agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
         guid::Guid,
     },
@@ -42,7 +44,7 @@ impl Channel for Wire {
 
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        device: Option<&'a Guid>,
         _: Option<&'static str>,
         event: &'a str,
         payload: &'a Payload,
@@ -52,13 +54,25 @@ impl Channel for Wire {
             if !before.await {
                 return PendingReceipt::known(Receipt::CalledOff);
             }
-            self.emit(Audience::Host(hostname), event, payload).await;
+            let Some(device) = device else {
+                return PendingReceipt::known(Receipt::NobodyThere);
+            };
+            self.emit(Audience::Device(device), event, payload).await;
             PendingReceipt::known(Receipt::Arrived)
         })
     }
 
     fn live_agents(&self) -> Vec<String> {
         self.live.lock().unwrap().clone()
+    }
+
+    fn live_devices(&self) -> HashSet<Guid> {
+        let live = self.live.lock().unwrap();
+        let named = live.iter().filter_map(|id| match named_device(id) {
+            NamedDevice::One(guid) => Some(guid),
+            _ => None,
+        });
+        named.collect()
     }
 }
 
@@ -87,7 +101,13 @@ impl Story {
             folder,
             wire,
             agents: Arc::clone(&agents),
-            service: RealtimeService::new(store, environment, agents, channel),
+            service: RealtimeService::new(
+                store,
+                environment,
+                agents,
+                HostRules::new(AccessPolicy::Strict),
+                channel,
+            ),
         };
         sqlx::raw_sql(rows)
             .execute(&mut story.connection().await)
@@ -115,6 +135,7 @@ fn device() -> Rights {
     Rights::Device {
         guid: Guid::normalize(GUID).unwrap(),
         hostname: Some("WIN-1".to_owned()),
+        is_quarantined: false,
     }
 }
 
@@ -143,7 +164,7 @@ async fn a_heartbeat_rewrites_its_host_s_row() {
     )
     .await;
     let event = heartbeat(AGENT, Some("WIN-1"));
-    let outcome = story.service.agent_heartbeat(&device(), &event).await;
+    let outcome = story.service.agent_heartbeat(&Rights::Everything, &event).await;
     assert_eq!(outcome, Outcome::Done);
     let row = story
         .column(
@@ -242,16 +263,20 @@ async fn commands_need_an_operator_and_reports_an_agent() {
 
 #[tokio::test]
 async fn a_playbook_goes_to_the_host_that_it_names() {
-    let story = Story::begin("").await;
-    let payload = Payload::from(Json::object([("target_hostname", "WIN-1".into())]));
+    let story = Story::begin(
+        "INSERT INTO devices (guid, hostname) VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1')",
+    )
+    .await;
+    let payload = Payload::from(Json::object([("target_hostname", "win-1".into())]));
     story
         .service
         .relay_playbook(&Rights::Operator, "ansible_playbook_run", &payload)
         .await;
-    assert_eq!(story.wire.take()[0].0, "Host(\"WIN-1\")");
+    assert_eq!(story.wire.take()[0].0, format!("Device(Guid(\"{GUID}\"))"));
 }
 
-const JOB: &str = "PRAGMA foreign_keys = OFF; INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
+const JOB: &str = "PRAGMA foreign_keys = OFF; \
+     INSERT INTO devices (guid, hostname) VALUES ('3F2504E0-4F89-11D3-9A0C-0305E82C3301', 'WIN-1'); INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
      VALUES (21, 'WIN-1', 'p', 'n', 'powershell', 1, 'Running'); \
      INSERT INTO scheduled_job_runs (id, job_id, status, target_hostname) VALUES (5, 1, 'Scheduled', 'WIN-1'); \
      INSERT INTO scheduled_job_run_activity (run_id, activity_id, component_kind) VALUES (5, 21, 'script')";
@@ -316,8 +341,9 @@ async fn a_result_moves_activity_and_run_and_is_told() {
 async fn a_result_comes_from_the_host_that_it_is_about() {
     let story = Story::begin(JOB).await;
     let other = Rights::Device {
-        guid: Guid::normalize(GUID).unwrap(),
+        guid: Guid::normalize("00000000-0000-4000-8000-000000000002").unwrap(),
         hostname: Some("WIN-2".to_owned()),
+        is_quarantined: false,
     };
     for rights in [other, Rights::Operator, Rights::Nothing] {
         assert_eq!(
@@ -343,6 +369,8 @@ async fn a_host_is_online_by_collector_report_or_connection() {
     story.wire.live.lock().unwrap().push(AGENT.to_owned());
     assert!(is_online().await);
     story.wire.live.lock().unwrap().clear();
-    story.agents.note_report("WIN-1");
+    story
+        .agents
+        .note_report(&Guid::normalize(GUID).unwrap(), Some("WIN-1"));
     assert!(is_online().await);
 }

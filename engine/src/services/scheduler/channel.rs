@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Debug, future::Future, pin::Pin};
 
-use crate::domain::{clock::BoxFuture, json::Json};
+use crate::domain::{clock::BoxFuture, guid::Guid, json::Json};
 
 /// What became of work that was handed to a host's agents.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,7 +11,7 @@ pub enum Receipt {
     Arrived,
     /// It was sent, and the connection ended before that was known.
     Unknown,
-    /// No agent of this host is connected: nothing was sent.
+    /// No agent of this device is connected: nothing was sent.
     NobodyThere,
     /// Whoever sends it called it off: nothing was sent.
     CalledOff,
@@ -46,19 +46,28 @@ impl Debug for PendingReceipt {
     }
 }
 
+/// Whom work is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Recipient<'a> {
+    /// The host, as it was named.
+    pub hostname: &'a str,
+    /// The device that had this name when the work began; without one, nobody gets it.
+    pub device: Option<&'a Guid>,
+}
+
 /// The channel to agents and operators.
 pub trait AgentChannel: Debug + Send + Sync + 'static {
     /// Those of these hosts whose agents are there, exact names.
     fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>>;
 
-    /// Sends work to the agents of this host and to nobody else. It is sent when the outer future ends, so that work
+    /// Sends work to the agents of the device that it is for and to nobody else. It is sent when the outer future ends, so that work
     /// arrives in the order in which it was handed over; the receipt comes later.
     ///
     /// Where an agent is there to get it, `before` is awaited ahead of the first byte: it writes down that the work is
     /// being sent, or calls it off by saying false.
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        recipient: Recipient<'a>,
         event: &'static str,
         payload: &'a Json,
         before: Eventual<'a, bool>,

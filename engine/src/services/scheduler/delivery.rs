@@ -14,7 +14,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
+    channel::{AgentChannel, Eventual, PendingReceipt, Receipt, Recipient},
     events, life,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
         job_runs::{JobRuns as _, status},
         undelivered_work::UndeliveredWork as _,
     },
-    services::Environment,
+    services::{Environment, hosts::HostRules},
 };
 
 /// Sends of one piece of work, at most.
@@ -37,6 +37,8 @@ const PAUSE: Duration = Duration::from_secs(15);
 const SENT_TWICE: &str = "Sent twice, and both times the connection ended before the device confirmed it. It may have \
                           run; it is not sent again";
 
+/// Why a device gets no work.
+pub const QUARANTINED: &str = "Device quarantined";
 /// Why work is given up that was never sent.
 pub const OFFLINE: &str = "Device offline";
 /// Why work is given up that was sent once.
@@ -80,8 +82,8 @@ impl Tasks {
 pub struct Work<'a> {
     /// Its row in the activity history.
     pub activity_id: i64,
-    /// The host.
-    pub hostname: &'a str,
+    /// For whom it is.
+    pub recipient: Recipient<'a>,
     /// The event that carries it.
     pub event: &'static str,
     /// What the agent gets.
@@ -103,21 +105,33 @@ pub struct Delivery<S> {
     store: S,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
+    hosts: HostRules,
     /// Activities whose work was sent and whose receipt has not come.
     in_flight: Mutex<HashSet<i64>>,
     tasks: Tasks,
 }
 
 impl<S: Store> Delivery<S> {
-    /// Over this store and channel.
-    pub fn new(store: S, environment: Environment, channel: Arc<dyn AgentChannel>) -> Arc<Self> {
+    /// Over this store and channel; `hosts` knows whom work is for.
+    pub fn new(
+        store: S,
+        environment: Environment,
+        channel: Arc<dyn AgentChannel>,
+        hosts: HostRules,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             environment,
             channel,
+            hosts,
             in_flight: Mutex::default(),
             tasks: Tasks::default(),
         })
+    }
+
+    /// Which devices hosts are.
+    pub fn hosts(&self) -> HostRules {
+        self.hosts
     }
 
     /// Ends what waits for receipts. Work that has not arrived is noted and goes on after the next start.
@@ -153,7 +167,7 @@ impl<S: Store> Delivery<S> {
         });
         let receipt = self
             .channel
-            .hand_over(work.hostname, work.event, work.payload, counted)
+            .hand_over(work.recipient, work.event, work.payload, counted)
             .await;
         self.tasks.spawn(flight.await_receipt(sends, receipt));
     }

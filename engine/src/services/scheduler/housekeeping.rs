@@ -8,6 +8,7 @@ use crate::{
         activity_history::ActivityHistory as _,
         job_runs::{JobRuns as _, OpenRun, status},
         undelivered_work::UndeliveredWork as _,
+        work_devices::WorkDevices as _,
     },
 };
 
@@ -37,6 +38,13 @@ impl<S: Store> Scheduler<S> {
             events::run_completed(&*self.channel, ended).await;
         }
         Ok(())
+    }
+
+    /// Forgets for which devices deleted activities were.
+    pub(super) async fn forget_orphaned_devices(&self) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
+        work.forget_orphaned_devices().await?;
+        work.save().await
     }
 
     /// Ends the activities of runs that have ended without a word of theirs: nobody waits for them any more. A result

@@ -4,25 +4,40 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Scheduler,
-    delivery::OFFLINE,
+    delivery::{OFFLINE, QUARANTINED},
     events::{self, EndedRun},
     manifest::{ComponentKind, Manifest, lacks_credential},
     plan::{Plan, open_hosts, plan},
     playbook_run::ServerPlaybook,
     redelivery::Dispatch,
 };
-use crate::repositories::{
-    Store, StoreError, UnitOfWork as _,
-    activity_history::{ActivityHistory as _, NewActivity},
-    job_runs::{JobRun, JobRuns as _, NewRun, NewRunActivity, status},
-    recaps::{Recaps as _, ServerRun},
-    scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
-    undelivered_work::{NewUndelivered, Source, UndeliveredWork as _},
+use crate::{
+    domain::guid::Guid,
+    repositories::{
+        Store, StoreError, UnitOfWork as _,
+        activity_history::{ActivityHistory as _, NewActivity},
+        job_runs::{JobRun, JobRuns as _, NewRun, NewRunActivity, status},
+        recaps::{Recaps as _, ServerRun},
+        scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
+        undelivered_work::{NewUndelivered, Source, UndeliveredWork as _},
+        work_devices::BoundTo,
+    },
+    services::hosts::HostDevice,
 };
+
+/// Where and when a run is to begin.
+struct Start<'a> {
+    host: &'a str,
+    device: HostDevice,
+    occurrence: i64,
+    now: i64,
+}
 
 /// A run that was made, with the activities of its components in the order of the manifest.
 struct Begun {
     run: JobRun,
+    /// For whom its work is.
+    device: Option<Guid>,
     activities: Vec<(usize, i64)>,
     server_runs: Vec<ServerPlaybook>,
 }
@@ -48,12 +63,25 @@ impl<S: Store> Scheduler<S> {
         // Asked once for all jobs: it may take a look at the whole fleet.
         let hosts: HashSet<_> = open.iter().flat_map(|(_, plan)| &plan.start).collect();
         let hosts: Vec<_> = hosts.into_iter().cloned().collect();
-        let online = self.channel.online_among(&hosts).await;
+        let mut ready = self.channel.online_among(&hosts).await;
+        match self.quarantined_among(&hosts).await {
+            Ok(quarantined) => ready.extend(quarantined),
+            Err(error) => tracing::error!("[Scheduler] which devices are quarantined is not known: {error}"),
+        }
         for (job, plan) in open {
-            if let Err(error) = self.work_on(&job, &plan, &online, now).await {
+            if let Err(error) = self.work_on(&job, &plan, &ready, now).await {
                 tracing::error!("[Scheduler] job {}: {error}", job.id);
             }
         }
+    }
+
+    /// Those of these hosts whose runs end as soon as they begin.
+    async fn quarantined_among(&self, hosts: &[String]) -> Result<Vec<String>, StoreError> {
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let mut view = self.store.view().await?;
+        let devices = self.hosts.devices(&mut view, &hosts).await?;
+        let quarantined = devices.into_iter().filter(|(_, device)| device.is_quarantined);
+        Ok(quarantined.map(|(host, _)| host).collect())
     }
 
     async fn enabled_jobs(&self) -> Result<Vec<ScheduledJob>, StoreError> {
@@ -71,10 +99,10 @@ impl<S: Store> Scheduler<S> {
         self: &Arc<Self>,
         job: &ScheduledJob,
         open: &Plan,
-        online: &HashSet<String>,
+        ready: &HashSet<String>,
         now: i64,
     ) -> Result<(), StoreError> {
-        let wanted = plan(job, open, online, now);
+        let wanted = plan(job, open, ready, now);
         if wanted.start.is_empty() && wanted.expire.is_empty() {
             return Ok(());
         }
@@ -93,14 +121,19 @@ impl<S: Store> Scheduler<S> {
         let Some(open) = open_hosts(&mut work, job, now).await? else {
             return Ok(());
         };
-        let plan = plan(job, &open, online, now);
+        let plan = plan(job, &open, ready, now);
+        let starting: Vec<&str> = plan.start.iter().map(String::as_str).collect();
+        let mut devices = self.hosts.devices(&mut work, &starting).await?;
         let mut begun = Vec::new();
         let mut failed = Vec::new();
         for host in &plan.start {
-            match self
-                .begin_run(&mut work, job, host, plan.occurrence, &manifest, now)
-                .await?
-            {
+            let start = Start {
+                host,
+                device: devices.remove(host).unwrap_or_default(),
+                occurrence: plan.occurrence,
+                now,
+            };
+            match self.begin_run(&mut work, job, start, &manifest).await? {
                 Ok(run) => begun.push(run),
                 Err(run) => failed.push(run),
             }
@@ -132,12 +165,18 @@ impl<S: Store> Scheduler<S> {
         &self,
         work: &mut S::Work,
         job: &ScheduledJob,
-        host: &str,
-        occurrence: i64,
+        start: Start<'_>,
         manifest: &Manifest,
-        now: i64,
     ) -> Result<Result<Begun, JobRun>, StoreError> {
-        let error = if lacks_credential(job) {
+        let Start {
+            host,
+            device,
+            occurrence,
+            now,
+        } = start;
+        let error = if device.is_quarantined {
+            Some(QUARANTINED.to_owned())
+        } else if lacks_credential(job) {
             Some("Credential required for remote execution".to_owned())
         } else if manifest.components.is_empty() {
             // The legacy takes it for a success half a minute later (SCH-4).
@@ -182,8 +221,10 @@ impl<S: Store> Scheduler<S> {
             );
             return Ok(Err(run));
         }
+        let for_device = device.binding();
         let mut begun = Begun {
             run,
+            device: device.guid,
             activities: Vec::new(),
             server_runs: Vec::new(),
         };
@@ -193,6 +234,10 @@ impl<S: Store> Scheduler<S> {
                 script_path: &component.path,
                 script_name: &component.name,
                 script_type: component.kind.script_type(),
+                bound_to: match component.kind {
+                    ComponentKind::Script | ComponentKind::Playbook => &for_device,
+                    ComponentKind::ServerPlaybook => &BoundTo::Nobody,
+                },
             };
             let activity_id = work.insert_activity(&activity, now).await?;
             let link = NewRunActivity {
@@ -250,6 +295,7 @@ impl<S: Store> Scheduler<S> {
                     self.deliver(&Dispatch {
                         component,
                         run: &one.run,
+                        device: one.device.as_ref(),
                         activity_id: *activity_id,
                     })
                     .await;

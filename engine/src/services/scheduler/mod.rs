@@ -24,7 +24,7 @@ use self::{
     manifest::ManifestBuilder,
     playbook_run::ServerPlaybooks,
 };
-use super::{Environment, assemblies::AssemblyLibrary, script_signer::ScriptSigner};
+use super::{Environment, assemblies::AssemblyLibrary, hosts::HostRules, script_signer::ScriptSigner};
 use crate::{domain::clock::Working, repositories::Store};
 
 /// Seconds between ticks.
@@ -65,6 +65,7 @@ pub struct Scheduler<S> {
     signer: ScriptSigner,
     channel: Arc<dyn AgentChannel>,
     credentials: Arc<dyn RunCredentials>,
+    hosts: HostRules,
     playbooks: Arc<ServerPlaybooks<S>>,
     limits: Limits,
     delivery: Arc<Delivery<S>>,
@@ -87,6 +88,7 @@ impl<S: Store> Scheduler<S> {
             signer: parts.signer,
             channel: parts.channel,
             credentials: parts.credentials,
+            hosts: delivery.hosts(),
             playbooks,
             limits: parts.limits,
             delivery,
@@ -98,6 +100,9 @@ impl<S: Store> Scheduler<S> {
     pub async fn begin(self: &Arc<Self>) {
         if let Err(error) = self.playbooks.end_left_over().await {
             tracing::error!("[Scheduler] left over playbooks: {error}");
+        }
+        if let Err(error) = self.forget_orphaned_devices().await {
+            tracing::error!("[Scheduler] notes of deleted activities: {error}");
         }
         self.tick(self.now()).await;
     }

@@ -55,13 +55,13 @@ pub(super) async fn open_hosts<T: JobRuns>(
 }
 
 /// Parts the open hosts into those that start and those that stayed away too long; the others wait.
-pub(super) fn plan(job: &ScheduledJob, open: &Plan, online: &HashSet<String>, now: i64) -> Plan {
+pub(super) fn plan(job: &ScheduledJob, open: &Plan, ready: &HashSet<String>, now: i64) -> Plan {
     let expired = job
         .expiration
         .as_deref()
         .and_then(expiration_seconds)
         .is_some_and(|limit| open.occurrence.saturating_add(limit) <= now);
-    let (start, away): (Vec<_>, Vec<_>) = open.start.iter().cloned().partition(|host| online.contains(host));
+    let (start, away): (Vec<_>, Vec<_>) = open.start.iter().cloned().partition(|host| ready.contains(host));
     Plan {
         occurrence: open.occurrence,
         start,

@@ -4,11 +4,13 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Scheduler,
-    delivery::{Next, OFFLINE, WENT_AWAY, Work},
+    channel::Recipient,
+    delivery::{Next, OFFLINE, QUARANTINED, WENT_AWAY, Work},
     manifest::{Component, ComponentKind, Manifest},
 };
 use crate::{
     domain::{
+        guid::Guid,
         json::Json,
         random::random_uuid,
         schedule::{Recurrence, Schedule},
@@ -28,6 +30,8 @@ pub(super) struct Dispatch<'a> {
     pub(super) component: &'a Component,
     /// For which run.
     pub(super) run: &'a JobRun,
+    /// For which device.
+    pub(super) device: Option<&'a Guid>,
     /// The row in the activity history.
     pub(super) activity_id: i64,
 }
@@ -67,7 +71,10 @@ impl<S: Store> Scheduler<S> {
         let (event, payload) = self.event(dispatch);
         let work = Work {
             activity_id: dispatch.activity_id,
-            hostname: dispatch.run.hostname.as_deref().unwrap_or_default(),
+            recipient: Recipient {
+                hostname: dispatch.run.hostname.as_deref().unwrap_or_default(),
+                device: dispatch.device,
+            },
             event,
             payload: &payload,
         };
@@ -111,6 +118,14 @@ impl<S: Store> Scheduler<S> {
                     .await?;
                 continue;
             };
+            let device = {
+                let mut view = self.store.view().await?;
+                self.hosts.recipient(&mut view, id, &host_of(run)).await?
+            };
+            if device.is_quarantined {
+                self.delivery.give_up(id, status::FAILED, QUARANTINED).await?;
+                continue;
+            }
             if self.is_left_behind(job, run, now) {
                 let (word, reason) = if note.sends == 0 {
                     (status::EXPIRED, OFFLINE)
@@ -120,7 +135,9 @@ impl<S: Store> Scheduler<S> {
                 self.delivery.give_up(id, word, reason).await?;
                 continue;
             }
-            if !job.enabled || !online.contains(&host_of(run)) {
+            // Where devices are known, sending finds out whether this one is there, whatever it is called by now.
+            let may_be_there = self.hosts.is_strict() || online.contains(&host_of(run));
+            if !job.enabled || !may_be_there {
                 continue;
             }
             let manifest = match manifest {
@@ -139,6 +156,7 @@ impl<S: Store> Scheduler<S> {
             self.deliver(&Dispatch {
                 component,
                 run,
+                device: device.guid.as_ref(),
                 activity_id: id,
             })
             .await;

@@ -53,6 +53,7 @@ impl IntoResponse for DetailsError {
                 "UNIQUE constraint failed: devices.guid",
             )
             .into_response(),
+            Self::InvalidHostname(error) => error.into_response(),
             Self::ShapesDiffer(_) => InvalidDetails.into_response(),
             Self::Store(error) => database_error(error),
         }
@@ -69,6 +70,9 @@ impl IntoResponse for AccountError {
     fn into_response(self) -> Response {
         match self {
             Self::GuidMismatch => guid_mismatch(),
+            Self::Quarantined => {
+                JsonReply::error(StatusCode::FORBIDDEN, "device_quarantined").into_response()
+            }
             Self::Store(error) => database_error(error),
         }
     }

@@ -96,7 +96,7 @@ async fn nobody_gets_nothing_where_rights_are_checked() {
         Audience::Everyone,
         Audience::Operators,
         Audience::Agent("A"),
-        Audience::Host(""),
+        Audience::Device(&Guid::normalize("A").unwrap()),
     ] {
         hub.emit(audience, "e", &Payload::default()).await;
     }

@@ -12,19 +12,20 @@ use tokio::sync::{Notify, oneshot};
 
 use super::super::{
     Limits, Parts, Scheduler,
-    channel::{AgentChannel, Eventual, PendingReceipt, Receipt},
+    channel::{AgentChannel, Eventual, PendingReceipt, Receipt, Recipient},
     credentials::{CredentialError, RunCredential, RunCredentials},
     delivery::Delivery,
     playbook_run::ServerPlaybooks,
 };
 use crate::{
     builders::quick_run::quick_run,
+    config::settings::AccessPolicy,
     domain::{clock::BoxFuture, fernet::FernetKey, json::Json},
     integrations::{assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
     services::{
-        Environment, assemblies::AssemblyLibrary, quick_run::QuickRunService, script_signer::ScriptSigner,
-        secret_box::SecretBox,
+        Environment, assemblies::AssemblyLibrary, hosts::HostRules, quick_run::QuickRunService,
+        script_signer::ScriptSigner, secret_box::SecretBox,
     },
 };
 
@@ -110,11 +111,12 @@ impl AgentChannel for Wire {
 
     fn hand_over<'a>(
         &'a self,
-        hostname: &'a str,
+        recipient: Recipient<'a>,
         event: &'static str,
         payload: &'a Json,
         before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt> {
+        let hostname = recipient.hostname;
         Box::pin(async move {
             if !self.online.lock().unwrap().contains(hostname) {
                 return PendingReceipt::known(Receipt::NobodyThere);
@@ -371,6 +373,7 @@ fn services(
         folder.path().join("runs"),
     );
     let playbooks = Arc::new(playbooks.with_program("sh"));
+    let hosts = HostRules::new(AccessPolicy::Strict);
     let parts = Parts {
         library,
         signer: ScriptSigner::new(&SigningKey::from_bytes(&[7; 32])),
@@ -381,7 +384,12 @@ fn services(
             history_days: 10,
         },
     };
-    let delivery = Delivery::new(store.clone(), environment.clone(), Arc::clone(&parts.channel));
+    let delivery = Delivery::new(
+        store.clone(),
+        environment.clone(),
+        Arc::clone(&parts.channel),
+        hosts,
+    );
     let quick_runs = QuickRunService::new(
         store.clone(),
         environment.clone(),

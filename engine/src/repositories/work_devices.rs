@@ -1,0 +1,48 @@
+//! Which device work was begun for.
+
+use std::future::Future;
+
+use super::StoreError;
+use crate::domain::guid::Guid;
+
+/// For whom an activity is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum BoundTo {
+    /// For this device.
+    Device(Guid),
+    /// For none: no device had the host's name, or the server does the work itself.
+    Nobody,
+}
+
+impl BoundTo {
+    /// For this device, or for none.
+    pub fn of(guid: Option<Guid>) -> Self {
+        guid.map_or(Self::Nobody, Self::Device)
+    }
+
+    /// The device.
+    pub fn device(&self) -> Option<&Guid> {
+        match self {
+            Self::Device(guid) => Some(guid),
+            Self::Nobody => None,
+        }
+    }
+}
+
+/// The engine's own table `engine_activity_devices`. Notes are made with their activities.
+pub trait WorkDevices: Send {
+    /// For whom an activity is; `None` where the engine did not begin it.
+    fn device_of_activity(
+        &mut self,
+        activity_id: i64,
+    ) -> impl Future<Output = Result<Option<BoundTo>, StoreError>> + Send;
+
+    /// For whom the activities of a run are; `None` for those that the engine did not begin.
+    fn devices_of_run(
+        &mut self,
+        run_id: i64,
+    ) -> impl Future<Output = Result<Vec<Option<BoundTo>>, StoreError>> + Send;
+
+    /// Forgets notes of activities that were deleted, and of which no run is left either. A look at all notes.
+    fn forget_orphaned_devices(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
