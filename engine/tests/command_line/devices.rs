@@ -114,3 +114,17 @@ async fn a_device_that_is_not_meant_clearly_is_left_alone() {
     let list = run(root.path(), &["devices", "list"], &[]).done();
     assert!(!list.contains("revoked") && list.contains("ssh\\u{1b}"), "{list}");
 }
+
+#[tokio::test]
+async fn devices_whose_names_are_one_host_are_listed() {
+    let root = migrated();
+    sql(
+        root.path(),
+        "INSERT INTO devices (guid, hostname) VALUES ('A', 'WIN-A'), ('B', 'win-a'), ('C', 'WIN-C')",
+    )
+    .await;
+    let check = run(root.path(), &["check"], &[]);
+    assert_eq!(check.code, Some(0), "{}", check.output);
+    let line = check.line("warning", "database");
+    assert!(line.contains("WIN-A, win-a") && !line.contains("WIN-C"), "{line}");
+}

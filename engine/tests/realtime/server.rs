@@ -83,6 +83,12 @@ impl Server {
         Self::over(self.root, self.policy, self.adjust).await
     }
 
+    /// Starts again under another policy.
+    pub(crate) async fn restart_as(self, policy: &'static str) -> Self {
+        self.engine.stop().await;
+        Self::over(self.root, policy, self.adjust).await
+    }
+
     pub(crate) async fn stop(self) {
         self.engine.stop().await;
     }
