@@ -4,7 +4,6 @@ use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};
 use jiff::Timestamp;
 
 use super::*;
-use crate::config::settings::AccessPolicy;
 use crate::{
     config::{
         logging::capture::capture,
