@@ -265,6 +265,33 @@ fn request(method: &str, path: &str, host: &Host) -> (String, Value) {
     (filled, body)
 }
 
+/// Requests of which the route alone does not say who may make them.
+fn requests_for_more() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    let with = |members: Value| {
+        let mut job = job();
+        let more = members.as_object().unwrap().clone();
+        job.as_object_mut().unwrap().extend(more);
+        job
+    };
+    let credential = with(json!({"execution_context": "winrm", "credential_id": 1}));
+    let ssh = with(json!({"execution_context": "ssh", "credential_id": 1}));
+    vec![
+        (
+            "a job with a stored credential",
+            "POST",
+            "/api/scheduled_jobs",
+            credential.clone(),
+        ),
+        ("a job over SSH", "POST", "/api/scheduled_jobs", ssh),
+        (
+            "a stored credential for a job that has none",
+            "PUT",
+            "/api/scheduled_jobs/1",
+            credential,
+        ),
+    ]
+}
+
 /// An event that its handler would take.
 fn event(name: &str, host: &Host) -> Value {
     let agent = format!("{}_{}_SYSTEM", host.name, host.guid);
@@ -337,6 +364,8 @@ async fn table(policy: &'static str) -> String {
     let listed = all_routes();
     let mut by_route: Vec<Outcomes> = listed.iter().map(|_| Outcomes::default()).collect();
     let mut by_event: Vec<Outcomes> = EVENTS.iter().map(|_| Outcomes::default()).collect();
+    let for_more = requests_for_more();
+    let mut by_more: Vec<Outcomes> = for_more.iter().map(|_| Outcomes::default()).collect();
     for (caller, name) in CALLERS {
         let (server, headers) = caller.arrive(policy).await;
         let headers: Vec<_> = headers
@@ -356,6 +385,10 @@ async fn table(policy: &'static str) -> String {
             let outcome = if is_done { "taken" } else { "no effect" };
             outcomes.add(outcome.to_owned(), name);
         }
+        for ((_, method, path, body), outcomes) in for_more.iter().zip(&mut by_more) {
+            let answer = server.ask(method, path, &headers, &body.to_string()).await;
+            outcomes.add(outcome(answer), name);
+        }
         for ((method, path), outcomes) in listed.iter().zip(&mut by_route) {
             let (path, body) = request(method, path, caller.names());
             let answer = server.ask(method, &path, &headers, &body.to_string()).await;
@@ -367,6 +400,9 @@ async fn table(policy: &'static str) -> String {
     let mut text = format!("Access policy {policy}. Who is answered what, by every route and every event.\n");
     for ((method, path), outcomes) in listed.iter().zip(&by_route) {
         outcomes.write(&mut text, &format!("{method} {path}"));
+    }
+    for ((what, method, path, _), outcomes) in for_more.iter().zip(&by_more) {
+        outcomes.write(&mut text, &format!("{method} {path}, {what}"));
     }
     for (event, outcomes) in EVENTS.iter().zip(&by_event) {
         outcomes.write(&mut text, &format!("event {event}"));
