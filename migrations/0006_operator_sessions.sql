@@ -4,14 +4,14 @@
 
 CREATE TABLE IF NOT EXISTS engine_operator_accounts (
     -- The account's name as LOWER makes it.
-    name TEXT PRIMARY KEY,
+    name TEXT PRIMARY KEY NOT NULL,
     -- A digest of row, password and role as they were last seen; NULL where the account was deleted.
     state TEXT,
     -- Unix seconds: what was issued until then has ended. NULL where nothing has.
     ended_at INTEGER,
     -- How often that was.
     ends INTEGER NOT NULL DEFAULT 0
-);
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS engine_operator_sessions (
     name TEXT NOT NULL,

@@ -191,7 +191,7 @@ impl Server {
         let mut rows = Vec::new();
         let mut database = self.database().await;
         for table in self.tables().await {
-            let found = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {table} ORDER BY rowid")))
+            let found = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {table} ORDER BY 1")))
                 .fetch_all(&mut database)
                 .await
                 .unwrap();

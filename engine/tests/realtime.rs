@@ -442,10 +442,15 @@ async fn operators_command_agents_and_see_what_they_report() {
     nobody
         .call_in_vain("list_agent_windows", json!({ "agent_id": AGENT }))
         .await;
-    operator.send("42[\"list_agent_windows\",1]").await;
-    for client in [&mut agent, &mut operator] {
-        assert_eq!(client.frame().await, "42[\"list_agent_windows\",1]");
+    // One that names nobody is for nobody.
+    for named in [
+        json!(1),
+        json!({ "agent_id": "" }),
+        json!({ "run_id": "unknown" }),
+    ] {
+        operator.call_in_vain("ansible_playbook_cancel", named).await;
     }
+    agent.nothing_came().await;
     let command = json!({ "agent_id": AGENT });
     operator.call("list_agent_windows", command.clone()).await;
     assert_eq!(
@@ -510,8 +515,12 @@ async fn anonymous_sessions_keep_no_agent_and_no_operator_out() {
     );
     let cookie = server.log_in().await;
     let mut operator = Client::join_new(&server, &[("cookie", &cookie)]).await;
-    operator.send("42[\"list_agent_windows\",1]").await;
-    assert_eq!(agent.frame().await, "42[\"list_agent_windows\",1]");
+    let command = json!({ "agent_id": AGENT });
+    operator.call("list_agent_windows", command.clone()).await;
+    assert_eq!(
+        agent.frame().await,
+        format!("42[\"list_agent_windows\",{command}]")
+    );
     // There is no room for another one.
     let (status, _, body) = server.poll("GET", "EIO=4", &[("cookie", &cookie)], "").await;
     assert_eq!((status, body.as_slice()), (503, &b"Too many sessions"[..]));
