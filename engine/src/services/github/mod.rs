@@ -134,8 +134,8 @@ impl<S: Store> GitHubService<S> {
         if let Some(head) = self.heads.known(&key).filter(fresh) {
             return Ok(HeadAnswer::known(head, HeadSource::Cache, now, None));
         }
-        // Devices choose what is looked up: the token opens private repositories, and tells GitHub's other users nothing
-        // only where it is used for the repository that an administrator chose.
+        // Devices choose what is looked up. The token opens private repositories, so it goes with the one alone that an
+        // administrator chose.
         let token = if branch.is_in_repository_of(&self.default_branch) {
             self.token(forced).await
         } else {

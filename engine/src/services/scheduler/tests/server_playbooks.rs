@@ -184,6 +184,26 @@ const STATES: &str = "SELECT r.status || ' ' || a.status || ' ' || p.status || '
                       JOIN ansible_play_recaps AS p ON p.scheduled_run_id = r.id \
                       JOIN activity_history AS a ON a.id = p.activity_job_id GROUP BY r.status, a.status, p.status ORDER BY r.status";
 
+/// Nine playbooks that have begun: eight run, and one waits for its turn.
+async fn with_all_places_taken() -> Story {
+    let story = Story::begin().await;
+    story.file("Ansible_Playbooks/p.yml", WAITS);
+    story.wire.connect(&["A"]);
+    for _ in 0..9 {
+        story
+            .job(PLAYBOOK, r#"["A"]"#, &[SSH, ("credential_id", "2")])
+            .await;
+    }
+    story.scheduler.tick(M).await;
+    until(
+        &story,
+        STATES,
+        &["Pending Pending Pending 1 1", "Running Running Running 8 1"],
+    )
+    .await;
+    story
+}
+
 #[tokio::test]
 async fn what_waits_for_its_turn_is_pending_keeps_its_host_and_is_never_taken_for_a_success() {
     let story = Story::begin().await;
@@ -235,21 +255,7 @@ async fn what_waits_for_its_turn_is_pending_keeps_its_host_and_is_never_taken_fo
 
 #[tokio::test]
 async fn a_stop_ends_what_runs_and_what_waits_as_failed() {
-    let mut story = Story::begin().await;
-    story.file("Ansible_Playbooks/p.yml", WAITS);
-    story.wire.connect(&["A"]);
-    for _ in 0..9 {
-        story
-            .job(PLAYBOOK, r#"["A"]"#, &[SSH, ("credential_id", "2")])
-            .await;
-    }
-    story.scheduler.tick(M).await;
-    until(
-        &story,
-        STATES,
-        &["Pending Pending Pending 1 1", "Running Running Running 8 1"],
-    )
-    .await;
+    let mut story = with_all_places_taken().await;
     story.restart().await;
     assert_eq!(story.column(STATES).await, ["Failed Failed Failed 9 1"]);
     let reasons = story
@@ -299,21 +305,7 @@ async fn a_run_of_several_playbooks_ends_with_the_last_and_fails_with_any() {
 
 #[tokio::test]
 async fn a_job_that_was_deleted_starts_no_playbook() {
-    let story = Story::begin().await;
-    story.file("Ansible_Playbooks/p.yml", WAITS);
-    story.wire.connect(&["A"]);
-    for _ in 0..9 {
-        story
-            .job(PLAYBOOK, r#"["A"]"#, &[SSH, ("credential_id", "2")])
-            .await;
-    }
-    story.scheduler.tick(M).await;
-    until(
-        &story,
-        STATES,
-        &["Pending Pending Pending 1 1", "Running Running Running 8 1"],
-    )
-    .await;
+    let story = with_all_places_taken().await;
     story.sql("DELETE FROM scheduled_jobs WHERE id = (SELECT job_id FROM scheduled_job_runs WHERE status = 'Pending')").await;
     story.file("Ansible_Playbooks/go", "");
     story.quiet().await;
