@@ -134,8 +134,15 @@ class Server:
 
     def log(self) -> str:
         """The last lines of the server's log."""
-        lines = Path(self.root, "Logs/Server/engine.log").read_text().splitlines()
+        lines = self.log_path().read_text().splitlines()
         return "\n".join(lines[-40:])
+
+    def log_count(self, text: str) -> int:
+        """How often this stands in the whole log, whichever start wrote it."""
+        return self.log_path().read_text().count(text)
+
+    def log_path(self) -> Path:
+        return Path(self.root, "Logs/Server/engine.log")
 
     def kill(self):
         if self.process is not None:
