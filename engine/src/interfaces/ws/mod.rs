@@ -11,6 +11,7 @@
 
 mod client;
 mod events;
+mod fragments;
 mod handshake;
 mod heartbeat;
 mod hub;

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -12,10 +13,13 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{outbox::Portion, session::Session};
+use super::{fragments::Fragments, outbox::Portion, session::Session};
 
 /// Bytes of an answer that are handed to the connection at a time.
 const PIECE: usize = 64 * 1024;
+
+/// Bytes that are read of a websocket's connection at a time.
+const READ: usize = 4096;
 
 /// Bytes that are still read of a client that does not read: pongs and acknowledgements of one that is busy with
 /// something large. The websocket library answers pings whether the answers go out or not.
@@ -32,16 +36,35 @@ pub(super) struct MovingStream<S> {
     unanswered: usize,
     /// Who waits to read.
     reader: Option<Waker>,
+    fragments: Fragments,
+    /// What was read and is to be taken, and how much of it has been. It is given up when it is taken: most connections
+    /// say nothing for most of the time.
+    read: Vec<u8>,
+    taken: usize,
 }
 
 impl<S> MovingStream<S> {
     pub(super) fn new(stream: S, session: Arc<Session>) -> Self {
         Self {
             stream,
+            fragments: Fragments::new(session.bounds.message),
             session,
             is_blocked: false,
             unanswered: 0,
             reader: None,
+            read: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) {
+        let rest = self.read.get(self.taken..).unwrap_or_default();
+        let fits = rest.len().min(buffer.remaining());
+        buffer.put_slice(rest.get(..fits).unwrap_or_default());
+        self.taken += fits;
+        if self.taken == self.read.len() {
+            self.read = Vec::new();
+            self.taken = 0;
         }
     }
 
@@ -80,17 +103,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for MovingStream<S> {
             return Poll::Pending;
         }
         ready!(self.session.bounds.room.poll_read_on(context));
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let bytes = buffer.filled().len().saturating_sub(before);
-        if bytes > 0 {
-            self.session.heartbeat.note_received(bytes);
-            self.session.bounds.room.note_read(bytes);
-            if self.is_blocked {
-                self.unanswered = self.unanswered.saturating_add(bytes);
+        // A header that is incomplete is not handed on: until then there is nothing that could be.
+        while self.read.is_empty() {
+            let mut space = [MaybeUninit::uninit(); READ];
+            let mut chunk = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut chunk))?;
+            let bytes = chunk.filled();
+            if bytes.is_empty() {
+                return Poll::Ready(Ok(()));
             }
+            let this = &mut *self;
+            this.session.heartbeat.note_received(bytes.len());
+            this.session.bounds.room.note_read(bytes.len());
+            if this.is_blocked {
+                this.unanswered = this.unanswered.saturating_add(bytes.len());
+            }
+            this.fragments.split(bytes, &mut this.read);
         }
-        read
+        self.hand_on(buffer);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -16,10 +16,13 @@ use super::{
     Tally,
     raw::{Raw, frame},
 };
-use crate::bench::{
-    BenchError,
-    client::{ClientError, Connection},
-    crowd::{Agent, call},
+use crate::{
+    bench::{
+        BenchError,
+        client::{ClientError, Connection},
+        crowd::{Agent, call},
+    },
+    socket_io::Incoming,
 };
 
 /// Connections of an attack that sends many requests.
@@ -150,7 +153,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "a device's long event",
-        tried: "a screenshot of 40 MB to two operators",
+        tried: "a screenshot of 40 MB to two operators from a device that stays connected",
         most_megabytes: 250.0,
         run: |_, agent, _| Box::pin(long_event(agent)),
         judge: |outcome| (outcome.of("acknowledged") != 1).then(|| "it was not handled".to_owned()),
@@ -457,6 +460,8 @@ async fn long_event(mut agent: Agent) -> Result<Tally, BenchError> {
         Ok(()) => "acknowledged",
         Err(_) => "ended",
     });
+    // Until the server is stopped: what it keeps of the event it keeps for as long as the connection lasts.
+    tokio::spawn(async move { while !matches!(agent.client.next().await, Incoming::Closed(_)) {} });
     Ok(tally)
 }
 
