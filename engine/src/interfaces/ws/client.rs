@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     domain::json::Json,
-    repositories::Store,
     services::{
         audit::{self, Actor},
         realtime::{Identity, Outcome, Payload},
@@ -39,8 +38,8 @@ struct Pending {
 
 /// The state of a client between its messages.
 #[derive(Debug)]
-pub(super) struct Client<S> {
-    server: Arc<SocketServer<S>>,
+pub(super) struct Client {
+    server: Arc<SocketServer>,
     session: Arc<Session>,
     pending: Option<Pending>,
 }
@@ -52,8 +51,8 @@ pub(super) enum Next {
     End,
 }
 
-impl<S: Store> Client<S> {
-    pub(super) fn new(server: Arc<SocketServer<S>>, session: Arc<Session>) -> Self {
+impl Client {
+    pub(super) fn new(server: Arc<SocketServer>, session: Arc<Session>) -> Self {
         Self {
             server,
             session,

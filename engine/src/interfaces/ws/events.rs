@@ -4,7 +4,6 @@ use super::{SocketServer, client::context, session::Session};
 use crate::{
     builders::agent_events::{self as read, Reading},
     domain::{json::Json, mask::shown},
-    repositories::Store,
     services::realtime::{Outcome, Payload, Rights},
 };
 
@@ -25,8 +24,8 @@ pub const EVENTS: [&str; 12] = [
 ];
 
 /// Handles an event; `None` where it is unknown.
-pub(super) async fn handle_event<S: Store>(
-    server: &SocketServer<S>,
+pub(super) async fn handle_event(
+    server: &SocketServer,
     session: &Session,
     name: &str,
     payload: Payload,

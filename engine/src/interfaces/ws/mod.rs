@@ -47,7 +47,6 @@ use super::http::compat::{cors::AllowedOrigins, session::SessionCodec};
 use crate::{
     config::{bounds::AnonymousBounds, settings::Settings, timing::Timing},
     domain::{clock::Clock, mask::shown, random::random_bytes},
-    repositories::Store,
     services::{
         Environment,
         realtime::{Identity, RealtimeService},
@@ -60,9 +59,9 @@ const REFUSAL_WINDOW: Duration = Duration::from_secs(60);
 
 /// What the endpoint needs.
 #[derive(Debug)]
-pub struct SocketServer<S> {
-    hub: Arc<Hub<S>>,
-    service: Arc<RealtimeService<S>>,
+pub struct SocketServer {
+    hub: Arc<Hub>,
+    service: Arc<RealtimeService>,
     operators: Arc<SessionCodec>,
     origins: AllowedOrigins,
     environment: Environment,
@@ -82,11 +81,11 @@ struct Refusals {
     count: u32,
 }
 
-impl<S: Store> SocketServer<S> {
+impl SocketServer {
     /// An endpoint whose sessions are in `hub` and whose events go to `service`.
     pub fn new(
-        hub: Arc<Hub<S>>,
-        service: Arc<RealtimeService<S>>,
+        hub: Arc<Hub>,
+        service: Arc<RealtimeService>,
         operators: Arc<SessionCodec>,
         environment: Environment,
         real_clock: Arc<dyn Clock>,

@@ -14,17 +14,14 @@ use super::{
     session::{Over, Session, Transport},
     transport::Answer,
 };
-use crate::{
-    interfaces::http::compat::body::{BodyError, RawBody},
-    repositories::Store,
-};
+use crate::interfaces::http::compat::body::{BodyError, RawBody};
 
 /// Bytes of packets in one answer, unless one alone is longer.
 const ANSWER: usize = 16 * 1024 * 1024;
 
 /// Waits for packets. Whether the client is alive is the heartbeat's business; a request that waits longer than any
 /// client that answers pings is answered with a packet that means nothing, so that no proxy ends it.
-pub(super) async fn poll<S: Store>(server: &SocketServer<S>, session: &Arc<Session>) -> Answer {
+pub(super) async fn poll(server: &SocketServer, session: &Arc<Session>) -> Answer {
     if session.transport() == Transport::Upgrading {
         return Answer::noop();
     }

@@ -37,7 +37,6 @@ use crate::{
         browser::ClientBrowser,
         compat::{cors::WithoutCors, forwarded::Caller, query, session::socket_key},
     },
-    repositories::Store,
     services::realtime::{Identity, Standing},
 };
 
@@ -67,7 +66,7 @@ struct Unwanted {
 }
 
 /// Answers a request to the endpoint.
-pub(super) async fn answer<S: Store>(server: &Arc<SocketServer<S>>, request: Request) -> Response {
+pub(super) async fn answer(server: &Arc<SocketServer>, request: Request) -> Response {
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     if let Some(origin) = request.headers().get(header::ORIGIN)
         && !server.origins.allow_sockets(origin, &caller)
@@ -129,7 +128,7 @@ impl Wanted {
     }
 }
 
-async fn get<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request: Request) -> Answer {
+async fn get(server: &Arc<SocketServer>, wanted: &Wanted, request: Request) -> Answer {
     let upgrade = wants_websocket(request.headers());
     let Some(sid) = &wanted.sid else {
         return match (wanted.websocket, upgrade) {
@@ -158,7 +157,7 @@ async fn get<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request: 
     polling::poll(server, &session).await
 }
 
-async fn post<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request: Request) -> Answer {
+async fn post(server: &Arc<SocketServer>, wanted: &Wanted, request: Request) -> Answer {
     let session = wanted.sid.as_ref().and_then(|sid| server.hub.get(sid));
     let Some(session) = session else {
         let sid = wanted.sid.as_deref().unwrap_or("None");
@@ -174,7 +173,7 @@ async fn post<S: Store>(server: &Arc<SocketServer<S>>, wanted: &Wanted, request:
 }
 
 /// Opens a session over polling.
-fn open<S: Store>(server: &Arc<SocketServer<S>>, request: &Request) -> Answer {
+fn open(server: &Arc<SocketServer>, request: &Request) -> Answer {
     let Some(session) = new_session(server, request, Transport::Polling) else {
         return Answer::Full;
     };
@@ -187,8 +186,8 @@ fn open<S: Store>(server: &Arc<SocketServer<S>>, request: &Request) -> Answer {
 }
 
 /// Makes a session and begins to work for it; `None` where there are too many.
-pub(super) fn new_session<S: Store>(
-    server: &Arc<SocketServer<S>>,
+pub(super) fn new_session(
+    server: &Arc<SocketServer>,
     request: &Request,
     transport: Transport,
 ) -> Option<Arc<Session>> {
@@ -235,7 +234,7 @@ pub(super) fn new_session<S: Store>(
 }
 
 /// An operator by session or token, or a device by its token. A policy that checks nobody does not ask.
-fn identify<S: Store>(server: &SocketServer<S>, headers: &HeaderMap) -> Identity {
+fn identify(server: &SocketServer, headers: &HeaderMap) -> Identity {
     let access = server.hub.access();
     if !access.is_strict() {
         return Identity::Nobody;
@@ -255,7 +254,7 @@ fn identify<S: Store>(server: &SocketServer<S>, headers: &HeaderMap) -> Identity
 /// Whether a request comes from whom the session was opened by. The id alone is no credential for a session that was
 /// opened with one: it stands in every address, and so in the logs of proxies. Browsers send theirs with every request;
 /// other clients send headers of their own when they connect alone, but keep cookies, so they are given one.
-fn is_its_client<S: Store>(server: &SocketServer<S>, session: &Session, headers: &HeaderMap) -> bool {
+fn is_its_client(server: &SocketServer, session: &Session, headers: &HeaderMap) -> bool {
     let opened_by = session.standing.identity();
     if *opened_by == Identity::Nobody {
         return true;

@@ -38,7 +38,6 @@ use super::{
     session::{Inbound, Over, Session, Transport},
     transport::{Answer, new_session, open_packet},
 };
-use crate::repositories::Store;
 
 type Socket = WebSocketStream<MovingStream<TokioIo<hyper::upgrade::Upgraded>>>;
 
@@ -50,7 +49,7 @@ const PIECE: usize = 64 * 1024;
 const PORTION: usize = 256 * 1024;
 
 /// Opens a session over a websocket.
-pub(super) fn open<S: Store>(server: &Arc<SocketServer<S>>, request: Request) -> Answer {
+pub(super) fn open(server: &Arc<SocketServer>, request: Request) -> Answer {
     let Some(switching) = switching(&request) else {
         return Answer::Refused("Invalid websocket upgrade".to_owned());
     };
@@ -74,11 +73,7 @@ pub(super) fn open<S: Store>(server: &Arc<SocketServer<S>>, request: Request) ->
 }
 
 /// Tries a websocket for a session that polls, and moves to it.
-pub(super) fn upgrade<S: Store>(
-    server: &Arc<SocketServer<S>>,
-    session: Arc<Session>,
-    request: Request,
-) -> Answer {
+pub(super) fn upgrade(server: &Arc<SocketServer>, session: Arc<Session>, request: Request) -> Answer {
     let Some(switching) = switching(&request) else {
         return Answer::Refused("Invalid websocket upgrade".to_owned());
     };
@@ -123,7 +118,7 @@ async fn reads(socket: &mut Socket, packet: &str) -> bool {
 }
 
 /// Carries frames both ways until either side ends the session.
-async fn serve<S: Store>(server: &SocketServer<S>, socket: Socket, session: &Session) {
+async fn serve(server: &SocketServer, socket: Socket, session: &Session) {
     let (sink, stream) = socket.split();
     tokio::join!(
         async {
@@ -189,7 +184,7 @@ async fn hand_on(
     }
 }
 
-async fn write<S: Store>(server: &SocketServer<S>, mut sink: SplitSink<Socket, Message>, session: &Session) {
+async fn write(server: &SocketServer, mut sink: SplitSink<Socket, Message>, session: &Session) {
     let writing = async {
         let reader = session.outbox.last_reader();
         while let Ok(portion) = reader.take(usize::MAX, PORTION).await {

@@ -26,7 +26,7 @@ use crate::{
 /// Sessions with an identity.
 const MOST: usize = 5;
 
-async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
+async fn hub(policy: AccessPolicy) -> (Hub, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("database.db"))
         .await
@@ -38,12 +38,18 @@ async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
     };
     let tokens = AccessTokens::new(&ed25519_dalek::SigningKey::from_bytes(&[7; 32])).unwrap();
     let operators = Arc::new(OperatorService::new(
-        store.clone(),
+        Arc::new(store.clone()),
         environment.clone(),
         policy,
         0,
     ));
-    let access = Arc::new(ChannelAccess::new(store, environment, tokens, operators, policy));
+    let access = Arc::new(ChannelAccess::new(
+        Arc::new(store),
+        environment,
+        tokens,
+        operators,
+        policy,
+    ));
     let strangers = AnonymousBounds {
         sockets_an_address: 2,
         sockets: 3,
@@ -74,7 +80,7 @@ fn session_at(id: &str, identity: Identity, address: &str) -> (Arc<Session>, Inb
     )
 }
 
-async fn join(hub: &Hub<SqliteStore>, id: &str) -> (Arc<Session>, Inbox) {
+async fn join(hub: &Hub, id: &str) -> (Arc<Session>, Inbox) {
     let (session, inbox) = session(id, Identity::Nobody);
     assert_eq!(hub.add(&session), Ok(()));
     let answer = Frame::text("40");
@@ -163,9 +169,7 @@ async fn sessions_without_identity_leave_places_to_the_others() {
         .enumerate()
         .map(|(id, address)| come(&id.to_string(), Identity::Nobody, address).unwrap())
         .collect();
-    let living = |hub: &Hub<SqliteStore>| -> Vec<bool> {
-        (0..5).map(|id| hub.get(&id.to_string()).is_some()).collect()
-    };
+    let living = |hub: &Hub| -> Vec<bool> { (0..5).map(|id| hub.get(&id.to_string()).is_some()).collect() };
     assert_eq!(living(&hub), [false, false, true, true, true]);
     for stranger in &strangers {
         let is_ended = stranger.ended.is_cancelled();
