@@ -1,10 +1,18 @@
 //! The query and the body of `agent/hash`.
 
 use super::text::{WrongType, trimmed_text};
-use crate::{
-    domain::{guid::Guid, json::JsonObject, text::python_trim},
-    services::device_reports::HashReport,
-};
+use crate::domain::{guid::Guid, json::JsonObject, text::python_trim};
+
+/// A hash that a device reports.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HashReport {
+    /// Whose it says the hash is.
+    pub claimed_guid: Option<Guid>,
+    /// Its agent's id, where it tells one.
+    pub agent_id: Option<String>,
+    /// The hash; empty where it tells none.
+    pub agent_hash: String,
+}
 
 /// A field that is needed is missing, or a field is no text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

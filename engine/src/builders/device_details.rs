@@ -1,12 +1,22 @@
 //! The body of `agent/details`.
 
-use crate::{
-    domain::{
-        json::{Json, JsonObject},
-        text::python_trim,
-    },
-    services::device_reports::DetailsReport,
+use crate::domain::{
+    json::{Json, JsonObject},
+    text::python_trim,
 };
+
+/// The document that a device reports of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetailsReport {
+    /// The host name as sent.
+    pub hostname: String,
+    /// The agent's id as sent.
+    pub agent_id: Option<String>,
+    /// The hash of its build, trimmed.
+    pub agent_hash: Option<String>,
+    /// The document; `summary`, where there is one, is an object.
+    pub details: JsonObject,
+}
 
 /// The host name is missing, or a part has the wrong shape.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

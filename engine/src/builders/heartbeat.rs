@@ -1,13 +1,11 @@
 //! The body of `heartbeat`.
 
-use crate::{
-    domain::{
-        coerce::integer_of,
-        json::{Json, JsonObject},
-        json_text::column_text,
-        text::python_trim,
-    },
-    repositories::devices::DeviceReport,
+use crate::domain::{
+    coerce::integer_of,
+    devices::DeviceReport,
+    json::{Json, JsonObject},
+    json_text::column_text,
+    text::python_trim,
 };
 
 /// Reads the body of `heartbeat`. Nothing is required, and what cannot be stored is left out; an `uptime` beyond 64

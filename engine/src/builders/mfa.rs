@@ -3,17 +3,57 @@
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use super::text::{WrongType, trimmed_text};
-use crate::{
-    domain::{
-        coerce::integer_of,
-        json::{Json, JsonObject},
-        operator_session::Issue,
-    },
-    services::operators::{
-        mfa::{CodeAnswer, PendingLogin, Stage},
-        sessions::Issuing,
-    },
+use crate::domain::{
+    coerce::integer_of,
+    json::{Json, JsonObject},
+    operator_session::{Issue, Issuing},
 };
+
+/// A login that waits for a code. The client holds it, in the signed session cookie.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PendingLogin {
+    /// The name as stored.
+    pub username: String,
+    /// The role when the password was shown; the row's counts in the end.
+    pub role: String,
+    /// What the client has to repeat: it shows that code and login belong together.
+    pub token: String,
+    /// What the code is checked against.
+    pub stage: Stage,
+    /// Unix seconds after which the code comes too late.
+    pub expires: i64,
+    /// When and how the client's copy was signed; `None` where it is not signed yet.
+    pub issue: Option<Issue>,
+    /// What is to be noted when it is signed.
+    pub issuing: Issuing,
+}
+
+impl std::fmt::Debug for PendingLogin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "PendingLogin({})", self.username)
+    }
+}
+
+/// What the code of a pending login is checked against.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Stage {
+    /// The secret that the account has.
+    Verify,
+    /// A new secret, which the account gets once a code of it is shown.
+    Setup {
+        /// The secret; empty where a cookie lacks it.
+        secret: String,
+    },
+}
+
+/// What a client shows to complete a login.
+#[derive(Clone, Eq, PartialEq)]
+pub struct CodeAnswer {
+    /// The pending login's token.
+    pub pending_token: String,
+    /// The digits of the code.
+    pub code: String,
+}
 
 /// The pending login that a session's `mfa_pending` describes; `None` where it is no object or an empty one.
 /// Members that are missing or of another type fit no answer: no token, long expired, nobody's.

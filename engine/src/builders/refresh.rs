@@ -1,9 +1,24 @@
 //! The body of `token/refresh`.
 
-use crate::{
-    domain::json::{Json, JsonObject},
-    services::refresh::RefreshRequest,
-};
+use crate::domain::json::{Json, JsonObject};
+
+/// A well-formed wish for an access token.
+#[derive(Clone, Eq, PartialEq)]
+pub struct RefreshRequest {
+    /// The device, as it names itself.
+    pub guid: String,
+    /// Its refresh token. Never logged.
+    pub refresh_token: String,
+}
+
+impl std::fmt::Debug for RefreshRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("RefreshRequest")
+            .field("guid", &self.guid)
+            .finish_non_exhaustive()
+    }
+}
 
 /// The device or its token is missing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -1,14 +1,20 @@
 //! The bodies of `/api/users` and below.
 
 use super::text::{WrongType, trimmed_text};
-use crate::{
-    domain::{
-        json::{Json, JsonObject},
-        text::python_trim,
-    },
-    repositories::users::NewUser,
-    services::operators::users::{MfaSwitch, Role},
+use crate::domain::{
+    json::{Json, JsonObject},
+    operators::{NewUser, Role},
+    text::python_trim,
 };
+
+/// A change to an account's MFA.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MfaSwitch {
+    /// Whether logins ask for a code from now on.
+    pub enabled: bool,
+    /// Whether the stored secret is forgotten, so that the next login sets up another.
+    pub reset_secret: bool,
+}
 
 /// Characters of a SHA-512 in hex.
 const DIGEST_LENGTH: usize = 128;

@@ -31,6 +31,9 @@ use crate::{
     services::{
         Environment,
         audit::{self, Actor},
+        install_codes::InstallCodeService,
+        operators::users::UserService,
+        revocation::RevocationService,
     },
 };
 
@@ -135,10 +138,19 @@ async fn carry_out(
                 store.view().await?.find_user("").await?;
                 opened.make_own_tables().await?;
             }
-            users::run(arguments, &store, environment).await
+            users::run(
+                arguments,
+                &UserService::new(store, environment.clone()),
+                environment,
+            )
+            .await
         }
-        Administration::InstallCodes(arguments) => install_codes::run(arguments, &store, environment).await,
-        Administration::Devices(arguments) => devices::run(arguments, &store, environment).await,
+        Administration::InstallCodes(arguments) => {
+            install_codes::run(arguments, &InstallCodeService::new(store, environment.clone())).await
+        }
+        Administration::Devices(arguments) => {
+            devices::run(arguments, &RevocationService::new(store, environment.clone())).await
+        }
         Administration::Backup(_) | Administration::Certificate(_) => Ok(()),
     };
     opened.leave().await;

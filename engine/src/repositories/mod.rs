@@ -14,7 +14,6 @@ pub mod operator_sessions;
 pub mod recaps;
 pub mod refresh_tokens;
 pub mod scheduled_jobs;
-pub mod sealed_secrets;
 pub mod service_accounts;
 pub mod sqlite;
 pub mod undelivered_work;

@@ -14,15 +14,13 @@ use super::{
 use crate::{
     domain::{
         coerce::integer_of,
+        devices::{DeviceIdentity, NewDevice},
         dpop::PresentedProof,
         guid::Guid,
         json::{Json, JsonObject},
         rate_limit::{RateLimited, SlidingWindow},
     },
-    repositories::{
-        ReadTables, Store, StoreError,
-        devices::{DeviceIdentity, NewDevice},
-    },
+    repositories::{ReadTables, Store, StoreError},
 };
 
 /// Calls of one key within the window, over all device routes together.

@@ -14,8 +14,8 @@ use super::{
     own_row::own_identity,
 };
 use crate::{
-    domain::{guid::Guid, mask::shown},
-    repositories::{Store, StoreError, UnitOfWork, devices::DeviceReport},
+    domain::{devices::DeviceReport, guid::Guid, mask::shown},
+    repositories::{Store, StoreError, UnitOfWork},
 };
 
 /// How long a refused name is not looked for again.

@@ -6,10 +6,12 @@ use super::device_gate::{DeviceStatus, standing};
 use crate::{
     config::settings::AccessPolicy,
     domain::{
+        devices::NamedDevice,
         guid::Guid,
         host_name::{self, HostKey, LONGEST},
+        work_devices::BoundTo,
     },
-    repositories::{ReadTables, StoreError, devices::NamedDevice, work_devices::BoundTo},
+    repositories::{ReadTables, StoreError},
 };
 
 /// A device may not be called so.

@@ -40,6 +40,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::{clock::Clock, random::Random, timestamp::iso_utc};
+/// What services fail with where the store does.
+pub use crate::repositories::StoreError;
 
 /// Time and randomness, handed to every service.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use super::device_gate::AuthenticatedDevice;
 use crate::{
-    domain::device::DeviceRow,
-    repositories::{ReadTables, StoreError, devices::DeviceIdentity},
+    domain::{device_document::DeviceRow, devices::DeviceIdentity},
+    repositories::{ReadTables, StoreError},
 };
 
 /// Who the device is by its row; a row with the canonical GUID comes first.

@@ -10,31 +10,16 @@ use super::{
     proofs::{DpopError, Proofs},
 };
 use crate::{
-    domain::{digest::sha256_hex, dpop::PresentedProof, timestamp::parse_iso},
-    repositories::{
-        Store, StoreError,
+    builders::refresh::RefreshRequest,
+    domain::{
         devices::DeviceIdentity,
+        digest::sha256_hex,
+        dpop::PresentedProof,
         refresh_tokens::{RefreshToken, UsedRefreshToken},
+        timestamp::parse_iso,
     },
+    repositories::{Store, StoreError},
 };
-
-/// A well-formed wish for an access token.
-#[derive(Clone, Eq, PartialEq)]
-pub struct RefreshRequest {
-    /// The device, as it names itself.
-    pub guid: String,
-    /// Its refresh token. Never logged.
-    pub refresh_token: String,
-}
-
-impl std::fmt::Debug for RefreshRequest {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("RefreshRequest")
-            .field("guid", &self.guid)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Why there is no new access token; the first reason in the contract's order.
 #[derive(Debug, thiserror::Error)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Environment;
 use crate::{
-    domain::{guid::Guid, mask::shown},
-    repositories::{Store, StoreError, devices::DeviceEntry},
+    domain::{devices::DeviceEntry, guid::Guid, mask::shown},
+    repositories::{Store, StoreError},
 };
 
 /// What the gate and the refresh of tokens both refuse.

@@ -13,8 +13,10 @@ use super::{
 use crate::{
     builders::approvals::{approval_decision, approval_filter},
     domain::json::Json,
-    repositories::StoreError,
-    services::approvals::{DecisionError, HostnameConflict, ReviewedApproval},
+    services::{
+        StoreError,
+        approvals::{DecisionError, HostnameConflict, ReviewedApproval},
+    },
 };
 
 fn conflict(conflict: &HostnameConflict) -> Json {

@@ -17,8 +17,10 @@ use super::{
 use crate::{
     builders::login::login_form,
     domain::json::Json,
-    repositories::StoreError,
-    services::operators::login::{LoggedIn as CompletedLogin, Login, LoginFrom},
+    services::{
+        StoreError,
+        operators::login::{LoggedIn as CompletedLogin, Login, LoginFrom},
+    },
 };
 
 /// An answer that sets cookies.

@@ -13,8 +13,10 @@ use super::{
 };
 use crate::{
     builders::credentials::{credential_change, credential_filter, new_credential},
-    domain::json::{Json, JsonObject},
-    repositories::credentials::{Credential, Secrets},
+    domain::{
+        credentials::{Credential, Secrets},
+        json::{Json, JsonObject},
+    },
     services::credentials::{CredentialError, metadata, or_default, stored},
 };
 

@@ -12,9 +12,9 @@ use super::{
     guards::OperatorIfStrict,
     state::AppState,
 };
-use crate::{
-    domain::json::Json,
-    repositories::activity_history::{Activity, ActivityLine},
+use crate::domain::{
+    activity::{Activity, ActivityLine},
+    json::Json,
 };
 
 fn members(activity: &Activity) -> [(&'static str, Json); 6] {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     builders::device_details::details_report,
     domain::{
-        device::DeviceSnapshot,
+        device_document::DeviceSnapshot,
         json::{Json, JsonObject},
     },
 };

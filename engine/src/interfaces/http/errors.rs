@@ -18,8 +18,8 @@ use crate::{
         provision::IncompleteProvision, refresh::InvalidRefresh,
     },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
-    repositories::StoreError,
     services::{
+        StoreError,
         access_tokens::TokenError,
         approvals::DecisionError,
         device_gate::GateError,

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     builders::install_codes::{install_code_filter, new_install_code},
-    domain::json::Json,
-    repositories::{StoreError, install_codes::InstallCode},
+    domain::{install_codes::InstallCode, json::Json},
+    services::StoreError,
 };
 
 /// A code as every listing shows it.

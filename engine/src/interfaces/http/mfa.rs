@@ -21,12 +21,9 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::mfa::{code_answer, pending_login},
+    builders::mfa::{PendingLogin, Stage, code_answer, pending_login},
     domain::json::Json,
-    services::operators::{
-        login::LoginFrom,
-        mfa::{PendingLogin, Stage, VerifyError},
-    },
+    services::operators::{login::LoginFrom, mfa::VerifyError},
 };
 
 /// The session's member that holds a pending login.

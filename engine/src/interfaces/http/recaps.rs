@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     builders::recaps::{recap_limit, recap_report},
-    domain::{json::Json, text::python_trim},
-    repositories::recaps::Recap,
+    domain::{json::Json, recaps::Recap, text::python_trim},
     services::{recaps::Reporter, scheduler::playbook_end::recap_json},
 };
 

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     builders::scheduled_jobs::{days, enabled, job_changes, new_job, occurrence},
-    domain::{job::ResultCounts, json::Json},
-    repositories::{
+    domain::{
         job_runs::{JobRun, RunActivity},
-        scheduled_jobs::JobChanges,
+        json::Json,
+        scheduled_jobs::{JobChanges, ResultCounts},
     },
     services::scheduled_jobs::{JobOverview, TargetState},
 };

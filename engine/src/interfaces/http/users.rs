@@ -15,9 +15,8 @@ use super::{
 };
 use crate::{
     builders::users::{account_name, mfa_switch, new_password, new_role, new_user},
-    domain::json::Json,
-    repositories::{StoreError, users::User},
-    services::operators::Operator,
+    domain::{json::Json, operators::User},
+    services::{StoreError, operators::Operator},
 };
 
 fn ok() -> JsonReply {

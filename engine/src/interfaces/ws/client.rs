@@ -12,10 +12,10 @@ use super::{
     session::{Inbound, Session},
 };
 use crate::{
-    domain::json::Json,
+    domain::{json::Json, payload::Payload},
     services::{
         audit::{self, Actor},
-        realtime::{Identity, Outcome, Payload},
+        realtime::{Identity, Outcome},
     },
 };
 

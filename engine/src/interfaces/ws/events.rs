@@ -2,9 +2,9 @@
 
 use super::{SocketServer, client::context, session::Session};
 use crate::{
-    builders::agent_events::{self as read, Reading},
-    domain::{json::Json, mask::shown},
-    services::realtime::{Outcome, Payload, Rights},
+    builders::{agent_events as read, agent_events::Reading},
+    domain::{json::Json, mask::shown, payload::Payload},
+    services::realtime::{Outcome, Rights},
 };
 
 /// The events that clients may send; others have no effect and no acknowledgement.

@@ -3,13 +3,11 @@
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{
-    domain::{
-        json::Json,
-        json_reader::{JsonReader, Refused},
-        json_text::{push_wire_text, wire_text},
-    },
-    services::realtime::Payload,
+use crate::domain::{
+    json::Json,
+    json_reader::{JsonReader, Refused},
+    json_text::{push_wire_text, wire_text},
+    payload::Payload,
 };
 
 /// Digits of an acknowledgement's id, and of a number of attachments, that the legacy reads.

@@ -5,13 +5,14 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::guid::Guid,
+    domain::{
+        activity::{Activity, ActivityLine, EndedActivity, NewActivity},
+        guid::Guid,
+        job_runs::status,
+    },
     repositories::{
         StoreError,
-        activity_history::{
-            Activity, ActivityLine, EndedActivity, NewActivity, ReadActivityHistory, WriteActivityHistory,
-        },
-        job_runs::status,
+        activity_history::{ReadActivityHistory, WriteActivityHistory},
     },
 };
 

@@ -5,10 +5,10 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{Access, SqliteWork, rows::Columns, users};
 use crate::{
-    domain::operator_session::{Issue, OperatorCredential},
+    domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential},
     repositories::{
         StoreError,
-        operator_sessions::{AccountInSession, AccountNote, ReadOperatorSessions, WriteOperatorSessions},
+        operator_sessions::{ReadOperatorSessions, WriteOperatorSessions},
     },
 };
 

@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    users::{NewUser, ReadUsers, User, WriteUsers},
+use crate::{
+    domain::operators::{NewUser, User},
+    repositories::{
+        StoreError,
+        users::{ReadUsers, WriteUsers},
+    },
 };
 
 macro_rules! select_users {

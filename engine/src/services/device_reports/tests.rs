@@ -6,15 +6,17 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    builders::{agent_hash::HashReport, device_details::DetailsReport},
     domain::{
         agent_registry::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
+        devices::NewDevice,
         guid::Guid,
         hash_list::HashSource,
         json::JsonObject,
         json_reader::read_text,
     },
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{devices::NewDevice, sqlite::SqliteStore},
+    repositories::sqlite::SqliteStore,
     services::{
         device_gate::{AuthenticatedDevice, DeviceStatus},
         hosts::STRICT,

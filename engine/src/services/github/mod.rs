@@ -4,7 +4,10 @@ mod heads;
 mod refresh;
 mod token;
 
-use std::{sync::Arc, sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -14,6 +17,7 @@ pub use self::token::{StoreTokenError, TokenReport, TokenStatus};
 use self::{heads::Heads, token::RememberedToken};
 use super::Environment;
 use crate::{
+    builders::github::HeadQuery,
     config::{github::GitHubSettings, settings::Secret},
     domain::repository_head::{Head, RepositoryBranch},
     integrations::github::{GitHubClient, InvalidAnswer},
@@ -22,17 +26,6 @@ use crate::{
 
 /// However short a lifetime is asked for, a head counts as fresh that long, in seconds.
 const LEAST_TTL: f64 = 30.0;
-
-/// Which head is asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeadQuery {
-    /// The branch.
-    pub branch: RepositoryBranch,
-    /// How old a known head may be, where that was said.
-    pub ttl: Option<Duration>,
-    /// Whether GitHub is asked however fresh the known head is.
-    pub forced: bool,
-}
 
 /// Where a head was taken from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

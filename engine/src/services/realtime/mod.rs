@@ -9,10 +9,7 @@ mod results;
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
-use bytes::Bytes;
-
 pub use access::{ChannelAccess, Identity, Rights, Standing};
-pub use results::JobResult;
 
 use super::{
     Environment,
@@ -23,43 +20,10 @@ use super::{
 use crate::{
     domain::{
         browser::Browser, clock::BoxFuture, guid::Guid, json::Json, operator_session::OperatorCredential,
+        payload::Payload,
     },
     repositories::Store,
 };
-
-/// What an event carries: its one argument. `null` is sent as an event without argument, as the legacy does.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Payload {
-    /// The argument; with attachments, `{"_placeholder": true, "num": n}` stands for the nth of them.
-    pub value: Json,
-    /// Binary parts.
-    pub attachments: Vec<Bytes>,
-}
-
-impl Payload {
-    /// The attachment that a value inside this payload stands for.
-    pub fn attachment(&self, value: &Json) -> Option<&Bytes> {
-        self.attachments.get(self.attachment_number(value)?)
-    }
-
-    /// Which of the attachments a value inside this payload stands for.
-    pub fn attachment_number(&self, value: &Json) -> Option<usize> {
-        if self.attachments.is_empty() || value.get("_placeholder") != Some(&Json::Bool(true)) {
-            return None;
-        }
-        let number = usize::try_from(value.get("num")?.as_int()?).ok()?;
-        (number < self.attachments.len()).then_some(number)
-    }
-}
-
-impl<T: Into<Json>> From<T> for Payload {
-    fn from(value: T) -> Self {
-        Self {
-            value: value.into(),
-            attachments: Vec::new(),
-        }
-    }
-}
 
 /// Who gets an event. What the words mean for one connection depends on the access policy: `legacy` gives everybody
 /// everything that is not for one agent.

@@ -5,9 +5,9 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
 use crate::{
-    domain::dpop::making::proof,
+    domain::{devices::NewDevice, dpop::making::proof, refresh_tokens::NewRefreshToken},
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{devices::NewDevice, refresh_tokens::NewRefreshToken, sqlite::SqliteStore},
+    repositories::sqlite::SqliteStore,
 };
 
 const START: i64 = 1_800_000_000;

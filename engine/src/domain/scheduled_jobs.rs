@@ -2,6 +2,91 @@
 
 use super::json::Json;
 
+/// A job, as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduledJob {
+    /// Row id; never used again.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// What it runs; `None` where the column holds no JSON.
+    pub components: Option<Json>,
+    /// The hosts it runs on; `None` where the column holds no JSON.
+    pub targets: Option<Json>,
+    /// How often; may be empty or unknown.
+    pub schedule_type: String,
+    /// When it starts, in seconds.
+    pub start_ts: Option<i64>,
+    /// Shown, without effect (SCH-19).
+    pub duration_stop_enabled: bool,
+    /// For how long an occurrence may wait or run, such as `30m`.
+    pub expiration: Option<String>,
+    /// As whom it runs; may be empty or unknown.
+    pub execution_context: String,
+    /// The credential of remote runs.
+    pub credential_id: Option<i64>,
+    /// Whether WinRM runs take the agent's own service account.
+    pub use_service_account: bool,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// When it was made, in seconds.
+    pub created_at: Option<i64>,
+    /// When it was changed last, in seconds.
+    pub updated_at: Option<i64>,
+}
+
+/// A job to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    /// Its name, not empty.
+    pub name: String,
+    /// What it runs, not empty.
+    pub components: Json,
+    /// The hosts it runs on, not empty.
+    pub targets: Json,
+    /// How often.
+    pub schedule_type: String,
+    /// When it starts, in seconds.
+    pub start_ts: Option<i64>,
+    /// Shown, without effect.
+    pub duration_stop_enabled: bool,
+    /// For how long an occurrence may wait or run.
+    pub expiration: String,
+    /// As whom it runs.
+    pub execution_context: String,
+    /// The credential of remote runs.
+    pub credential_id: Option<i64>,
+    /// Whether WinRM runs take the agent's own service account.
+    pub use_service_account: bool,
+    /// Whether it runs at all.
+    pub enabled: bool,
+}
+
+/// What of a job is replaced; `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobChanges {
+    /// Its name.
+    pub name: Option<String>,
+    /// What it runs.
+    pub components: Option<Json>,
+    /// The hosts it runs on.
+    pub targets: Option<Json>,
+    /// How often, and the start in seconds: always both together.
+    pub schedule: Option<(String, Option<i64>)>,
+    /// Shown, without effect.
+    pub duration_stop_enabled: Option<bool>,
+    /// For how long an occurrence may wait or run.
+    pub expiration: Option<String>,
+    /// As whom it runs.
+    pub execution_context: Option<String>,
+    /// The credential of remote runs.
+    pub credential_id: Option<Option<i64>>,
+    /// Whether WinRM runs take the agent's own service account.
+    pub use_service_account: Option<bool>,
+    /// Whether it runs at all.
+    pub enabled: Option<bool>,
+}
+
 /// The hosts among stored targets, in stored order, repeats kept: texts and integers (booleans count as such), a text's
 /// characters, an object's keys. Only lists can be stored anew (SCH-9).
 pub fn target_hosts(targets: &Json) -> Vec<String> {
