@@ -32,7 +32,7 @@ const COMPOSITION: &[&str] = &["main", "lib", "bootstrap", "preflight", "check"]
 /// What does for one command what the bootstrap does for the server: it opens the database or the keys and makes the
 /// one service that the command needs.
 const COMMANDS: &[&str] = &[
-    "commands/mod.rs",
+    "commands.rs",
     "commands/database.rs",
     "commands/backup.rs",
     "commands/certificate.rs",

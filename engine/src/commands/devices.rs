@@ -9,8 +9,8 @@ use super::{
 use crate::{
     domain::{devices::DeviceEntry, json::Json},
     services::{
+        device_access::revocation::{RevocationError, RevocationService},
         operators::Operator,
-        revocation::{RevocationError, RevocationService},
     },
 };
 

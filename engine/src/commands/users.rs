@@ -8,12 +8,12 @@ use super::{
     password::{ChosenPassword, PasswordArguments},
 };
 use crate::{
-    builders::users::{MfaSwitch, new_user},
+    builders::operators::users::{MfaSwitch, new_user},
     domain::{
         json::{Json, JsonObject},
         operators::{Role, User},
     },
-    interfaces::http::users::listed,
+    interfaces::http::operators::users::listed,
     services::{
         Environment,
         operators::{

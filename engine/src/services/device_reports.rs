@@ -2,6 +2,7 @@
 
 mod details;
 mod hash;
+pub mod heartbeat;
 
 use std::sync::Arc;
 

@@ -13,7 +13,6 @@ use jiff::SignedDuration;
 pub use self::messages::{JoinedDevice, PendingEnrollment, PollError, PollOutcome, RequestError};
 use super::{
     Environment, Moment,
-    access_tokens::AccessTokens,
     approvals::{hostname_for_new_device, may_be_claimed, same_fingerprint},
     hosts::HostRules,
     published_identity::IdentityPublisher,
@@ -36,6 +35,7 @@ use crate::{
         timestamp::{iso_utc, parse_iso},
     },
     repositories::{Store, StoreError, UnitOfWork},
+    services::device_access::tokens::AccessTokens,
 };
 
 /// The window of both rate limits.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::device_gate::{DeviceStatus, standing};
 use crate::{
     config::settings::AccessPolicy,
     domain::{
@@ -12,6 +11,7 @@ use crate::{
         work_devices::BoundTo,
     },
     repositories::{ReadTables, StoreError},
+    services::device_access::gate::{DeviceStatus, standing},
 };
 
 /// A device may not be called so.

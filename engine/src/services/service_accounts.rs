@@ -6,7 +6,6 @@ use super::{
     Environment, Moment,
     agent_owners::{active_devices, agents_device, first_owner, owner},
     agents::Agents,
-    device_gate::{AuthenticatedDevice, DeviceStatus},
     hosts::HostRules,
     own_row::own_identity,
     secret_box::SecretBox,
@@ -22,6 +21,7 @@ use crate::{
         service_accounts::ServiceAccount,
     },
     repositories::{Store, StoreError, UnitOfWork},
+    services::device_access::gate::{AuthenticatedDevice, DeviceStatus},
 };
 
 /// The account's name where nobody asks for another.

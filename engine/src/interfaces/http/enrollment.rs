@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{json::Json, mask::shown},
     services::{
-        access_tokens::LIFETIME_SECONDS,
+        device_access::tokens::LIFETIME_SECONDS,
         enrollment::{JoinedDevice, PendingEnrollment, PollOutcome},
     },
 };

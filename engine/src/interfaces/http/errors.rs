@@ -14,21 +14,18 @@ use http::{HeaderValue, StatusCode, header};
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
-        enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
-        provision::IncompleteProvision, refresh::InvalidRefresh,
+        device_access::refresh::InvalidRefresh, enrollment::EnrollmentFieldError, github::InvalidToken,
+        install_codes::InvalidTtl, provision::IncompleteProvision,
     },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
     services::{
         StoreError,
-        access_tokens::TokenError,
         approvals::DecisionError,
-        device_gate::GateError,
+        device_access::{dpop::DpopError, gate::GateError, refresh::RefreshError, tokens::TokenError},
+        device_reports::heartbeat::HeartbeatError,
         enrollment::{PollError, RequestError},
         github::{StoreTokenError, UnreadableId},
-        heartbeat::HeartbeatError,
         hosts::InvalidHostname,
-        proofs::DpopError,
-        refresh::RefreshError,
     },
 };
 

@@ -7,8 +7,11 @@ use axum::{
 use http::StatusCode;
 
 use super::{
-    compat::{body, body::RawBody, query::first, reply::JsonReply},
-    device_gate::Device,
+    compat::{
+        body::{self, RawBody},
+        query::first,
+        reply::JsonReply,
+    },
     guards::Admin,
     state::AppState,
 };
@@ -16,6 +19,7 @@ use crate::{
     builders::github::{head_query, new_token},
     config::settings::Secret,
     domain::json::Json,
+    interfaces::http::device_access::gate::Device,
     services::github::{HeadSource, TokenReport, TokenStatus},
 };
 

@@ -8,7 +8,6 @@ use http::{StatusCode, request::Parts};
 
 use super::{
     compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
-    device_gate::Device,
     errors::database_error,
     guards::OperatorIfStrict,
     state::AppState,
@@ -16,6 +15,7 @@ use super::{
 use crate::{
     builders::recaps::{recap_limit, recap_report},
     domain::{json::Json, recaps::Recap, text::python_trim},
+    interfaces::http::device_access::gate::Device,
     services::{recaps::Reporter, scheduler::playbook_end::recap_json},
 };
 

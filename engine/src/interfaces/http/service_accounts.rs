@@ -7,12 +7,12 @@ use axum::{
 
 use super::{
     compat::{body::RawBody, reply::JsonReply},
-    device_gate::Device,
     state::AppState,
 };
 use crate::{
     builders::service_accounts::{account_request, check_in as build_check_in},
     domain::json::{Json, JsonObject},
+    interfaces::http::device_access::gate::Device,
     services::service_accounts::Credentials,
 };
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     domain::operators::NewUser,
-    repositories::users::{ReadUsers as _, WriteUsers as _},
+    repositories::operators::{ReadUsers as _, WriteUsers as _},
 };
 
 async fn open(folder: &Path) -> SqliteStore {

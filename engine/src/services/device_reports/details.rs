@@ -2,7 +2,7 @@
 
 use super::DeviceReportService;
 use crate::{
-    builders::device_details::DetailsReport,
+    builders::device_reports::details::DetailsReport,
     domain::{
         agent_registry::DetailsNote,
         device_document::{
@@ -17,7 +17,7 @@ use crate::{
     },
     repositories::{StoreError, UnitOfWork},
     services::{
-        agent_owners::agents_device, device_gate::AuthenticatedDevice, hosts::InvalidHostname,
+        agent_owners::agents_device, device_access::gate::AuthenticatedDevice, hosts::InvalidHostname,
         own_row::own_identity,
     },
 };

@@ -2,7 +2,7 @@
 
 use super::DeviceReportService;
 use crate::{
-    builders::agent_hash::HashReport,
+    builders::device_reports::hash::HashReport,
     domain::{
         agent_registry::HashNote,
         device_document::{DeviceSnapshot, DeviceUpsert},
@@ -11,7 +11,7 @@ use crate::{
         mask::shown,
     },
     repositories::StoreError,
-    services::{agent_owners::agents_device, device_gate::AuthenticatedDevice, own_row::own_row},
+    services::{agent_owners::agents_device, device_access::gate::AuthenticatedDevice, own_row::own_row},
 };
 
 /// Why a hash is neither stored nor told.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    builders::{agent_hash::HashReport, device_details::DetailsReport},
+    builders::device_reports::{details::DetailsReport, hash::HashReport},
     domain::{
         agent_registry::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
         devices::NewDevice,
@@ -18,7 +18,7 @@ use crate::{
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::sqlite::SqliteStore,
     services::{
-        device_gate::{AuthenticatedDevice, DeviceStatus},
+        device_access::gate::{AuthenticatedDevice, DeviceStatus},
         hosts::STRICT,
     },
 };

@@ -3,7 +3,9 @@
 use crate::{
     domain::{guid::Guid, mask::shown, proof::ProofError, rate_limit::RateLimited},
     repositories::StoreError,
-    services::{access_tokens::SigningError, hosts::InvalidHostname, published_identity::PublishedIdentity},
+    services::{
+        device_access::tokens::SigningError, hosts::InvalidHostname, published_identity::PublishedIdentity,
+    },
 };
 
 /// The answer to a wish to join that waits for an operator.

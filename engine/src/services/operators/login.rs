@@ -10,7 +10,7 @@ use super::{
     sessions::{issuing, noted, state_of},
 };
 use crate::{
-    builders::{login::Password, mfa::PendingLogin},
+    builders::operators::{login::Password, mfa::PendingLogin},
     config::settings::AccessPolicy,
     domain::{
         digest::sha512_hex,

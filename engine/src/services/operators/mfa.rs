@@ -6,7 +6,7 @@ use super::{
     sessions::{has_ended, issuing},
 };
 use crate::{
-    builders::mfa::{CodeAnswer, PendingLogin, Stage},
+    builders::operators::mfa::{CodeAnswer, PendingLogin, Stage},
     domain::{
         mask::shown,
         operator_session::{AccountNote, Issuing, OperatorCredential},

@@ -7,7 +7,7 @@ use super::{
     sessions::{issuing, noted, state_of},
 };
 use crate::{
-    builders::users::MfaSwitch,
+    builders::operators::users::MfaSwitch,
     domain::{
         mask::shown,
         operator_session::Issuing,

@@ -14,8 +14,10 @@ use crate::{
     repositories::{Store, StoreError},
     services::{
         Environment,
-        access_tokens::AccessTokens,
-        device_gate::{DeviceClaims, DeviceStatus, check},
+        device_access::{
+            gate::{DeviceClaims, DeviceStatus, check},
+            tokens::AccessTokens,
+        },
         operators::OperatorService,
     },
 };

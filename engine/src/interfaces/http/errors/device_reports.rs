@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::{bad_request, database_error, json_failure};
 use crate::{
     builders::{
-        agent_hash::InvalidHashRequest, device_details::InvalidDetails,
+        device_reports::{details::InvalidDetails, hash::InvalidHashRequest},
         service_accounts::InvalidAccountRequest,
     },
     interfaces::http::compat::reply::JsonReply,

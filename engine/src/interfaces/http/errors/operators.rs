@@ -5,7 +5,10 @@ use http::StatusCode;
 
 use super::{bad_request, database_error, too_many_requests};
 use crate::{
-    builders::{login::MissingCredentials, text::WrongType, users::UserFormError},
+    builders::{
+        operators::{login::MissingCredentials, users::UserFormError},
+        text::WrongType,
+    },
     domain::{json::Json, rate_limit::RateLimited},
     interfaces::http::compat::reply::JsonReply,
     services::operators::{login::LoginError, mfa::VerifyError, users::UserError},

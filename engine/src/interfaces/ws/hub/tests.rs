@@ -20,7 +20,9 @@ use crate::{
         session::{Inbound, Transport},
     },
     repositories::sqlite::SqliteStore,
-    services::{Environment, access_tokens::AccessTokens, operators::OperatorService, realtime::Standing},
+    services::{
+        Environment, device_access::tokens::AccessTokens, operators::OperatorService, realtime::Standing,
+    },
 };
 
 /// Sessions with an identity.
