@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    response::Response,
+    response::ErrorResponse,
 };
 use http::StatusCode;
 
@@ -55,7 +55,7 @@ pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let history = app.activity.of_host(&hostname).await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([(
         "history",
@@ -68,7 +68,7 @@ pub async fn clear(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     app.activity.clear(&hostname).await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
 }
@@ -78,7 +78,7 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let Some(activity) = app.activity.find(row_id(&id)).await.map_err(database_error)? else {
         return Ok(JsonReply::error(StatusCode::NOT_FOUND, "Not found"));
     };

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, Path, RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::{ErrorResponse, Response},
 };
 use http::{StatusCode, request::Parts};
 
@@ -43,17 +43,10 @@ pub async fn report(
     State(app): State<AppState>,
     Reports(reporter): Reports,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body
-        .lenient_replacing()
-        .await
-        .map_err(|error| error.into_response())?;
-    let report = recap_report(&body).map_err(|error| error.into_response())?;
-    let recap = app
-        .recaps
-        .report(&reporter, &report)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient_replacing().await?;
+    let report = recap_report(&body)?;
+    let recap = app.recaps.report(&reporter, &report).await?;
     Ok(JsonReply::ok(recap_json(&recap)))
 }
 
@@ -80,7 +73,7 @@ pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
     let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
     let limit = recap_limit(first(query.as_deref(), "limit").as_deref());
@@ -96,7 +89,7 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let recap = app.recaps.find(row_id(&id)).await.map_err(database_error)?;
     Ok(recap.map_or_else(not_found, |recap| JsonReply::ok(recap_json(&recap))))
 }
@@ -106,7 +99,7 @@ pub async fn of_activity(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let recap = app
         .recaps
         .of_activity(row_id(&id))

@@ -1,9 +1,6 @@
 //! `POST /api/agent/token/refresh`.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, response::ErrorResponse};
 
 use crate::{
     builders::device_access::refresh::refresh_request,
@@ -24,19 +21,14 @@ pub async fn refresh(
     State(app): State<AppState>,
     Proof(proof): Proof,
     body: RawBody,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let body = body
         .limit(body::SMALL)
         .of_anybody(|bounds| bounds.body)
         .forced()
-        .await
-        .map_err(|error| error.into_response())?;
-    let request = refresh_request(&body).map_err(|error| error.into_response())?;
-    let access_token = app
-        .refresh
-        .refresh(&request, proof.as_ref())
-        .await
-        .map_err(|error| error.into_response())?;
+        .await?;
+    let request = refresh_request(&body)?;
+    let access_token = app.refresh.refresh(&request, proof.as_ref()).await?;
     Ok(JsonReply::ok(Json::object([
         ("access_token", access_token.into()),
         ("expires_in", LIFETIME_SECONDS.into()),

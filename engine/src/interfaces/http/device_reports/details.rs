@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    response::{IntoResponse as _, Response},
+    response::ErrorResponse,
 };
 
 use crate::{
@@ -24,13 +24,10 @@ pub async fn report(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let report = details_report(body).map_err(|error| error.into_response())?;
-    app.device_reports
-        .store_details(&device, report)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let report = details_report(body)?;
+    app.device_reports.store_details(&device, report).await?;
     Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
 }
 

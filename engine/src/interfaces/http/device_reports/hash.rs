@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::ErrorResponse,
 };
 use http::StatusCode;
 
@@ -27,19 +27,15 @@ pub async fn get(
     Device(device): Device,
     RawQuery(query): RawQuery,
     body: RawBody,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let claimed = match hash_question(|name| first(query.as_deref(), name)) {
         HashQuestion::Asked(guid) => guid,
         HashQuestion::InBody => {
-            let body = body.lenient().await.map_err(|error| error.into_response())?;
-            hash_question_in_body(&body).map_err(|error| error.into_response())?
+            let body = body.lenient().await?;
+            hash_question_in_body(&body)?
         }
     };
-    let answer = app
-        .device_reports
-        .hash_of(&device, claimed.as_ref())
-        .await
-        .map_err(|error| error.into_response())?;
+    let answer = app.device_reports.hash_of(&device, claimed.as_ref()).await?;
     let mut members = JsonObject::from_iter([
         ("agent_guid".to_owned(), device.guid.as_str().into()),
         ("agent_hash".to_owned(), answer.agent_hash.into()),
@@ -55,14 +51,10 @@ pub async fn post(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let report = hash_report(&body).map_err(|error| error.into_response())?;
-    let stored = app
-        .device_reports
-        .store_hash(&device, report)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let report = hash_report(&body)?;
+    let stored = app.device_reports.store_hash(&device, report).await?;
     let status = if stored.hostname.is_some() {
         "ok"
     } else {
@@ -79,13 +71,13 @@ pub async fn post(
 }
 
 /// `GET /api/agent/hash_list`: no login, but only for callers on this machine.
-pub async fn list(State(app): State<AppState>, caller: Caller) -> Result<JsonReply, Response> {
+pub async fn list(State(app): State<AppState>, caller: Caller) -> Result<JsonReply, ErrorResponse> {
     if !caller.is_local() {
         tracing::warn!(
             "/api/agent/hash_list denied non-local request from {}",
             shown(&caller.last_forwarded())
         );
-        return Err(JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response());
+        return Err(JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into());
     }
     let entries = app
         .device_reports

@@ -1,9 +1,6 @@
 //! `POST /api/agent/heartbeat`.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, response::ErrorResponse};
 
 use crate::{
     builders::device_reports::heartbeat::heartbeat as build_report,
@@ -23,12 +20,9 @@ pub async fn heartbeat(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.forced().await.map_err(|error| error.into_response())?;
-    app.heartbeats
-        .report(&device, build_report(&body))
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.forced().await?;
+    app.heartbeats.report(&device, build_report(&body)).await?;
     Ok(JsonReply::ok(Json::object([
         ("poll_after_ms", POLL_AFTER_MS.into()),
         ("status", "ok".into()),

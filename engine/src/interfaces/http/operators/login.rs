@@ -3,7 +3,7 @@
 use axum::{
     Extension,
     extract::State,
-    response::{IntoResponse as _, Response},
+    response::{ErrorResponse, IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
 
@@ -65,22 +65,14 @@ pub async fn login(
     browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Response, Response> {
-    let body = body
-        .of_anybody(|bounds| bounds.body)
-        .lenient()
-        .await
-        .map_err(|error| error.into_response())?;
-    let form = login_form(&body).map_err(|error| error.into_response())?;
+) -> Result<Response, ErrorResponse> {
+    let body = body.of_anybody(|bounds| bounds.body).lenient().await?;
+    let form = login_form(&body)?;
     let from = LoginFrom {
         address: &caller.enrollment_address(),
         limit_key: caller.limit_key(),
     };
-    let login = app
-        .logins
-        .login(&form.username, &form.password, from)
-        .await
-        .map_err(|error| error.into_response())?;
+    let login = app.logins.login(&form.username, &form.password, from).await?;
     session_use.note();
     let mut session = app.sessions.open(&headers, app.clock.now().as_second());
     session.take("username");

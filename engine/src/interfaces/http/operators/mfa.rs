@@ -3,7 +3,7 @@
 use axum::{
     Extension,
     extract::State,
-    response::{IntoResponse as _, Response},
+    response::{ErrorResponse, IntoResponse as _, Response},
 };
 use http::{HeaderMap, StatusCode};
 
@@ -89,17 +89,13 @@ pub async fn verify(
     browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Response, Response> {
+) -> Result<Response, ErrorResponse> {
     session_use.note();
     let mut session = app.sessions.open(&headers, app.clock.now().as_second());
     let pending = pending_login(session.get(PENDING), session.issue())
         .ok_or_else(|| JsonReply::error(StatusCode::UNAUTHORIZED, "mfa_pending").into_response())?;
-    let body = body
-        .of_anybody(|bounds| bounds.body)
-        .lenient()
-        .await
-        .map_err(|error| error.into_response())?;
-    let answer = code_answer(&body).map_err(|error| error.into_response())?;
+    let body = body.of_anybody(|bounds| bounds.body).lenient().await?;
+    let answer = code_answer(&body)?;
     let from = LoginFrom {
         address: &caller.enrollment_address(),
         limit_key: caller.limit_key(),
@@ -113,8 +109,9 @@ pub async fn verify(
                 app.sessions
                     .save(session, app.clock.now().as_second(), browser.arrival)
                     .map(|saved| saved.set_cookie),
-            ))
+            )
+            .into())
         }
-        Err(error) => Err(error.into_response()),
+        Err(error) => Err(error.into()),
     }
 }

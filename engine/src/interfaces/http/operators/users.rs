@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    response::{IntoResponse as _, Response},
+    response::{ErrorResponse, Response},
 };
 use http::HeaderMap;
 
@@ -54,13 +54,10 @@ pub async fn create(
     State(app): State<AppState>,
     Admin(caller): Admin,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let user = new_user(&body).map_err(|error| error.into_response())?;
-    app.users
-        .create(&user, &caller)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let user = new_user(&body)?;
+    app.users.create(&user, &caller).await?;
     Ok(ok())
 }
 
@@ -69,12 +66,9 @@ pub async fn delete(
     State(app): State<AppState>,
     Admin(caller): Admin,
     Path(username): Path<String>,
-) -> Result<JsonReply, Response> {
-    let username = account_name(&username).map_err(|error| error.into_response())?;
-    app.users
-        .delete(username, &caller)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let username = account_name(&username)?;
+    app.users.delete(username, &caller).await?;
     Ok(ok())
 }
 
@@ -84,13 +78,10 @@ pub async fn reset_password(
     Admin(caller): Admin,
     Path(username): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let digest = new_password(&body).map_err(|error| error.into_response())?;
-    app.users
-        .reset_password(&username, &digest, &caller)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let digest = new_password(&body)?;
+    app.users.reset_password(&username, &digest, &caller).await?;
     Ok(ok())
 }
 
@@ -102,14 +93,10 @@ pub async fn set_role(
     browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Response, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let role = new_role(&body).map_err(|error| error.into_response())?;
-    let issuing = app
-        .users
-        .set_role(&username, role, &caller)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<Response, ErrorResponse> {
+    let body = body.lenient().await?;
+    let role = new_role(&body)?;
+    let issuing = app.users.set_role(&username, role, &caller).await?;
     let mut session = app.sessions.open(&headers, issuing.at);
     if caller.is_named(&username) {
         session.set("role", role.as_stored().into());
@@ -133,14 +120,11 @@ pub async fn switch_mfa(
     browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Response, Response> {
-    let username = account_name(&username).map_err(|error| error.into_response())?;
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
+) -> Result<Response, ErrorResponse> {
+    let username = account_name(&username)?;
+    let body = body.lenient().await?;
     let switch = mfa_switch(&body);
-    app.users
-        .switch_mfa(username, switch, &caller)
-        .await
-        .map_err(|error| error.into_response())?;
+    app.users.switch_mfa(username, switch, &caller).await?;
     let now = app.clock.now().as_second();
     let mut session = app.sessions.open(&headers, now);
     if !switch.enabled && caller.is_named(username) {
