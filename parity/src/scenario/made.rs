@@ -6,6 +6,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL},
 };
+use data_encoding::BASE32_NOPAD;
 use ed25519_dalek::{Signer, SigningKey, pkcs8::DecodePrivateKey};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
@@ -375,33 +376,14 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
 
 /// RFC 6238 with SHA-1, 30 seconds and 6 digits.
 fn one_time_code(secret: &str, time: i64) -> Option<String> {
-    let key = base32(secret)?;
+    let digits = secret.trim_end_matches('=').to_ascii_uppercase();
+    let key = BASE32_NOPAD.decode(digits.as_bytes()).ok()?;
     let counter = u64::try_from(time.div_euclid(30)).ok()?;
     let mac = hmac_sha1(&key, &counter.to_be_bytes());
     let offset = usize::from(mac.last()? & 0x0f);
     let bytes: [u8; 4] = mac.get(offset..offset + 4)?.try_into().ok()?;
     let number = u32::from_be_bytes(bytes) & 0x7fff_ffff;
     Some(format!("{:06}", number % 1_000_000))
-}
-
-fn base32(text: &str) -> Option<Vec<u8>> {
-    let mut bits = 0u32;
-    let mut held = 0u32;
-    let mut bytes = Vec::new();
-    for character in text.trim_end_matches('=').chars() {
-        let digit = match character.to_ascii_uppercase() {
-            letter @ 'A'..='Z' => u32::from(letter) - u32::from('A'),
-            digit @ '2'..='7' => u32::from(digit) - u32::from('2') + 26,
-            _ => return None,
-        };
-        bits = (bits << 5 | digit) & 0xfff;
-        held += 5;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }
 
 fn sign_cookie(cookie: &SignCookie, payload: &Value, signed_at: i64) -> String {

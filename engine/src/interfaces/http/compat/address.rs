@@ -39,13 +39,23 @@ fn stays_escaped(byte: u8, reserved: &[u8]) -> bool {
     byte <= b' ' || byte == b'%' || byte == 0x7f || reserved.contains(&byte)
 }
 
+/// The byte of an escape whose `%` was read, and what follows; `None` where there is no escape.
+fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, tail) = text.split_first_chunk::<2>()?;
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    Some((byte, tail))
+}
+
 fn readable_query(query: &str) -> String {
     let mut bytes = Vec::with_capacity(query.len());
     let mut rest = query.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
         let escape = (*byte == b'%')
-            .then(|| path::escape(after))
+            .then(|| escape(after))
             .flatten()
             .filter(|(decoded, _)| !stays_escaped(*decoded, ESCAPED_IN_QUERY));
         match escape {

@@ -1,35 +1,12 @@
 //! Paths: their percent-encoding, and whose they are.
 
+use percent_encoding::percent_decode_str;
+
 pub use crate::domain::percent::encode;
 
 /// `path` with its escapes decoded; malformed escapes stay, bytes that are not UTF-8 become replacement characters.
 pub fn decode(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    loop {
-        rest = match rest {
-            [] => return String::from_utf8_lossy(&bytes).into_owned(),
-            [b'%', tail @ ..] => {
-                let (byte, tail) = escape(tail).unwrap_or((b'%', tail));
-                bytes.push(byte);
-                tail
-            }
-            [byte, tail @ ..] => {
-                bytes.push(*byte);
-                tail
-            }
-        };
-    }
-}
-
-/// The byte of an escape whose `%` was read, and what follows; `None` where there is no escape.
-pub fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
-    match text {
-        [high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-            Some((hex(*high) << 4 | hex(*low), tail))
-        }
-        _ => None,
-    }
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
 /// The row id in a segment of digits; beyond 64 bits it is the largest there is, which no row has.
@@ -40,13 +17,6 @@ pub fn row_id(digits: &str) -> i64 {
 /// Whether a decoded path belongs to the Socket.IO endpoint.
 pub fn is_socket_path(path: &str) -> bool {
     path.starts_with("/socket.io/")
-}
-
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
 }
 
 #[cfg(test)]
