@@ -27,6 +27,7 @@ use crate::{
         root_lock::{LockError, RootLock},
     },
     interfaces::{
+        events::{Hub, SocketEndpoint},
         http::{
             accept_errors::AcceptErrors,
             browser::BrowserGuard,
@@ -39,7 +40,6 @@ use crate::{
             server::with_limits,
             state::AppState,
         },
-        ws::{Hub, SocketServer},
     },
     preflight::{self, Verdict},
     repositories::{
@@ -321,7 +321,7 @@ impl Engine {
             clock: Arc::clone(&clock),
         };
         jobs.scheduler.begin().await;
-        let sockets = Arc::new(SocketServer::new(
+        let sockets = Arc::new(SocketEndpoint::new(
             Arc::clone(&hub),
             Arc::clone(&state.realtime),
             Arc::clone(&state.sessions),

@@ -17,7 +17,7 @@ mod server;
 use std::fmt::Write as _;
 
 use borealis_engine::{
-    interfaces::{http::routes, ws::EVENTS},
+    interfaces::{events::EVENTS, http::routes},
     repositories::sqlite::SqliteStore,
 };
 use client::Client;
