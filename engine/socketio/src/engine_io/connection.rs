@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
@@ -79,8 +79,10 @@ pub struct Connection {
     pub(super) heartbeat: Heartbeat,
     /// Ended from this side: whoever works for the connection stops.
     pub(super) ended: CancellationToken,
-    /// A poll waits.
-    pub(super) is_polled: AtomicBool,
+    /// Polls that wait.
+    pub(super) polls: AtomicUsize,
+    /// The client has said good-bye.
+    pub(super) has_said_goodbye: AtomicBool,
     inbox: mpsc::Sender<Inbound>,
     state: AtomicU8,
     pings: AtomicU64,
@@ -109,7 +111,8 @@ impl Connection {
             receipts: Receipts::default(),
             heartbeat,
             ended: CancellationToken::new(),
-            is_polled: AtomicBool::new(false),
+            polls: AtomicUsize::new(0),
+            has_said_goodbye: AtomicBool::new(false),
             inbox,
             state: AtomicU8::new(state as u8),
             pings: AtomicU64::new(0),
@@ -171,8 +174,11 @@ impl Connection {
     /// Tells the client that the connection is over, and ends it. Client libraries take that for the server's wish that
     /// they stay away.
     pub fn dismiss(&self) {
-        // It ends either way.
-        let _ = self.outbox.push(&[Frame::text("1")]);
+        let is_polling = matches!(self.state(), State::Polling | State::Probing);
+        if !is_polling || self.polls.load(Ordering::Acquire) > 0 {
+            // It ends either way.
+            let _ = self.outbox.push(&[Frame::text("1")]);
+        }
         self.end();
     }
 

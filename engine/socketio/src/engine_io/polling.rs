@@ -32,7 +32,7 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.connection.is_polled.store(false, Ordering::Release);
+        self.connection.polls.fetch_sub(1, Ordering::AcqRel);
         if self.ends_connection {
             self.connection.end();
         }
@@ -47,14 +47,15 @@ pub(super) async fn poll<H: Handler>(server: &Server<H>, connection: &Arc<Connec
     }
     let settings = &server.settings;
     let is_strict = !settings.leniency.replaces_polls;
-    if connection.is_polled.swap(true, Ordering::AcqRel) && is_strict {
-        connection.dismiss();
-        return Answer::bad_request();
-    }
+    let is_second = connection.polls.fetch_add(1, Ordering::AcqRel) > 0;
     let mut waiting = Waiting {
         connection,
         ends_connection: is_strict,
     };
+    if is_second && is_strict {
+        connection.dismiss();
+        return Answer::bad_request();
+    }
     let clock = &server.clock;
     let patience = clock.monotonic() + settings.ping_interval + settings.ping_timeout;
     let reader = connection.outbox.reader();
@@ -157,7 +158,8 @@ async fn take(
         Packet::Pong => connection.note_pong(),
         Packet::Close => {
             if !leniency.answers_as_python {
-                // Lets a poll go that waits.
+                // Lets a poll go that waits, or comes at the same time.
+                connection.has_said_goodbye.store(true, Ordering::Release);
                 connection.send(&[Frame::text("6")]);
             }
             connection.receive_close().await;

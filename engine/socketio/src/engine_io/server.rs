@@ -1,6 +1,10 @@
 //! The front door: which requests are refused, in which order and words.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::{Router, extract::Request, response::Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -303,8 +307,11 @@ impl<H: Handler> Server<H> {
                 () = connection.heartbeat.watch(connection) => connection.end(),
                 () = connection.ended.cancelled() => {}
             }
-            self.connections.remove(connection.id());
             self.handler.ended(&client);
+            if connection.has_said_goodbye.load(Ordering::Acquire) {
+                connection.sleep(self.settings.farewell_timeout).await;
+            }
+            self.connections.remove(connection.id());
         };
         let working = async {
             self.handler.run(Arc::clone(&client), inbox).await;

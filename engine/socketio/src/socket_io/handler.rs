@@ -297,13 +297,13 @@ impl<A: Application> Reader<'_, A> {
         let answer = if client.is_in(namespace) {
             Err(application.is_there_already())
         } else {
-            application.may_enter(client, namespace, auth.as_ref()).await
+            Box::pin(application.may_enter(client, namespace, auth.as_ref())).await
         };
         let sid = new_id(&*self.handler.random);
         match answer {
             Err(error) => client.send(&Packets::control(CONNECT_ERROR, namespace, &error.0)),
             Ok(()) if client.enter(namespace, &sid, self.handler.most_namespaces) => {
-                application.entered(&Socket { client, namespace }, auth).await;
+                Box::pin(application.entered(&Socket { client, namespace }, auth)).await;
             }
             Ok(()) => {
                 let error = super::ConnectError::message("Too many namespaces");
@@ -363,7 +363,8 @@ impl<A: Application> Reader<'_, A> {
         };
         let client = self.client;
         let socket = Socket { client, namespace };
-        let handled = self.handler.application.event(&socket, event).await;
+        // On the heap, so that connections that wait have no room for it.
+        let handled = Box::pin(self.handler.application.event(&socket, event)).await;
         if let Handled::Done(Arguments { values, attachments }) = handled
             && let Some(id) = id
         {
