@@ -22,7 +22,7 @@ use crate::{
         clock::SystemClock,
         github::GitHubClient,
         identity::{self, IdentityError, ServedCertificate, ServerIdentity, sealing_key},
-        listener,
+        listener, open_files,
         private_files::make_folders,
         root_lock::{LockError, RootLock},
     },
@@ -36,6 +36,7 @@ use crate::{
                 cors::AllowedOrigins,
                 session::{SESSION_MAX_AGE, SessionCodec},
             },
+            connections::Connections,
             http_service, routes,
             server::with_limits,
             state::AppState,
@@ -352,12 +353,13 @@ impl Engine {
         listener::limit_unsent(&listener).map_err(StartError::Listener)?;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let handle = Handle::new();
+        let connections = Connections::new(&settings, open_files::limit());
         let accept_errors = AcceptErrors::new(Arc::new(SystemClock::new()));
         let server = if settings.speaks_tls() {
             let server = axum_server::from_tcp_rustls(listener, certificate.listener())
                 .map_err(StartError::Listener)?;
             serve(
-                with_limits(server, &settings.timing, accept_errors)
+                with_limits(server, &settings.timing, accept_errors, connections)
                     .handle(handle.clone())
                     .serve(service),
                 &lock,
@@ -365,7 +367,7 @@ impl Engine {
         } else {
             let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
             serve(
-                with_limits(server, &settings.timing, accept_errors)
+                with_limits(server, &settings.timing, accept_errors, connections)
                     .handle(handle.clone())
                     .serve(service),
                 &lock,

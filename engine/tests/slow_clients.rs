@@ -20,6 +20,7 @@ use borealis_engine::{
             body::{BodyError, RawBody},
             reply::JsonReply,
         },
+        connections::Connections,
         http_service,
         routing::Routes,
         server::{configure, with_limits},
@@ -248,6 +249,7 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
         axum_server::from_tcp(listener).unwrap(),
         &settings().timing,
         AcceptErrors::new(Arc::new(SystemClock::new())),
+        Connections::new(&settings(), None),
     );
     let service = http_service(Routes::new(), &settings(), &CarriedRequests::default(), None);
     tokio::spawn(server.serve(service.into_make_service_with_connect_info::<SocketAddr>()));

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use server::{AGENT, GUID, START, Server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 /// How long something may take that comes at once; never waited for when all is well.
@@ -392,5 +392,145 @@ async fn http_2_is_not_spoken() {
     let mut answer = String::new();
     old.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+    server.stop().await;
+}
+
+/// A connection from this loopback address.
+async fn connect_from(server: &Server, address: [u8; 4]) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    socket.connect(server.address()).await.unwrap()
+}
+
+/// The beginning of a head of this length.
+async fn begin_head(stream: &mut TcpStream, length: usize) {
+    let begin = "GET /health HTTP/1.1\r\nHost: a\r\nX: ";
+    let head = format!("{begin}{}", "x".repeat(length - begin.len()));
+    stream.write_all(head.as_bytes()).await.unwrap();
+}
+
+/// Whether the server ends the connection; false where it answers once the rest of the head has come.
+async fn ends(mut stream: TcpStream) -> bool {
+    // Where the server has closed the connection this may fail.
+    let _ = stream.write_all(b"\r\nConnection: close\r\n\r\n").await;
+    let mut answer = String::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+    assert!(read.is_ok(), "the connection stays");
+    !answer.starts_with("HTTP/1.1 ")
+}
+
+/// Waits until the server says the end of this connection.
+async fn until_ended(stream: &mut TcpStream) {
+    let read = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 1])).await;
+    assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+}
+
+/// Each took as much memory as a head may be long, for a minute, and nothing bounded how many one peer began.
+#[tokio::test]
+async fn unfinished_heads_make_room_for_each_other() {
+    let server = Server::start_with("strict", "", |settings| {
+        settings.timing.head_deadline = Duration::from_secs(3600);
+        settings.bounds.head_bytes = 200 * KIB;
+    })
+    .await;
+    let mut another = connect_from(&server, [127, 0, 0, 2]).await;
+    begin_head(&mut another, 20 * KIB).await;
+    let mut idle = connect_from(&server, [127, 0, 0, 1]).await;
+    let mut unfinished = Vec::new();
+    for _ in 0..6 {
+        let mut stream = connect_from(&server, [127, 0, 0, 1]).await;
+        begin_head(&mut stream, 60 * KIB).await;
+        unfinished.push(stream);
+    }
+    let (oldest, last) = (0, unfinished.len() - 1);
+    until_ended(&mut unfinished[oldest]).await;
+    assert!(!ends(unfinished.swap_remove(last)).await);
+    assert!(!ends(another).await);
+    // It takes none of what is short.
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: a").await.unwrap();
+    assert!(!ends(idle).await);
+    server.stop().await;
+}
+
+/// The HTTP library keeps the memory of a long head for the next one.
+#[tokio::test]
+async fn a_long_head_counts_until_its_connection_ends() {
+    let server = Server::start_with("strict", "", |settings| settings.bounds.head_bytes = 200 * KIB).await;
+    let mut answered = Vec::new();
+    for _ in 0..6 {
+        let mut stream = connect_from(&server, [127, 0, 0, 1]).await;
+        begin_head(&mut stream, 60 * KIB).await;
+        stream.write_all(b"\r\n\r\n").await.unwrap();
+        stream.read_exact(&mut [0; 64]).await.unwrap();
+        answered.push(stream);
+    }
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, answered[0].read_to_end(&mut rest)).await;
+    assert!(matches!(read, Ok(Ok(_))), "{read:?}");
+    server.stop().await;
+}
+
+/// The process may open only so many files.
+#[tokio::test]
+async fn idle_connections_make_room_for_others() {
+    let server = Server::start_with("strict", "", |settings| {
+        settings.timing.head_deadline = Duration::from_secs(3600);
+        settings.timing.idle_deadline = Duration::from_secs(3600);
+        settings.bounds.idle_connections = 20;
+    })
+    .await;
+    let mut another = connect_from(&server, [127, 0, 0, 2]).await;
+    // Requests that are under way: a body that is asked for, and a websocket.
+    let mut busy = connect_from(&server, [127, 0, 0, 1]).await;
+    let head =
+        "POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    busy.write_all(head.as_bytes()).await.unwrap();
+    busy.read_exact(&mut [0; 25]).await.unwrap();
+    let mut socket = Client::join_new(&server, &[]).await;
+    let mut idle = Vec::new();
+    for _ in 0..60 {
+        idle.push(connect_from(&server, [127, 0, 0, 1]).await);
+    }
+    until_ended(&mut idle[0]).await;
+    busy.write_all(b"{}").await.unwrap();
+    let mut answer = [0; 12];
+    busy.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    socket.send("40/elsewhere,").await;
+    assert_eq!(socket.frame().await, "44/elsewhere,\"Unable to connect\"");
+    another
+        .write_all(b"GET /health HTTP/1.1\r\nHost: a")
+        .await
+        .unwrap();
+    assert!(!ends(another).await);
+    server.stop().await;
+}
+
+/// It held the answer, and the file that it was read from, for as long as its client liked.
+#[tokio::test]
+async fn an_answer_that_nobody_takes_ends() {
+    let server = Server::start_with("strict", "", |settings| {
+        settings.timing.write_deadline = Duration::from_millis(300);
+        std::fs::create_dir_all(&settings.static_root).unwrap();
+        std::fs::write(
+            settings.static_root.join("index.html"),
+            vec![b' '; 64 * KIB * KIB],
+        )
+        .unwrap();
+    })
+    .await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    stream.read_exact(&mut [0; 12]).await.unwrap();
+    // The server's side is gone once this fails; nothing is read meanwhile.
+    let ended = async {
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, ended).await.is_ok());
     server.stop().await;
 }

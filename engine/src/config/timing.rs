@@ -21,6 +21,8 @@ pub struct Timing {
     /// How long a connection may be idle between requests, the head of the next one included. Longer than proxies keep
     /// theirs (60 s), so that none sends a request on a connection that is being closed.
     pub idle_deadline: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_deadline: Duration,
     /// How long a request's body may stop coming.
     pub body_deadline: Duration,
     /// How long the body of a caller may take who shows no identity, beside the time that it needs at
@@ -47,6 +49,7 @@ impl Default for Timing {
             farewell_deadline: Duration::from_secs(2),
             head_deadline: Duration::from_secs(60),
             idle_deadline: Duration::from_secs(75),
+            write_deadline: Duration::from_secs(60),
             body_deadline: Duration::from_secs(60),
             anonymous_body_deadline: Duration::from_secs(10),
             namespace_deadline: Duration::from_secs(15),

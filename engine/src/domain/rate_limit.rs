@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-/// At most `limit` calls of one key within `window`.
+/// The most keys that are counted at a time: far more addresses than enroll within a minute, some megabytes.
+const MOST_KEYS: usize = 1 << 16;
+
+/// At most `limit` calls of one key within `window`. Where too many keys call, those that call least are forgotten.
 #[derive(Debug)]
 pub struct SlidingWindow {
     limit: usize,
@@ -38,6 +41,9 @@ impl SlidingWindow {
     /// The limit is reached; the call is not counted then.
     pub fn admit(&mut self, key: &str, now: Duration) -> Result<(), RateLimited> {
         self.sweep(now);
+        if self.calls.len() >= MOST_KEYS && !self.calls.contains_key(key) {
+            self.forget_the_rarest();
+        }
         let calls = self.calls.entry(key.to_owned()).or_default();
         drop_expired(calls, now, self.window);
         match calls.front() {
@@ -48,6 +54,15 @@ impl SlidingWindow {
                 calls.push_back(now);
                 Ok(())
             }
+        }
+    }
+
+    /// Halves the keys at least, so that the next ones need no such look at all of them.
+    fn forget_the_rarest(&mut self) {
+        let mut rare = 0;
+        while self.calls.len() > MOST_KEYS / 2 {
+            rare += 1;
+            self.calls.retain(|_, calls| calls.len() > rare);
         }
     }
 
@@ -89,6 +104,20 @@ mod tests {
         window.admit("b", Duration::from_secs(20)).unwrap();
         window.admit("a", Duration::from_millis(60_001)).unwrap();
         assert!(window.admit("a", Duration::from_millis(60_002)).is_err());
+    }
+
+    /// Who has a network of IPv6 addresses could fill the memory with them.
+    #[test]
+    fn of_too_many_keys_those_that_call_least_are_forgotten() {
+        let mut window = SlidingWindow::new(2, Duration::from_secs(60));
+        for _ in 0..2 {
+            window.admit("often", Duration::ZERO).unwrap();
+        }
+        for caller in 0..2 * MOST_KEYS {
+            window.admit(&caller.to_string(), Duration::ZERO).unwrap();
+            assert!(window.calls.len() <= MOST_KEYS);
+        }
+        assert!(window.admit("often", Duration::ZERO).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod browser;
 pub mod carried;
 pub mod compat;
+pub mod connections;
 pub mod credentials;
 pub mod device_activity;
 pub mod device_details;

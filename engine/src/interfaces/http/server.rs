@@ -29,6 +29,7 @@ use super::{
         limits::enforce,
         reply::JsonReply,
     },
+    connections::{BoundedAcceptor, Connections},
     guards::vary_on_session_use,
     health,
     http_one::HttpOneAcceptor,
@@ -55,9 +56,10 @@ pub fn with_limits<A: Address, Acceptor>(
     server: Server<A, Acceptor>,
     timing: &Timing,
     errors: AcceptErrors,
-) -> Server<A, HttpOneAcceptor<Acceptor>> {
+    connections: Arc<Connections>,
+) -> Server<A, BoundedAcceptor<HttpOneAcceptor<Acceptor>>> {
     let mut server = server
-        .map(HttpOneAcceptor::new)
+        .map(|inner| BoundedAcceptor::new(HttpOneAcceptor::new(inner), connections))
         .first_request_timeout(timing.head_deadline)
         .accept_error_handler(move |_, error| errors.note(error));
     configure(server.http_builder(), timing);

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -227,7 +227,10 @@ enum Nearest {
 impl Nearest {
     fn limit_key(&self) -> String {
         match self {
-            Self::Address(address) => network_of(*address),
+            Self::Address(address) => match network_of(*address) {
+                IpAddr::V4(address) => address.to_string(),
+                IpAddr::V6(network) => format!("{network}/64"),
+            },
             Self::Word(word) => word.clone(),
         }
     }
@@ -273,13 +276,10 @@ fn address_in(item: &str) -> Option<IpAddr> {
 }
 
 /// An IPv4 address, or the network of an IPv6 one: who has one address of it has them all.
-fn network_of(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & (u128::MAX << 64);
-            format!("{}/64", std::net::Ipv6Addr::from_bits(network))
-        }
+pub(in crate::interfaces::http) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -1,0 +1,592 @@
+//! How much the connections may take that have no request under way.
+//!
+//! The head of a request is kept in memory until it is whole, and nobody can be asked who sends it before that; an idle
+//! connection is a file, and the process may open only so many. Neither is bounded by the peer alone: a whole fleet may
+//! stand behind one address. So all of them together have a bound, and beyond it the peer that takes the most makes
+//! room: its oldest connections without a request end, as idle ones do anyway after a while. A connection whose request
+//! is being read, handled or answered, and one that became a websocket, is never among them.
+//!
+//! Whoever takes nothing of what is sent to him for too long is gone, too: the connection ends.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::IpAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::Request,
+    response::Response,
+};
+use axum_server::accept::Accept;
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Timeout,
+};
+use tower::Service;
+
+use super::compat::forwarded::network_of;
+use crate::config::{bounds::Bounds, settings::Settings};
+
+/// Bytes of a head that do not count: the HTTP library makes room for as many on every connection.
+const FREE: usize = 8 * 1024;
+/// The longest answer that is handed to the HTTP library whole.
+const WHOLE: u64 = 64 * 1024;
+
+/// All connections of the listener.
+#[derive(Debug)]
+pub struct Connections {
+    /// Bytes of heads, of all connections without a request together.
+    head_bytes: usize,
+    /// Connections without a request.
+    idle: usize,
+    /// How long a peer may take nothing of what is sent to it.
+    write_deadline: Duration,
+    totals: Arc<Totals>,
+    /// By the order in which they came.
+    open: Mutex<BTreeMap<u64, Arc<Connection>>>,
+}
+
+/// Of the connections without a request.
+#[derive(Debug, Default)]
+struct Totals {
+    idle: AtomicUsize,
+    head_bytes: AtomicUsize,
+}
+
+impl Connections {
+    /// None yet. `files` is how many files the process may open: a quarter of them is left to connections with a request,
+    /// to websockets and to the database.
+    pub fn new(settings: &Settings, files: Option<u64>) -> Arc<Self> {
+        let Bounds {
+            head_bytes,
+            idle_connections,
+            ..
+        } = settings.bounds;
+        let files = files.and_then(|files| usize::try_from(files).ok());
+        Arc::new(Self {
+            head_bytes,
+            idle: files.map_or(idle_connections, |files| idle_connections.min(files / 4 * 3)),
+            write_deadline: settings.timing.write_deadline,
+            totals: Arc::default(),
+            open: Mutex::default(),
+        })
+    }
+
+    fn open(self: &Arc<Self>, peer: IpAddr) -> Registered {
+        let connection = Arc::new(Connection {
+            peer: network_of(peer),
+            totals: Arc::clone(&self.totals),
+            state: Mutex::default(),
+            reader: AtomicWaker::new(),
+        });
+        let number = {
+            let mut open = lock(&self.open);
+            let number = open.last_key_value().map_or(0, |(last, _)| last + 1);
+            open.insert(number, Arc::clone(&connection));
+            number
+        };
+        let idle = self.totals.idle.fetch_add(1, Ordering::Relaxed) + 1;
+        if idle > self.idle {
+            self.make_room(|_| 1, idle - self.idle + self.idle / 16);
+        }
+        Registered {
+            connections: Arc::clone(self),
+            connection,
+            number,
+        }
+    }
+
+    fn note_head(&self, connection: &Connection, bytes: usize) {
+        let all = connection.note_read(bytes);
+        if all > self.head_bytes {
+            self.make_room(
+                |state| state.head_bytes,
+                all - self.head_bytes + self.head_bytes / 16,
+            );
+        }
+    }
+
+    /// Ends the oldest connections of the peer whose connections without a request take the most, until it takes so
+    /// much less. More than is needed: the search looks at every connection.
+    fn make_room(&self, taken: impl Fn(&State) -> usize, surplus: usize) {
+        let open = lock(&self.open);
+        let mut peers: HashMap<IpAddr, (usize, Vec<(&Connection, usize)>)> = HashMap::new();
+        for connection in open.values() {
+            let state = lock(&connection.state);
+            let takes = taken(&state);
+            if state.is_idle() && takes > 0 {
+                let (all, connections) = peers.entry(connection.peer).or_default();
+                *all += takes;
+                connections.push((connection, takes));
+            }
+        }
+        let Some((_, connections)) = peers.into_values().max_by_key(|(all, _)| *all) else {
+            return;
+        };
+        let mut freed = 0;
+        for (connection, takes) in connections {
+            if freed >= surplus {
+                return;
+            }
+            if connection.end() {
+                freed += takes;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Connection {
+    peer: IpAddr,
+    totals: Arc<Totals>,
+    state: Mutex<State>,
+    /// Who waits for the peer to say something.
+    reader: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What there is of requests: being read, handled or answered. A websocket is one that does not end.
+    under_way: usize,
+    /// Bytes read since there was no request.
+    read: usize,
+    /// What counts of the longest head: the HTTP library keeps its memory for the next one.
+    head_bytes: usize,
+    ended: bool,
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.under_way == 0 && !self.ended
+    }
+}
+
+impl Connection {
+    /// All bytes of heads once these have come, too.
+    fn note_read(&self, bytes: usize) -> usize {
+        let mut state = lock(&self.state);
+        if state.is_idle() {
+            state.read += bytes;
+            if state.read > FREE.max(state.head_bytes) {
+                let more = state.read - state.head_bytes;
+                state.head_bytes = state.read;
+                return self.totals.head_bytes.fetch_add(more, Ordering::Relaxed) + more;
+            }
+        }
+        0
+    }
+
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        let mut state = lock(&self.state);
+        if state.is_idle() {
+            self.release(&state);
+        }
+        state.under_way += 1;
+        state.read = 0;
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Takes it out of the totals.
+    fn release(&self, state: &State) {
+        self.totals.idle.fetch_sub(1, Ordering::Relaxed);
+        self.totals
+            .head_bytes
+            .fetch_sub(state.head_bytes, Ordering::Relaxed);
+    }
+
+    /// False where it had ended, or where a request has begun.
+    fn end(&self) -> bool {
+        let mut state = lock(&self.state);
+        let is_idle = state.is_idle();
+        if is_idle {
+            self.release(&state);
+            state.ended = true;
+            self.reader.wake();
+        }
+        is_idle
+    }
+
+    fn has_ended(&self) -> bool {
+        lock(&self.state).ended
+    }
+}
+
+/// Keeps a connection from being ended.
+#[derive(Debug)]
+struct UnderWay(Arc<Connection>);
+
+impl Clone for UnderWay {
+    fn clone(&self) -> Self {
+        self.0.begin()
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let connection = &self.0;
+        let mut state = lock(&connection.state);
+        state.under_way = state.under_way.saturating_sub(1);
+        if state.is_idle() {
+            connection.totals.idle.fetch_add(1, Ordering::Relaxed);
+            connection
+                .totals
+                .head_bytes
+                .fetch_add(state.head_bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One of the listener's connections for as long as it is open.
+#[derive(Debug)]
+struct Registered {
+    connections: Arc<Connections>,
+    connection: Arc<Connection>,
+    number: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        lock(&self.connections.open).remove(&self.number);
+        let mut state = lock(&self.connection.state);
+        if state.is_idle() {
+            self.connection.release(&state);
+        }
+        // Nothing counts any more, whatever still runs for it.
+        state.ended = true;
+    }
+}
+
+/// Wraps the streams and the services of another acceptor.
+#[derive(Clone, Debug)]
+pub struct BoundedAcceptor<A> {
+    inner: A,
+    connections: Arc<Connections>,
+}
+
+impl<A> BoundedAcceptor<A> {
+    /// Around this one.
+    pub(super) fn new(inner: A, connections: Arc<Connections>) -> Self {
+        Self { inner, connections }
+    }
+}
+
+impl<A, S> Accept<TcpStream, S> for BoundedAcceptor<A>
+where
+    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
+    A::Future: Send + 'static,
+    A::Stream: Send + 'static,
+    A::Service: Send + 'static,
+    S: Send + 'static,
+{
+    type Stream = BoundedStream<A::Stream>;
+    type Service = A::Service;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let peer = stream.peer_addr();
+        let connections = Arc::clone(&self.connections);
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let registered = connections.open(peer?.ip());
+            let service = BoundedService {
+                service,
+                connection: Arc::clone(&registered.connection),
+            };
+            let (stream, service) = inner.accept(stream, service).await?;
+            let stream = BoundedStream {
+                stream,
+                registered,
+                blocked: None,
+            };
+            Ok((stream, service))
+        })
+    }
+}
+
+/// Says of its requests when they begin and end.
+#[derive(Clone, Debug)]
+pub struct BoundedService<S> {
+    service: S,
+    connection: Arc<Connection>,
+}
+
+impl<S> Service<Request<Incoming>> for BoundedService<S>
+where
+    S: Service<Request, Response = Response>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let under_way = self.connection.begin();
+        let request = request.map(|body| {
+            if body.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(Held {
+                    body: Body::new(body),
+                    _under_way: under_way.clone(),
+                })
+            }
+        });
+        let answering = self.service.call(request);
+        Box::pin(async move {
+            let response = answering.await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // No request ever begins on this connection again.
+                under_way.keep();
+            }
+            if response
+                .body()
+                .size_hint()
+                .upper()
+                .is_some_and(|size| size <= WHOLE)
+            {
+                return Ok(response);
+            }
+            Ok(response.map(|body| {
+                Body::new(Held {
+                    body,
+                    _under_way: under_way,
+                })
+            }))
+        })
+    }
+}
+
+impl UnderWay {
+    /// For as long as the connection is open.
+    fn keep(&self) {
+        lock(&self.0.state).under_way += 1;
+    }
+}
+
+/// A body that is under way until it is dropped.
+struct Held {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream that counts what is read while there is no request, and that comes to its end where its room is needed.
+#[derive(Debug)]
+pub struct BoundedStream<S> {
+    stream: S,
+    registered: Registered,
+    /// Since the peer takes nothing.
+    blocked: Option<Pin<Box<Timeout<std::future::Pending<()>>>>>,
+}
+
+impl<S> BoundedStream<S> {
+    /// What writing came to, unless the peer has taken nothing for too long.
+    fn within_deadline<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.blocked = None;
+            return written;
+        }
+        let deadline = self.registered.connections.write_deadline;
+        let blocked = self
+            .blocked
+            .get_or_insert_with(|| Box::pin(tokio::time::timeout(deadline, std::future::pending())));
+        let _ = ready!(blocked.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer takes nothing",
+        )))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let connection = &self.registered.connection;
+        if read.is_pending() {
+            connection.reader.register(context.waker());
+        } else {
+            let bytes = buffer.filled().len().saturating_sub(before);
+            self.registered.connections.note_head(connection, bytes);
+        }
+        if connection.has_ended() {
+            // The end of what the peer says, so that an answer that is still being written goes out.
+            buffer.set_filled(before);
+            return Poll::Ready(Ok(()));
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.within_deadline(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.within_deadline(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.within_deadline(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Open(u8),
+        Read(usize, usize),
+        Begin(usize),
+        Finish(usize),
+        Close(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            2 => (0..3_u8).prop_map(Step::Open),
+            4 => (0..8_usize, 0..40_000_usize).prop_map(|(which, bytes)| Step::Read(which, bytes)),
+            2 => (0..8_usize).prop_map(Step::Begin),
+            2 => (0..8_usize).prop_map(Step::Finish),
+            1 => (0..8_usize).prop_map(Step::Close),
+        ]
+    }
+
+    /// What the totals should be, counted anew.
+    fn counted(connections: &Connections) -> (usize, usize) {
+        let open = lock(&connections.open);
+        let idle = open.values().filter(|one| lock(&one.state).is_idle());
+        idle.fold((0, 0), |(idle, bytes), one| {
+            (idle + 1, bytes + lock(&one.state).head_bytes)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_totals_are_what_is_open_and_without_a_request(steps in prop::collection::vec(step(), 0..200)) {
+            let connections = Arc::new(Connections {
+                head_bytes: 100_000,
+                idle: 5,
+                write_deadline: Duration::ZERO,
+                totals: Arc::default(),
+                open: Mutex::default(),
+            });
+            let mut open: Vec<(Registered, Vec<UnderWay>)> = Vec::new();
+            for step in steps {
+                let busy: Vec<_> = open
+                    .iter()
+                    .filter(|(_, requests)| !requests.is_empty())
+                    .map(|(one, _)| (Arc::clone(&one.connection), one.connection.has_ended()))
+                    .collect();
+                match step {
+                    Step::Open(peer) => open.push((connections.open([127, 0, 0, peer].into()), Vec::new())),
+                    Step::Read(which, bytes) => {
+                        if let Some((one, _)) = open.get(which) {
+                            connections.note_head(&one.connection, bytes);
+                        }
+                    }
+                    Step::Begin(which) => {
+                        if let Some((one, requests)) = open.get_mut(which) {
+                            requests.push(one.connection.begin());
+                        }
+                    }
+                    Step::Finish(which) => {
+                        if let Some((_, requests)) = open.get_mut(which) {
+                            requests.pop();
+                        }
+                    }
+                    Step::Close(which) => {
+                        if which < open.len() {
+                            // What runs for it may outlive it.
+                            let (one, requests) = open.remove(which);
+                            drop(one);
+                            drop(requests);
+                        }
+                    }
+                }
+                let totals = &connections.totals;
+                let noted = (totals.idle.load(Ordering::Relaxed), totals.head_bytes.load(Ordering::Relaxed));
+                prop_assert_eq!(noted, counted(&connections));
+                for (one, had_ended) in busy {
+                    let is_open = lock(&connections.open).values().any(|other| Arc::ptr_eq(other, &one));
+                    prop_assert!(!is_open || one.has_ended() == had_ended, "a busy connection was ended");
+                }
+            }
+        }
+    }
+}
