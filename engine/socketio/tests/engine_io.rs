@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::string_slice,
     reason = "a failed assumption is a failed test"
 )]
 
@@ -153,7 +152,7 @@ async fn malformed_packets_close_the_connection() {
     for frame in ["abc", "", "b===", "0", "2", "5", "6", "7", &long] {
         let mut socket = server.open().await;
         socket.send(frame).await;
-        assert!(socket.is_closed().await, "{frame:?}");
+        assert!(socket.ends().await, "{frame:?}");
     }
 }
 
@@ -194,11 +193,11 @@ async fn pings_come_and_pongs_keep_the_connection() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_answer_pings_is_closed() {
+async fn whoever_does_not_answer_pings_ends() {
     let server = server(&["--ping-interval", "50", "--ping-timeout", "50"]).await;
     let query = server.poller().await;
     let socket = server.open().await;
-    assert!(socket.is_closed().await);
+    assert!(socket.ends().await);
     assert_eq!(server.http("GET", &query, "").await.0, 400);
     // A poll that waits hears of it.
     let query = server.poller().await;
@@ -219,7 +218,7 @@ async fn clients_close_their_connections() {
     }
     let mut socket = server.open().await;
     socket.send("1").await;
-    assert!(socket.is_closed().await);
+    assert!(socket.ends().await);
 }
 
 #[tokio::test]
@@ -262,7 +261,7 @@ async fn a_websocket_that_does_not_work_leaves_the_client_polling() {
         for packet in sent {
             socket.send(packet).await;
         }
-        assert!(socket.is_closed().await, "{sent:?}");
+        assert!(socket.ends().await, "{sent:?}");
     }
     assert_eq!(server.http("POST", &query, "4hello").await, answer(200, "ok"));
     assert_eq!(server.http("GET", &query, "").await, answer(200, "4hello"));

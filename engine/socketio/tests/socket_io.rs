@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::string_slice,
     reason = "a failed assumption is a failed test"
 )]
 
@@ -64,15 +63,15 @@ async fn clients_enter_namespaces_with_what_they_show() {
 }
 
 #[tokio::test]
-async fn whoever_enters_no_namespace_is_closed() {
+async fn whoever_enters_no_namespace_ends() {
     let server = server(&["--connect-timeout", "100"]).await;
     let entered = connected(&server).await;
     let mut refused = server.open().await;
     refused.send("40/random").await;
     let idle = server.open().await;
     let polling = server.poller().await;
-    assert!(idle.is_closed().await);
-    assert!(refused.is_closed().await);
+    assert!(idle.ends().await);
+    assert!(refused.ends().await);
     assert_eq!(server.http("GET", &polling, "").await.0, 400);
     let mut entered = entered;
     entered.send("42[\"message\"]").await;
@@ -204,19 +203,19 @@ async fn malformed_packets_close_the_connection() {
         for frame in frames {
             socket.send(frame).await;
         }
-        assert!(socket.is_closed().await, "{frames:?}");
+        assert!(socket.ends().await, "{frames:?}");
     }
     // An attachment that nothing announced, and a placeholder for which none came.
     let mut socket = connected(&server).await;
     socket.send_binary(b"x").await;
-    assert!(socket.is_closed().await);
+    assert!(socket.ends().await);
     let mut socket = connected(&server).await;
     socket
         .send(&format!("451-[\"message\",{}]", placeholder(1)))
         .await;
     socket.send_binary(b"x").await;
-    assert!(socket.is_closed().await);
+    assert!(socket.ends().await);
     let mut before = server.open().await;
     before.send("42[\"message\"]").await;
-    assert!(before.is_closed().await);
+    assert!(before.ends().await);
 }

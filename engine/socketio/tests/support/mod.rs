@@ -38,7 +38,7 @@ impl Server {
         read.unwrap().unwrap();
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head[9..12].parse().unwrap(), body.to_owned())
+        (head.get(9..12).unwrap().parse().unwrap(), body.to_owned())
     }
 
     /// Sends a request and does not wait for its answer.
@@ -110,8 +110,8 @@ impl Socket {
         }
     }
 
-    /// Whether the server ends the connection, whatever it says before.
-    pub(crate) async fn is_closed(mut self) -> bool {
+    /// Waits until the server ends the connection, whatever it says before.
+    pub(crate) async fn ends(mut self) -> bool {
         while self.next().await.is_some() {}
         true
     }
