@@ -140,6 +140,12 @@ impl Heartbeat {
         state.excused_until = state.excused_until.min(on_the_way);
     }
 
+    /// Whether the client is gone, whether or not anybody has looked since.
+    pub(super) fn is_overdue(&self) -> bool {
+        let is_waiting = self.state().waiting;
+        is_waiting && self.due(self.clock.monotonic()).is_none()
+    }
+
     /// When to look again whether the client is gone; `None` where it is.
     fn due(&self, now: Duration) -> Option<Duration> {
         let state = self.state();
@@ -234,7 +240,9 @@ mod tests {
         }
 
         fn is_gone(&self) -> bool {
-            self.heartbeat.due(self.clock.monotonic()).is_none()
+            let is_gone = self.heartbeat.due(self.clock.monotonic()).is_none();
+            assert_eq!(self.heartbeat.is_overdue(), is_gone);
+            is_gone
         }
 
         /// Whether the client is still there in the second before this one, and gone in this one.

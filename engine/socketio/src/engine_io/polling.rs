@@ -47,6 +47,10 @@ pub(super) async fn poll<H: Handler>(server: &Server<H>, connection: &Arc<Connec
     }
     let settings = &server.settings;
     let is_strict = !settings.leniency.replaces_polls;
+    if is_strict && connection.heartbeat.is_overdue() {
+        connection.end();
+        return Answer::bad_request();
+    }
     let is_second = connection.polls.fetch_add(1, Ordering::AcqRel) > 0;
     let mut waiting = Waiting {
         connection,

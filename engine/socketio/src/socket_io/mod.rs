@@ -164,7 +164,8 @@ pub struct Request<'a> {
 pub struct Admission<P> {
     /// What the application knows of it.
     pub peer: P,
-    /// What it may take of the server, if that is not what every client may.
+    /// What it may take of the server, if that is not what every client may: made out of [`Request::limits`], whose
+    /// budget all share.
     pub limits: Option<Limits>,
     /// Where it is, for the log.
     pub address: String,
