@@ -16,10 +16,7 @@ mod server;
 
 use std::fmt::Write as _;
 
-use borealis_engine::{
-    interfaces::{events::EVENTS, http::routes},
-    repositories::sqlite::SqliteStore,
-};
+use borealis_engine::interfaces::{events::EVENTS, http::routes};
 use client::Client;
 use serde_json::{Value, json};
 use server::{START, Server};
@@ -350,7 +347,7 @@ fn outcome((status, body): (u16, String)) -> String {
 
 /// Every route, those last that take something away for those who come after.
 fn all_routes() -> Vec<(&'static str, String)> {
-    let table = routes::table::<SqliteStore>();
+    let table = routes::table();
     let mut all: Vec<_> = table
         .listing()
         .map(|(method, path)| (method, path.to_owned()))

@@ -1,5 +1,7 @@
 //! `borealis-engine devices`
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 
 use super::{
@@ -49,12 +51,12 @@ enum DevicesCommand {
     },
 }
 
-pub(super) async fn run<S: Store>(
+pub(super) async fn run(
     arguments: &DevicesArguments,
-    store: &S,
+    store: &Arc<dyn Store>,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let devices = RevocationService::new(store.clone(), environment.clone());
+    let devices = RevocationService::new(Arc::clone(store), environment.clone());
     let answer = match &arguments.command {
         DevicesCommand::List => listing(&devices.list().await?),
         DevicesCommand::Revoke { device: name } => {

@@ -1,5 +1,7 @@
 //! `borealis-engine install-codes`
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use super::{
@@ -96,12 +98,12 @@ fn lifetime(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "a code lives for 1, 3, 6, 12 or 24 hours".to_owned())
 }
 
-pub(super) async fn run<S: Store>(
+pub(super) async fn run(
     arguments: &InstallCodesArguments,
-    store: &S,
+    store: &Arc<dyn Store>,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let codes = InstallCodeService::new(store.clone(), environment.clone());
+    let codes = InstallCodeService::new(Arc::clone(store), environment.clone());
     let answer = match &arguments.command {
         InstallCodesCommand::List { status } => listing(codes.list((*status).into()).await?),
         InstallCodesCommand::Create { ttl_hours, max_uses } => {
@@ -146,7 +148,7 @@ fn listing(codes: Vec<InstallCode>) -> Answer {
     }
 }
 
-async fn revoke<S: Store>(codes: &InstallCodeService<S>, name: &str) -> Result<Answer, Failure> {
+async fn revoke(codes: &InstallCodeService, name: &str) -> Result<Answer, Failure> {
     let all = codes.list(InstallCodeFilter::All).await?;
     let found = all
         .iter()

@@ -17,7 +17,7 @@ mod users;
 
 pub use output::{print, printed};
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use clap::Subcommand;
 use tracing::Instrument as _;
@@ -25,9 +25,8 @@ use tracing::Instrument as _;
 use crate::{
     config::settings::Settings,
     repositories::{
-        Store as _, StoreError,
+        Store, StoreError,
         sqlite::{BackupError, Cause},
-        users::Users as _,
     },
     services::{
         Environment,
@@ -126,14 +125,15 @@ async fn carry_out(
     if let Administration::Backup(arguments) = command {
         return backup::run(arguments, &settings.database_path).await;
     }
-    let store = database::open(&settings.database_path).await?;
+    let opened = database::open(&settings.database_path).await?;
+    let store: Arc<dyn Store> = Arc::new(opened.clone());
     let done = match command {
         Administration::Users(arguments) => {
             if arguments.changes_something() {
                 // Where the ends of sessions are noted: the legacy alone may have worked here until now. Beside accounts of
                 // an older form nothing is made; the command fails over them.
                 store.view().await?.find_user("").await?;
-                store.make_own_tables().await?;
+                opened.make_own_tables().await?;
             }
             users::run(arguments, &store, environment).await
         }
@@ -141,6 +141,6 @@ async fn carry_out(
         Administration::Devices(arguments) => devices::run(arguments, &store, environment).await,
         Administration::Backup(_) | Administration::Certificate(_) => Ok(()),
     };
-    store.leave().await;
+    opened.leave().await;
     done
 }

@@ -1,5 +1,7 @@
 //! `borealis-engine users`
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
@@ -119,12 +121,12 @@ impl From<RoleName> for Role {
     }
 }
 
-pub(super) async fn run<S: Store>(
+pub(super) async fn run(
     arguments: &UsersArguments,
-    store: &S,
+    store: &Arc<dyn Store>,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let users = UserService::new(store.clone(), environment.clone());
+    let users = UserService::new(Arc::clone(store), environment.clone());
     let caller = Operator::at_command_line();
     let answer = match &arguments.command {
         UsersCommand::List => listing(users.list().await?),

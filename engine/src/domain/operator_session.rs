@@ -2,6 +2,9 @@
 
 use super::digest::sha256_hex;
 
+/// How long a session cookie is accepted, in seconds: 31 days.
+pub const SESSION_MAX_AGE: i64 = 2_678_400;
+
 /// When a signed value was issued, and which it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Issue {

@@ -45,7 +45,6 @@ use super::http::compat::{
 use crate::{
     config::{bounds::Bounds, settings::Settings, timing::Timing},
     domain::{clock::Clock, coerce::integer_in, json_text::compact_text, random::Random},
-    repositories::Store,
     services::{Environment, realtime::RealtimeService},
 };
 
@@ -54,17 +53,17 @@ const MAX_PAYLOAD: usize = 100_000_000;
 
 /// The Socket.IO endpoint.
 #[derive(Debug)]
-pub struct SocketEndpoint<S: Store> {
-    server: Arc<Server<SocketIo<Channel<S>>>>,
+pub struct SocketEndpoint {
+    server: Arc<Server<SocketIo<Channel>>>,
     origins: AllowedOrigins,
 }
 
-impl<S: Store> SocketEndpoint<S> {
+impl SocketEndpoint {
     /// An endpoint whose connections are in `hub` and whose events go to `service`. Connections live in real time,
     /// whatever the server's clock says.
     pub fn new(
-        hub: Arc<Hub<S>>,
-        service: Arc<RealtimeService<S>>,
+        hub: Arc<Hub>,
+        service: Arc<RealtimeService>,
         operators: Arc<SessionCodec>,
         environment: Environment,
         real_clock: Arc<dyn Clock>,

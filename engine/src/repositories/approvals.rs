@@ -1,6 +1,6 @@
 //! Device approvals: what agents ask for and operators decide.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 
@@ -58,52 +58,34 @@ pub struct ListedApproval {
 }
 
 /// The table `device_approvals`.
-pub trait Approvals: Send {
+#[async_trait]
+pub trait ReadApprovals: Send {
     /// The row of this id.
-    fn find_approval(
-        &mut self,
-        id: &str,
-    ) -> impl Future<Output = Result<Option<Approval>, StoreError>> + Send;
+    async fn find_approval(&mut self, id: &str) -> Result<Option<Approval>, StoreError>;
 
     /// The row of this reference.
-    fn find_approval_by_reference(
-        &mut self,
-        reference: &str,
-    ) -> impl Future<Output = Result<Option<Approval>, StoreError>> + Send;
+    async fn find_approval_by_reference(&mut self, reference: &str) -> Result<Option<Approval>, StoreError>;
 
     /// The row that waits for a decision on this key.
-    fn find_pending_approval(
-        &mut self,
-        fingerprint: &str,
-    ) -> impl Future<Output = Result<Option<Approval>, StoreError>> + Send;
+    async fn find_pending_approval(&mut self, fingerprint: &str) -> Result<Option<Approval>, StoreError>;
 
     /// How many requests with this code wait for a decision, those of this key apart.
-    fn count_pending_approvals(
-        &mut self,
-        code_id: &str,
-        but_of: &str,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    async fn count_pending_approvals(&mut self, code_id: &str, but_of: &str) -> Result<usize, StoreError>;
 
     /// The rows whose status, in lower case, is `status` (all without one), oldest first.
-    fn list_approvals(
-        &mut self,
-        status: Option<&str>,
-    ) -> impl Future<Output = Result<Vec<ListedApproval>, StoreError>> + Send;
+    async fn list_approvals(&mut self, status: Option<&str>) -> Result<Vec<ListedApproval>, StoreError>;
 
     /// The device whose host name is exactly this.
-    fn find_hostname_holder(
-        &mut self,
-        hostname: &str,
-    ) -> impl Future<Output = Result<Option<HostnameHolder>, StoreError>> + Send;
+    async fn find_hostname_holder(&mut self, hostname: &str) -> Result<Option<HostnameHolder>, StoreError>;
+}
 
+/// What changes there.
+#[async_trait]
+pub trait WriteApprovals: Send {
     /// Writes a row whole: a new one, or over the one with its id.
-    fn put_approval(&mut self, approval: &Approval) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn put_approval(&mut self, approval: &Approval) -> Result<(), StoreError>;
 
     /// Lets pending rows expire: those whose code ended or is spent, and those made before `oldest` (stored form);
     /// how many they were.
-    fn expire_approvals(
-        &mut self,
-        now: &str,
-        oldest: &str,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    async fn expire_approvals(&mut self, now: &str, oldest: &str) -> Result<u64, StoreError>;
 }

@@ -1,6 +1,6 @@
 //! Credentials that jobs log in to machines with.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 
@@ -134,40 +134,36 @@ pub struct CredentialFilter {
 }
 
 /// The credentials.
-pub trait Credentials: Send {
+#[async_trait]
+pub trait ReadCredentials: Send {
     /// Those that fit, ordered by their names without ASCII letter case.
-    fn list_credentials(
-        &mut self,
-        filter: CredentialFilter,
-    ) -> impl Future<Output = Result<Vec<Credential>, StoreError>> + Send;
+    async fn list_credentials(&mut self, filter: CredentialFilter) -> Result<Vec<Credential>, StoreError>;
 
     /// The credential of this number.
-    fn find_credential(
-        &mut self,
-        id: i64,
-    ) -> impl Future<Output = Result<Option<Credential>, StoreError>> + Send;
+    async fn find_credential(&mut self, id: i64) -> Result<Option<Credential>, StoreError>;
 
     /// The number of the credential of exactly this name.
-    fn find_credential_id(
-        &mut self,
-        name: &str,
-    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
+    async fn find_credential_id(&mut self, name: &str) -> Result<Option<i64>, StoreError>;
+}
 
+/// What changes there.
+#[async_trait]
+pub trait WriteCredentials: Send {
     /// Makes a credential at `now` (Unix seconds) and returns its number.
-    fn insert_credential(
+    async fn insert_credential(
         &mut self,
         credential: &CredentialChange<Vec<u8>>,
         now: i64,
-    ) -> impl Future<Output = Result<i64, StoreError>> + Send;
+    ) -> Result<i64, StoreError>;
 
     /// Changes a credential at `now`.
-    fn update_credential(
+    async fn update_credential(
         &mut self,
         id: i64,
         change: &CredentialChange<Vec<u8>>,
         now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Deletes a credential and takes it from the jobs that name it; false where there is none.
-    fn delete_credential(&mut self, id: i64) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn delete_credential(&mut self, id: i64) -> Result<bool, StoreError>;
 }

@@ -1,6 +1,6 @@
 //! Devices and the keys they have had, as far as identity goes.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 
@@ -107,113 +107,95 @@ pub struct DeviceReport {
 }
 
 /// The tables `devices` and `device_keys`.
-pub trait Devices: Send {
+#[async_trait]
+pub trait ReadDevices: Send {
     /// The device whose GUID equals `guid` whatever the letter case; an exactly equal one comes first.
-    fn find_device(
-        &mut self,
-        guid: &str,
-    ) -> impl Future<Output = Result<Option<DeviceIdentity>, StoreError>> + Send;
+    async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError>;
 
     /// Every device in the order of the table. A value of another kind than its column's is taken for what it can be.
-    fn list_devices(&mut self) -> impl Future<Output = Result<Vec<DeviceEntry>, StoreError>> + Send;
-
-    /// Gives the device listed with the GUID `stored_guid` another status.
-    fn set_device_status(
-        &mut self,
-        stored_guid: &str,
-        status: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError>;
 
     /// The GUID of the device with exactly this host name: `None` no device, `Some(None)` one without a GUID.
-    fn hostname_owner(
-        &mut self,
-        hostname: &str,
-    ) -> impl Future<Output = Result<Option<Option<String>>, StoreError>> + Send;
+    async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError>;
 
     /// The device with exactly this host name.
-    fn device_named(
-        &mut self,
-        hostname: &str,
-    ) -> impl Future<Output = Result<Option<NamedDevice>, StoreError>> + Send;
+    async fn device_named(&mut self, hostname: &str) -> Result<Option<NamedDevice>, StoreError>;
 
     /// The host name of every device. A look at all of them: only for names that no device has letter by letter.
-    fn host_names(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    async fn host_names(&mut self) -> Result<Vec<String>, StoreError>;
+
+    /// The GUIDs of the devices that run the agent with exactly this id.
+    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteDevices: Send {
+    /// Gives the device listed with the GUID `stored_guid` another status.
+    async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError>;
 
     /// Makes a device.
-    fn insert_device(
-        &mut self,
-        device: &NewDevice<'_>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn insert_device(&mut self, device: &NewDevice<'_>) -> Result<(), StoreError>;
 
     /// Gives the device stored as `stored_guid` its first key.
-    fn set_device_key(
+    async fn set_device_key(
         &mut self,
         stored_guid: &str,
         fingerprint: &str,
         now_iso: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Gives the device stored as `stored_guid` another key and version; it is active then, and its GUID canonical.
-    fn rotate_device_key(
+    async fn rotate_device_key(
         &mut self,
         stored_guid: &str,
         rotation: &KeyRotation<'_>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Writes that `fingerprint` is the device's present key, and that its other keys are retired.
-    fn record_device_key(
+    async fn record_device_key(
         &mut self,
         id: &str,
         guid: &str,
         fingerprint: &str,
         now_iso: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Stores what the device stored as `stored_guid` told of itself, and that it was seen at `now` (Unix seconds).
-    fn store_report(
+    async fn store_report(
         &mut self,
         stored_guid: &str,
         report: &DeviceReport,
         now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Gives the device stored as `stored_guid` the GUID `guid`, which no device has.
-    fn rename_device(
-        &mut self,
-        stored_guid: &str,
-        guid: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The GUIDs of the devices that run the agent with exactly this id.
-    fn guids_with_agent_id(
-        &mut self,
-        agent_id: &str,
-    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    async fn rename_device(&mut self, stored_guid: &str, guid: &str) -> Result<(), StoreError>;
 
     /// Writes that the device stored as `stored_guid` runs this agent, came in with this key and was seen at `now`
     /// (Unix seconds).
-    fn note_check_in(
+    async fn note_check_in(
         &mut self,
         stored_guid: &str,
         agent_id: &str,
         fingerprint: &str,
         now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Writes that the device stored as `stored_guid` came in with this key; a time that is stored already stays.
-    fn confirm_device_key(
+    async fn confirm_device_key(
         &mut self,
         stored_guid: &str,
         fingerprint: &str,
         now_iso: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Writes that `fingerprint` is a key of the device, unless that is written already. Retires no other.
-    fn add_device_key(
+    async fn add_device_key(
         &mut self,
         id: &str,
         guid: &str,
         fingerprint: &str,
         now_iso: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 }

@@ -1,17 +1,19 @@
 //! The token with which GitHub is asked.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 
 /// The table `github_token`.
-pub trait GitHubTokens: Send {
+#[async_trait]
+pub trait ReadGitHubTokens: Send {
     /// The token, as stored; `None` without a row, or where it is null.
-    fn github_token(&mut self) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+    async fn github_token(&mut self) -> Result<Option<String>, StoreError>;
+}
 
+/// What changes there.
+#[async_trait]
+pub trait WriteGitHubTokens: Send {
     /// Replaces whatever is stored by this token, or by none.
-    fn replace_github_token(
-        &mut self,
-        token: Option<&str>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn replace_github_token(&mut self, token: Option<&str>) -> Result<(), StoreError>;
 }

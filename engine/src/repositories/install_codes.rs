@@ -1,6 +1,6 @@
 //! Install codes, and the archive that keeps every code ever made.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 
@@ -68,46 +68,34 @@ pub struct CodeUse<'a> {
 }
 
 /// The tables `enrollment_install_codes` and `enrollment_install_codes_persistent`.
-pub trait InstallCodes: Send {
+#[async_trait]
+pub trait ReadInstallCodes: Send {
     /// The code with exactly this text.
-    fn find_code(
-        &mut self,
-        code: &str,
-    ) -> impl Future<Output = Result<Option<InstallCode>, StoreError>> + Send;
+    async fn find_code(&mut self, code: &str) -> Result<Option<InstallCode>, StoreError>;
 
     /// The code of this row id.
-    fn find_code_by_id(
-        &mut self,
-        id: &str,
-    ) -> impl Future<Output = Result<Option<InstallCode>, StoreError>> + Send;
+    async fn find_code_by_id(&mut self, id: &str) -> Result<Option<InstallCode>, StoreError>;
 
     /// The codes that `filter` lets through at `now` (stored form), by the text of their end.
-    fn list_codes(
+    async fn list_codes(
         &mut self,
         filter: InstallCodeFilter,
         now: &str,
-    ) -> impl Future<Output = Result<Vec<InstallCode>, StoreError>> + Send;
+    ) -> Result<Vec<InstallCode>, StoreError>;
+}
 
+/// What changes there.
+#[async_trait]
+pub trait WriteInstallCodes: Send {
     /// Makes a code and its archive row.
-    fn insert_code(
-        &mut self,
-        code: &InstallCode,
-        created_at: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn insert_code(&mut self, code: &InstallCode, created_at: &str) -> Result<(), StoreError>;
 
     /// Deletes an unused code and closes its archive row; false where there is no such unused code.
-    fn delete_unused_code(
-        &mut self,
-        id: &str,
-        now: &str,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn delete_unused_code(&mut self, id: &str, now: &str) -> Result<bool, StoreError>;
 
     /// Writes a use into the code's row and its archive row.
-    fn record_code_use(
-        &mut self,
-        code_use: &CodeUse<'_>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn record_code_use(&mut self, code_use: &CodeUse<'_>) -> Result<(), StoreError>;
 
     /// Deletes every unused code that ended before `now` and closes the archive rows; how many they were.
-    fn prune_codes(&mut self, now: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    async fn prune_codes(&mut self, now: &str) -> Result<u64, StoreError>;
 }

@@ -1,6 +1,6 @@
 //! The runs of scheduled jobs, and the activities that belong to them.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 
@@ -125,91 +125,59 @@ pub struct NewRunActivity<'a> {
 }
 
 /// The tables `scheduled_job_runs` and `scheduled_job_run_activity`.
-pub trait JobRuns: Send {
+#[async_trait]
+pub trait ReadJobRuns: Send {
     /// The counts of every job's latest occurrence, or of one job's; jobs without one have none.
-    fn run_counts(
-        &mut self,
-        job_id: Option<i64>,
-    ) -> impl Future<Output = Result<Vec<RunCount>, StoreError>> + Send;
+    async fn run_counts(&mut self, job_id: Option<i64>) -> Result<Vec<RunCount>, StoreError>;
 
     /// The largest occurrence of a job that has runs.
-    fn latest_occurrence(
-        &mut self,
-        job_id: i64,
-    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
+    async fn latest_occurrence(&mut self, job_id: i64) -> Result<Option<i64>, StoreError>;
 
     /// The job's runs that ended (or else started, or else were due) since then, the youngest first, at most `limit`.
-    fn list_runs(
-        &mut self,
-        job_id: i64,
-        since: i64,
-        limit: i64,
-    ) -> impl Future<Output = Result<Vec<JobRun>, StoreError>> + Send;
+    async fn list_runs(&mut self, job_id: i64, since: i64, limit: i64) -> Result<Vec<JobRun>, StoreError>;
 
     /// The runs of one occurrence, by id.
-    fn runs_of_occurrence(
-        &mut self,
-        job_id: i64,
-        occurrence: i64,
-    ) -> impl Future<Output = Result<Vec<JobRun>, StoreError>> + Send;
+    async fn runs_of_occurrence(&mut self, job_id: i64, occurrence: i64) -> Result<Vec<JobRun>, StoreError>;
 
     /// The hosts on which a run of this job is open, whatever the occurrence.
-    fn busy_hosts(&mut self, job_id: i64) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    async fn busy_hosts(&mut self, job_id: i64) -> Result<Vec<String>, StoreError>;
 
     /// The activities of one occurrence's runs, by run and link.
-    fn activities_of_occurrence(
+    async fn activities_of_occurrence(
         &mut self,
         job_id: i64,
         occurrence: i64,
-    ) -> impl Future<Output = Result<Vec<RunActivity>, StoreError>> + Send;
-
-    /// Deletes the job's runs before this occurrence and says how many they were.
-    fn clear_runs_before(
-        &mut self,
-        job_id: i64,
-        occurrence: i64,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Makes a run and says its id.
-    fn insert_run(
-        &mut self,
-        run: &NewRun<'_>,
-        now: i64,
-    ) -> impl Future<Output = Result<i64, StoreError>> + Send;
+    ) -> Result<Vec<RunActivity>, StoreError>;
 
     /// The run of this id.
-    fn find_run(&mut self, id: i64) -> impl Future<Output = Result<Option<JobRun>, StoreError>> + Send;
+    async fn find_run(&mut self, id: i64) -> Result<Option<JobRun>, StoreError>;
 
     /// The run that an activity belongs to.
-    fn run_of_activity(
-        &mut self,
-        activity_id: i64,
-    ) -> impl Future<Output = Result<Option<JobRun>, StoreError>> + Send;
+    async fn run_of_activity(&mut self, activity_id: i64) -> Result<Option<JobRun>, StoreError>;
 
     /// Every open run.
-    fn open_runs(&mut self) -> impl Future<Output = Result<Vec<OpenRun>, StoreError>> + Send;
+    async fn open_runs(&mut self) -> Result<Vec<OpenRun>, StoreError>;
+
+    /// The name of the site that a host belongs to.
+    async fn site_of_host(&mut self, hostname: &str) -> Result<Option<String>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteJobRuns: Send {
+    /// Deletes the job's runs before this occurrence and says how many they were.
+    async fn clear_runs_before(&mut self, job_id: i64, occurrence: i64) -> Result<u64, StoreError>;
+
+    /// Makes a run and says its id.
+    async fn insert_run(&mut self, run: &NewRun<'_>, now: i64) -> Result<i64, StoreError>;
 
     /// Writes status, end and reason of a run.
-    fn set_run_state(
-        &mut self,
-        run: &JobRun,
-        now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn set_run_state(&mut self, run: &JobRun, now: i64) -> Result<(), StoreError>;
 
     /// Deletes every run that ended (or else started, or else was due) before then, but for each job's latest
     /// occurrence, and says how many they were.
-    fn prune_runs(&mut self, before: i64) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    async fn prune_runs(&mut self, before: i64) -> Result<u64, StoreError>;
 
     /// Links a run to an activity; a link that is there stays.
-    fn link_activity(
-        &mut self,
-        link: &NewRunActivity<'_>,
-        now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The name of the site that a host belongs to.
-    fn site_of_host(
-        &mut self,
-        hostname: &str,
-    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+    async fn link_activity(&mut self, link: &NewRunActivity<'_>, now: i64) -> Result<(), StoreError>;
 }

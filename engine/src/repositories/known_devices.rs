@@ -1,12 +1,13 @@
 //! The devices that the agent registry begins with.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 use crate::domain::agent_registry::KnownDevice;
 
 /// The table `devices`, as the agent registry sees it.
-pub trait KnownDevices: Send {
+#[async_trait]
+pub trait ReadKnownDevices: Send {
     /// All devices in the order of the table. A value of another kind than its column's is taken for what it can be.
-    fn known_devices(&mut self) -> impl Future<Output = Result<Vec<KnownDevice>, StoreError>> + Send;
+    async fn known_devices(&mut self) -> Result<Vec<KnownDevice>, StoreError>;
 }

@@ -21,27 +21,27 @@ pub mod undelivered_work;
 pub mod users;
 pub mod work_devices;
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use self::{
-    activity_history::ActivityHistory,
-    approvals::Approvals,
-    credentials::Credentials,
-    device_documents::DeviceDocuments,
-    devices::Devices,
-    github_token::GitHubTokens,
-    install_codes::InstallCodes,
-    job_runs::JobRuns,
-    known_addresses::KnownAddresses,
-    known_devices::KnownDevices,
-    operator_sessions::OperatorSessions,
-    recaps::Recaps,
-    refresh_tokens::{RefreshNotes, RefreshTokens},
-    scheduled_jobs::ScheduledJobs,
-    service_accounts::ServiceAccounts,
-    undelivered_work::UndeliveredWork,
-    users::Users,
-    work_devices::WorkDevices,
+    activity_history::{ReadActivityHistory, WriteActivityHistory},
+    approvals::{ReadApprovals, WriteApprovals},
+    credentials::{ReadCredentials, WriteCredentials},
+    device_documents::{ReadDeviceDocuments, WriteDeviceDocuments},
+    devices::{ReadDevices, WriteDevices},
+    github_token::{ReadGitHubTokens, WriteGitHubTokens},
+    install_codes::{ReadInstallCodes, WriteInstallCodes},
+    job_runs::{ReadJobRuns, WriteJobRuns},
+    known_addresses::{ReadKnownAddresses, WriteKnownAddresses},
+    known_devices::ReadKnownDevices,
+    operator_sessions::{ReadOperatorSessions, WriteOperatorSessions},
+    recaps::{ReadRecaps, WriteRecaps},
+    refresh_tokens::{ReadRefreshTokens, RefreshNotes, WriteRefreshTokens},
+    scheduled_jobs::{ReadScheduledJobs, WriteScheduledJobs},
+    service_accounts::{ReadServiceAccounts, WriteServiceAccounts},
+    undelivered_work::{ReadUndeliveredWork, WriteUndeliveredWork},
+    users::{ReadUsers, WriteUsers},
+    work_devices::{ReadWorkDevices, WriteWorkDevices},
 };
 
 /// Why the store could not do what was asked.
@@ -86,48 +86,67 @@ impl StoreError {
     }
 }
 
-/// All that one change may touch. `save` makes it whole; dropping it undoes it.
-pub trait UnitOfWork: Tables {
-    /// Commits.
-    fn save(self) -> impl Future<Output = Result<(), StoreError>> + Send;
-}
-
-/// Every table there is.
-pub trait Tables:
-    Users
-    + ActivityHistory
-    + Approvals
-    + Credentials
-    + DeviceDocuments
-    + Devices
-    + GitHubTokens
-    + InstallCodes
-    + JobRuns
-    + KnownAddresses
-    + KnownDevices
-    + OperatorSessions
-    + Recaps
-    + RefreshTokens
-    + ScheduledJobs
-    + ServiceAccounts
-    + UndeliveredWork
-    + WorkDevices
+/// What every table says.
+pub trait ReadTables:
+    ReadActivityHistory
+    + ReadApprovals
+    + ReadCredentials
+    + ReadDeviceDocuments
+    + ReadDevices
+    + ReadGitHubTokens
+    + ReadInstallCodes
+    + ReadJobRuns
+    + ReadKnownAddresses
+    + ReadKnownDevices
+    + ReadOperatorSessions
+    + ReadRecaps
+    + ReadRefreshTokens
+    + ReadScheduledJobs
+    + ReadServiceAccounts
+    + ReadUndeliveredWork
+    + ReadUsers
+    + ReadWorkDevices
 {
 }
 
-/// Where units of work come from.
-pub trait Store: RefreshNotes + Clone + std::fmt::Debug + Send + Sync + 'static {
-    /// One change.
-    type Work: UnitOfWork;
-    /// Reading, beside writers.
-    type View: Tables;
+/// What can be changed in every table.
+pub trait WriteTables:
+    WriteActivityHistory
+    + WriteApprovals
+    + WriteCredentials
+    + WriteDeviceDocuments
+    + WriteDevices
+    + WriteGitHubTokens
+    + WriteInstallCodes
+    + WriteJobRuns
+    + WriteKnownAddresses
+    + WriteOperatorSessions
+    + WriteRecaps
+    + WriteRefreshTokens
+    + WriteScheduledJobs
+    + WriteServiceAccounts
+    + WriteUndeliveredWork
+    + WriteUsers
+    + WriteWorkDevices
+{
+}
 
+/// One change: what it reads and writes is one moment. `save` makes it whole; dropping it undoes it.
+#[async_trait]
+pub trait UnitOfWork: ReadTables + WriteTables {
+    /// Commits.
+    async fn save(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Where units of work come from.
+#[async_trait]
+pub trait Store: RefreshNotes + std::fmt::Debug + Send + Sync {
     /// Waits for its turn to write, then begins a change.
-    fn begin(&self) -> impl Future<Output = Result<Self::Work, StoreError>> + Send;
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
 
     /// Reads, and writes what changes nothing, down to the disk.
-    fn probe(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn probe(&self) -> Result<(), StoreError>;
 
     /// Begins to read; never waits for a writer.
-    fn view(&self) -> impl Future<Output = Result<Self::View, StoreError>> + Send;
+    async fn view(&self) -> Result<Box<dyn ReadTables>, StoreError>;
 }

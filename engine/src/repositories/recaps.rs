@@ -1,6 +1,6 @@
 //! Recaps of playbook runs.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 
@@ -62,59 +62,45 @@ pub struct ServerRun<'a> {
 }
 
 /// The table `ansible_play_recaps`.
-pub trait Recaps: Send {
+#[async_trait]
+pub trait ReadRecaps: Send {
     /// The recap of a run.
-    fn find_recap(&mut self, run_id: &str) -> impl Future<Output = Result<Option<Recap>, StoreError>> + Send;
+    async fn find_recap(&mut self, run_id: &str) -> Result<Option<Recap>, StoreError>;
 
     /// The recap of this row id.
-    fn find_recap_by_id(&mut self, id: i64)
-    -> impl Future<Output = Result<Option<Recap>, StoreError>> + Send;
+    async fn find_recap_by_id(&mut self, id: i64) -> Result<Option<Recap>, StoreError>;
 
     /// The recap that was changed last among those of an activity.
-    fn recap_of_activity(
-        &mut self,
-        activity_id: i64,
-    ) -> impl Future<Output = Result<Option<Recap>, StoreError>> + Send;
+    async fn recap_of_activity(&mut self, activity_id: i64) -> Result<Option<Recap>, StoreError>;
 
     /// The recaps, of exactly this host where one is named, the one changed last first; a negative `limit` is none.
-    fn list_recaps(
-        &mut self,
-        hostname: Option<&str>,
-        limit: i64,
-    ) -> impl Future<Output = Result<Vec<Recap>, StoreError>> + Send;
-
-    /// Makes the recap, or writes it over the one of the same run; its row id counts for nothing.
-    fn store_recap(&mut self, recap: &Recap) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Notes a playbook that the server is to run, as `Pending`.
-    fn begin_server_run(
-        &mut self,
-        run: &ServerRun<'_>,
-        now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Notes that the process of a run on the server has started.
-    fn start_server_run(
-        &mut self,
-        run_id: &str,
-        now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn list_recaps(&mut self, hostname: Option<&str>, limit: i64) -> Result<Vec<Recap>, StoreError>;
 
     /// Whether a run of a scheduled job has playbooks on the server that have not ended.
-    fn has_open_server_run(
-        &mut self,
-        scheduled_run_id: i64,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn has_open_server_run(&mut self, scheduled_run_id: i64) -> Result<bool, StoreError>;
+
+    /// The runs on the server that have not ended, by id.
+    async fn open_server_runs(&mut self) -> Result<Vec<Recap>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteRecaps: Send {
+    /// Makes the recap, or writes it over the one of the same run; its row id counts for nothing.
+    async fn store_recap(&mut self, recap: &Recap) -> Result<(), StoreError>;
+
+    /// Notes a playbook that the server is to run, as `Pending`.
+    async fn begin_server_run(&mut self, run: &ServerRun<'_>, now: i64) -> Result<(), StoreError>;
+
+    /// Notes that the process of a run on the server has started.
+    async fn start_server_run(&mut self, run_id: &str, now: i64) -> Result<(), StoreError>;
 
     /// Notes how a run on the server ended.
-    fn finish_server_run(
+    async fn finish_server_run(
         &mut self,
         run_id: &str,
         status: &str,
         text: &str,
         now: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The runs on the server that have not ended, by id.
-    fn open_server_runs(&mut self) -> impl Future<Output = Result<Vec<Recap>, StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 }

@@ -1,6 +1,6 @@
 //! Refresh tokens, known by their digest alone.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::{StoreError, devices::DeviceIdentity};
 
@@ -31,26 +31,24 @@ pub struct RefreshToken {
 }
 
 /// The table `refresh_tokens`.
-pub trait RefreshTokens: Send {
-    /// Makes a token.
-    fn insert_refresh_token(
-        &mut self,
-        token: &NewRefreshToken<'_>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Ends every token of the device that has not been ended.
-    fn revoke_refresh_tokens(
-        &mut self,
-        guid: &str,
-        now_iso: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
+#[async_trait]
+pub trait ReadRefreshTokens: Send {
     /// The token with this digest that was told to the device with exactly this GUID, and that device if it is there.
-    fn find_refresh_token(
+    async fn find_refresh_token(
         &mut self,
         guid: &str,
         token_hash: &str,
-    ) -> impl Future<Output = Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError>> + Send;
+    ) -> Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteRefreshTokens: Send {
+    /// Makes a token.
+    async fn insert_refresh_token(&mut self, token: &NewRefreshToken<'_>) -> Result<(), StoreError>;
+
+    /// Ends every token of the device that has not been ended.
+    async fn revoke_refresh_tokens(&mut self, guid: &str, now_iso: &str) -> Result<(), StoreError>;
 }
 
 /// A refresh token that was traded for an access token.
@@ -65,7 +63,8 @@ pub struct UsedRefreshToken {
 }
 
 /// Uses of refresh tokens come by the thousand, so those that wait at the same moment are written together.
+#[async_trait]
 pub trait RefreshNotes {
     /// Notes a use; it is stored when this returns.
-    fn note_refresh(&self, used: UsedRefreshToken) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn note_refresh(&self, used: UsedRefreshToken) -> Result<(), StoreError>;
 }

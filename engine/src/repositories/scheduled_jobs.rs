@@ -1,6 +1,6 @@
 //! Scheduled jobs.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 use crate::domain::json::Json;
@@ -91,27 +91,27 @@ pub struct JobChanges {
 }
 
 /// The table `scheduled_jobs`.
-pub trait ScheduledJobs: Send {
+#[async_trait]
+pub trait ReadScheduledJobs: Send {
     /// Every job, the youngest first; jobs without a date last.
-    fn list_jobs(&mut self) -> impl Future<Output = Result<Vec<ScheduledJob>, StoreError>> + Send;
+    async fn list_jobs(&mut self) -> Result<Vec<ScheduledJob>, StoreError>;
 
     /// The jobs that run, by id.
-    fn enabled_jobs(&mut self) -> impl Future<Output = Result<Vec<ScheduledJob>, StoreError>> + Send;
+    async fn enabled_jobs(&mut self) -> Result<Vec<ScheduledJob>, StoreError>;
 
     /// The job of this id.
-    fn find_job(&mut self, id: i64) -> impl Future<Output = Result<Option<ScheduledJob>, StoreError>> + Send;
+    async fn find_job(&mut self, id: i64) -> Result<Option<ScheduledJob>, StoreError>;
+}
 
+/// What changes there.
+#[async_trait]
+pub trait WriteScheduledJobs: Send {
     /// Makes a job and says its id.
-    fn insert_job(&mut self, job: &NewJob, now: i64) -> impl Future<Output = Result<i64, StoreError>> + Send;
+    async fn insert_job(&mut self, job: &NewJob, now: i64) -> Result<i64, StoreError>;
 
     /// Changes a job; false where there is none of this id.
-    fn update_job(
-        &mut self,
-        id: i64,
-        changes: &JobChanges,
-        now: i64,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn update_job(&mut self, id: i64, changes: &JobChanges, now: i64) -> Result<bool, StoreError>;
 
     /// Deletes a job; false where there is none of this id. Its runs stay, as in the legacy (SCH-15).
-    fn delete_job(&mut self, id: i64) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn delete_job(&mut self, id: i64) -> Result<bool, StoreError>;
 }

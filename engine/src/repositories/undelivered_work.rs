@@ -1,6 +1,6 @@
 //! Work that was begun and whose arrival at its agent is not known.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::{StoreError, job_runs::JobRun};
 
@@ -57,34 +57,28 @@ pub struct UndeliveredQuickRun {
 }
 
 /// The engine's own table `engine_undelivered_work`.
-pub trait UndeliveredWork: Send {
+#[async_trait]
+pub trait ReadUndeliveredWork: Send {
+    /// The noted work of scheduled jobs, by activity.
+    async fn undelivered_components(&mut self) -> Result<Vec<UndeliveredComponent>, StoreError>;
+
+    /// The noted work of quick runs, by activity.
+    async fn undelivered_quick_runs(&mut self) -> Result<Vec<UndeliveredQuickRun>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteUndeliveredWork: Send {
     /// Notes work that is to reach its agent.
-    fn note_undelivered(
-        &mut self,
-        work: &NewUndelivered<'_>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError>;
 
     /// Forgets such a note, and says whether there was one.
-    fn note_delivered(&mut self, activity_id: i64) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError>;
 
     /// Counts one more send of noted work and says how many they are with it. `None`, and nothing is counted, where it
     /// was sent `most` times already, is not noted (any more), or its activity is not running (any more).
-    fn begin_send(
-        &mut self,
-        activity_id: i64,
-        most: i64,
-    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
-
-    /// The noted work of scheduled jobs, by activity.
-    fn undelivered_components(
-        &mut self,
-    ) -> impl Future<Output = Result<Vec<UndeliveredComponent>, StoreError>> + Send;
-
-    /// The noted work of quick runs, by activity.
-    fn undelivered_quick_runs(
-        &mut self,
-    ) -> impl Future<Output = Result<Vec<UndeliveredQuickRun>, StoreError>> + Send;
+    async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError>;
 
     /// Forgets notes of activities that were deleted.
-    fn forget_orphaned_work(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn forget_orphaned_work(&mut self) -> Result<(), StoreError>;
 }

@@ -1,6 +1,6 @@
 //! Which device work was begun for.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::StoreError;
 use crate::domain::guid::Guid;
@@ -30,19 +30,18 @@ impl BoundTo {
 }
 
 /// The engine's own table `engine_activity_devices`. Notes are made with their activities.
-pub trait WorkDevices: Send {
+#[async_trait]
+pub trait ReadWorkDevices: Send {
     /// For whom an activity is; `None` where the engine did not begin it.
-    fn device_of_activity(
-        &mut self,
-        activity_id: i64,
-    ) -> impl Future<Output = Result<Option<BoundTo>, StoreError>> + Send;
+    async fn device_of_activity(&mut self, activity_id: i64) -> Result<Option<BoundTo>, StoreError>;
 
     /// For whom the activities of a run are; `None` for those that the engine did not begin.
-    fn devices_of_run(
-        &mut self,
-        run_id: i64,
-    ) -> impl Future<Output = Result<Vec<Option<BoundTo>>, StoreError>> + Send;
+    async fn devices_of_run(&mut self, run_id: i64) -> Result<Vec<Option<BoundTo>>, StoreError>;
+}
 
+/// What changes there.
+#[async_trait]
+pub trait WriteWorkDevices: Send {
     /// Forgets notes of activities that were deleted, and of which no run is left either. A look at all notes.
-    fn forget_orphaned_devices(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn forget_orphaned_devices(&mut self) -> Result<(), StoreError>;
 }

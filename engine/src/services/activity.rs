@@ -1,19 +1,21 @@
 //! What ran on hosts: reading and clearing the history.
 
+use std::sync::Arc;
+
 use crate::repositories::{
-    Store, StoreError, UnitOfWork as _,
-    activity_history::{Activity, ActivityHistory as _, ActivityLine},
+    Store, StoreError,
+    activity_history::{Activity, ActivityLine},
 };
 
 /// Reads and clears the history.
 #[derive(Debug)]
-pub struct ActivityService<S> {
-    store: S,
+pub struct ActivityService {
+    store: Arc<dyn Store>,
 }
 
-impl<S: Store> ActivityService<S> {
+impl ActivityService {
     /// Over this store.
-    pub fn new(store: S) -> Self {
+    pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
     }
 

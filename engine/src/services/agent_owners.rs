@@ -10,12 +10,12 @@ use crate::{
         guid::Guid,
         host_name::HostKey,
     },
-    repositories::{StoreError, devices::Devices, service_accounts::ServiceAccounts},
+    repositories::{ReadTables, StoreError},
 };
 
 /// Whether an agent's id can be of this device: it names it, or names none and is no other device's.
-pub(super) async fn agents_device<T: Devices + ServiceAccounts>(
-    tables: &mut T,
+pub(super) async fn agents_device(
+    tables: &mut dyn ReadTables,
     device: &AuthenticatedDevice,
     agent_id: &str,
 ) -> Result<bool, StoreError> {
@@ -33,10 +33,7 @@ pub(super) async fn agents_device<T: Devices + ServiceAccounts>(
 }
 
 /// The device that first checked in with this id, while it may come in.
-pub(super) async fn owner<T: Devices + ServiceAccounts>(
-    tables: &mut T,
-    agent_id: &str,
-) -> Result<Option<Guid>, StoreError> {
+pub(super) async fn owner(tables: &mut dyn ReadTables, agent_id: &str) -> Result<Option<Guid>, StoreError> {
     let Some(owner) = tables
         .account_device(agent_id)
         .await?
@@ -80,7 +77,7 @@ fn begins_with_host(agent_id: &str, hostname: &str) -> bool {
 }
 
 /// Every active device with a GUID and a host name.
-pub(super) async fn active_devices<D: Devices>(devices: &mut D) -> Result<Vec<(Guid, String)>, StoreError> {
+pub(super) async fn active_devices(devices: &mut dyn ReadTables) -> Result<Vec<(Guid, String)>, StoreError> {
     let mut active = Vec::new();
     for device in devices.list_devices().await? {
         if HostRules::is_active(device.status.as_deref())

@@ -12,7 +12,7 @@ use crate::{
         clock::Clock,
         guid::Guid,
     },
-    repositories::{Store, StoreError, known_devices::KnownDevices as _},
+    repositories::{Store, StoreError},
 };
 
 /// How long a host counts as online after a sign of life of its device, in seconds.
@@ -50,15 +50,10 @@ impl Agents {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn restore<S: Store>(
-        clock: Arc<dyn Clock>,
-        store: &S,
-        hosts: HostRules,
-    ) -> Result<Self, StoreError> {
+    pub async fn restore(&self, store: &dyn Store, hosts: HostRules) -> Result<(), StoreError> {
         let devices = store.view().await?.known_devices().await?;
-        let agents = Self::new(clock);
-        *agents.registry() = AgentRegistry::from_devices(devices, hosts.is_strict());
-        Ok(agents)
+        *self.registry() = AgentRegistry::from_devices(devices, hosts.is_strict());
+        Ok(())
     }
 
     /// What is remembered of an agent.

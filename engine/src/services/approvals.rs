@@ -1,5 +1,7 @@
 //! Decisions of operators about devices that ask to join.
 
+use std::sync::Arc;
+
 use super::{
     Environment,
     hosts::{HostNames, HostRules, InvalidHostname},
@@ -7,9 +9,8 @@ use super::{
 use crate::{
     domain::{guid::Guid, host_name::LONGEST, mask::shown},
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        approvals::{Approval, Approvals, HostnameHolder, ListedApproval},
-        devices::Devices,
+        ReadTables, Store, StoreError,
+        approvals::{Approval, HostnameHolder, ListedApproval},
     },
 };
 
@@ -69,15 +70,15 @@ pub enum DecisionError {
 
 /// Decides on approvals.
 #[derive(Clone, Debug)]
-pub struct ApprovalService<S> {
-    store: S,
+pub struct ApprovalService {
+    store: Arc<dyn Store>,
     environment: Environment,
     hosts: HostRules,
 }
 
-impl<S: Store> ApprovalService<S> {
+impl ApprovalService {
     /// Over this store.
-    pub fn new(store: S, environment: Environment, hosts: HostRules) -> Self {
+    pub fn new(store: Arc<dyn Store>, environment: Environment, hosts: HostRules) -> Self {
         Self {
             store,
             environment,
@@ -101,14 +102,14 @@ impl<S: Store> ApprovalService<S> {
         {
             let names = match &mut names {
                 Some(names) => names,
-                None => names.insert(self.hosts.names(&mut view).await?),
+                None => names.insert(self.hosts.names(&mut *view).await?),
             };
-            let holders = holders(&mut view, names, &approval.hostname_claimed).await?;
+            let holders = holders(&mut *view, names, &approval.hostname_claimed).await?;
             let guid = stored_guid(&approval);
             let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
             let alternate_hostname = match &conflict {
                 Some(conflict) if !conflict.fingerprint_match => Some(
-                    alternate_hostname(&mut view, names, &approval.hostname_claimed, guid.as_ref()).await?,
+                    alternate_hostname(&mut *view, names, &approval.hostname_claimed, guid.as_ref()).await?,
                 ),
                 _ => None,
             };
@@ -136,8 +137,8 @@ impl<S: Store> ApprovalService<S> {
         let mut work = self.store.begin().await?;
         let mut approval = pending(work.find_approval(id).await?)?;
         let guid = given_guid.or_else(|| stored_guid(&approval));
-        let names = self.hosts.names(&mut work).await?;
-        let holders = holders(&mut work, &names, &approval.hostname_claimed).await?;
+        let names = self.hosts.names(&mut *work).await?;
+        let holders = holders(&mut *work, &names, &approval.hostname_claimed).await?;
         let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
         let (guid, resolution) = match conflict {
             None => (guid, resolution.map(str::to_owned)),
@@ -234,9 +235,9 @@ pub(super) fn same_fingerprint(one: &str, other: &str) -> bool {
 
 /// Whether somebody may ask to be called so: by the rules for new names, or because a device is stored under just this
 /// name, which may have come back with another key.
-pub(super) async fn may_be_claimed<D: Devices>(
+pub(super) async fn may_be_claimed(
     hosts: HostRules,
-    devices: &mut D,
+    devices: &mut dyn ReadTables,
     name: &str,
 ) -> Result<Result<(), InvalidHostname>, StoreError> {
     let checked = hosts.check_new(name);
@@ -247,8 +248,8 @@ pub(super) async fn may_be_claimed<D: Devices>(
 }
 
 /// The devices that have the claimed host name, the one that has it letter by letter first.
-async fn holders<T: Approvals + Devices>(
-    tables: &mut T,
+async fn holders(
+    tables: &mut dyn ReadTables,
     names: &HostNames,
     claimed: &str,
 ) -> Result<Vec<HostnameHolder>, StoreError> {
@@ -295,8 +296,8 @@ fn conflict(
 
 /// The name offered beside a taken one. Where all suffixes are taken the legacy offers the GUID, or without one a
 /// last suffix that it does not check (ENR-21).
-async fn alternate_hostname<D: Devices>(
-    devices: &mut D,
+async fn alternate_hostname(
+    devices: &mut dyn ReadTables,
     names: &HostNames,
     claimed: &str,
     guid: Option<&Guid>,
@@ -309,9 +310,9 @@ async fn alternate_hostname<D: Devices>(
 }
 
 /// The host name of a new device: the claimed one where it is free, else with a suffix, else the GUID.
-pub(super) async fn hostname_for_new_device<D: Devices>(
+pub(super) async fn hostname_for_new_device(
     hosts: HostRules,
-    devices: &mut D,
+    devices: &mut dyn ReadTables,
     claimed: &str,
     guid: &Guid,
 ) -> Result<String, StoreError> {
@@ -329,8 +330,8 @@ fn hostname_base(claimed: &str) -> Option<String> {
     (!base.is_empty()).then_some(base)
 }
 
-async fn free_hostname<D: Devices>(
-    devices: &mut D,
+async fn free_hostname(
+    devices: &mut dyn ReadTables,
     names: &HostNames,
     base: &str,
     guid: Option<&Guid>,

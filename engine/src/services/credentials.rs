@@ -1,5 +1,7 @@
 //! Credentials: what jobs log in to machines with. Their secrets are sealed at rest and never shown.
 
+use std::sync::Arc;
+
 use super::{Environment, operators::Operator, secret_box::SecretBox};
 use crate::{
     domain::{
@@ -9,8 +11,8 @@ use crate::{
         mask::shown,
     },
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        credentials::{Credential, CredentialChange, CredentialFilter, Credentials as _, Sealed, Secrets},
+        Store, StoreError,
+        credentials::{Credential, CredentialChange, CredentialFilter, Sealed, Secrets},
     },
 };
 
@@ -44,15 +46,15 @@ pub struct OpenCredential {
 
 /// Keeps credentials.
 #[derive(Debug)]
-pub struct CredentialService<S> {
-    store: S,
+pub struct CredentialService {
+    store: Arc<dyn Store>,
     environment: Environment,
     secret_box: SecretBox,
 }
 
-impl<S: Store> CredentialService<S> {
+impl CredentialService {
     /// Over this store; secrets are sealed by `secret_box`.
-    pub fn new(store: S, environment: Environment, secret_box: SecretBox) -> Self {
+    pub fn new(store: Arc<dyn Store>, environment: Environment, secret_box: SecretBox) -> Self {
         Self {
             store,
             environment,

@@ -20,8 +20,8 @@ use crate::{
         rate_limit::{RateLimited, SlidingWindow},
     },
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        devices::{DeviceIdentity, Devices, NewDevice},
+        ReadTables, Store, StoreError,
+        devices::{DeviceIdentity, NewDevice},
     },
 };
 
@@ -126,9 +126,9 @@ impl DeviceClaims {
     }
 
     /// The row of the device that the token names, in whatever spelling.
-    pub(super) async fn find<D: Devices>(
+    pub(super) async fn find(
         &self,
-        devices: &mut D,
+        devices: &mut dyn ReadTables,
     ) -> Result<Option<DeviceIdentity>, StoreError> {
         if let Some(device) = devices.find_device(&self.claimed_guid).await? {
             return Ok(Some(device));
@@ -139,8 +139,8 @@ impl DeviceClaims {
 
 /// Lets devices in.
 #[derive(Debug)]
-pub struct DeviceGate<S> {
-    store: S,
+pub struct DeviceGate {
+    store: Arc<dyn Store>,
     environment: Environment,
     tokens: AccessTokens,
     proofs: Arc<Proofs>,
@@ -148,10 +148,10 @@ pub struct DeviceGate<S> {
     calls: Mutex<SlidingWindow>,
 }
 
-impl<S: Store> DeviceGate<S> {
+impl DeviceGate {
     /// Over this store; believes what `tokens` has signed.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         tokens: AccessTokens,
         proofs: Arc<Proofs>,
@@ -184,7 +184,7 @@ impl<S: Store> DeviceGate<S> {
             .unwrap_or_else(PoisonError::into_inner)
             .admit(&claims.fingerprint, self.environment.clock.monotonic())
             .map_err(GateError::RateLimited)?;
-        let found = claims.find(&mut self.store.view().await?).await?;
+        let found = claims.find(&mut *self.store.view().await?).await?;
         let device = match found {
             Some(device) => device,
             None => self.recover(&claims).await?,
@@ -206,14 +206,14 @@ impl<S: Store> DeviceGate<S> {
     async fn recover(&self, claims: &DeviceClaims) -> Result<DeviceIdentity, GateError> {
         let mut work = self.store.begin().await?;
         // Another call may have been faster while this one waited for its turn.
-        if let Some(device) = claims.find(&mut work).await? {
+        if let Some(device) = claims.find(&mut *work).await? {
             return Ok(device);
         }
         let start: String = claims.claimed_guid.chars().take(12).collect();
         let name = format!("RECOVERED-{}", start.to_uppercase());
         let mut hostname = name.clone();
         let mut number = 0;
-        while self.hosts.is_taken(&mut work, &hostname, None).await? {
+        while self.hosts.is_taken(&mut *work, &hostname, None).await? {
             number += 1;
             if number > NUMBERED_NAMES {
                 tracing::warn!("device {} cannot be recovered: its names are taken", claims.guid);

@@ -11,21 +11,26 @@ pub use hash::{HashAnswer, HashError, HashReport, StoredHash};
 use super::{Environment, agents::Agents, hosts::HostRules};
 use crate::{
     domain::device::DeviceSnapshot,
-    repositories::{Store, StoreError, device_documents::DeviceDocuments},
+    repositories::{Store, StoreError},
 };
 
 /// Takes what devices report, and reads it back.
 #[derive(Debug)]
-pub struct DeviceReportService<S> {
-    store: S,
+pub struct DeviceReportService {
+    store: Arc<dyn Store>,
     environment: Environment,
     agents: Arc<Agents>,
     hosts: HostRules,
 }
 
-impl<S: Store> DeviceReportService<S> {
+impl DeviceReportService {
     /// Over this store; tells `agents` what changes.
-    pub fn new(store: S, environment: Environment, agents: Arc<Agents>, hosts: HostRules) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        agents: Arc<Agents>,
+        hosts: HostRules,
+    ) -> Self {
         Self {
             store,
             environment,

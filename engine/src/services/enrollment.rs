@@ -3,6 +3,7 @@
 mod messages;
 
 use std::{
+    sync::Arc,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -34,10 +35,10 @@ use crate::{
     },
     repositories::{
         Store, StoreError, UnitOfWork,
-        approvals::{Approval, Approvals as _},
-        devices::{Devices as _, KeyRotation, NewDevice},
-        install_codes::{CodeUse, InstallCode, InstallCodes as _},
-        refresh_tokens::{NewRefreshToken, RefreshTokens as _},
+        approvals::Approval,
+        devices::{KeyRotation, NewDevice},
+        install_codes::{CodeUse, InstallCode},
+        refresh_tokens::NewRefreshToken,
     },
 };
 
@@ -58,8 +59,8 @@ const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Lets devices join.
 #[derive(Debug)]
-pub struct EnrollmentService<S> {
-    store: S,
+pub struct EnrollmentService {
+    store: Arc<dyn Store>,
     environment: Environment,
     tokens: AccessTokens,
     publisher: IdentityPublisher,
@@ -75,11 +76,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: Store> EnrollmentService<S> {
+impl EnrollmentService {
     /// Over this store; signs with `tokens`, tells agents what `publisher` knows. Of one install code at most
     /// `most_pending` requests may wait.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         tokens: AccessTokens,
         publisher: IdentityPublisher,
@@ -138,7 +139,7 @@ impl<S: Store> EnrollmentService<S> {
         .map_err(RequestError::RateLimited)?;
         let mut work = self.store.begin().await?;
         let now = self.environment.now();
-        may_be_claimed(self.hosts, &mut work, &request.hostname)
+        may_be_claimed(self.hosts, &mut *work, &request.hostname)
             .await?
             .inspect_err(|_| {
                 tracing::info!(
@@ -148,7 +149,7 @@ impl<S: Store> EnrollmentService<S> {
                 );
             })?;
         let usable = self
-            .usable_code(&mut work, &request.code, &fingerprint, &now)
+            .usable_code(&mut *work, &request.code, &fingerprint, &now)
             .await;
         if let Err(RequestError::InvalidCode) = usable {
             tracing::info!(
@@ -216,7 +217,7 @@ impl<S: Store> EnrollmentService<S> {
     /// the same key.
     async fn usable_code(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         code: &str,
         fingerprint: &str,
         now: &Moment,
@@ -283,7 +284,7 @@ impl<S: Store> EnrollmentService<S> {
 
     async fn finalise(
         &self,
-        work: S::Work,
+        work: Box<dyn UnitOfWork>,
         approval: Approval,
         poll: &EnrollmentPoll,
     ) -> Result<PollOutcome, PollError> {
@@ -305,7 +306,11 @@ impl<S: Store> EnrollmentService<S> {
         }
     }
 
-    async fn join(&self, mut work: S::Work, mut approval: Approval) -> Result<JoinedDevice, PollError> {
+    async fn join(
+        &self,
+        mut work: Box<dyn UnitOfWork>,
+        mut approval: Approval,
+    ) -> Result<JoinedDevice, PollError> {
         let now = self.environment.now();
         let guid = approval
             .guid
@@ -313,10 +318,10 @@ impl<S: Store> EnrollmentService<S> {
             .and_then(Guid::normalize)
             .unwrap_or_else(|| Guid::from_uuid(random_uuid(&*self.environment.random)));
         let fingerprint = approval.fingerprint_claimed.clone();
-        let token_version = self.bind_device(&mut work, &guid, &approval, &now).await?;
+        let token_version = self.bind_device(&mut *work, &guid, &approval, &now).await?;
         work.record_device_key(&self.environment.new_id(), guid.as_str(), &fingerprint, &now.iso)
             .await?;
-        use_code(&mut work, &approval.enrollment_code_id, &guid, &now).await?;
+        use_code(&mut *work, &approval.enrollment_code_id, &guid, &now).await?;
         approval.guid = Some(guid.to_string());
         approval.status = "completed".to_owned();
         approval.updated_at = now.iso.clone();
@@ -356,7 +361,7 @@ impl<S: Store> EnrollmentService<S> {
     /// version of its tokens.
     async fn bind_device(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         guid: &Guid,
         approval: &Approval,
         now: &Moment,
@@ -403,12 +408,7 @@ impl<S: Store> EnrollmentService<S> {
 
 /// Counts the use of the code that the device came with. Neither its end nor its limit is checked again, because an
 /// operator approved the device by hand (ENR-6).
-async fn use_code<W: UnitOfWork>(
-    work: &mut W,
-    id: &str,
-    guid: &Guid,
-    now: &Moment,
-) -> Result<(), StoreError> {
+async fn use_code(work: &mut dyn UnitOfWork, id: &str, guid: &Guid, now: &Moment) -> Result<(), StoreError> {
     let code = work.find_code_by_id(id).await?;
     let prior = code.as_ref().and_then(|code| code.use_count).unwrap_or(0);
     let allowed = code.as_ref().map_or(1, InstallCode::allowed_uses);

@@ -15,10 +15,7 @@ use super::{
 };
 use crate::{
     domain::{guid::Guid, mask::shown},
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        devices::{DeviceReport, Devices as _},
-    },
+    repositories::{Store, StoreError, UnitOfWork, devices::DeviceReport},
 };
 
 /// How long a refused name is not looked for again.
@@ -50,17 +47,22 @@ struct Collision {
 
 /// Takes heartbeats.
 #[derive(Debug)]
-pub struct HeartbeatService<S> {
-    store: S,
+pub struct HeartbeatService {
+    store: Arc<dyn Store>,
     environment: Environment,
     agents: Arc<Agents>,
     hosts: HostRules,
     collisions: Mutex<HashMap<Guid, Collision>>,
 }
 
-impl<S: Store> HeartbeatService<S> {
+impl HeartbeatService {
     /// Over this store; tells `agents` which hosts are alive.
-    pub fn new(store: S, environment: Environment, agents: Arc<Agents>, hosts: HostRules) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        agents: Arc<Agents>,
+        hosts: HostRules,
+    ) -> Self {
         Self {
             store,
             environment,
@@ -80,7 +82,7 @@ impl<S: Store> HeartbeatService<S> {
         mut report: DeviceReport,
     ) -> Result<(), HeartbeatError> {
         let mut work = self.store.begin().await?;
-        let row = own_identity(&mut work, device)
+        let row = own_identity(&mut *work, device)
             .await?
             .ok_or(HeartbeatError::NotRegistered)?;
         let stored_guid = row.guid;
@@ -94,7 +96,7 @@ impl<S: Store> HeartbeatService<S> {
                     shown(hostname)
                 );
             })?;
-            if self.is_taken(&mut work, device, &stored_guid, hostname).await? {
+            if self.is_taken(&mut *work, device, &stored_guid, hostname).await? {
                 tracing::warn!("heartbeat hostname collision ignored for guid={}", device.guid);
                 report.hostname = None;
             }
@@ -116,7 +118,7 @@ impl<S: Store> HeartbeatService<S> {
 
     async fn is_taken(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         device: &AuthenticatedDevice,
         stored_guid: &str,
         hostname: &str,

@@ -9,11 +9,7 @@ use crate::{
         guid::Guid,
         host_name::{self, HostKey, LONGEST},
     },
-    repositories::{
-        StoreError,
-        devices::{Devices, NamedDevice},
-        work_devices::{BoundTo, WorkDevices},
-    },
+    repositories::{ReadTables, StoreError, devices::NamedDevice, work_devices::BoundTo},
 };
 
 /// A device may not be called so.
@@ -120,9 +116,9 @@ impl HostRules {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn holders<D: Devices>(
+    pub async fn holders(
         self,
-        devices: &mut D,
+        devices: &mut dyn ReadTables,
         name: &str,
     ) -> Result<Vec<NamedDevice>, StoreError> {
         let names = self.names(devices).await?;
@@ -137,9 +133,9 @@ impl HostRules {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn is_taken<D: Devices>(
+    pub async fn is_taken(
         self,
-        devices: &mut D,
+        devices: &mut dyn ReadTables,
         name: &str,
         stored_guid: Option<&str>,
     ) -> Result<bool, StoreError> {
@@ -157,7 +153,7 @@ impl HostRules {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn names<D: Devices>(self, devices: &mut D) -> Result<HostNames, StoreError> {
+    pub async fn names(self, devices: &mut dyn ReadTables) -> Result<HostNames, StoreError> {
         let mut names = HostNames {
             rules: self,
             by_key: HashMap::new(),
@@ -172,7 +168,7 @@ impl HostRules {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn device<D: Devices>(self, devices: &mut D, host: &str) -> Result<HostDevice, StoreError> {
+    pub async fn device(self, devices: &mut dyn ReadTables, host: &str) -> Result<HostDevice, StoreError> {
         let found = self.devices(devices, &[host]).await?;
         Ok(found.into_values().next().unwrap_or_default())
     }
@@ -182,9 +178,9 @@ impl HostRules {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn devices<D: Devices>(
+    pub async fn devices(
         self,
-        devices: &mut D,
+        devices: &mut dyn ReadTables,
         hosts: &[&str],
     ) -> Result<HashMap<String, HostDevice>, StoreError> {
         let mut found = HashMap::new();
@@ -215,9 +211,9 @@ impl HostRules {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn recipient<T: Devices + WorkDevices>(
+    pub async fn recipient(
         self,
-        tables: &mut T,
+        tables: &mut dyn ReadTables,
         activity_id: i64,
         host: &str,
     ) -> Result<HostDevice, StoreError> {
@@ -242,9 +238,9 @@ impl HostRules {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn may_report<D: Devices>(
+    pub async fn may_report(
         self,
-        devices: &mut D,
+        devices: &mut dyn ReadTables,
         guid: &Guid,
         bound: Option<&BoundTo>,
         host: Option<&str>,
@@ -309,17 +305,17 @@ mod tests {
             ("WIN-E", false, false),
         ] {
             assert_eq!(
-                STRICT.is_taken(&mut view, name, Some("B")).await.unwrap(),
+                STRICT.is_taken(&mut *view, name, Some("B")).await.unwrap(),
                 strict,
                 "{name}"
             );
             assert_eq!(
-                LEGACY.is_taken(&mut view, name, Some("B")).await.unwrap(),
+                LEGACY.is_taken(&mut *view, name, Some("B")).await.unwrap(),
                 legacy,
                 "{name}"
             );
             // Its own name, in whatever case.
-            let own = STRICT.is_taken(&mut view, name, Some("A")).await.unwrap();
+            let own = STRICT.is_taken(&mut *view, name, Some("A")).await.unwrap();
             assert_eq!(own, name == "REMOTE", "{name}");
         }
     }
@@ -339,10 +335,10 @@ mod tests {
             ("remote", None, false),
             ("nobody", None, false),
         ] {
-            let device = STRICT.device(&mut view, host).await.unwrap();
+            let device = STRICT.device(&mut *view, host).await.unwrap();
             assert_eq!(device.guid.as_ref().map(Guid::as_str), guid, "{host}");
             assert_eq!(device.is_quarantined, is_quarantined, "{host}");
         }
-        assert!(!LEGACY.device(&mut view, "WIN-C").await.unwrap().is_quarantined);
+        assert!(!LEGACY.device(&mut *view, "WIN-C").await.unwrap().is_quarantined);
     }
 }

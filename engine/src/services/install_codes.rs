@@ -1,5 +1,7 @@
 //! Install codes: made, listed and deleted by admins.
 
+use std::sync::Arc;
+
 use std::fmt::Write as _;
 
 use jiff::SignedDuration;
@@ -8,8 +10,8 @@ use super::Environment;
 use crate::{
     domain::{random::random_bytes, timestamp::iso_utc},
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        install_codes::{InstallCode, InstallCodeFilter, InstallCodes as _},
+        Store, StoreError,
+        install_codes::{InstallCode, InstallCodeFilter},
     },
 };
 
@@ -27,14 +29,14 @@ pub struct NewInstallCode {
 
 /// Manages install codes.
 #[derive(Clone, Debug)]
-pub struct InstallCodeService<S> {
-    store: S,
+pub struct InstallCodeService {
+    store: Arc<dyn Store>,
     environment: Environment,
 }
 
-impl<S: Store> InstallCodeService<S> {
+impl InstallCodeService {
     /// Over this store.
-    pub fn new(store: S, environment: Environment) -> Self {
+    pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self { store, environment }
     }
 

@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod assemblies;
 pub mod audit;
 pub mod certificate;
+pub mod container;
 pub mod credentials;
 pub mod device_gate;
 pub mod device_reports;

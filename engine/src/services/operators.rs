@@ -5,13 +5,15 @@ pub mod mfa;
 pub mod sessions;
 pub mod users;
 
+use std::sync::Arc;
+
 use super::{Environment, approvals::Decider};
 use crate::{
     config::settings::AccessPolicy,
     domain::digest::sha512_hex,
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        users::{NewUser, User, Users as _},
+        Store, StoreError,
+        users::{NewUser, User},
     },
 };
 
@@ -84,17 +86,22 @@ impl From<User> for Operator {
 
 /// Recognises operators, and sees to it that there is one.
 #[derive(Debug)]
-pub struct OperatorService<S> {
-    store: S,
+pub struct OperatorService {
+    store: Arc<dyn Store>,
     environment: Environment,
     policy: AccessPolicy,
     longest_session: i64,
 }
 
-impl<S: Store> OperatorService<S> {
+impl OperatorService {
     /// Over this store. Under the policy `legacy` sessions end with their age alone, which is never beyond
     /// `longest_session` seconds.
-    pub fn new(store: S, environment: Environment, policy: AccessPolicy, longest_session: i64) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        policy: AccessPolicy,
+        longest_session: i64,
+    ) -> Self {
         Self {
             store,
             environment,

@@ -3,16 +3,12 @@
 use super::device_gate::AuthenticatedDevice;
 use crate::{
     domain::device::DeviceRow,
-    repositories::{
-        StoreError,
-        device_documents::DeviceDocuments,
-        devices::{DeviceIdentity, Devices},
-    },
+    repositories::{ReadTables, StoreError, devices::DeviceIdentity},
 };
 
 /// Who the device is by its row; a row with the canonical GUID comes first.
-pub(super) async fn own_identity<D: Devices>(
-    devices: &mut D,
+pub(super) async fn own_identity(
+    devices: &mut dyn ReadTables,
     device: &AuthenticatedDevice,
 ) -> Result<Option<DeviceIdentity>, StoreError> {
     match devices.find_device(device.guid.as_str()).await? {
@@ -22,8 +18,8 @@ pub(super) async fn own_identity<D: Devices>(
 }
 
 /// The whole row; a row with the canonical GUID comes first.
-pub(super) async fn own_row<D: DeviceDocuments>(
-    devices: &mut D,
+pub(super) async fn own_row(
+    devices: &mut dyn ReadTables,
     device: &AuthenticatedDevice,
 ) -> Result<Option<DeviceRow>, StoreError> {
     match devices.device_row(device.guid.as_str()).await? {

@@ -7,9 +7,7 @@ use jiff::SignedDuration;
 use super::{Environment, operators::OperatorService};
 use crate::{
     domain::{clock::Working, timestamp::iso_utc},
-    repositories::{
-        Store, StoreError, UnitOfWork as _, approvals::Approvals as _, install_codes::InstallCodes as _,
-    },
+    repositories::{Store, StoreError},
 };
 
 /// Between the end of one pass and the next.
@@ -24,10 +22,10 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 ///
 /// # Errors
 /// The store failed; nothing was changed.
-pub async fn prune_once<S: Store>(
-    store: &S,
+pub async fn prune_once(
+    store: &dyn Store,
     environment: &Environment,
-    operators: &OperatorService<S>,
+    operators: &OperatorService,
 ) -> Result<(), StoreError> {
     let now = environment.now();
     let oldest = iso_utc(now.time.saturating_sub(PATIENCE).unwrap_or(jiff::Timestamp::MIN));
@@ -45,10 +43,10 @@ pub async fn prune_once<S: Store>(
 }
 
 /// Prunes once a day for ever; a failed pass is logged and the loop goes on. The first pass is the caller's.
-pub async fn prune_daily<S: Store>(
-    store: S,
+pub async fn prune_daily(
+    store: Arc<dyn Store>,
     environment: Environment,
-    operators: Arc<OperatorService<S>>,
+    operators: Arc<OperatorService>,
     mut working: Working,
 ) {
     loop {
@@ -57,7 +55,7 @@ pub async fn prune_daily<S: Store>(
             .sleep_until(environment.clock.monotonic() + PERIOD);
         drop(working);
         working = sleep.await;
-        if let Err(error) = prune_once(&store, &environment, &operators).await {
+        if let Err(error) = prune_once(&*store, &environment, &operators).await {
             tracing::error!("prune job failure: {error}");
         }
     }

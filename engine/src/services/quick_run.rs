@@ -37,10 +37,10 @@ use crate::{
         text::python_trim,
     },
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::{ActivityHistory as _, EndedActivity, NewActivity},
+        Store, StoreError,
+        activity_history::{EndedActivity, NewActivity},
         job_runs::status,
-        undelivered_work::{NewUndelivered, Source, UndeliveredQuickRun, UndeliveredWork as _},
+        undelivered_work::{NewUndelivered, Source, UndeliveredQuickRun},
         work_devices::BoundTo,
     },
 };
@@ -86,15 +86,15 @@ pub struct StartedRun {
 
 /// Runs scripts now.
 #[derive(Debug)]
-pub struct QuickRunService<S> {
-    store: S,
+pub struct QuickRunService {
+    store: Arc<dyn Store>,
     environment: Environment,
     library: AssemblyLibrary,
     signer: ScriptSigner,
     secrets: SecretBox,
     hosts: HostRules,
     channel: Arc<dyn AgentChannel>,
-    delivery: Arc<Delivery<S>>,
+    delivery: Arc<Delivery>,
     policy: AccessPolicy,
     tasks: Tasks,
     /// Told when there is something to look after.
@@ -119,16 +119,16 @@ struct Prepared {
     digest: String,
 }
 
-impl<S: Store> QuickRunService<S> {
+impl QuickRunService {
     /// Over this store. `secrets` seals what an operator gave to a script, `delivery` gets it to agents.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         library: AssemblyLibrary,
         signer: ScriptSigner,
         secrets: SecretBox,
         channel: Arc<dyn AgentChannel>,
-        delivery: Arc<Delivery<S>>,
+        delivery: Arc<Delivery>,
     ) -> Self {
         Self {
             store,
@@ -322,7 +322,7 @@ impl<S: Store> QuickRunService<S> {
             .iter()
             .filter_map(|host| host.stored.as_deref())
             .collect();
-        let devices = self.hosts.devices(&mut work, &named).await?;
+        let devices = self.hosts.devices(&mut *work, &named).await?;
         for host in &wish.hosts {
             let device = host
                 .stored
@@ -397,7 +397,7 @@ impl<S: Store> QuickRunService<S> {
             }
             let device = {
                 let mut view = self.store.view().await?;
-                self.hosts.recipient(&mut view, activity_id, &hostname).await?
+                self.hosts.recipient(&mut *view, activity_id, &hostname).await?
             };
             if device.is_quarantined {
                 self.delivery

@@ -1,6 +1,7 @@
 //! Whether the server can do its work: asked by proxies and monitors, who send nobody here while it cannot.
 
 use std::{
+    sync::Arc,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,8 +14,8 @@ const REPEATED: Duration = Duration::from_secs(1);
 
 /// Looks at the store.
 #[derive(Debug)]
-pub struct ReadinessService<S> {
-    store: S,
+pub struct ReadinessService {
+    store: Arc<dyn Store>,
     environment: Environment,
     last: Mutex<Look>,
 }
@@ -29,9 +30,9 @@ enum Look {
     Done(bool, Duration),
 }
 
-impl<S: Store> ReadinessService<S> {
+impl ReadinessService {
     /// Over this store.
-    pub fn new(store: S, environment: Environment) -> Self {
+    pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self {
             store,
             environment,

@@ -22,13 +22,8 @@ use crate::{
         mask::shown,
     },
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::ActivityHistory as _,
-        devices::Devices as _,
-        job_runs::JobRuns as _,
-        recaps::{Recap, Recaps as _, SERVER},
-        undelivered_work::UndeliveredWork as _,
-        work_devices::WorkDevices as _,
+        Store, StoreError, UnitOfWork,
+        recaps::{Recap, SERVER},
     },
 };
 
@@ -54,16 +49,21 @@ pub enum RecapError {
 
 /// Keeps recaps.
 #[derive(Debug)]
-pub struct RecapService<S> {
-    store: S,
+pub struct RecapService {
+    store: Arc<dyn Store>,
     environment: Environment,
     hosts: HostRules,
     channel: Arc<dyn AgentChannel>,
 }
 
-impl<S: Store> RecapService<S> {
+impl RecapService {
     /// Over this store.
-    pub fn new(store: S, environment: Environment, hosts: HostRules, channel: Arc<dyn AgentChannel>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        hosts: HostRules,
+        channel: Arc<dyn AgentChannel>,
+    ) -> Self {
         Self {
             store,
             environment,
@@ -83,7 +83,7 @@ impl<S: Store> RecapService<S> {
         let own_host = match reporter {
             Reporter::Anybody => None,
             Reporter::Device(guid) => Some(
-                self.own_host(&mut work, guid, report, stored.as_ref())
+                self.own_host(&mut *work, guid, report, stored.as_ref())
                     .await
                     .inspect_err(|error| {
                         tracing::warn!("recap of {} refused guid={guid}: {error}", shown(&report.run_id));
@@ -101,8 +101,8 @@ impl<S: Store> RecapService<S> {
         // A report names its device, whatever it says or does not say of the host.
         recap.hostname = own_host.or(recap.hostname);
         work.store_recap(&recap).await?;
-        let mirrored = self.move_activity(&mut work, reporter, &recap, report).await?;
-        let ended = self.move_run(&mut work, report, now).await?;
+        let mirrored = self.move_activity(&mut *work, reporter, &recap, report).await?;
+        let ended = self.move_run(&mut *work, report, now).await?;
         let recap = work.find_recap(&report.run_id).await?.unwrap_or(recap);
         work.save().await?;
         crate::services::audit::changed("recap.stored", &report.run_id);
@@ -131,7 +131,7 @@ impl<S: Store> RecapService<S> {
     /// began, about work that was begun for it, and about no run of the server's.
     async fn own_host(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         guid: &Guid,
         report: &RecapReport,
         stored: Option<&Recap>,
@@ -182,7 +182,12 @@ impl<S: Store> RecapService<S> {
     }
 
     /// Refuses another device's activity. Says whether it is noted as this device's.
-    async fn check_activity(&self, work: &mut S::Work, guid: &Guid, id: i64) -> Result<bool, RecapError> {
+    async fn check_activity(
+        &self,
+        work: &mut dyn UnitOfWork,
+        guid: &Guid,
+        id: i64,
+    ) -> Result<bool, RecapError> {
         let bound = work.device_of_activity(id).await?;
         let activity = work.find_activity(id).await?;
         if bound.is_none() && activity.is_none() {
@@ -201,7 +206,7 @@ impl<S: Store> RecapService<S> {
     }
 
     /// Refuses another device's run.
-    async fn check_run(&self, work: &mut S::Work, guid: &Guid, id: i64) -> Result<(), RecapError> {
+    async fn check_run(&self, work: &mut dyn UnitOfWork, guid: &Guid, id: i64) -> Result<(), RecapError> {
         let Some(run) = work.find_run(id).await? else {
             return Ok(());
         };
@@ -221,7 +226,7 @@ impl<S: Store> RecapService<S> {
     /// The recap's activity, once named, follows every report (ASM-22); one of another host does not. Says its id.
     async fn move_activity(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         reporter: &Reporter,
         recap: &Recap,
         report: &RecapReport,
@@ -258,7 +263,7 @@ impl<S: Store> RecapService<S> {
     /// A report without a status leaves the run alone (ASM-23).
     async fn move_run(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         report: &RecapReport,
         now: i64,
     ) -> Result<Option<EndedRun>, StoreError> {

@@ -14,7 +14,7 @@ use crate::{
     repositories::{
         Store, StoreError,
         devices::DeviceIdentity,
-        refresh_tokens::{RefreshToken, RefreshTokens as _, UsedRefreshToken},
+        refresh_tokens::{RefreshToken, UsedRefreshToken},
     },
 };
 
@@ -67,16 +67,21 @@ pub enum RefreshError {
 
 /// Renews access tokens.
 #[derive(Debug)]
-pub struct RefreshService<S> {
-    store: S,
+pub struct RefreshService {
+    store: Arc<dyn Store>,
     environment: Environment,
     tokens: AccessTokens,
     proofs: Arc<Proofs>,
 }
 
-impl<S: Store> RefreshService<S> {
+impl RefreshService {
     /// Over this store; signs with `tokens`.
-    pub fn new(store: S, environment: Environment, tokens: AccessTokens, proofs: Arc<Proofs>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        tokens: AccessTokens,
+        proofs: Arc<Proofs>,
+    ) -> Self {
         Self {
             store,
             environment,

@@ -1,14 +1,11 @@
 //! Devices are shut out. The gate and the refresh of tokens refuse what is revoked here.
 
+use std::sync::Arc;
+
 use super::Environment;
 use crate::{
-    domain::guid::Guid,
-    domain::mask::shown,
-    repositories::{
-        Store, StoreError, UnitOfWork,
-        devices::{DeviceEntry, Devices as _},
-        refresh_tokens::RefreshTokens as _,
-    },
+    domain::{guid::Guid, mask::shown},
+    repositories::{Store, StoreError, devices::DeviceEntry},
 };
 
 /// What the gate and the refresh of tokens both refuse.
@@ -44,14 +41,14 @@ pub enum RevocationError {
 
 /// Shows devices and shuts them out.
 #[derive(Debug)]
-pub struct RevocationService<S> {
-    store: S,
+pub struct RevocationService {
+    store: Arc<dyn Store>,
     environment: Environment,
 }
 
-impl<S: Store> RevocationService<S> {
+impl RevocationService {
     /// Over this store.
-    pub fn new(store: S, environment: Environment) -> Self {
+    pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self { store, environment }
     }
 

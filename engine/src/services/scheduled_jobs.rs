@@ -19,9 +19,9 @@ use crate::{
         schedule::{Recurrence, Schedule},
     },
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        job_runs::{JobRun, JobRuns as _, RunActivity, RunCount},
-        scheduled_jobs::{JobChanges, NewJob, ScheduledJob, ScheduledJobs as _},
+        Store, StoreError,
+        job_runs::{JobRun, RunActivity, RunCount},
+        scheduled_jobs::{JobChanges, NewJob, ScheduledJob},
     },
 };
 
@@ -134,8 +134,8 @@ impl<'a> Essence<'a> {
 
 /// Manages jobs.
 #[derive(Debug)]
-pub struct ScheduledJobService<S> {
-    store: S,
+pub struct ScheduledJobService {
+    store: Arc<dyn Store>,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
     library: AssemblyLibrary,
@@ -144,10 +144,10 @@ pub struct ScheduledJobService<S> {
     history_days: i64,
 }
 
-impl<S: Store> ScheduledJobService<S> {
+impl ScheduledJobService {
     /// Over this store. In `library` lie the playbooks, whose variables a strict `policy` looks at. `zone` is the server's own, `history_days` how long runs are listed by default.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         channel: Arc<dyn AgentChannel>,
         library: AssemblyLibrary,

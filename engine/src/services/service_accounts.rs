@@ -19,12 +19,7 @@ use crate::{
         mask::shown,
         password::made_up_password,
     },
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        device_documents::DeviceDocuments as _,
-        devices::Devices,
-        service_accounts::{ServiceAccount, ServiceAccounts},
-    },
+    repositories::{Store, StoreError, UnitOfWork, service_accounts::ServiceAccount},
 };
 
 /// The account's name where nobody asks for another.
@@ -93,18 +88,18 @@ enum Claimed {
 
 /// Hands out service accounts.
 #[derive(Debug)]
-pub struct ServiceAccountService<S> {
-    store: S,
+pub struct ServiceAccountService {
+    store: Arc<dyn Store>,
     environment: Environment,
     secrets: SecretBox,
     agents: Arc<Agents>,
     hosts: HostRules,
 }
 
-impl<S: Store> ServiceAccountService<S> {
+impl ServiceAccountService {
     /// Over this store; passwords are sealed by `secrets`.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         secrets: SecretBox,
         agents: Arc<Agents>,
@@ -133,7 +128,7 @@ impl<S: Store> ServiceAccountService<S> {
         if accounts.is_empty() {
             return Ok(());
         }
-        let active = active_devices(&mut work).await?;
+        let active = active_devices(&mut *work).await?;
         let mut fits_none = 0_usize;
         for agent_id in accounts {
             let owner = first_owner(&agent_id, &active);
@@ -161,7 +156,7 @@ impl<S: Store> ServiceAccountService<S> {
         let agent_id = &request.account.agent_id;
         let now = self.environment.now();
         let mut work = self.store.begin().await?;
-        let claimed = self.claim(&mut work, device, agent_id).await?;
+        let claimed = self.claim(&mut *work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
         let is_new = stored.is_none();
         let stored = stored.map(|account| match claimed {
@@ -174,7 +169,7 @@ impl<S: Store> ServiceAccountService<S> {
         });
         let (credentials, changed) = self.credentials(&request.account, stored);
         if changed {
-            self.seal_and_store(&mut work, agent_id, &credentials, &now)
+            self.seal_and_store(&mut *work, agent_id, &credentials, &now)
                 .await?;
         }
         work.save().await?;
@@ -207,7 +202,7 @@ impl<S: Store> ServiceAccountService<S> {
     ) -> Result<Credentials, AccountError> {
         let agent_id = &request.agent_id;
         let mut work = self.store.begin().await?;
-        self.claim(&mut work, device, agent_id).await?;
+        self.claim(&mut *work, device, agent_id).await?;
         let stored = work.find_service_account(agent_id).await?;
         let wanted = request.username.clone();
         let stored = stored
@@ -217,7 +212,7 @@ impl<S: Store> ServiceAccountService<S> {
             username: present_user(wanted.or(stored)),
             password: made_up_password(&*self.environment.random),
         };
-        self.seal_and_store(&mut work, agent_id, &credentials, &self.environment.now())
+        self.seal_and_store(&mut *work, agent_id, &credentials, &self.environment.now())
             .await?;
         work.save().await?;
         crate::services::audit::changed("service_account.rotated", agent_id);
@@ -235,7 +230,7 @@ impl<S: Store> ServiceAccountService<S> {
     /// and finds it taken.
     async fn claim(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         device: &AuthenticatedDevice,
         agent_id: &str,
     ) -> Result<Claimed, AccountError> {
@@ -259,7 +254,7 @@ impl<S: Store> ServiceAccountService<S> {
 
     async fn claim_checked(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         device: &AuthenticatedDevice,
         agent_id: &str,
     ) -> Result<Claimed, AccountError> {
@@ -278,9 +273,9 @@ impl<S: Store> ServiceAccountService<S> {
 
     /// Where the policy asks for no owner: the registry forgets, and anybody may make it forget:
     /// what the table says counts as well (DEV-8).
-    async fn claim_unchecked<W: Devices>(
+    async fn claim_unchecked(
         &self,
-        work: &mut W,
+        work: &mut dyn UnitOfWork,
         device: &AuthenticatedDevice,
         agent_id: &str,
     ) -> Result<(), AccountError> {
@@ -339,9 +334,9 @@ impl<S: Store> ServiceAccountService<S> {
         (credentials, changed)
     }
 
-    async fn seal_and_store<W: ServiceAccounts>(
+    async fn seal_and_store(
         &self,
-        work: &mut W,
+        work: &mut dyn UnitOfWork,
         agent_id: &str,
         credentials: &Credentials,
         now: &Moment,
@@ -378,7 +373,7 @@ impl<S: Store> ServiceAccountService<S> {
             upsert.agent_id = Some(agent_id.clone());
             work.upsert_device(&upsert).await?;
         }
-        if let Some(own) = own_identity(&mut work, device).await? {
+        if let Some(own) = own_identity(&mut *work, device).await? {
             work.note_check_in(&own.guid, agent_id, &device.fingerprint, seconds)
                 .await?;
         }

@@ -33,7 +33,6 @@ use crate::{
             session::{SessionCodec, socket_key},
         },
     },
-    repositories::Store,
     services::{
         Environment,
         audit::{self, Actor},
@@ -46,9 +45,9 @@ const LONGEST_NAME: usize = 64;
 
 /// What the channel's clients can do.
 #[derive(Debug)]
-pub(super) struct Channel<S> {
-    hub: Arc<Hub<S>>,
-    service: Arc<RealtimeService<S>>,
+pub(super) struct Channel {
+    hub: Arc<Hub>,
+    service: Arc<RealtimeService>,
     operators: Arc<SessionCodec>,
     environment: Environment,
     /// What those may take who show no identity; `None` where nobody is asked for one.
@@ -81,11 +80,11 @@ impl Anonymous {
     }
 }
 
-impl<S: Store> Channel<S> {
+impl Channel {
     /// Clients are in `hub`, and their events go to `service`; `of_all` is what any client may take.
     pub(super) fn new(
-        hub: Arc<Hub<S>>,
-        service: Arc<RealtimeService<S>>,
+        hub: Arc<Hub>,
+        service: Arc<RealtimeService>,
         operators: Arc<SessionCodec>,
         environment: Environment,
         real_clock: Arc<dyn Clock>,
@@ -104,11 +103,11 @@ impl<S: Store> Channel<S> {
         }
     }
 
-    pub(super) fn hub(&self) -> &Hub<S> {
+    pub(super) fn hub(&self) -> &Hub {
         &self.hub
     }
 
-    pub(super) fn service(&self) -> &RealtimeService<S> {
+    pub(super) fn service(&self) -> &RealtimeService {
         &self.service
     }
 
@@ -136,7 +135,7 @@ impl<S: Store> Channel<S> {
     }
 }
 
-impl<S: Store> Application for Channel<S> {
+impl Application for Channel {
     type Peer = Peer;
     type Data = Json;
 

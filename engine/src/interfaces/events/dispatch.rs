@@ -6,7 +6,6 @@ use super::{agents, channel::Channel, job_results, live_view, peer::Client, play
 use crate::{
     builders::agent_events::Reading,
     domain::json::Json,
-    repositories::Store,
     services::realtime::{Outcome, Payload, RealtimeService, Rights},
 };
 
@@ -28,15 +27,15 @@ pub const EVENTS: [&str; 12] = [
 
 /// An event and who sent it.
 #[derive(Debug)]
-pub(super) struct Incoming<'a, S> {
-    pub(super) service: &'a RealtimeService<S>,
+pub(super) struct Incoming<'a> {
+    pub(super) service: &'a RealtimeService,
     pub(super) client: &'a Arc<Client>,
     pub(super) rights: Rights,
     pub(super) name: &'a str,
     pub(super) payload: Payload,
 }
 
-impl<S> Incoming<'_, S> {
+impl Incoming<'_> {
     /// Its argument.
     pub(super) fn value(&self) -> &Json {
         &self.payload.value
@@ -44,8 +43,8 @@ impl<S> Incoming<'_, S> {
 }
 
 /// Handles an event; `None` where it is unknown.
-pub(super) async fn handle_event<S: Store>(
-    channel: &Channel<S>,
+pub(super) async fn handle_event(
+    channel: &Channel,
     client: &Arc<Client>,
     name: &str,
     payload: Payload,

@@ -13,7 +13,6 @@ use super::{json::Argument, peer::Client};
 use crate::{
     config::{bounds::AnonymousBounds, settings::Settings},
     domain::{clock::BoxFuture, guid::Guid},
-    repositories::Store,
     services::{
         realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights, Whose},
         scheduler::channel::{Eventual, PendingReceipt, Receipt},
@@ -85,8 +84,8 @@ impl Strangers {
 pub(super) struct Full;
 
 /// All clients.
-pub struct Hub<S> {
-    access: Arc<ChannelAccess<S>>,
+pub struct Hub {
+    access: Arc<ChannelAccess>,
     /// Clients beside those of `strangers`.
     most: usize,
     /// Those that showed no identity; `None` where nobody is asked for one.
@@ -95,19 +94,19 @@ pub struct Hub<S> {
     places: Mutex<Places>,
 }
 
-impl<S> fmt::Debug for Hub<S> {
+impl fmt::Debug for Hub {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Hub").finish_non_exhaustive()
     }
 }
 
-impl<S: Store> Hub<S> {
+impl Hub {
     /// No clients yet, and as much room as these settings say.
-    pub fn new(access: Arc<ChannelAccess<S>>, settings: &Settings) -> Self {
+    pub fn new(access: Arc<ChannelAccess>, settings: &Settings) -> Self {
         Self::within(access, settings.bounds.sockets, settings.anonymous_bounds())
     }
 
-    fn within(access: Arc<ChannelAccess<S>>, most: usize, strangers: Option<AnonymousBounds>) -> Self {
+    fn within(access: Arc<ChannelAccess>, most: usize, strangers: Option<AnonymousBounds>) -> Self {
         Self {
             access,
             most,
@@ -132,7 +131,7 @@ impl<S: Store> Hub<S> {
         &self.connections
     }
 
-    pub(super) fn access(&self) -> &ChannelAccess<S> {
+    pub(super) fn access(&self) -> &ChannelAccess {
         &self.access
     }
 
@@ -295,7 +294,7 @@ async fn first_arrival(mut sent: JoinSet<Result<(), Unconfirmed>>) -> Receipt {
     Receipt::Unknown
 }
 
-impl<S: Store> Channel for Hub<S> {
+impl Channel for Hub {
     fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a> {
         Box::pin(async move {
             self.send(audience, event, payload).await;

@@ -1,9 +1,9 @@
 //! What became of scripts that agents ran.
 
 use super::dispatch::{Incoming, from_agent};
-use crate::{builders::agent_events as read, repositories::Store, services::realtime::Outcome};
+use crate::{builders::agent_events as read, services::realtime::Outcome};
 
-pub(super) async fn quick_job_result<S: Store>(incoming: Incoming<'_, S>) -> Outcome {
+pub(super) async fn quick_job_result(incoming: Incoming<'_>) -> Outcome {
     let Incoming {
         service,
         rights,

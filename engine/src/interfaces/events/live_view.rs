@@ -1,11 +1,9 @@
 //! Screenshots, macros and windows: what operators watch while it happens.
 
 use super::dispatch::{Incoming, from_agent};
-use crate::{
-    builders::agent_events as read, domain::json::Json, repositories::Store, services::realtime::Outcome,
-};
+use crate::{builders::agent_events as read, domain::json::Json, services::realtime::Outcome};
 
-pub(super) async fn screenshot<S: Store>(incoming: Incoming<'_, S>) -> Outcome {
+pub(super) async fn screenshot(incoming: Incoming<'_>) -> Outcome {
     let Incoming {
         service,
         rights,
@@ -22,26 +20,26 @@ pub(super) async fn screenshot<S: Store>(incoming: Incoming<'_, S>) -> Outcome {
     }
 }
 
-pub(super) async fn agent_screenshot_task<S: Store>(incoming: &Incoming<'_, S>) -> Outcome {
+pub(super) async fn agent_screenshot_task(incoming: &Incoming<'_>) -> Outcome {
     match from_agent(read::agent_screenshot_task(&incoming.payload), &incoming.rights) {
         Ok(agent_id) => report(incoming, agent_id).await,
         Err(outcome) => outcome,
     }
 }
 
-pub(super) async fn macro_status<S: Store>(incoming: &Incoming<'_, S>) -> Outcome {
+pub(super) async fn macro_status(incoming: &Incoming<'_>) -> Outcome {
     match from_agent(read::macro_status(&incoming.payload), &incoming.rights) {
         Ok(agent_id) => report(incoming, agent_id).await,
         Err(outcome) => outcome,
     }
 }
 
-pub(super) async fn agent_window_list<S: Store>(incoming: &Incoming<'_, S>) -> Outcome {
+pub(super) async fn agent_window_list(incoming: &Incoming<'_>) -> Outcome {
     let agent_id = incoming.value().get("agent_id").and_then(Json::as_text);
     report(incoming, agent_id).await
 }
 
-pub(super) async fn list_agent_windows<S: Store>(incoming: &Incoming<'_, S>) -> Outcome {
+pub(super) async fn list_agent_windows(incoming: &Incoming<'_>) -> Outcome {
     let Incoming {
         service,
         rights,
@@ -53,7 +51,7 @@ pub(super) async fn list_agent_windows<S: Store>(incoming: &Incoming<'_, S>) -> 
 }
 
 /// Passes a report on as it is.
-async fn report<S: Store>(incoming: &Incoming<'_, S>, agent_id: Option<&str>) -> Outcome {
+async fn report(incoming: &Incoming<'_>, agent_id: Option<&str>) -> Outcome {
     let Incoming {
         service,
         rights,

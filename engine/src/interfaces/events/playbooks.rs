@@ -1,9 +1,9 @@
 //! Playbooks that agents run.
 
 use super::dispatch::Incoming;
-use crate::{repositories::Store, services::realtime::Outcome};
+use crate::services::realtime::Outcome;
 
-pub(super) async fn ansible_playbook_cancel<S: Store>(incoming: &Incoming<'_, S>) -> Outcome {
+pub(super) async fn ansible_playbook_cancel(incoming: &Incoming<'_>) -> Outcome {
     let Incoming {
         service,
         rights,
@@ -14,7 +14,7 @@ pub(super) async fn ansible_playbook_cancel<S: Store>(incoming: &Incoming<'_, S>
     service.relay_command(rights, name, payload).await
 }
 
-pub(super) async fn ansible_playbook_run<S: Store>(incoming: &Incoming<'_, S>) -> Outcome {
+pub(super) async fn ansible_playbook_run(incoming: &Incoming<'_>) -> Outcome {
     let Incoming {
         service,
         rights,

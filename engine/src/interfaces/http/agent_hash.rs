@@ -19,12 +19,11 @@ use crate::{
         json::{Json, JsonObject},
         mask::shown,
     },
-    repositories::Store,
 };
 
 /// `GET /api/agent/hash`
-pub async fn get<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn get(
+    State(app): State<AppState>,
     Device(device): Device,
     RawQuery(query): RawQuery,
     body: RawBody,
@@ -52,8 +51,8 @@ pub async fn get<S: Store>(
 }
 
 /// `POST /api/agent/hash`
-pub async fn post<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn post(
+    State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -80,7 +79,7 @@ pub async fn post<S: Store>(
 }
 
 /// `GET /api/agent/hash_list`: no login, but only for callers on this machine.
-pub async fn list<S: Store>(State(app): State<AppState<S>>, caller: Caller) -> Result<JsonReply, Response> {
+pub async fn list(State(app): State<AppState>, caller: Caller) -> Result<JsonReply, Response> {
     if !caller.is_local() {
         tracing::warn!(
             "/api/agent/hash_list denied non-local request from {}",

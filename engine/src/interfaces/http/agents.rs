@@ -15,21 +15,20 @@ use super::{
 use crate::{
     builders::provision::provision as read_provision,
     domain::{json::Json, json_text::compact_text},
-    repositories::Store,
 };
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const LIVE_VIEW: &str = include_str!("agents/live_view.html");
 
 /// `GET /api/agents`
-pub async fn list<S: Store>(_: OperatorIfStrict, State(state): State<AppState<S>>) -> JsonReply {
+pub async fn list(_: OperatorIfStrict, State(state): State<AppState>) -> JsonReply {
     JsonReply::ok(state.realtime.listing())
 }
 
 /// `DELETE /api/agent/<agent_id>`
-pub async fn remove<S: Store>(
+pub async fn remove(
     _: OperatorIfStrict,
-    State(state): State<AppState<S>>,
+    State(state): State<AppState>,
     Path(agent_id): Path<String>,
 ) -> JsonReply {
     if state.realtime.remove(&agent_id) {
@@ -40,9 +39,9 @@ pub async fn remove<S: Store>(
 }
 
 /// `POST /api/agent/provision`
-pub async fn provision<S: Store>(
+pub async fn provision(
     _: OperatorIfStrict,
-    State(state): State<AppState<S>>,
+    State(state): State<AppState>,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
     let body = body.strict().await.map_err(IntoResponse::into_response)?;

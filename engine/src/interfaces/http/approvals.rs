@@ -13,7 +13,7 @@ use super::{
 use crate::{
     builders::approvals::{approval_decision, approval_filter},
     domain::json::Json,
-    repositories::{Store, StoreError},
+    repositories::StoreError,
     services::approvals::{DecisionError, HostnameConflict, ReviewedApproval},
 };
 
@@ -62,8 +62,8 @@ fn listed(reviewed: ReviewedApproval) -> Json {
 }
 
 /// `GET /api/admin/device-approvals`
-pub async fn list<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn list(
+    State(app): State<AppState>,
     _: Admin,
     RawQuery(query): RawQuery,
 ) -> Result<JsonReply, StoreError> {
@@ -76,8 +76,8 @@ pub async fn list<S: Store>(
 }
 
 /// `POST /api/admin/device-approvals/{id}/approve`
-pub async fn approve<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn approve(
+    State(app): State<AppState>,
     Admin(operator): Admin,
     Path(id): Path<String>,
     body: RawBody,
@@ -108,8 +108,8 @@ pub async fn approve<S: Store>(
 }
 
 /// `POST /api/admin/device-approvals/{id}/deny`; the body is never read.
-pub async fn deny<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn deny(
+    State(app): State<AppState>,
     Admin(operator): Admin,
     Path(id): Path<String>,
 ) -> Result<JsonReply, DecisionError> {

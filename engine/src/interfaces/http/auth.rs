@@ -17,7 +17,7 @@ use super::{
 use crate::{
     builders::login::login_form,
     domain::json::Json,
-    repositories::{Store, StoreError},
+    repositories::StoreError,
     services::operators::login::{LoggedIn as CompletedLogin, Login, LoginFrom},
 };
 
@@ -31,8 +31,8 @@ pub(super) fn with_cookies(reply: JsonReply, cookies: impl IntoIterator<Item = H
 }
 
 /// The answer to a completed login.
-pub(super) async fn logged_in<S: Store>(
-    app: &AppState<S>,
+pub(super) async fn logged_in(
+    app: &AppState,
     session: Session,
     login: CompletedLogin,
     from: &ClientBrowser,
@@ -53,8 +53,8 @@ pub(super) async fn logged_in<S: Store>(
 }
 
 /// `POST /api/auth/login`
-pub async fn login<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn login(
+    State(app): State<AppState>,
     Extension(session_use): Extension<SessionUse>,
     caller: Caller,
     browser: ClientBrowser,
@@ -87,8 +87,8 @@ pub async fn login<S: Store>(
 }
 
 /// `POST /api/auth/logout`
-pub async fn logout<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn logout(
+    State(app): State<AppState>,
     Extension(session_use): Extension<SessionUse>,
     browser: ClientBrowser,
     headers: HeaderMap,

@@ -14,10 +14,7 @@ use super::{
 use crate::{
     builders::credentials::{credential_change, credential_filter, new_credential},
     domain::json::{Json, JsonObject},
-    repositories::{
-        Store,
-        credentials::{Credential, Secrets},
-    },
+    repositories::credentials::{Credential, Secrets},
     services::credentials::{CredentialError, metadata, or_default, stored},
 };
 
@@ -70,11 +67,7 @@ fn answer(status: StatusCode, credential: JsonObject) -> JsonReply {
 }
 
 /// `GET /api/credentials`. A failure is an empty list and a line in the log, as in the legacy.
-pub async fn list<S: Store>(
-    State(app): State<AppState<S>>,
-    _: Admin,
-    RawQuery(query): RawQuery,
-) -> JsonReply {
+pub async fn list(State(app): State<AppState>, _: Admin, RawQuery(query): RawQuery) -> JsonReply {
     let parameter = |name| first(query.as_deref(), name);
     let filter = credential_filter(
         parameter("site_id").as_deref(),
@@ -99,8 +92,8 @@ pub async fn list<S: Store>(
 }
 
 /// `POST /api/credentials`
-pub async fn create<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn create(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -115,8 +108,8 @@ pub async fn create<S: Store>(
 }
 
 /// `GET /api/credentials/{id}`
-pub async fn read<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn read(
+    State(app): State<AppState>,
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<JsonReply, CredentialError> {
@@ -128,8 +121,8 @@ pub async fn read<S: Store>(
 }
 
 /// `PUT /api/credentials/{id}`
-pub async fn update<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn update(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     Path(id): Path<String>,
     body: RawBody,
@@ -145,8 +138,8 @@ pub async fn update<S: Store>(
 }
 
 /// `DELETE /api/credentials/{id}`
-pub async fn delete<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn delete(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     Path(id): Path<String>,
 ) -> Result<JsonReply, CredentialError> {

@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     domain::json::Json,
-    repositories::{
-        Store,
-        activity_history::{Activity, ActivityLine},
-    },
+    repositories::activity_history::{Activity, ActivityLine},
 };
 
 fn members(activity: &Activity) -> [(&'static str, Json); 6] {
@@ -52,8 +49,8 @@ fn line(line: &ActivityLine) -> Json {
 }
 
 /// `GET /api/device/activity/{hostname}`
-pub async fn list<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn list(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
 ) -> Result<JsonReply, Response> {
@@ -65,8 +62,8 @@ pub async fn list<S: Store>(
 }
 
 /// `DELETE /api/device/activity/{hostname}`
-pub async fn clear<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn clear(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
 ) -> Result<JsonReply, Response> {
@@ -75,8 +72,8 @@ pub async fn clear<S: Store>(
 }
 
 /// `GET /api/device/activity/job/{id}`
-pub async fn read<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn read(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {

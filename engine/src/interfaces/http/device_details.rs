@@ -17,12 +17,11 @@ use crate::{
         device::DeviceSnapshot,
         json::{Json, JsonObject},
     },
-    repositories::Store,
 };
 
 /// `POST /api/agent/details`
-pub async fn report<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn report(
+    State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -36,8 +35,8 @@ pub async fn report<S: Store>(
 }
 
 /// `GET /api/device/details/<hostname>`: an empty object for a host that is not known, and for every failure.
-pub async fn read<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn read(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
 ) -> JsonReply {

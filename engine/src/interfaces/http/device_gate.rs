@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     domain::{mask::shown, text::python_trim},
-    repositories::Store,
     services::{
         audit::{self, Actor},
         device_gate::{AuthenticatedDevice, DeviceStatus},
@@ -25,10 +24,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Device(pub AuthenticatedDevice);
 
-impl<S: Store> FromRequestParts<AppState<S>> for Device {
+impl FromRequestParts<AppState> for Device {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let token = bearer_token(&parts.headers).ok_or_else(|| {
             JsonReply::error(StatusCode::UNAUTHORIZED, "missing_authorization").into_response()
         })?;

@@ -14,7 +14,6 @@ use crate::{
         EnrollmentFieldError, PollSummary, RequestSummary, enrollment_poll, enrollment_request,
     },
     domain::{json::Json, mask::shown},
-    repositories::Store,
     services::{
         access_tokens::LIFETIME_SECONDS,
         enrollment::{JoinedDevice, PendingEnrollment, PollOutcome},
@@ -26,8 +25,8 @@ const FIRST_POLL_AFTER_MS: i64 = 3000;
 const POLL_AFTER_MS: i64 = 5000;
 
 /// `POST /api/agent/enroll/request`
-pub async fn request<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn request(
+    State(app): State<AppState>,
     caller: Caller,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -88,7 +87,7 @@ fn render_pending(pending: PendingEnrollment) -> JsonReply {
 }
 
 /// `POST /api/agent/enroll/poll`
-pub async fn poll<S: Store>(State(app): State<AppState<S>>, body: RawBody) -> Result<JsonReply, Response> {
+pub async fn poll(State(app): State<AppState>, body: RawBody) -> Result<JsonReply, Response> {
     let body = body
         .limit(body::SMALL)
         .of_anybody(|bounds| bounds.body)

@@ -16,13 +16,12 @@ use crate::{
     builders::github::{head_query, new_token},
     config::settings::Secret,
     domain::json::Json,
-    repositories::Store,
     services::github::{HeadSource, TokenReport, TokenStatus},
 };
 
 /// `GET /api/repo/current_hash`
-pub async fn current_hash<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn current_hash(
+    State(app): State<AppState>,
     _: Device,
     RawQuery(query): RawQuery,
 ) -> Result<JsonReply, Response> {
@@ -59,13 +58,13 @@ pub async fn current_hash<S: Store>(
 }
 
 /// `GET /api/github/token`
-pub async fn token<S: Store>(State(app): State<AppState<S>>, _: Admin) -> JsonReply {
+pub async fn token(State(app): State<AppState>, _: Admin) -> JsonReply {
     reported(app.github.token_report().await)
 }
 
 /// `POST /api/github/token`
-pub async fn store_token<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn store_token(
+    State(app): State<AppState>,
     _: Admin,
     body: RawBody,
 ) -> Result<JsonReply, Response> {

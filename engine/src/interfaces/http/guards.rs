@@ -15,7 +15,6 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 use super::{compat::reply::JsonReply, state::AppState};
 use crate::{
     config::settings::AccessPolicy,
-    repositories::Store,
     services::{
         audit::{self, Actor},
         operators::Operator,
@@ -64,10 +63,10 @@ pub struct JobCaller(pub JobAuthor);
 #[derive(Clone, Debug)]
 pub struct Admin(pub Operator);
 
-impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
+impl FromRequestParts<AppState> for LoggedIn {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         if let Some(session_use) = parts.extensions.get::<SessionUse>() {
             session_use.note();
         }
@@ -88,10 +87,10 @@ impl<S: Store> FromRequestParts<AppState<S>> for LoggedIn {
     }
 }
 
-impl<S: Store> FromRequestParts<AppState<S>> for OperatorIfStrict {
+impl FromRequestParts<AppState> for OperatorIfStrict {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         if state.access_policy == AccessPolicy::Strict {
             LoggedIn::from_request_parts(parts, state).await?;
         }
@@ -99,10 +98,10 @@ impl<S: Store> FromRequestParts<AppState<S>> for OperatorIfStrict {
     }
 }
 
-impl<S: Store> FromRequestParts<AppState<S>> for JobCaller {
+impl FromRequestParts<AppState> for JobCaller {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         if state.access_policy == AccessPolicy::Legacy {
             return Ok(Self(JobAuthor {
                 name: String::new(),
@@ -117,10 +116,10 @@ impl<S: Store> FromRequestParts<AppState<S>> for JobCaller {
     }
 }
 
-impl<S: Store> FromRequestParts<AppState<S>> for Admin {
+impl FromRequestParts<AppState> for Admin {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let LoggedIn(operator) = LoggedIn::from_request_parts(parts, state).await?;
         if operator.is_admin() {
             Ok(Self(operator))

@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 
 use super::{compat::reply::JsonReply, routing::Routes, state::AppState};
-use crate::{domain::json::Json, repositories::Store};
+use crate::domain::json::Json;
 
 /// The route that needs no services.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Routes<S> {
@@ -14,7 +14,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Routes<S> {
 }
 
 /// `GET /ready`
-pub async fn ready<S: Store>(State(app): State<AppState<S>>) -> JsonReply {
+pub async fn ready(State(app): State<AppState>) -> JsonReply {
     if app.readiness.store_is_ready().await {
         return JsonReply::ok(Json::object([("status", "ready".into())]));
     }

@@ -10,14 +10,14 @@ use super::{
     device_gate::Device,
     state::AppState,
 };
-use crate::{builders::heartbeat::heartbeat as build_report, domain::json::Json, repositories::Store};
+use crate::{builders::heartbeat::heartbeat as build_report, domain::json::Json};
 
 /// How long an agent waits before its next heartbeat, in milliseconds.
 const POLL_AFTER_MS: i64 = 15_000;
 
 /// `POST /api/agent/heartbeat`
-pub async fn heartbeat<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn heartbeat(
+    State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
 ) -> Result<JsonReply, Response> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     builders::install_codes::{install_code_filter, new_install_code},
     domain::json::Json,
-    repositories::{Store, StoreError, install_codes::InstallCode},
+    repositories::{StoreError, install_codes::InstallCode},
 };
 
 /// A code as every listing shows it.
@@ -33,8 +33,8 @@ pub(crate) fn listed(code: InstallCode) -> Json {
 }
 
 /// `GET /api/admin/enrollment-codes`
-pub async fn list<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn list(
+    State(app): State<AppState>,
     _: Admin,
     RawQuery(query): RawQuery,
 ) -> Result<JsonReply, StoreError> {
@@ -47,8 +47,8 @@ pub async fn list<S: Store>(
 }
 
 /// `POST /api/admin/enrollment-codes`
-pub async fn create<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn create(
+    State(app): State<AppState>,
     Admin(operator): Admin,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -74,8 +74,8 @@ pub async fn create<S: Store>(
 }
 
 /// `DELETE /api/admin/enrollment-codes/{id}`
-pub async fn delete<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn delete(
+    State(app): State<AppState>,
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<JsonReply, StoreError> {

@@ -23,7 +23,6 @@ use super::{
 use crate::{
     builders::mfa::{code_answer, pending_login},
     domain::json::Json,
-    repositories::Store,
     services::operators::{
         login::LoginFrom,
         mfa::{PendingLogin, Stage, VerifyError},
@@ -34,8 +33,8 @@ use crate::{
 const PENDING: &str = "mfa_pending";
 
 /// The answer to a login that has to show a code. The client keeps the pending login in its session.
-pub(super) async fn code_required<S: Store>(
-    app: &AppState<S>,
+pub(super) async fn code_required(
+    app: &AppState,
     mut session: Session,
     pending: PendingLogin,
     arrival: Arrival,
@@ -86,8 +85,8 @@ pub(super) async fn code_required<S: Store>(
 }
 
 /// `POST /api/auth/mfa/verify`
-pub async fn verify<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn verify(
+    State(app): State<AppState>,
     Extension(session_use): Extension<SessionUse>,
     caller: Caller,
     browser: ClientBrowser,

@@ -10,11 +10,11 @@ use super::{
     guards::OperatorIfStrict,
     state::AppState,
 };
-use crate::{builders::quick_run::quick_run, domain::json::Json, repositories::Store};
+use crate::{builders::quick_run::quick_run, domain::json::Json};
 
 /// `POST /api/scripts/quick_run`
-pub async fn run<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn run(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     body: RawBody,
 ) -> Result<JsonReply, Response> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     builders::recaps::{recap_limit, recap_report},
     domain::{json::Json, text::python_trim},
-    repositories::{Store, recaps::Recap},
+    repositories::recaps::Recap,
     services::{recaps::Reporter, scheduler::playbook_end::recap_json},
 };
 
@@ -24,10 +24,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Reports(Reporter);
 
-impl<S: Store> FromRequestParts<AppState<S>> for Reports {
+impl FromRequestParts<AppState> for Reports {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState<S>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let refusal = match OperatorIfStrict::from_request_parts(parts, state).await {
             Ok(_) => return Ok(Self(Reporter::Anybody)),
             Err(refusal) => refusal,
@@ -40,8 +40,8 @@ impl<S: Store> FromRequestParts<AppState<S>> for Reports {
 }
 
 /// `POST /api/ansible/recap/report`
-pub async fn report<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn report(
+    State(app): State<AppState>,
     Reports(reporter): Reports,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -77,8 +77,8 @@ fn not_found() -> JsonReply {
 }
 
 /// `GET /api/ansible/recaps`
-pub async fn list<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn list(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     RawQuery(query): RawQuery,
 ) -> Result<JsonReply, Response> {
@@ -93,8 +93,8 @@ pub async fn list<S: Store>(
 }
 
 /// `GET /api/ansible/recap/{id}`
-pub async fn read<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn read(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {
@@ -103,8 +103,8 @@ pub async fn read<S: Store>(
 }
 
 /// `GET /api/ansible/run_for_activity/{id}`
-pub async fn of_activity<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn of_activity(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {

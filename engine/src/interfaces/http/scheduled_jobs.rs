@@ -16,7 +16,6 @@ use crate::{
     builders::scheduled_jobs::{days, enabled, job_changes, new_job, occurrence},
     domain::{job::ResultCounts, json::Json},
     repositories::{
-        Store,
         job_runs::{JobRun, RunActivity},
         scheduled_jobs::JobChanges,
     },
@@ -79,10 +78,7 @@ fn one(found: Option<JobOverview>) -> JsonReply {
 }
 
 /// `GET /api/scheduled_jobs`
-pub async fn list<S: Store>(
-    State(app): State<AppState<S>>,
-    _: OperatorIfStrict,
-) -> Result<JsonReply, Response> {
+pub async fn list(State(app): State<AppState>, _: OperatorIfStrict) -> Result<JsonReply, Response> {
     let jobs = app.scheduled_jobs.list().await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([(
         "jobs",
@@ -91,8 +87,8 @@ pub async fn list<S: Store>(
 }
 
 /// `POST /api/scheduled_jobs`
-pub async fn create<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn create(
+    State(app): State<AppState>,
     JobCaller(author): JobCaller,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -103,8 +99,8 @@ pub async fn create<S: Store>(
 }
 
 /// `GET /api/scheduled_jobs/{id}`
-pub async fn read<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn read(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {
@@ -116,8 +112,8 @@ pub async fn read<S: Store>(
 }
 
 /// `PUT /api/scheduled_jobs/{id}`
-pub async fn update<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn update(
+    State(app): State<AppState>,
     JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
@@ -129,8 +125,8 @@ pub async fn update<S: Store>(
 }
 
 /// `POST /api/scheduled_jobs/{id}/toggle`
-pub async fn toggle<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn toggle(
+    State(app): State<AppState>,
     JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
@@ -145,8 +141,8 @@ pub async fn toggle<S: Store>(
 }
 
 /// `DELETE /api/scheduled_jobs/{id}`
-pub async fn delete<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn delete(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {
@@ -176,8 +172,8 @@ fn run(run: JobRun) -> Json {
 }
 
 /// `GET /api/scheduled_jobs/{id}/runs`
-pub async fn runs<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn runs(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
@@ -195,8 +191,8 @@ pub async fn runs<S: Store>(
 }
 
 /// `DELETE /api/scheduled_jobs/{id}/runs`
-pub async fn clear_runs<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn clear_runs(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<JsonReply, Response> {
@@ -251,8 +247,8 @@ fn target(state: TargetState) -> Json {
 }
 
 /// `GET /api/scheduled_jobs/{id}/devices`
-pub async fn devices<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn devices(
+    State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,

@@ -3,11 +3,11 @@
 use axum::extract::State;
 
 use super::{compat::reply::JsonReply, device_gate::Device, state::AppState};
-use crate::{domain::json::Json, repositories::Store, services::device_gate::DeviceStatus};
+use crate::{domain::json::Json, services::device_gate::DeviceStatus};
 
 /// `POST /api/agent/script/request`: agents ask here for work, but work comes to them over the channel. The answer
 /// tells them when to ask again and whose signatures to trust. The body is not read.
-pub async fn request<S: Store>(State(app): State<AppState<S>>, Device(device): Device) -> JsonReply {
+pub async fn request(State(app): State<AppState>, Device(device): Device) -> JsonReply {
     let (status, poll_after_ms) = match device.status {
         DeviceStatus::Active => ("idle", 30_000),
         DeviceStatus::Quarantined => ("quarantined", 60_000),

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     builders::service_accounts::{account_request, check_in as build_check_in},
     domain::json::{Json, JsonObject},
-    repositories::Store,
     services::service_accounts::Credentials,
 };
 
@@ -21,8 +20,8 @@ use crate::{
 const FORCE_ROTATION_MINUTES: i64 = 43_200;
 
 /// `POST /api/agent/checkin`
-pub async fn check_in<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn check_in(
+    State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -39,8 +38,8 @@ pub async fn check_in<S: Store>(
 }
 
 /// `POST /api/agent/service-account/rotate`
-pub async fn rotate<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn rotate(
+    State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
 ) -> Result<JsonReply, Response> {

@@ -11,13 +11,12 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::refresh::refresh_request, domain::json::Json, repositories::Store,
-    services::access_tokens::LIFETIME_SECONDS,
+    builders::refresh::refresh_request, domain::json::Json, services::access_tokens::LIFETIME_SECONDS,
 };
 
 /// `POST /api/agent/token/refresh`
-pub async fn refresh<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn refresh(
+    State(app): State<AppState>,
     Proof(proof): Proof,
     body: RawBody,
 ) -> Result<JsonReply, Response> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     builders::users::{account_name, mfa_switch, new_password, new_role, new_user},
     domain::json::Json,
-    repositories::{Store, StoreError, users::User},
+    repositories::{StoreError, users::User},
     services::operators::Operator,
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn listed(user: User) -> Json {
 }
 
 /// `GET /api/users`
-pub async fn list<S: Store>(State(app): State<AppState<S>>, _: Admin) -> Result<JsonReply, StoreError> {
+pub async fn list(State(app): State<AppState>, _: Admin) -> Result<JsonReply, StoreError> {
     let users = app.users.list().await?;
     Ok(JsonReply::ok(Json::object([(
         "users",
@@ -51,8 +51,8 @@ pub async fn list<S: Store>(State(app): State<AppState<S>>, _: Admin) -> Result<
 }
 
 /// `POST /api/users`
-pub async fn create<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn create(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     body: RawBody,
 ) -> Result<JsonReply, Response> {
@@ -66,8 +66,8 @@ pub async fn create<S: Store>(
 }
 
 /// `DELETE /api/users/{username}`
-pub async fn delete<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn delete(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     Path(username): Path<String>,
 ) -> Result<JsonReply, Response> {
@@ -80,8 +80,8 @@ pub async fn delete<S: Store>(
 }
 
 /// `POST /api/users/{username}/reset_password`
-pub async fn reset_password<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn reset_password(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     Path(username): Path<String>,
     body: RawBody,
@@ -96,8 +96,8 @@ pub async fn reset_password<S: Store>(
 }
 
 /// `POST /api/users/{username}/role`. Who changes his own role gets his session cookie again, with the new role.
-pub async fn set_role<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn set_role(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     Path(username): Path<String>,
     browser: ClientBrowser,
@@ -127,8 +127,8 @@ pub async fn set_role<S: Store>(
 }
 
 /// `POST /api/users/{username}/mfa`. Who switches off his own MFA no longer has to show a code.
-pub async fn switch_mfa<S: Store>(
-    State(app): State<AppState<S>>,
+pub async fn switch_mfa(
+    State(app): State<AppState>,
     Admin(caller): Admin,
     Path(username): Path<String>,
     browser: ClientBrowser,

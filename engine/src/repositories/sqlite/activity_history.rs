@@ -1,13 +1,16 @@
 //! Table `activity_history`.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::guid::Guid,
     repositories::{
         StoreError,
-        activity_history::{Activity, ActivityHistory, ActivityLine, EndedActivity, NewActivity},
+        activity_history::{
+            Activity, ActivityLine, EndedActivity, NewActivity, ReadActivityHistory, WriteActivityHistory,
+        },
         job_runs::status,
     },
 };
@@ -27,29 +30,8 @@ fn line(row: &SqliteRow) -> Result<Activity, StoreError> {
     })
 }
 
-impl<A: Access> ActivityHistory for A {
-    async fn insert_activity(&mut self, activity: &NewActivity<'_>, now: i64) -> Result<i64, StoreError> {
-        let inserted = sqlx::query(
-            "INSERT INTO activity_history (hostname, script_path, script_name, script_type, ran_at, status, stdout, \
-             stderr) VALUES ($1, $2, $3, $4, $5, 'Running', '', '')",
-        )
-        .bind(activity.hostname)
-        .bind(activity.script_path)
-        .bind(activity.script_name)
-        .bind(activity.script_type)
-        .bind(now)
-        .execute(self.connection())
-        .await?;
-        let id = inserted.last_insert_rowid();
-        sqlx::query("INSERT OR REPLACE INTO engine_activity_devices (activity_id, hostname, guid) VALUES ($1, $2, $3)")
-            .bind(id)
-            .bind(activity.hostname)
-            .bind(activity.bound_to.device().map(Guid::as_str))
-            .execute(self.connection())
-            .await?;
-        Ok(id)
-    }
-
+#[async_trait]
+impl<A: Access> ReadActivityHistory for A {
     async fn find_activity(&mut self, id: i64) -> Result<Option<Activity>, StoreError> {
         let row = sqlx::query(
             "SELECT id, CAST(hostname AS TEXT) AS hostname, CAST(script_path AS TEXT) AS script_path, \
@@ -92,6 +74,62 @@ impl<A: Access> ActivityHistory for A {
             })
         })
         .collect()
+    }
+
+    async fn activities_outliving_their_runs(
+        &mut self,
+        begun_by: i64,
+    ) -> Result<Vec<(i64, String)>, StoreError> {
+        sqlx::query(
+            "SELECT a.id, CAST(r.status AS TEXT) AS run_status FROM activity_history AS a \
+             JOIN scheduled_job_run_activity AS l ON l.activity_id = a.id \
+             JOIN scheduled_job_runs AS r ON r.id = l.run_id \
+             WHERE lower(a.status) = lower($1) AND r.status <> $1 \
+             AND (r.finished_ts IS NOT NULL OR r.status IN ($2, $3, $5, $6)) \
+             AND (r.status IN ($2, $3) \
+                  OR (COALESCE(r.started_ts, 0) <= $4 \
+                      AND NOT EXISTS (SELECT 1 FROM engine_undelivered_work AS u WHERE u.activity_id = a.id))) \
+             ORDER BY a.id",
+        )
+        .bind(status::RUNNING)
+        .bind(status::TIMED_OUT)
+        .bind(status::EXPIRED)
+        .bind(begun_by)
+        .bind(status::SUCCESS)
+        .bind(status::FAILED)
+        .fetch_all(self.connection())
+        .await?
+        .iter()
+        .map(|row| {
+            let row = Columns::of("activity_history", row);
+            Ok((row.get("id")?, row.get("run_status")?))
+        })
+        .collect()
+    }
+}
+
+#[async_trait]
+impl WriteActivityHistory for SqliteWork {
+    async fn insert_activity(&mut self, activity: &NewActivity<'_>, now: i64) -> Result<i64, StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO activity_history (hostname, script_path, script_name, script_type, ran_at, status, stdout, \
+             stderr) VALUES ($1, $2, $3, $4, $5, 'Running', '', '')",
+        )
+        .bind(activity.hostname)
+        .bind(activity.script_path)
+        .bind(activity.script_name)
+        .bind(activity.script_type)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        let id = inserted.last_insert_rowid();
+        sqlx::query("INSERT OR REPLACE INTO engine_activity_devices (activity_id, hostname, guid) VALUES ($1, $2, $3)")
+            .bind(id)
+            .bind(activity.hostname)
+            .bind(activity.bound_to.device().map(Guid::as_str))
+            .execute(self.connection())
+            .await?;
+        Ok(id)
     }
 
     async fn clear_activities(&mut self, hostname: &str) -> Result<(), StoreError> {
@@ -168,36 +206,5 @@ impl<A: Access> ActivityHistory for A {
             })
         })
         .transpose()
-    }
-
-    async fn activities_outliving_their_runs(
-        &mut self,
-        begun_by: i64,
-    ) -> Result<Vec<(i64, String)>, StoreError> {
-        sqlx::query(
-            "SELECT a.id, CAST(r.status AS TEXT) AS run_status FROM activity_history AS a \
-             JOIN scheduled_job_run_activity AS l ON l.activity_id = a.id \
-             JOIN scheduled_job_runs AS r ON r.id = l.run_id \
-             WHERE lower(a.status) = lower($1) AND r.status <> $1 \
-             AND (r.finished_ts IS NOT NULL OR r.status IN ($2, $3, $5, $6)) \
-             AND (r.status IN ($2, $3) \
-                  OR (COALESCE(r.started_ts, 0) <= $4 \
-                      AND NOT EXISTS (SELECT 1 FROM engine_undelivered_work AS u WHERE u.activity_id = a.id))) \
-             ORDER BY a.id",
-        )
-        .bind(status::RUNNING)
-        .bind(status::TIMED_OUT)
-        .bind(status::EXPIRED)
-        .bind(begun_by)
-        .bind(status::SUCCESS)
-        .bind(status::FAILED)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
-            let row = Columns::of("activity_history", row);
-            Ok((row.get("id")?, row.get("run_status")?))
-        })
-        .collect()
     }
 }

@@ -1,11 +1,12 @@
 //! Table `device_approvals`.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    approvals::{Approval, Approvals, HostnameHolder, ListedApproval},
+    approvals::{Approval, HostnameHolder, ListedApproval, ReadApprovals, WriteApprovals},
 };
 
 const TABLE: &str = "device_approvals";
@@ -83,7 +84,8 @@ fn read_listed(row: &SqliteRow) -> Result<ListedApproval, StoreError> {
     })
 }
 
-impl<A: Access> Approvals for A {
+#[async_trait]
+impl<A: Access> ReadApprovals for A {
     async fn find_approval(&mut self, id: &str) -> Result<Option<Approval>, StoreError> {
         let row = sqlx::query(select_approvals!("WHERE a.id = $1"))
             .bind(id)
@@ -147,7 +149,10 @@ impl<A: Access> Approvals for A {
         .await?;
         row.as_ref().map(read_holder).transpose()
     }
+}
 
+#[async_trait]
+impl WriteApprovals for SqliteWork {
     async fn put_approval(&mut self, approval: &Approval) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO device_approvals (id, approval_reference, guid, hostname_claimed, \

@@ -1,11 +1,14 @@
 //! Table `credentials`.
 
+use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    credentials::{Credential, CredentialChange, CredentialFilter, Credentials, Sealed, Secrets},
+    credentials::{
+        Credential, CredentialChange, CredentialFilter, ReadCredentials, Sealed, Secrets, WriteCredentials,
+    },
 };
 
 macro_rules! select_credentials {
@@ -92,7 +95,8 @@ fn columns(change: &CredentialChange<Vec<u8>>) -> Vec<(&'static str, Value)> {
     .collect()
 }
 
-impl<A: Access> Credentials for A {
+#[async_trait]
+impl<A: Access> ReadCredentials for A {
     async fn list_credentials(&mut self, filter: CredentialFilter) -> Result<Vec<Credential>, StoreError> {
         sqlx::query(select_credentials!(
             "WHERE ($1 IS NULL OR site_id = $1) AND ($2 IS NULL OR LOWER(connection_type) = $2) \
@@ -121,7 +125,10 @@ impl<A: Access> Credentials for A {
             .fetch_optional(self.connection())
             .await?)
     }
+}
 
+#[async_trait]
+impl WriteCredentials for SqliteWork {
     async fn insert_credential(
         &mut self,
         credential: &CredentialChange<Vec<u8>>,

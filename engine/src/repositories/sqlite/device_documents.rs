@@ -1,11 +1,12 @@
 //! Table `devices`, whole rows.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::device::{DeviceRow, DeviceUpsert},
-    repositories::{StoreError, device_documents::DeviceDocuments},
+    repositories::{StoreError, WriteDeviceDocuments, device_documents::ReadDeviceDocuments},
 };
 
 /// An integer column may hold text that is no number, which counts as nothing, or a fraction, which is cut.
@@ -23,7 +24,8 @@ macro_rules! select_rows {
     };
 }
 
-impl<A: Access> DeviceDocuments for A {
+#[async_trait]
+impl<A: Access> ReadDeviceDocuments for A {
     async fn device_row_named(&mut self, hostname: &str) -> Result<Option<DeviceRow>, StoreError> {
         sqlx::query(select_rows!("WHERE hostname = $1"))
             .bind(hostname)
@@ -52,7 +54,10 @@ impl<A: Access> DeviceDocuments for A {
         };
         row.map(|row| read(&row)).transpose()
     }
+}
 
+#[async_trait]
+impl WriteDeviceDocuments for SqliteWork {
     async fn upsert_device(&mut self, device: &DeviceUpsert) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO devices (hostname, description, created_at, agent_hash, guid, memory, network, software, \

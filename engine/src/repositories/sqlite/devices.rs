@@ -1,10 +1,14 @@
 //! Tables `devices` and `device_keys`.
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    devices::{DeviceEntry, DeviceIdentity, DeviceReport, Devices, KeyRotation, NamedDevice, NewDevice},
+    devices::{
+        DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice, ReadDevices,
+        WriteDevices,
+    },
 };
+use async_trait::async_trait;
 
 /// The query for who a device is, with this condition.
 macro_rules! identity_query {
@@ -27,7 +31,8 @@ pub(super) fn identity(row: &Columns<'_>) -> Result<DeviceIdentity, StoreError> 
     })
 }
 
-impl<A: Access> Devices for A {
+#[async_trait]
+impl<A: Access> ReadDevices for A {
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
         // As good as every row is found by its key; the other spellings need a look at all rows.
         let exact = sqlx::query(identity_query!("guid = $1"))
@@ -68,16 +73,6 @@ impl<A: Access> Devices for A {
             .collect()
     }
 
-    async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError> {
-        // As listed: a GUID that somebody stored as another kind of value is found too.
-        sqlx::query("UPDATE devices SET status = $2 WHERE CAST(guid AS TEXT) = $1")
-            .bind(stored_guid)
-            .bind(status)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
     async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError> {
         Ok(sqlx::query_scalar("SELECT guid FROM devices WHERE hostname = $1")
             .bind(hostname)
@@ -112,6 +107,28 @@ impl<A: Access> Devices for A {
         )
         .fetch_all(self.connection())
         .await?)
+    }
+
+    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT guid FROM devices WHERE agent_id = $1 AND guid IS NOT NULL")
+                .bind(agent_id)
+                .fetch_all(self.connection())
+                .await?,
+        )
+    }
+}
+
+#[async_trait]
+impl WriteDevices for SqliteWork {
+    async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError> {
+        // As listed: a GUID that somebody stored as another kind of value is found too.
+        sqlx::query("UPDATE devices SET status = $2 WHERE CAST(guid AS TEXT) = $1")
+            .bind(stored_guid)
+            .bind(status)
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 
     async fn insert_device(&mut self, device: &NewDevice<'_>) -> Result<(), StoreError> {
@@ -234,15 +251,6 @@ impl<A: Access> Devices for A {
             .execute(self.connection())
             .await?;
         Ok(())
-    }
-
-    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError> {
-        Ok(
-            sqlx::query_scalar("SELECT guid FROM devices WHERE agent_id = $1 AND guid IS NOT NULL")
-                .bind(agent_id)
-                .fetch_all(self.connection())
-                .await?,
-        )
     }
 
     async fn note_check_in(

@@ -1,11 +1,12 @@
 //! Tables `enrollment_install_codes` and `enrollment_install_codes_persistent`.
 
+use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    install_codes::{CodeUse, InstallCode, InstallCodeFilter, InstallCodes},
+    install_codes::{CodeUse, InstallCode, InstallCodeFilter, ReadInstallCodes, WriteInstallCodes},
 };
 
 /// What is no number reads as null: the legacy counts it as the default.
@@ -49,7 +50,8 @@ async fn archive(connection: &mut SqliteConnection, id: &str, now: &str) -> Resu
     Ok(())
 }
 
-impl<A: Access> InstallCodes for A {
+#[async_trait]
+impl<A: Access> ReadInstallCodes for A {
     async fn find_code(&mut self, code: &str) -> Result<Option<InstallCode>, StoreError> {
         let row = sqlx::query(select_codes!("WHERE code = $1"))
             .bind(code)
@@ -92,7 +94,10 @@ impl<A: Access> InstallCodes for A {
             .map(read)
             .collect()
     }
+}
 
+#[async_trait]
+impl WriteInstallCodes for SqliteWork {
     async fn insert_code(&mut self, code: &InstallCode, created_at: &str) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO enrollment_install_codes (id, code, expires_at, created_by_user_id, max_uses, use_count) \

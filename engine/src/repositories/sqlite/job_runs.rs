@@ -1,11 +1,14 @@
 //! Tables `scheduled_job_runs` and `scheduled_job_run_activity`.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    job_runs::{JobRun, JobRuns, NewRun, NewRunActivity, OpenRun, RunActivity, RunCount, status},
+    job_runs::{
+        JobRun, NewRun, NewRunActivity, OpenRun, ReadJobRuns, RunActivity, RunCount, WriteJobRuns, status,
+    },
 };
 
 /// The columns of a run; numbers are cast, because the legacy's column types bind nobody.
@@ -33,7 +36,8 @@ pub(super) fn read(row: &SqliteRow) -> Result<JobRun, StoreError> {
     })
 }
 
-impl<A: Access> JobRuns for A {
+#[async_trait]
+impl<A: Access> ReadJobRuns for A {
     async fn run_counts(&mut self, job_id: Option<i64>) -> Result<Vec<RunCount>, StoreError> {
         sqlx::query(
             "SELECT r.job_id, CAST(r.scheduled_ts AS INTEGER) AS scheduled_ts, \
@@ -149,35 +153,6 @@ impl<A: Access> JobRuns for A {
         .collect()
     }
 
-    async fn clear_runs_before(&mut self, job_id: i64, occurrence: i64) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(
-            "DELETE FROM scheduled_job_runs WHERE job_id = $1 AND COALESCE(scheduled_ts, 0) < $2",
-        )
-        .bind(job_id)
-        .bind(occurrence)
-        .execute(self.connection())
-        .await?;
-        Ok(deleted.rows_affected())
-    }
-
-    async fn insert_run(&mut self, run: &NewRun<'_>, now: i64) -> Result<i64, StoreError> {
-        let inserted = sqlx::query(
-            "INSERT INTO scheduled_job_runs (job_id, target_hostname, scheduled_ts, started_ts, finished_ts, status, \
-             error, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
-        )
-        .bind(run.job_id)
-        .bind(run.hostname)
-        .bind(run.occurrence)
-        .bind(run.started.then_some(now))
-        .bind(run.finished.then_some(now))
-        .bind(run.status)
-        .bind(run.error)
-        .bind(now)
-        .execute(self.connection())
-        .await?;
-        Ok(inserted.last_insert_rowid())
-    }
-
     async fn find_run(&mut self, id: i64) -> Result<Option<JobRun>, StoreError> {
         let row = sqlx::query(concat!(
             "SELECT ",
@@ -233,6 +208,48 @@ impl<A: Access> JobRuns for A {
         .collect()
     }
 
+    async fn site_of_host(&mut self, hostname: &str) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT CAST(s.name AS TEXT) FROM device_sites AS d JOIN sites AS s ON s.id = d.site_id \
+             WHERE d.device_hostname = $1",
+        )
+        .bind(hostname)
+        .fetch_optional(self.connection())
+        .await?)
+    }
+}
+
+#[async_trait]
+impl WriteJobRuns for SqliteWork {
+    async fn clear_runs_before(&mut self, job_id: i64, occurrence: i64) -> Result<u64, StoreError> {
+        let deleted = sqlx::query(
+            "DELETE FROM scheduled_job_runs WHERE job_id = $1 AND COALESCE(scheduled_ts, 0) < $2",
+        )
+        .bind(job_id)
+        .bind(occurrence)
+        .execute(self.connection())
+        .await?;
+        Ok(deleted.rows_affected())
+    }
+
+    async fn insert_run(&mut self, run: &NewRun<'_>, now: i64) -> Result<i64, StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO scheduled_job_runs (job_id, target_hostname, scheduled_ts, started_ts, finished_ts, status, \
+             error, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+        )
+        .bind(run.job_id)
+        .bind(run.hostname)
+        .bind(run.occurrence)
+        .bind(run.started.then_some(now))
+        .bind(run.finished.then_some(now))
+        .bind(run.status)
+        .bind(run.error)
+        .bind(now)
+        .execute(self.connection())
+        .await?;
+        Ok(inserted.last_insert_rowid())
+    }
+
     async fn set_run_state(&mut self, run: &JobRun, now: i64) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE scheduled_job_runs SET status = $2, started_ts = $3, finished_ts = $4, \
@@ -279,15 +296,5 @@ impl<A: Access> JobRuns for A {
         .execute(self.connection())
         .await?;
         Ok(())
-    }
-
-    async fn site_of_host(&mut self, hostname: &str) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar(
-            "SELECT CAST(s.name AS TEXT) FROM device_sites AS d JOIN sites AS s ON s.id = d.site_id \
-             WHERE d.device_hostname = $1",
-        )
-        .bind(hostname)
-        .fetch_optional(self.connection())
-        .await?)
     }
 }

@@ -1,9 +1,11 @@
 //! The engine's own table `engine_known_addresses`.
 
-use super::Access;
-use crate::repositories::{StoreError, known_addresses::KnownAddresses};
+use super::{Access, SqliteWork};
+use crate::repositories::{StoreError, WriteKnownAddresses, known_addresses::ReadKnownAddresses};
+use async_trait::async_trait;
 
-impl<A: Access> KnownAddresses for A {
+#[async_trait]
+impl<A: Access> ReadKnownAddresses for A {
     async fn is_known_address(
         &mut self,
         username: &str,
@@ -20,7 +22,10 @@ impl<A: Access> KnownAddresses for A {
         .fetch_one(self.connection())
         .await?)
     }
+}
 
+#[async_trait]
+impl WriteKnownAddresses for SqliteWork {
     async fn note_address(
         &mut self,
         username: &str,

@@ -3,10 +3,12 @@
 use super::{Access, rows::Columns};
 use crate::{
     domain::agent_registry::KnownDevice,
-    repositories::{StoreError, known_devices::KnownDevices},
+    repositories::{StoreError, known_devices::ReadKnownDevices},
 };
+use async_trait::async_trait;
 
-impl<A: Access> KnownDevices for A {
+#[async_trait]
+impl<A: Access> ReadKnownDevices for A {
     async fn known_devices(&mut self) -> Result<Vec<KnownDevice>, StoreError> {
         // The casts let the server start whatever somebody wrote into these columns.
         let rows = sqlx::query(

@@ -36,6 +36,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool,
@@ -55,7 +56,7 @@ use self::{
     files::create_private,
     writer::{LOCK_SLICE, Turn, Writer},
 };
-use super::{Store, StoreError, UnitOfWork};
+use super::{ReadTables, Store, StoreError, UnitOfWork, WriteTables};
 use crate::{config::timing::Timing, domain::random::Random};
 
 /// The size in bytes to which the journal shrinks once nobody reads from it any more.
@@ -201,6 +202,20 @@ impl SqliteStore {
         );
     }
 
+    async fn work(&self) -> Result<SqliteWork, StoreError> {
+        Ok(SqliteWork {
+            turn: self.writer.begin().await?,
+        })
+    }
+
+    async fn reading(&self) -> Result<SqliteView, StoreError> {
+        match self.readers.acquire().await {
+            Ok(connection) => Ok(SqliteView { connection }),
+            Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Busy),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Writes everything from the journal into the database file and closes it.
     pub async fn close(&self) {
         self.readers.close().await;
@@ -255,27 +270,26 @@ impl Access for SqliteView {
     }
 }
 
-impl<A: Access> super::Tables for A {}
+impl<A: Access> ReadTables for A {}
 
+impl WriteTables for SqliteWork {}
+
+#[async_trait]
 impl UnitOfWork for SqliteWork {
-    async fn save(self) -> Result<(), StoreError> {
+    async fn save(self: Box<Self>) -> Result<(), StoreError> {
         self.turn.commit().await
     }
 }
 
+#[async_trait]
 impl Store for SqliteStore {
-    type Work = SqliteWork;
-    type View = SqliteView;
-
-    async fn begin(&self) -> Result<SqliteWork, StoreError> {
-        Ok(SqliteWork {
-            turn: self.writer.begin().await?,
-        })
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(self.work().await?))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        self.view().await?.connection().ping().await?;
-        let mut work = self.begin().await?;
+        self.reading().await?.connection().ping().await?;
+        let mut work = self.work().await?;
         // Written as it is: only what is written tells whether the disk takes it.
         let user_version: i64 = sqlx::query_scalar("PRAGMA user_version")
             .fetch_one(work.connection())
@@ -283,15 +297,11 @@ impl Store for SqliteStore {
         sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {user_version}")))
             .execute(work.connection())
             .await?;
-        work.save().await
+        work.turn.commit().await
     }
 
-    async fn view(&self) -> Result<SqliteView, StoreError> {
-        match self.readers.acquire().await {
-            Ok(connection) => Ok(SqliteView { connection }),
-            Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Busy),
-            Err(error) => Err(error.into()),
-        }
+    async fn view(&self) -> Result<Box<dyn ReadTables>, StoreError> {
+        Ok(Box::new(self.reading().await?))
     }
 }
 

@@ -1,13 +1,14 @@
 //! Tables `engine_operator_accounts` and `engine_operator_sessions`.
 
+use async_trait::async_trait;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Access, rows::Columns, users};
+use super::{Access, SqliteWork, rows::Columns, users};
 use crate::{
     domain::operator_session::{Issue, OperatorCredential},
     repositories::{
         StoreError,
-        operator_sessions::{AccountInSession, AccountNote, OperatorSessions},
+        operator_sessions::{AccountInSession, AccountNote, ReadOperatorSessions, WriteOperatorSessions},
     },
 };
 
@@ -22,7 +23,8 @@ fn read_note(row: &SqliteRow) -> Result<AccountNote, StoreError> {
     })
 }
 
-impl<A: Access> OperatorSessions for A {
+#[async_trait]
+impl<A: Access> ReadOperatorSessions for A {
     async fn find_in_session(
         &mut self,
         credential: &OperatorCredential,
@@ -73,7 +75,10 @@ impl<A: Access> OperatorSessions for A {
         .fetch_all(self.connection())
         .await?)
     }
+}
 
+#[async_trait]
+impl WriteOperatorSessions for SqliteWork {
     async fn note_account(&mut self, username: &str, state: &str) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO engine_operator_accounts (name, state) VALUES (LOWER($1), $2) \

@@ -1,15 +1,16 @@
 //! Table `ansible_play_recaps`.
 
+use async_trait::async_trait;
 use sqlx::{
     Sqlite,
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    recaps::{Recap, Recaps, SERVER, ServerRun},
+    recaps::{ReadRecaps, Recap, SERVER, ServerRun, WriteRecaps},
 };
 
 macro_rules! select_recaps {
@@ -74,7 +75,8 @@ fn bound<'q>(
         .bind(recap.updated_at)
 }
 
-impl<A: Access> Recaps for A {
+#[async_trait]
+impl<A: Access> ReadRecaps for A {
     async fn find_recap(&mut self, run_id: &str) -> Result<Option<Recap>, StoreError> {
         let row = sqlx::query(select_recaps!("WHERE run_id = $1"))
             .bind(run_id)
@@ -116,6 +118,30 @@ impl<A: Access> Recaps for A {
         .collect()
     }
 
+    async fn has_open_server_run(&mut self, scheduled_run_id: i64) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM ansible_play_recaps WHERE agent_id = 'server' \
+             AND status IN ('Running', 'Pending') AND scheduled_run_id = $1)",
+        )
+        .bind(scheduled_run_id)
+        .fetch_one(self.connection())
+        .await?)
+    }
+
+    async fn open_server_runs(&mut self) -> Result<Vec<Recap>, StoreError> {
+        sqlx::query(select_recaps!(
+            "WHERE agent_id = 'server' AND status IN ('Running', 'Pending') ORDER BY id"
+        ))
+        .fetch_all(self.connection())
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+    }
+}
+
+#[async_trait]
+impl WriteRecaps for SqliteWork {
     async fn store_recap(&mut self, recap: &Recap) -> Result<(), StoreError> {
         // Two statements: an insert that meets the row would still use up an id.
         let updated = sqlx::query(
@@ -171,16 +197,6 @@ impl<A: Access> Recaps for A {
         Ok(())
     }
 
-    async fn has_open_server_run(&mut self, scheduled_run_id: i64) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM ansible_play_recaps WHERE agent_id = 'server' \
-             AND status IN ('Running', 'Pending') AND scheduled_run_id = $1)",
-        )
-        .bind(scheduled_run_id)
-        .fetch_one(self.connection())
-        .await?)
-    }
-
     async fn finish_server_run(
         &mut self,
         run_id: &str,
@@ -199,16 +215,5 @@ impl<A: Access> Recaps for A {
         .execute(self.connection())
         .await?;
         Ok(())
-    }
-
-    async fn open_server_runs(&mut self) -> Result<Vec<Recap>, StoreError> {
-        sqlx::query(select_recaps!(
-            "WHERE agent_id = 'server' AND status IN ('Running', 'Pending') ORDER BY id"
-        ))
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
     }
 }

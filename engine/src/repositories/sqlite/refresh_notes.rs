@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::{SqliteStore, writer::Turn};
@@ -62,6 +63,7 @@ impl WaitingNotes {
     }
 }
 
+#[async_trait]
 impl RefreshNotes for SqliteStore {
     async fn note_refresh(&self, used: UsedRefreshToken) -> Result<(), StoreError> {
         let writing = async {
@@ -87,10 +89,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::repositories::{
-        Store as _, UnitOfWork as _,
-        refresh_tokens::{NewRefreshToken, RefreshTokens as _},
-    };
+    use crate::repositories::{Store as _, refresh_tokens::NewRefreshToken};
 
     #[tokio::test]
     async fn uses_that_come_together_are_all_stored_and_bindings_stay() {

@@ -1,13 +1,14 @@
 //! Table `scheduled_jobs`.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::{json_reader, json_text::column_text},
     repositories::{
         StoreError,
-        scheduled_jobs::{JobChanges, NewJob, ScheduledJob, ScheduledJobs},
+        scheduled_jobs::{JobChanges, NewJob, ReadScheduledJobs, ScheduledJob, WriteScheduledJobs},
     },
 };
 
@@ -57,7 +58,8 @@ fn read(row: &SqliteRow) -> Result<ScheduledJob, StoreError> {
     })
 }
 
-impl<A: Access> ScheduledJobs for A {
+#[async_trait]
+impl<A: Access> ReadScheduledJobs for A {
     async fn list_jobs(&mut self) -> Result<Vec<ScheduledJob>, StoreError> {
         sqlx::query(select_jobs!("ORDER BY scheduled_jobs.created_at DESC, id"))
             .fetch_all(self.connection())
@@ -83,7 +85,10 @@ impl<A: Access> ScheduledJobs for A {
             .await?;
         row.as_ref().map(read).transpose()
     }
+}
 
+#[async_trait]
+impl WriteScheduledJobs for SqliteWork {
     async fn insert_job(&mut self, job: &NewJob, now: i64) -> Result<i64, StoreError> {
         let inserted = sqlx::query(
             "INSERT INTO scheduled_jobs (name, components_json, targets_json, schedule_type, start_ts, \

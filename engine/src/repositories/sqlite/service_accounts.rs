@@ -1,12 +1,14 @@
 //! Table `agent_service_account`.
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    service_accounts::{ServiceAccount, ServiceAccounts},
+    service_accounts::{ReadServiceAccounts, ServiceAccount, WriteServiceAccounts},
 };
+use async_trait::async_trait;
 
-impl<A: Access> ServiceAccounts for A {
+#[async_trait]
+impl<A: Access> ReadServiceAccounts for A {
     async fn find_service_account(&mut self, agent_id: &str) -> Result<Option<ServiceAccount>, StoreError> {
         // A sealed password may have been stored as text.
         let row = sqlx::query(
@@ -35,15 +37,6 @@ impl<A: Access> ServiceAccounts for A {
         )
     }
 
-    async fn set_account_device(&mut self, agent_id: &str, guid: &str) -> Result<(), StoreError> {
-        sqlx::query("INSERT OR REPLACE INTO engine_account_devices (agent_id, guid) VALUES ($1, $2)")
-            .bind(agent_id)
-            .bind(guid)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
     async fn accounts_to_assign(&mut self) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar(
             "SELECT CAST(agent_id AS TEXT) FROM agent_service_account WHERE agent_id IS NOT NULL \
@@ -51,6 +44,18 @@ impl<A: Access> ServiceAccounts for A {
         )
         .fetch_all(self.connection())
         .await?)
+    }
+}
+
+#[async_trait]
+impl WriteServiceAccounts for SqliteWork {
+    async fn set_account_device(&mut self, agent_id: &str, guid: &str) -> Result<(), StoreError> {
+        sqlx::query("INSERT OR REPLACE INTO engine_account_devices (agent_id, guid) VALUES ($1, $2)")
+            .bind(agent_id)
+            .bind(guid)
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 
     async fn store_service_account(

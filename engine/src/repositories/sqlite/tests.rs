@@ -1,5 +1,5 @@
 use super::*;
-use crate::repositories::users::{NewUser, Users as _};
+use crate::repositories::users::{NewUser, ReadUsers as _, WriteUsers as _};
 
 async fn open(folder: &Path) -> SqliteStore {
     let store = SqliteStore::open(&folder.join("database.db")).await.unwrap();
@@ -21,7 +21,7 @@ async fn an_empty_file_gets_the_legacy_s_tables_and_the_engine_s_own() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     store.migrate().await.unwrap();
-    let mut view = store.view().await.unwrap();
+    let mut view = store.reading().await.unwrap();
     let tables: Vec<String> =
         sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
             .fetch_all(view.connection())
@@ -44,7 +44,7 @@ async fn the_engines_own_tables_are_made_without_an_upgrade() {
     let store = SqliteStore::open(&folder.path().join("own.db")).await.unwrap();
     store.make_own_tables().await.unwrap();
     store.make_own_tables().await.unwrap();
-    let mut view = store.view().await.unwrap();
+    let mut view = store.reading().await.unwrap();
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
         .fetch_all(view.connection())
         .await
@@ -102,7 +102,7 @@ async fn readers_go_on_beside_an_open_change() {
 async fn a_value_of_another_kind_is_named_by_table_and_column() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let mut work = store.begin().await.unwrap();
+    let mut work = store.work().await.unwrap();
     work.insert_user(&alice(), 1).await.unwrap();
     sqlx::raw_sql("UPDATE users SET mfa_enabled = 'maybe'")
         .execute(work.connection())

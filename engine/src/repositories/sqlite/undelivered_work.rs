@@ -1,50 +1,18 @@
 //! The engine's own table `engine_undelivered_work`.
 
-use super::{Access, job_runs, rows::Columns};
+use super::{Access, SqliteWork, job_runs, rows::Columns};
 use crate::repositories::{
     StoreError,
     job_runs::status,
-    undelivered_work::{NewUndelivered, Source, UndeliveredComponent, UndeliveredQuickRun, UndeliveredWork},
+    undelivered_work::{
+        NewUndelivered, ReadUndeliveredWork, Source, UndeliveredComponent, UndeliveredQuickRun,
+        WriteUndeliveredWork,
+    },
 };
+use async_trait::async_trait;
 
-impl<A: Access> UndeliveredWork for A {
-    async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError> {
-        let (component, request) = match work.source {
-            Source::Component(index) => (index, None),
-            Source::QuickRun(request) => (0, Some(request)),
-        };
-        sqlx::query(
-            "INSERT OR REPLACE INTO engine_undelivered_work (activity_id, component_index, request) \
-             VALUES ($1, $2, $3)",
-        )
-        .bind(work.activity_id)
-        .bind(component)
-        .bind(request)
-        .execute(self.connection())
-        .await?;
-        Ok(())
-    }
-
-    async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError> {
-        let deleted = sqlx::query("DELETE FROM engine_undelivered_work WHERE activity_id = $1")
-            .bind(activity_id)
-            .execute(self.connection())
-            .await?;
-        Ok(deleted.rows_affected() > 0)
-    }
-
-    async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError> {
-        Ok(sqlx::query_scalar(
-            "UPDATE engine_undelivered_work SET sends = sends + 1 WHERE activity_id = $1 AND sends < $2 \
-             AND EXISTS (SELECT 1 FROM activity_history WHERE id = $1 AND status = $3) RETURNING sends",
-        )
-        .bind(activity_id)
-        .bind(most)
-        .bind(status::RUNNING)
-        .fetch_optional(self.connection())
-        .await?)
-    }
-
+#[async_trait]
+impl<A: Access> ReadUndeliveredWork for A {
     async fn undelivered_components(&mut self) -> Result<Vec<UndeliveredComponent>, StoreError> {
         sqlx::query(concat!(
             "SELECT ",
@@ -99,6 +67,46 @@ impl<A: Access> UndeliveredWork for A {
             })
         })
         .collect()
+    }
+}
+
+#[async_trait]
+impl WriteUndeliveredWork for SqliteWork {
+    async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError> {
+        let (component, request) = match work.source {
+            Source::Component(index) => (index, None),
+            Source::QuickRun(request) => (0, Some(request)),
+        };
+        sqlx::query(
+            "INSERT OR REPLACE INTO engine_undelivered_work (activity_id, component_index, request) \
+             VALUES ($1, $2, $3)",
+        )
+        .bind(work.activity_id)
+        .bind(component)
+        .bind(request)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError> {
+        let deleted = sqlx::query("DELETE FROM engine_undelivered_work WHERE activity_id = $1")
+            .bind(activity_id)
+            .execute(self.connection())
+            .await?;
+        Ok(deleted.rows_affected() > 0)
+    }
+
+    async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "UPDATE engine_undelivered_work SET sends = sends + 1 WHERE activity_id = $1 AND sends < $2 \
+             AND EXISTS (SELECT 1 FROM activity_history WHERE id = $1 AND status = $3) RETURNING sends",
+        )
+        .bind(activity_id)
+        .bind(most)
+        .bind(status::RUNNING)
+        .fetch_optional(self.connection())
+        .await?)
     }
 
     async fn forget_orphaned_work(&mut self) -> Result<(), StoreError> {

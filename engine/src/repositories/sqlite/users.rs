@@ -1,11 +1,12 @@
 //! Table `users`.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::repositories::{
     StoreError,
-    users::{NewUser, User, Users},
+    users::{NewUser, ReadUsers, User, WriteUsers},
 };
 
 macro_rules! select_users {
@@ -34,7 +35,8 @@ pub(super) fn read(row: &SqliteRow) -> Result<User, StoreError> {
     })
 }
 
-impl<A: Access> Users for A {
+#[async_trait]
+impl<A: Access> ReadUsers for A {
     async fn find_user(&mut self, username: &str) -> Result<Option<User>, StoreError> {
         let row = sqlx::query(select_users!(
             "WHERE LOWER(username) = LOWER($1) ORDER BY id LIMIT 1"
@@ -76,7 +78,10 @@ impl<A: Access> Users for A {
                 .await?,
         )
     }
+}
 
+#[async_trait]
+impl WriteUsers for SqliteWork {
     async fn insert_user(&mut self, user: &NewUser, now: i64) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO users (username, display_name, password_sha512, role, created_at, updated_at) \

@@ -1,13 +1,14 @@
 //! The engine's own table `engine_activity_devices`.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, rows::Columns};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::guid::Guid,
     repositories::{
         StoreError,
-        work_devices::{BoundTo, WorkDevices},
+        work_devices::{BoundTo, ReadWorkDevices, WriteWorkDevices},
     },
 };
 
@@ -32,7 +33,8 @@ fn read(row: &SqliteRow) -> Result<Option<BoundTo>, StoreError> {
     Ok(noted.then(|| BoundTo::of(guid.as_deref().and_then(Guid::normalize))))
 }
 
-impl<A: Access> WorkDevices for A {
+#[async_trait]
+impl<A: Access> ReadWorkDevices for A {
     async fn device_of_activity(&mut self, activity_id: i64) -> Result<Option<BoundTo>, StoreError> {
         let row = sqlx::query(concat!(
             "SELECT d.activity_id IS NOT NULL AS noted, d.guid FROM (SELECT $1 AS id) AS wanted",
@@ -57,7 +59,10 @@ impl<A: Access> WorkDevices for A {
         .map(read)
         .collect()
     }
+}
 
+#[async_trait]
+impl WriteWorkDevices for SqliteWork {
     async fn forget_orphaned_devices(&mut self) -> Result<(), StoreError> {
         sqlx::query(
             "DELETE FROM engine_activity_devices AS d \

@@ -9,13 +9,13 @@ use crate::{
     repositories::sqlite::SqliteStore,
 };
 
-fn service(store: &SqliteStore, key: u8) -> CredentialService<SqliteStore> {
+fn service(store: &SqliteStore, key: u8) -> CredentialService {
     let environment = Environment {
         clock: Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
         random: Arc::new(SeededRandom::new(1)),
     };
     let secret_box = SecretBox::new(FernetKey::from_bytes([key; 32]), environment.clone());
-    CredentialService::new(store.clone(), environment, secret_box)
+    CredentialService::new(Arc::new(store.clone()), environment, secret_box)
 }
 
 fn caller() -> Operator {

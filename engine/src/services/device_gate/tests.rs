@@ -20,7 +20,7 @@ struct Story {
     file: PathBuf,
     clock: Arc<ManualClock>,
     tokens: AccessTokens,
-    gate: DeviceGate<SqliteStore>,
+    gate: DeviceGate,
 }
 
 impl Story {
@@ -40,7 +40,7 @@ impl Story {
             file,
             clock,
             gate: DeviceGate::new(
-                store,
+                Arc::new(store),
                 environment.clone(),
                 tokens.clone(),
                 Arc::new(Proofs::new(environment)),

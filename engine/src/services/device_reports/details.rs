@@ -13,11 +13,7 @@ use crate::{
         mask::shown,
         text::python_trim,
     },
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        device_documents::DeviceDocuments as _,
-        devices::{DeviceIdentity, Devices as _},
-    },
+    repositories::{StoreError, UnitOfWork, devices::DeviceIdentity},
     services::{
         agent_owners::agents_device, device_gate::AuthenticatedDevice, hosts::InvalidHostname,
         own_row::own_identity,
@@ -57,7 +53,7 @@ pub enum DetailsError {
     Store(#[from] StoreError),
 }
 
-impl<S: Store> DeviceReportService<S> {
+impl DeviceReportService {
     /// Merges a report into the device's document and stores it, with the key that the device came in with.
     ///
     /// # Errors
@@ -69,9 +65,9 @@ impl<S: Store> DeviceReportService<S> {
     ) -> Result<(), DetailsError> {
         let guid = device.guid.as_str();
         let mut work = self.store.begin().await?;
-        let own = own_identity(&mut work, device).await?;
+        let own = own_identity(&mut *work, device).await?;
         if self.hosts.is_strict() {
-            self.check_owner(&mut work, device, own.as_ref(), &mut report)
+            self.check_owner(&mut *work, device, own.as_ref(), &mut report)
                 .await?;
         }
         let row = work.device_row_named(&report.hostname).await?;
@@ -109,7 +105,7 @@ impl<S: Store> DeviceReportService<S> {
     /// and so is the agent that it names.
     async fn check_owner(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         device: &AuthenticatedDevice,
         own: Option<&DeviceIdentity>,
         report: &mut DetailsReport,

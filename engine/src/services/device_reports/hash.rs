@@ -9,10 +9,7 @@ use crate::{
         hash_list::{HashEntry, HashSource, hash_list},
         mask::shown,
     },
-    repositories::{
-        Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _,
-        known_devices::KnownDevices as _,
-    },
+    repositories::StoreError,
     services::{agent_owners::agents_device, device_gate::AuthenticatedDevice, own_row::own_row},
 };
 
@@ -68,7 +65,7 @@ pub struct StoredHash {
     pub agent_id: Option<String>,
 }
 
-impl<S: Store> DeviceReportService<S> {
+impl DeviceReportService {
     /// The hash of the device that asks; it may say its own GUID.
     ///
     /// # Errors
@@ -94,7 +91,7 @@ impl<S: Store> DeviceReportService<S> {
         if let Some(answer) = remembered {
             return Ok(answer);
         }
-        let row = own_row(&mut self.store.view().await?, device)
+        let row = own_row(&mut *self.store.view().await?, device)
             .await?
             .ok_or(HashError::NotFound)?;
         let known = DeviceSnapshot::from(&row);
@@ -122,12 +119,12 @@ impl<S: Store> DeviceReportService<S> {
         let mut work = self.store.begin().await?;
         if self.hosts.is_strict()
             && let Some(agent_id) = &report.agent_id
-            && !agents_device(&mut work, device, agent_id).await?
+            && !agents_device(&mut *work, device, agent_id).await?
         {
             tracing::warn!("hash refused guid={} agent_id={}", device.guid, shown(agent_id));
             return Err(HashError::GuidMismatch);
         }
-        let row = own_row(&mut work, device).await?;
+        let row = own_row(&mut *work, device).await?;
         let Some(known) = row
             .as_ref()
             .map(DeviceSnapshot::from)

@@ -14,7 +14,7 @@ use crate::{
         json_reader::read_text,
     },
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{UnitOfWork as _, devices::Devices as _, devices::NewDevice, sqlite::SqliteStore},
+    repositories::{devices::NewDevice, sqlite::SqliteStore},
     services::{
         device_gate::{AuthenticatedDevice, DeviceStatus},
         hosts::STRICT,
@@ -26,7 +26,7 @@ const GUID: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
 
 struct Story {
     _folder: tempfile::TempDir,
-    reports: DeviceReportService<SqliteStore>,
+    reports: DeviceReportService,
     agents: Arc<Agents>,
 }
 
@@ -57,7 +57,7 @@ impl Story {
         let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
         Self {
             _folder: folder,
-            reports: DeviceReportService::new(store, environment, Arc::clone(&agents), STRICT),
+            reports: DeviceReportService::new(Arc::new(store), environment, Arc::clone(&agents), STRICT),
             agents,
         }
     }

@@ -30,9 +30,9 @@ struct Story {
     clock: Arc<ManualClock>,
     environment: Environment,
     store: SqliteStore,
-    enrollment: EnrollmentService<SqliteStore>,
-    approvals: ApprovalService<SqliteStore>,
-    codes: InstallCodeService<SqliteStore>,
+    enrollment: EnrollmentService,
+    approvals: ApprovalService,
+    codes: InstallCodeService,
 }
 
 const START: i64 = 1_800_000_000;
@@ -63,15 +63,15 @@ impl Story {
             _folder: folder,
             clock,
             enrollment: EnrollmentService::new(
-                store.clone(),
+                Arc::new(store.clone()),
                 environment.clone(),
                 tokens,
                 publisher,
                 rules,
                 None,
             ),
-            approvals: ApprovalService::new(store.clone(), environment.clone(), rules),
-            codes: InstallCodeService::new(store.clone(), environment.clone()),
+            approvals: ApprovalService::new(Arc::new(store.clone()), environment.clone(), rules),
+            codes: InstallCodeService::new(Arc::new(store.clone()), environment.clone()),
             environment,
             store,
         }
@@ -370,7 +370,7 @@ async fn a_request_on_an_ended_code_expires_with_it() {
     let asked = story.ask("WIN-1", &code.code, &key).await.unwrap();
     story.later(3700);
     let operators = OperatorService::new(
-        story.store.clone(),
+        Arc::new(story.store.clone()),
         story.environment.clone(),
         AccessPolicy::Strict,
         0,

@@ -4,7 +4,7 @@ mod heads;
 mod refresh;
 mod token;
 
-use std::{sync::Mutex, time::Duration};
+use std::{sync::Arc, sync::Mutex, time::Duration};
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -74,8 +74,8 @@ enum LookupFailure {
 
 /// Knows heads, asks for them and keeps the token.
 #[derive(Debug)]
-pub struct GitHubService<S> {
-    store: S,
+pub struct GitHubService {
+    store: Arc<dyn Store>,
     environment: Environment,
     client: GitHubClient,
     default_branch: RepositoryBranch,
@@ -86,10 +86,15 @@ pub struct GitHubService<S> {
     refresh_wanted: Notify,
 }
 
-impl<S: Store> GitHubService<S> {
+impl GitHubService {
     /// Over this store and this client, with the heads that the settings' files hold. A file that cannot be used is
     /// logged and counts as empty.
-    pub fn new(store: S, environment: Environment, client: GitHubClient, settings: &GitHubSettings) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        client: GitHubClient,
+        settings: &GitHubSettings,
+    ) -> Self {
         let now = unix_seconds(environment.clock.now());
         Self {
             heads: Heads::load(settings, now),

@@ -1,9 +1,9 @@
 //! Keeps the head of the default branch fresh.
 
 use super::GitHubService;
-use crate::{domain::clock::Working, repositories::Store};
+use crate::domain::clock::Working;
 
-impl<S: Store> GitHubService<S> {
+impl GitHubService {
     /// Looks at the default branch at once, then once a period and whenever a token was stored, for ever. A look that
     /// fails is logged, and what was known stays.
     pub async fn keep_fresh(&self, mut working: Working) {

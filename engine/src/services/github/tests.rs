@@ -13,7 +13,7 @@ use crate::{
     config::settings::Settings,
     domain::clock::{Clock, Sleep, Working},
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{UnitOfWork as _, github_token::GitHubTokens as _, sqlite::SqliteStore},
+    repositories::sqlite::SqliteStore,
 };
 
 const START: i64 = 1_800_000_000;
@@ -83,7 +83,7 @@ impl Story {
         }
     }
 
-    fn service(&self, more: &[(&str, &str)]) -> Arc<GitHubService<SqliteStore>> {
+    fn service(&self, more: &[(&str, &str)]) -> Arc<GitHubService> {
         let url = self.github.uri();
         let variables = [("BOREALIS_GITHUB_API_URL", url.as_str())]
             .iter()
@@ -97,7 +97,7 @@ impl Story {
         };
         let client = GitHubClient::new(&settings.api_url, self.clock.clone()).unwrap();
         Arc::new(GitHubService::new(
-            self.store.clone(),
+            Arc::new(self.store.clone()),
             environment,
             client,
             &settings,
@@ -395,8 +395,7 @@ async fn heads_outlive_a_restart_and_the_legacy_s_are_taken_over() {
     story.answers(ResponseTemplate::new(500)).await;
     let legacy = format!(r#"{{"version":1,"entries":{{"acme/x:main":{{"sha":"old","ts":{START}}}}}}}"#);
     write(&story.file("Data/Server/cache/repo_hash_cache.json"), &legacy);
-    let known =
-        async |service: &GitHubService<SqliteStore>| service.head(&of("acme/x", false)).await.unwrap().commit;
+    let known = async |service: &GitHubService| service.head(&of("acme/x", false)).await.unwrap().commit;
     assert_eq!(known(&*story.service(&[])).await.as_deref(), Some("old"));
     story.answers(head("new")).await;
     story.service(&[]).head(&of("acme/x", true)).await.unwrap();

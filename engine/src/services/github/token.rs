@@ -5,11 +5,7 @@ use std::{sync::PoisonError, time::Duration};
 use http::StatusCode;
 
 use super::GitHubService;
-use crate::{
-    config::settings::Secret,
-    domain::text::python_trim,
-    repositories::{Store, StoreError, UnitOfWork as _, github_token::GitHubTokens as _},
-};
+use crate::{config::settings::Secret, domain::text::python_trim, repositories::StoreError};
 
 /// How long the stored token, or that there is none, is believed without looking.
 const MEMORY: Duration = Duration::from_secs(15);
@@ -58,7 +54,7 @@ pub struct TokenReport {
     pub checked_at: i64,
 }
 
-impl<S: Store> GitHubService<S> {
+impl GitHubService {
     /// The stored token, read anew, and what GitHub makes of it.
     pub async fn token_report(&self) -> TokenReport {
         let token = self.stored_token(true).await;

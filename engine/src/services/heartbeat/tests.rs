@@ -17,7 +17,7 @@ const START: i64 = 1_800_000_000;
 struct Story {
     _folder: tempfile::TempDir,
     file: PathBuf,
-    heartbeats: HeartbeatService<SqliteStore>,
+    heartbeats: HeartbeatService,
 }
 
 impl Story {
@@ -34,7 +34,7 @@ impl Story {
         let story = Self {
             _folder: folder,
             file,
-            heartbeats: HeartbeatService::new(store, environment, agents, STRICT),
+            heartbeats: HeartbeatService::new(Arc::new(store), environment, agents, STRICT),
         };
         sqlx::raw_sql(rows)
             .execute(&mut story.connection().await)

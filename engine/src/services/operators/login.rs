@@ -1,6 +1,7 @@
 //! Logins by password. What an account with MFA has to show beyond it is in [`super::mfa`].
 
 use std::{
+    sync::Arc,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -20,12 +21,7 @@ use crate::{
         text::same_text,
         used_codes::UsedCodes,
     },
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        known_addresses::KnownAddresses as _,
-        operator_sessions::{AccountNote, OperatorSessions as _},
-        users::{User, Users as _},
-    },
+    repositories::{Store, StoreError, operator_sessions::AccountNote, users::User},
     services::Environment,
 };
 
@@ -105,8 +101,8 @@ pub struct LoginFrom<'a> {
 
 /// Logs operators in.
 #[derive(Debug)]
-pub struct LoginService<S> {
-    pub(super) store: S,
+pub struct LoginService {
+    pub(super) store: Arc<dyn Store>,
     pub(super) environment: Environment,
     pub(super) issuer: String,
     pub(super) policy: AccessPolicy,
@@ -114,9 +110,14 @@ pub struct LoginService<S> {
     used_codes: Mutex<UsedCodes>,
 }
 
-impl<S: Store> LoginService<S> {
+impl LoginService {
     /// Over this store. `issuer` is the name that authenticator apps show for this server.
-    pub fn new(store: S, environment: Environment, issuer: String, policy: AccessPolicy) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        issuer: String,
+        policy: AccessPolicy,
+    ) -> Self {
         Self {
             store,
             environment,
@@ -211,7 +212,7 @@ impl<S: Store> LoginService<S> {
         let user = user
             .filter(|user| state_of(user) == state_of(checked))
             .ok_or(LoginError::Refused)?;
-        let note = noted(&mut work, &user, now).await?;
+        let note = noted(&mut *work, &user, now).await?;
         work.save().await?;
         Ok(note)
     }
@@ -262,7 +263,7 @@ impl<S: Store> LoginService<S> {
             if state_of(&user) != state_of(checked) {
                 return Ok(None);
             }
-            to_note = issuing(&noted(&mut work, &user, now).await?, now);
+            to_note = issuing(&noted(&mut *work, &user, now).await?, now);
             work.reopen_session(username, now).await?;
         }
         work.record_login(username, now).await?;

@@ -14,11 +14,7 @@ use crate::{
         text::{python_trim, same_text},
         totp::{self, Secret, SecretError},
     },
-    repositories::{
-        Store, StoreError, Tables, UnitOfWork as _,
-        operator_sessions::AccountNote,
-        users::{User, Users as _},
-    },
+    repositories::{ReadTables, StoreError, operator_sessions::AccountNote, users::User},
 };
 
 /// How long a code is waited for, in seconds.
@@ -99,7 +95,7 @@ pub enum VerifyError {
     Store(#[from] StoreError),
 }
 
-impl<S: Store> LoginService<S> {
+impl LoginService {
     /// Begins to wait for a code of this account.
     pub(super) fn pending(&self, user: User, note: Option<&AccountNote>) -> PendingLogin {
         let now = self.environment.now().time.as_second();
@@ -174,9 +170,9 @@ impl<S: Store> LoginService<S> {
     }
 
     /// The account of a pending login, which ends with the account's sessions.
-    async fn account_of<T: Tables>(
+    async fn account_of(
         &self,
-        tables: &mut T,
+        tables: &mut dyn ReadTables,
         pending: &PendingLogin,
     ) -> Result<Option<User>, VerifyError> {
         let Some(issue) = pending.issue.clone().filter(|_| self.is_strict()) else {
@@ -195,7 +191,7 @@ impl<S: Store> LoginService<S> {
 
     async fn verify_stored(&self, pending: &PendingLogin, code: &str) -> Result<User, VerifyError> {
         let user = self
-            .account_of(&mut self.store.view().await?, pending)
+            .account_of(&mut *self.store.view().await?, pending)
             .await?
             .ok_or(VerifyError::NotConfigured)?;
         let stored = user.mfa_secret.as_deref().map(python_trim).unwrap_or_default();
@@ -212,7 +208,7 @@ impl<S: Store> LoginService<S> {
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
         let user = self
-            .account_of(&mut work, pending)
+            .account_of(&mut *work, pending)
             .await?
             .ok_or(VerifyError::InvalidSession)?;
         if self.is_strict() && has_secret(&user) {

@@ -16,9 +16,9 @@ use crate::{
         operator_session::{Issue, OperatorCredential},
     },
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        operator_sessions::{AccountInSession, AccountNote, OperatorSessions as _},
-        users::{User, Users as _},
+        StoreError, UnitOfWork,
+        operator_sessions::{AccountInSession, AccountNote},
+        users::User,
     },
     services::audit::{self, Actor},
 };
@@ -51,8 +51,8 @@ pub(super) fn state_of(user: &User) -> String {
 
 /// Brings the note of an account up to date. What changed while nobody noted it (by the legacy, or in the file) ends its
 /// sessions.
-pub(super) async fn noted<W: crate::repositories::Tables>(
-    work: &mut W,
+pub(super) async fn noted(
+    work: &mut dyn UnitOfWork,
     user: &User,
     now: i64,
 ) -> Result<AccountNote, StoreError> {
@@ -101,7 +101,7 @@ pub(super) fn has_ended(found: &AccountInSession, issued_at: i64) -> bool {
     found.logged_out || was_changed || before_an_end && !found.kept
 }
 
-impl<S: Store> OperatorService<S> {
+impl OperatorService {
     fn ends_count(&self) -> bool {
         self.policy == AccessPolicy::Strict
     }
@@ -141,7 +141,7 @@ impl<S: Store> OperatorService<S> {
     async fn note_anew(&self, user: &User) -> Result<(), StoreError> {
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
-        noted(&mut work, user, now).await?;
+        noted(&mut *work, user, now).await?;
         work.save().await
     }
 
@@ -164,7 +164,7 @@ impl<S: Store> OperatorService<S> {
             }
         }
         for user in first.values() {
-            noted(&mut work, user, now).await?;
+            noted(&mut *work, user, now).await?;
         }
         for name in work.vanished_accounts().await? {
             work.end_sessions(&name, None, now).await?;

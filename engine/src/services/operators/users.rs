@@ -1,5 +1,7 @@
 //! Operators' accounts. Whatever happens to them, one admin is left.
 
+use std::sync::Arc;
+
 use super::{
     Operator,
     sessions::{Issuing, issuing, noted, state_of},
@@ -7,9 +9,8 @@ use super::{
 use crate::{
     domain::mask::shown,
     repositories::{
-        Store, StoreError, Tables, UnitOfWork as _,
-        operator_sessions::OperatorSessions as _,
-        users::{NewUser, User, Users as _},
+        Store, StoreError, UnitOfWork,
+        users::{NewUser, User},
     },
     services::Environment,
 };
@@ -72,14 +73,14 @@ pub enum UserError {
 
 /// Makes, changes and deletes accounts.
 #[derive(Debug)]
-pub struct UserService<S> {
-    store: S,
+pub struct UserService {
+    store: Arc<dyn Store>,
     environment: Environment,
 }
 
-impl<S: Store> UserService<S> {
+impl UserService {
     /// Over this store.
-    pub fn new(store: S, environment: Environment) -> Self {
+    pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self { store, environment }
     }
 
@@ -133,7 +134,7 @@ impl<S: Store> UserService<S> {
         if work.count_users().await? <= 1 {
             return Err(UserError::OnlyAccount);
         }
-        if is_last_admin(&mut work, username).await? {
+        if is_last_admin(&mut *work, username).await? {
             return Err(UserError::DeletesLastAdmin);
         }
         if !work.delete_user(username).await? {
@@ -161,7 +162,7 @@ impl<S: Store> UserService<S> {
         if !work.set_password(username, password_sha512, now).await? {
             return Err(UserError::NotFound);
         }
-        end_sessions(&mut work, username, now).await?;
+        end_sessions(&mut *work, username, now).await?;
         work.save().await?;
         crate::services::audit::changed("account.password_reset", username);
         changed("password reset", username, caller);
@@ -182,7 +183,7 @@ impl<S: Store> UserService<S> {
         let now = self.now();
         let mut work = self.store.begin().await?;
         let before = work.find_user(username).await?;
-        if role == Role::User && is_last_admin(&mut work, username).await? {
+        if role == Role::User && is_last_admin(&mut *work, username).await? {
             return Err(UserError::DemotesLastAdmin);
         }
         if !work.set_role(username, role.as_stored(), now).await? {
@@ -190,10 +191,10 @@ impl<S: Store> UserService<S> {
         }
         let keeps_it = before.is_some_and(|user| user.role.eq_ignore_ascii_case(role.as_stored()));
         if !keeps_it {
-            end_sessions(&mut work, username, now).await?;
+            end_sessions(&mut *work, username, now).await?;
         }
         let note = match work.find_user(username).await? {
-            Some(user) => Some(noted(&mut work, &user, now).await?),
+            Some(user) => Some(noted(&mut *work, &user, now).await?),
             None => None,
         };
         work.save().await?;
@@ -232,17 +233,14 @@ impl<S: Store> UserService<S> {
 }
 
 /// Ends the sessions of an account that was changed.
-async fn end_sessions<W: Tables>(work: &mut W, username: &str, now: i64) -> Result<(), StoreError> {
+async fn end_sessions(work: &mut dyn UnitOfWork, username: &str, now: i64) -> Result<(), StoreError> {
     let state = work.find_user(username).await?.as_ref().map(state_of);
     work.end_sessions(username, state.as_deref(), now).await?;
     Ok(())
 }
 
 /// Whether no admin would be left without the accounts of this name.
-async fn is_last_admin<W: crate::repositories::users::Users>(
-    work: &mut W,
-    username: &str,
-) -> Result<bool, StoreError> {
+async fn is_last_admin(work: &mut dyn UnitOfWork, username: &str) -> Result<bool, StoreError> {
     Ok(work.count_admins().await? > 0 && work.count_admins_but(username).await? == 0)
 }
 

@@ -118,21 +118,21 @@ impl Standing {
 
 /// Finds out who connections are and what they may do.
 #[derive(Debug)]
-pub struct ChannelAccess<S> {
-    store: S,
+pub struct ChannelAccess {
+    store: Arc<dyn Store>,
     environment: Environment,
     tokens: AccessTokens,
-    operators: Arc<OperatorService<S>>,
+    operators: Arc<OperatorService>,
     policy: AccessPolicy,
 }
 
-impl<S: Store> ChannelAccess<S> {
+impl ChannelAccess {
     /// Over this store; believes what `tokens` has signed, and asks `operators` for whom their sessions count.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         tokens: AccessTokens,
-        operators: Arc<OperatorService<S>>,
+        operators: Arc<OperatorService>,
         policy: AccessPolicy,
     ) -> Self {
         Self {
@@ -198,7 +198,7 @@ impl<S: Store> ChannelAccess<S> {
                 Ok(operator.map_or(Rights::Nothing, |_| Rights::Operator))
             }
             Identity::Device(claims) => {
-                let device = claims.find(&mut self.store.view().await?).await?;
+                let device = claims.find(&mut *self.store.view().await?).await?;
                 Ok(device.map_or(Rights::Nothing, |device| device_rights(claims, device)))
             }
         }

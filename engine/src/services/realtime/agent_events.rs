@@ -10,10 +10,10 @@ use crate::{
         json::Json,
         text::python_trim,
     },
-    repositories::{Store, StoreError, UnitOfWork as _, device_documents::DeviceDocuments as _},
+    repositories::StoreError,
 };
 
-impl<S: Store> RealtimeService<S> {
+impl RealtimeService {
     /// An agent announces itself.
     pub async fn connect_agent(&self, rights: &Rights, event: &ConnectAgent) -> Outcome {
         if !rights.may_act_for(&event.agent_id) {

@@ -127,24 +127,24 @@ pub enum Outcome {
 }
 
 /// Handles the channel's events, and what HTTP asks of agents.
-pub struct RealtimeService<S> {
-    store: S,
+pub struct RealtimeService {
+    store: Arc<dyn Store>,
     environment: Environment,
     agents: Arc<Agents>,
     hosts: HostRules,
     channel: Arc<dyn Channel>,
 }
 
-impl<S> fmt::Debug for RealtimeService<S> {
+impl fmt::Debug for RealtimeService {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("RealtimeService").finish_non_exhaustive()
     }
 }
 
-impl<S: Store> RealtimeService<S> {
+impl RealtimeService {
     /// Over this store, these agents and these sockets.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         agents: Arc<Agents>,
         hosts: HostRules,

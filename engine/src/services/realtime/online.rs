@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use super::{Audience, Payload, RealtimeService};
 use crate::{
     domain::{clock::BoxFuture, guid::Guid, json::Json},
-    repositories::{Store, StoreError, known_devices::KnownDevices as _},
+    repositories::StoreError,
     services::scheduler::channel::{AgentChannel, Eventual, PendingReceipt, Recipient},
 };
 
-impl<S: Store> RealtimeService<S> {
+impl RealtimeService {
     /// Whether this host is online: a collector on it was active within 300 s, its device sent a heartbeat over REST
     /// within 300 s, or an agent of it is connected (the legacy knows the first alone: RT-7).
     ///
@@ -61,7 +61,7 @@ impl<S: Store> RealtimeService<S> {
         let devices = {
             let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
             let mut view = self.store.view().await?;
-            self.hosts.devices(&mut view, &hosts).await?
+            self.hosts.devices(&mut *view, &hosts).await?
         };
         let mut alive = self.channel.live_devices();
         alive.extend(self.agents.registry().collected_devices(self.seconds()));
@@ -74,7 +74,7 @@ impl<S: Store> RealtimeService<S> {
     }
 }
 
-impl<S: Store> AgentChannel for RealtimeService<S> {
+impl AgentChannel for RealtimeService {
     fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>> {
         Box::pin(async move {
             self.online(hosts).await.unwrap_or_else(|error| {

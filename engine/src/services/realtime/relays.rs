@@ -3,10 +3,10 @@
 use super::{Audience, Outcome, Payload, RealtimeService, Rights};
 use crate::{
     domain::{guid::Guid, json::Json},
-    repositories::{Store, StoreError, recaps::Recaps as _},
+    repositories::StoreError,
 };
 
-impl<S: Store> RealtimeService<S> {
+impl RealtimeService {
     /// Passes on what an agent reports: screenshots, macros, windows. A report that names its agent must come from it.
     pub async fn relay_report(
         &self,
@@ -73,7 +73,7 @@ impl<S: Store> RealtimeService<S> {
             (None, None) => None,
         };
         match host {
-            Some(host) => Ok(self.hosts.device(&mut view, &host).await?.guid),
+            Some(host) => Ok(self.hosts.device(&mut *view, &host).await?.guid),
             None => Ok(None),
         }
     }

@@ -3,14 +3,7 @@
 use super::{Outcome, RealtimeService, Rights};
 use crate::{
     domain::text::python_trim,
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::ActivityHistory as _,
-        job_runs::JobRuns as _,
-        recaps::{Recaps as _, SERVER},
-        undelivered_work::UndeliveredWork as _,
-        work_devices::WorkDevices as _,
-    },
+    repositories::{StoreError, recaps::SERVER},
     services::scheduler::{
         events::{self, EndedRun},
         life,
@@ -30,7 +23,7 @@ pub struct JobResult {
     pub stderr: String,
 }
 
-impl<S: Store> RealtimeService<S> {
+impl RealtimeService {
     /// Stores what came of an activity and of the run that it belongs to, and tells operators.
     pub async fn job_result(&self, rights: &Rights, result: &JobResult) -> Outcome {
         match self.store_job_result(rights, result).await {
@@ -76,7 +69,7 @@ impl<S: Store> RealtimeService<S> {
             Rights::Device { guid, .. } => {
                 let bound = work.device_of_activity(result.job_id).await?;
                 self.hosts
-                    .may_report(&mut work, guid, bound.as_ref(), host)
+                    .may_report(&mut *work, guid, bound.as_ref(), host)
                     .await?
             }
             _ => false,
@@ -106,7 +99,7 @@ impl<S: Store> RealtimeService<S> {
             .await?;
         work.note_delivered(result.job_id).await?;
         let ended = match run {
-            Some(run) => life::report(&mut work, run, &result.status, now).await?,
+            Some(run) => life::report(&mut *work, run, &result.status, now).await?,
             None => None,
         };
         work.save().await?;

@@ -82,7 +82,7 @@ struct Story {
     folder: tempfile::TempDir,
     wire: Arc<Wire>,
     agents: Arc<Agents>,
-    service: RealtimeService<SqliteStore>,
+    service: RealtimeService,
 }
 
 impl Story {
@@ -104,7 +104,7 @@ impl Story {
             wire,
             agents: Arc::clone(&agents),
             service: RealtimeService::new(
-                store,
+                Arc::new(store),
                 environment,
                 agents,
                 HostRules::new(AccessPolicy::Strict),

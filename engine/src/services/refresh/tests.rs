@@ -7,12 +7,7 @@ use super::*;
 use crate::{
     domain::dpop::making::proof,
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{
-        UnitOfWork as _,
-        devices::{Devices as _, NewDevice},
-        refresh_tokens::NewRefreshToken,
-        sqlite::SqliteStore,
-    },
+    repositories::{devices::NewDevice, refresh_tokens::NewRefreshToken, sqlite::SqliteStore},
 };
 
 const START: i64 = 1_800_000_000;
@@ -21,7 +16,7 @@ struct Story {
     _folder: tempfile::TempDir,
     file: PathBuf,
     tokens: AccessTokens,
-    refresh: RefreshService<SqliteStore>,
+    refresh: RefreshService,
 }
 
 impl Story {
@@ -60,7 +55,7 @@ impl Story {
             _folder: folder,
             file,
             refresh: RefreshService::new(
-                store,
+                Arc::new(store),
                 environment.clone(),
                 tokens.clone(),
                 Arc::new(Proofs::new(environment)),

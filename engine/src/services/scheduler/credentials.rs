@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use super::channel::Eventual;
 use crate::{
     domain::{assembly::variables::Overrides, json::Json, text::python_trim},
-    repositories::{Store, StoreError},
+    repositories::StoreError,
     services::credentials::{CredentialService, stored},
 };
 
@@ -68,7 +68,7 @@ pub trait RunCredentials: Debug + Send + Sync + 'static {
     fn fetch(&self, id: i64) -> Eventual<'_, Result<Option<RunCredential>, CredentialError>>;
 }
 
-impl<S: Store> RunCredentials for CredentialService<S> {
+impl RunCredentials for CredentialService {
     fn fetch(&self, id: i64) -> Eventual<'_, Result<Option<RunCredential>, CredentialError>> {
         Box::pin(async move {
             let Some(open) = self.open(id).await? else {

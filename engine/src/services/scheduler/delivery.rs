@@ -19,12 +19,7 @@ use super::{
 };
 use crate::{
     domain::json::Json,
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::ActivityHistory as _,
-        job_runs::{JobRuns as _, status},
-        undelivered_work::UndeliveredWork as _,
-    },
+    repositories::{Store, StoreError, job_runs::status},
     services::{Environment, hosts::HostRules},
 };
 
@@ -107,8 +102,8 @@ pub enum Next {
 
 /// Gets work to agents.
 #[derive(Debug)]
-pub struct Delivery<S> {
-    store: S,
+pub struct Delivery {
+    store: Arc<dyn Store>,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
     hosts: HostRules,
@@ -117,10 +112,10 @@ pub struct Delivery<S> {
     tasks: Tasks,
 }
 
-impl<S: Store> Delivery<S> {
+impl Delivery {
     /// Over this store and channel; `hosts` knows whom work is for.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         channel: Arc<dyn AgentChannel>,
         hosts: HostRules,
@@ -231,7 +226,7 @@ impl<S: Store> Delivery<S> {
         let run = work.run_of_activity(activity_id).await?;
         let mut ended = None;
         if let Some(run) = run.filter(|run| run.status == status::RUNNING) {
-            ended = Some(life::end(&mut work, run, word, reason, now).await?);
+            ended = Some(life::end(&mut *work, run, word, reason, now).await?);
         }
         work.save().await?;
         tracing::warn!("activity {activity_id} is given up: {reason}");
@@ -250,14 +245,14 @@ impl<S: Store> Delivery<S> {
 }
 
 /// Work that is on its way; it is not for as long as this is dropped.
-struct Flight<S: Store> {
-    delivery: Arc<Delivery<S>>,
+struct Flight {
+    delivery: Arc<Delivery>,
     activity_id: i64,
 }
 
-impl<S: Store> Flight<S> {
+impl Flight {
     /// `None` where it is on its way already.
-    fn begin(delivery: &Arc<Delivery<S>>, activity_id: i64) -> Option<Self> {
+    fn begin(delivery: &Arc<Delivery>, activity_id: i64) -> Option<Self> {
         delivery.in_flight().insert(activity_id).then(|| Self {
             delivery: Arc::clone(delivery),
             activity_id,
@@ -295,7 +290,7 @@ impl<S: Store> Flight<S> {
     }
 }
 
-impl<S: Store> Drop for Flight<S> {
+impl Drop for Flight {
     fn drop(&mut self) {
         self.delivery.in_flight().remove(&self.activity_id);
     }

@@ -4,18 +4,15 @@ use super::{Scheduler, events, life};
 use crate::{
     domain::schedule::expiration_seconds,
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::ActivityHistory as _,
-        job_runs::{JobRuns as _, OpenRun, status},
-        undelivered_work::UndeliveredWork as _,
-        work_devices::WorkDevices as _,
+        StoreError,
+        job_runs::{OpenRun, status},
     },
 };
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
 
-impl<S: Store> Scheduler<S> {
+impl Scheduler {
     /// Ends what ran too long, takes what was delivered long enough ago for a success (SCH-4), and deletes old runs.
     pub(super) async fn keep_house(&self, now: i64) -> Result<(), StoreError> {
         let mut ended = Vec::new();
@@ -25,7 +22,7 @@ impl<S: Store> Scheduler<S> {
                 if word == status::TIMED_OUT {
                     tracing::warn!("run {} of job {} timed out", open.run.id, open.run.job_id);
                 }
-                ended.push(life::end(&mut work, open.run, word, "", now).await?);
+                ended.push(life::end(&mut *work, open.run, word, "", now).await?);
             }
         }
         let pruned = work.prune_runs(self.oldest_kept(now)).await?;

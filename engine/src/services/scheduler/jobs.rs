@@ -14,12 +14,12 @@ use super::{
 use crate::{
     domain::{guid::Guid, schedule::expiration_seconds},
     repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::{ActivityHistory as _, NewActivity},
-        job_runs::{JobRun, JobRuns as _, NewRun, NewRunActivity, status},
-        recaps::{Recaps as _, ServerRun},
-        scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
-        undelivered_work::{NewUndelivered, Source, UndeliveredWork as _},
+        StoreError, UnitOfWork,
+        activity_history::NewActivity,
+        job_runs::{JobRun, NewRun, NewRunActivity, status},
+        recaps::ServerRun,
+        scheduled_jobs::ScheduledJob,
+        undelivered_work::{NewUndelivered, Source},
         work_devices::BoundTo,
     },
     services::hosts::HostDevice,
@@ -42,7 +42,7 @@ struct Begun {
     server_runs: Vec<ServerPlaybook>,
 }
 
-impl<S: Store> Scheduler<S> {
+impl Scheduler {
     /// Looks at every job that is on. A job that fails is logged and the next one looked at.
     pub(super) async fn work_on_jobs(self: &Arc<Self>, now: i64) {
         let jobs = match self.enabled_jobs().await {
@@ -79,7 +79,7 @@ impl<S: Store> Scheduler<S> {
     async fn quarantined_among(&self, hosts: &[String]) -> Result<Vec<String>, StoreError> {
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         let mut view = self.store.view().await?;
-        let devices = self.hosts.devices(&mut view, &hosts).await?;
+        let devices = self.hosts.devices(&mut *view, &hosts).await?;
         let quarantined = devices.into_iter().filter(|(_, device)| device.is_quarantined);
         Ok(quarantined.map(|(host, _)| host).collect())
     }
@@ -92,7 +92,7 @@ impl<S: Store> Scheduler<S> {
         if job.targets.is_none() {
             tracing::warn!("[Scheduler] job {}: its targets are unreadable", job.id);
         }
-        open_hosts(&mut self.store.view().await?, job, now).await
+        open_hosts(&mut *self.store.view().await?, job, now).await
     }
 
     async fn work_on(
@@ -118,12 +118,12 @@ impl<S: Store> Scheduler<S> {
         if work.find_job(job.id).await?.as_ref() != Some(job) {
             return Ok(());
         }
-        let Some(open) = open_hosts(&mut work, job, now).await? else {
+        let Some(open) = open_hosts(&mut *work, job, now).await? else {
             return Ok(());
         };
         let plan = plan(job, &open, ready, now);
         let starting: Vec<&str> = plan.start.iter().map(String::as_str).collect();
-        let mut devices = self.hosts.devices(&mut work, &starting).await?;
+        let mut devices = self.hosts.devices(&mut *work, &starting).await?;
         let mut begun = Vec::new();
         let mut failed = Vec::new();
         for host in &plan.start {
@@ -133,7 +133,7 @@ impl<S: Store> Scheduler<S> {
                 occurrence: plan.occurrence,
                 now,
             };
-            match self.begin_run(&mut work, job, start, &manifest).await? {
+            match self.begin_run(&mut *work, job, start, &manifest).await? {
                 Ok(run) => begun.push(run),
                 Err(run) => failed.push(run),
             }
@@ -163,7 +163,7 @@ impl<S: Store> Scheduler<S> {
     /// Makes the rows of a run; those of one that cannot begin are its end as well.
     async fn begin_run(
         &self,
-        work: &mut S::Work,
+        work: &mut dyn UnitOfWork,
         job: &ScheduledJob,
         start: Start<'_>,
         manifest: &Manifest,

@@ -2,9 +2,8 @@
 
 use super::events::EndedRun;
 use crate::repositories::{
-    StoreError,
-    job_runs::{JobRun, JobRuns, status},
-    scheduled_jobs::ScheduledJobs,
+    StoreError, UnitOfWork,
+    job_runs::{JobRun, status},
 };
 
 /// Takes what an agent says of a run: any word is stored as it is, the last one counts. `Running` after an end is
@@ -12,8 +11,8 @@ use crate::repositories::{
 ///
 /// # Errors
 /// The store failed.
-pub async fn report<W: JobRuns + ScheduledJobs>(
-    work: &mut W,
+pub async fn report(
+    work: &mut dyn UnitOfWork,
     mut run: JobRun,
     word: &str,
     now: i64,
@@ -60,8 +59,8 @@ fn has_ended(run: &JobRun) -> bool {
 ///
 /// # Errors
 /// The store failed.
-pub async fn end<W: JobRuns + ScheduledJobs>(
-    work: &mut W,
+pub async fn end(
+    work: &mut dyn UnitOfWork,
     mut run: JobRun,
     word: &str,
     error: &str,
@@ -77,7 +76,7 @@ pub async fn end<W: JobRuns + ScheduledJobs>(
     ended(work, run).await
 }
 
-async fn ended<W: ScheduledJobs>(work: &mut W, run: JobRun) -> Result<EndedRun, StoreError> {
+async fn ended(work: &mut dyn UnitOfWork, run: JobRun) -> Result<EndedRun, StoreError> {
     let job = work.find_job(run.job_id).await?;
     Ok(EndedRun {
         schedule_type: job.map(|job| job.schedule_type).unwrap_or_default(),

@@ -60,28 +60,28 @@ pub struct Parts {
 
 /// Runs scheduled jobs.
 #[derive(Debug)]
-pub struct Scheduler<S> {
-    store: S,
+pub struct Scheduler {
+    store: Arc<dyn Store>,
     environment: Environment,
     library: AssemblyLibrary,
     signer: ScriptSigner,
     channel: Arc<dyn AgentChannel>,
     credentials: Arc<dyn RunCredentials>,
     hosts: HostRules,
-    playbooks: Arc<ServerPlaybooks<S>>,
+    playbooks: Arc<ServerPlaybooks>,
     limits: Limits,
     policy: AccessPolicy,
-    delivery: Arc<Delivery<S>>,
+    delivery: Arc<Delivery>,
     tasks: Tasks,
 }
 
-impl<S: Store> Scheduler<S> {
+impl Scheduler {
     /// Over this store. `delivery` gets work to agents, `playbooks` runs those that agents cannot.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
-        delivery: Arc<Delivery<S>>,
-        playbooks: Arc<ServerPlaybooks<S>>,
+        delivery: Arc<Delivery>,
+        playbooks: Arc<ServerPlaybooks>,
         parts: Parts,
     ) -> Arc<Self> {
         Arc::new(Self {

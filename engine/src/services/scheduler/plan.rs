@@ -7,7 +7,7 @@ use crate::{
         job::target_hosts,
         schedule::{Recurrence, Schedule, expiration_seconds},
     },
-    repositories::{StoreError, job_runs::JobRuns, scheduled_jobs::ScheduledJob},
+    repositories::{ReadTables, StoreError, scheduled_jobs::ScheduledJob},
 };
 
 /// What a tick finds to do for a job.
@@ -23,8 +23,8 @@ pub(super) struct Plan {
 
 /// The occurrence that a job is to be worked on now, and in `start` those of its hosts that have no run in it and no
 /// open run of an earlier one. `None` where no occurrence is due.
-pub(super) async fn open_hosts<T: JobRuns>(
-    tables: &mut T,
+pub(super) async fn open_hosts(
+    tables: &mut dyn ReadTables,
     job: &ScheduledJob,
     now: i64,
 ) -> Result<Option<Plan>, StoreError> {

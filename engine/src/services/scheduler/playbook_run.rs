@@ -22,13 +22,7 @@ use crate::{
         mask::shown,
     },
     integrations::ansible::{self, PlaybookCommand, RunningPlaybook, WorkFolder, WorkRoot},
-    repositories::{
-        Store, StoreError, UnitOfWork as _,
-        activity_history::ActivityHistory as _,
-        job_runs::{JobRuns as _, status},
-        recaps::Recaps as _,
-        scheduled_jobs::ScheduledJobs as _,
-    },
+    repositories::{Store, StoreError, job_runs::status},
     services::{Environment, assemblies::AssemblyLibrary},
 };
 
@@ -118,8 +112,8 @@ impl Limit {
 
 /// Runs playbooks on the server and stores what came of them.
 #[derive(Debug)]
-pub struct ServerPlaybooks<S> {
-    store: S,
+pub struct ServerPlaybooks {
+    store: Arc<dyn Store>,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
     credentials: Arc<dyn RunCredentials>,
@@ -129,10 +123,10 @@ pub struct ServerPlaybooks<S> {
     turns: Semaphore,
 }
 
-impl<S: Store> ServerPlaybooks<S> {
+impl ServerPlaybooks {
     /// Over this store.
     pub fn new(
-        store: S,
+        store: Arc<dyn Store>,
         environment: Environment,
         channel: Arc<dyn AgentChannel>,
         credentials: Arc<dyn RunCredentials>,
@@ -388,7 +382,7 @@ impl<S: Store> ServerPlaybooks<S> {
                 };
                 run.started_ts = run.started_ts.or(Some(now));
                 let error = run.error.clone();
-                let end = life::end(&mut work, run, word, &error, now).await?;
+                let end = life::end(&mut *work, run, word, &error, now).await?;
                 ended = was_open.then_some(end);
             }
         }

@@ -16,10 +16,9 @@ use crate::{
         schedule::{Recurrence, Schedule},
     },
     repositories::{
-        Store, StoreError,
+        StoreError,
         job_runs::{JobRun, status},
-        scheduled_jobs::{ScheduledJob, ScheduledJobs as _},
-        undelivered_work::UndeliveredWork as _,
+        scheduled_jobs::ScheduledJob,
     },
 };
 
@@ -36,7 +35,7 @@ pub(super) struct Dispatch<'a> {
     pub(super) activity_id: i64,
 }
 
-impl<S: Store> Scheduler<S> {
+impl Scheduler {
     /// The event of a dispatch.
     fn event(&self, dispatch: &Dispatch<'_>) -> (&'static str, Json) {
         let mut payload = dispatch.component.members.clone();
@@ -120,7 +119,7 @@ impl<S: Store> Scheduler<S> {
             };
             let device = {
                 let mut view = self.store.view().await?;
-                self.hosts.recipient(&mut view, id, &host_of(run)).await?
+                self.hosts.recipient(&mut *view, id, &host_of(run)).await?
             };
             if device.is_quarantined {
                 self.delivery.give_up(id, status::FAILED, QUARANTINED).await?;

@@ -18,7 +18,7 @@ use crate::{
 /// Clients with an identity.
 const MOST: usize = 5;
 
-async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
+async fn hub(policy: AccessPolicy) -> (Hub, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("database.db"))
         .await
@@ -30,12 +30,18 @@ async fn hub(policy: AccessPolicy) -> (Hub<SqliteStore>, tempfile::TempDir) {
     };
     let tokens = AccessTokens::new(&ed25519_dalek::SigningKey::from_bytes(&[7; 32])).unwrap();
     let operators = Arc::new(OperatorService::new(
-        store.clone(),
+        Arc::new(store.clone()),
         environment.clone(),
         policy,
         0,
     ));
-    let access = Arc::new(ChannelAccess::new(store, environment, tokens, operators, policy));
+    let access = Arc::new(ChannelAccess::new(
+        Arc::new(store),
+        environment,
+        tokens,
+        operators,
+        policy,
+    ));
     let strangers = AnonymousBounds {
         sockets_an_address: 2,
         sockets: 3,
@@ -59,7 +65,7 @@ fn client_at(id: &str, identity: Identity, address: &str) -> Member {
     Member::new(id, Limits::default(), Peer::new(handshake, identity, false))
 }
 
-fn join(hub: &Hub<SqliteStore>, id: &str) -> Member {
+fn join(hub: &Hub, id: &str) -> Member {
     let member = client(id, Identity::Nobody);
     assert_eq!(hub.add(&member.client), Ok(()));
     member.connect(hub.connections());

@@ -13,14 +13,12 @@ use crate::{
     config::settings::{AccessPolicy, CookieSettings, Settings},
     domain::{
         json::{Json, JsonObject},
-        operator_session::{Issue, OperatorCredential},
+        operator_session::{Issue, OperatorCredential, SESSION_MAX_AGE},
         text::python_trim,
     },
     services::operators::Operator,
 };
 
-/// How long a session cookie is believed, in seconds: 31 days.
-pub const SESSION_MAX_AGE: i64 = 2_678_400;
 const SESSION_COOKIE: &str = "session";
 const TOKEN_COOKIE: &str = "borealis_auth";
 const BROWSER_COOKIE: &str = "borealis_browser";

@@ -1,7 +1,8 @@
 use super::*;
+use crate::repositories::UnitOfWork as _;
 use crate::{
     domain::device::DeviceSnapshot,
-    repositories::{Store as _, UnitOfWork as _, sqlite::SqliteStore},
+    repositories::{Store as _, sqlite::SqliteStore},
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -12,9 +13,9 @@ async fn store(rows: &'static str) -> (tempfile::TempDir, SqliteStore) {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    let mut work = store.begin().await.unwrap();
+    let mut work = store.work().await.unwrap();
     sqlx::raw_sql(rows).execute(work.connection()).await.unwrap();
-    work.save().await.unwrap();
+    Box::new(work).save().await.unwrap();
     (folder, store)
 }
 
@@ -91,7 +92,7 @@ async fn rewriting_tidies_and_keeps() {
         expected,
         "a second time changes nothing"
     );
-    let mut work = store.begin().await.unwrap();
+    let mut work = store.work().await.unwrap();
     let kept: (String, i64, String) =
         sqlx::query_as("SELECT ssl_key_fingerprint, token_version, status FROM devices")
             .fetch_one(work.connection())

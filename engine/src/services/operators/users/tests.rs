@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Accounts of these names and roles, and the operators that they are.
-async fn with(accounts: &[(&str, &str)]) -> (tempfile::TempDir, UserService<SqliteStore>, Vec<Operator>) {
+async fn with(accounts: &[(&str, &str)]) -> (tempfile::TempDir, UserService, Vec<Operator>) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("database.db"))
         .await
@@ -30,7 +30,7 @@ async fn with(accounts: &[(&str, &str)]) -> (tempfile::TempDir, UserService<Sqli
         clock: Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
         random: Arc::new(SeededRandom::new(1)),
     };
-    let users = UserService::new(store, environment);
+    let users = UserService::new(Arc::new(store), environment);
     let operators = users
         .list()
         .await

@@ -170,8 +170,8 @@ pub(super) struct Story {
     store: SqliteStore,
     pub(super) clock: Arc<ManualClock>,
     pub(super) wire: Arc<Wire>,
-    pub(super) scheduler: Arc<Scheduler<SqliteStore>>,
-    pub(super) quick_runs: Arc<QuickRunService<SqliteStore>>,
+    pub(super) scheduler: Arc<Scheduler>,
+    pub(super) quick_runs: Arc<QuickRunService>,
 }
 
 impl Story {
@@ -342,7 +342,7 @@ fn services(
     store: &SqliteStore,
     clock: &Arc<ManualClock>,
     wire: &Arc<Wire>,
-) -> (Arc<Scheduler<SqliteStore>>, Arc<QuickRunService<SqliteStore>>) {
+) -> (Arc<Scheduler>, Arc<QuickRunService>) {
     let environment = Environment {
         clock: Arc::clone(clock) as _,
         random: Arc::new(SeededRandom::new(1)),
@@ -367,7 +367,7 @@ fn services(
     };
     let credentials: Arc<dyn RunCredentials> = Arc::new(Vault(HashMap::from([(1, credential), (2, ssh)])));
     let playbooks = ServerPlaybooks::new(
-        store.clone(),
+        Arc::new(store.clone()),
         environment.clone(),
         Arc::clone(&channel),
         Arc::clone(&credentials),
@@ -392,13 +392,13 @@ fn services(
         policy: AccessPolicy::Strict,
     };
     let delivery = Delivery::new(
-        store.clone(),
+        Arc::new(store.clone()),
         environment.clone(),
         Arc::clone(&parts.channel),
         hosts,
     );
     let quick_runs = QuickRunService::new(
-        store.clone(),
+        Arc::new(store.clone()),
         environment.clone(),
         parts.library.clone(),
         parts.signer.clone(),
@@ -406,6 +406,6 @@ fn services(
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
     );
-    let scheduler = Scheduler::new(store.clone(), environment, delivery, playbooks, parts);
+    let scheduler = Scheduler::new(Arc::new(store.clone()), environment, delivery, playbooks, parts);
     (scheduler, Arc::new(quick_runs))
 }

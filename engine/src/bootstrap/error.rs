@@ -1,0 +1,60 @@
+//! What keeps a server from starting.
+
+use std::path::PathBuf;
+
+use crate::{
+    integrations::{identity::IdentityError, root_lock::LockError},
+    preflight,
+    repositories::{StoreError, sqlite::MigrationError},
+    services::{access_tokens::SigningError, sealing_keys::NoKeyOpens},
+};
+
+/// Why the engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The listener cannot be used.
+    #[error("cannot listen: {0}")]
+    Listener(#[source] std::io::Error),
+    /// The settings would let everybody in.
+    #[error("{0}")]
+    Settings(String),
+    /// Another engine works in this root folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The root folder is not there, and cannot be made.
+    #[error("the root folder {} cannot be made: {source}", path.display())]
+    Root {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Going on would lose every stored secret.
+    #[error(transparent)]
+    Secrets(#[from] NoKeyOpens),
+    /// Certificate or keys.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// What GitHub would be asked with.
+    #[error("cannot speak TLS with GitHub: {0}")]
+    GitHub(#[from] rustls::Error),
+    /// The token key.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The database.
+    #[error("{}", preflight::told(path, source))]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StoreError,
+    },
+    /// The tables.
+    #[error("{}", preflight::told_of_upgrade(path, source))]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MigrationError,
+    },
+}

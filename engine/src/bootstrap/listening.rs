@@ -1,0 +1,140 @@
+//! From the services to a listener that answers.
+
+use std::{
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use axum_server::Handle;
+use tokio::task::JoinHandle;
+use tower::service_fn;
+
+use super::StartError;
+use crate::{
+    config::settings::{AccessPolicy, Settings},
+    integrations::{
+        clock::SystemClock, identity::ServedCertificate, listener::limit_unsent, open_files,
+        root_lock::RootLock,
+    },
+    interfaces::{
+        events::{Hub, SocketEndpoint},
+        http::{
+            accept_errors::AcceptErrors,
+            browser::BrowserGuard,
+            carried::CarriedRequests,
+            compat::{cors::AllowedOrigins, session::SessionCodec},
+            connections::Connections,
+            http_service, routes,
+            server::with_limits,
+            state::AppState,
+        },
+    },
+    services::{Environment, container::Container},
+};
+
+/// A listener that answers.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) address: SocketAddr,
+    pub(super) handle: Handle<SocketAddr>,
+    pub(super) server: JoinHandle<std::io::Result<()>>,
+    /// Requests whose clients have gone.
+    pub(super) carried: CarriedRequests,
+}
+
+/// What a listener answers with.
+pub(super) struct Answers<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) environment: &'a Environment,
+    pub(super) services: &'a Arc<Container>,
+    pub(super) hub: &'a Arc<Hub>,
+    pub(super) certificate: &'a Arc<ServedCertificate>,
+    /// Held for as long as the listener answers.
+    pub(super) lock: &'a Arc<RootLock>,
+}
+
+/// Routes, then sockets, then the listener.
+pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<Listening, StartError> {
+    let Answers {
+        settings,
+        environment,
+        services,
+        hub,
+        certificate,
+        lock,
+    } = answers;
+    let sessions = Arc::new(SessionCodec::new(settings));
+    let state = AppState::new(settings, Arc::clone(services), Arc::clone(&sessions), environment);
+    let sockets = Arc::new(SocketEndpoint::new(
+        Arc::clone(hub),
+        Arc::clone(&services.realtime),
+        Arc::clone(&sessions),
+        environment.clone(),
+        // Heartbeats are in real time, whatever the clock of this server says.
+        Arc::new(SystemClock::new()),
+        settings,
+    ));
+    let endpoint = service_fn(move |request| {
+        let sockets = Arc::clone(&sockets);
+        async move { Ok::<_, Infallible>(sockets.answer(request).await) }
+    });
+    let carried = CarriedRequests::default();
+    let guard = (settings.access_policy == AccessPolicy::Strict).then(|| BrowserGuard {
+        origins: AllowedOrigins::new(settings),
+        sessions,
+        random: Arc::clone(&environment.random),
+        certificate: settings.speaks_tls().then(|| Arc::clone(certificate)),
+    });
+    let service = http_service(
+        routes::table().with_state(state).with_socket_endpoint(endpoint),
+        settings,
+        &carried,
+        guard,
+    )
+    .into_make_service_with_connect_info::<SocketAddr>();
+
+    listener.set_nonblocking(true).map_err(StartError::Listener)?;
+    limit_unsent(&listener).map_err(StartError::Listener)?;
+    let address = listener.local_addr().map_err(StartError::Listener)?;
+    let handle = Handle::new();
+    let connections = Connections::new(settings, open_files::limit());
+    let errors = AcceptErrors::new(Arc::new(SystemClock::new()));
+    let server = if settings.speaks_tls() {
+        let server =
+            axum_server::from_tcp_rustls(listener, certificate.listener()).map_err(StartError::Listener)?;
+        serve(
+            with_limits(server, &settings.timing, errors, connections)
+                .handle(handle.clone())
+                .serve(service),
+            lock,
+        )
+    } else {
+        let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
+        serve(
+            with_limits(server, &settings.timing, errors, connections)
+                .handle(handle.clone())
+                .serve(service),
+            lock,
+        )
+    };
+    Ok(Listening {
+        address,
+        handle,
+        server,
+        carried,
+    })
+}
+
+/// Serves for as long as the lock is held: also when nobody waits for its end.
+fn serve(
+    server: impl Future<Output = std::io::Result<()>> + Send + 'static,
+    lock: &Arc<RootLock>,
+) -> JoinHandle<std::io::Result<()>> {
+    let lock = Arc::clone(lock);
+    tokio::spawn(async move {
+        let served = server.await;
+        drop(lock);
+        served
+    })
+}

@@ -1,0 +1,334 @@
+//! Every service, and what each is made of. The one place to look up who uses what.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::{
+    Environment,
+    access_tokens::AccessTokens,
+    activity::ActivityService,
+    agents::Agents,
+    approvals::ApprovalService,
+    assemblies::AssemblyLibrary,
+    audit::{self, Actor},
+    credentials::CredentialService,
+    device_gate::DeviceGate,
+    device_reports::DeviceReportService,
+    enrollment::EnrollmentService,
+    github::GitHubService,
+    heartbeat::HeartbeatService,
+    hosts::HostRules,
+    install_codes::InstallCodeService,
+    operators::{OperatorService, login::LoginService, users::UserService},
+    proofs::Proofs,
+    prune::{prune_daily, prune_once},
+    published_identity::IdentityPublisher,
+    quick_run::QuickRunService,
+    readiness::ReadinessService,
+    realtime::{Channel, ChannelAccess, RealtimeService},
+    recaps::RecapService,
+    refresh::RefreshService,
+    scheduled_jobs::ScheduledJobService,
+    scheduler::{
+        Limits, Parts, Scheduler,
+        channel::AgentChannel,
+        credentials::RunCredentials,
+        delivery::Delivery,
+        playbook_run::{PlaybookPlaces, ServerPlaybooks},
+    },
+    script_signer::ScriptSigner,
+    secret_box::SecretBox,
+    service_accounts::ServiceAccountService,
+};
+use crate::{
+    config::settings::Settings,
+    domain::{clock::Working, operator_session::SESSION_MAX_AGE},
+    integrations::{ansible::WorkRoot, assembly_files::AssemblyFiles, github::GitHubClient},
+    repositories::{Store, StoreError},
+};
+
+/// What services are made of.
+#[derive(Debug)]
+pub struct Resources {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Time and randomness.
+    pub environment: Environment,
+    /// Makes and reads devices' tokens.
+    pub tokens: AccessTokens,
+    /// Seals and opens stored secrets.
+    pub secrets: SecretBox,
+    /// Signs what agents run.
+    pub signer: ScriptSigner,
+    /// What agents may know of the server.
+    pub publisher: IdentityPublisher,
+    /// Asks GitHub.
+    pub github: GitHubClient,
+}
+
+/// The services.
+#[derive(Debug)]
+pub struct Container {
+    store: Arc<dyn Store>,
+    environment: Environment,
+    hosts: HostRules,
+    /// Whether the server can do its work.
+    pub readiness: ReadinessService,
+    /// Devices join.
+    pub enrollment: EnrollmentService,
+    /// Devices come in.
+    pub device_gate: DeviceGate,
+    /// Devices renew their tokens.
+    pub refresh: RefreshService,
+    /// Devices report.
+    pub heartbeats: HeartbeatService,
+    /// Devices report their documents and hashes.
+    pub device_reports: DeviceReportService,
+    /// Agents get their service accounts.
+    pub service_accounts: ServiceAccountService,
+    /// What agents may know of the server.
+    pub publisher: IdentityPublisher,
+    /// The channel's rules.
+    pub realtime: Arc<RealtimeService>,
+    /// The agent registry.
+    pub agents: Arc<Agents>,
+    /// Operators decide about requests to enroll.
+    pub approvals: ApprovalService,
+    /// Install codes.
+    pub install_codes: InstallCodeService,
+    /// Heads of repositories, and the token.
+    pub github: GitHubService,
+    /// What jobs log in with.
+    pub credentials: Arc<CredentialService>,
+    /// Who is calling.
+    pub operators: Arc<OperatorService>,
+    /// Operators log in.
+    pub logins: LoginService,
+    /// Operators' accounts.
+    pub users: UserService,
+    /// Jobs as operators see them.
+    pub scheduled_jobs: ScheduledJobService,
+    /// Runs them.
+    pub scheduler: Arc<Scheduler>,
+    /// Scripts and playbooks that run at once.
+    pub quick_runs: Arc<QuickRunService>,
+    /// What ran on hosts.
+    pub activity: ActivityService,
+    /// How far playbooks are.
+    pub recaps: RecapService,
+}
+
+impl Container {
+    /// Makes every service. `open_channel` makes the sockets, which ask the rules that they are given who may come in;
+    /// what it returns beside them comes back.
+    pub fn new<H>(
+        settings: &Settings,
+        resources: Resources,
+        open_channel: impl FnOnce(Arc<ChannelAccess>) -> (Arc<dyn Channel>, H),
+    ) -> (Arc<Self>, H) {
+        let Resources {
+            store,
+            environment,
+            tokens,
+            secrets,
+            signer,
+            publisher,
+            github,
+        } = resources;
+        let policy = settings.access_policy;
+        let hosts = HostRules::new(policy);
+        let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
+        let proofs = Arc::new(Proofs::new(environment.clone()));
+        let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
+
+        let operators = Arc::new(OperatorService::new(
+            Arc::clone(&store),
+            environment.clone(),
+            policy,
+            settings.operator_token_ttl.unwrap_or(0).max(SESSION_MAX_AGE),
+        ));
+        let access = Arc::new(ChannelAccess::new(
+            Arc::clone(&store),
+            environment.clone(),
+            tokens.clone(),
+            Arc::clone(&operators),
+            policy,
+        ));
+        let (sockets, opened) = open_channel(access);
+        let realtime = Arc::new(RealtimeService::new(
+            Arc::clone(&store),
+            environment.clone(),
+            Arc::clone(&agents),
+            hosts,
+            sockets,
+        ));
+        let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
+
+        let credentials = Arc::new(CredentialService::new(
+            Arc::clone(&store),
+            environment.clone(),
+            secrets.clone(),
+        ));
+        let run_credentials = Arc::clone(&credentials) as Arc<dyn RunCredentials>;
+        let delivery = Delivery::new(
+            Arc::clone(&store),
+            environment.clone(),
+            Arc::clone(&channel),
+            hosts,
+        );
+        let playbooks = Arc::new(ServerPlaybooks::new(
+            Arc::clone(&store),
+            environment.clone(),
+            Arc::clone(&channel),
+            Arc::clone(&run_credentials),
+            library.clone(),
+            PlaybookPlaces {
+                work_root: WorkRoot::new(settings.root.join("Data/Engine/playbook_runs")),
+                former_root: settings.root.join("Logs/Server/AnsibleRuns"),
+                inherited: settings.playbook_environment.clone(),
+            },
+        ));
+        let scheduler = Scheduler::new(
+            Arc::clone(&store),
+            environment.clone(),
+            Arc::clone(&delivery),
+            playbooks,
+            Parts {
+                library: library.clone(),
+                signer: signer.clone(),
+                channel: Arc::clone(&channel),
+                credentials: run_credentials,
+                limits: Limits {
+                    assumed_seconds: settings.assumed_run_seconds,
+                    history_days: settings.job_history_days,
+                },
+                policy,
+            },
+        );
+        let quick_runs = QuickRunService::new(
+            Arc::clone(&store),
+            environment.clone(),
+            library.clone(),
+            signer,
+            secrets.clone(),
+            Arc::clone(&channel),
+            delivery,
+        )
+        .under(policy);
+
+        let services = Self {
+            readiness: ReadinessService::new(Arc::clone(&store), environment.clone()),
+            enrollment: EnrollmentService::new(
+                Arc::clone(&store),
+                environment.clone(),
+                tokens.clone(),
+                publisher.clone(),
+                hosts,
+                settings.anonymous_bounds().map(|bounds| bounds.pending_requests),
+            ),
+            device_gate: DeviceGate::new(
+                Arc::clone(&store),
+                environment.clone(),
+                tokens.clone(),
+                Arc::clone(&proofs),
+                hosts,
+            ),
+            refresh: RefreshService::new(Arc::clone(&store), environment.clone(), tokens, proofs),
+            heartbeats: HeartbeatService::new(
+                Arc::clone(&store),
+                environment.clone(),
+                Arc::clone(&agents),
+                hosts,
+            ),
+            device_reports: DeviceReportService::new(
+                Arc::clone(&store),
+                environment.clone(),
+                Arc::clone(&agents),
+                hosts,
+            ),
+            service_accounts: ServiceAccountService::new(
+                Arc::clone(&store),
+                environment.clone(),
+                secrets,
+                Arc::clone(&agents),
+                hosts,
+            ),
+            publisher,
+            realtime,
+            agents,
+            approvals: ApprovalService::new(Arc::clone(&store), environment.clone(), hosts),
+            install_codes: InstallCodeService::new(Arc::clone(&store), environment.clone()),
+            github: GitHubService::new(Arc::clone(&store), environment.clone(), github, &settings.github),
+            credentials,
+            operators,
+            logins: LoginService::new(
+                Arc::clone(&store),
+                environment.clone(),
+                settings.mfa_issuer.clone(),
+                policy,
+            ),
+            users: UserService::new(Arc::clone(&store), environment.clone()),
+            scheduled_jobs: ScheduledJobService::new(
+                Arc::clone(&store),
+                environment.clone(),
+                Arc::clone(&channel),
+                library,
+                policy,
+                settings.time_zone.clone(),
+                settings.job_history_days,
+            ),
+            scheduler,
+            quick_runs: Arc::new(quick_runs),
+            activity: ActivityService::new(Arc::clone(&store)),
+            recaps: RecapService::new(Arc::clone(&store), environment.clone(), hosts, channel),
+            store,
+            environment,
+            hosts,
+        };
+        (Arc::new(services), opened)
+    }
+
+    /// Does what has to be done before anybody is served.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        let by_itself = audit::span("console");
+        by_itself.in_scope(|| audit::acts(Actor::Server));
+        self.operators
+            .ensure_default_admin()
+            .instrument(by_itself)
+            .await?;
+        self.operators.note_accounts().await?;
+        self.agents.restore(&*self.store, self.hosts).await?;
+        if let Err(error) = prune_once(&*self.store, &self.environment, &self.operators).await {
+            tracing::error!("prune job failure: {error}");
+        }
+        self.service_accounts.assign().await?;
+        self.scheduler.begin().await;
+        Ok(())
+    }
+
+    /// Begins what goes on for as long as the server runs.
+    pub fn work(self: &Arc<Self>, background: &mut JoinSet<()>, working: Working) {
+        background.spawn(prune_daily(
+            Arc::clone(&self.store),
+            self.environment.clone(),
+            Arc::clone(&self.operators),
+            working.clone(),
+        ));
+        let services = Arc::clone(self);
+        let fresh = working.clone();
+        background.spawn(async move { services.github.keep_fresh(fresh).await });
+        background.spawn(Arc::clone(&self.scheduler).run(working.clone()));
+        background.spawn(Arc::clone(&self.quick_runs).run(working));
+    }
+
+    /// Ends what jobs are at. The background work has ended before.
+    pub async fn stop(&self) {
+        self.scheduler.stop().await;
+        self.quick_runs.stop();
+    }
+}
