@@ -1,9 +1,8 @@
 //! The Socket.IO channel: who may connect, what its events do, and who gets what is sent.
 //!
-//! The protocols are the crate `socketio-server`'s. The way of an event: the crate → [`Channel`] → `dispatch` (names) →
+//! The protocols are the crate `socketio-server`'s. The way of an event: the crate → `channel` → `dispatch` (names) →
 //! a feature's file → builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → the crate.
 //!
-//! [`Channel`]: channel::Channel
 //! [`RealtimeService`]: crate::services::realtime::RealtimeService
 
 mod agents;
@@ -11,11 +10,11 @@ mod channel;
 mod dispatch;
 mod handshake;
 mod hub;
-mod job_results;
 mod json;
 mod live_view;
 mod peer;
 mod playbooks;
+mod quick_run;
 mod refusals;
 
 use std::{sync::Arc, time::Duration};

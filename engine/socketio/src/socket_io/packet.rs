@@ -239,5 +239,4 @@ fn push_namespace(text: &mut String, namespace: &str) {
 }
 
 #[cfg(test)]
-#[path = "packet_tests.rs"]
 mod tests;

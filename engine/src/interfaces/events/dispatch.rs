@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{agents, channel::Channel, job_results, live_view, peer::Client, playbooks};
+use super::{agents, channel::Channel, live_view, peer::Client, playbooks, quick_run};
 use crate::{
     builders::agent_events::Reading,
     domain::json::Json,
@@ -71,7 +71,7 @@ pub(super) async fn handle_event(
         "list_agent_windows" => live_view::list_agent_windows(&incoming).await,
         "ansible_playbook_cancel" => playbooks::ansible_playbook_cancel(&incoming).await,
         "ansible_playbook_run" => playbooks::ansible_playbook_run(&incoming).await,
-        "quick_job_result" => job_results::quick_job_result(incoming).await,
+        "quick_job_result" => quick_run::quick_job_result(incoming).await,
         _ => return None,
     };
     Some(outcome)
