@@ -32,9 +32,9 @@ use crate::{
     repositories::sqlite::SqliteStore,
     services::{
         Environment,
-        access_tokens::AccessTokens,
         certificate::CertificateKeeper,
         container::{Container, Resources},
+        device_access::tokens::AccessTokens,
         published_identity::IdentityPublisher,
         realtime::Channel,
         script_signer::ScriptSigner,

@@ -16,7 +16,7 @@ use borealis_engine::{
     },
     domain::repository_head::RepositoryBranch,
     integrations::{clock::ManualClock, github::GitHubClient, random::SeededRandom},
-    services::access_tokens::AccessTokens,
+    services::device_access::tokens::AccessTokens,
 };
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::{Timestamp, tz::TimeZone};

@@ -248,7 +248,7 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
     let server = with_limits(
         axum_server::from_tcp(listener).unwrap(),
         &settings().timing,
-        AcceptErrors::new(Arc::new(SystemClock::new())),
+        AcceptErrors::new(Arc::new(SystemClock::new()), None),
         Connections::new(&settings(), None),
     );
     let service = http_service(Routes::new(), &settings(), &CarriedRequests::default(), None);

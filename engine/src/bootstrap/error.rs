@@ -6,7 +6,7 @@ use crate::{
     integrations::{identity::IdentityError, root_lock::LockError},
     preflight,
     repositories::{StoreError, sqlite::MigrationError},
-    services::{access_tokens::SigningError, sealing_keys::NoKeyOpens},
+    services::{device_access::tokens::SigningError, sealing_keys::NoKeyOpens},
 };
 
 /// Why the engine could not start.

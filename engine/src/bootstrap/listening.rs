@@ -84,7 +84,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         origins: AllowedOrigins::new(settings),
         sessions,
         random: Arc::clone(&environment.random),
-        certificate: settings.speaks_tls().then(|| Arc::clone(certificate)),
+        identity: settings.speaks_tls().then(|| services.publisher.clone()),
     });
     let service = http_service(
         routes::table().with_state(state).with_socket_endpoint(endpoint),
@@ -98,8 +98,9 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
     limit_unsent(&listener).map_err(StartError::Listener)?;
     let address = listener.local_addr().map_err(StartError::Listener)?;
     let handle = Handle::new();
-    let connections = Connections::new(settings, open_files::limit());
-    let errors = AcceptErrors::new(Arc::new(SystemClock::new()));
+    let files = open_files::limit();
+    let connections = Connections::new(settings, files);
+    let errors = AcceptErrors::new(Arc::new(SystemClock::new()), files);
     let server = if settings.speaks_tls() {
         let server =
             axum_server::from_tcp_rustls(listener, certificate.listener()).map_err(StartError::Listener)?;

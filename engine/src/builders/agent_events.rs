@@ -3,15 +3,26 @@
 //! An event says nothing (it is acknowledged and changes nothing), or something, or cannot be used (no
 //! acknowledgement). Which payloads are which was seen on the legacy, event by event.
 
-use crate::{
-    domain::{
-        agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
-        coerce::integer_of,
-        json::{Json, JsonObject},
-        json_text::column_text,
-    },
-    services::realtime::{JobResult, Payload},
+use crate::domain::{
+    agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
+    coerce::integer_of,
+    json::{Json, JsonObject},
+    json_text::column_text,
+    payload::Payload,
 };
+
+/// `quick_job_result`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JobResult {
+    /// The activity.
+    pub job_id: i64,
+    /// Its status in the agent's word, trimmed, not empty.
+    pub status: String,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed of errors.
+    pub stderr: String,
+}
 
 /// Bytes of an id, a host name or an operating system; more would only fill memory.
 const LONGEST_TEXT: usize = 4096;

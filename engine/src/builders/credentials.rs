@@ -1,15 +1,14 @@
 //! The bodies and the query of `/api/credentials` and below.
 
 use super::text::{WrongType, trimmed_text};
-use crate::{
-    domain::{
-        coerce::{integer_in, integer_of},
-        credential::{become_method, connection_type, credential_type},
-        json::{Json, JsonObject},
-        json_text::column_text,
-        text::python_trim,
+use crate::domain::{
+    coerce::{integer_in, integer_of},
+    credentials::{
+        CredentialChange, CredentialFilter, Secrets, become_method, connection_type, credential_type,
     },
-    repositories::credentials::{CredentialChange, CredentialFilter, Secrets},
+    json::{Json, JsonObject},
+    json_text::column_text,
+    text::python_trim,
 };
 
 /// Why a credential cannot be made or changed as a body asks.

@@ -9,8 +9,33 @@ use crate::{
         json::{Json, JsonObject},
         mask::{masked, shown},
     },
-    services::enrollment::{EnrollmentPoll, EnrollmentRequest},
 };
+
+/// A well-formed wish to join.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EnrollmentRequest {
+    /// The claimed host name, trimmed, not empty.
+    pub hostname: String,
+    /// The install code, trimmed, not empty. Never logged whole.
+    pub code: String,
+    /// The claimed key, SPKI DER; parsed only when it is to prove something.
+    pub agent_pubkey_der: Vec<u8>,
+    /// The agent's nonce, base64 as sent.
+    pub client_nonce: String,
+}
+
+/// A well-formed poll.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EnrollmentPoll {
+    /// The approval's reference.
+    pub approval_reference: String,
+    /// The agent's nonce, base64 as sent.
+    pub client_nonce: String,
+    /// The same, decoded.
+    pub client_nonce_bytes: Vec<u8>,
+    /// The proof.
+    pub proof: Vec<u8>,
+}
 
 /// Fewer bytes than this are no key; more are only looked at when the key is to prove something.
 const MIN_KEY_BYTES: usize = 10;

@@ -1,5 +1,7 @@
 //! What is asked about repositories, and the token that is to be stored.
 
+use std::time::Duration;
+
 use crate::{
     config::settings::Secret,
     domain::{
@@ -8,8 +10,18 @@ use crate::{
         repository_head::{InvalidBranch, RepositoryBranch, held_seconds},
         text::python_trim,
     },
-    services::github::HeadQuery,
 };
+
+/// Which head is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadQuery {
+    /// The branch.
+    pub branch: RepositoryBranch,
+    /// How old a known head may be, where that was said.
+    pub ttl: Option<Duration>,
+    /// Whether GitHub is asked however fresh the known head is.
+    pub forced: bool,
+}
 
 /// Reads the question for a head from the parameters of its query; `default` stands for names that are missing.
 ///

@@ -1,10 +1,18 @@
 //! The body of `POST /api/admin/enrollment-codes`, and the filter of its list.
 
-use crate::{
-    domain::{coerce::integer_of, json::JsonObject},
-    repositories::install_codes::InstallCodeFilter,
-    services::install_codes::{LIFETIMES_HOURS, NewInstallCode},
-};
+use crate::domain::{coerce::integer_of, install_codes::InstallCodeFilter, json::JsonObject};
+
+/// What a new code shall be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NewInstallCode {
+    /// How long it may be used; one of [`LIFETIMES_HOURS`].
+    pub ttl_hours: i64,
+    /// How often, 1 to 10.
+    pub max_uses: i64,
+}
+
+/// The lifetimes that may be asked for, in hours.
+pub const LIFETIMES_HOURS: [i64; 5] = [1, 3, 6, 12, 24];
 
 /// Uses of a code whose limit cannot be read.
 const DEFAULT_USES: i128 = 2;

@@ -2,14 +2,12 @@
 
 use jiff::tz::TimeZone;
 
-use crate::{
-    domain::{
-        coerce::{integer_in, integer_of},
-        json::{Json, JsonObject},
-        start_time::start_seconds,
-        text::{python_float, python_trim},
-    },
-    repositories::scheduled_jobs::{JobChanges, NewJob},
+use crate::domain::{
+    coerce::{integer_in, integer_of},
+    json::{Json, JsonObject},
+    scheduled_jobs::{JobChanges, NewJob},
+    start_time::start_seconds,
+    text::{python_float, python_trim},
 };
 
 /// Why a job's fields are refused.

@@ -1,10 +1,25 @@
 //! The bodies of `agent/checkin` and `agent/service-account/rotate`.
 
 use super::text::{WrongType, trimmed_text};
-use crate::{
-    domain::json::JsonObject,
-    services::service_accounts::{AccountRequest, CheckIn},
-};
+use crate::domain::json::JsonObject;
+
+/// Whose account an agent asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccountRequest {
+    /// The agent.
+    pub agent_id: String,
+    /// The name that the account should have.
+    pub username: Option<String>,
+}
+
+/// An agent checks in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CheckIn {
+    /// Whose account it asks for.
+    pub account: AccountRequest,
+    /// The host it says it runs on.
+    pub hostname: Option<String>,
+}
 
 /// Which field cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -1,7 +1,5 @@
 //! `borealis-engine devices`
 
-use std::sync::Arc;
-
 use clap::{Args, Subcommand};
 
 use super::{
@@ -9,12 +7,10 @@ use super::{
     output::{Answer, shown, shown_or_nothing, shown_time, table},
 };
 use crate::{
-    domain::json::Json,
-    repositories::{Store, devices::DeviceEntry},
+    domain::{devices::DeviceEntry, json::Json},
     services::{
-        Environment,
+        device_access::revocation::{RevocationError, RevocationService},
         operators::Operator,
-        revocation::{RevocationError, RevocationService},
     },
 };
 
@@ -51,12 +47,7 @@ enum DevicesCommand {
     },
 }
 
-pub(super) async fn run(
-    arguments: &DevicesArguments,
-    store: &Arc<dyn Store>,
-    environment: &Environment,
-) -> Result<(), Failure> {
-    let devices = RevocationService::new(Arc::clone(store), environment.clone());
+pub(super) async fn run(arguments: &DevicesArguments, devices: &RevocationService) -> Result<(), Failure> {
     let answer = match &arguments.command {
         DevicesCommand::List => listing(&devices.list().await?),
         DevicesCommand::Revoke { device: name } => {

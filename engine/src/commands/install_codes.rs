@@ -1,7 +1,5 @@
 //! `borealis-engine install-codes`
 
-use std::sync::Arc;
-
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use super::{
@@ -9,17 +7,13 @@ use super::{
     output::{Answer, shown, shown_or_nothing, table},
 };
 use crate::{
-    domain::json::Json,
-    interfaces::http::install_codes::listed,
-    repositories::{
-        Store,
+    builders::install_codes::{LIFETIMES_HOURS, NewInstallCode},
+    domain::{
         install_codes::{InstallCode, InstallCodeFilter},
+        json::Json,
     },
-    services::{
-        Environment,
-        install_codes::{InstallCodeService, LIFETIMES_HOURS, NewInstallCode},
-        operators::Operator,
-    },
+    interfaces::http::install_codes::listed,
+    services::{install_codes::InstallCodeService, operators::Operator},
 };
 
 /// List, make and revoke the install codes that agents enroll with.
@@ -100,10 +94,8 @@ fn lifetime(text: &str) -> Result<i64, String> {
 
 pub(super) async fn run(
     arguments: &InstallCodesArguments,
-    store: &Arc<dyn Store>,
-    environment: &Environment,
+    codes: &InstallCodeService,
 ) -> Result<(), Failure> {
-    let codes = InstallCodeService::new(Arc::clone(store), environment.clone());
     let answer = match &arguments.command {
         InstallCodesCommand::List { status } => listing(codes.list((*status).into()).await?),
         InstallCodesCommand::Create { ttl_hours, max_uses } => {
@@ -120,7 +112,7 @@ pub(super) async fn run(
                 json: listed(code),
             }
         }
-        InstallCodesCommand::Revoke { code } => revoke(&codes, code.trim()).await?,
+        InstallCodesCommand::Revoke { code } => revoke(codes, code.trim()).await?,
     };
     answer.show(arguments.json)
 }

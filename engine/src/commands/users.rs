@@ -1,7 +1,5 @@
 //! `borealis-engine users`
 
-use std::sync::Arc;
-
 use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
@@ -10,15 +8,17 @@ use super::{
     password::{ChosenPassword, PasswordArguments},
 };
 use crate::{
-    builders::users::new_user,
-    domain::json::{Json, JsonObject},
-    interfaces::http::users::listed,
-    repositories::{Store, users::User},
+    builders::operators::users::{MfaSwitch, new_user},
+    domain::{
+        json::{Json, JsonObject},
+        operators::{Role, User},
+    },
+    interfaces::http::operators::users::listed,
     services::{
         Environment,
         operators::{
             Operator,
-            users::{MfaSwitch, Role, UserError, UserService},
+            users::{UserError, UserService},
         },
     },
 };
@@ -123,10 +123,9 @@ impl From<RoleName> for Role {
 
 pub(super) async fn run(
     arguments: &UsersArguments,
-    store: &Arc<dyn Store>,
+    users: &UserService,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let users = UserService::new(Arc::clone(store), environment.clone());
     let caller = Operator::at_command_line();
     let answer = match &arguments.command {
         UsersCommand::List => listing(users.list().await?),

@@ -1,6 +1,52 @@
 //! What operators' clients show: signed values, known by the second in which they were issued and by their signature.
 
 use super::digest::sha256_hex;
+use super::operators::User;
+
+/// What has to be noted of sessions once they are issued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Issuing {
+    /// The second in which they are issued.
+    pub at: i64,
+    /// The number of the end whose second that is; `None` where there is nothing to note.
+    pub after_end: Option<i64>,
+}
+
+impl Issuing {
+    /// Of sessions that need no note.
+    pub fn at(now: i64) -> Self {
+        Self {
+            at: now,
+            after_end: None,
+        }
+    }
+}
+
+/// What is noted of an account.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccountNote {
+    /// What the account was when it was last looked at; `None` where it was deleted.
+    pub state: Option<String>,
+    /// Unix seconds: what was issued until then has ended.
+    pub ended_at: Option<i64>,
+    /// How often that was.
+    pub ends: i64,
+}
+
+/// An account as it is, and what is noted of it and of one of its sessions.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccountInSession {
+    /// The account; as [`Users::find_user`] finds it.
+    ///
+    /// [`Users::find_user`]: super::users::Users::find_user
+    pub user: User,
+    /// What is noted of it; `None` where it is seen for the first time.
+    pub note: Option<AccountNote>,
+    /// Whether the session was logged out.
+    pub logged_out: bool,
+    /// Whether it was issued after the end with which it shares its second.
+    pub kept: bool,
+}
 
 /// How long a session cookie is accepted, in seconds: 31 days.
 pub const SESSION_MAX_AGE: i64 = 2_678_400;

@@ -8,12 +8,11 @@ use super::{
 };
 use crate::{
     config::settings::Settings,
-    domain::clock::Clock,
+    domain::{clock::Clock, sealed_secrets::StoredSecret},
     integrations::{
         identity::{PartState, ServerIdentity, sealing_key},
         random::OsRandom,
     },
-    repositories::sealed_secrets::StoredSecret,
     services::sealing_keys::SealingKeys,
 };
 

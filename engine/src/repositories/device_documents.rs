@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::device::{DeviceRow, DeviceUpsert};
+use crate::domain::device_document::{DeviceRow, DeviceUpsert};
 
 /// The table `devices`, all columns but those of key, version and status.
 #[async_trait]

@@ -2,34 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{StoreError, users::User};
-use crate::domain::operator_session::{Issue, OperatorCredential};
-
-/// What is noted of an account.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccountNote {
-    /// What the account was when it was last looked at; `None` where it was deleted.
-    pub state: Option<String>,
-    /// Unix seconds: what was issued until then has ended.
-    pub ended_at: Option<i64>,
-    /// How often that was.
-    pub ends: i64,
-}
-
-/// An account as it is, and what is noted of it and of one of its sessions.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccountInSession {
-    /// The account; as [`Users::find_user`] finds it.
-    ///
-    /// [`Users::find_user`]: super::users::Users::find_user
-    pub user: User,
-    /// What is noted of it; `None` where it is seen for the first time.
-    pub note: Option<AccountNote>,
-    /// Whether the session was logged out.
-    pub logged_out: bool,
-    /// Whether it was issued after the end with which it shares its second.
-    pub kept: bool,
-}
+use super::StoreError;
+use crate::domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential};
 
 /// The engine's own tables `engine_operator_accounts` and `engine_operator_sessions`. Names are meant without regard to
 /// the case of ASCII letters.

@@ -3,63 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-
-/// The `agent_id` of playbooks that the server runs itself.
-pub const SERVER: &str = "server";
-
-/// A recap, as stored.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Recap {
-    /// Row id.
-    pub id: i64,
-    /// The run's own id, unique.
-    pub run_id: String,
-    /// The host.
-    pub hostname: Option<String>,
-    /// The agent that ran it, or [`SERVER`].
-    pub agent_id: Option<String>,
-    /// The playbook's file.
-    pub playbook_path: Option<String>,
-    /// The playbook's name.
-    pub playbook_name: Option<String>,
-    /// The scheduled job.
-    pub scheduled_job_id: Option<i64>,
-    /// The run of the scheduled job.
-    pub scheduled_run_id: Option<i64>,
-    /// The row in the activity history.
-    pub activity_job_id: Option<i64>,
-    /// Its status; free text.
-    pub status: Option<String>,
-    /// What it printed.
-    pub recap_text: Option<String>,
-    /// Its numbers, JSON text.
-    pub recap_json: Option<String>,
-    /// When it started, in seconds.
-    pub started_ts: Option<i64>,
-    /// When it ended, in seconds.
-    pub finished_ts: Option<i64>,
-    /// When the row was made, in seconds.
-    pub created_at: Option<i64>,
-    /// When the row was changed last, in seconds.
-    pub updated_at: Option<i64>,
-}
-
-/// A playbook that the server itself is to run.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ServerRun<'a> {
-    /// The run's own id.
-    pub run_id: &'a str,
-    /// The host.
-    pub hostname: &'a str,
-    /// The playbook's file.
-    pub playbook_path: &'a str,
-    /// The playbook's name.
-    pub playbook_name: &'a str,
-    /// The scheduled job and its run, where there is one.
-    pub scheduled: Option<(i64, i64)>,
-    /// The row in the activity history.
-    pub activity_id: Option<i64>,
-}
+use crate::domain::recaps::{Recap, ServerRun};
 
 /// The table `ansible_play_recaps`.
 #[async_trait]

@@ -3,15 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-
-/// An agent's service account.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ServiceAccount {
-    /// The account's name on the agent's machine.
-    pub username: String,
-    /// Its password, sealed.
-    pub password_encrypted: Vec<u8>,
-}
+use crate::domain::service_accounts::ServiceAccount;
 
 /// The table `agent_service_account`.
 #[async_trait]

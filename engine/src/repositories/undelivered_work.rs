@@ -2,59 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{StoreError, job_runs::JobRun};
-
-/// Work that is to reach an agent. It is noted in the transaction that begins it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NewUndelivered<'a> {
-    /// The row in the activity history.
-    pub activity_id: i64,
-    /// What makes the work anew after a restart.
-    pub source: Source<'a>,
-}
-
-/// What undelivered work is made from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Source<'a> {
-    /// The component of a scheduled job at this place.
-    Component(i64),
-    /// A quick run that was asked for so, sealed.
-    QuickRun(&'a [u8]),
-}
-
-/// Undelivered work of a scheduled job.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UndeliveredComponent {
-    /// The row in the activity history.
-    pub activity_id: i64,
-    /// How often it was sent, or was about to be.
-    pub sends: i64,
-    /// The place of the component in its job.
-    pub component_index: i64,
-    /// The component's file, as it was when the run began.
-    pub component_path: String,
-    /// The run, as it is now; `None` where it was deleted.
-    pub run: Option<JobRun>,
-    /// The activity's status, as it is now.
-    pub activity_status: String,
-}
-
-/// Undelivered work of a quick run.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UndeliveredQuickRun {
-    /// The row in the activity history.
-    pub activity_id: i64,
-    /// How often it was sent, or was about to be.
-    pub sends: i64,
-    /// How it was asked for, sealed.
-    pub request: Vec<u8>,
-    /// The host; empty where the activity has none.
-    pub hostname: String,
-    /// When it was asked for, in seconds.
-    pub asked_at: i64,
-    /// The activity's status, as it is now.
-    pub activity_status: String,
-}
+use super::StoreError;
+use crate::domain::undelivered_work::{NewUndelivered, UndeliveredComponent, UndeliveredQuickRun};
 
 /// The engine's own table `engine_undelivered_work`.
 #[async_trait]

@@ -3,31 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::guid::Guid;
-
-/// For whom an activity is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum BoundTo {
-    /// For this device.
-    Device(Guid),
-    /// For none: no device had the host's name, or the server does the work itself.
-    Nobody,
-}
-
-impl BoundTo {
-    /// For this device, or for none.
-    pub fn of(guid: Option<Guid>) -> Self {
-        guid.map_or(Self::Nobody, Self::Device)
-    }
-
-    /// The device.
-    pub fn device(&self) -> Option<&Guid> {
-        match self {
-            Self::Device(guid) => Some(guid),
-            Self::Nobody => None,
-        }
-    }
-}
+use crate::domain::work_devices::BoundTo;
 
 /// The engine's own table `engine_activity_devices`. Notes are made with their activities.
 #[async_trait]

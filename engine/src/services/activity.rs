@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::repositories::{
-    Store, StoreError,
-    activity_history::{Activity, ActivityLine},
+use crate::{
+    domain::activity::{Activity, ActivityLine},
+    repositories::{Store, StoreError},
 };
 
 /// Reads and clears the history.

@@ -1,9 +1,6 @@
 //! Which device an agent is on, where the access policy asks.
 
-use super::{
-    device_gate::{AuthenticatedDevice, standing},
-    hosts::HostRules,
-};
+use super::hosts::HostRules;
 use crate::{
     domain::{
         agent_id::{NamedDevice, named_device, names_device},
@@ -11,6 +8,7 @@ use crate::{
         host_name::HostKey,
     },
     repositories::{ReadTables, StoreError},
+    services::device_access::gate::{AuthenticatedDevice, standing},
 };
 
 /// Whether an agent's id can be of this device: it names it, or names none and is no other device's.

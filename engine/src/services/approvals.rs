@@ -7,11 +7,13 @@ use super::{
     hosts::{HostNames, HostRules, InvalidHostname},
 };
 use crate::{
-    domain::{guid::Guid, host_name::LONGEST, mask::shown},
-    repositories::{
-        ReadTables, Store, StoreError,
+    domain::{
         approvals::{Approval, HostnameHolder, ListedApproval},
+        guid::Guid,
+        host_name::LONGEST,
+        mask::shown,
     },
+    repositories::{ReadTables, Store, StoreError},
 };
 
 /// How many suffixes are tried for a taken host name.

@@ -7,29 +7,24 @@ use tracing::Instrument as _;
 
 use super::{
     Environment,
-    access_tokens::AccessTokens,
     activity::ActivityService,
     agents::Agents,
     approvals::ApprovalService,
     assemblies::AssemblyLibrary,
     audit::{self, Actor},
     credentials::CredentialService,
-    device_gate::DeviceGate,
     device_reports::DeviceReportService,
     enrollment::EnrollmentService,
     github::GitHubService,
-    heartbeat::HeartbeatService,
     hosts::HostRules,
     install_codes::InstallCodeService,
     operators::{OperatorService, login::LoginService, users::UserService},
-    proofs::Proofs,
     prune::{prune_daily, prune_once},
     published_identity::IdentityPublisher,
     quick_run::QuickRunService,
     readiness::ReadinessService,
     realtime::{Channel, ChannelAccess, RealtimeService},
     recaps::RecapService,
-    refresh::RefreshService,
     scheduled_jobs::ScheduledJobService,
     scheduler::{
         Limits, Parts, Scheduler,
@@ -47,6 +42,10 @@ use crate::{
     domain::{clock::Working, operator_session::SESSION_MAX_AGE},
     integrations::{ansible::WorkRoot, assembly_files::AssemblyFiles, github::GitHubClient},
     repositories::{Store, StoreError},
+    services::{
+        device_access::{dpop::Proofs, gate::DeviceGate, refresh::RefreshService, tokens::AccessTokens},
+        device_reports::heartbeat::HeartbeatService,
+    },
 };
 
 /// What services are made of.

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use super::{Environment, operators::Operator, secret_box::SecretBox};
 use crate::{
     domain::{
+        credentials::{Credential, CredentialChange, CredentialFilter, Sealed, Secrets},
         digest::sha256_hex,
         json::{Json, JsonObject},
         json_reader,
         mask::shown,
     },
-    repositories::{
-        Store, StoreError,
-        credentials::{Credential, CredentialChange, CredentialFilter, Sealed, Secrets},
-    },
+    repositories::{Store, StoreError},
 };
 
 /// Characters of a fingerprint: enough to tell secrets apart, too few to guess one from.

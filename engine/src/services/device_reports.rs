@@ -2,15 +2,16 @@
 
 mod details;
 mod hash;
+pub mod heartbeat;
 
 use std::sync::Arc;
 
-pub use details::{DetailsError, DetailsReport};
-pub use hash::{HashAnswer, HashError, HashReport, StoredHash};
+pub use details::DetailsError;
+pub use hash::{HashAnswer, HashError, StoredHash};
 
 use super::{Environment, agents::Agents, hosts::HostRules};
 use crate::{
-    domain::device::DeviceSnapshot,
+    domain::device_document::DeviceSnapshot,
     repositories::{Store, StoreError},
 };
 

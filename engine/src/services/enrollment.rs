@@ -3,43 +3,39 @@
 mod messages;
 
 use std::{
-    sync::Arc,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
 
-pub use self::messages::{
-    EnrollmentPoll, EnrollmentRequest, JoinedDevice, PendingEnrollment, PollError, PollOutcome, RequestError,
-};
+pub use self::messages::{JoinedDevice, PendingEnrollment, PollError, PollOutcome, RequestError};
 use super::{
     Environment, Moment,
-    access_tokens::AccessTokens,
     approvals::{hostname_for_new_device, may_be_claimed, same_fingerprint},
     hosts::HostRules,
     published_identity::IdentityPublisher,
 };
 use crate::{
+    builders::enrollment::{EnrollmentPoll, EnrollmentRequest},
     domain::{
+        approvals::Approval,
         base64 as strict_base64,
+        devices::{KeyRotation, NewDevice},
         digest::sha256_hex,
         guid::Guid,
+        install_codes::{CodeUse, InstallCode},
         mask::{masked, shown},
         proof::verify_proof,
         random::{random_bytes, random_uuid},
         rate_limit::{RateLimited, SlidingWindow},
+        refresh_tokens::NewRefreshToken,
         replay::ReplayMemory,
         timestamp::{iso_utc, parse_iso},
     },
-    repositories::{
-        Store, StoreError, UnitOfWork,
-        approvals::Approval,
-        devices::{KeyRotation, NewDevice},
-        install_codes::{CodeUse, InstallCode},
-        refresh_tokens::NewRefreshToken,
-    },
+    repositories::{Store, StoreError, UnitOfWork},
+    services::device_access::tokens::AccessTokens,
 };
 
 /// The window of both rate limits.

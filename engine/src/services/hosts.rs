@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::device_gate::{DeviceStatus, standing};
 use crate::{
     config::settings::AccessPolicy,
     domain::{
+        devices::NamedDevice,
         guid::Guid,
         host_name::{self, HostKey, LONGEST},
+        work_devices::BoundTo,
     },
-    repositories::{ReadTables, StoreError, devices::NamedDevice, work_devices::BoundTo},
+    repositories::{ReadTables, StoreError},
+    services::device_access::gate::{DeviceStatus, standing},
 };
 
 /// A device may not be called so.

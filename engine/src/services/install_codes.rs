@@ -1,31 +1,19 @@
 //! Install codes: made, listed and deleted by admins.
 
-use std::sync::Arc;
-
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use jiff::SignedDuration;
 
 use super::Environment;
 use crate::{
-    domain::{random::random_bytes, timestamp::iso_utc},
-    repositories::{
-        Store, StoreError,
+    builders::install_codes::NewInstallCode,
+    domain::{
         install_codes::{InstallCode, InstallCodeFilter},
+        random::random_bytes,
+        timestamp::iso_utc,
     },
+    repositories::{Store, StoreError},
 };
-
-/// The lifetimes that may be asked for, in hours.
-pub const LIFETIMES_HOURS: [i64; 5] = [1, 3, 6, 12, 24];
-
-/// What a new code shall be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NewInstallCode {
-    /// How long it may be used; one of [`LIFETIMES_HOURS`].
-    pub ttl_hours: i64,
-    /// How often, 1 to 10.
-    pub max_uses: i64,
-}
 
 /// Manages install codes.
 #[derive(Clone, Debug)]

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use super::{Environment, approvals::Decider};
 use crate::{
     config::settings::AccessPolicy,
-    domain::digest::sha512_hex,
-    repositories::{
-        Store, StoreError,
-        users::{NewUser, User},
+    domain::{
+        digest::sha512_hex,
+        operators::{NewUser, User},
     },
+    repositories::{Store, StoreError},
 };
 
 /// The account that the first start makes, as the legacy does.

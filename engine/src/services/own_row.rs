@@ -1,9 +1,9 @@
 //! The row of the device that came in, in whatever spelling its GUID is stored (DEV-7).
 
-use super::device_gate::AuthenticatedDevice;
 use crate::{
-    domain::device::DeviceRow,
-    repositories::{ReadTables, StoreError, devices::DeviceIdentity},
+    domain::{device_document::DeviceRow, devices::DeviceIdentity},
+    repositories::{ReadTables, StoreError},
+    services::device_access::gate::AuthenticatedDevice,
 };
 
 /// Who the device is by its row; a row with the canonical GUID comes first.

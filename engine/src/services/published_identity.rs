@@ -38,6 +38,11 @@ impl IdentityPublisher {
         &self.signing_key
     }
 
+    /// Whether this server made the certificate, so that no browser trusts it by itself.
+    pub fn is_self_made(&self) -> bool {
+        self.certificate.is_self_made()
+    }
+
     /// The identity now. The files are looked at anew, because an operator may renew them while the server runs; what
     /// an agent is told is what the listener serves from then on.
     pub async fn published(&self) -> PublishedIdentity {

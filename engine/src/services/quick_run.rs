@@ -23,6 +23,7 @@ use crate::{
     builders::quick_run::{QuickRun, WantedHost},
     config::settings::AccessPolicy,
     domain::{
+        activity::{EndedActivity, NewActivity},
         assembly::{
             document::Document,
             location::{Island, IslandPath},
@@ -30,19 +31,16 @@ use crate::{
         },
         base64,
         clock::Working,
+        job_runs::status,
         json::{Json, JsonObject},
         json_reader,
         json_text::compact_text,
         mask::shown,
         text::python_trim,
-    },
-    repositories::{
-        Store, StoreError,
-        activity_history::{EndedActivity, NewActivity},
-        job_runs::status,
         undelivered_work::{NewUndelivered, Source, UndeliveredQuickRun},
         work_devices::BoundTo,
     },
+    repositories::{Store, StoreError},
 };
 
 /// Between two looks at scripts that have not reached their agents.

@@ -1,8 +1,7 @@
 //! Whether the server can do its work: asked by proxies and monitors, who send nobody here while it cannot.
 
 use std::{
-    sync::Arc,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 

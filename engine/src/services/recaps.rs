@@ -20,11 +20,9 @@ use crate::{
         host_name::same_host,
         json::Json,
         mask::shown,
-    },
-    repositories::{
-        Store, StoreError, UnitOfWork,
         recaps::{Recap, SERVER},
     },
+    repositories::{Store, StoreError, UnitOfWork},
 };
 
 /// Who reports.

@@ -12,17 +12,17 @@ use super::{
 use crate::{
     config::settings::AccessPolicy,
     domain::{
-        job::{ResultCounts, target_count, target_hosts, uses_stored_credential},
+        job_runs::{JobRun, RunActivity, RunCount},
         json::Json,
         json_text::compact_text,
         mask::shown,
         schedule::{Recurrence, Schedule},
+        scheduled_jobs::{
+            JobChanges, NewJob, ResultCounts, ScheduledJob, target_count, target_hosts,
+            uses_stored_credential,
+        },
     },
-    repositories::{
-        Store, StoreError,
-        job_runs::{JobRun, RunActivity, RunCount},
-        scheduled_jobs::{JobChanges, NewJob, ScheduledJob},
-    },
+    repositories::{Store, StoreError},
 };
 
 /// Runs that are listed at most.

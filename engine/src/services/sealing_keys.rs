@@ -1,8 +1,8 @@
 //! Which key seals secrets, and what becomes of those that were sealed with others.
 
 use crate::{
-    domain::fernet::FernetKey, integrations::identity::sealing_key::FoundKey,
-    repositories::sealed_secrets::StoredSecret,
+    domain::{fernet::FernetKey, sealed_secrets::StoredSecret},
+    integrations::identity::sealing_key::FoundKey,
 };
 
 /// Names that are listed of secrets that no key opens; more are counted.

@@ -6,44 +6,28 @@ use super::{
     Environment, Moment,
     agent_owners::{active_devices, agents_device, first_owner, owner},
     agents::Agents,
-    device_gate::{AuthenticatedDevice, DeviceStatus},
     hosts::HostRules,
     own_row::own_identity,
     secret_box::SecretBox,
 };
 use crate::{
+    builders::service_accounts::{AccountRequest, CheckIn},
     domain::{
         agent_id::names_device,
-        device::{DeviceSnapshot, DeviceUpsert},
+        device_document::{DeviceSnapshot, DeviceUpsert},
         guid::Guid,
         mask::shown,
         password::made_up_password,
+        service_accounts::ServiceAccount,
     },
-    repositories::{Store, StoreError, UnitOfWork, service_accounts::ServiceAccount},
+    repositories::{Store, StoreError, UnitOfWork},
+    services::device_access::gate::{AuthenticatedDevice, DeviceStatus},
 };
 
 /// The account's name where nobody asks for another.
 const DEFAULT_USER: &str = ".\\svcBorealis";
 /// Names of older agents, replaced wherever they turn up.
 const RETIRED_USERS: [&str; 2] = [".\\svcBorealisAnsibleRunner", "svcBorealisAnsibleRunner"];
-
-/// Whose account an agent asks for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccountRequest {
-    /// The agent.
-    pub agent_id: String,
-    /// The name that the account should have.
-    pub username: Option<String>,
-}
-
-/// An agent checks in.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CheckIn {
-    /// Whose account it asks for.
-    pub account: AccountRequest,
-    /// The host it says it runs on.
-    pub hostname: Option<String>,
-}
 
 /// What an agent logs its service in with.
 #[derive(Clone, Eq, PartialEq)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::TcpListener, path::Path, sync::Arc};
 use borealis_engine::{
     Engine, RunningEngine, Settings,
     integrations::{clock::ManualClock, random::SeededRandom},
-    services::access_tokens::AccessTokens,
+    services::device_access::tokens::AccessTokens,
 };
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;

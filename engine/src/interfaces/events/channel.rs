@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{bounds::AnonymousBounds, settings::Settings},
-    domain::{clock::Clock, json::Json, random::random_bytes, text::same_text},
+    domain::{clock::Clock, json::Json, payload::Payload, random::random_bytes, text::same_text},
     interfaces::http::{
         browser::ClientBrowser,
         compat::{
@@ -36,7 +36,7 @@ use crate::{
     services::{
         Environment,
         audit::{self, Actor},
-        realtime::{Identity, Outcome, Payload, RealtimeService},
+        realtime::{Identity, Outcome, RealtimeService},
     },
 };
 

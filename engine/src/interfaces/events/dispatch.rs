@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{agents, channel::Channel, live_view, peer::Client, playbooks, quick_run};
 use crate::{
     builders::agent_events::Reading,
-    domain::json::Json,
-    services::realtime::{Outcome, Payload, RealtimeService, Rights},
+    domain::{json::Json, payload::Payload},
+    services::realtime::{Outcome, RealtimeService, Rights},
 };
 
 /// The events that clients may send; others have no effect and no acknowledgement.

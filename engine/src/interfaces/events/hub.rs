@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use super::{json::Argument, peer::Client};
 use crate::{
     config::{bounds::AnonymousBounds, settings::Settings},
-    domain::{clock::BoxFuture, guid::Guid},
+    domain::{clock::BoxFuture, guid::Guid, payload::Payload},
     services::{
-        realtime::{Audience, Channel, ChannelAccess, Identity, Payload, Rights, Whose},
+        realtime::{Audience, Channel, ChannelAccess, Identity, Rights, Whose},
         scheduler::channel::{Eventual, PendingReceipt, Receipt},
     },
 };

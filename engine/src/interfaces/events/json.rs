@@ -5,13 +5,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use socketio_server::socket_io::{Data, Emit, Unreadable};
 
-use crate::{
-    domain::{
-        json::Json,
-        json_reader::{JsonReader, Refused},
-        json_text::push_wire_text,
-    },
-    services::realtime::Payload,
+use crate::domain::{
+    json::Json,
+    json_reader::{JsonReader, Refused},
+    json_text::push_wire_text,
+    payload::Payload,
 };
 
 impl From<Refused> for UnreadableJson {

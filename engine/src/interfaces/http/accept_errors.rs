@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{domain::clock::Clock, integrations::open_files};
+use crate::domain::clock::Clock;
 
 /// How often it is logged that the open files have run out.
 const EACH: Duration = Duration::from_secs(60);
@@ -17,15 +17,18 @@ const TOO_MANY_OPEN_FILES: [i32; 2] = [24, 23];
 #[derive(Debug)]
 pub struct AcceptErrors {
     clock: Arc<dyn Clock>,
+    /// How many files may be open; `None` is no limit.
+    files: Option<u64>,
     /// When it was last logged, and how often it has happened since.
     last: Mutex<(Option<Duration>, u64)>,
 }
 
 impl AcceptErrors {
-    /// With the time of `clock`.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    /// With the time of `clock`; `files` is how many files may be open.
+    pub fn new(clock: Arc<dyn Clock>, files: Option<u64>) -> Self {
         Self {
             clock,
+            files,
             last: Mutex::default(),
         }
     }
@@ -49,7 +52,9 @@ impl AcceptErrors {
             last.0 = Some(now);
             std::mem::take(&mut last.1)
         };
-        let limit = open_files::limit().map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+        let limit = self
+            .files
+            .map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
         tracing::error!(
             "new connections wait: all files that may be open are open ({limit}; {error}; met {times} times since \
              this was last logged). Raise the limit: LimitNOFILE of the service, or ulimit -n"
@@ -67,14 +72,14 @@ mod tests {
         let log = capture();
         let start = jiff::Timestamp::from_second(1_800_000_000).unwrap();
         let clock = Arc::new(ManualClock::new(start));
-        let errors = AcceptErrors::new(clock.clone());
+        let errors = AcceptErrors::new(clock.clone(), Some(1024));
         let full = io::Error::from_raw_os_error(24);
         for second in 0..130 {
             clock.set(start + Duration::from_secs(second));
             errors.note(&full);
         }
         errors.note(&io::ErrorKind::ConnectionAborted.into());
-        let limit = open_files::limit().unwrap().to_string();
+        let limit = "1024";
         let lines = log.messages();
         assert_eq!(lines.len(), 3, "{lines:?}");
         for (line, times) in lines.iter().zip(["met 1 times", "met 60 times", "met 60 times"]) {

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    response::{IntoResponse, Response},
+    response::{ErrorResponse, IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
 
@@ -43,7 +43,7 @@ pub async fn provision(
     _: OperatorIfStrict,
     State(state): State<AppState>,
     body: RawBody,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let body = body.strict().await.map_err(IntoResponse::into_response)?;
     let provision = read_provision(&body).map_err(IntoResponse::into_response)?;
     let roles = Json::List(provision.roles.clone());
@@ -52,7 +52,7 @@ pub async fn provision(
         .provision(&provision.agent_id, provision.roles)
         .await
     {
-        return Err(internal(&TooManyConfigurations));
+        return Err(internal(&TooManyConfigurations).into());
     }
     Ok(JsonReply::ok(Json::object([
         ("roles", roles),

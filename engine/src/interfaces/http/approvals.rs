@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::ErrorResponse,
 };
 
 use super::{
@@ -13,8 +13,10 @@ use super::{
 use crate::{
     builders::approvals::{approval_decision, approval_filter},
     domain::json::Json,
-    repositories::StoreError,
-    services::approvals::{DecisionError, HostnameConflict, ReviewedApproval},
+    services::{
+        StoreError,
+        approvals::{DecisionError, HostnameConflict, ReviewedApproval},
+    },
 };
 
 fn conflict(conflict: &HostnameConflict) -> Json {
@@ -81,12 +83,8 @@ pub async fn approve(
     Admin(operator): Admin,
     Path(id): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body
-        .limit(body::SMALL)
-        .forced()
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.limit(body::SMALL).forced().await?;
     let decision = approval_decision(&body);
     let resolution = app
         .approvals
@@ -96,8 +94,7 @@ pub async fn approve(
             decision.resolution.as_deref(),
             &operator.decider(),
         )
-        .await
-        .map_err(|error| error.into_response())?;
+        .await?;
     Ok(JsonReply::ok(match resolution {
         Some(resolution) => Json::object([
             ("status", "approved".into()),

@@ -24,7 +24,7 @@ use crate::{
         mask::shown,
         random::{Random, random_bytes},
     },
-    integrations::identity::ServedCertificate,
+    services::published_identity::IdentityPublisher,
 };
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -80,8 +80,8 @@ pub struct BrowserGuard {
     pub sessions: Arc<SessionCodec>,
     /// Ids of browsers come from here.
     pub random: Arc<dyn Random>,
-    /// The listener's certificate, where it speaks TLS.
-    pub certificate: Option<Arc<ServedCertificate>>,
+    /// What the listener shows of itself, where it speaks TLS.
+    pub identity: Option<IdentityPublisher>,
 }
 
 /// Refuses what another site's page makes a browser send with an operator's cookie, and gives answers their headers.
@@ -108,9 +108,9 @@ pub async fn guard_browsers(State(guard): State<BrowserGuard>, request: Request,
         headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
     }
     if guard
-        .certificate
+        .identity
         .as_ref()
-        .is_some_and(|served| !served.is_self_made())
+        .is_some_and(|identity| !identity.is_self_made())
     {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY);
     }

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::ErrorResponse,
 };
 use http::StatusCode;
 
@@ -13,8 +13,10 @@ use super::{
 };
 use crate::{
     builders::credentials::{credential_change, credential_filter, new_credential},
-    domain::json::{Json, JsonObject},
-    repositories::credentials::{Credential, Secrets},
+    domain::{
+        credentials::{Credential, Secrets},
+        json::{Json, JsonObject},
+    },
     services::credentials::{CredentialError, metadata, or_default, stored},
 };
 
@@ -96,14 +98,10 @@ pub async fn create(
     State(app): State<AppState>,
     Admin(caller): Admin,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let credential = new_credential(&body).map_err(|error| error.into_response())?;
-    let made = app
-        .credentials
-        .create(credential, &caller)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let credential = new_credential(&body)?;
+    let made = app.credentials.create(credential, &caller).await?;
     Ok(answer(StatusCode::CREATED, shown(made)))
 }
 
@@ -126,14 +124,10 @@ pub async fn update(
     Admin(caller): Admin,
     Path(id): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let change = credential_change(&body).map_err(|error| error.into_response())?;
-    let changed = app
-        .credentials
-        .update(row_id(&id), change, &caller)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let change = credential_change(&body)?;
+    let changed = app.credentials.update(row_id(&id), change, &caller).await?;
     Ok(answer(StatusCode::OK, shown(changed)))
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    response::{IntoResponse as _, Response},
+    response::{ErrorResponse, IntoResponse as _},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{json::Json, mask::shown},
     services::{
-        access_tokens::LIFETIME_SECONDS,
+        device_access::tokens::LIFETIME_SECONDS,
         enrollment::{JoinedDevice, PendingEnrollment, PollOutcome},
     },
 };
@@ -29,16 +29,13 @@ pub async fn request(
     State(app): State<AppState>,
     caller: Caller,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    app.enrollment
-        .admit_address(caller.limit_key())
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    app.enrollment.admit_address(caller.limit_key())?;
     let body = body
         .limit(body::SMALL)
         .of_anybody(|bounds| bounds.enrollment_body)
         .forced()
-        .await
-        .map_err(|error| error.into_response())?;
+        .await?;
     let summary = RequestSummary::of(&body);
     let address = caller.enrollment_address();
     let address = shown(&address);
@@ -48,11 +45,7 @@ pub async fn request(
         tracing::info!("enrollment rejected {reason} ip={address} host={hostname}");
         error.into_response()
     })?;
-    let pending = app
-        .enrollment
-        .request(request, &address)
-        .await
-        .map_err(|error| error.into_response())?;
+    let pending = app.enrollment.request(request, &address).await?;
     Ok(render_pending(pending))
 }
 
@@ -87,13 +80,12 @@ fn render_pending(pending: PendingEnrollment) -> JsonReply {
 }
 
 /// `POST /api/agent/enroll/poll`
-pub async fn poll(State(app): State<AppState>, body: RawBody) -> Result<JsonReply, Response> {
+pub async fn poll(State(app): State<AppState>, body: RawBody) -> Result<JsonReply, ErrorResponse> {
     let body = body
         .limit(body::SMALL)
         .of_anybody(|bounds| bounds.body)
         .forced()
-        .await
-        .map_err(|error| error.into_response())?;
+        .await?;
     let summary = PollSummary::of(&body);
     tracing::info!("enrollment poll received {summary}");
     let poll = enrollment_poll(&body).map_err(|error| {
@@ -109,11 +101,7 @@ pub async fn poll(State(app): State<AppState>, body: RawBody) -> Result<JsonRepl
         }
         error.into_response()
     })?;
-    let outcome = app
-        .enrollment
-        .poll(&poll)
-        .await
-        .map_err(|error| error.into_response())?;
+    let outcome = app.enrollment.poll(&poll).await?;
     Ok(render_outcome(outcome))
 }
 

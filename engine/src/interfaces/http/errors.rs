@@ -14,21 +14,18 @@ use http::{HeaderValue, StatusCode, header};
 use super::compat::{error_page::ErrorPage, reply::JsonReply};
 use crate::{
     builders::{
-        enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
-        provision::IncompleteProvision, refresh::InvalidRefresh,
+        device_access::refresh::InvalidRefresh, enrollment::EnrollmentFieldError, github::InvalidToken,
+        install_codes::InvalidTtl, provision::IncompleteProvision,
     },
     domain::{json::Json, proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
-    repositories::StoreError,
     services::{
-        access_tokens::TokenError,
+        StoreError,
         approvals::DecisionError,
-        device_gate::GateError,
+        device_access::{dpop::DpopError, gate::GateError, refresh::RefreshError, tokens::TokenError},
+        device_reports::heartbeat::HeartbeatError,
         enrollment::{PollError, RequestError},
         github::{StoreTokenError, UnreadableId},
-        heartbeat::HeartbeatError,
         hosts::InvalidHostname,
-        proofs::DpopError,
-        refresh::RefreshError,
     },
 };
 
@@ -102,7 +99,18 @@ fn too_many_requests(limited: RateLimited, body: Json) -> Response {
 
 impl IntoResponse for EnrollmentFieldError {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::HostnameRequired => "hostname_required",
+            Self::LongHostname => "invalid_hostname",
+            Self::CodeRequired => "enrollment_code_required",
+            Self::PubkeyRequired => "agent_pubkey_required",
+            Self::NonceRequired => "client_nonce_required",
+            Self::InvalidPubkey | Self::ShortPubkey | Self::LongPubkey => "invalid_agent_pubkey",
+            Self::InvalidNonce | Self::ShortNonce | Self::LongNonce => "invalid_client_nonce",
+            Self::ReferenceRequired => "approval_reference_required",
+            Self::ProofRequired => "proof_sig_required",
+            Self::InvalidProof => "invalid_proof_sig",
+        })
     }
 }
 
@@ -114,13 +122,13 @@ impl IntoResponse for InvalidHostname {
 
 impl IntoResponse for InvalidTtl {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("invalid_ttl")
     }
 }
 
 impl IntoResponse for IncompleteProvision {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("Missing agent_id or roles[] in provision payload.")
     }
 }
 
@@ -182,7 +190,7 @@ impl IntoResponse for DecisionError {
 
 impl IntoResponse for InvalidRefresh {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("invalid_request")
     }
 }
 
@@ -245,13 +253,16 @@ impl IntoResponse for HeartbeatError {
 
 impl IntoResponse for InvalidBranch {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::Repository => "repo must be in the form owner/name",
+            Self::Branch => "invalid branch",
+        })
     }
 }
 
 impl IntoResponse for InvalidToken {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("invalid payload")
     }
 }
 

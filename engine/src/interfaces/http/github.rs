@@ -2,13 +2,16 @@
 
 use axum::{
     extract::{RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::ErrorResponse,
 };
 use http::StatusCode;
 
 use super::{
-    compat::{body, body::RawBody, query::first, reply::JsonReply},
-    device_gate::Device,
+    compat::{
+        body::{self, RawBody},
+        query::first,
+        reply::JsonReply,
+    },
     guards::Admin,
     state::AppState,
 };
@@ -16,6 +19,7 @@ use crate::{
     builders::github::{head_query, new_token},
     config::settings::Secret,
     domain::json::Json,
+    interfaces::http::device_access::gate::Device,
     services::github::{HeadSource, TokenReport, TokenStatus},
 };
 
@@ -24,14 +28,9 @@ pub async fn current_hash(
     State(app): State<AppState>,
     _: Device,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, Response> {
-    let query = head_query(|name| first(query.as_deref(), name), app.github.default_branch())
-        .map_err(|error| error.into_response())?;
-    let answer = app
-        .github
-        .head(&query)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let query = head_query(|name| first(query.as_deref(), name), app.github.default_branch())?;
+    let answer = app.github.head(&query).await?;
     let status = if answer.commit.is_some() {
         StatusCode::OK
     } else {
@@ -67,18 +66,10 @@ pub async fn store_token(
     State(app): State<AppState>,
     _: Admin,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body
-        .limit(body::SMALL)
-        .lenient()
-        .await
-        .map_err(|error| error.into_response())?;
-    let token = new_token(&body).map_err(|error| error.into_response())?;
-    let report = app
-        .github
-        .store_token(token)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.limit(body::SMALL).lenient().await?;
+    let token = new_token(&body)?;
+    let report = app.github.store_token(token).await?;
     Ok(reported(report))
 }
 

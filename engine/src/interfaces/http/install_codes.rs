@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::ErrorResponse,
 };
 use http::StatusCode;
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     builders::install_codes::{install_code_filter, new_install_code},
-    domain::json::Json,
-    repositories::{StoreError, install_codes::InstallCode},
+    domain::{install_codes::InstallCode, json::Json},
+    services::StoreError,
 };
 
 /// A code as every listing shows it.
@@ -51,18 +51,10 @@ pub async fn create(
     State(app): State<AppState>,
     Admin(operator): Admin,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body
-        .limit(body::SMALL)
-        .forced()
-        .await
-        .map_err(|error| error.into_response())?;
-    let wish = new_install_code(&body).map_err(|error| error.into_response())?;
-    let code = app
-        .install_codes
-        .create(wish, &operator.decider().id)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.limit(body::SMALL).forced().await?;
+    let wish = new_install_code(&body)?;
+    let code = app.install_codes.create(wish, &operator.decider().id).await?;
     Ok(JsonReply::ok(Json::object([
         ("id", code.id.into()),
         ("code", code.code.into()),

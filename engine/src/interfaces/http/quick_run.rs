@@ -1,9 +1,6 @@
 //! `POST /api/scripts/quick_run`.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, response::ErrorResponse};
 
 use super::{
     compat::{body::RawBody, reply::JsonReply},
@@ -17,14 +14,10 @@ pub async fn run(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let wish = quick_run(&body).map_err(|error| error.into_response())?;
-    let started = app
-        .quick_runs
-        .start(wish)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let wish = quick_run(&body)?;
+    let started = app.quick_runs.start(wish).await?;
     let results = started.into_iter().map(|run| {
         let started = [("hostname", run.hostname), ("job_id", run.activity_id.into())];
         let became = match run.refused {

@@ -2,21 +2,20 @@
 
 use axum::{
     extract::{FromRequestParts, Path, RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::{ErrorResponse, Response},
 };
 use http::{StatusCode, request::Parts};
 
 use super::{
     compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
-    device_gate::Device,
     errors::database_error,
     guards::OperatorIfStrict,
     state::AppState,
 };
 use crate::{
     builders::recaps::{recap_limit, recap_report},
-    domain::{json::Json, text::python_trim},
-    repositories::recaps::Recap,
+    domain::{json::Json, recaps::Recap, text::python_trim},
+    interfaces::http::device_access::gate::Device,
     services::{recaps::Reporter, scheduler::playbook_end::recap_json},
 };
 
@@ -44,17 +43,10 @@ pub async fn report(
     State(app): State<AppState>,
     Reports(reporter): Reports,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body
-        .lenient_replacing()
-        .await
-        .map_err(|error| error.into_response())?;
-    let report = recap_report(&body).map_err(|error| error.into_response())?;
-    let recap = app
-        .recaps
-        .report(&reporter, &report)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient_replacing().await?;
+    let report = recap_report(&body)?;
+    let recap = app.recaps.report(&reporter, &report).await?;
     Ok(JsonReply::ok(recap_json(&recap)))
 }
 
@@ -81,7 +73,7 @@ pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
     let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
     let limit = recap_limit(first(query.as_deref(), "limit").as_deref());
@@ -97,7 +89,7 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let recap = app.recaps.find(row_id(&id)).await.map_err(database_error)?;
     Ok(recap.map_or_else(not_found, |recap| JsonReply::ok(recap_json(&recap))))
 }
@@ -107,7 +99,7 @@ pub async fn of_activity(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let recap = app
         .recaps
         .of_activity(row_id(&id))

@@ -1,10 +1,9 @@
 //! Every route of the server, one line each.
 
 use super::{
-    agent_hash, agents, approvals, auth, compat::error_page::options, credentials, device_activity,
-    device_details, enrollment, github, guards::Admin, health, heartbeat, install_codes, mfa, quick_run,
-    recaps, routing::Routes, scheduled_jobs, script_request, service_accounts, state::AppState,
-    token_refresh, users,
+    activity, agents, approvals, compat::error_page::options, credentials, device_access, device_reports,
+    enrollment, github, guards::Admin, health, install_codes, operators, quick_run, recaps, routing::Routes,
+    scheduled_jobs, script_request, service_accounts, state::AppState,
 };
 
 /// The whole table but for `/health`, which needs no services, and the socket endpoint.
@@ -12,16 +11,19 @@ pub fn table() -> Routes<AppState> {
     // On admin routes even OPTIONS asks for a session first, as in the legacy (ENR-22).
     Routes::new()
         .get("/ready", health::ready)
-        .post("/api/auth/login", auth::login)
-        .post("/api/auth/logout", auth::logout)
-        .post("/api/auth/mfa/verify", mfa::verify)
-        .get("/api/auth/me", auth::me)
-        .get("/api/users", users::list)
-        .post("/api/users", users::create)
-        .delete("/api/users/{username}", users::delete)
-        .post("/api/users/{username}/mfa", users::switch_mfa)
-        .post("/api/users/{username}/reset_password", users::reset_password)
-        .post("/api/users/{username}/role", users::set_role)
+        .post("/api/auth/login", operators::login::login)
+        .post("/api/auth/logout", operators::login::logout)
+        .post("/api/auth/mfa/verify", operators::mfa::verify)
+        .get("/api/auth/me", operators::login::me)
+        .get("/api/users", operators::users::list)
+        .post("/api/users", operators::users::create)
+        .delete("/api/users/{username}", operators::users::delete)
+        .post("/api/users/{username}/mfa", operators::users::switch_mfa)
+        .post(
+            "/api/users/{username}/reset_password",
+            operators::users::reset_password,
+        )
+        .post("/api/users/{username}/role", operators::users::set_role)
         .get("/api/credentials", credentials::list)
         .post("/api/credentials", credentials::create)
         .get("/api/credentials/{id:int}", credentials::read)
@@ -29,14 +31,14 @@ pub fn table() -> Routes<AppState> {
         .delete("/api/credentials/{id:int}", credentials::delete)
         .post("/api/agent/enroll/request", enrollment::request)
         .post("/api/agent/enroll/poll", enrollment::poll)
-        .post("/api/agent/token/refresh", token_refresh::refresh)
-        .post("/api/agent/heartbeat", heartbeat::heartbeat)
+        .post("/api/agent/token/refresh", device_access::refresh::refresh)
+        .post("/api/agent/heartbeat", device_reports::heartbeat::heartbeat)
         .post("/api/agent/script/request", script_request::request)
-        .get("/api/agent/hash", agent_hash::get)
-        .post("/api/agent/hash", agent_hash::post)
-        .get("/api/agent/hash_list", agent_hash::list)
-        .post("/api/agent/details", device_details::report)
-        .get("/api/device/details/{hostname}", device_details::read)
+        .get("/api/agent/hash", device_reports::hash::get)
+        .post("/api/agent/hash", device_reports::hash::post)
+        .get("/api/agent/hash_list", device_reports::hash::list)
+        .post("/api/agent/details", device_reports::details::report)
+        .get("/api/device/details/{hostname}", device_reports::details::read)
         .post("/api/agent/checkin", service_accounts::check_in)
         .post("/api/agent/service-account/rotate", service_accounts::rotate)
         .get("/api/scheduled_jobs", scheduled_jobs::list)
@@ -53,9 +55,9 @@ pub fn table() -> Routes<AppState> {
         .get("/api/ansible/recap/{id:int}", recaps::read)
         .get("/api/ansible/recaps", recaps::list)
         .get("/api/ansible/run_for_activity/{id:int}", recaps::of_activity)
-        .get("/api/device/activity/{hostname}", device_activity::list)
-        .delete("/api/device/activity/{hostname}", device_activity::clear)
-        .get("/api/device/activity/job/{id:int}", device_activity::read)
+        .get("/api/device/activity/{hostname}", activity::list)
+        .delete("/api/device/activity/{hostname}", activity::clear)
+        .get("/api/device/activity/job/{id:int}", activity::read)
         .get("/api/agents", agents::list)
         .delete("/api/agent/{agent_id}", agents::remove)
         .post("/api/agent/provision", agents::provision)

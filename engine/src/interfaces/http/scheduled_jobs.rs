@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, RawQuery, State},
-    response::{IntoResponse as _, Response},
+    response::ErrorResponse,
 };
 use http::StatusCode;
 
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     builders::scheduled_jobs::{days, enabled, job_changes, new_job, occurrence},
-    domain::{job::ResultCounts, json::Json},
-    repositories::{
+    domain::{
         job_runs::{JobRun, RunActivity},
-        scheduled_jobs::JobChanges,
+        json::Json,
+        scheduled_jobs::{JobChanges, ResultCounts},
     },
     services::scheduled_jobs::{JobOverview, TargetState},
 };
@@ -78,7 +78,7 @@ fn one(found: Option<JobOverview>) -> JsonReply {
 }
 
 /// `GET /api/scheduled_jobs`
-pub async fn list(State(app): State<AppState>, _: OperatorIfStrict) -> Result<JsonReply, Response> {
+pub async fn list(State(app): State<AppState>, _: OperatorIfStrict) -> Result<JsonReply, ErrorResponse> {
     let jobs = app.scheduled_jobs.list().await.map_err(database_error)?;
     Ok(JsonReply::ok(Json::object([(
         "jobs",
@@ -91,11 +91,11 @@ pub async fn create(
     State(app): State<AppState>,
     JobCaller(author): JobCaller,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let wish = new_job(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let wish = new_job(&body, app.scheduled_jobs.zone())?;
     let made = app.scheduled_jobs.create(&author, &wish).await;
-    made.map(one).map_err(|error| error.into_response())
+    Ok(one(made?))
 }
 
 /// `GET /api/scheduled_jobs/{id}`
@@ -103,12 +103,8 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
-    app.scheduled_jobs
-        .find(row_id(&id))
-        .await
-        .map(one)
-        .map_err(database_error)
+) -> Result<JsonReply, ErrorResponse> {
+    Ok(one(app.scheduled_jobs.find(row_id(&id)).await?))
 }
 
 /// `PUT /api/scheduled_jobs/{id}`
@@ -117,11 +113,11 @@ pub async fn update(
     JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let changes = job_changes(&body, app.scheduled_jobs.zone()).map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let changes = job_changes(&body, app.scheduled_jobs.zone())?;
     let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
-    changed.map(one).map_err(|error| error.into_response())
+    Ok(one(changed?))
 }
 
 /// `POST /api/scheduled_jobs/{id}/toggle`
@@ -130,14 +126,14 @@ pub async fn toggle(
     JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
     let changes = JobChanges {
         enabled: Some(enabled(&body)),
         ..JobChanges::default()
     };
     let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
-    changed.map(one).map_err(|error| error.into_response())
+    Ok(one(changed?))
 }
 
 /// `DELETE /api/scheduled_jobs/{id}`
@@ -145,7 +141,7 @@ pub async fn delete(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     Ok(
         if app
             .scheduled_jobs
@@ -177,7 +173,7 @@ pub async fn runs(
     _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let days = days(first(query.as_deref(), "days").as_deref());
     let runs = app
         .scheduled_jobs
@@ -195,7 +191,7 @@ pub async fn clear_runs(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, Response> {
+) -> Result<JsonReply, ErrorResponse> {
     let cleared = app
         .scheduled_jobs
         .clear_runs(row_id(&id))
@@ -252,9 +248,8 @@ pub async fn devices(
     _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, Response> {
-    let wanted = occurrence(first(query.as_deref(), "occurrence").as_deref())
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let wanted = occurrence(first(query.as_deref(), "occurrence").as_deref())?;
     let found = app
         .scheduled_jobs
         .targets(row_id(&id), wanted)

@@ -2,8 +2,11 @@
 
 use axum::extract::State;
 
-use super::{compat::reply::JsonReply, device_gate::Device, state::AppState};
-use crate::{domain::json::Json, services::device_gate::DeviceStatus};
+use super::{compat::reply::JsonReply, state::AppState};
+use crate::{
+    domain::json::Json, interfaces::http::device_access::gate::Device,
+    services::device_access::gate::DeviceStatus,
+};
 
 /// `POST /api/agent/script/request`: agents ask here for work, but work comes to them over the channel. The answer
 /// tells them when to ask again and whose signatures to trust. The body is not read.

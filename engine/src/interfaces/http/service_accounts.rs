@@ -1,18 +1,15 @@
 //! `POST /api/agent/checkin` and `POST /api/agent/service-account/rotate`.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, response::ErrorResponse};
 
 use super::{
     compat::{body::RawBody, reply::JsonReply},
-    device_gate::Device,
     state::AppState,
 };
 use crate::{
     builders::service_accounts::{account_request, check_in as build_check_in},
     domain::json::{Json, JsonObject},
+    interfaces::http::device_access::gate::Device,
     services::service_accounts::Credentials,
 };
 
@@ -24,14 +21,10 @@ pub async fn check_in(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let request = build_check_in(&body).map_err(|error| error.into_response())?;
-    let credentials = app
-        .service_accounts
-        .check_in(&device, &request)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let request = build_check_in(&body)?;
+    let credentials = app.service_accounts.check_in(&device, &request).await?;
     let mut members = told(credentials);
     members.insert("agent_guid".to_owned(), device.guid.as_str().into());
     Ok(JsonReply::ok(members))
@@ -42,14 +35,10 @@ pub async fn rotate(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, Response> {
-    let body = body.lenient().await.map_err(|error| error.into_response())?;
-    let request = account_request(&body).map_err(|error| error.into_response())?;
-    let credentials = app
-        .service_accounts
-        .rotate(&device, &request)
-        .await
-        .map_err(|error| error.into_response())?;
+) -> Result<JsonReply, ErrorResponse> {
+    let body = body.lenient().await?;
+    let request = account_request(&body)?;
+    let credentials = app.service_accounts.rotate(&device, &request).await?;
     Ok(JsonReply::ok(told(credentials)))
 }
 

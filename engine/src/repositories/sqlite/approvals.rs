@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    approvals::{Approval, HostnameHolder, ListedApproval, ReadApprovals, WriteApprovals},
+use crate::{
+    domain::approvals::{Approval, HostnameHolder, ListedApproval},
+    repositories::{
+        StoreError,
+        approvals::{ReadApprovals, WriteApprovals},
+    },
 };
 
 const TABLE: &str = "device_approvals";

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    credentials::{
-        Credential, CredentialChange, CredentialFilter, ReadCredentials, Sealed, Secrets, WriteCredentials,
+use crate::{
+    domain::credentials::{Credential, CredentialChange, CredentialFilter, Sealed, Secrets},
+    repositories::{
+        StoreError,
+        credentials::{ReadCredentials, WriteCredentials},
     },
 };
 

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::device::{DeviceRow, DeviceUpsert},
+    domain::device_document::{DeviceRow, DeviceUpsert},
     repositories::{StoreError, WriteDeviceDocuments, device_documents::ReadDeviceDocuments},
 };
 

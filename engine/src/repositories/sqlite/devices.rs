@@ -1,11 +1,11 @@
 //! Tables `devices` and `device_keys`.
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    devices::{
-        DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice, ReadDevices,
-        WriteDevices,
+use crate::{
+    domain::devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
+    repositories::{
+        StoreError,
+        devices::{ReadDevices, WriteDevices},
     },
 };
 use async_trait::async_trait;

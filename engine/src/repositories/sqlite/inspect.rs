@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     config::timing::Timing,
-    domain::host_name::HostKey,
-    repositories::{StoreError, sealed_secrets::StoredSecret},
+    domain::{host_name::HostKey, sealed_secrets::StoredSecret},
+    repositories::StoreError,
 };
 
 /// What is found in a database file.

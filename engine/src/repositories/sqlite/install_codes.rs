@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    install_codes::{CodeUse, InstallCode, InstallCodeFilter, ReadInstallCodes, WriteInstallCodes},
+use crate::{
+    domain::install_codes::{CodeUse, InstallCode, InstallCodeFilter},
+    repositories::{
+        StoreError,
+        install_codes::{ReadInstallCodes, WriteInstallCodes},
+    },
 };
 
 /// What is no number reads as null: the legacy counts it as the default.

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    job_runs::{
-        JobRun, NewRun, NewRunActivity, OpenRun, ReadJobRuns, RunActivity, RunCount, WriteJobRuns, status,
+use crate::{
+    domain::job_runs::{JobRun, NewRun, NewRunActivity, OpenRun, RunActivity, RunCount, status},
+    repositories::{
+        StoreError,
+        job_runs::{ReadJobRuns, WriteJobRuns},
     },
 };
 

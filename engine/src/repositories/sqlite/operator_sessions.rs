@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Access, SqliteWork, rows::Columns, users};
+use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::operator_session::{Issue, OperatorCredential},
+    domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential},
     repositories::{
         StoreError,
-        operator_sessions::{AccountInSession, AccountNote, ReadOperatorSessions, WriteOperatorSessions},
+        operator_sessions::{ReadOperatorSessions, WriteOperatorSessions},
     },
 };
 
@@ -50,7 +50,7 @@ impl<A: Access> ReadOperatorSessions for A {
             false => None,
         };
         Ok(Some(AccountInSession {
-            user: users::read(&row)?,
+            user: super::operators::read(&row)?,
             note,
             logged_out: row.try_get("logged_out")?,
             kept: row.try_get("kept")?,

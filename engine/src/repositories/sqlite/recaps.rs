@@ -8,9 +8,12 @@ use sqlx::{
 };
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    recaps::{ReadRecaps, Recap, SERVER, ServerRun, WriteRecaps},
+use crate::{
+    domain::recaps::{Recap, SERVER, ServerRun},
+    repositories::{
+        StoreError,
+        recaps::{ReadRecaps, WriteRecaps},
+    },
 };
 
 macro_rules! select_recaps {

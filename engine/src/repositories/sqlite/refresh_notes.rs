@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::{SqliteStore, writer::Turn};
-use crate::repositories::{
-    StoreError,
-    refresh_tokens::{RefreshNotes, UsedRefreshToken},
+use crate::{
+    domain::refresh_tokens::UsedRefreshToken,
+    repositories::{StoreError, refresh_tokens::RefreshNotes},
 };
 
 /// What waits for its turn to be written.
@@ -89,7 +89,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::repositories::{Store as _, refresh_tokens::NewRefreshToken};
+    use crate::{domain::refresh_tokens::NewRefreshToken, repositories::Store as _};
 
     #[tokio::test]
     async fn uses_that_come_together_are_all_stored_and_bindings_stay() {

@@ -1,10 +1,15 @@
 //! Table `refresh_tokens`.
 
 use super::{Access, SqliteWork, devices::identity, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    devices::DeviceIdentity,
-    refresh_tokens::{NewRefreshToken, ReadRefreshTokens, RefreshToken, WriteRefreshTokens},
+use crate::{
+    domain::{
+        devices::DeviceIdentity,
+        refresh_tokens::{NewRefreshToken, RefreshToken},
+    },
+    repositories::{
+        StoreError,
+        refresh_tokens::{ReadRefreshTokens, WriteRefreshTokens},
+    },
 };
 use async_trait::async_trait;
 

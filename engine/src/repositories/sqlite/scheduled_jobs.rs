@@ -5,10 +5,14 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::{json_reader, json_text::column_text},
+    domain::{
+        json_reader,
+        json_text::column_text,
+        scheduled_jobs::{JobChanges, NewJob, ScheduledJob},
+    },
     repositories::{
         StoreError,
-        scheduled_jobs::{JobChanges, NewJob, ReadScheduledJobs, ScheduledJob, WriteScheduledJobs},
+        scheduled_jobs::{ReadScheduledJobs, WriteScheduledJobs},
     },
 };
 

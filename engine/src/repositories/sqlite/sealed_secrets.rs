@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 
 use super::{header, options};
 use crate::{
-    domain::fernet::TOKEN_PREFIX,
-    repositories::{StoreError, sealed_secrets::StoredSecret},
+    domain::{fernet::TOKEN_PREFIX, sealed_secrets::StoredSecret},
+    repositories::StoreError,
 };
 
 /// The columns that hold sealed secrets: table, the column that names the owner, what the owner is called, the columns.

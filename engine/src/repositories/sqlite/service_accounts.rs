@@ -1,9 +1,12 @@
 //! Table `agent_service_account`.
 
 use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    service_accounts::{ReadServiceAccounts, ServiceAccount, WriteServiceAccounts},
+use crate::{
+    domain::service_accounts::ServiceAccount,
+    repositories::{
+        StoreError,
+        service_accounts::{ReadServiceAccounts, WriteServiceAccounts},
+    },
 };
 use async_trait::async_trait;
 

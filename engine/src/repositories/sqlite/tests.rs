@@ -1,5 +1,8 @@
 use super::*;
-use crate::repositories::users::{NewUser, ReadUsers as _, WriteUsers as _};
+use crate::{
+    domain::operators::NewUser,
+    repositories::operators::{ReadUsers as _, WriteUsers as _},
+};
 
 async fn open(folder: &Path) -> SqliteStore {
     let store = SqliteStore::open(&folder.join("database.db")).await.unwrap();

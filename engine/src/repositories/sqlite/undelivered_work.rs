@@ -1,12 +1,14 @@
 //! The engine's own table `engine_undelivered_work`.
 
 use super::{Access, SqliteWork, job_runs, rows::Columns};
-use crate::repositories::{
-    StoreError,
-    job_runs::status,
-    undelivered_work::{
-        NewUndelivered, ReadUndeliveredWork, Source, UndeliveredComponent, UndeliveredQuickRun,
-        WriteUndeliveredWork,
+use crate::{
+    domain::{
+        job_runs::status,
+        undelivered_work::{NewUndelivered, Source, UndeliveredComponent, UndeliveredQuickRun},
+    },
+    repositories::{
+        StoreError,
+        undelivered_work::{ReadUndeliveredWork, WriteUndeliveredWork},
     },
 };
 use async_trait::async_trait;

@@ -5,10 +5,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::guid::Guid,
+    domain::{guid::Guid, work_devices::BoundTo},
     repositories::{
         StoreError,
-        work_devices::{BoundTo, ReadWorkDevices, WriteWorkDevices},
+        work_devices::{ReadWorkDevices, WriteWorkDevices},
     },
 };
 

@@ -2,36 +2,25 @@
 
 use super::DeviceReportService;
 use crate::{
+    builders::device_reports::details::DetailsReport,
     domain::{
         agent_registry::DetailsNote,
-        device::{
+        device_document::{
             DeviceSnapshot, DeviceUpsert,
             merge::{ShapesDiffer, merge},
         },
+        devices::DeviceIdentity,
         host_name::same_host,
         json::{Json, JsonObject},
         mask::shown,
         text::python_trim,
     },
-    repositories::{StoreError, UnitOfWork, devices::DeviceIdentity},
+    repositories::{StoreError, UnitOfWork},
     services::{
-        agent_owners::agents_device, device_gate::AuthenticatedDevice, hosts::InvalidHostname,
+        agent_owners::agents_device, device_access::gate::AuthenticatedDevice, hosts::InvalidHostname,
         own_row::own_identity,
     },
 };
-
-/// The document that a device reports of itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DetailsReport {
-    /// The host name as sent.
-    pub hostname: String,
-    /// The agent's id as sent.
-    pub agent_id: Option<String>,
-    /// The hash of its build, trimmed.
-    pub agent_hash: Option<String>,
-    /// The document; `summary`, where there is one, is an object.
-    pub details: JsonObject,
-}
 
 /// Why a document is not stored.
 #[derive(Debug, thiserror::Error)]

@@ -2,27 +2,17 @@
 
 use super::DeviceReportService;
 use crate::{
+    builders::device_reports::hash::HashReport,
     domain::{
         agent_registry::HashNote,
-        device::{DeviceSnapshot, DeviceUpsert},
+        device_document::{DeviceSnapshot, DeviceUpsert},
         guid::Guid,
         hash_list::{HashEntry, HashSource, hash_list},
         mask::shown,
     },
     repositories::StoreError,
-    services::{agent_owners::agents_device, device_gate::AuthenticatedDevice, own_row::own_row},
+    services::{agent_owners::agents_device, device_access::gate::AuthenticatedDevice, own_row::own_row},
 };
-
-/// A hash that a device reports.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HashReport {
-    /// Whose it says the hash is.
-    pub claimed_guid: Option<Guid>,
-    /// Its agent's id, where it tells one.
-    pub agent_id: Option<String>,
-    /// The hash; empty where it tells none.
-    pub agent_hash: String,
-}
 
 /// Why a hash is neither stored nor told.
 #[derive(Debug, thiserror::Error)]

@@ -6,17 +6,19 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    builders::device_reports::{details::DetailsReport, hash::HashReport},
     domain::{
         agent_registry::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
+        devices::NewDevice,
         guid::Guid,
         hash_list::HashSource,
         json::JsonObject,
         json_reader::read_text,
     },
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::{devices::NewDevice, sqlite::SqliteStore},
+    repositories::sqlite::SqliteStore,
     services::{
-        device_gate::{AuthenticatedDevice, DeviceStatus},
+        device_access::gate::{AuthenticatedDevice, DeviceStatus},
         hosts::STRICT,
     },
 };

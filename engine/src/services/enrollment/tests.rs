@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    builders::install_codes::NewInstallCode,
     config::{
         logging::capture::capture,
         settings::{AccessPolicy, Settings},
@@ -18,7 +19,7 @@ use crate::{
     repositories::sqlite::SqliteStore,
     services::{
         approvals::{ApprovalService, Decider},
-        install_codes::{InstallCodeService, NewInstallCode},
+        install_codes::InstallCodeService,
         operators::OperatorService,
         prune::prune_once,
     },

@@ -1,27 +1,28 @@
 //! Logins by password. What an account with MFA has to show beyond it is in [`super::mfa`].
 
 use std::{
-    sync::Arc,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use super::{
     Operator,
-    mfa::PendingLogin,
-    sessions::{Issuing, issuing, noted, state_of},
+    sessions::{issuing, noted, state_of},
 };
 use crate::{
+    builders::operators::{login::Password, mfa::PendingLogin},
     config::settings::AccessPolicy,
     domain::{
         digest::sha512_hex,
         guess_limit::{Guess, GuessLimit, GuessRules, Guesser},
         mask::shown,
+        operator_session::{AccountNote, Issuing},
+        operators::User,
         rate_limit::RateLimited,
         text::same_text,
         used_codes::UsedCodes,
     },
-    repositories::{Store, StoreError, operator_sessions::AccountNote, users::User},
+    repositories::{Store, StoreError},
     services::Environment,
 };
 
@@ -36,24 +37,6 @@ const GUESSES: GuessRules = GuessRules {
 };
 /// How long an address is known after a login, in seconds.
 const KNOWN_FOR: i64 = 30 * 24 * 60 * 60;
-
-/// What a login shows to prove itself.
-#[derive(Clone, Eq, PartialEq)]
-pub enum Password {
-    /// The password itself.
-    Plain(String),
-    /// Its SHA-512 in lower-case hex, which decides alone where it is given.
-    Digest(String),
-    /// Something that is no text. The legacy breaks on it, but only once it knows the name (OPR-13); under the policy
-    /// `strict` no name is looked up for it.
-    NoText,
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Password(…)")
-    }
-}
 
 /// Why a login is refused.
 #[derive(Debug, thiserror::Error)]

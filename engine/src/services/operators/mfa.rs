@@ -3,68 +3,24 @@
 use super::{
     Operator,
     login::{LoggedIn, LoginFrom, LoginService},
-    sessions::{Issuing, has_ended, issuing},
+    sessions::{has_ended, issuing},
 };
 use crate::{
+    builders::operators::mfa::{CodeAnswer, PendingLogin, Stage},
     domain::{
         mask::shown,
-        operator_session::{Issue, OperatorCredential},
+        operator_session::{AccountNote, Issuing, OperatorCredential},
+        operators::User,
         random::random_uuid,
         rate_limit::RateLimited,
         text::{python_trim, same_text},
         totp::{self, Secret, SecretError},
     },
-    repositories::{ReadTables, StoreError, operator_sessions::AccountNote, users::User},
+    repositories::{ReadTables, StoreError},
 };
 
 /// How long a code is waited for, in seconds.
 const PATIENCE: i64 = 300;
-
-/// A login that waits for a code. The client holds it, in the signed session cookie.
-#[derive(Clone, Eq, PartialEq)]
-pub struct PendingLogin {
-    /// The name as stored.
-    pub username: String,
-    /// The role when the password was shown; the row's counts in the end.
-    pub role: String,
-    /// What the client has to repeat: it shows that code and login belong together.
-    pub token: String,
-    /// What the code is checked against.
-    pub stage: Stage,
-    /// Unix seconds after which the code comes too late.
-    pub expires: i64,
-    /// When and how the client's copy was signed; `None` where it is not signed yet.
-    pub issue: Option<Issue>,
-    /// What is to be noted when it is signed.
-    pub issuing: Issuing,
-}
-
-impl std::fmt::Debug for PendingLogin {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "PendingLogin({})", self.username)
-    }
-}
-
-/// What the code of a pending login is checked against.
-#[derive(Clone, Eq, PartialEq)]
-pub enum Stage {
-    /// The secret that the account has.
-    Verify,
-    /// A new secret, which the account gets once a code of it is shown.
-    Setup {
-        /// The secret; empty where a cookie lacks it.
-        secret: String,
-    },
-}
-
-/// What a client shows to complete a login.
-#[derive(Clone, Eq, PartialEq)]
-pub struct CodeAnswer {
-    /// The pending login's token.
-    pub pending_token: String,
-    /// The digits of the code.
-    pub code: String,
-}
 
 /// Why a pending login is not completed.
 #[derive(Debug, thiserror::Error)]

@@ -13,34 +13,12 @@ use crate::{
     domain::{
         digest::sha256_hex,
         mask::shown,
-        operator_session::{Issue, OperatorCredential},
+        operator_session::{AccountInSession, AccountNote, Issue, Issuing, OperatorCredential},
+        operators::User,
     },
-    repositories::{
-        StoreError, UnitOfWork,
-        operator_sessions::{AccountInSession, AccountNote},
-        users::User,
-    },
+    repositories::{StoreError, UnitOfWork},
     services::audit::{self, Actor},
 };
-
-/// What has to be noted of sessions once they are issued.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Issuing {
-    /// The second in which they are issued.
-    pub at: i64,
-    /// The number of the end whose second that is; `None` where there is nothing to note.
-    pub after_end: Option<i64>,
-}
-
-impl Issuing {
-    /// Of sessions that need no note.
-    pub fn at(now: i64) -> Self {
-        Self {
-            at: now,
-            after_end: None,
-        }
-    }
-}
 
 /// A digest of what sessions of an account depend on: the row, its password and its role.
 pub(super) fn state_of(user: &User) -> String {

@@ -4,44 +4,18 @@ use std::sync::Arc;
 
 use super::{
     Operator,
-    sessions::{Issuing, issuing, noted, state_of},
+    sessions::{issuing, noted, state_of},
 };
 use crate::{
-    domain::mask::shown,
-    repositories::{
-        Store, StoreError, UnitOfWork,
-        users::{NewUser, User},
+    builders::operators::users::MfaSwitch,
+    domain::{
+        mask::shown,
+        operator_session::Issuing,
+        operators::{NewUser, Role, User},
     },
+    repositories::{Store, StoreError, UnitOfWork},
     services::Environment,
 };
-
-/// A role that an account can be given.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Role {
-    /// May do everything.
-    Admin,
-    /// May not touch accounts, credentials and approvals.
-    User,
-}
-
-impl Role {
-    /// The role as it is stored.
-    pub fn as_stored(self) -> &'static str {
-        match self {
-            Self::Admin => "Admin",
-            Self::User => "User",
-        }
-    }
-}
-
-/// A change to an account's MFA.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MfaSwitch {
-    /// Whether logins ask for a code from now on.
-    pub enabled: bool,
-    /// Whether the stored secret is forgotten, so that the next login sets up another.
-    pub reset_secret: bool,
-}
 
 /// Why an account is not made or changed.
 #[derive(Debug, thiserror::Error)]

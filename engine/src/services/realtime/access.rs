@@ -8,13 +8,16 @@ use std::{
 use crate::{
     config::settings::AccessPolicy,
     domain::{
-        agent_id::names_device, guid::Guid, host_name::same_host, operator_session::OperatorCredential,
+        agent_id::names_device, devices::DeviceIdentity, guid::Guid, host_name::same_host,
+        operator_session::OperatorCredential,
     },
-    repositories::{Store, StoreError, devices::DeviceIdentity},
+    repositories::{Store, StoreError},
     services::{
         Environment,
-        access_tokens::AccessTokens,
-        device_gate::{DeviceClaims, DeviceStatus, check},
+        device_access::{
+            gate::{DeviceClaims, DeviceStatus, check},
+            tokens::AccessTokens,
+        },
         operators::OperatorService,
     },
 };

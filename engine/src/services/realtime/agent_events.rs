@@ -6,7 +6,7 @@ use crate::{
         agent_registry::{
             AgentHeartbeat, CollectorStatus, ConnectAgent, HeartbeatOutcome, Sighting, UserSighting,
         },
-        device::{DeviceSnapshot, DeviceUpsert},
+        device_document::{DeviceSnapshot, DeviceUpsert},
         json::Json,
         text::python_trim,
     },

@@ -2,26 +2,14 @@
 
 use super::{Outcome, RealtimeService, Rights};
 use crate::{
-    domain::text::python_trim,
-    repositories::{StoreError, recaps::SERVER},
+    builders::agent_events::JobResult,
+    domain::{recaps::SERVER, text::python_trim},
+    repositories::StoreError,
     services::scheduler::{
         events::{self, EndedRun},
         life,
     },
 };
-
-/// `quick_job_result`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct JobResult {
-    /// The activity.
-    pub job_id: i64,
-    /// Its status in the agent's word, trimmed, not empty.
-    pub status: String,
-    /// What it printed.
-    pub stdout: String,
-    /// What it printed of errors.
-    pub stderr: String,
-}
 
 impl RealtimeService {
     /// Stores what came of an activity and of the run that it belongs to, and tells operators.

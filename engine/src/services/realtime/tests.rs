@@ -7,6 +7,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::{
+    builders::agent_events::JobResult,
     config::settings::AccessPolicy,
     domain::{
         agent_id::{NamedDevice, named_device},

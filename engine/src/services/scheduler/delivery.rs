@@ -18,8 +18,8 @@ use super::{
     events, life,
 };
 use crate::{
-    domain::json::Json,
-    repositories::{Store, StoreError, job_runs::status},
+    domain::{job_runs::status, json::Json},
+    repositories::{Store, StoreError},
     services::{Environment, hosts::HostRules},
 };
 

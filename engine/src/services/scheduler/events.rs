@@ -1,10 +1,7 @@
 //! What operators are told of runs and activities.
 
 use super::channel::AgentChannel;
-use crate::{
-    domain::json::Json,
-    repositories::{activity_history::EndedActivity, job_runs::JobRun},
-};
+use crate::domain::{activity::EndedActivity, job_runs::JobRun, json::Json};
 
 /// A run that was started and has ended, with its job's schedule word.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -2,11 +2,11 @@
 
 use super::{Scheduler, events, life};
 use crate::{
-    domain::schedule::expiration_seconds,
-    repositories::{
-        StoreError,
+    domain::{
         job_runs::{OpenRun, status},
+        schedule::expiration_seconds,
     },
+    repositories::StoreError,
 };
 
 /// Seconds in a day.

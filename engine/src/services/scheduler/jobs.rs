@@ -12,16 +12,17 @@ use super::{
     redelivery::Dispatch,
 };
 use crate::{
-    domain::{guid::Guid, schedule::expiration_seconds},
-    repositories::{
-        StoreError, UnitOfWork,
-        activity_history::NewActivity,
+    domain::{
+        activity::NewActivity,
+        guid::Guid,
         job_runs::{JobRun, NewRun, NewRunActivity, status},
         recaps::ServerRun,
+        schedule::expiration_seconds,
         scheduled_jobs::ScheduledJob,
         undelivered_work::{NewUndelivered, Source},
         work_devices::BoundTo,
     },
+    repositories::{StoreError, UnitOfWork},
     services::hosts::HostDevice,
 };
 

@@ -1,9 +1,9 @@
 //! How a run's status moves. Agents' results, recaps, the tick and server-side playbooks all move it through here.
 
 use super::events::EndedRun;
-use crate::repositories::{
-    StoreError, UnitOfWork,
-    job_runs::{JobRun, status},
+use crate::{
+    domain::job_runs::{JobRun, status},
+    repositories::{StoreError, UnitOfWork},
 };
 
 /// Takes what an agent says of a run: any word is stored as it is, the last one counts. `Running` after an end is

@@ -14,8 +14,8 @@ use crate::{
         },
         json::{Json, JsonObject},
         mask::shown,
+        scheduled_jobs::ScheduledJob,
     },
-    repositories::scheduled_jobs::ScheduledJob,
     services::{assemblies::AssemblyLibrary, script_signer::ScriptSigner},
 };
 

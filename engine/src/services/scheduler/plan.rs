@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use crate::{
     domain::{
-        job::target_hosts,
         schedule::{Recurrence, Schedule, expiration_seconds},
+        scheduled_jobs::{ScheduledJob, target_hosts},
     },
-    repositories::{ReadTables, StoreError, scheduled_jobs::ScheduledJob},
+    repositories::{ReadTables, StoreError},
 };
 
 /// What a tick finds to do for a job.

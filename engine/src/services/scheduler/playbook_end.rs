@@ -1,9 +1,8 @@
 //! How playbooks on the server end, and how their recaps are shown.
 
 use crate::{
-    domain::{json::Json, json_reader},
+    domain::{job_runs::status, json::Json, json_reader, recaps::Recap},
     integrations::ansible::PlaybookOutcome,
-    repositories::{job_runs::status, recaps::Recap},
 };
 
 /// Characters of a run's reason that are kept.

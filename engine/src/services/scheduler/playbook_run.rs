@@ -18,11 +18,12 @@ use crate::{
             variables::Overrides,
         },
         clock::Working,
+        job_runs::status,
         json::Json,
         mask::shown,
     },
     integrations::ansible::{self, PlaybookCommand, RunningPlaybook, WorkFolder, WorkRoot},
-    repositories::{Store, StoreError, job_runs::status},
+    repositories::{Store, StoreError},
     services::{Environment, assemblies::AssemblyLibrary},
 };
 

@@ -11,15 +11,13 @@ use super::{
 use crate::{
     domain::{
         guid::Guid,
+        job_runs::{JobRun, status},
         json::Json,
         random::random_uuid,
         schedule::{Recurrence, Schedule},
-    },
-    repositories::{
-        StoreError,
-        job_runs::{JobRun, status},
         scheduled_jobs::ScheduledJob,
     },
+    repositories::StoreError,
 };
 
 /// Work for one host, its rows written.

@@ -12,7 +12,7 @@ use crate::{
     integrations::{clock::ManualClock, random::SeededRandom},
     interfaces::events::{handshake::Handshake, peer::Peer},
     repositories::sqlite::SqliteStore,
-    services::{Environment, access_tokens::AccessTokens, operators::OperatorService},
+    services::{Environment, device_access::tokens::AccessTokens, operators::OperatorService},
 };
 
 /// Clients with an identity.

@@ -11,17 +11,22 @@ use crate::{
 
 impl IntoResponse for CredentialFormError {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::NameRequired => "name is required",
+            Self::NameEmpty => "name cannot be empty",
+            Self::NothingToUpdate => "no fields to update",
+            Self::WrongType(_) => "invalid payload",
+        })
     }
 }
 
 impl IntoResponse for CredentialError {
     fn into_response(self) -> Response {
-        let status = match self {
-            Self::NameTaken => StatusCode::CONFLICT,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Store(error) => return database_error(error),
-        };
-        JsonReply::error(status, &self.to_string()).into_response()
+        let reply = |status, word| JsonReply::error(status, word).into_response();
+        match self {
+            Self::NameTaken => reply(StatusCode::CONFLICT, "credential name already exists"),
+            Self::NotFound => reply(StatusCode::NOT_FOUND, "credential not found"),
+            Self::Store(error) => database_error(error),
+        }
     }
 }

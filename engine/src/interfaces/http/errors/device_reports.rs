@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::{bad_request, database_error, json_failure};
 use crate::{
     builders::{
-        agent_hash::InvalidHashRequest, device_details::InvalidDetails,
+        device_reports::{details::InvalidDetails, hash::InvalidHashRequest},
         service_accounts::InvalidAccountRequest,
     },
     interfaces::http::compat::reply::JsonReply,
@@ -22,7 +22,7 @@ fn guid_mismatch() -> Response {
 
 impl IntoResponse for InvalidHashRequest {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("agent_hash and agent_guid or agent_id required")
     }
 }
 
@@ -39,7 +39,7 @@ impl IntoResponse for HashError {
 
 impl IntoResponse for InvalidDetails {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("invalid payload")
     }
 }
 
@@ -62,7 +62,10 @@ impl IntoResponse for DetailsError {
 
 impl IntoResponse for InvalidAccountRequest {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::AgentId => "agent_id required",
+            Self::OtherField => "invalid payload",
+        })
     }
 }
 

@@ -5,7 +5,10 @@ use http::StatusCode;
 
 use super::{bad_request, database_error, too_many_requests};
 use crate::{
-    builders::{login::MissingCredentials, text::WrongType, users::UserFormError},
+    builders::{
+        operators::{login::MissingCredentials, users::UserFormError},
+        text::WrongType,
+    },
     domain::{json::Json, rate_limit::RateLimited},
     interfaces::http::compat::reply::JsonReply,
     services::operators::{login::LoginError, mfa::VerifyError, users::UserError},
@@ -20,27 +23,37 @@ impl IntoResponse for WrongType {
 
 impl IntoResponse for MissingCredentials {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("missing credentials")
     }
 }
 
 impl IntoResponse for UserFormError {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::InvalidName => "invalid username",
+            Self::Required => "username and password_sha512 are required",
+            Self::InvalidRole => "invalid role",
+            Self::InvalidDigest => "invalid password hash",
+            Self::WrongType(_) => "invalid payload",
+        })
     }
 }
 
 impl IntoResponse for UserError {
     fn into_response(self) -> Response {
-        let status = match self {
-            Self::OwnAccount | Self::OnlyAccount | Self::DeletesLastAdmin | Self::DemotesLastAdmin => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::NameTaken => StatusCode::CONFLICT,
-            Self::Store(error) => return database_error(error),
-        };
-        JsonReply::error(status, &self.to_string()).into_response()
+        let reply = |status, word| JsonReply::error(status, word).into_response();
+        match self {
+            Self::OwnAccount => bad_request("You cannot delete the user you are currently logged in as."),
+            Self::OnlyAccount => bad_request(
+                "There is only one user currently configured, you cannot delete this user until you have created \
+                 another.",
+            ),
+            Self::DeletesLastAdmin => bad_request("cannot delete the last admin"),
+            Self::DemotesLastAdmin => bad_request("cannot demote the last admin"),
+            Self::NotFound => reply(StatusCode::NOT_FOUND, "user not found"),
+            Self::NameTaken => reply(StatusCode::CONFLICT, "username already exists"),
+            Self::Store(error) => database_error(error),
+        }
     }
 }
 

@@ -17,31 +17,39 @@ use crate::{
 
 impl IntoResponse for JobFieldError {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::Required => "name, components, targets required",
+            Self::NoFields => "no fields to update",
+            Self::WrongType => "invalid payload",
+        })
     }
 }
 
 impl IntoResponse for InvalidOccurrence {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request("invalid occurrence")
     }
 }
 
 impl IntoResponse for QuickRunFieldError {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::Missing => "Missing script_path or hostnames[]",
+            Self::WrongType => "invalid payload",
+        })
     }
 }
 
 impl IntoResponse for QuickRunError {
     fn into_response(self) -> Response {
         match self {
-            Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, &self.to_string()).into_response(),
+            Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "Script not found").into_response(),
+            // These name what was sent.
             Self::Unsupported(_) | Self::Escaping(_) => bad_request(&self.to_string()),
             Self::Unreadable(error) => json_failure(&error),
             Self::Store(error) => database_error(error),
             Self::Stopping => {
-                JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, &self.to_string()).into_response()
+                JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping").into_response()
             }
         }
     }
@@ -66,7 +74,10 @@ impl IntoResponse for JobError {
 
 impl IntoResponse for RecapFieldError {
     fn into_response(self) -> Response {
-        bad_request(&self.to_string())
+        bad_request(match self {
+            Self::NoRun => "run_id is required",
+            Self::WrongType => "invalid payload",
+        })
     }
 }
 

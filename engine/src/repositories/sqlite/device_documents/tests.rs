@@ -1,8 +1,7 @@
 use super::*;
-use crate::repositories::UnitOfWork as _;
 use crate::{
-    domain::device::DeviceSnapshot,
-    repositories::{Store as _, sqlite::SqliteStore},
+    domain::device_document::DeviceSnapshot,
+    repositories::{Store as _, UnitOfWork as _, sqlite::SqliteStore},
 };
 
 const NOW: i64 = 1_800_000_000;

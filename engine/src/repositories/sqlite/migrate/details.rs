@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::domain::{
-    device::DeviceUpsert,
+    device_document::DeviceUpsert,
     json::{Json, JsonObject},
     json_reader,
 };

@@ -1,0 +1,17 @@
+//! Untrusted input to validated, immutable values: parse, don't validate.
+
+pub mod agent_events;
+pub mod approvals;
+pub mod credentials;
+pub mod device_access;
+pub mod device_reports;
+pub mod enrollment;
+pub mod github;
+pub mod install_codes;
+pub mod operators;
+pub mod provision;
+pub mod quick_run;
+pub mod recaps;
+pub mod scheduled_jobs;
+pub mod service_accounts;
+pub mod text;

@@ -1,0 +1,3 @@
+//! What devices send for new tokens.
+
+pub mod refresh;

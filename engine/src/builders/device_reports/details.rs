@@ -1,0 +1,132 @@
+//! The body of `agent/details`.
+
+use crate::domain::{
+    json::{Json, JsonObject},
+    text::python_trim,
+};
+
+/// The document that a device reports of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetailsReport {
+    /// The host name as sent.
+    pub hostname: String,
+    /// The agent's id as sent.
+    pub agent_id: Option<String>,
+    /// The hash of its build, trimmed.
+    pub agent_hash: Option<String>,
+    /// The document; `summary`, where there is one, is an object.
+    pub details: JsonObject,
+}
+
+/// The host name is missing, or a part has the wrong shape.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("invalid payload")]
+pub struct InvalidDetails;
+
+/// Reads the body of `agent/details`.
+///
+/// What a device says of its connection type is dropped: with it, a device could pass for a remote one that the
+/// server connects to with stored credentials (DEV-17).
+///
+/// # Errors
+/// No host name, a document or summary that is no object, a host name that is no text, an agent id that is no scalar.
+pub fn details_report(mut body: JsonObject) -> Result<DetailsReport, InvalidDetails> {
+    let Some(Json::Object(mut details)) = body.shift_remove("details") else {
+        return Err(InvalidDetails);
+    };
+    if let Some(summary) = details.get_mut("summary") {
+        let Json::Object(summary) = summary else {
+            return Err(InvalidDetails);
+        };
+        summary.shift_remove("connection_type");
+        summary.shift_remove("remote_type");
+    }
+    let hostname = [
+        body.get("hostname"),
+        details.get("summary").and_then(|summary| summary.get("hostname")),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|name| name.is_truthy())
+    .and_then(Json::as_text)
+    .ok_or(InvalidDetails)?
+    .to_owned();
+    let agent_id = match body.get("agent_id").filter(|id| id.is_truthy()) {
+        Some(Json::List(_) | Json::Object(_)) => return Err(InvalidDetails),
+        id => id.map(Json::python_str),
+    };
+    let agent_hash = body
+        .get("agent_hash")
+        .and_then(Json::as_text)
+        .map(python_trim)
+        .filter(|hash| !hash.is_empty())
+        .map(str::to_owned);
+    Ok(DetailsReport {
+        hostname,
+        agent_id,
+        agent_hash,
+        details,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{arbitrary::any_json, json_reader::read_text};
+
+    fn read(body: &str) -> Result<DetailsReport, InvalidDetails> {
+        details_report(read_text(body).unwrap().as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn the_host_name_may_stand_in_the_summary() {
+        let report =
+            read(r#"{"hostname": "", "agent_hash": 7, "details": {"summary": {"hostname": " H "}}}"#)
+                .unwrap();
+        assert_eq!((report.hostname.as_str(), report.agent_hash), (" H ", None));
+        let report = read(r#"{"hostname": "A", "agent_id": 9, "agent_hash": " h ", "details": {}}"#).unwrap();
+        assert_eq!(report.agent_id.as_deref(), Some("9"));
+        assert_eq!(report.agent_hash.as_deref(), Some("h"));
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        for body in [
+            r#"{"hostname": "A"}"#,
+            r#"{"hostname": "A", "details": []}"#,
+            r#"{"details": {}}"#,
+            r#"{"hostname": "A", "details": {"summary": null}}"#,
+            r#"{"hostname": ["A"], "details": {}}"#,
+            r#"{"hostname": 7, "details": {}}"#,
+            r#"{"hostname": "A", "agent_id": ["x"], "details": {}}"#,
+        ] {
+            assert_eq!(read(body), Err(InvalidDetails), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_device_does_not_make_itself_a_remote_one() {
+        let report = read(
+            r#"{"hostname": "A", "details": {"summary": {"connection_type": "ssh", "remote_type": "ssh", "os": "x"}}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            report.details,
+            *read_text(r#"{"summary": {"os": "x"}}"#)
+                .unwrap()
+                .as_object()
+                .unwrap()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_it(hostname in any_json(), agent_id in any_json(), summary in any_json()) {
+            let details = Json::object([("summary", summary)]);
+            let body = [("hostname", hostname), ("agent_id", agent_id), ("details", details)];
+            let _ = details_report(body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        }
+    }
+}

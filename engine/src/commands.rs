@@ -1,0 +1,158 @@
+//! Commands for a person on the server's machine, one file a group. They do what the HTTP routes do, by the same
+//! services, without a login: whoever may write the database file may do everything.
+//!
+//! None of them needs the server to be stopped. SQLite lets several processes work in one file, changes are single
+//! transactions, and the server keeps no rows: it reads accounts, codes and devices anew with every request (the rights
+//! of open connections after 5 seconds at most). What it keeps in memory (counts of wrong guesses, the agent registry,
+//! rate limits) is touched by none of them.
+
+mod backup;
+mod certificate;
+mod database;
+mod devices;
+mod install_codes;
+mod output;
+mod password;
+mod users;
+
+pub use output::{print, printed};
+
+use std::{io, path::Path, sync::Arc};
+
+use clap::Subcommand;
+use tracing::Instrument as _;
+
+use crate::{
+    config::settings::Settings,
+    repositories::{
+        Store, StoreError,
+        sqlite::{BackupError, Cause},
+    },
+    services::{
+        Environment,
+        audit::{self, Actor},
+        device_access::revocation::RevocationService,
+        install_codes::InstallCodeService,
+        operators::users::UserService,
+    },
+};
+
+/// The groups of commands.
+#[derive(Debug, Subcommand)]
+#[allow(
+    missing_docs,
+    reason = "a group's help is the documentation of its arguments, which one here would hide"
+)]
+pub enum Administration {
+    Users(users::UsersArguments),
+    InstallCodes(install_codes::InstallCodesArguments),
+    Devices(devices::DevicesArguments),
+    Backup(backup::BackupArguments),
+    Certificate(certificate::CertificateArguments),
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// What is wrong and what to do, for the person who asked.
+    #[error("{0}")]
+    Refused(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The copy of the database failed.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A file or the terminal failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    fn refused(text: impl Into<String>) -> Self {
+        Self::Refused(text.into())
+    }
+
+    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        |source| Self::Io { what, source }
+    }
+
+    /// The message for the person who asked.
+    fn told(&self, database: &Path) -> String {
+        let cause = match self {
+            Self::Store(error) => Cause::of(error),
+            Self::Backup(BackupError::Database(error)) => Cause::of_database(error),
+            _ => None,
+        };
+        cause.map_or_else(
+            || self.to_string(),
+            |cause| database::told(cause, &self.to_string(), database),
+        )
+    }
+}
+
+/// Does what `command` says, and prints what came of it on standard output.
+///
+/// # Errors
+/// A message for the person who asked: nothing was changed then, unless it says so.
+pub async fn run(
+    command: &Administration,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(), String> {
+    // Whoever may write the database file needs no login; the machine knows a number of them at most.
+    let user = format!("uid {}", rustix::process::geteuid().as_raw());
+    let span = audit::span("console");
+    span.in_scope(|| audit::acts(Actor::Console(&user)));
+    carry_out(command, settings, environment)
+        .instrument(span)
+        .await
+        .map_err(|failure| failure.told(&settings.database_path))
+}
+
+async fn carry_out(
+    command: &Administration,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    if let Administration::Certificate(arguments) = command {
+        return certificate::run(arguments, settings, environment);
+    }
+    database::must_exist(&settings.database_path)?;
+    if let Administration::Backup(arguments) = command {
+        return backup::run(arguments, &settings.database_path).await;
+    }
+    let opened = database::open(&settings.database_path).await?;
+    let store: Arc<dyn Store> = Arc::new(opened.clone());
+    let done = match command {
+        Administration::Users(arguments) => {
+            if arguments.changes_something() {
+                // Where the ends of sessions are noted: the legacy alone may have worked here until now. Beside accounts of
+                // an older form nothing is made; the command fails over them.
+                store.view().await?.find_user("").await?;
+                opened.make_own_tables().await?;
+            }
+            users::run(
+                arguments,
+                &UserService::new(store, environment.clone()),
+                environment,
+            )
+            .await
+        }
+        Administration::InstallCodes(arguments) => {
+            install_codes::run(arguments, &InstallCodeService::new(store, environment.clone())).await
+        }
+        Administration::Devices(arguments) => {
+            devices::run(arguments, &RevocationService::new(store, environment.clone())).await
+        }
+        Administration::Backup(_) | Administration::Certificate(_) => Ok(()),
+    };
+    opened.leave().await;
+    done
+}

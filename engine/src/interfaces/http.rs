@@ -1,0 +1,35 @@
+//! The HTTP routes, one file a feature.
+
+pub mod accept_errors;
+pub mod activity;
+pub mod agents;
+pub mod approvals;
+pub mod browser;
+pub mod carried;
+pub mod compat;
+pub mod connections;
+pub mod credentials;
+pub mod device_access;
+pub mod device_reports;
+pub mod enrollment;
+pub mod errors;
+pub mod github;
+pub mod guards;
+pub mod health;
+pub mod http_one;
+pub mod install_codes;
+pub mod operators;
+pub mod pages;
+pub mod qr_image;
+pub mod quick_run;
+pub mod recaps;
+pub mod routes;
+pub mod routing;
+pub mod scheduled_jobs;
+pub mod script_request;
+pub mod server;
+pub mod service_accounts;
+pub mod state;
+pub mod unread_body;
+
+pub use server::http_service;

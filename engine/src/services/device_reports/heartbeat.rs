@@ -1,0 +1,155 @@
+//! Devices report that they are alive, and what they look like.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    domain::{devices::DeviceReport, guid::Guid, mask::shown},
+    repositories::{Store, StoreError, UnitOfWork},
+    services::{
+        Environment,
+        agents::Agents,
+        device_access::gate::AuthenticatedDevice,
+        hosts::{HostRules, InvalidHostname},
+        own_row::own_identity,
+    },
+};
+
+/// How long a refused name is not looked for again.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// When so many are remembered, old ones are forgotten.
+const SWEEP_AT: usize = 10_000;
+
+/// Why a heartbeat is not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum HeartbeatError {
+    /// The device lost its row since it came in.
+    #[error("the device is not registered")]
+    NotRegistered,
+    /// It wants to be called what no device may be called.
+    #[error(transparent)]
+    InvalidHostname(#[from] InvalidHostname),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A name that a device was refused lately. To find the other device takes a look at all names, and a clone asks for its
+/// original's with every heartbeat.
+#[derive(Debug)]
+struct Collision {
+    hostname: String,
+    since: Duration,
+}
+
+/// Takes heartbeats.
+#[derive(Debug)]
+pub struct HeartbeatService {
+    store: Arc<dyn Store>,
+    environment: Environment,
+    agents: Arc<Agents>,
+    hosts: HostRules,
+    collisions: Mutex<HashMap<Guid, Collision>>,
+}
+
+impl HeartbeatService {
+    /// Over this store; tells `agents` which hosts are alive.
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        agents: Arc<Agents>,
+        hosts: HostRules,
+    ) -> Self {
+        Self {
+            store,
+            environment,
+            agents,
+            hosts,
+            collisions: Mutex::default(),
+        }
+    }
+
+    /// Stores the report and that the device was seen now. A host name that another device has is left out.
+    ///
+    /// # Errors
+    /// [`HeartbeatError`]; nothing is written then.
+    pub async fn report(
+        &self,
+        device: &AuthenticatedDevice,
+        mut report: DeviceReport,
+    ) -> Result<(), HeartbeatError> {
+        let mut work = self.store.begin().await?;
+        let row = own_identity(&mut *work, device)
+            .await?
+            .ok_or(HeartbeatError::NotRegistered)?;
+        let stored_guid = row.guid;
+        // Heartbeats repeat the stored name as a rule: nobody else is looked for then.
+        report.hostname = report.hostname.filter(|name| row.hostname.as_ref() != Some(name));
+        if let Some(hostname) = &report.hostname {
+            self.hosts.check_new(hostname).inspect_err(|_| {
+                tracing::warn!(
+                    "heartbeat refused: guid={} cannot be called {}",
+                    device.guid,
+                    shown(hostname)
+                );
+            })?;
+            if self.is_taken(&mut *work, device, &stored_guid, hostname).await? {
+                tracing::warn!("heartbeat hostname collision ignored for guid={}", device.guid);
+                report.hostname = None;
+            }
+        }
+        let now = self.environment.clock.now().as_second();
+        work.store_report(&stored_guid, &report, now).await?;
+        // A row with exactly the canonical GUID would have been found first: here it is free.
+        if stored_guid != device.guid.as_str() {
+            work.rename_device(&stored_guid, device.guid.as_str()).await?;
+        }
+        work.save().await?;
+        if report.hostname.is_some() {
+            crate::services::audit::changed("device.renamed", &device.guid);
+        }
+        let hostname = report.hostname.or(row.hostname);
+        self.agents.note_report(&device.guid, hostname.as_deref());
+        Ok(())
+    }
+
+    async fn is_taken(
+        &self,
+        work: &mut dyn UnitOfWork,
+        device: &AuthenticatedDevice,
+        stored_guid: &str,
+        hostname: &str,
+    ) -> Result<bool, StoreError> {
+        let now = self.environment.clock.monotonic();
+        let is_known = self.collisions().get(&device.guid).is_some_and(|collision| {
+            collision.hostname == hostname && now.saturating_sub(collision.since) < REMEMBERED
+        });
+        if is_known {
+            return Ok(true);
+        }
+        let is_taken = self.hosts.is_taken(work, hostname, Some(stored_guid)).await?;
+        // Where names are their letters, the index answers.
+        if is_taken && self.hosts.is_strict() {
+            let mut collisions = self.collisions();
+            if collisions.len() >= SWEEP_AT {
+                collisions.retain(|_, collision| now.saturating_sub(collision.since) < REMEMBERED);
+            }
+            let collision = Collision {
+                hostname: hostname.to_owned(),
+                since: now,
+            };
+            collisions.insert(device.guid.clone(), collision);
+        }
+        Ok(is_taken)
+    }
+
+    fn collisions(&self) -> MutexGuard<'_, HashMap<Guid, Collision>> {
+        self.collisions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::*;
+use crate::{
+    domain::guid::Guid,
+    integrations::{clock::ManualClock, random::SeededRandom},
+    repositories::sqlite::SqliteStore,
+    services::{device_access::gate::DeviceStatus, hosts::STRICT},
+};
+
+const START: i64 = 1_800_000_000;
+
+struct Story {
+    _folder: tempfile::TempDir,
+    file: PathBuf,
+    heartbeats: HeartbeatService,
+}
+
+impl Story {
+    async fn new(rows: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("database.db");
+        let store = SqliteStore::open(&file).await.unwrap();
+        store.migrate().await.unwrap();
+        let environment = Environment {
+            clock: Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
+        let story = Self {
+            _folder: folder,
+            file,
+            heartbeats: HeartbeatService::new(Arc::new(store), environment, agents, STRICT),
+        };
+        sqlx::raw_sql(rows)
+            .execute(&mut story.connection().await)
+            .await
+            .unwrap();
+        story
+    }
+
+    async fn connection(&self) -> SqliteConnection {
+        SqliteConnection::connect(self.file.to_str().unwrap())
+            .await
+            .unwrap()
+    }
+
+    async fn row(&self, guid: &str) -> (Option<String>, Option<String>, Option<i64>, Option<i64>) {
+        sqlx::query_as("SELECT hostname, memory, uptime, last_seen FROM devices WHERE guid = $1")
+            .bind(guid)
+            .fetch_one(&mut self.connection().await)
+            .await
+            .unwrap()
+    }
+}
+
+fn device() -> AuthenticatedDevice {
+    AuthenticatedDevice {
+        guid: Guid::normalize("a").unwrap(),
+        stored_guid: "A".to_owned(),
+        fingerprint: "ab".to_owned(),
+        token_version: 1,
+        status: DeviceStatus::Active,
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_replaces_and_the_rest_stays() {
+    let story =
+        Story::new("INSERT INTO devices (guid, hostname, memory, uptime) VALUES ('A', 'WIN-1', '[1]', 5)")
+            .await;
+    story
+        .heartbeats
+        .report(&device(), DeviceReport::default())
+        .await
+        .unwrap();
+    let name = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        story.row("A").await,
+        (name("WIN-1"), name("[1]"), Some(5), Some(START))
+    );
+    let report = DeviceReport {
+        hostname: name("WIN-2"),
+        memory: name("[]"),
+        uptime: Some(0),
+        ..DeviceReport::default()
+    };
+    story.heartbeats.report(&device(), report).await.unwrap();
+    assert_eq!(
+        story.row("A").await,
+        (name("WIN-2"), name("[]"), Some(0), Some(START))
+    );
+}
+
+#[tokio::test]
+async fn a_host_name_of_another_device_is_left_out_alone() {
+    let story =
+        Story::new("INSERT INTO devices (guid, hostname) VALUES ('A', 'WIN-1'), (NULL, 'WIN-2')").await;
+    let report = DeviceReport {
+        hostname: Some("WIN-2".to_owned()),
+        uptime: Some(9),
+        ..DeviceReport::default()
+    };
+    story.heartbeats.report(&device(), report).await.unwrap();
+    assert_eq!(
+        story.row("A").await,
+        (Some("WIN-1".to_owned()), None, Some(9), Some(START))
+    );
+}
+
+#[tokio::test]
+async fn a_row_in_another_spelling_becomes_canonical() {
+    let story = Story::new("INSERT INTO devices (guid, hostname) VALUES ('a', 'WIN-1')").await;
+    story
+        .heartbeats
+        .report(&device(), DeviceReport::default())
+        .await
+        .unwrap();
+    assert_eq!(story.row("A").await.3, Some(START));
+    let nobody = Story::new("SELECT 1").await;
+    assert!(matches!(
+        nobody.heartbeats.report(&device(), DeviceReport::default()).await,
+        Err(HeartbeatError::NotRegistered)
+    ));
+}

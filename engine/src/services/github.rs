@@ -1,0 +1,226 @@
+//! What GitHub says about repositories, and the token that it is asked with.
+
+mod heads;
+mod refresh;
+mod token;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use http::StatusCode;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+pub use self::token::{StoreTokenError, TokenReport, TokenStatus};
+use self::{heads::Heads, token::RememberedToken};
+use super::Environment;
+use crate::{
+    builders::github::HeadQuery,
+    config::{github::GitHubSettings, settings::Secret},
+    domain::repository_head::{Head, RepositoryBranch},
+    integrations::github::{GitHubClient, InvalidAnswer},
+    repositories::Store,
+};
+
+/// However short a lifetime is asked for, a head counts as fresh that long, in seconds.
+const LEAST_TTL: f64 = 30.0;
+
+/// Where a head was taken from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HeadSource {
+    /// Known, and fresh enough.
+    Cache,
+    /// GitHub was asked.
+    GitHub,
+    /// GitHub had no answer, but an older head is known.
+    StaleCache,
+}
+
+/// What is known about a head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadAnswer {
+    /// The commit's id.
+    pub commit: Option<String>,
+    /// Where it was taken from.
+    pub source: HeadSource,
+    /// Seconds since it was asked for.
+    pub age: Option<f64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// GitHub's id of a commit is no text. The legacy breaks on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the commit's id is no text")]
+pub struct UnreadableId;
+
+enum LookupFailure {
+    /// What is answered, and more for the log.
+    Told {
+        text: String,
+        cause: Option<String>,
+    },
+    UnreadableId,
+}
+
+/// Knows heads, asks for them and keeps the token.
+#[derive(Debug)]
+pub struct GitHubService {
+    store: Arc<dyn Store>,
+    environment: Environment,
+    client: GitHubClient,
+    default_branch: RepositoryBranch,
+    period: Duration,
+    environment_token: Option<Secret>,
+    heads: Heads,
+    remembered: Mutex<Option<RememberedToken>>,
+    refresh_wanted: Notify,
+}
+
+impl GitHubService {
+    /// Over this store and this client, with the heads that the settings' files hold. A file that cannot be used is
+    /// logged and counts as empty.
+    pub fn new(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        client: GitHubClient,
+        settings: &GitHubSettings,
+    ) -> Self {
+        let now = unix_seconds(environment.clock.now());
+        Self {
+            heads: Heads::load(settings, now),
+            store,
+            environment,
+            client,
+            default_branch: settings.default_branch.clone(),
+            period: settings.refresh,
+            environment_token: settings.token.clone(),
+            remembered: Mutex::new(None),
+            refresh_wanted: Notify::new(),
+        }
+    }
+
+    /// The branch that agents follow unless they name another.
+    pub fn default_branch(&self) -> &RepositoryBranch {
+        &self.default_branch
+    }
+
+    /// The head that is asked for, from memory or from GitHub. For the default branch the wished lifetime is ignored,
+    /// because it is refreshed anyway.
+    ///
+    /// # Errors
+    /// [`UnreadableId`]; everything else that GitHub may do wrong is part of the answer.
+    pub async fn head(&self, query: &HeadQuery) -> Result<HeadAnswer, UnreadableId> {
+        let ttl = query
+            .ttl
+            .filter(|_| query.branch != self.default_branch)
+            .unwrap_or(self.period);
+        self.look_up(&query.branch, ttl, query.forced).await
+    }
+
+    async fn look_up(
+        &self,
+        branch: &RepositoryBranch,
+        ttl: Duration,
+        forced: bool,
+    ) -> Result<HeadAnswer, UnreadableId> {
+        let now = unix_seconds(self.environment.clock.now());
+        let key = branch.key();
+        let fresh = |head: &Head| !forced && head.age(now) < ttl.as_secs_f64().max(LEAST_TTL);
+        if let Some(head) = self.heads.known(&key).filter(fresh) {
+            return Ok(HeadAnswer::known(head, HeadSource::Cache, now, None));
+        }
+        // Devices choose what is looked up. The token opens private repositories, so it goes with the one alone that an
+        // administrator chose.
+        let token = if branch.is_in_repository_of(&self.default_branch) {
+            self.token(forced).await
+        } else {
+            None
+        };
+        let failure = match self.ask(branch, token.as_ref()).await {
+            Ok(Some(commit)) => {
+                let commit = self.heads.learn(key, commit, now).await;
+                return Ok(HeadAnswer {
+                    commit,
+                    source: HeadSource::GitHub,
+                    age: Some(0.0),
+                    error: None,
+                });
+            }
+            Ok(None) => None,
+            Err(LookupFailure::UnreadableId) => return Err(UnreadableId),
+            Err(LookupFailure::Told { text, cause }) => {
+                tracing::warn!(
+                    "repo-head-lookup failure repo={} branch={} error={text}{}",
+                    branch.repository(),
+                    branch.branch(),
+                    cause.map(|cause| format!(" ({cause})")).unwrap_or_default()
+                );
+                Some(text)
+            }
+        };
+        Ok(match self.heads.known(&key) {
+            Some(head) => {
+                let error = failure.unwrap_or_else(|| "using cached value".to_owned());
+                HeadAnswer::known(head, HeadSource::StaleCache, now, Some(error))
+            }
+            None => HeadAnswer {
+                commit: None,
+                source: HeadSource::GitHub,
+                age: None,
+                error: Some(failure.unwrap_or_else(|| "unable to resolve repository head".to_owned())),
+            },
+        })
+    }
+
+    async fn ask(
+        &self,
+        branch: &RepositoryBranch,
+        token: Option<&Secret>,
+    ) -> Result<Option<String>, LookupFailure> {
+        let raised = |reason: &dyn std::fmt::Display, cause| LookupFailure::Told {
+            text: format!("GitHub REST API repo head lookup raised: {reason}"),
+            cause,
+        };
+        let answer = self
+            .client
+            .branch(branch, token)
+            .await
+            .map_err(|error| raised(&error, Some(error.cause.clone())))?;
+        if answer.status != StatusCode::OK {
+            return Err(LookupFailure::Told {
+                text: format!(
+                    "GitHub REST API repo head lookup failed: HTTP {} {}",
+                    answer.status.as_u16(),
+                    answer.excerpt(token)
+                ),
+                cause: None,
+            });
+        }
+        answer.commit_id().map_err(|error| match error {
+            InvalidAnswer::Unreadable => raised(&error, None),
+            InvalidAnswer::IdNotText => LookupFailure::UnreadableId,
+        })
+    }
+}
+
+impl HeadAnswer {
+    fn known(head: Head, source: HeadSource, now: f64, error: Option<String>) -> Self {
+        Self {
+            age: Some(head.age(now)),
+            commit: Some(head.commit),
+            source,
+            error,
+        }
+    }
+}
+
+/// Unix seconds with their fraction, as head files hold them.
+fn unix_seconds(time: Timestamp) -> f64 {
+    time.as_microsecond() as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests;
