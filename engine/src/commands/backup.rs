@@ -14,7 +14,7 @@ use super::{
     Failure,
     output::{Answer, shown},
 };
-use crate::{domain::json::Json, repositories::sqlite::back_up};
+use crate::{domain::json::Json, repositories::sqlite::back_up, services::audit};
 
 /// Write a copy of the database, while the server runs or not.
 ///
@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
         io::ErrorKind::AlreadyExists => exists_already(&shown_target),
         _ => Failure::io(cannot_write())(error),
     })?;
-    crate::services::audit::changed("backup.written", target.display());
+    audit::changed("backup.written", target.display());
     tracing::info!("database backup written file={shown_target} bytes={bytes}");
     Answer {
         text: format!("wrote {shown_target}, {bytes} bytes"),

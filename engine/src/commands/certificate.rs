@@ -12,7 +12,7 @@ use crate::{
     config::settings::Settings,
     domain::{json::Json, timestamp::iso_utc},
     integrations::identity::{self, Description},
-    services::Environment,
+    services::{Environment, audit},
 };
 
 /// Show, renew or replace the server's certificate.
@@ -72,7 +72,7 @@ pub(super) fn run(
         CertificateCommand::Renew => {
             identity::renew_certificate(settings, clock, random).map_err(refused)?;
             let found = describe()?;
-            crate::services::audit::changed("certificate.renewed", &found.fingerprint);
+            audit::changed("certificate.renewed", &found.fingerprint);
             tracing::info!("certificate renewed until={}", found.ends);
             Answer {
                 text: format!(
@@ -88,7 +88,7 @@ pub(super) fn run(
             }
             let aside = identity::replace_certificate(settings, clock, random).map_err(refused)?;
             let found = describe()?;
-            crate::services::audit::changed("certificate.replaced", &found.fingerprint);
+            audit::changed("certificate.replaced", &found.fingerprint);
             tracing::warn!("certificate replaced until={}", found.ends);
             let aside: Vec<_> = aside.iter().map(|path| path.display().to_string()).collect();
             Answer {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::activity::{Activity, ActivityLine},
     repositories::{Store, StoreError},
+    services::audit,
 };
 
 /// Reads and clears the history.
@@ -43,7 +44,7 @@ impl ActivityService {
         let mut work = self.store.begin().await?;
         work.clear_activities(hostname).await?;
         work.save().await?;
-        crate::services::audit::changed("activity.cleared", hostname);
+        audit::changed("activity.cleared", hostname);
         Ok(())
     }
 }

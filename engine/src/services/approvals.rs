@@ -14,6 +14,7 @@ use crate::{
         mask::shown,
     },
     repositories::{ReadTables, Store, StoreError},
+    services::audit,
 };
 
 /// How many suffixes are tried for a taken host name.
@@ -173,7 +174,7 @@ impl ApprovalService {
         approval.updated_at = now.iso;
         work.put_approval(&approval).await?;
         work.save().await?;
-        crate::services::audit::changed("approval.approved", &approval.id);
+        audit::changed("approval.approved", &approval.id);
         tracing::info!(
             "device approval {} -> approved ({}) by {}",
             approval.id,
@@ -197,7 +198,7 @@ impl ApprovalService {
         approval.updated_at = now.iso;
         work.put_approval(&approval).await?;
         work.save().await?;
-        crate::services::audit::changed("approval.denied", &approval.id);
+        audit::changed("approval.denied", &approval.id);
         tracing::info!(
             "device approval {} -> denied by {}",
             approval.id,

@@ -12,6 +12,7 @@ use crate::{
         mask::shown,
     },
     repositories::{Store, StoreError},
+    services::audit,
 };
 
 /// Characters of a fingerprint: enough to tell secrets apart, too few to guess one from.
@@ -104,7 +105,7 @@ impl CredentialService {
         let id = work.insert_credential(&credential, now).await?;
         let made = work.find_credential(id).await?.ok_or(CredentialError::NotFound)?;
         work.save().await?;
-        crate::services::audit::changed("credential.created", made.id);
+        audit::changed("credential.created", made.id);
         noted("created", &made, caller);
         Ok(made)
     }
@@ -136,7 +137,7 @@ impl CredentialService {
         work.update_credential(id, &change, now).await?;
         let changed = work.find_credential(id).await?.ok_or(CredentialError::NotFound)?;
         work.save().await?;
-        crate::services::audit::changed("credential.changed", id);
+        audit::changed("credential.changed", id);
         noted("changed", &changed, caller);
         Ok(changed)
     }
@@ -152,7 +153,7 @@ impl CredentialService {
             return Err(CredentialError::NotFound);
         }
         work.save().await?;
-        crate::services::audit::changed("credential.deleted", id);
+        audit::changed("credential.deleted", id);
         noted("deleted", &credential, caller);
         Ok(())
     }

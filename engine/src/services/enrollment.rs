@@ -35,7 +35,7 @@ use crate::{
         timestamp::{iso_utc, parse_iso},
     },
     repositories::{Store, StoreError, UnitOfWork},
-    services::device_access::tokens::AccessTokens,
+    services::{audit, device_access::tokens::AccessTokens},
 };
 
 /// The window of both rate limits.
@@ -196,7 +196,7 @@ impl EnrollmentService {
         };
         work.put_approval(&approval).await?;
         work.save().await?;
-        crate::services::audit::changed("enrollment.requested", &approval.id);
+        audit::changed("enrollment.requested", &approval.id);
         tracing::info!(
             "enrollment request queued fingerprint={} host={} ip={address}",
             short(&approval.fingerprint_claimed),
@@ -339,7 +339,7 @@ impl EnrollmentService {
             self.tokens
                 .issue(guid.as_str(), &fingerprint, token_version, now.time.as_second())?;
         work.save().await?;
-        crate::services::audit::changed("device.enrolled", &guid);
+        audit::changed("device.enrolled", &guid);
         tracing::info!(
             "enrollment finalized guid={guid} fingerprint={} host={}",
             short(&fingerprint),

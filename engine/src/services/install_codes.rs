@@ -13,6 +13,7 @@ use crate::{
         timestamp::iso_utc,
     },
     repositories::{Store, StoreError},
+    services::audit,
 };
 
 /// Manages install codes.
@@ -61,7 +62,7 @@ impl InstallCodeService {
         let mut work = self.store.begin().await?;
         work.insert_code(&code, &now.iso).await?;
         work.save().await?;
-        crate::services::audit::changed("install_code.created", &code.id);
+        audit::changed("install_code.created", &code.id);
         tracing::info!(
             "installer code created id={} by={decider} ttl={}h max_uses={}",
             code.id,
@@ -82,7 +83,7 @@ impl InstallCodeService {
             return Ok(false);
         }
         work.save().await?;
-        crate::services::audit::changed("install_code.deleted", id);
+        audit::changed("install_code.deleted", id);
         tracing::info!("installer code deleted id={id}");
         Ok(true)
     }

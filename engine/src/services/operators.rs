@@ -15,6 +15,7 @@ use crate::{
         operators::{NewUser, User},
     },
     repositories::{Store, StoreError},
+    services::audit,
 };
 
 /// The account that the first start makes, as the legacy does.
@@ -137,7 +138,7 @@ impl OperatorService {
         let admin = work.find_user(DEFAULT_ADMIN).await?;
         work.save().await?;
         if ensured {
-            crate::services::audit::changed("account.made_admin", DEFAULT_ADMIN);
+            audit::changed("account.made_admin", DEFAULT_ADMIN);
         }
         if admin.is_some_and(|admin| admin.password_sha512 == sha512_hex(DEFAULT_PASSWORD.as_bytes())) {
             tracing::warn!("the account admin has the default password: change it");

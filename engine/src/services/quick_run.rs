@@ -41,6 +41,7 @@ use crate::{
         work_devices::BoundTo,
     },
     repositories::{Store, StoreError},
+    services::audit,
 };
 
 /// Between two looks at scripts that have not reached their agents.
@@ -236,7 +237,7 @@ impl QuickRunService {
         }
         work.save().await?;
         for run in &refused {
-            crate::services::audit::changed("script.run", run.activity_id);
+            audit::changed("script.run", run.activity_id);
         }
         tracing::warn!(
             "quick run of {} is not sent: {}",
@@ -244,7 +245,7 @@ impl QuickRunService {
             shown(reason)
         );
         for run in &refused {
-            crate::services::audit::changed("script.refused", run.activity_id);
+            audit::changed("script.refused", run.activity_id);
             events::activity_created(
                 &*self.channel,
                 &run.hostname.python_str(),
@@ -350,7 +351,7 @@ impl QuickRunService {
         }
         work.save().await?;
         for activity in &begun {
-            crate::services::audit::changed("script.run", activity.id);
+            audit::changed("script.run", activity.id);
         }
         Ok(begun)
     }

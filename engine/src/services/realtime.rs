@@ -23,6 +23,7 @@ use crate::{
         payload::Payload,
     },
     repositories::Store,
+    services::audit,
 };
 
 /// Who gets an event. What the words mean for one connection depends on the access policy: `legacy` gives everybody
@@ -132,7 +133,7 @@ impl RealtimeService {
     pub fn remove(&self, agent_id: &str) -> bool {
         let removed = self.agents.registry().remove(agent_id);
         if removed {
-            crate::services::audit::changed("agent.removed", agent_id);
+            audit::changed("agent.removed", agent_id);
         }
         removed
     }
@@ -143,7 +144,7 @@ impl RealtimeService {
         if !self.agents.registry().provision(agent_id, roles.clone()) {
             return false;
         }
-        crate::services::audit::changed("agent.provisioned", agent_id);
+        audit::changed("agent.provisioned", agent_id);
         let config = Payload::from(Json::object([("roles", roles), ("agent_id", agent_id.into())]));
         self.channel
             .emit(Audience::Agent(agent_id), "agent_config", &config)

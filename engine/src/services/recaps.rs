@@ -23,6 +23,7 @@ use crate::{
         recaps::{Recap, SERVER},
     },
     repositories::{Store, StoreError, UnitOfWork},
+    services::audit,
 };
 
 /// Who reports.
@@ -103,7 +104,7 @@ impl RecapService {
         let ended = self.move_run(&mut *work, report, now).await?;
         let recap = work.find_recap(&report.run_id).await?.unwrap_or(recap);
         work.save().await?;
-        crate::services::audit::changed("recap.stored", &report.run_id);
+        audit::changed("recap.stored", &report.run_id);
         self.channel
             .tell_operators("ansible_recap_update", &recap_json(&recap))
             .await;

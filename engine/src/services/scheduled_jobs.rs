@@ -23,6 +23,7 @@ use crate::{
         },
     },
     repositories::{Store, StoreError},
+    services::audit,
 };
 
 /// Runs that are listed at most.
@@ -220,7 +221,7 @@ impl ScheduledJobService {
         let mut work = self.store.begin().await?;
         let id = work.insert_job(job, self.now()).await?;
         work.save().await?;
-        crate::services::audit::changed("job.created", id);
+        audit::changed("job.created", id);
         Ok(self.find(id).await?)
     }
 
@@ -259,7 +260,7 @@ impl ScheduledJobService {
                 return Ok(None);
             }
             work.save().await?;
-            crate::services::audit::changed("job.changed", id);
+            audit::changed("job.changed", id);
             return Ok(self.find(id).await?);
         }
     }
@@ -302,7 +303,7 @@ impl ScheduledJobService {
             return Ok(false);
         }
         work.save().await?;
-        crate::services::audit::changed("job.deleted", id);
+        audit::changed("job.deleted", id);
         Ok(true)
     }
 
@@ -330,7 +331,7 @@ impl ScheduledJobService {
         };
         let runs = work.clear_runs_before(id, kept).await?;
         work.save().await?;
-        crate::services::audit::changed("job.runs_cleared", id);
+        audit::changed("job.runs_cleared", id);
         Ok(Cleared {
             runs,
             kept_occurrence: Some(kept),

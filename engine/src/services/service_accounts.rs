@@ -21,7 +21,10 @@ use crate::{
         service_accounts::ServiceAccount,
     },
     repositories::{Store, StoreError, UnitOfWork},
-    services::device_access::gate::{AuthenticatedDevice, DeviceStatus},
+    services::{
+        audit,
+        device_access::gate::{AuthenticatedDevice, DeviceStatus},
+    },
 };
 
 /// The account's name where nobody asks for another.
@@ -158,7 +161,7 @@ impl ServiceAccountService {
         }
         work.save().await?;
         if changed {
-            crate::services::audit::changed("service_account.stored", agent_id);
+            audit::changed("service_account.stored", agent_id);
         }
         let (shown_id, shown_user) = (shown(agent_id), shown(&credentials.username));
         if is_new {
@@ -199,7 +202,7 @@ impl ServiceAccountService {
         self.seal_and_store(&mut *work, agent_id, &credentials, &self.environment.now())
             .await?;
         work.save().await?;
-        crate::services::audit::changed("service_account.rotated", agent_id);
+        audit::changed("service_account.rotated", agent_id);
         tracing::info!(
             "[rotate] rotated agent_id={} user={}",
             shown(agent_id),

@@ -16,7 +16,7 @@ use crate::{
     },
     repositories::{ReadTables, Store, StoreError},
     services::{
-        Environment,
+        Environment, audit,
         device_access::{
             dpop::{DpopError, Proofs},
             tokens::{AccessTokens, TokenError},
@@ -232,7 +232,7 @@ impl DeviceGate {
         })
         .await?;
         work.save().await?;
-        crate::services::audit::changed("device.recovered", &claims.guid);
+        audit::changed("device.recovered", &claims.guid);
         Ok(DeviceIdentity {
             guid: claims.claimed_guid.clone(),
             hostname: Some(hostname),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::{devices::DeviceEntry, guid::Guid, mask::shown},
     repositories::{Store, StoreError},
-    services::Environment,
+    services::{Environment, audit},
 };
 
 /// What the gate and the refresh of tokens both refuse.
@@ -84,7 +84,7 @@ impl RevocationService {
         }
         work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
         work.save().await?;
-        crate::services::audit::changed("device.revoked", &guid);
+        audit::changed("device.revoked", &guid);
         tracing::info!("device revoked guid={} by={}", shown(guid.as_str()), shown(by));
         Ok(RevokedDevice {
             guid,

@@ -11,7 +11,9 @@ use crate::{
         mask::shown,
     },
     repositories::StoreError,
-    services::{agent_owners::agents_device, device_access::gate::AuthenticatedDevice, own_row::own_row},
+    services::{
+        agent_owners::agents_device, audit, device_access::gate::AuthenticatedDevice, own_row::own_row,
+    },
 };
 
 /// Why a hash is neither stored nor told.
@@ -135,7 +137,7 @@ impl DeviceReportService {
         work.upsert_device(&upsert).await?;
         work.save().await?;
         if known.agent_hash != report.agent_hash {
-            crate::services::audit::changed("device.build_reported", &device.guid);
+            audit::changed("device.build_reported", &device.guid);
         }
 
         let agent_id = upsert.agent_id;

@@ -12,6 +12,7 @@ use crate::{
     services::{
         Environment,
         agents::Agents,
+        audit,
         device_access::gate::AuthenticatedDevice,
         hosts::{HostRules, InvalidHostname},
         own_row::own_identity,
@@ -109,7 +110,7 @@ impl HeartbeatService {
         }
         work.save().await?;
         if report.hostname.is_some() {
-            crate::services::audit::changed("device.renamed", &device.guid);
+            audit::changed("device.renamed", &device.guid);
         }
         let hostname = report.hostname.or(row.hostname);
         self.agents.note_report(&device.guid, hostname.as_deref());

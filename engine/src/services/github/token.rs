@@ -5,7 +5,7 @@ use std::{sync::PoisonError, time::Duration};
 use http::StatusCode;
 
 use super::GitHubService;
-use crate::{config::settings::Secret, domain::text::python_trim, repositories::StoreError};
+use crate::{config::settings::Secret, domain::text::python_trim, repositories::StoreError, services::audit};
 
 /// How long the stored token, or that there is none, is believed without looking.
 const MEMORY: Duration = Duration::from_secs(15);
@@ -75,7 +75,7 @@ impl GitHubService {
             Some(_) => "github_token.stored",
             None => "github_token.removed",
         };
-        crate::services::audit::changed(what, self.default_branch.repository());
+        audit::changed(what, self.default_branch.repository());
         self.remember(token.clone());
         let report = self.judge(token).await;
         tracing::info!("github-token updated valid={}", report.status == TokenStatus::Ok);

@@ -23,7 +23,7 @@ use crate::{
         used_codes::UsedCodes,
     },
     repositories::{Store, StoreError},
-    services::Environment,
+    services::{Environment, audit},
 };
 
 /// Wrong passwords and codes before further tries are refused.
@@ -220,8 +220,8 @@ impl LoginService {
             }
         };
         let operator = Operator::from(checked);
-        crate::services::audit::acts(crate::services::audit::Actor::Operator(&operator.username));
-        crate::services::audit::changed("session.begun", &operator.username);
+        audit::acts(audit::Actor::Operator(&operator.username));
+        audit::changed("session.begun", &operator.username);
         tracing::info!(
             "login user={} address={}",
             shown(&operator.username),

@@ -17,6 +17,7 @@ use crate::{
         totp::{self, Secret, SecretError},
     },
     repositories::{ReadTables, StoreError},
+    services::audit,
 };
 
 /// How long a code is waited for, in seconds.
@@ -176,7 +177,7 @@ impl LoginService {
         }
         work.set_mfa_secret(username, secret, now).await?;
         work.save().await?;
-        crate::services::audit::changed("account.mfa_set_up", username);
+        audit::changed("account.mfa_set_up", username);
         tracing::info!("mfa secret set user={}", shown(username));
         Ok(user)
     }

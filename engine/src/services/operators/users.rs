@@ -14,7 +14,7 @@ use crate::{
         operators::{NewUser, Role, User},
     },
     repositories::{Store, StoreError, UnitOfWork},
-    services::Environment,
+    services::{Environment, audit},
 };
 
 /// Why an account is not made or changed.
@@ -90,7 +90,7 @@ impl UserService {
             work.note_account(&made.username, &state_of(&made)).await?;
         }
         work.save().await?;
-        crate::services::audit::changed("account.created", &user.username);
+        audit::changed("account.created", &user.username);
         changed(&format!("created role={}", user.role), &user.username, caller);
         Ok(())
     }
@@ -116,7 +116,7 @@ impl UserService {
         }
         work.end_sessions(username, None, now).await?;
         work.save().await?;
-        crate::services::audit::changed("account.deleted", username);
+        audit::changed("account.deleted", username);
         changed("deleted", username, caller);
         Ok(())
     }
@@ -138,7 +138,7 @@ impl UserService {
         }
         end_sessions(&mut *work, username, now).await?;
         work.save().await?;
-        crate::services::audit::changed("account.password_reset", username);
+        audit::changed("account.password_reset", username);
         changed("password reset", username, caller);
         Ok(())
     }
@@ -172,7 +172,7 @@ impl UserService {
             None => None,
         };
         work.save().await?;
-        crate::services::audit::changed("account.role_set", username);
+        audit::changed("account.role_set", username);
         changed(&format!("role={}", role.as_stored()), username, caller);
         Ok(note.map_or_else(|| Issuing::at(now), |note| issuing(&note, now)))
     }
@@ -196,7 +196,7 @@ impl UserService {
             work.forget_mfa_secret(username).await?;
         }
         work.save().await?;
-        crate::services::audit::changed("account.mfa_switched", username);
+        audit::changed("account.mfa_switched", username);
         changed(
             &format!("mfa={} reset={}", switch.enabled, switch.reset_secret),
             username,

@@ -5,9 +5,12 @@ use crate::{
     builders::agent_events::JobResult,
     domain::{recaps::SERVER, text::python_trim},
     repositories::StoreError,
-    services::scheduler::{
-        events::{self, EndedRun},
-        life,
+    services::{
+        audit,
+        scheduler::{
+            events::{self, EndedRun},
+            life,
+        },
     },
 };
 
@@ -91,7 +94,7 @@ impl RealtimeService {
             None => None,
         };
         work.save().await?;
-        crate::services::audit::changed("result.stored", result.job_id);
+        audit::changed("result.stored", result.job_id);
         let hostname = activity.and_then(|activity| activity.hostname);
         Ok(Some(Stored {
             hostname: hostname.filter(|name| !python_trim(name).is_empty()),
