@@ -44,6 +44,7 @@ pub(super) struct Listening {
 }
 
 /// What a listener answers with.
+#[derive(Clone, Copy)]
 pub(super) struct Answers<'a> {
     pub(super) settings: &'a Settings,
     pub(super) environment: &'a Environment,

@@ -125,21 +125,21 @@ impl Connections {
     /// much less. More than is needed: the search looks at every connection.
     fn make_room(&self, taken: impl Fn(&State) -> usize, surplus: usize) {
         let open = lock(&self.open);
-        let mut peers: HashMap<IpAddr, (usize, Vec<(&Connection, usize)>)> = HashMap::new();
+        let mut peers: HashMap<IpAddr, Taken<'_>> = HashMap::new();
         for connection in open.values() {
             let state = lock(&connection.state);
             let takes = taken(&state);
             if state.is_idle() && takes > 0 {
-                let (all, connections) = peers.entry(connection.peer).or_default();
-                *all += takes;
-                connections.push((connection, takes));
+                let peer = peers.entry(connection.peer).or_default();
+                peer.all += takes;
+                peer.connections.push((connection, takes));
             }
         }
-        let Some((_, connections)) = peers.into_values().max_by_key(|(all, _)| *all) else {
+        let Some(most) = peers.into_values().max_by_key(|peer| peer.all) else {
             return;
         };
         let mut freed = 0;
-        for (connection, takes) in connections {
+        for (connection, takes) in most.connections {
             if freed >= surplus {
                 return;
             }
@@ -152,6 +152,14 @@ impl Connections {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the connections of one peer take.
+#[derive(Debug, Default)]
+struct Taken<'a> {
+    all: usize,
+    /// The oldest first, and what each takes.
+    connections: Vec<(&'a Connection, usize)>,
 }
 
 /// One of them.
