@@ -36,9 +36,7 @@ pub struct AccountNote {
 /// An account as it is, and what is noted of it and of one of its sessions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountInSession {
-    /// The account; as [`Users::find_user`] finds it.
-    ///
-    /// [`Users::find_user`]: super::users::Users::find_user
+    /// The account, as it is found by its name.
     pub user: User,
     /// What is noted of it; `None` where it is seen for the first time.
     pub note: Option<AccountNote>,
