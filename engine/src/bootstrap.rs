@@ -27,7 +27,7 @@ use crate::{
         private_files::make_folders,
         root_lock::RootLock,
     },
-    interfaces::ws::Hub,
+    interfaces::events::Hub,
     preflight::{self, Verdict},
     repositories::sqlite::SqliteStore,
     services::{

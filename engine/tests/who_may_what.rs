@@ -16,7 +16,7 @@ mod server;
 
 use std::fmt::Write as _;
 
-use borealis_engine::interfaces::{http::routes, ws::EVENTS};
+use borealis_engine::interfaces::{events::EVENTS, http::routes};
 use client::Client;
 use serde_json::{Value, json};
 use server::{START, Server};

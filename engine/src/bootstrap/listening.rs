@@ -18,6 +18,7 @@ use crate::{
         root_lock::RootLock,
     },
     interfaces::{
+        events::{Hub, SocketEndpoint},
         http::{
             accept_errors::AcceptErrors,
             browser::BrowserGuard,
@@ -28,7 +29,6 @@ use crate::{
             server::with_limits,
             state::AppState,
         },
-        ws::{Hub, SocketServer},
     },
     services::{Environment, container::Container},
 };
@@ -67,7 +67,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
     } = answers;
     let sessions = Arc::new(SessionCodec::new(settings));
     let state = AppState::new(settings, Arc::clone(services), Arc::clone(&sessions), environment);
-    let sockets = Arc::new(SocketServer::new(
+    let sockets = Arc::new(SocketEndpoint::new(
         Arc::clone(hub),
         Arc::clone(&services.realtime),
         Arc::clone(&sessions),

@@ -1,0 +1,105 @@
+//! Engine.IO 4: messages both ways between clients and a [`Handler`], over polling or a websocket.
+//!
+//! The way of a message: `server` (then `polling` or `websocket`) → `connection` (bounded queue) → [`Inbox`] → handler.
+//! The way back: [`Connection::send`] → `outbox` (bounded queue) → `polling` or `websocket`. Beside both ways `heartbeat`
+//! decides who is gone, by pongs and by the bytes that `moving` counts.
+
+mod answer;
+mod connection;
+mod connections;
+mod fragments;
+mod frame;
+mod heartbeat;
+mod moving;
+mod outbox;
+mod payload;
+mod polling;
+mod receipts;
+mod room;
+mod server;
+mod websocket;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::Request;
+use bytes::Bytes;
+use http::HeaderMap;
+
+pub use self::{
+    answer::BeforeOrigin,
+    connection::{Connection, Content, Inbox, Message},
+    connections::Connections,
+    frame::Frame,
+    polling::read_body,
+    receipts::{Receipt, Unconfirmed},
+    room::{Budget, Place},
+    server::{Opening, Server, Transport},
+};
+pub(crate) use self::{connection::without_transport, server::new_id};
+
+/// What an application does with connections.
+pub trait Handler: Send + Sync + Sized + 'static {
+    /// One client, as the application knows it.
+    type Client: Client;
+
+    /// A client wants to connect.
+    ///
+    /// # Errors
+    /// It may not, and gets this answer.
+    fn admit(&self, opening: &mut Opening<'_>) -> Result<Arc<Self::Client>, Rejection>;
+
+    /// Works for a client until it is gone or is to be: the connection ends when this does.
+    fn run(&self, client: Arc<Self::Client>, inbox: Inbox) -> impl Future<Output = ()> + Send;
+
+    /// Whether a further request comes from whom the connection was opened by. Its id alone stands in every address,
+    /// and so in the logs of proxies.
+    fn is_its_client(&self, client: &Self::Client, headers: &HeaderMap) -> bool {
+        let _ = (client, headers);
+        true
+    }
+
+    /// Reads the body of a POST.
+    fn read_body(
+        &self,
+        client: &Self::Client,
+        request: Request,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Bytes, BodyError>> + Send {
+        read_body(request, client.connection().limits().message, timeout)
+    }
+
+    /// A connection has ended: nothing can be sent any more, but what was received may still be handled.
+    fn ended(&self, client: &Self::Client) {
+        let _ = client;
+    }
+}
+
+/// One client.
+pub trait Client: Send + Sync + 'static {
+    /// Its connection.
+    fn connection(&self) -> &Arc<Connection>;
+}
+
+impl Client for Arc<Connection> {
+    fn connection(&self) -> &Arc<Connection> {
+        self
+    }
+}
+
+/// A client may not connect.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// What it is answered with.
+    pub status: http::StatusCode,
+    /// Why, for whoever reads the answer.
+    pub reason: String,
+}
+
+/// Why a body cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyError {
+    /// It is longer than the client's messages may be.
+    TooLarge,
+    /// It did not come whole.
+    Broken,
+}

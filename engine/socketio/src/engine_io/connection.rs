@@ -1,0 +1,396 @@
+//! One client's connection: its queues, its heartbeat, its transport.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, futures::Notified, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    frame::Frame,
+    heartbeat::Heartbeat,
+    outbox::{Outbox, OutboxBounds, Overflow, Portion},
+    receipts::{Receipt, Receipts},
+    room::{Place, Room},
+};
+use crate::{
+    environment::Clock,
+    settings::{Limits, Settings},
+};
+
+/// What a client sent, in the order in which it came.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    Message(Message),
+    /// Answered when everything before it is handled.
+    Barrier(oneshot::Sender<()>),
+    /// The client is gone.
+    Closed,
+}
+
+/// A message of a client. It counts against what the client may take of the server until it is dropped.
+#[derive(Debug)]
+pub struct Message {
+    /// What it says.
+    pub content: Content,
+    /// The room that it takes.
+    pub place: Arc<Place>,
+}
+
+/// What a message says.
+#[derive(Debug)]
+pub enum Content {
+    /// Text, as it was sent: it is UTF-8.
+    Text(Bytes),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+/// The connection is over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Over;
+
+/// How a client speaks with the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(super) enum State {
+    Polling,
+    /// A websocket is being tried while polling goes on.
+    Probing,
+    /// The websocket works, and the client is about to move.
+    Upgrading,
+    Websocket,
+}
+
+/// One client's connection, shared by its transport, its task and everybody who sends to it.
+#[derive(Debug)]
+pub struct Connection {
+    id: String,
+    address: String,
+    pub(super) limits: Limits,
+    pub(super) room: Room,
+    /// What waits to be sent.
+    pub(crate) outbox: Outbox,
+    receipts: Receipts,
+    /// How long the client may be silent.
+    pub(super) heartbeat: Heartbeat,
+    /// Ended from this side: whoever works for the connection stops.
+    pub(super) ended: CancellationToken,
+    /// Polls that wait.
+    pub(super) polls: AtomicUsize,
+    /// The client has said good-bye.
+    pub(super) has_said_goodbye: AtomicBool,
+    inbox: mpsc::Sender<Inbound>,
+    state: AtomicU8,
+    pings: AtomicU64,
+    pongs: AtomicU64,
+    ponged: Notify,
+}
+
+impl Connection {
+    pub(super) fn new(
+        id: String,
+        address: String,
+        limits: Limits,
+        state: State,
+        heartbeat: Heartbeat,
+    ) -> (Arc<Self>, mpsc::Receiver<Inbound>) {
+        let (inbox, received) = mpsc::channel(limits.waiting_messages.max(1));
+        let connection = Self {
+            id,
+            address,
+            room: Room::new(&limits),
+            outbox: Outbox::new(OutboxBounds {
+                frames: limits.unsent_frames,
+                bytes: limits.unsent_bytes,
+            }),
+            limits,
+            receipts: Receipts::default(),
+            heartbeat,
+            ended: CancellationToken::new(),
+            polls: AtomicUsize::new(0),
+            has_said_goodbye: AtomicBool::new(false),
+            inbox,
+            state: AtomicU8::new(state as u8),
+            pings: AtomicU64::new(0),
+            pongs: AtomicU64::new(0),
+            ponged: Notify::new(),
+        };
+        (Arc::new(connection), received)
+    }
+
+    /// Its Engine.IO id: whoever knows it may speak for the client, unless the server asks for more.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where the client is, for the log.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What the client may take of the server.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Sends frames that belong together, behind everything sent before. A client that does not take what it is sent is
+    /// closed: it would miss something and not know.
+    pub fn send(&self, frames: &[Frame]) {
+        if let Err(Overflow) = self.outbox.push(frames)
+            && !self.ended.is_cancelled()
+        {
+            tracing::warn!(
+                "socket.io connection sid={} ip={} does not read what it is sent: closed",
+                self.id,
+                self.address
+            );
+            self.end();
+        }
+    }
+
+    /// Sends as [`Connection::send`] does; the receipt completes when the client has what it was sent. A ping of its own
+    /// follows at once, beside the heartbeat's: packets keep their order, so whoever answers it has what came before.
+    pub fn hand_over(&self, frames: &[Frame]) -> Receipt {
+        let (number, receipt) = self.receipts.expect();
+        self.send(frames);
+        // Numbered after the frames went out, so fewer pings went out before them than this number says.
+        self.receipts.sent(number, self.ping());
+        // The answer may have been counted before its number was noted.
+        self.receipts.note_pongs(self.pongs());
+        receipt
+    }
+
+    /// Ends the connection at once. What waits to be sent is still tried.
+    pub fn end(&self) {
+        self.outbox.close();
+        self.receipts.close();
+        self.ended.cancel();
+    }
+
+    /// Tells the client that the connection is over, and ends it. Client libraries take that for the server's wish that
+    /// they stay away.
+    pub fn dismiss(&self) {
+        let is_polling = matches!(self.state(), State::Polling | State::Probing);
+        if !is_polling || self.polls.load(Ordering::Acquire) > 0 {
+            // It ends either way.
+            let _ = self.outbox.push(&[Frame::text("1")]);
+        }
+        self.end();
+    }
+
+    /// Whether it has been ended from this side, or its client is gone.
+    pub fn is_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    /// Completes when it ends.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Completes after so long.
+    pub(crate) async fn sleep(&self, time: std::time::Duration) {
+        self.heartbeat.sleep(time).await;
+    }
+
+    /// Takes back what could not be delivered. Where that is too late the connection ends: whoever stays has missed
+    /// nothing.
+    pub(super) fn take_back(&self, portion: Portion) {
+        if !self.outbox.put_back(portion) && !self.ended.is_cancelled() {
+            tracing::info!(
+                "socket.io connection sid={} ip={} missed an answer: closed",
+                self.id,
+                self.address
+            );
+            self.end();
+        }
+    }
+
+    /// A place for so many bytes that were read; waits while too much waits already. What was taken while a long message
+    /// was read is handed over with it.
+    pub(super) async fn place_for(&self, bytes: usize) -> Result<Arc<Place>, Over> {
+        let place = self.room.try_place(bytes);
+        if let Some(place) = place {
+            return Ok(Arc::new(place));
+        }
+        let _backlog = self.heartbeat.backlog();
+        tokio::select! {
+            place = self.room.place(bytes) => place.map(Arc::new).ok_or(Over),
+            () = self.ended.cancelled() => Err(Over),
+        }
+    }
+
+    /// Hands on a message.
+    pub(super) async fn receive(&self, content: Content, place: Arc<Place>) -> Result<(), Over> {
+        self.hand_on(Inbound::Message(Message { content, place })).await
+    }
+
+    /// Hands on that the client is gone.
+    pub(super) async fn receive_close(&self) {
+        // A connection that is over has ended already.
+        let _ = self.hand_on(Inbound::Closed).await;
+    }
+
+    /// Waits until everything handed on before is handled; an error where some of it will not be.
+    pub(super) async fn settle(&self) -> Result<(), Over> {
+        let (done, settled) = oneshot::channel();
+        self.hand_on(Inbound::Barrier(done)).await?;
+        let _backlog = self.heartbeat.backlog();
+        settled.await.map_err(|_| Over)
+    }
+
+    /// Hands on; waits while too much waits already.
+    async fn hand_on(&self, inbound: Inbound) -> Result<(), Over> {
+        let inbound = match self.inbox.try_send(inbound) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Over),
+            Err(mpsc::error::TrySendError::Full(inbound)) => inbound,
+        };
+        let _backlog = self.heartbeat.backlog();
+        tokio::select! {
+            sent = self.inbox.send(inbound) => sent.map_err(|_| Over),
+            () = self.ended.cancelled() => Err(Over),
+        }
+    }
+
+    /// Sends a ping and says its number.
+    pub(super) fn ping(&self) -> u64 {
+        let number = self.pings.fetch_add(1, Ordering::AcqRel) + 1;
+        self.send(&[Frame::text("2")]);
+        number
+    }
+
+    /// Notes that the client answered a ping. Answers to nothing do not count.
+    pub(super) fn note_pong(&self) {
+        let pings = self.pings.load(Ordering::Acquire);
+        let answers = |pongs| (pongs < pings).then_some(pongs + 1);
+        if let Ok(before) = self
+            .pongs
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, answers)
+        {
+            self.receipts.note_pongs(before + 1);
+            self.ponged.notify_waiters();
+        }
+    }
+
+    /// How many pings the client has answered.
+    pub(super) fn pongs(&self) -> u64 {
+        self.pongs.load(Ordering::Acquire)
+    }
+
+    /// Completes when the client answers a ping, from now on.
+    pub(super) fn ponged(&self) -> Notified<'_> {
+        self.ponged.notified()
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Polling,
+            1 => State::Probing,
+            2 => State::Upgrading,
+            _ => State::Websocket,
+        }
+    }
+
+    /// Goes from one state to another; false where another request did so first.
+    pub(super) fn change_state(&self, from: State, to: State) -> bool {
+        self.state
+            .compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+/// What a client sends, in its order. However the connection ends, what was received comes to its last message.
+#[derive(Debug)]
+pub struct Inbox {
+    connection: Arc<Connection>,
+    received: mpsc::Receiver<Inbound>,
+}
+
+impl Inbox {
+    pub(super) fn new(connection: Arc<Connection>, received: mpsc::Receiver<Inbound>) -> Self {
+        Self { connection, received }
+    }
+
+    /// The next message; `None` when no more will come. Whoever asks has handled those before.
+    pub async fn next(&mut self) -> Option<Message> {
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = self.connection.ended.cancelled() => {
+                    self.received.close();
+                    self.received.recv().await
+                }
+                received = self.received.recv() => received,
+            };
+            match received? {
+                Inbound::Message(message) => return Some(message),
+                // Nobody waits any more where this fails.
+                Inbound::Barrier(done) => drop(done.send(())),
+                Inbound::Closed => return None,
+            }
+        }
+    }
+}
+
+/// A connection that nothing carries.
+pub(crate) fn without_transport(
+    id: &str,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    settings: &Settings,
+) -> (Arc<Connection>, Inbox) {
+    let heartbeat = Heartbeat::new(clock, settings);
+    let (connection, received) =
+        Connection::new(id.to_owned(), String::new(), limits, State::Websocket, heartbeat);
+    (Arc::clone(&connection), Inbox::new(connection, received))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::SystemClock;
+
+    fn connection(limits: Limits) -> (Arc<Connection>, Inbox) {
+        let clock = Arc::new(SystemClock::default());
+        without_transport("id", limits, clock, &Settings::default())
+    }
+
+    #[test]
+    fn a_client_cannot_answer_in_advance() {
+        let (connection, _inbox) = connection(Limits::default());
+        connection.note_pong();
+        assert_eq!(connection.pongs(), 0);
+        let mut receipt = connection.hand_over(&[Frame::message("x")]);
+        assert!(!receipt.has_come());
+        connection.note_pong();
+        assert!(receipt.has_come());
+    }
+
+    #[tokio::test]
+    async fn an_end_says_nothing_and_a_dismissal_says_good_bye() {
+        let (connection, _inbox) = connection(Limits::default());
+        connection.end();
+        assert_eq!(connection.outbox.take(9, 9).await, None);
+        let (connection, _inbox) = self::connection(Limits::default());
+        connection.dismiss();
+        assert_eq!(connection.outbox.take(9, 9).await, Some(vec![Frame::text("1")]));
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_nothing_is_closed() {
+        let limits = Limits {
+            unsent_frames: 2,
+            ..Limits::default()
+        };
+        let (connection, _inbox) = connection(limits);
+        connection.send(&[Frame::message("1"), Frame::message("2")]);
+        assert!(!connection.is_ended());
+        connection.send(&[Frame::message("3")]);
+        assert!(connection.is_ended());
+    }
+}

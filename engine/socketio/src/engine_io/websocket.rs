@@ -1,0 +1,282 @@
+//! Websockets: opened at once, or tried beside polling and then taken.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use http::{HeaderValue, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        handshake::derive_accept_key,
+        protocol::{
+            Role, WebSocketConfig,
+            frame::{
+                Frame as WebSocketFrame,
+                coding::{Data, OpCode},
+            },
+        },
+    },
+};
+
+use super::{
+    Connection, Content, Handler, Server, Transport,
+    answer::Answer,
+    connection::{Over, State},
+    frame::Frame,
+    moving::MovingStream,
+    payload::Packet,
+};
+use crate::settings::Leniency;
+
+type Socket = WebSocketStream<MovingStream<TokioIo<hyper::upgrade::Upgraded>>>;
+
+/// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
+const BUFFER: usize = 4096;
+/// Bytes of a message that are written at a time.
+const PIECE: usize = 64 * 1024;
+/// Bytes taken from the outbox at a time.
+const PORTION: usize = 256 * 1024;
+
+/// Opens a connection over a websocket.
+pub(super) fn open<H: Handler>(server: &Arc<Server<H>>, request: Request) -> Answer {
+    let Some(switching) = switching(&request) else {
+        return Answer::Refused("Invalid websocket upgrade".to_owned());
+    };
+    let (parts, body) = request.into_parts();
+    let connection = match server.admit(&parts, Transport::Websocket) {
+        Ok((connection, _)) => connection,
+        Err(rejection) => return Answer::Rejected(rejection),
+    };
+    let request = Request::from_parts(parts, body);
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        match accept(request, &connection).await {
+            Some(mut socket) => {
+                let packet = Frame::text(format!("0{}", server.open_packet(&connection, false)));
+                if socket.send(message(packet)).await.is_ok() {
+                    serve(&server, socket, &connection).await;
+                }
+            }
+            None => tracing::debug!("socket.io upgrade of {} failed", connection.id()),
+        }
+        connection.end();
+    });
+    Answer::Switching(switching)
+}
+
+/// Tries a websocket for a connection that polls, and moves to it.
+pub(super) fn upgrade<H: Handler>(
+    server: &Arc<Server<H>>,
+    connection: Arc<Connection>,
+    request: Request,
+) -> Answer {
+    let Some(switching) = switching(&request) else {
+        return Answer::Refused("Invalid websocket upgrade".to_owned());
+    };
+    if !connection.change_state(State::Polling, State::Probing) {
+        return Answer::Refused("Unexpected HTTP request".to_owned());
+    }
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let socket = tokio::time::timeout(server.settings.upgrade_timeout, async {
+            let mut socket = accept(request, &connection).await?;
+            probe(&mut socket, &connection).await.then_some(socket)
+        })
+        .await;
+        let Ok(Some(mut socket)) = socket else {
+            // The client goes on polling, wherever the attempt ended.
+            connection.change_state(State::Probing, State::Polling);
+            connection.change_state(State::Upgrading, State::Polling);
+            return;
+        };
+        connection.change_state(State::Upgrading, State::Websocket);
+        let answers = server.settings.leniency.answers_upgrades;
+        if !answers || socket.send(message(Frame::text("6"))).await.is_ok() {
+            serve(&server, socket, &connection).await;
+        }
+        connection.end();
+    });
+    Answer::Switching(switching)
+}
+
+/// The client asks whether the websocket works, then says that it moves. Until it has asked, events go out by polling:
+/// a proxy may open websockets and let nothing through.
+async fn probe(socket: &mut Socket, connection: &Connection) -> bool {
+    if !reads(socket, "2probe").await || !connection.change_state(State::Probing, State::Upgrading) {
+        return false;
+    }
+    // Lets go a request that waits, before the client learns that it may move.
+    connection.outbox.reader();
+    socket.send(message(Frame::text("3probe"))).await.is_ok() && reads(socket, "5").await
+}
+
+async fn reads(socket: &mut Socket, packet: &str) -> bool {
+    matches!(socket.next().await, Some(Ok(Message::Text(text))) if text == packet)
+}
+
+/// Carries frames both ways until either side ends the connection.
+async fn serve<H: Handler>(server: &Server<H>, socket: Socket, connection: &Connection) {
+    let (sink, stream) = socket.split();
+    tokio::join!(
+        async {
+            read(stream, connection, &server.settings.leniency).await;
+            connection.receive_close().await;
+        },
+        write(server, sink, connection)
+    );
+}
+
+async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency: &Leniency) {
+    loop {
+        let received = tokio::select! {
+            received = stream.next() => received,
+            () = connection.ended.cancelled() => return,
+        };
+        let message = match received {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => {
+                tracing::debug!("socket.io websocket of {} ended: {error}", connection.id());
+                return;
+            }
+            None => return,
+        };
+        let goes_on = match message {
+            Message::Text(text) => match Packet::parse(&text) {
+                Ok(Packet::Message(message)) => {
+                    let message = Bytes::from(text.clone()).slice_ref(message.as_bytes());
+                    drop(text);
+                    hand_on(connection, message.len(), Content::Text(message)).await
+                }
+                Ok(Packet::Binary(bytes)) => hand_on(connection, bytes.len(), Content::Binary(bytes)).await,
+                Ok(Packet::Pong) => {
+                    connection.note_pong();
+                    true
+                }
+                Ok(Packet::Upgrade) if leniency.answers_upgrades => {
+                    connection.send(&[Frame::text("6")]);
+                    true
+                }
+                Ok(Packet::Ping | Packet::Upgrade | Packet::Unexpected) => leniency.ignores_malformed,
+                Ok(Packet::Close) | Err(_) => false,
+            },
+            Message::Binary(bytes) => hand_on(connection, bytes.len(), Content::Binary(bytes)).await,
+            Message::Close(_) => false,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => true,
+        };
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+/// Hands on what was read, once there is a place for it; whether the connection goes on.
+async fn hand_on(connection: &Connection, bytes: usize, content: Content) -> bool {
+    match connection.place_for(bytes).await {
+        Ok(place) => connection.receive(content, place).await.is_ok(),
+        Err(Over) => false,
+    }
+}
+
+async fn write<H: Handler>(
+    server: &Server<H>,
+    mut sink: SplitSink<Socket, Message>,
+    connection: &Connection,
+) {
+    let writing = async {
+        let reader = connection.outbox.last_reader();
+        while let Ok(portion) = reader.take(usize::MAX, PORTION).await {
+            for frame in portion.frames {
+                for piece in pieces(frame) {
+                    if sink.feed(piece).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            if connection.outbox.is_empty() && sink.flush().await.is_err() {
+                return;
+            }
+        }
+        // The client sees an orderly end; one that is gone does not matter.
+        let _ = sink.close().await;
+    };
+    let patience = async {
+        connection.ended.cancelled().await;
+        let clock = &server.clock;
+        clock
+            .sleep_until(clock.monotonic() + server.settings.farewell_timeout)
+            .await;
+    };
+    tokio::select! {
+        // Where the client takes nothing more, what it has sent may still be read.
+        () = writing => connection.outbox.close(),
+        () = patience => {}
+    }
+}
+
+/// A frame as messages, a long one in fragments: the websocket library copies what it writes, and keeps the memory.
+fn pieces(frame: Frame) -> impl Iterator<Item = Message> {
+    let (mut rest, kind) = match frame {
+        Frame::Text(text) => (Bytes::from(text), Data::Text),
+        Frame::Binary(bytes) => (bytes, Data::Binary),
+    };
+    let mut next = Some(kind);
+    std::iter::from_fn(move || {
+        let kind = next.take()?;
+        let piece = rest.split_to(rest.len().min(PIECE));
+        let is_last = rest.is_empty();
+        next = (!is_last).then_some(Data::Continue);
+        Some(Message::Frame(WebSocketFrame::message(
+            piece,
+            OpCode::Data(kind),
+            is_last,
+        )))
+    })
+}
+
+fn message(frame: Frame) -> Message {
+    match frame {
+        Frame::Text(text) => Message::Text(text),
+        Frame::Binary(bytes) => Message::Binary(bytes),
+    }
+}
+
+/// The answer that ends HTTP on this connection; `None` where the request lacks its key.
+fn switching(request: &Request) -> Option<Response> {
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY)?;
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()?;
+    Some(
+        (
+            StatusCode::SWITCHING_PROTOCOLS,
+            [
+                (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+                (header::UPGRADE, HeaderValue::from_static("websocket")),
+                (header::SEC_WEBSOCKET_ACCEPT, accept),
+            ],
+            Body::empty(),
+        )
+            .into_response(),
+    )
+}
+
+async fn accept(request: Request, connection: &Arc<Connection>) -> Option<Socket> {
+    let upgraded = hyper::upgrade::on(request).await.ok()?;
+    let largest = connection.limits.message;
+    let stream = MovingStream::new(TokioIo::new(upgraded), Arc::clone(connection));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest));
+    Some(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await)
+}

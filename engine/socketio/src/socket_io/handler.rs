@@ -1,0 +1,416 @@
+//! The messages of clients, handled one after the other.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::{
+    Admission, Application, Arguments, Client, Event, Handled, Packets, Refused, Request, Socket,
+    data::Data,
+    packet::{ACK, CONNECT_ERROR, Carried, Kind, Malformed, Packet},
+};
+use crate::{
+    engine_io::{BodyError, Connection, Content, Handler, Inbox, Message, Opening, Place, Rejection, new_id},
+    environment::Random,
+    settings::{Leniency, Settings},
+};
+
+/// An application as a handler of Engine.IO.
+pub struct SocketIo<A> {
+    application: A,
+    leniency: Leniency,
+    most_attachments: usize,
+    most_namespaces: usize,
+    random: Arc<dyn Random>,
+}
+
+impl<A> fmt::Debug for SocketIo<A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SocketIo").finish_non_exhaustive()
+    }
+}
+
+impl<A> SocketIo<A> {
+    /// Over this application.
+    pub fn new(application: A, settings: &Settings, random: Arc<dyn Random>) -> Self {
+        Self {
+            application,
+            leniency: settings.leniency,
+            most_attachments: settings.most_attachments,
+            most_namespaces: settings.most_namespaces,
+            random,
+        }
+    }
+
+    /// The application.
+    pub fn application(&self) -> &A {
+        &self.application
+    }
+}
+
+impl<A: Application> Handler for SocketIo<A> {
+    type Client = Client<A::Peer, A::Data>;
+
+    fn admit(&self, opening: &mut Opening<'_>) -> Result<Arc<Self::Client>, Rejection> {
+        let request = Request {
+            parts: opening.request(),
+            transport: opening.transport(),
+            limits: opening.limits(),
+        };
+        let Admission {
+            peer,
+            limits,
+            address,
+            cookie,
+        } = self.application.admit(&request)?;
+        let limits = limits.unwrap_or_else(|| opening.limits().clone());
+        let client = Arc::new(Client::new(opening.accept(limits, address), peer));
+        self.application.opened(&client)?;
+        if let Some(cookie) = cookie {
+            opening.set_cookie(cookie);
+        }
+        Ok(client)
+    }
+
+    async fn run(&self, client: Arc<Self::Client>, mut inbox: Inbox) {
+        let handling = async {
+            let mut reader = Reader {
+                handler: self,
+                client: &client,
+                pending: None,
+            };
+            while let Some(message) = inbox.next().await {
+                if reader.handle(message).await == Next::End {
+                    break;
+                }
+            }
+            drop(inbox);
+            client.connection().end();
+        };
+        tokio::join!(handling, entered_in_time(&client));
+        for namespace in client.namespaces() {
+            self.leave(&client, &namespace);
+        }
+    }
+
+    fn is_its_client(&self, client: &Self::Client, headers: &HeaderMap) -> bool {
+        self.application.is_its_client(client, headers)
+    }
+
+    fn read_body(
+        &self,
+        client: &Self::Client,
+        request: axum::extract::Request,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Bytes, BodyError>> + Send {
+        self.application.read_body(client, request, timeout)
+    }
+
+    fn ended(&self, client: &Self::Client) {
+        client.acks().close();
+        self.application.ended(client);
+    }
+}
+
+impl<A: Application> SocketIo<A> {
+    fn leave(&self, client: &Client<A::Peer, A::Data>, namespace: &str) {
+        if let Some(sid) = client.leave(namespace) {
+            self.application.left(client, namespace, &sid);
+        }
+    }
+}
+
+/// Ends a connection whose client enters no namespace in time.
+async fn entered_in_time<P, D: Data>(client: &Client<P, D>) {
+    let connection = client.connection();
+    let Some(timeout) = connection.limits().connect_timeout else {
+        return;
+    };
+    tokio::select! {
+        () = connection.sleep(timeout) => {
+            if !client.has_entered() {
+                connection.end();
+            }
+        }
+        () = connection.ended() => {}
+    }
+}
+
+/// A packet whose attachments are still coming.
+#[derive(Debug)]
+struct Pending<D> {
+    namespace: String,
+    message: Carried<D>,
+    expected: usize,
+    received: usize,
+    size: usize,
+    attachments: Vec<Bytes>,
+}
+
+/// Whether the connection goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    Continue,
+    End,
+}
+
+/// Reads the messages of one client.
+struct Reader<'a, A: Application> {
+    handler: &'a SocketIo<A>,
+    client: &'a Arc<Client<A::Peer, A::Data>>,
+    pending: Option<Pending<A::Data>>,
+}
+
+impl<A: Application> Reader<'_, A> {
+    async fn handle(&mut self, message: Message) -> Next {
+        let Message { content, place } = message;
+        match content {
+            // A client that forgets attachments would never be understood again.
+            Content::Text(_) if self.pending.is_some() => self.close(),
+            Content::Text(text) => self.text(text, place).await,
+            Content::Binary(bytes) => self.attachment(bytes, place).await,
+        }
+    }
+
+    async fn text(&mut self, text: Bytes, place: Arc<Place>) -> Next {
+        let size = text.len();
+        let most_values = self.connection().limits().json_values;
+        let packet = match std::str::from_utf8(&text) {
+            Ok(text) => Packet::parse(text, most_values),
+            Err(_) => Err(Malformed::NoPacket),
+        };
+        // What was read of it is all that is needed from here on.
+        drop(text);
+        let packet = match packet {
+            Ok(packet) if !packet.is_strict() => match self.malformed() {
+                Next::Continue => packet,
+                Next::End => return Next::End,
+            },
+            Ok(packet) => packet,
+            Err(Malformed::NoPacket) => return self.malformed(),
+            Err(Malformed::TooManyValues) => {
+                self.refused(Refused::TooManyValues);
+                return Next::Continue;
+            }
+        };
+        let Packet { namespace, kind } = packet;
+        match kind {
+            Kind::Connect(auth) => {
+                self.connect(&namespace, auth).await;
+                return Next::Continue;
+            }
+            Kind::Other => return Next::Continue,
+            Kind::Disconnect | Kind::Message { .. } if !self.knows(&namespace) => {
+                if self.malformed() == Next::End {
+                    return Next::End;
+                }
+            }
+            Kind::Disconnect | Kind::Message { .. } => {}
+        }
+        match kind {
+            Kind::Disconnect => self.handler.leave(self.client, &namespace),
+            Kind::Message {
+                message,
+                attachments: None,
+            } => self.carry(&namespace, message, Vec::new(), place).await,
+            Kind::Message {
+                message,
+                attachments: Some(expected),
+            } => {
+                let is_strict = !self.handler.leniency.ignores_malformed;
+                if expected == 0 || is_strict && expected > self.handler.most_attachments {
+                    return self.close();
+                }
+                self.pending = Some(Pending {
+                    namespace,
+                    message,
+                    expected,
+                    received: 0,
+                    size,
+                    attachments: Vec::new(),
+                });
+            }
+            Kind::Connect(_) | Kind::Other => {}
+        }
+        Next::Continue
+    }
+
+    async fn attachment(&mut self, bytes: Bytes, place: Arc<Place>) -> Next {
+        let Some(mut pending) = self.pending.take() else {
+            return self.malformed();
+        };
+        pending.received += 1;
+        pending.size = pending.size.saturating_add(bytes.len());
+        if pending.size > self.connection().limits().message {
+            return self.close();
+        }
+        let are_too_many = pending.expected > self.handler.most_attachments;
+        // What nobody will get is not kept.
+        if !are_too_many && self.is_wanted(&pending) {
+            pending.attachments.push(bytes);
+        }
+        if pending.received < pending.expected {
+            self.pending = Some(pending);
+            return Next::Continue;
+        }
+        if are_too_many {
+            if let Carried::Event { data, .. } = &pending.message {
+                self.refused(Refused::TooManyAttachments {
+                    namespace: &pending.namespace,
+                    data: data.as_ref(),
+                });
+            }
+            return Next::Continue;
+        }
+        if !pending.message.is_complete(pending.expected) {
+            return self.close();
+        }
+        let Pending {
+            namespace,
+            message,
+            attachments,
+            ..
+        } = pending;
+        self.carry(&namespace, message, attachments, place).await;
+        Next::Continue
+    }
+
+    /// Whether the attachments of a packet are of use.
+    fn is_wanted(&self, pending: &Pending<A::Data>) -> bool {
+        match &pending.message {
+            Carried::Event { .. } => true,
+            Carried::Acknowledgement { number, .. } => {
+                let acks = self.client.acks();
+                number.is_some_and(|number| acks.is_expected(&pending.namespace, number))
+            }
+        }
+    }
+
+    async fn connect(&self, namespace: &str, auth: Option<A::Data>) {
+        let application = &self.handler.application;
+        let client = self.client;
+        if namespace.len() > self.connection().limits().longest_echo {
+            self.refused(Refused::LongNamespace);
+            return;
+        }
+        let answer = if client.is_in(namespace) {
+            Err(application.is_there_already())
+        } else {
+            Box::pin(application.may_enter(client, namespace, auth.as_ref())).await
+        };
+        let sid = new_id(&*self.handler.random);
+        match answer {
+            Err(error) => client.send(&Packets::control(CONNECT_ERROR, namespace, &error.0)),
+            Ok(()) if client.enter(namespace, &sid, self.handler.most_namespaces) => {
+                Box::pin(application.entered(&Socket { client, namespace }, auth)).await;
+            }
+            Ok(()) => {
+                let error = super::ConnectError::message("Too many namespaces");
+                client.send(&Packets::control(CONNECT_ERROR, namespace, &error.0));
+            }
+        }
+    }
+
+    /// Hands on what carries arguments.
+    async fn carry(
+        &self,
+        namespace: &str,
+        message: Carried<A::Data>,
+        attachments: Vec<Bytes>,
+        place: Arc<Place>,
+    ) {
+        match message {
+            Carried::Event { id, data } => {
+                if let Some(data) = data
+                    && self.client.is_in(namespace)
+                {
+                    self.event(namespace, id.as_deref(), data, attachments, place)
+                        .await;
+                }
+            }
+            Carried::Acknowledgement {
+                number: Some(number),
+                data,
+            } => {
+                let values = data.and_then(Data::into_items).unwrap_or_default();
+                let arguments = Arguments { values, attachments };
+                self.client.acks().note(namespace, number, arguments);
+            }
+            Carried::Acknowledgement { number: None, .. } => {}
+        }
+    }
+
+    async fn event(
+        &self,
+        namespace: &str,
+        id: Option<&str>,
+        data: A::Data,
+        attachments: Vec<Bytes>,
+        place: Arc<Place>,
+    ) {
+        let Some(mut values) = data.into_items().filter(|items| !items.is_empty()) else {
+            return;
+        };
+        let first = values.remove(0);
+        let Some(name) = first.text() else {
+            return;
+        };
+        let event = Event {
+            name: name.to_owned(),
+            arguments: Arguments { values, attachments },
+            _place: Some(place),
+        };
+        let client = self.client;
+        let socket = Socket { client, namespace };
+        // On the heap, so that connections that wait have no room for it.
+        let handled = Box::pin(self.handler.application.event(&socket, event)).await;
+        if let Handled::Done(Arguments { values, attachments }) = handled
+            && let Some(id) = id
+        {
+            client.send(&Packets::with_json(
+                ACK,
+                namespace,
+                Some(id),
+                attachments,
+                |text| {
+                    text.push('[');
+                    for (index, value) in values.iter().enumerate() {
+                        if index > 0 {
+                            text.push(',');
+                        }
+                        value.write(text);
+                    }
+                    text.push(']');
+                },
+            ));
+        }
+    }
+
+    /// Whether the client is in this namespace, or may not know yet that it is not any more.
+    fn knows(&self, namespace: &str) -> bool {
+        self.client.is_in(namespace) || self.client.has_left(namespace)
+    }
+
+    /// The protocol does not allow this: it is passed over where that is the rule, else the connection is closed.
+    fn malformed(&self) -> Next {
+        if self.handler.leniency.ignores_malformed {
+            return Next::Continue;
+        }
+        self.close()
+    }
+
+    fn close(&self) -> Next {
+        self.refused(Refused::Malformed);
+        self.connection().dismiss();
+        Next::End
+    }
+
+    fn refused(&self, refused: Refused<'_, A::Data>) {
+        self.handler.application.refused(self.client, refused);
+    }
+
+    fn connection(&self) -> &Connection {
+        self.client.connection()
+    }
+}

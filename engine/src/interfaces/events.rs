@@ -1,0 +1,161 @@
+//! The Socket.IO channel: who may connect, what its events do, and who gets what is sent.
+//!
+//! The protocols are the crate `socketio-server`'s. The way of an event: the crate → `channel` → `dispatch` (names) →
+//! a feature's file → builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → the crate.
+//!
+//! [`RealtimeService`]: crate::services::realtime::RealtimeService
+
+mod agents;
+mod channel;
+mod dispatch;
+mod handshake;
+mod hub;
+mod json;
+mod live_view;
+mod peer;
+mod playbooks;
+mod quick_run;
+mod refusals;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use socketio_server::{
+    Leniency, Limits,
+    engine_io::{BeforeOrigin, Budget, Server},
+    environment::{BoxFuture, Clock as SocketClock, Random as SocketRandom},
+    socket_io::SocketIo,
+};
+
+pub use dispatch::EVENTS;
+pub use hub::Hub;
+
+use self::channel::Channel;
+use super::http::compat::{
+    cors::{AllowedOrigins, WithoutCors},
+    forwarded::Caller,
+    session::SessionCodec,
+};
+use crate::{
+    config::{bounds::Bounds, settings::Settings, timing::Timing},
+    domain::{clock::Clock, coerce::integer_in, json_text::compact_text, random::Random},
+    services::{Environment, realtime::RealtimeService},
+};
+
+/// The largest message, announced to clients (RT-5).
+const MAX_PAYLOAD: usize = 100_000_000;
+
+/// The Socket.IO endpoint.
+#[derive(Debug)]
+pub struct SocketEndpoint {
+    server: Arc<Server<SocketIo<Channel>>>,
+    origins: AllowedOrigins,
+}
+
+impl SocketEndpoint {
+    /// An endpoint whose connections are in `hub` and whose events go to `service`. Connections live in real time,
+    /// whatever the server's clock says.
+    pub fn new(
+        hub: Arc<Hub>,
+        service: Arc<RealtimeService>,
+        operators: Arc<SessionCodec>,
+        environment: Environment,
+        real_clock: Arc<dyn Clock>,
+        settings: &Settings,
+    ) -> Self {
+        let of_server = server_settings(&settings.timing, &settings.bounds);
+        let random = Arc::new(InjectedRandom(Arc::clone(&environment.random)));
+        let connections = Arc::clone(hub.connections());
+        let clock = Arc::new(RealTime(Arc::clone(&real_clock)));
+        let channel = Channel::new(
+            hub,
+            service,
+            operators,
+            environment,
+            real_clock,
+            settings,
+            &of_server.limits,
+        );
+        let handler = SocketIo::new(channel, &of_server, random.clone());
+        Self {
+            server: Arc::new(Server::new(handler, connections, of_server, clock, random)),
+            origins: AllowedOrigins::new(settings),
+        }
+    }
+
+    /// Answers a request to the endpoint.
+    pub async fn answer(&self, request: Request) -> Response {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        if let Some(origin) = request.headers().get(header::ORIGIN)
+            && !self.origins.allow_sockets(origin, &caller)
+        {
+            return foreign(origin);
+        }
+        let mut response = self.server.answer(request).await;
+        if response.extensions().get::<BeforeOrigin>().is_some() {
+            response.extensions_mut().insert(WithoutCors);
+        }
+        response
+    }
+}
+
+/// How the legacy's library works, with the bounds of this server.
+fn server_settings(timing: &Timing, bounds: &Bounds) -> socketio_server::Settings {
+    socketio_server::Settings {
+        ping_interval: timing.ping_interval,
+        ping_timeout: timing.ping_timeout,
+        slowest_transfer: timing.slowest_transfer,
+        upgrade_timeout: timing.upgrade_deadline,
+        farewell_timeout: timing.farewell_deadline,
+        body_timeout: timing.body_deadline,
+        most_namespaces: 1,
+        limits: Limits {
+            message: MAX_PAYLOAD,
+            json_values: usize::MAX,
+            connect_timeout: None,
+            budget: Budget::new(bounds.waiting_bytes),
+            ..Limits::default()
+        },
+        leniency: Leniency::python(integer_in),
+        ..socketio_server::Settings::default()
+    }
+}
+
+fn foreign(origin: &HeaderValue) -> Response {
+    let origin = String::from_utf8_lossy(origin.as_bytes());
+    let reason = format!("{origin} is not an accepted origin.");
+    let body = Body::from(compact_text(&reason.into()));
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))];
+    let mut response = (StatusCode::BAD_REQUEST, content_type, body).into_response();
+    response.extensions_mut().insert(WithoutCors);
+    response
+}
+
+/// The real clock, as the crate wants it.
+#[derive(Debug)]
+struct RealTime(Arc<dyn Clock>);
+
+impl SocketClock for RealTime {
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<'_> {
+        Box::pin(async move { drop(self.0.sleep_until(deadline).await) })
+    }
+}
+
+/// The injected randomness, as the crate wants it.
+#[derive(Debug)]
+struct InjectedRandom(Arc<dyn Random>);
+
+impl SocketRandom for InjectedRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.fill(bytes);
+    }
+}

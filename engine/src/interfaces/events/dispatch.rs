@@ -1,0 +1,88 @@
+//! Every event of the channel, by name.
+
+use std::sync::Arc;
+
+use super::{agents, channel::Channel, live_view, peer::Client, playbooks, quick_run};
+use crate::{
+    builders::agent_events::Reading,
+    domain::{json::Json, payload::Payload},
+    services::realtime::{Outcome, RealtimeService, Rights},
+};
+
+/// The events that clients may send; others have no effect and no acknowledgement.
+pub const EVENTS: [&str; 12] = [
+    "connect_agent",
+    "agent_heartbeat",
+    "collector_status",
+    "request_config",
+    "screenshot",
+    "agent_screenshot_task",
+    "macro_status",
+    "agent_window_list",
+    "list_agent_windows",
+    "ansible_playbook_cancel",
+    "ansible_playbook_run",
+    "quick_job_result",
+];
+
+/// An event and who sent it.
+#[derive(Debug)]
+pub(super) struct Incoming<'a> {
+    pub(super) service: &'a RealtimeService,
+    pub(super) client: &'a Arc<Client>,
+    pub(super) rights: Rights,
+    pub(super) name: &'a str,
+    pub(super) payload: Payload,
+}
+
+impl Incoming<'_> {
+    /// Its argument.
+    pub(super) fn value(&self) -> &Json {
+        &self.payload.value
+    }
+}
+
+/// Handles an event; `None` where it is unknown.
+pub(super) async fn handle_event(
+    channel: &Channel,
+    client: &Arc<Client>,
+    name: &str,
+    payload: Payload,
+) -> Option<Outcome> {
+    if !EVENTS.contains(&name) {
+        return None;
+    }
+    let incoming = Incoming {
+        service: channel.service(),
+        client,
+        rights: channel.hub().access().rights(&client.peer.standing).await,
+        name,
+        payload,
+    };
+    let outcome = match name {
+        "connect_agent" => agents::connect_agent(&incoming).await,
+        "agent_heartbeat" => agents::agent_heartbeat(&incoming).await,
+        "collector_status" => agents::collector_status(&incoming).await,
+        "request_config" => agents::request_config(&incoming).await,
+        "screenshot" => live_view::screenshot(incoming).await,
+        "agent_screenshot_task" => live_view::agent_screenshot_task(&incoming).await,
+        "macro_status" => live_view::macro_status(&incoming).await,
+        "agent_window_list" => live_view::agent_window_list(&incoming).await,
+        "list_agent_windows" => live_view::list_agent_windows(&incoming).await,
+        "ansible_playbook_cancel" => playbooks::ansible_playbook_cancel(&incoming).await,
+        "ansible_playbook_run" => playbooks::ansible_playbook_run(&incoming).await,
+        "quick_job_result" => quick_run::quick_job_result(incoming).await,
+        _ => return None,
+    };
+    Some(outcome)
+}
+
+/// What an agent's event says, or what becomes of one that says nothing.
+pub(super) fn from_agent<T>(reading: Reading<T>, rights: &Rights) -> Result<T, Outcome> {
+    match reading {
+        _ if !rights.is_agent() => Err(Outcome::Refused),
+        Reading::Event(event) => Ok(event),
+        Reading::Nothing => Err(Outcome::Done),
+        Reading::Unusable => Err(Outcome::Failed),
+    }
+}

@@ -1,0 +1,381 @@
+//! All clients of the channel, and who of them gets which event.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use socketio_server::engine_io::{Connections, Unconfirmed};
+use tokio::task::JoinSet;
+
+use super::{json::Argument, peer::Client};
+use crate::{
+    config::{bounds::AnonymousBounds, settings::Settings},
+    domain::{clock::BoxFuture, guid::Guid, payload::Payload},
+    services::{
+        realtime::{Audience, Channel, ChannelAccess, Identity, Rights, Whose},
+        scheduler::channel::{Eventual, PendingReceipt, Receipt},
+    },
+};
+
+/// Clients by what counts who they are.
+#[derive(Debug, Default)]
+struct Places {
+    /// Those that showed a device's token. A minute full of jobs asks for a thousand devices in a row.
+    by_device: HashMap<Guid, Vec<Arc<Client>>>,
+    /// How many there are beside the strangers.
+    known: usize,
+    strangers: Strangers,
+}
+
+/// The clients that showed no identity where one is asked for, in the order in which they came.
+#[derive(Debug, Default)]
+struct Strangers {
+    next: u64,
+    clients: BTreeMap<u64, Arc<Client>>,
+    numbers: HashMap<String, u64>,
+    by_address: HashMap<String, BTreeSet<u64>>,
+}
+
+impl Strangers {
+    fn add(&mut self, client: &Arc<Client>) {
+        let number = self.next;
+        self.next += 1;
+        self.clients.insert(number, Arc::clone(client));
+        self.numbers.insert(client.connection().id().to_owned(), number);
+        let address = client.peer.handshake.limit_key.clone();
+        self.by_address.entry(address).or_default().insert(number);
+    }
+
+    /// False where it is none of them, or none any more.
+    fn remove(&mut self, client: &Client) -> bool {
+        let Some(number) = self.numbers.remove(client.connection().id()) else {
+            return false;
+        };
+        self.clients.remove(&number);
+        let address = &client.peer.handshake.limit_key;
+        if let Some(numbers) = self.by_address.get_mut(address) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_address.remove(address);
+            }
+        }
+        true
+    }
+
+    /// Who has to make room for one more from this address.
+    fn supernumerary(&self, address: &str, bounds: &AnonymousBounds) -> Option<&Arc<Client>> {
+        let of_address = self
+            .by_address
+            .get(address)
+            .filter(|numbers| numbers.len() >= bounds.sockets_an_address)
+            .and_then(BTreeSet::first);
+        match of_address {
+            Some(number) => self.clients.get(number),
+            None if self.clients.len() >= bounds.sockets => self.clients.values().next(),
+            None => None,
+        }
+    }
+}
+
+/// There are as many clients as there may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Full;
+
+/// All clients.
+pub struct Hub {
+    access: Arc<ChannelAccess>,
+    /// Clients beside those of `strangers`.
+    most: usize,
+    /// Those that showed no identity; `None` where nobody is asked for one.
+    strangers: Option<AnonymousBounds>,
+    connections: Arc<Connections<Client>>,
+    places: Mutex<Places>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// No clients yet, and as much room as these settings say.
+    pub fn new(access: Arc<ChannelAccess>, settings: &Settings) -> Self {
+        Self::within(access, settings.bounds.sockets, settings.anonymous_bounds())
+    }
+
+    fn within(access: Arc<ChannelAccess>, most: usize, strangers: Option<AnonymousBounds>) -> Self {
+        Self {
+            access,
+            most,
+            strangers,
+            connections: Arc::default(),
+            places: Mutex::default(),
+        }
+    }
+
+    /// Ends every connection without a word. Client libraries take a packet that says so for the server's wish that they
+    /// stay away; a connection that only ends they make again, and agents must come back after a restart.
+    pub fn close(&self) {
+        self.connections.end_all();
+    }
+
+    /// Completes once everything that ended connections have sent is handled.
+    pub async fn finished(&self) {
+        self.connections.finished().await;
+    }
+
+    pub(super) fn connections(&self) -> &Arc<Connections<Client>> {
+        &self.connections
+    }
+
+    pub(super) fn access(&self) -> &ChannelAccess {
+        &self.access
+    }
+
+    /// Takes a client in. Where identities are asked for, clients without one have places of their own, few from one
+    /// address, and the oldest of them ends to make room: whoever keeps coming keeps out nobody but himself.
+    ///
+    /// # Errors
+    /// There is no room for another.
+    pub(super) fn add(&self, client: &Arc<Client>) -> Result<(), Full> {
+        let identity = client.peer.standing.identity();
+        let mut ended = Vec::new();
+        {
+            let mut places = self.places();
+            match &self.strangers {
+                Some(bounds) if *identity == Identity::Nobody => {
+                    let address = &client.peer.handshake.limit_key;
+                    while let Some(oldest) = places.strangers.supernumerary(address, bounds).cloned() {
+                        places.strangers.remove(&oldest);
+                        ended.push(oldest);
+                    }
+                    places.strangers.add(client);
+                }
+                _ if places.known >= self.most => return Err(Full),
+                _ => places.known += 1,
+            }
+            if let Identity::Device(claims) = identity {
+                let of_device = places.by_device.entry(claims.guid().clone()).or_default();
+                of_device.push(Arc::clone(client));
+            }
+        }
+        for client in ended {
+            client.connection().end();
+        }
+        Ok(())
+    }
+
+    /// Gives the place of a client free, once.
+    pub(super) fn remove(&self, client: &Client) {
+        let identity = client.peer.standing.identity();
+        let mut places = self.places();
+        if self.strangers.is_some() && *identity == Identity::Nobody {
+            places.strangers.remove(client);
+        } else {
+            places.known = places.known.saturating_sub(1);
+        }
+        if let Identity::Device(claims) = identity
+            && let Some(of_device) = places.by_device.get_mut(claims.guid())
+        {
+            of_device.retain(|other| other.connection().id() != client.connection().id());
+            if of_device.is_empty() {
+                places.by_device.remove(claims.guid());
+            }
+        }
+    }
+
+    /// The clients that an audience may be among: by what they showed when they connected.
+    fn candidates(&self, audience: Audience<'_>) -> Vec<Arc<Client>> {
+        let strict = self.access.is_strict();
+        match audience {
+            Audience::Connection(id) => self.connections.get(id).into_iter().collect(),
+            Audience::Device(guid) if strict => {
+                let of_device = self.places().by_device.get(guid).cloned();
+                of_device.unwrap_or_default()
+            }
+            _ => self
+                .connections
+                .select(|client| !strict || may_be_meant(client.peer.standing.identity(), audience)),
+        }
+    }
+
+    /// Whether a candidate is of the audience, by its present rights.
+    async fn belongs(&self, client: &Client, audience: Audience<'_>) -> bool {
+        if !self.access.is_strict() || matches!(audience, Audience::Connection(_)) {
+            return true;
+        }
+        let rights = self.access.rights(&client.peer.standing).await;
+        match audience {
+            Audience::Connection(_) => true,
+            Audience::Everyone => rights != Rights::Nothing,
+            Audience::Operators => rights.may_command(),
+            Audience::Agent(agent_id) => rights.may_act_for(agent_id),
+            Audience::Device(guid) => match &rights {
+                Rights::Device {
+                    guid: own,
+                    is_quarantined,
+                    ..
+                } => own == guid && !is_quarantined,
+                _ => false,
+            },
+        }
+    }
+
+    async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) {
+        let mut reached = self.candidates(audience);
+        reached.retain(|client| is_reached(client, audience));
+        if reached.is_empty() {
+            return;
+        }
+        let packets = Argument::of(payload).event(event).packets();
+        for client in reached {
+            if self.belongs(&client, audience).await {
+                client.send(&packets);
+            }
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a client is one of those that are meant.
+fn is_of(client: &Client, whose: Whose<'_>) -> bool {
+    match (whose, client.peer.standing.identity()) {
+        (Whose::Browser(browser), _) => {
+            let own = client.peer.handshake.browser.as_deref();
+            own.is_some_and(|own| own.is(browser))
+        }
+        (Whose::Sessions(ended), Identity::Operator(own)) => ended.iter().any(|ended| {
+            ended.issue.at == own.issue.at && ended.username.eq_ignore_ascii_case(&own.username)
+        }),
+        (Whose::Sessions(_), _) => false,
+    }
+}
+
+/// Whether one who showed this can be of the audience at all.
+fn may_be_meant(identity: &Identity, audience: Audience<'_>) -> bool {
+    match audience {
+        Audience::Connection(_) => true,
+        Audience::Everyone => *identity != Identity::Nobody,
+        Audience::Operators => matches!(identity, Identity::Operator(_)),
+        Audience::Device(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
+    }
+}
+
+/// Whether a client is in the namespace, and the agent where the audience is one.
+fn is_reached(client: &Client, audience: Audience<'_>) -> bool {
+    client.is_in("/")
+        && match audience {
+            Audience::Agent(agent_id) => client.peer.agents().contains(agent_id),
+            _ => true,
+        }
+}
+
+/// Whether a client has announced an agent whose id ends so.
+fn speaks_for(client: &Client, ending: &str) -> bool {
+    let agents = client.peer.agents();
+    agents
+        .iter()
+        .any(|agent_id| agent_id.to_ascii_uppercase().ends_with(ending))
+}
+
+/// One connection that has the work is enough: agents of a host that are not meant leave it alone.
+async fn first_arrival(mut sent: JoinSet<Result<(), Unconfirmed>>) -> Receipt {
+    while let Some(told) = sent.join_next().await {
+        if matches!(told, Ok(Ok(()))) {
+            return Receipt::Arrived;
+        }
+    }
+    Receipt::Unknown
+}
+
+impl Channel for Hub {
+    fn emit<'a>(&'a self, audience: Audience<'a>, event: &'a str, payload: &'a Payload) -> BoxFuture<'a> {
+        Box::pin(async move {
+            self.send(audience, event, payload).await;
+        })
+    }
+
+    fn hand_over<'a>(
+        &'a self,
+        device: Option<&'a Guid>,
+        meant: Option<&'static str>,
+        event: &'a str,
+        payload: &'a Payload,
+        before: Eventual<'a, bool>,
+    ) -> Eventual<'a, PendingReceipt> {
+        Box::pin(async move {
+            if !self.access.is_strict() {
+                if !before.await {
+                    return PendingReceipt::known(Receipt::CalledOff);
+                }
+                // Nobody knows whose connections these are: everybody gets it, and as with the legacy sent is arrived.
+                self.emit(Audience::Everyone, event, payload).await;
+                return PendingReceipt::known(Receipt::Arrived);
+            }
+            let mut reached = Vec::new();
+            if let Some(audience) = device.map(Audience::Device) {
+                for client in self.candidates(audience) {
+                    if client.is_in("/") && self.belongs(&client, audience).await {
+                        reached.push(client);
+                    }
+                }
+            }
+            if reached.is_empty() {
+                return PendingReceipt::known(Receipt::NobodyThere);
+            }
+            if !before.await {
+                return PendingReceipt::known(Receipt::CalledOff);
+            }
+            let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
+            let argument = Argument::of(payload);
+            for client in reached {
+                let delivered = client.hand_over(&argument.event(event));
+                if meant.is_some_and(|ending| speaks_for(&client, ending)) {
+                    by_meant.spawn(delivered);
+                } else {
+                    by_others.spawn(delivered);
+                }
+            }
+            // The device's other agent says nothing about the one that is to run it.
+            let sent = if by_meant.is_empty() { by_others } else { by_meant };
+            PendingReceipt::new(first_arrival(sent))
+        })
+    }
+
+    fn end(&self, whose: Whose<'_>) {
+        if !self.access.is_strict() {
+            return;
+        }
+        for client in self.connections.select(|client| is_of(client, whose)) {
+            // Without a word, as at a stop: client libraries stay away from a server that says good-bye.
+            client.connection().end();
+        }
+    }
+
+    fn live_agents(&self) -> Vec<String> {
+        let clients = self.connections.all();
+        clients
+            .iter()
+            .flat_map(|client| client.peer.agents().iter().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn live_devices(&self) -> HashSet<Guid> {
+        let has_announced = |client: &Arc<Client>| !client.peer.agents().is_empty();
+        let of_devices = self.places().by_device.clone();
+        of_devices
+            .into_iter()
+            .filter(|(_, clients)| clients.iter().any(has_announced))
+            .map(|(guid, _)| guid)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

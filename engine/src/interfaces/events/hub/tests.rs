@@ -1,0 +1,169 @@
+use jiff::Timestamp;
+
+use socketio_server::{Limits, testing::TestClient};
+
+use super::*;
+use crate::{
+    config::{bounds::AnonymousBounds, settings::AccessPolicy},
+    domain::{
+        json::Json,
+        operator_session::{Issue, OperatorCredential},
+    },
+    integrations::{clock::ManualClock, random::SeededRandom},
+    interfaces::events::{handshake::Handshake, peer::Peer},
+    repositories::sqlite::SqliteStore,
+    services::{Environment, device_access::tokens::AccessTokens, operators::OperatorService},
+};
+
+/// Clients with an identity.
+const MOST: usize = 5;
+
+async fn hub(policy: AccessPolicy) -> (Hub, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("database.db"))
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    let environment = Environment {
+        clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
+        random: Arc::new(SeededRandom::new(1)),
+    };
+    let tokens = AccessTokens::new(&ed25519_dalek::SigningKey::from_bytes(&[7; 32])).unwrap();
+    let operators = Arc::new(OperatorService::new(
+        Arc::new(store.clone()),
+        environment.clone(),
+        policy,
+        0,
+    ));
+    let access = Arc::new(ChannelAccess::new(
+        Arc::new(store),
+        environment,
+        tokens,
+        operators,
+        policy,
+    ));
+    let strangers = AnonymousBounds {
+        sockets_an_address: 2,
+        sockets: 3,
+        ..AnonymousBounds::default()
+    };
+    let strangers = (policy == AccessPolicy::Strict).then_some(strangers);
+    (Hub::within(access, MOST, strangers), folder)
+}
+
+type Member = TestClient<Peer, Json>;
+
+fn client(id: &str, identity: Identity) -> Member {
+    client_at(id, identity, "")
+}
+
+fn client_at(id: &str, identity: Identity, address: &str) -> Member {
+    let handshake = Handshake {
+        limit_key: address.to_owned(),
+        ..Handshake::default()
+    };
+    Member::new(id, Limits::default(), Peer::new(handshake, identity, false))
+}
+
+fn join(hub: &Hub, id: &str) -> Member {
+    let member = client(id, Identity::Nobody);
+    assert_eq!(hub.add(&member.client), Ok(()));
+    member.connect(hub.connections());
+    member.enter("/");
+    assert_eq!(member.sent().len(), 1);
+    member
+}
+
+#[tokio::test]
+async fn events_reach_rooms_and_connections() {
+    let (hub, _folder) = hub(AccessPolicy::Legacy).await;
+    let one = join(&hub, "one");
+    let two = join(&hub, "two");
+    assert!(one.client.peer.announce("A"));
+    for audience in [
+        Audience::Agent("A"),
+        Audience::Connection("one"),
+        Audience::Everyone,
+    ] {
+        hub.emit(audience, "e", &Payload::default()).await;
+    }
+    assert_eq!(one.sent().len(), 3);
+    assert_eq!(two.sent().len(), 1);
+    assert_eq!(hub.live_agents(), ["A"]);
+    one.leave("/");
+    hub.emit(Audience::Everyone, "e", &Payload::default()).await;
+    assert!(one.sent().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_gets_nothing_where_rights_are_checked() {
+    let (hub, _folder) = hub(AccessPolicy::Strict).await;
+    let one = join(&hub, "one");
+    one.client.peer.announce("A");
+    for audience in [
+        Audience::Everyone,
+        Audience::Operators,
+        Audience::Agent("A"),
+        Audience::Device(&Guid::normalize("A").unwrap()),
+    ] {
+        hub.emit(audience, "e", &Payload::default()).await;
+    }
+    assert!(one.sent().is_empty());
+}
+
+#[tokio::test]
+async fn stopping_ends_sessions_without_a_word() {
+    let (hub, _folder) = hub(AccessPolicy::Legacy).await;
+    let one = join(&hub, "one");
+    hub.close();
+    assert!(one.client.connection().is_ended());
+    assert!(one.sent().is_empty());
+}
+
+#[tokio::test]
+async fn clients_without_identity_leave_places_to_the_others() {
+    let (hub, _folder) = hub(AccessPolicy::Strict).await;
+    let come = |id: &str, identity: Identity, address: &str| {
+        let member = client_at(id, identity, address);
+        hub.add(&member.client).map(|()| member)
+    };
+    let operator = || {
+        Identity::Operator(OperatorCredential {
+            username: "admin".to_owned(),
+            issue: Issue::new(0, ""),
+        })
+    };
+    let operators: Vec<_> = ["1", "2", "3", "4", "5"]
+        .iter()
+        .map(|id| come(&format!("operator {id}"), operator(), "a").unwrap())
+        .collect();
+    assert_eq!(come("operator 6", operator(), "b").err().map(drop), Some(()));
+    // Of one address the oldest makes room, and then the oldest of all.
+    let strangers: Vec<_> = ["a", "a", "a", "b", "c"]
+        .iter()
+        .enumerate()
+        .map(|(id, address)| come(&id.to_string(), Identity::Nobody, address).unwrap())
+        .collect();
+    let living = || -> Vec<bool> {
+        let is_living = |stranger: &Member| !stranger.client.connection().is_ended();
+        strangers.iter().map(is_living).collect()
+    };
+    assert_eq!(living(), [false, false, true, true, true]);
+    // Those that made room have none to give.
+    hub.remove(&strangers[0].client);
+    hub.remove(&strangers[3].client);
+    let another = come("6", Identity::Nobody, "a").unwrap();
+    assert_eq!(living(), [false, false, true, true, true]);
+    assert!(!another.client.connection().is_ended());
+    hub.remove(&operators[0].client);
+    come("operator 7", operator(), "a").unwrap();
+}
+
+#[tokio::test]
+async fn where_nobody_is_known_all_places_are_for_all() {
+    let (hub, _folder) = hub(AccessPolicy::Legacy).await;
+    for id in ["1", "2", "3", "4", "5"] {
+        assert_eq!(hub.add(&client(id, Identity::Nobody).client), Ok(()));
+    }
+    assert_eq!(hub.add(&client("6", Identity::Nobody).client), Err(Full));
+}

@@ -1,0 +1,21 @@
+//! What became of scripts that agents ran.
+
+use super::dispatch::{Incoming, from_agent};
+use crate::{builders::agent_events as read, services::realtime::Outcome};
+
+pub(super) async fn quick_job_result(incoming: Incoming<'_>) -> Outcome {
+    let Incoming {
+        service,
+        rights,
+        payload,
+        ..
+    } = incoming;
+    match from_agent(read::quick_job_result(&payload.value), &rights) {
+        Ok(result) => {
+            // Both may be long.
+            drop(payload);
+            service.job_result(&rights, &result).await
+        }
+        Err(outcome) => outcome,
+    }
+}
