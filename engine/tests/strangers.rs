@@ -473,7 +473,7 @@ async fn a_long_head_counts_until_its_connection_ends() {
 /// The process may open only so many files.
 #[tokio::test]
 async fn idle_connections_make_room_for_others() {
-    let server = Server::start_with("strict", "", |settings| {
+    let server = Server::start_with("strict", DEVICE, |settings| {
         settings.timing.head_deadline = Duration::from_secs(3600);
         settings.timing.idle_deadline = Duration::from_secs(3600);
         settings.bounds.idle_connections = 20;
@@ -481,21 +481,34 @@ async fn idle_connections_make_room_for_others() {
     .await;
     let mut another = connect_from(&server, [127, 0, 0, 2]).await;
     // Requests that are under way: a body that is asked for, and a websocket.
+    let mut answer = [0; 12];
     let mut busy = connect_from(&server, [127, 0, 0, 1]).await;
     let head =
         "POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
     busy.write_all(head.as_bytes()).await.unwrap();
     busy.read_exact(&mut [0; 25]).await.unwrap();
     let mut socket = Client::join_new(&server, &[]).await;
+    // A device that has shown who it is keeps its connection.
+    let mut device = connect_from(&server, [127, 0, 0, 1]).await;
+    let token = server.token(GUID, "ab12", 2, START);
+    let asked = format!("GET /api/agent/hash HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+    device.write_all(asked.as_bytes()).await.unwrap();
+    device.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
     let mut idle = Vec::new();
     for _ in 0..60 {
         idle.push(connect_from(&server, [127, 0, 0, 1]).await);
     }
     until_ended(&mut idle[0]).await;
     busy.write_all(b"{}").await.unwrap();
-    let mut answer = [0; 12];
     busy.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 400");
+    device.write_all(asked.as_bytes()).await.unwrap();
+    let mut rest = Vec::new();
+    while !String::from_utf8_lossy(&rest).contains("HTTP/1.1 200") {
+        let read = tokio::time::timeout(PATIENCE, device.read_buf(&mut rest)).await;
+        assert!(matches!(read, Ok(Ok(1..))), "{read:?}");
+    }
     socket.send("40/elsewhere,").await;
     assert_eq!(socket.frame().await, "44/elsewhere,\"Unable to connect\"");
     another

@@ -4,7 +4,8 @@
 //! connection is a file, and the process may open only so many. Neither is bounded by the peer alone: a whole fleet may
 //! stand behind one address. So all of them together have a bound, and beyond it the peer that takes the most makes
 //! room: its oldest connections without a request end, as idle ones do anyway after a while. A connection whose request
-//! is being read, handled or answered, and one that became a websocket, is never among them.
+//! is being read, handled or answered, one that became a websocket, and one on which a device or an operator has shown who
+//! it is, are never among them.
 //!
 //! Whoever takes nothing of what is sent to him for too long is gone, too: the connection ends.
 
@@ -29,7 +30,7 @@ use axum::{
 use axum_server::accept::Accept;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use http::StatusCode;
+use http::{StatusCode, request::Parts};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::{
@@ -180,12 +181,15 @@ struct State {
     read: usize,
     /// What counts of the longest head: the HTTP library keeps its memory for the next one.
     head_bytes: usize,
+    /// Whether somebody has shown here who it is.
+    is_known: bool,
     ended: bool,
 }
 
 impl State {
+    /// Whether it counts, and may be ended.
     fn is_idle(&self) -> bool {
-        self.under_way == 0 && !self.ended
+        self.under_way == 0 && !self.is_known && !self.ended
     }
 }
 
@@ -236,6 +240,20 @@ impl Connection {
 
     fn has_ended(&self) -> bool {
         lock(&self.state).ended
+    }
+}
+
+/// In a request's extensions: the connection that it came on.
+#[derive(Clone, Debug)]
+pub(super) struct CarryingConnection(Arc<Connection>);
+
+impl CarryingConnection {
+    /// Notes that somebody has shown who it is, where the request came on a connection of the listener's.
+    pub(super) fn note_known(parts: &Parts) {
+        if let Some(Self(connection)) = parts.extensions.get() {
+            // Its request is under way, so it is in no total.
+            lock(&connection.state).is_known = true;
+        }
     }
 }
 
@@ -353,7 +371,8 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let under_way = self.connection.begin();
-        let request = request.map(|body| {
+        let carrying = CarryingConnection(Arc::clone(&self.connection));
+        let mut request = request.map(|body| {
             if body.is_end_stream() {
                 Body::empty()
             } else {
@@ -363,6 +382,7 @@ where
                 })
             }
         });
+        request.extensions_mut().insert(carrying);
         let answering = self.service.call(request);
         Box::pin(async move {
             let response = answering.await?;
@@ -522,6 +542,7 @@ mod tests {
         Read(usize, usize),
         Begin(usize),
         Finish(usize),
+        Know(usize),
         Close(usize),
     }
 
@@ -531,6 +552,7 @@ mod tests {
             4 => (0..8_usize, 0..40_000_usize).prop_map(|(which, bytes)| Step::Read(which, bytes)),
             2 => (0..8_usize).prop_map(Step::Begin),
             2 => (0..8_usize).prop_map(Step::Finish),
+            1 => (0..8_usize).prop_map(Step::Know),
             1 => (0..8_usize).prop_map(Step::Close),
         ]
     }
@@ -576,6 +598,13 @@ mod tests {
                     Step::Finish(which) => {
                         if let Some((_, requests)) = open.get_mut(which) {
                             requests.pop();
+                        }
+                    }
+                    Step::Know(which) => {
+                        if let Some((one, requests)) = open.get(which)
+                            && !requests.is_empty()
+                        {
+                            lock(&one.connection.state).is_known = true;
                         }
                     }
                     Step::Close(which) => {

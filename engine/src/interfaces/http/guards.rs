@@ -15,6 +15,7 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 use super::{compat::reply::JsonReply, state::AppState};
 use crate::{
     config::settings::AccessPolicy,
+    interfaces::http::connections::CarryingConnection,
     services::{
         audit::{self, Actor},
         operators::Operator,
@@ -82,6 +83,7 @@ impl FromRequestParts<AppState> for LoggedIn {
             .await
             .map_err(IntoResponse::into_response)?;
         let operator = operator.ok_or_else(unauthorized)?;
+        CarryingConnection::note_known(parts);
         audit::acts(Actor::Operator(&operator.username));
         Ok(Self(operator))
     }

@@ -10,6 +10,7 @@ use crate::{
     domain::{mask::shown, text::python_trim},
     interfaces::http::{
         compat::{headers::joined, reply::JsonReply},
+        connections::CarryingConnection,
         device_access::dpop::Proof,
         routing::ClientUri,
         state::AppState,
@@ -48,6 +49,7 @@ impl FromRequestParts<AppState> for Device {
                 shown(path)
             );
         }
+        CarryingConnection::note_known(parts);
         audit::acts(Actor::Device(device.guid.as_str()));
         Ok(Self(device))
     }
