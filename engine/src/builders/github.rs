@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::settings::Secret,
+    config::secret::Secret,
     domain::{
         coerce::integer_in,
         json::{Json, JsonObject},

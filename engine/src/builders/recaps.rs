@@ -5,42 +5,12 @@ use crate::domain::{
     json::{Json, JsonObject},
     json_reader::{read_text, read_text_replacing},
     json_text::column_text,
+    recaps::RecapReport,
     text::{python_float, python_trim},
 };
 
 /// Recaps that are listed where the query names no number.
 const USUAL_LIMIT: i64 = 50;
-
-/// How far a playbook is, as its agent tells; `None` is not given and leaves what is stored.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct RecapReport {
-    /// The run's own id, not empty.
-    pub run_id: String,
-    /// The host.
-    pub hostname: Option<String>,
-    /// The agent.
-    pub agent_id: Option<String>,
-    /// The playbook's file.
-    pub playbook_path: Option<String>,
-    /// The playbook's name.
-    pub playbook_name: Option<String>,
-    /// The scheduled job.
-    pub scheduled_job_id: Option<i64>,
-    /// The run of the scheduled job.
-    pub scheduled_run_id: Option<i64>,
-    /// The row in the activity history.
-    pub activity_job_id: Option<i64>,
-    /// Free text.
-    pub status: Option<String>,
-    /// What it printed.
-    pub recap_text: Option<String>,
-    /// Its numbers, JSON text.
-    pub recap_json: Option<String>,
-    /// When it started, in seconds.
-    pub started_ts: Option<i64>,
-    /// When it ended, in seconds.
-    pub finished_ts: Option<i64>,
-}
 
 /// Why a report is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

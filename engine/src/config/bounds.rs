@@ -61,7 +61,7 @@ impl Default for Bounds {
         Self {
             sockets: 50_000,
             waiting_bytes: 64_000_000,
-            idle_connections: 1000,
+            idle_connections: 600,
             head_bytes: 8_000_000,
             anonymous: AnonymousBounds::default(),
         }

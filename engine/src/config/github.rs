@@ -7,7 +7,7 @@ use std::{
 
 use http::Uri;
 
-use super::settings::{Reader, Secret};
+use super::{reader::Reader, secret::Secret};
 use crate::domain::{
     coerce::integer_in,
     repository_head::{RepositoryBranch, held_seconds},
@@ -93,7 +93,7 @@ fn api_url(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::{InvalidSettings, Settings};
+    use crate::config::{reader::InvalidSettings, settings::Settings};
 
     fn read(pairs: &[(&str, &str)]) -> Result<GitHubSettings, InvalidSettings> {
         let variables = pairs

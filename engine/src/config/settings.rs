@@ -11,9 +11,12 @@ use jiff::tz::TimeZone;
 use super::{
     bounds::{AnonymousBounds, Bounds},
     github::{self, GitHubSettings},
+    network::{PublicUrl, TrustedNetwork},
+    reader::{InvalidSettings, Reader, parts},
+    secret::{Secret, SecretStrength},
     timing::Timing,
 };
-use crate::domain::{coerce::integer_in, fernet::FernetKey, server_name::ServerName};
+use crate::domain::{fernet::FernetKey, server_name::ServerName};
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,38 +47,6 @@ pub struct CookieSettings {
     pub secure: Option<bool>,
     /// `Domain` without a leading dot, default none.
     pub domain: Option<String>,
-}
-
-/// An address or network whose forwarding headers are believed, besides loopback.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TrustedNetwork {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl TrustedNetwork {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse::<u8>().ok()?)),
-            None => (text.parse::<IpAddr>().ok()?, None),
-        };
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(longest);
-        (prefix <= longest).then_some(Self { address, prefix })
-    }
-
-    /// Whether `peer` lies in this network.
-    pub fn contains(&self, peer: IpAddr) -> bool {
-        let (network, peer, bits) = match (self.address, peer.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(peer)) => {
-                (u128::from(network.to_bits()), u128::from(peer.to_bits()), 32)
-            }
-            (IpAddr::V6(network), IpAddr::V6(peer)) => (network.to_bits(), peer.to_bits(), 128),
-            _ => return false,
-        };
-        let shift = bits - u32::from(self.prefix);
-        network.checked_shr(shift).unwrap_or(0) == peer.checked_shr(shift).unwrap_or(0)
-    }
 }
 
 /// Everything that can be set, complete and checked.
@@ -143,94 +114,6 @@ pub struct Settings {
     pub bounds: Bounds,
 }
 
-/// Scheme, host and port of an address: variable `BOREALIS_PUBLIC_URL`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PublicUrl {
-    text: String,
-    authority: usize,
-}
-
-impl PublicUrl {
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let uri = text.parse::<http::Uri>().ok()?;
-        let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
-        let is_bare = uri.path() == "/" && uri.query().is_none() && !authority.as_str().contains('@');
-        if !matches!(scheme, "http" | "https") || !is_bare || authority.host().is_empty() {
-            return None;
-        }
-        Some(Self {
-            text: format!("{scheme}://{authority}"),
-            authority: scheme.len() + "://".len(),
-        })
-    }
-
-    /// The whole of it, without a slash at its end.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Host and port.
-    pub fn authority(&self) -> &str {
-        self.text.get(self.authority..).unwrap_or_default()
-    }
-}
-
-/// A text that must never be printed.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps `text` from being printed.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secret(…)")
-    }
-}
-
-/// A variable whose value cannot be read.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{variable} is {value:?}: expected {expected}")]
-pub struct InvalidVariable {
-    /// The variable's name.
-    pub variable: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
-/// All the variables that cannot be read, reported together.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct InvalidSettings(pub Vec<InvalidVariable>);
-
-/// The signing secrets that everybody knows: none, the engine's default and the legacy's.
-const DEFAULT_SECRETS: [&str; 3] = ["", "change-me", "borealis-dev-secret"];
-/// Characters from which on a secret is not found by trying all.
-const LEAST_SECRET: usize = 16;
-
-/// How well a secret keeps others out.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SecretStrength {
-    /// Everybody knows it.
-    Known,
-    /// Whoever has one cookie can try out all secrets of that many characters.
-    Short(usize),
-    /// Nothing speaks against it.
-    Unknown,
-}
-
 /// The variables of [`Settings::playbook_environment`].
 const PLAYBOOK_ENVIRONMENT: [&str; 12] = [
     "PATH",
@@ -247,80 +130,6 @@ const PLAYBOOK_ENVIRONMENT: [&str; 12] = [
     "ANSIBLE_ROLES_PATH",
 ];
 
-pub(super) struct Reader<'a> {
-    pub(super) variables: &'a BTreeMap<String, String>,
-    errors: Vec<InvalidVariable>,
-}
-
-impl Reader<'_> {
-    pub(super) fn text(&self, names: &[&str]) -> Option<&str> {
-        names
-            .iter()
-            .filter_map(|name| self.variables.get(*name))
-            .map(|value| value.trim())
-            .find(|value| !value.is_empty())
-    }
-
-    pub(super) fn path(&self, names: &[&str]) -> Option<PathBuf> {
-        let text = self.text(names)?;
-        let expanded = match (text.strip_prefix("~/"), self.text(&["HOME"])) {
-            (Some(rest), Some(home)) => Path::new(home).join(rest),
-            _ => PathBuf::from(text),
-        };
-        Some(std::path::absolute(&expanded).unwrap_or(expanded))
-    }
-
-    pub(super) fn parsed<T>(
-        &mut self,
-        variable: &'static str,
-        default: T,
-        expected: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> T {
-        match self
-            .text(&[variable])
-            .map(|value| (value.to_owned(), parse(value)))
-        {
-            None => default,
-            Some((_, Some(value))) => value,
-            Some((value, None)) => {
-                self.errors.push(InvalidVariable {
-                    variable,
-                    value,
-                    expected,
-                });
-                default
-            }
-        }
-    }
-
-    fn sealing_key(&mut self) -> Option<FernetKey> {
-        let variable = "BOREALIS_SECRET_KEY";
-        let key = FernetKey::from_text_or_its_base64(self.text(&[variable])?.as_bytes());
-        if key.is_none() {
-            self.errors.push(InvalidVariable {
-                variable,
-                value: "…".to_owned(),
-                expected: "a Fernet key, 44 characters of URL-safe base64, or base64 of one",
-            });
-        }
-        key
-    }
-
-    fn switch(&mut self, variable: &'static str, default: bool) -> bool {
-        self.parsed(
-            variable,
-            default,
-            "one of 1, true, yes, on, 0, false, no, off",
-            |value| match value.to_ascii_lowercase().as_str() {
-                "1" | "true" | "yes" | "on" => Some(true),
-                "0" | "false" | "no" | "off" => Some(false),
-                _ => None,
-            },
-        )
-    }
-}
-
 impl Settings {
     /// Reads the settings from a map of variables; `working_folder` is where the search for the root begins.
     ///
@@ -330,10 +139,7 @@ impl Settings {
         variables: &BTreeMap<String, String>,
         working_folder: &Path,
     ) -> Result<Self, InvalidSettings> {
-        let mut reader = Reader {
-            variables,
-            errors: Vec::new(),
-        };
+        let mut reader = Reader::new(variables);
         let root = reader
             .path(&["BOREALIS_ROOT"])
             .unwrap_or_else(|| find_root(working_folder));
@@ -364,7 +170,7 @@ impl Settings {
                     .unwrap_or("*"),
             ),
             // Not trimmed: the legacy signs with the text as it stands.
-            session_secret: Secret(
+            session_secret: Secret::new(
                 ["BOREALIS_FLASK_SECRET_KEY", "BOREALIS_SECRET"]
                     .iter()
                     .filter_map(|name| variables.get(*name))
@@ -399,34 +205,18 @@ impl Settings {
                     _ => None,
                 },
             ),
-            trusted_proxies: reader.parsed(
+            trusted_proxies: reader.list(
                 "BOREALIS_TRUSTED_PROXIES",
-                Vec::new(),
                 "addresses or networks separated by commas, such as 10.0.0.1, 192.168.0.0/16",
-                |value| {
-                    value
-                        .split(',')
-                        .map(str::trim)
-                        .filter(|part| !part.is_empty())
-                        .map(TrustedNetwork::parse)
-                        .collect()
-                },
+                TrustedNetwork::parse,
             ),
             server_certificates: reader
                 .path(&["BOREALIS_SERVER_CERT_ROOT"])
                 .unwrap_or_else(|| certificates.join("Server")),
-            tls_names: reader.parsed(
+            tls_names: reader.list(
                 "BOREALIS_TLS_NAMES",
-                Vec::new(),
                 "host names and addresses separated by commas, such as borealis.example, 192.0.2.10",
-                |value| {
-                    value
-                        .split(',')
-                        .map(str::trim)
-                        .filter(|part| !part.is_empty())
-                        .map(ServerName::parse)
-                        .collect()
-                },
+                ServerName::parse,
             ),
             machine_name: reader.text(&["HOSTNAME"]).and_then(ServerName::parse),
             runtime: reader
@@ -453,18 +243,12 @@ impl Settings {
                     .text(&["BOREALIS_COOKIE_DOMAIN"])
                     .map(|domain| domain.trim_start_matches('.').to_owned()),
             },
-            assumed_run_seconds: reader.parsed(
+            assumed_run_seconds: reader.whole_number(
                 "BOREALIS_SIM_RUN_SECONDS",
                 30,
                 "a whole number of seconds",
-                whole_number,
             ),
-            job_history_days: reader.parsed(
-                "BOREALIS_JOB_HISTORY_DAYS",
-                30,
-                "a whole number of days",
-                whole_number,
-            ),
+            job_history_days: reader.whole_number("BOREALIS_JOB_HISTORY_DAYS", 30, "a whole number of days"),
             time_zone: reader.parsed(
                 "TZ",
                 TimeZone::UTC,
@@ -487,11 +271,7 @@ impl Settings {
             bounds: Bounds::default(),
             root,
         };
-        if reader.errors.is_empty() {
-            Ok(settings)
-        } else {
-            Err(InvalidSettings(reader.errors))
-        }
+        reader.finish(settings)
     }
 
     /// The allowed origins that no browser ever sends, because they end with a slash.
@@ -542,25 +322,13 @@ impl Settings {
 
     /// How well the signing secret keeps others out. Blanks around it do not make a known one better.
     pub fn signing_secret_strength(&self) -> SecretStrength {
-        let secret = self.session_secret.expose();
-        let length = secret.chars().count();
-        if DEFAULT_SECRETS.contains(&secret.trim()) {
-            SecretStrength::Known
-        } else if length < LEAST_SECRET {
-            SecretStrength::Short(length)
-        } else {
-            SecretStrength::Unknown
-        }
+        self.session_secret.strength()
     }
 
     /// Whether stored passwords are sealed with a key that everybody knows.
     pub fn has_known_sealing_key(&self) -> bool {
         self.sealing_key.as_ref().is_some_and(FernetKey::is_known)
     }
-}
-
-fn whole_number(text: &str) -> Option<i64> {
-    i64::try_from(integer_in(text)?).ok()
 }
 
 fn time_zone(text: &str) -> Option<TimeZone> {
@@ -592,12 +360,7 @@ fn find_static_root(root: &Path) -> PathBuf {
 }
 
 fn origins(list: &str) -> Vec<String> {
-    let origins: Vec<String> = list
-        .split(',')
-        .map(str::trim)
-        .filter(|origin| !origin.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let origins: Vec<String> = parts(list).map(str::to_owned).collect();
     if origins.iter().any(|origin| origin == "*") {
         Vec::new()
     } else {

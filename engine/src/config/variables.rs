@@ -140,7 +140,11 @@ mod tests {
 
     #[test]
     fn every_variable_that_the_settings_read_is_known() {
-        let source = concat!(include_str!("settings.rs"), include_str!("github.rs"));
+        let source = concat!(
+            include_str!("settings.rs"),
+            include_str!("reader.rs"),
+            include_str!("github.rs")
+        );
         let names: Vec<String> = source
             .split('"')
             .filter(|part| {

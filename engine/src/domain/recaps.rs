@@ -3,16 +3,14 @@
 /// The `agent_id` of playbooks that the server runs itself.
 pub const SERVER: &str = "server";
 
-/// A recap, as stored.
+/// How far a playbook is, as its agent reports it; `None` is not given and leaves what is stored.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Recap {
-    /// Row id.
-    pub id: i64,
-    /// The run's own id, unique.
+pub struct RecapReport {
+    /// The run's own id, not empty.
     pub run_id: String,
     /// The host.
     pub hostname: Option<String>,
-    /// The agent that ran it, or [`SERVER`].
+    /// The agent that runs it, or [`SERVER`].
     pub agent_id: Option<String>,
     /// The playbook's file.
     pub playbook_path: Option<String>,
@@ -24,7 +22,7 @@ pub struct Recap {
     pub scheduled_run_id: Option<i64>,
     /// The row in the activity history.
     pub activity_job_id: Option<i64>,
-    /// Its status; free text.
+    /// Free text.
     pub status: Option<String>,
     /// What it printed.
     pub recap_text: Option<String>,
@@ -34,6 +32,15 @@ pub struct Recap {
     pub started_ts: Option<i64>,
     /// When it ended, in seconds.
     pub finished_ts: Option<i64>,
+}
+
+/// A recap, as stored.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Recap {
+    /// Row id.
+    pub id: i64,
+    /// What has been reported of it, report upon report.
+    pub reported: RecapReport,
     /// When the row was made, in seconds.
     pub created_at: Option<i64>,
     /// When the row was changed last, in seconds.

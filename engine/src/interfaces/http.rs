@@ -16,7 +16,6 @@ pub mod errors;
 pub mod github;
 pub mod guards;
 pub mod health;
-pub mod http_one;
 pub mod install_codes;
 pub mod operators;
 pub mod pages;

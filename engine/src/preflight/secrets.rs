@@ -1,7 +1,7 @@
 //! The secrets that operators' cookies and stored passwords hang on.
 
 use super::finding::{Report, Verdict};
-use crate::config::settings::{SecretStrength, Settings};
+use crate::config::{secret::SecretStrength, settings::Settings};
 
 pub(super) fn look(report: &mut Report, settings: &Settings) {
     let subject = "signing secret";

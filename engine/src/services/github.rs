@@ -18,7 +18,7 @@ use self::{heads::Heads, token::RememberedToken};
 use super::Environment;
 use crate::{
     builders::github::HeadQuery,
-    config::{github::GitHubSettings, settings::Secret},
+    config::{github::GitHubSettings, secret::Secret},
     domain::repository_head::{Head, RepositoryBranch},
     integrations::github::{GitHubClient, InvalidAnswer},
     repositories::Store,

@@ -13,14 +13,13 @@ use super::{
     },
 };
 use crate::{
-    builders::recaps::RecapReport,
     domain::{
         agent_id::{NamedDevice, named_device, names_device},
         guid::Guid,
         host_name::same_host,
         json::Json,
         mask::shown,
-        recaps::{Recap, SERVER},
+        recaps::{Recap, RecapReport, SERVER},
     },
     repositories::{Store, StoreError, UnitOfWork},
     services::audit,
@@ -91,14 +90,14 @@ impl RecapService {
         };
         let is_the_servers = stored
             .as_ref()
-            .is_some_and(|recap| recap.agent_id.as_deref() == Some(SERVER));
+            .is_some_and(|recap| recap.reported.agent_id.as_deref() == Some(SERVER));
         if own_host.is_some() && is_the_servers {
             // What the server itself runs is not for a device to tell of.
             return Err(RecapError::AnotherHost);
         }
         let mut recap = merged(stored.unwrap_or_default(), report, now);
         // A report names its device, whatever it says or does not say of the host.
-        recap.hostname = own_host.or(recap.hostname);
+        recap.reported.hostname = own_host.or(recap.reported.hostname);
         work.store_recap(&recap).await?;
         let mirrored = self.move_activity(&mut *work, reporter, &recap, report).await?;
         let ended = self.move_run(&mut *work, report, now).await?;
@@ -110,9 +109,12 @@ impl RecapService {
             .await;
         if let Some(activity_id) = mirrored {
             let payload = Json::object([
-                ("hostname", recap.hostname.clone().unwrap_or_default().into()),
+                (
+                    "hostname",
+                    recap.reported.hostname.clone().unwrap_or_default().into(),
+                ),
                 ("activity_id", activity_id.into()),
-                ("status", recap.status.clone().unwrap_or_default().into()),
+                ("status", recap.reported.status.clone().unwrap_or_default().into()),
                 ("change", "updated".into()),
                 ("source", "ansible".into()),
             ]);
@@ -141,7 +143,7 @@ impl RecapService {
             .ok_or(RecapError::AnotherHost)?;
         let agents = [
             report.agent_id.as_deref(),
-            stored.and_then(|recap| recap.agent_id.as_deref()),
+            stored.and_then(|recap| recap.reported.agent_id.as_deref()),
         ];
         let is_others = |agent_id: &str| {
             agent_id == SERVER || named_device(agent_id) != NamedDevice::None && !names_device(agent_id, guid)
@@ -151,7 +153,7 @@ impl RecapService {
         }
         let activities = [
             report.activity_job_id,
-            stored.and_then(|recap| recap.activity_job_id),
+            stored.and_then(|recap| recap.reported.activity_job_id),
         ];
         let mut is_bound = false;
         for id in activities.into_iter().flatten().filter(|id| *id != 0) {
@@ -159,7 +161,7 @@ impl RecapService {
         }
         let runs = [
             report.scheduled_run_id,
-            stored.and_then(|recap| recap.scheduled_run_id),
+            stored.and_then(|recap| recap.reported.scheduled_run_id),
         ];
         for id in runs.into_iter().flatten().filter(|id| *id != 0) {
             self.check_run(work, guid, id).await?;
@@ -171,7 +173,7 @@ impl RecapService {
             .hostname
             .as_deref()
             .is_some_and(|host| !same_host(&own, host));
-        let stored_host = stored.and_then(|recap| recap.hostname.as_deref());
+        let stored_host = stored.and_then(|recap| recap.reported.hostname.as_deref());
         if names_another
             || stored_host.is_some() && !self.hosts.may_report(work, guid, None, stored_host).await?
         {
@@ -230,21 +232,21 @@ impl RecapService {
         recap: &Recap,
         report: &RecapReport,
     ) -> Result<Option<i64>, StoreError> {
-        let Some(id) = recap.activity_job_id.filter(|id| *id != 0) else {
+        let Some(id) = recap.reported.activity_job_id.filter(|id| *id != 0) else {
             return Ok(None);
         };
         let activity = work.find_activity(id).await?;
         if let Some(activity) = activity {
             let host = activity.hostname.as_deref();
             // A device's report was checked before it was stored.
-            let fits = match (reporter, &recap.hostname, host) {
+            let fits = match (reporter, &recap.reported.hostname, host) {
                 (Reporter::Anybody, Some(own), Some(host)) => same_host(own, host),
                 _ => true,
             };
             if !fits {
                 tracing::warn!(
                     "a recap of {} names activity {id} of another host",
-                    shown(&recap.run_id)
+                    shown(&recap.reported.run_id)
                 );
                 return Ok(None);
             }
@@ -315,21 +317,24 @@ fn merged(stored: Recap, report: &RecapReport, now: i64) -> Recap {
     fn text(given: &Option<String>, stored: Option<String>) -> Option<String> {
         given.clone().or(stored)
     }
+    let before = stored.reported;
     Recap {
         id: stored.id,
-        run_id: report.run_id.clone(),
-        hostname: text(&report.hostname, stored.hostname),
-        agent_id: text(&report.agent_id, stored.agent_id),
-        playbook_path: text(&report.playbook_path, stored.playbook_path),
-        playbook_name: text(&report.playbook_name, stored.playbook_name),
-        scheduled_job_id: report.scheduled_job_id.or(stored.scheduled_job_id),
-        scheduled_run_id: report.scheduled_run_id.or(stored.scheduled_run_id),
-        activity_job_id: report.activity_job_id.or(stored.activity_job_id),
-        status: text(&report.status, stored.status),
-        recap_text: text(&report.recap_text, stored.recap_text),
-        recap_json: text(&report.recap_json, stored.recap_json),
-        started_ts: report.started_ts.or(stored.started_ts),
-        finished_ts: report.finished_ts.or(stored.finished_ts),
+        reported: RecapReport {
+            run_id: report.run_id.clone(),
+            hostname: text(&report.hostname, before.hostname),
+            agent_id: text(&report.agent_id, before.agent_id),
+            playbook_path: text(&report.playbook_path, before.playbook_path),
+            playbook_name: text(&report.playbook_name, before.playbook_name),
+            scheduled_job_id: report.scheduled_job_id.or(before.scheduled_job_id),
+            scheduled_run_id: report.scheduled_run_id.or(before.scheduled_run_id),
+            activity_job_id: report.activity_job_id.or(before.activity_job_id),
+            status: text(&report.status, before.status),
+            recap_text: text(&report.recap_text, before.recap_text),
+            recap_json: text(&report.recap_json, before.recap_json),
+            started_ts: report.started_ts.or(before.started_ts),
+            finished_ts: report.finished_ts.or(before.finished_ts),
+        },
         created_at: stored.created_at.or(Some(now)),
         updated_at: Some(now),
     }

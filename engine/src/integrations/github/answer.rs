@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    config::settings::Secret,
+    config::secret::Secret,
     domain::{coerce::integer_in, json::Json, json_reader, text::python_trim},
 };
 

@@ -21,7 +21,7 @@ use tower_http::follow_redirect::{FollowRedirect, policy::Standard};
 
 use super::GitHubAnswer;
 use crate::{
-    config::settings::Secret,
+    config::secret::Secret,
     domain::{clock::Clock, repository_head::RepositoryBranch},
 };
 

@@ -40,24 +40,16 @@ pub(super) async fn agent_window_list(incoming: &Incoming<'_>) -> Outcome {
 }
 
 pub(super) async fn list_agent_windows(incoming: &Incoming<'_>) -> Outcome {
-    let Incoming {
-        service,
-        rights,
-        name,
-        payload,
-        ..
-    } = incoming;
-    service.relay_command(rights, name, payload).await
+    incoming
+        .service
+        .relay_command(&incoming.rights, incoming.name, &incoming.payload)
+        .await
 }
 
 /// Passes a report on as it is.
 async fn report(incoming: &Incoming<'_>, agent_id: Option<&str>) -> Outcome {
-    let Incoming {
-        service,
-        rights,
-        name,
-        payload,
-        ..
-    } = incoming;
-    service.relay_report(rights, agent_id, name, payload).await
+    incoming
+        .service
+        .relay_report(&incoming.rights, agent_id, incoming.name, &incoming.payload)
+        .await
 }

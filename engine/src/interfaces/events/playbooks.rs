@@ -4,23 +4,15 @@ use super::dispatch::Incoming;
 use crate::services::realtime::Outcome;
 
 pub(super) async fn ansible_playbook_cancel(incoming: &Incoming<'_>) -> Outcome {
-    let Incoming {
-        service,
-        rights,
-        name,
-        payload,
-        ..
-    } = incoming;
-    service.relay_command(rights, name, payload).await
+    incoming
+        .service
+        .relay_command(&incoming.rights, incoming.name, &incoming.payload)
+        .await
 }
 
 pub(super) async fn ansible_playbook_run(incoming: &Incoming<'_>) -> Outcome {
-    let Incoming {
-        service,
-        rights,
-        name,
-        payload,
-        ..
-    } = incoming;
-    service.relay_playbook(rights, name, payload).await
+    incoming
+        .service
+        .relay_playbook(&incoming.rights, incoming.name, &incoming.payload)
+        .await
 }

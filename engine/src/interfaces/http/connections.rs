@@ -9,44 +9,26 @@
 //!
 //! Whoever takes nothing of what is sent to him for too long is gone, too: the connection ends.
 
+pub(super) mod stream;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    io,
     net::IpAddr,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::{
-    body::{Body, HttpBody},
-    extract::Request,
-    response::Response,
-};
-use axum_server::accept::Accept;
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use http::{StatusCode, request::Parts};
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::Timeout,
-};
-use tower::Service;
+use http::request::Parts;
 
 use super::compat::forwarded::network_of;
 use crate::config::{bounds::Bounds, settings::Settings};
 
 /// Bytes of a head that do not count: the HTTP library makes room for as many on every connection.
 const FREE: usize = 8 * 1024;
-/// The longest answer that is handed to the HTTP library whole.
-const WHOLE: u64 = 64 * 1024;
 
 /// All connections of the listener.
 #[derive(Debug)]
@@ -261,6 +243,13 @@ impl CarryingConnection {
 #[derive(Debug)]
 struct UnderWay(Arc<Connection>);
 
+impl UnderWay {
+    /// For as long as the connection is open.
+    fn keep(&self) {
+        lock(&self.0.state).under_way += 1;
+    }
+}
+
 impl Clone for UnderWay {
     fn clone(&self) -> Self {
         self.0.begin()
@@ -299,234 +288,6 @@ impl Drop for Registered {
         }
         // Nothing counts any more, whatever still runs for it.
         state.ended = true;
-    }
-}
-
-/// Wraps the streams and the services of another acceptor.
-#[derive(Clone, Debug)]
-pub struct BoundedAcceptor<A> {
-    inner: A,
-    connections: Arc<Connections>,
-}
-
-impl<A> BoundedAcceptor<A> {
-    /// Around this one.
-    pub(super) fn new(inner: A, connections: Arc<Connections>) -> Self {
-        Self { inner, connections }
-    }
-}
-
-impl<A, S> Accept<TcpStream, S> for BoundedAcceptor<A>
-where
-    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
-    A::Future: Send + 'static,
-    A::Stream: Send + 'static,
-    A::Service: Send + 'static,
-    S: Send + 'static,
-{
-    type Stream = BoundedStream<A::Stream>;
-    type Service = A::Service;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let peer = stream.peer_addr();
-        let connections = Arc::clone(&self.connections);
-        let inner = self.inner.clone();
-        Box::pin(async move {
-            let registered = connections.open(peer?.ip());
-            let service = BoundedService {
-                service,
-                connection: Arc::clone(&registered.connection),
-            };
-            let (stream, service) = inner.accept(stream, service).await?;
-            let stream = BoundedStream {
-                stream,
-                registered,
-                blocked: None,
-            };
-            Ok((stream, service))
-        })
-    }
-}
-
-/// Says of its requests when they begin and end.
-#[derive(Clone, Debug)]
-pub struct BoundedService<S> {
-    service: S,
-    connection: Arc<Connection>,
-}
-
-impl<S> Service<Request<Incoming>> for BoundedService<S>
-where
-    S: Service<Request, Response = Response>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let under_way = self.connection.begin();
-        let carrying = CarryingConnection(Arc::clone(&self.connection));
-        let mut request = request.map(|body| {
-            if body.is_end_stream() {
-                Body::empty()
-            } else {
-                Body::new(Held {
-                    body: Body::new(body),
-                    _under_way: under_way.clone(),
-                })
-            }
-        });
-        request.extensions_mut().insert(carrying);
-        let answering = self.service.call(request);
-        Box::pin(async move {
-            let response = answering.await?;
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                // No request ever begins on this connection again.
-                under_way.keep();
-            }
-            if response
-                .body()
-                .size_hint()
-                .upper()
-                .is_some_and(|size| size <= WHOLE)
-            {
-                return Ok(response);
-            }
-            Ok(response.map(|body| {
-                Body::new(Held {
-                    body,
-                    _under_way: under_way,
-                })
-            }))
-        })
-    }
-}
-
-impl UnderWay {
-    /// For as long as the connection is open.
-    fn keep(&self) {
-        lock(&self.0.state).under_way += 1;
-    }
-}
-
-/// A body that is under way until it is dropped.
-struct Held {
-    body: Body,
-    _under_way: UnderWay,
-}
-
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A stream that counts what is read while there is no request, and that comes to its end where its room is needed.
-#[derive(Debug)]
-pub struct BoundedStream<S> {
-    stream: S,
-    registered: Registered,
-    /// Since the peer takes nothing.
-    blocked: Option<Pin<Box<Timeout<std::future::Pending<()>>>>>,
-}
-
-impl<S> BoundedStream<S> {
-    /// What writing came to, unless the peer has taken nothing for too long.
-    fn within_deadline<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.blocked = None;
-            return written;
-        }
-        let deadline = self.registered.connections.write_deadline;
-        let blocked = self
-            .blocked
-            .get_or_insert_with(|| Box::pin(tokio::time::timeout(deadline, std::future::pending())));
-        let _ = ready!(blocked.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the peer takes nothing",
-        )))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let connection = &self.registered.connection;
-        if read.is_pending() {
-            connection.reader.register(context.waker());
-        } else {
-            let bytes = buffer.filled().len().saturating_sub(before);
-            self.registered.connections.note_head(connection, bytes);
-        }
-        if connection.has_ended() {
-            // The end of what the peer says, so that an answer that is still being written goes out.
-            buffer.set_filled(before);
-            return Poll::Ready(Ok(()));
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.within_deadline(context, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        self.within_deadline(context, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.within_deadline(context, flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

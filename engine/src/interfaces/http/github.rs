@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     builders::github::{head_query, new_token},
-    config::settings::Secret,
+    config::secret::Secret,
     domain::json::Json,
     interfaces::http::device_access::gate::Device,
     services::github::{HeadSource, TokenReport, TokenStatus},

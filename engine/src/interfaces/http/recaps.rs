@@ -53,14 +53,17 @@ pub async fn report(
 fn line(recap: Recap) -> Json {
     Json::object([
         ("id", recap.id.into()),
-        ("run_id", recap.run_id.into()),
-        ("hostname", recap.hostname.unwrap_or_default().into()),
-        ("playbook_name", recap.playbook_name.unwrap_or_default().into()),
-        ("status", recap.status.unwrap_or_default().into()),
+        ("run_id", recap.reported.run_id.into()),
+        ("hostname", recap.reported.hostname.unwrap_or_default().into()),
+        (
+            "playbook_name",
+            recap.reported.playbook_name.unwrap_or_default().into(),
+        ),
+        ("status", recap.reported.status.unwrap_or_default().into()),
         ("created_at", recap.created_at.into()),
         ("updated_at", recap.updated_at.into()),
-        ("started_ts", recap.started_ts.into()),
-        ("finished_ts", recap.finished_ts.into()),
+        ("started_ts", recap.reported.started_ts.into()),
+        ("finished_ts", recap.reported.finished_ts.into()),
     ])
 }
 
@@ -107,8 +110,8 @@ pub async fn of_activity(
         .map_err(database_error)?;
     Ok(recap.map_or_else(not_found, |recap| {
         JsonReply::ok(Json::object([
-            ("run_id", recap.run_id.into()),
-            ("status", recap.status.unwrap_or_default().into()),
+            ("run_id", recap.reported.run_id.into()),
+            ("status", recap.reported.status.unwrap_or_default().into()),
         ]))
     }))
 }

@@ -21,7 +21,7 @@ use super::{
     },
     pages::Pages,
 };
-use crate::config::settings::PublicUrl;
+use crate::config::network::PublicUrl;
 
 /// The methods of the page route, which matches every path.
 const PAGE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];

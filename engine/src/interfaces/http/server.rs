@@ -29,17 +29,18 @@ use super::{
         limits::enforce,
         reply::JsonReply,
     },
-    connections::{BoundedAcceptor, Connections},
+    connections::{Connections, stream::BoundedAcceptor},
     guards::vary_on_session_use,
     health,
-    http_one::HttpOneAcceptor,
     pages::Pages,
     routing::Routes,
     unread_body::read_the_rest,
 };
 use crate::{
     config::{
-        settings::{AccessPolicy, SecretStrength, Settings, TrustedNetwork},
+        network::TrustedNetwork,
+        secret::SecretStrength,
+        settings::{AccessPolicy, Settings},
         timing::Timing,
     },
     domain::mask::shown,
@@ -57,9 +58,9 @@ pub fn with_limits<A: Address, Acceptor>(
     timing: &Timing,
     errors: AcceptErrors,
     connections: Arc<Connections>,
-) -> Server<A, BoundedAcceptor<HttpOneAcceptor<Acceptor>>> {
+) -> Server<A, BoundedAcceptor<Acceptor>> {
     let mut server = server
-        .map(|inner| BoundedAcceptor::new(HttpOneAcceptor::new(inner), connections))
+        .map(|inner| BoundedAcceptor::new(inner, connections))
         .first_request_timeout(timing.head_deadline)
         .accept_error_handler(move |_, error| errors.note(error));
     configure(server.http_builder(), timing);

@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::recaps::{Recap, SERVER, ServerRun},
+    domain::recaps::{Recap, RecapReport, SERVER, ServerRun},
     repositories::{
         StoreError,
         recaps::{ReadRecaps, WriteRecaps},
@@ -37,19 +37,21 @@ fn read(row: &SqliteRow) -> Result<Recap, StoreError> {
     let row = Columns::of("ansible_play_recaps", row);
     Ok(Recap {
         id: row.get("id")?,
-        run_id: row.get("run_id")?,
-        hostname: row.get("hostname")?,
-        agent_id: row.get("agent_id")?,
-        playbook_path: row.get("playbook_path")?,
-        playbook_name: row.get("playbook_name")?,
-        scheduled_job_id: row.get("scheduled_job_id")?,
-        scheduled_run_id: row.get("scheduled_run_id")?,
-        activity_job_id: row.get("activity_job_id")?,
-        status: row.get("status")?,
-        recap_text: row.get("recap_text")?,
-        recap_json: row.get("recap_json")?,
-        started_ts: row.get("started_ts")?,
-        finished_ts: row.get("finished_ts")?,
+        reported: RecapReport {
+            run_id: row.get("run_id")?,
+            hostname: row.get("hostname")?,
+            agent_id: row.get("agent_id")?,
+            playbook_path: row.get("playbook_path")?,
+            playbook_name: row.get("playbook_name")?,
+            scheduled_job_id: row.get("scheduled_job_id")?,
+            scheduled_run_id: row.get("scheduled_run_id")?,
+            activity_job_id: row.get("activity_job_id")?,
+            status: row.get("status")?,
+            recap_text: row.get("recap_text")?,
+            recap_json: row.get("recap_json")?,
+            started_ts: row.get("started_ts")?,
+            finished_ts: row.get("finished_ts")?,
+        },
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
@@ -60,20 +62,21 @@ fn bound<'q>(
     query: Query<'q, Sqlite, SqliteArguments>,
     recap: &'q Recap,
 ) -> Query<'q, Sqlite, SqliteArguments> {
+    let reported = &recap.reported;
     query
-        .bind(&recap.run_id)
-        .bind(&recap.hostname)
-        .bind(&recap.agent_id)
-        .bind(&recap.playbook_path)
-        .bind(&recap.playbook_name)
-        .bind(recap.scheduled_job_id)
-        .bind(recap.scheduled_run_id)
-        .bind(recap.activity_job_id)
-        .bind(&recap.status)
-        .bind(&recap.recap_text)
-        .bind(&recap.recap_json)
-        .bind(recap.started_ts)
-        .bind(recap.finished_ts)
+        .bind(&reported.run_id)
+        .bind(&reported.hostname)
+        .bind(&reported.agent_id)
+        .bind(&reported.playbook_path)
+        .bind(&reported.playbook_name)
+        .bind(reported.scheduled_job_id)
+        .bind(reported.scheduled_run_id)
+        .bind(reported.activity_job_id)
+        .bind(&reported.status)
+        .bind(&reported.recap_text)
+        .bind(&reported.recap_json)
+        .bind(reported.started_ts)
+        .bind(reported.finished_ts)
         .bind(recap.created_at)
         .bind(recap.updated_at)
 }

@@ -5,7 +5,7 @@ use std::{sync::PoisonError, time::Duration};
 use http::StatusCode;
 
 use super::GitHubService;
-use crate::{config::settings::Secret, domain::text::python_trim, repositories::StoreError, services::audit};
+use crate::{config::secret::Secret, domain::text::python_trim, repositories::StoreError, services::audit};
 
 /// How long the stored token, or that there is none, is believed without looking.
 const MEMORY: Duration = Duration::from_secs(15);

@@ -69,7 +69,10 @@ impl RealtimeService {
         let mut view = self.store.view().await?;
         let host = match (host, run_id) {
             (Some(host), _) => Some(host.to_owned()),
-            (None, Some(run_id)) => view.find_recap(run_id).await?.and_then(|recap| recap.hostname),
+            (None, Some(run_id)) => view
+                .find_recap(run_id)
+                .await?
+                .and_then(|recap| recap.reported.hostname),
             (None, None) => None,
         };
         match host {

@@ -75,7 +75,7 @@ impl RealtimeService {
         if may_be_own_run
             && *rights != Rights::Everything
             && let Some(recap) = work.recap_of_activity(result.job_id).await?
-            && recap.agent_id.as_deref() == Some(SERVER)
+            && recap.reported.agent_id.as_deref() == Some(SERVER)
         {
             return Ok(None);
         }

@@ -74,24 +74,25 @@ fn shortened(text: &str) -> String {
 pub fn recap_json(recap: &Recap) -> Json {
     let text = |text: &Option<String>| Json::from(text.clone().unwrap_or_default());
     let numbers = recap
+        .reported
         .recap_json
         .as_deref()
         .and_then(|text| json_reader::read_text(text).ok());
     Json::object([
         ("id", recap.id.into()),
-        ("run_id", recap.run_id.as_str().into()),
-        ("hostname", text(&recap.hostname)),
-        ("agent_id", text(&recap.agent_id)),
-        ("playbook_path", text(&recap.playbook_path)),
-        ("playbook_name", text(&recap.playbook_name)),
-        ("scheduled_job_id", recap.scheduled_job_id.into()),
-        ("scheduled_run_id", recap.scheduled_run_id.into()),
-        ("activity_job_id", recap.activity_job_id.into()),
-        ("status", text(&recap.status)),
-        ("recap_text", text(&recap.recap_text)),
+        ("run_id", recap.reported.run_id.as_str().into()),
+        ("hostname", text(&recap.reported.hostname)),
+        ("agent_id", text(&recap.reported.agent_id)),
+        ("playbook_path", text(&recap.reported.playbook_path)),
+        ("playbook_name", text(&recap.reported.playbook_name)),
+        ("scheduled_job_id", recap.reported.scheduled_job_id.into()),
+        ("scheduled_run_id", recap.reported.scheduled_run_id.into()),
+        ("activity_job_id", recap.reported.activity_job_id.into()),
+        ("status", text(&recap.reported.status)),
+        ("recap_text", text(&recap.reported.recap_text)),
         ("recap_json", numbers.into()),
-        ("started_ts", recap.started_ts.into()),
-        ("finished_ts", recap.finished_ts.into()),
+        ("started_ts", recap.reported.started_ts.into()),
+        ("finished_ts", recap.reported.finished_ts.into()),
         ("created_at", recap.created_at.into()),
         ("updated_at", recap.updated_at.into()),
     ])

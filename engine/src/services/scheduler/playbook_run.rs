@@ -183,14 +183,14 @@ impl ServerPlaybooks {
         for recap in left {
             tracing::warn!(
                 "[server_run] run_id={} was cut short by a stop of the server",
-                recap.run_id
+                recap.reported.run_id
             );
-            let end = End::failed(if recap.status.as_deref() == Some(status::PENDING) {
+            let end = End::failed(if recap.reported.status.as_deref() == Some(status::PENDING) {
                 "The server was stopped before the run got its turn"
             } else {
                 "The server was stopped during the run"
             });
-            self.store_end(&recap.run_id, &end).await?;
+            self.store_end(&recap.reported.run_id, &end).await?;
         }
         Ok(())
     }
@@ -321,11 +321,11 @@ impl ServerPlaybooks {
         let Some(recap) = work.find_recap(&playbook.run_id).await? else {
             return Ok(());
         };
-        if let Some(activity) = recap.activity_job_id {
+        if let Some(activity) = recap.reported.activity_job_id {
             work.store_progress(activity, Some(status::RUNNING), None).await?;
         }
         let mut started = None;
-        if let Some(id) = recap.scheduled_run_id
+        if let Some(id) = recap.reported.scheduled_run_id
             && let Some(mut run) = work.find_run(id).await?
             && run.status == status::PENDING
         {
@@ -336,7 +336,7 @@ impl ServerPlaybooks {
             started = Some((run, job.map(|job| job.schedule_type).unwrap_or_default()));
         }
         work.save().await?;
-        if let Some(activity) = recap.activity_job_id {
+        if let Some(activity) = recap.reported.activity_job_id {
             events::activity_updated(
                 &*self.channel,
                 &playbook.hostname,
@@ -360,14 +360,14 @@ impl ServerPlaybooks {
         let Some(recap) = work.find_recap(run_id).await? else {
             return Ok(());
         };
-        if let Some(activity) = recap.activity_job_id {
+        if let Some(activity) = recap.reported.activity_job_id {
             work.store_result(activity, end.status, &end.stdout, &end.stderr, Some(now))
                 .await?;
         }
         let mut ended = None;
-        if let Some(id) = recap.scheduled_run_id
+        if let Some(id) = recap.reported.scheduled_run_id
             && let Some(mut run) = work.find_run(id).await?
-            && recap.scheduled_job_id == Some(run.job_id)
+            && recap.reported.scheduled_job_id == Some(run.job_id)
         {
             // What failed first is the reason of the whole.
             if run.error.is_empty() {
@@ -391,9 +391,12 @@ impl ServerPlaybooks {
         self.channel
             .tell_operators("ansible_recap_update", &recap_json(&recap))
             .await;
-        if let Some(activity) = recap.activity_job_id {
+        if let Some(activity) = recap.reported.activity_job_id {
             let payload = Json::object([
-                ("hostname", recap.hostname.clone().unwrap_or_default().into()),
+                (
+                    "hostname",
+                    recap.reported.hostname.clone().unwrap_or_default().into(),
+                ),
                 ("activity_id", activity.into()),
                 ("status", end.status.into()),
                 ("change", "updated".into()),

@@ -108,6 +108,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..PLAIN
     },
     Attack {
+        name: "kept connections",
+        tried: "2,000 connections kept open after a request for /health",
+        run: |address, _, duration| Box::pin(kept(address, duration)),
+        judge: |outcome| (outcome.of("ended") == 0).then(|| "all of them stay".to_owned()),
+        ..PLAIN
+    },
+    Attack {
         name: "guesses through a proxy",
         tried: "200 passwords for one name from one address, the client's own forwarding header each time another",
         run: |address, _, _| Box::pin(guesses(address)),
@@ -346,23 +353,34 @@ async fn unfinished_heads(address: SocketAddr, duration: Duration) -> Result<Tal
         .map(|number| format!("X-{number}: {}\r\n", "a".repeat(6000)))
         .collect();
     let head = format!("GET /health HTTP/1.1\r\nHost: a\r\n{lines}");
-    let mut tally = Tally::default();
-    let mut held = Vec::new();
-    for _ in 0..1000 {
-        match Raw::open(address, head.as_bytes()).await {
-            Ok(raw) => held.push(raw),
-            Err(_) => tally.note("not connected"),
-        }
-    }
-    tally.merge(hold(held, duration, None).await);
-    Ok(tally)
+    hold_many(address, 1000, head.as_bytes(), duration).await
 }
 
 async fn idle(address: SocketAddr, duration: Duration) -> Result<Tally, BenchError> {
+    hold_many(address, 1030, b"", duration).await
+}
+
+async fn kept(address: SocketAddr, duration: Duration) -> Result<Tally, BenchError> {
+    hold_many(
+        address,
+        2000,
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+        duration,
+    )
+    .await
+}
+
+/// Opens connections, says this on each, and holds them open.
+async fn hold_many(
+    address: SocketAddr,
+    count: usize,
+    text: &[u8],
+    duration: Duration,
+) -> Result<Tally, BenchError> {
     let mut tally = Tally::default();
     let mut held = Vec::new();
-    for _ in 0..1030 {
-        match Raw::open(address, b"").await {
+    for _ in 0..count {
+        match Raw::open(address, text).await {
             Ok(raw) => held.push(raw),
             Err(_) => tally.note("not connected"),
         }

@@ -13,7 +13,10 @@ use super::{
     forwarded::{Caller, is_origin_of},
     path::{decode, is_socket_path},
 };
-use crate::config::settings::{AccessPolicy, PublicUrl, Settings};
+use crate::config::{
+    network::PublicUrl,
+    settings::{AccessPolicy, Settings},
+};
 
 const REQUEST_PRIVATE_NETWORK: &str = "access-control-request-private-network";
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");

@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{Request, header, request::Parts};
 
 use super::{headers::joined, session::Arrival};
-use crate::config::settings::TrustedNetwork;
+use crate::config::network::TrustedNetwork;
 
 /// The longest word that counts where a proxy forwards no address.
 const LONGEST_WORD: usize = 64;
