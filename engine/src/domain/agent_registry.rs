@@ -8,6 +8,7 @@ mod record;
 use indexmap::IndexMap;
 
 pub use devices::{DetailsNote, HashNote, KnownDevice};
+pub use listing::AgentSummary;
 pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
 
 use super::{guid::Guid, json::Json, text::python_trim};

@@ -6,16 +6,29 @@ use super::{AgentRecord, AgentRegistry, ServiceMode};
 use crate::domain::{
     agent_id::{NamedDevice, named_device},
     guid::Guid,
-    json::{Json, JsonObject},
 };
+
+/// How long after a collector's last sign of life the listing calls it active, in seconds.
+const COLLECTOR_LISTED: f64 = 130.0;
 
 /// How long after a collector's last sign of life its host counts as online, in seconds.
 const COLLECTOR_ONLINE: f64 = 300.0;
 
+/// An agent as operators see it.
+#[derive(Clone, Debug)]
+pub struct AgentSummary {
+    /// Its id.
+    pub id: String,
+    /// What is known of it.
+    pub record: AgentRecord,
+    /// Whether its collector was active lately.
+    pub is_collecting: bool,
+}
+
 impl AgentRegistry {
     /// The listing at `now` (Unix seconds): one agent a host and mode, the one seen last, of equals the later
     /// registered. Agents without a host share one place a mode (RT-6).
-    pub fn listing(&self, now: f64) -> Json {
+    pub fn listing(&self, now: f64) -> Vec<AgentSummary> {
         let mut latest: HashMap<(&str, ServiceMode), (&str, &AgentRecord)> = HashMap::new();
         for (id, record) in self.records() {
             if record.is_hidden_helper(id) {
@@ -28,11 +41,14 @@ impl AgentRegistry {
                 *place = (id, record);
             }
         }
-        let shown: JsonObject = latest
-            .into_values()
-            .map(|(id, record)| (id.to_owned(), record.shown(id, now)))
-            .collect();
-        shown.into()
+        let summary = |(id, record): (&str, &AgentRecord)| AgentSummary {
+            id: id.to_owned(),
+            is_collecting: record
+                .collector_active_ts
+                .is_some_and(|time| now - time < COLLECTOR_LISTED),
+            record: record.clone(),
+        };
+        latest.into_values().map(summary).collect()
     }
 
     /// The devices on which a collector was active within the last 300 s before `now` (Unix seconds), by its id.

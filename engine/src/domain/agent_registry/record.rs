@@ -3,12 +3,9 @@
 use crate::domain::{
     agent_id::{NamedDevice, named_device},
     guid::Guid,
-    json::{Json, JsonObject},
+    json::Json,
     text::python_trim,
 };
-
-/// How long after a collector's last sign of life the listing calls it active, in seconds.
-const COLLECTOR_LISTED: f64 = 130.0;
 
 /// Whose session an agent runs in.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -136,38 +133,4 @@ impl AgentRecord {
             Some(name) => name,
         }
     }
-
-    /// The record as operators get it at `now` (Unix seconds); what is absent stays absent.
-    pub(super) fn shown(&self, agent_id: &str, now: f64) -> Json {
-        let mode = self.effective_mode(agent_id);
-        let mut members = JsonObject::new();
-        let mut add = |name: &str, value: Option<Json>| {
-            if let Some(value) = value {
-                members.insert(name.to_owned(), value);
-            }
-        };
-        add("agent_id", self.announced.then(|| agent_id.into()));
-        add("hostname", Some(self.shown_hostname().into()));
-        add("agent_operating_system", self.operating_system.clone());
-        add("last_seen", self.last_seen.map(integer));
-        add("status", self.status.map(|status| status.as_str().into()));
-        add("service_mode", Some(mode.as_str().into()));
-        add("is_script_agent", self.is_script_agent.map(Json::from));
-        add("collector_active_ts", self.collector_active_ts.map(Json::from));
-        let active = self
-            .collector_active_ts
-            .is_some_and(|time| now - time < COLLECTOR_LISTED);
-        add("collector_active", Some(active.into()));
-        add("device_type", self.device_type.clone().map(Json::from));
-        add("agent_hash", self.agent_hash.clone().map(Json::from));
-        add(
-            "agent_guid",
-            self.agent_guid.as_ref().map(|guid| guid.as_str().into()),
-        );
-        Json::Object(members)
-    }
-}
-
-fn integer(value: i128) -> Json {
-    i64::try_from(value).map_or_else(|_| Json::BigInt(value.to_string()), Json::Int)
 }

@@ -157,20 +157,25 @@ fn a_device_is_offline_until_it_announces_itself() {
         registry.records().map(|(id, _)| id).collect::<Vec<_>>(),
         ["A", "H2"]
     );
-    let shown = registry.listing(0.0);
-    let one = shown.get("A").unwrap();
-    assert_eq!(one.get("status"), Some(&"Offline".into()));
-    assert_eq!(one.get("device_type"), Some(&"".into()));
-    assert_eq!(one.get("last_seen"), Some(&0.into()));
-    assert_eq!(
-        one.get("agent_guid"),
-        Some(&"3F2504E0-4F89-11D3-9A0C-0305E82C3301".into())
-    );
-    assert_eq!(one.get("agent_hash"), None);
+    let one = listed(&registry, 0.0, "A").record;
+    assert_eq!(one.status, Some(AgentStatus::Offline));
+    assert_eq!(one.device_type.as_deref(), Some(""));
+    assert_eq!(one.last_seen, Some(0));
+    let guid = one.agent_guid.map(|guid| guid.to_string());
+    assert_eq!(guid.as_deref(), Some("3F2504E0-4F89-11D3-9A0C-0305E82C3301"));
+    assert_eq!(one.agent_hash, None);
     beat(&mut registry, "A", "", ServiceMode::System);
     assert_eq!(registry.get("A").unwrap().status, Some(AgentStatus::Offline));
     connect(&mut registry, "A", ServiceMode::System);
     assert_eq!(registry.get("A").unwrap().status, Some(AgentStatus::Orphaned));
+}
+
+fn listed(registry: &AgentRegistry, now: f64, id: &str) -> AgentSummary {
+    registry
+        .listing(now)
+        .into_iter()
+        .find(|agent| agent.id == id)
+        .unwrap()
 }
 
 #[test]
@@ -217,16 +222,8 @@ fn collectors_are_active_for_a_while() {
     registry.collector(&event, 1000.5);
     event.active = false;
     registry.collector(&event, 1001.5);
-    let active = |now| {
-        registry
-            .listing(now)
-            .get("a")
-            .unwrap()
-            .get("collector_active")
-            .cloned()
-    };
-    assert_eq!(active(1130.4), Some(true.into()));
-    assert_eq!(active(1130.5), Some(false.into()));
+    assert!(listed(&registry, 1130.4, "a").is_collecting);
+    assert!(!listed(&registry, 1130.5, "a").is_collecting);
     assert!(registry.collected_hosts(1300.5).contains("H"));
     assert!(registry.collected_hosts(1300.6).is_empty());
     assert_eq!(registry.get("a").unwrap().status, None);
@@ -242,11 +239,11 @@ fn listings_fold_hosts_and_hide_helpers() {
     beat(&mut registry, "L5", " H", ServiceMode::CurrentUser);
     beat(&mut registry, "s-script", "S", ServiceMode::System);
     beat(&mut registry, "u-script", "S", ServiceMode::CurrentUser);
-    let shown = registry.listing(0.0);
-    let mut ids: Vec<_> = shown.as_object().unwrap().keys().cloned().collect();
-    ids.sort();
+    let mut shown = registry.listing(0.0);
+    shown.sort_by(|one, other| one.id.cmp(&other.id));
+    let ids: Vec<_> = shown.iter().map(|agent| agent.id.as_str()).collect();
     assert_eq!(ids, ["L3", "L5", "u-script"]);
-    assert_eq!(shown.get("L5").unwrap().get("hostname"), Some(&"H".into()));
+    assert_eq!(shown[1].record.shown_hostname(), "H");
 }
 
 #[test]
@@ -295,7 +292,7 @@ fn device_routes_note_what_they_learn() {
         Some("Windows".into())
     );
     // Nobody announced it, so it shows no id of its own.
-    assert_eq!(registry.listing(0.0).get("C").unwrap().get("agent_id"), None);
+    assert!(!listed(&registry, 0.0, "C").record.announced);
 }
 
 #[test]

@@ -196,7 +196,7 @@ async fn a_device_speaks_for_its_own_agents_and_host_alone() {
     for rights in [Rights::Operator, Rights::Nothing] {
         assert_eq!(service.connect_agent(&rights, &connect(AGENT)).await, refused);
     }
-    assert_eq!(service.listing(), Json::object::<&str, 0>([]));
+    assert!(service.listing().is_empty());
     assert_eq!(
         service.connect_agent(&device(), &connect(AGENT)).await,
         Outcome::Done
