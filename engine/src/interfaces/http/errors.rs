@@ -59,7 +59,7 @@ pub fn database_error(error: StoreError) -> Response {
         return json_failure(&error);
     }
     tracing::error!("{error}");
-    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.database_message()).into_response()
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, error.database_message()).into_response()
 }
 
 /// Seconds after which a request that found the database busy may be sent again.
@@ -287,6 +287,6 @@ impl IntoResponse for UnreadableId {
 impl IntoResponse for StoreTokenError {
     fn into_response(self) -> Response {
         tracing::error!("{self}");
-        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &self.to_string()).into_response()
+        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
 }

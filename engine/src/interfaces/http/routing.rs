@@ -214,9 +214,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             methods: methods.iter().copied().collect(),
             handlers,
             signatures: methods
-                .iter()
-                .take(1)
-                .map(|method| (*method, signature.clone()))
+                .first()
+                .map(|method| (*method, signature))
+                .into_iter()
                 .collect(),
         })
     }
