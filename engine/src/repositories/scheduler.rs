@@ -1,9 +1,13 @@
 //! The runs of scheduled jobs, and the activities that belong to them.
 
+pub mod undelivered_work;
+
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::domain::job_runs::{JobRun, NewRun, NewRunActivity, OpenRun, RunActivity, RunCount};
+use crate::{
+    domain::job_runs::{JobRun, NewRun, NewRunActivity, OpenRun, RunActivity, RunCount},
+    repositories::StoreError,
+};
 
 /// The tables `scheduled_job_runs` and `scheduled_job_run_activity`.
 #[async_trait]

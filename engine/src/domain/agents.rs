@@ -11,7 +11,7 @@ pub use devices::{DetailsNote, HashNote, KnownDevice};
 pub use listing::AgentSummary;
 pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
 
-use super::{guid::Guid, json::Json, text::python_trim};
+use crate::domain::{guid::Guid, json::Json, text::python_trim};
 
 /// The host name of an agent that has told none.
 pub const UNKNOWN_HOST: &str = "unknown";

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::{guid::Guid, work_devices::BoundTo},
     repositories::{
         StoreError,
-        work_devices::{ReadWorkDevices, WriteWorkDevices},
+        activity::work_devices::{ReadWorkDevices, WriteWorkDevices},
+        sqlite::{Access, SqliteWork, rows::Columns},
     },
 };
 

@@ -1,7 +1,10 @@
 //! Table `github_token`: no key, no row or one.
 
-use super::{Access, SqliteWork, rows::Columns};
-use crate::repositories::{StoreError, WriteGitHubTokens, github_token::ReadGitHubTokens};
+use crate::repositories::{
+    StoreError, WriteGitHubTokens,
+    github::ReadGitHubTokens,
+    sqlite::{Access, SqliteWork, rows::Columns},
+};
 use async_trait::async_trait;
 
 #[async_trait]

@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential};
+use crate::{
+    domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential},
+    repositories::StoreError,
+};
 
 /// The engine's own tables `engine_operator_accounts` and `engine_operator_sessions`. Names are meant without regard to
 /// the case of ASCII letters.

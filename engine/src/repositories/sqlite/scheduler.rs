@@ -1,14 +1,16 @@
 //! Tables `scheduled_job_runs` and `scheduled_job_run_activity`.
 
+pub(super) mod undelivered_work;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::job_runs::{JobRun, NewRun, NewRunActivity, OpenRun, RunActivity, RunCount, status},
     repositories::{
         StoreError,
-        job_runs::{ReadJobRuns, WriteJobRuns},
+        scheduler::{ReadJobRuns, WriteJobRuns},
+        sqlite::{Access, SqliteWork, rows::Columns},
     },
 };
 
@@ -21,9 +23,9 @@ macro_rules! run_columns {
          CAST(COALESCE(r.error, '') AS TEXT) AS error "
     };
 }
-pub(super) use run_columns;
+pub(in crate::repositories::sqlite) use run_columns;
 
-pub(super) fn read(row: &SqliteRow) -> Result<JobRun, StoreError> {
+pub(in crate::repositories::sqlite) fn read(row: &SqliteRow) -> Result<JobRun, StoreError> {
     let row = Columns::of("scheduled_job_runs", row);
     Ok(JobRun {
         id: row.get("id")?,

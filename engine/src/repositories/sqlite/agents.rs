@@ -1,9 +1,12 @@
 //! Table `devices`, for the agent registry.
 
-use super::{Access, rows::Columns};
 use crate::{
-    domain::agent_registry::KnownDevice,
-    repositories::{StoreError, known_devices::ReadKnownDevices},
+    domain::agents::KnownDevice,
+    repositories::{
+        StoreError,
+        agents::ReadKnownDevices,
+        sqlite::{Access, rows::Columns},
+    },
 };
 use async_trait::async_trait;
 

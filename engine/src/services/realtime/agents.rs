@@ -1,16 +1,14 @@
 //! What agents tell of themselves.
 
-use super::{Audience, Outcome, Payload, RealtimeService, Rights};
 use crate::{
     domain::{
-        agent_registry::{
-            AgentHeartbeat, CollectorStatus, ConnectAgent, HeartbeatOutcome, Sighting, UserSighting,
-        },
+        agents::{AgentHeartbeat, CollectorStatus, ConnectAgent, HeartbeatOutcome, Sighting, UserSighting},
         device_document::{DeviceSnapshot, DeviceUpsert},
         json::Json,
         text::python_trim,
     },
     repositories::StoreError,
+    services::realtime::{Audience, Outcome, Payload, RealtimeService, Rights},
 };
 
 impl RealtimeService {

@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::domain::device_document::{DeviceRow, DeviceUpsert};
+use crate::{
+    domain::device_document::{DeviceRow, DeviceUpsert},
+    repositories::StoreError,
+};
 
 /// The table `devices`, all columns but those of key, version and status.
 #[async_trait]

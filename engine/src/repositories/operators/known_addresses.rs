@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use crate::repositories::StoreError;
 
 /// The engine's own table `engine_known_addresses`. Names count without regard to the case of ASCII letters. What
 /// stands here excuses from a limit and proves nothing: an account that the legacy deleted meanwhile stays unknown.

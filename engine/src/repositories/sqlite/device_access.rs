@@ -1,6 +1,7 @@
 //! Table `refresh_tokens`.
 
-use super::{Access, SqliteWork, devices::identity, rows::Columns};
+pub(super) mod refresh_notes;
+
 use crate::{
     domain::{
         devices::DeviceIdentity,
@@ -8,7 +9,8 @@ use crate::{
     },
     repositories::{
         StoreError,
-        refresh_tokens::{ReadRefreshTokens, WriteRefreshTokens},
+        device_access::{ReadRefreshTokens, WriteRefreshTokens},
+        sqlite::{Access, SqliteWork, devices::identity, rows::Columns},
     },
 };
 use async_trait::async_trait;

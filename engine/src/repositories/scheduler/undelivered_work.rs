@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::domain::undelivered_work::{NewUndelivered, UndeliveredComponent, UndeliveredQuickRun};
+use crate::{
+    domain::undelivered_work::{NewUndelivered, UndeliveredComponent, UndeliveredQuickRun},
+    repositories::StoreError,
+};
 
 /// The engine's own table `engine_undelivered_work`.
 #[async_trait]

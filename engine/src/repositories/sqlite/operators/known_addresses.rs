@@ -1,7 +1,10 @@
 //! The engine's own table `engine_known_addresses`.
 
-use super::{Access, SqliteWork};
-use crate::repositories::{StoreError, WriteKnownAddresses, known_addresses::ReadKnownAddresses};
+use crate::repositories::{
+    StoreError, WriteKnownAddresses,
+    operators::known_addresses::ReadKnownAddresses,
+    sqlite::{Access, SqliteWork},
+};
 use async_trait::async_trait;
 
 #[async_trait]

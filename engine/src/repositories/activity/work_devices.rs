@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::domain::work_devices::BoundTo;
+use crate::{domain::work_devices::BoundTo, repositories::StoreError};
 
 /// The engine's own table `engine_activity_devices`. Notes are made with their activities.
 #[async_trait]

@@ -3,8 +3,10 @@
 //! An event says nothing (it is acknowledged and changes nothing), or something, or cannot be used (no
 //! acknowledgement). Which payloads are which was seen on the legacy, event by event.
 
+pub mod provision;
+
 use crate::domain::{
-    agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
+    agents::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
     coerce::integer_of,
     json::{Json, JsonObject},
     json_text::column_text,

@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::domain::agent_registry::KnownDevice;
+use crate::{domain::agents::KnownDevice, repositories::StoreError};
 
 /// The table `devices`, as the agent registry sees it.
 #[async_trait]

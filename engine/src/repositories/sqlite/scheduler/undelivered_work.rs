@@ -1,6 +1,5 @@
 //! The engine's own table `engine_undelivered_work`.
 
-use super::{Access, SqliteWork, job_runs, rows::Columns};
 use crate::{
     domain::{
         job_runs::status,
@@ -8,7 +7,8 @@ use crate::{
     },
     repositories::{
         StoreError,
-        undelivered_work::{ReadUndeliveredWork, WriteUndeliveredWork},
+        scheduler::undelivered_work::{ReadUndeliveredWork, WriteUndeliveredWork},
+        sqlite::{Access, SqliteWork, rows::Columns, scheduler},
     },
 };
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ impl<A: Access> ReadUndeliveredWork for A {
     async fn undelivered_components(&mut self) -> Result<Vec<UndeliveredComponent>, StoreError> {
         sqlx::query(concat!(
             "SELECT ",
-            job_runs::run_columns!(),
+            scheduler::run_columns!(),
             ", u.activity_id, u.sends, u.component_index, \
              CAST(COALESCE(l.component_path, '') AS TEXT) AS component_path, \
              CAST(COALESCE(a.status, '') AS TEXT) AS activity_status \
@@ -40,7 +40,7 @@ impl<A: Access> ReadUndeliveredWork for A {
                 component_index: note.get("component_index")?,
                 component_path: note.get("component_path")?,
                 activity_status: note.get("activity_status")?,
-                run: run.map(|_| job_runs::read(row)).transpose()?,
+                run: run.map(|_| scheduler::read(row)).transpose()?,
             })
         })
         .collect()

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::domain::{
-    devices::DeviceIdentity,
-    refresh_tokens::{NewRefreshToken, RefreshToken, UsedRefreshToken},
+use crate::{
+    domain::{
+        devices::DeviceIdentity,
+        refresh_tokens::{NewRefreshToken, RefreshToken, UsedRefreshToken},
+    },
+    repositories::StoreError,
 };
 
 /// The table `refresh_tokens`.

@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Environment;
-use crate::repositories::Store;
+use crate::{repositories::Store, services::Environment};
 
 /// How long an answer is repeated without another look. Asking is open to everybody, and a look takes a turn to write.
 const REPEATED: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use crate::repositories::StoreError;
 
 /// The table `github_token`.
 #[async_trait]

@@ -3,10 +3,13 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::device_document::{DeviceRow, DeviceUpsert},
-    repositories::{StoreError, WriteDeviceDocuments, device_documents::ReadDeviceDocuments},
+    repositories::{
+        StoreError, WriteDeviceDocuments,
+        device_reports::ReadDeviceDocuments,
+        sqlite::{Access, SqliteWork, rows::Columns},
+    },
 };
 
 /// An integer column may hold text that is no number, which counts as nothing, or a fraction, which is cut.

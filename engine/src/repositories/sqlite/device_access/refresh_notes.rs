@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::{SqliteStore, writer::Turn};
 use crate::{
     domain::refresh_tokens::UsedRefreshToken,
-    repositories::{StoreError, refresh_tokens::RefreshNotes},
+    repositories::{
+        StoreError,
+        device_access::RefreshNotes,
+        sqlite::{SqliteStore, writer::Turn},
+    },
 };
 
 /// What waits for its turn to be written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct WaitingNotes(Arc<Mutex<Vec<WaitingNote>>>);
+pub(in crate::repositories::sqlite) struct WaitingNotes(Arc<Mutex<Vec<WaitingNote>>>);
 
 #[derive(Debug)]
 struct WaitingNote {

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential},
     repositories::{
         StoreError,
-        operator_sessions::{ReadOperatorSessions, WriteOperatorSessions},
+        operators::sessions::{ReadOperatorSessions, WriteOperatorSessions},
+        sqlite::{Access, SqliteWork, rows::Columns},
     },
 };
 
@@ -50,7 +50,7 @@ impl<A: Access> ReadOperatorSessions for A {
             false => None,
         };
         Ok(Some(AccountInSession {
-            user: super::operators::read(&row)?,
+            user: crate::repositories::sqlite::operators::read(&row)?,
             note,
             logged_out: row.try_get("logged_out")?,
             kept: row.try_get("kept")?,
