@@ -92,6 +92,10 @@ mod tests {
             let round = |value| vec![Figure::new("took", value, "ms"), Figure::new("  lost", value, "")];
             comparison.note(round(ours), round(peer));
         }
-        insta::assert_snapshot!(comparison, @r"");
+        insta::assert_snapshot!(comparison, @r"
+        channel, 20 clients                          ours  socketioxide
+          took                                        2.0          60.2 ms
+            lost                                        2            60
+        ");
     }
 }
