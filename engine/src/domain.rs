@@ -2,7 +2,7 @@
 
 pub mod activity;
 pub mod agent_id;
-pub mod agent_registry;
+pub mod agents;
 pub mod approvals;
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -24,6 +24,7 @@ pub mod host_name;
 pub mod install_codes;
 pub mod job_runs;
 pub mod json;
+pub mod json_of;
 pub mod json_reader;
 pub mod json_text;
 pub mod jws;

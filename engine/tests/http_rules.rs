@@ -16,7 +16,7 @@ use borealis_engine::{
         compat::{
             body::{BodyError, RawBody},
             forwarded::Caller,
-            reply::JsonReply,
+            reply::Answer,
         },
         http_service,
         routing::Routes,
@@ -38,11 +38,14 @@ async fn start() -> SocketAddr {
     )
     .unwrap();
     let routes = Routes::new()
-        .post("/echo", async |body: RawBody| -> Result<JsonReply, BodyError> {
-            Ok(JsonReply::ok(body.limit(64).lenient().await?))
-        })
+        .post(
+            "/echo",
+            async |body: RawBody| -> Result<Answer<Json>, BodyError> {
+                Ok(Answer::ok(body.limit(64).lenient().await?.into()))
+            },
+        )
         .get("/caller", async |caller: Caller| {
-            JsonReply::ok(Json::object([("address", caller.last_forwarded().into())]))
+            Answer::ok(Json::object([("address", caller.last_forwarded().into())]))
         })
         .get("/panic", async || -> Response { panic!("on purpose") });
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

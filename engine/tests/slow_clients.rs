@@ -12,13 +12,14 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::D
 
 use borealis_engine::{
     Settings,
+    domain::json::Json,
     integrations::clock::SystemClock,
     interfaces::http::{
         accept_errors::AcceptErrors,
         carried::CarriedRequests,
         compat::{
             body::{BodyError, RawBody},
-            reply::JsonReply,
+            reply::Answer,
         },
         connections::Connections,
         http_service,
@@ -185,9 +186,12 @@ fn settings() -> Settings {
     reason = "tokio's own time is what stands still here"
 )]
 async fn answer_to(sent: &str) -> (String, Duration) {
-    let routes = Routes::new().post("/echo", async |body: RawBody| -> Result<JsonReply, BodyError> {
-        Ok(JsonReply::ok(body.lenient().await?))
-    });
+    let routes = Routes::new().post(
+        "/echo",
+        async |body: RawBody| -> Result<Answer<Json>, BodyError> {
+            Ok(Answer::ok(body.lenient().await?.into()))
+        },
+    );
     let (mut client, server) = tokio::io::duplex(1024);
     let mut builder = Builder::new(TokioExecutor::new());
     configure(&mut builder, &settings().timing);

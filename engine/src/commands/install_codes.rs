@@ -12,7 +12,7 @@ use crate::{
         install_codes::{InstallCode, InstallCodeFilter},
         json::Json,
     },
-    interfaces::http::install_codes::listed,
+    interfaces::http::install_codes::{CodeList, ListedCode},
     services::{install_codes::InstallCodeService, operators::Operator},
 };
 
@@ -109,7 +109,7 @@ pub(super) async fn run(
                     "{}\nends {}, for {} devices, id {}",
                     code.code, code.expires_at, max_uses, code.id
                 ),
-                json: listed(code),
+                json: Json::of(&ListedCode::from(code)),
             }
         }
         InstallCodesCommand::Revoke { code } => revoke(codes, code.trim()).await?,
@@ -136,7 +136,7 @@ fn listing(codes: Vec<InstallCode>) -> Answer {
         .collect();
     Answer {
         text: table(["CODE", "ENDS", "USED", "LAST USED BY", "ID"], &rows),
-        json: Json::object([("codes", Json::list(codes.into_iter().map(listed)))]),
+        json: Json::of(&codes.into_iter().collect::<CodeList>()),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         json::{Json, JsonObject},
         operators::{Role, User},
     },
-    interfaces::http::operators::users::listed,
+    interfaces::http::operators::users::UserList,
     services::{
         Environment,
         operators::{
@@ -209,7 +209,7 @@ fn listing(users: Vec<User>) -> Answer {
         .collect();
     Answer {
         text: table(["NAME", "ROLE", "MFA", "LAST LOGIN", "DISPLAY NAME"], &rows),
-        json: Json::object([("users", Json::list(users.into_iter().map(listed)))]),
+        json: Json::of(&users.into_iter().collect::<UserList>()),
     }
 }
 

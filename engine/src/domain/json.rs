@@ -200,6 +200,12 @@ impl From<usize> for Json {
     }
 }
 
+impl From<i128> for Json {
+    fn from(value: i128) -> Self {
+        i64::try_from(value).map_or_else(|_| Self::BigInt(value.to_string()), Self::Int)
+    }
+}
+
 impl From<f64> for Json {
     fn from(value: f64) -> Self {
         Self::Float(value)

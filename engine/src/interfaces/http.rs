@@ -28,6 +28,7 @@ pub mod scheduled_jobs;
 pub mod script_request;
 pub mod server;
 pub mod service_accounts;
+pub mod signature;
 pub mod state;
 pub mod unread_body;
 

@@ -2,7 +2,7 @@
 //! which the interface implements, so nothing here needs one.
 
 mod access;
-mod agent_events;
+pub(super) mod agents;
 mod online;
 mod relays;
 mod results;
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     domain::{
-        browser::Browser, clock::BoxFuture, guid::Guid, json::Json, operator_session::OperatorCredential,
-        payload::Payload,
+        agents::AgentSummary, browser::Browser, clock::BoxFuture, guid::Guid, json::Json,
+        operator_session::OperatorCredential, payload::Payload,
     },
     repositories::Store,
     services::audit,
@@ -125,7 +125,7 @@ impl RealtimeService {
     }
 
     /// The agents as operators see them.
-    pub fn listing(&self) -> Json {
+    pub fn listing(&self) -> Vec<AgentSummary> {
         self.agents.registry().listing(self.seconds())
     }
 

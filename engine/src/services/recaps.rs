@@ -9,7 +9,7 @@ use super::{
         channel::AgentChannel,
         events::{self, EndedRun},
         life,
-        playbook_end::recap_json,
+        playbook_end::RecapView,
     },
 };
 use crate::{
@@ -105,7 +105,7 @@ impl RecapService {
         work.save().await?;
         audit::changed("recap.stored", &report.run_id);
         self.channel
-            .tell_operators("ansible_recap_update", &recap_json(&recap))
+            .tell_operators("ansible_recap_update", &Json::of(&RecapView::from(recap.clone())))
             .await;
         if let Some(activity_id) = mirrored {
             let payload = Json::object([

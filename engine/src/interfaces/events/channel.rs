@@ -233,7 +233,7 @@ impl Application for Channel {
         request: HttpRequest,
         _timeout: Duration,
     ) -> Result<Bytes, BodyError> {
-        let body = match RawBody::from_request(request, &()).await {
+        let body = match <RawBody>::from_request(request, &()).await {
             Ok(body) => body.limit(client.connection().limits().message),
             Err(never) => match never {},
         };

@@ -5,49 +5,89 @@ use axum::{
     response::ErrorResponse,
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use crate::{
-    domain::{
-        activity::{Activity, ActivityLine},
-        json::Json,
-    },
+    domain::activity::{Activity, ActivityLine},
     interfaces::http::{
-        compat::{path::row_id, reply::JsonReply},
+        compat::{
+            path::row_id,
+            reply::{Answer, Status},
+        },
         errors::database_error,
         guards::OperatorIfStrict,
         state::AppState,
     },
 };
 
-fn members(activity: &Activity) -> [(&'static str, Json); 6] {
-    [
-        ("id", activity.id.into()),
-        ("ran_at", activity.ran_at.into()),
-        ("script_name", activity.script_name.clone().into()),
-        ("script_path", activity.script_path.clone().into()),
-        ("script_type", activity.script_type.clone().into()),
-        ("status", activity.status.clone().into()),
-    ]
+/// What ran on a host.
+#[derive(Debug, Serialize)]
+struct ActivityView {
+    id: i64,
+    ran_at: Option<i64>,
+    script_name: Option<String>,
+    script_path: Option<String>,
+    script_type: Option<String>,
+    status: Option<String>,
 }
 
-fn with(activity: &Activity, more: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
-    Json::Object(
-        members(activity)
-            .into_iter()
-            .chain(more)
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    )
+/// The same, and whether it printed anything.
+#[derive(Debug, Serialize)]
+struct ListedActivity {
+    #[serde(flatten)]
+    activity: ActivityView,
+    has_stdout: bool,
+    has_stderr: bool,
 }
 
-fn line(line: &ActivityLine) -> Json {
-    with(
-        &line.activity,
-        [
-            ("has_stdout", line.has_stdout.into()),
-            ("has_stderr", line.has_stderr.into()),
-        ],
-    )
+/// The same, and what it printed.
+#[derive(Debug, Serialize)]
+pub struct WholeActivity {
+    #[serde(flatten)]
+    activity: ActivityView,
+    hostname: Option<String>,
+    stdout: String,
+    stderr: String,
+}
+
+/// What ran on a host, the latest first.
+#[derive(Debug, Serialize)]
+pub struct History {
+    history: Vec<ListedActivity>,
+}
+
+impl From<Activity> for ActivityView {
+    fn from(activity: Activity) -> Self {
+        Self {
+            id: activity.id,
+            ran_at: activity.ran_at,
+            script_name: activity.script_name,
+            script_path: activity.script_path,
+            script_type: activity.script_type,
+            status: activity.status,
+        }
+    }
+}
+
+impl From<ActivityLine> for ListedActivity {
+    fn from(line: ActivityLine) -> Self {
+        Self {
+            activity: line.activity.into(),
+            has_stdout: line.has_stdout,
+            has_stderr: line.has_stderr,
+        }
+    }
+}
+
+impl From<Activity> for WholeActivity {
+    fn from(mut activity: Activity) -> Self {
+        Self {
+            hostname: activity.hostname.take(),
+            stdout: activity.stdout.take().unwrap_or_default(),
+            stderr: activity.stderr.take().unwrap_or_default(),
+            activity: activity.into(),
+        }
+    }
 }
 
 /// `GET /api/device/activity/{hostname}`
@@ -55,12 +95,11 @@ pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<History>, ErrorResponse> {
     let history = app.activity.of_host(&hostname).await.map_err(database_error)?;
-    Ok(JsonReply::ok(Json::object([(
-        "history",
-        Json::list(history.iter().map(line)),
-    )])))
+    Ok(Answer::ok(History {
+        history: history.into_iter().map(Into::into).collect(),
+    }))
 }
 
 /// `DELETE /api/device/activity/{hostname}`
@@ -68,9 +107,9 @@ pub async fn clear(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<Status>, ErrorResponse> {
     app.activity.clear(&hostname).await.map_err(database_error)?;
-    Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
+    Ok(Answer::status("ok"))
 }
 
 /// `GET /api/device/activity/job/{id}`
@@ -78,16 +117,8 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
-    let Some(activity) = app.activity.find(row_id(&id)).await.map_err(database_error)? else {
-        return Ok(JsonReply::error(StatusCode::NOT_FOUND, "Not found"));
-    };
-    Ok(JsonReply::ok(with(
-        &activity,
-        [
-            ("hostname", activity.hostname.clone().into()),
-            ("stdout", activity.stdout.clone().unwrap_or_default().into()),
-            ("stderr", activity.stderr.clone().unwrap_or_default().into()),
-        ],
-    )))
+) -> Result<Answer<WholeActivity>, ErrorResponse> {
+    let found = app.activity.find(row_id(&id)).await.map_err(database_error)?;
+    let activity = found.ok_or_else(|| Answer::error(StatusCode::NOT_FOUND, "Not found"))?;
+    Ok(Answer::ok(activity.into()))
 }

@@ -5,24 +5,95 @@ use axum::{
     response::{ErrorResponse, IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 use super::{
-    compat::{body::RawBody, error_page::escape_html, reply::JsonReply},
+    compat::{
+        body::RawBody,
+        error_page::escape_html,
+        reply::{Answer, Status},
+    },
     errors::internal,
     guards::OperatorIfStrict,
     state::AppState,
 };
 use crate::{
-    builders::provision::provision as read_provision,
-    domain::{json::Json, json_text::compact_text},
+    builders::agents::provision::provision as read_provision,
+    domain::{
+        agents::{AgentStatus, AgentSummary},
+        json::Json,
+        json_text::compact_text,
+    },
 };
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const LIVE_VIEW: &str = include_str!("agents/live_view.html");
 
+/// The agents that are connected, by their ids.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct AgentList(BTreeMap<String, ListedAgent>);
+
+/// An agent as operators see it; what is not known of it is left out.
+#[derive(Debug, Serialize)]
+struct ListedAgent {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<String>,
+    hostname: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_operating_system: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    service_mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_script_agent: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collector_active_ts: Option<f64>,
+    collector_active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_guid: Option<String>,
+}
+
+impl From<AgentSummary> for ListedAgent {
+    fn from(agent: AgentSummary) -> Self {
+        let AgentSummary { id, record, .. } = agent;
+        Self {
+            hostname: record.shown_hostname().to_owned(),
+            service_mode: record.effective_mode(&id).as_str(),
+            collector_active: agent.is_collecting,
+            agent_id: record.announced.then_some(id),
+            agent_operating_system: record.operating_system,
+            last_seen: record.last_seen.map(Json::from),
+            status: record.status.map(AgentStatus::as_str),
+            is_script_agent: record.is_script_agent,
+            collector_active_ts: record.collector_active_ts,
+            device_type: record.device_type,
+            agent_hash: record.agent_hash,
+            agent_guid: record.agent_guid.map(|guid| guid.to_string()),
+        }
+    }
+}
+
+/// What an agent was given to do.
+#[derive(Debug, Serialize)]
+pub struct Provisioned {
+    roles: Vec<Json>,
+    status: &'static str,
+}
+
 /// `GET /api/agents`
-pub async fn list(_: OperatorIfStrict, State(state): State<AppState>) -> JsonReply {
-    JsonReply::ok(state.realtime.listing())
+pub async fn list(_: OperatorIfStrict, State(state): State<AppState>) -> Answer<AgentList> {
+    let agents = state.realtime.listing().into_iter();
+    Answer::ok(AgentList(
+        agents.map(|agent| (agent.id.clone(), agent.into())).collect(),
+    ))
 }
 
 /// `DELETE /api/agent/<agent_id>`
@@ -30,11 +101,11 @@ pub async fn remove(
     _: OperatorIfStrict,
     State(state): State<AppState>,
     Path(agent_id): Path<String>,
-) -> JsonReply {
+) -> Result<Answer<Status>, ErrorResponse> {
     if state.realtime.remove(&agent_id) {
-        JsonReply::ok(Json::object([("status", "removed".into())]))
+        Ok(Answer::status("removed"))
     } else {
-        JsonReply::error(StatusCode::NOT_FOUND, "agent not found")
+        Err(Answer::error(StatusCode::NOT_FOUND, "agent not found").into())
     }
 }
 
@@ -43,10 +114,10 @@ pub async fn provision(
     _: OperatorIfStrict,
     State(state): State<AppState>,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
-    let body = body.strict().await.map_err(IntoResponse::into_response)?;
-    let provision = read_provision(&body).map_err(IntoResponse::into_response)?;
-    let roles = Json::List(provision.roles.clone());
+) -> Result<Answer<Provisioned>, ErrorResponse> {
+    let body = body.strict().await?;
+    let provision = read_provision(&body)?;
+    let roles = provision.roles.clone();
     if !state
         .realtime
         .provision(&provision.agent_id, provision.roles)
@@ -54,10 +125,10 @@ pub async fn provision(
     {
         return Err(internal(&TooManyConfigurations).into());
     }
-    Ok(JsonReply::ok(Json::object([
-        ("roles", roles),
-        ("status", "provisioned".into()),
-    ])))
+    Ok(Answer::ok(Provisioned {
+        roles,
+        status: "provisioned",
+    }))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +168,7 @@ fn script_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::agents::AgentRecord;
 
     async fn page(agent_id: &str, node_id: &str) -> String {
         let path = Path((agent_id.to_owned(), node_id.to_owned()));
@@ -105,6 +177,21 @@ mod tests {
             .await
             .unwrap();
         String::from_utf8(body.to_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_known_of_an_agent_is_left_out() {
+        let mut agent = AgentSummary {
+            id: "A".to_owned(),
+            record: AgentRecord::default(),
+            is_collecting: false,
+        };
+        let shown = |agent: AgentSummary| compact_text(&Json::of(&ListedAgent::from(agent)));
+        insta::assert_snapshot!(shown(agent.clone()), @r#"{"collector_active":false,"hostname":"unknown","service_mode":"currentuser"}"#);
+        agent.record.announced = true;
+        agent.record.status = Some(AgentStatus::Orphaned);
+        agent.record.last_seen = Some(i128::from(u64::MAX));
+        insta::assert_snapshot!(shown(agent), @r#"{"agent_id":"A","collector_active":false,"hostname":"unknown","last_seen":18446744073709551615,"service_mode":"currentuser","status":"orphaned"}"#);
     }
 
     #[tokio::test]

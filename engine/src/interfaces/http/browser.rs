@@ -15,7 +15,7 @@ use super::compat::{
     cors::AllowedOrigins,
     forwarded::Caller,
     path::{decode, is_socket_path},
-    reply::JsonReply,
+    reply::Answer,
     session::{Arrival, SessionCodec, browser_id},
 };
 use crate::{
@@ -92,7 +92,7 @@ pub async fn guard_browsers(State(guard): State<BrowserGuard>, request: Request,
     let mut response = match guard.foreign_origin(&request, &caller) {
         Some(origin) => {
             log_refusal(&request, &caller, &origin);
-            JsonReply::error(StatusCode::FORBIDDEN, "forbidden_origin").into_response()
+            Answer::error(StatusCode::FORBIDDEN, "forbidden_origin").into_response()
         }
         None => next.run(request).await,
     };

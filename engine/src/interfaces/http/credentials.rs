@@ -5,71 +5,107 @@ use axum::{
     response::ErrorResponse,
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
-    compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
+    compat::{
+        body::RawBody,
+        path::row_id,
+        query::first,
+        reply::{Answer, Status},
+    },
     guards::Admin,
     state::AppState,
 };
 use crate::{
     builders::credentials::{credential_change, credential_filter, new_credential},
-    domain::{
-        credentials::{Credential, Secrets},
-        json::{Json, JsonObject},
-    },
+    domain::{credentials::Credential, json::Json},
     services::credentials::{CredentialError, metadata, or_default, stored},
 };
 
-fn shown(credential: Credential) -> JsonObject {
-    let has = stored(&credential.secrets);
-    let metadata = metadata(&credential);
-    let kind = or_default(&credential.credential_type, "machine");
-    let connection = or_default(&credential.connection_type, "ssh");
-    let members = [
-        ("id", credential.id.into()),
-        ("credential_type", kind.into()),
-        ("connection_type", connection.into()),
-        ("name", credential.name.into()),
-        ("description", credential.description.unwrap_or_default().into()),
-        ("username", credential.username.unwrap_or_default().into()),
-        ("site_id", credential.site_id.into()),
-        ("site_name", credential.site_name.into()),
-        (
-            "become_method",
-            credential.become_method.unwrap_or_default().into(),
-        ),
-        (
-            "become_username",
-            credential.become_username.unwrap_or_default().into(),
-        ),
-        ("has_password", has.password.into()),
-        ("has_private_key", has.private_key.into()),
-        ("has_private_key_passphrase", has.private_key_passphrase.into()),
-        ("has_become_password", has.become_password.into()),
-        ("metadata", metadata.into()),
-        ("created_at", credential.created_at.into()),
-        ("updated_at", credential.updated_at.into()),
-    ];
-    members
-        .into_iter()
-        .map(|(name, value): (&str, Json)| (name.to_owned(), value))
-        .collect()
+/// A credential as every listing shows it.
+#[derive(Debug, Serialize)]
+pub struct ListedCredential {
+    id: i64,
+    credential_type: String,
+    connection_type: String,
+    name: String,
+    description: String,
+    username: String,
+    site_id: Option<i64>,
+    site_name: Option<String>,
+    become_method: String,
+    become_username: String,
+    has_password: bool,
+    has_private_key: bool,
+    has_private_key_passphrase: bool,
+    has_become_password: bool,
+    metadata: Json,
+    created_at: i64,
+    updated_at: i64,
 }
 
-fn with_fingerprints(mut shown: JsonObject, fingerprints: Secrets<String>) -> JsonObject {
-    let mut add = |name: &str, value: String| shown.insert(name.to_owned(), value.into());
-    add("password_fingerprint", fingerprints.password);
-    add("private_key_fingerprint", fingerprints.private_key);
-    add("become_password_fingerprint", fingerprints.become_password);
-    shown
+impl From<Credential> for ListedCredential {
+    fn from(credential: Credential) -> Self {
+        let has = stored(&credential.secrets);
+        Self {
+            metadata: metadata(&credential).into(),
+            id: credential.id,
+            credential_type: or_default(&credential.credential_type, "machine").to_owned(),
+            connection_type: or_default(&credential.connection_type, "ssh").to_owned(),
+            name: credential.name,
+            description: credential.description.unwrap_or_default(),
+            username: credential.username.unwrap_or_default(),
+            site_id: credential.site_id,
+            site_name: credential.site_name,
+            become_method: credential.become_method.unwrap_or_default(),
+            become_username: credential.become_username.unwrap_or_default(),
+            has_password: has.password,
+            has_private_key: has.private_key,
+            has_private_key_passphrase: has.private_key_passphrase,
+            has_become_password: has.become_password,
+            created_at: credential.created_at,
+            updated_at: credential.updated_at,
+        }
+    }
 }
 
-fn answer(status: StatusCode, credential: JsonObject) -> JsonReply {
-    JsonReply::new(status, Json::object([("credential", credential.into())]))
+/// All credentials, or those of a site or a kind of connection.
+#[derive(Debug, Serialize)]
+pub struct CredentialList {
+    credentials: Vec<ListedCredential>,
+}
+
+/// One credential.
+#[derive(Debug, Serialize)]
+pub struct One<T> {
+    credential: T,
+}
+
+/// A credential with what its secrets can be told apart by.
+#[derive(Debug, Serialize)]
+pub struct Fingerprinted {
+    #[serde(flatten)]
+    credential: ListedCredential,
+    password_fingerprint: String,
+    private_key_fingerprint: String,
+    become_password_fingerprint: String,
+}
+
+/// The answer to whoever made or changed a credential.
+type Changed = Answer<One<ListedCredential>>;
+
+fn changed(status: StatusCode, credential: Credential) -> Changed {
+    let credential = credential.into();
+    Answer::new(status, One { credential })
 }
 
 /// `GET /api/credentials`. A failure is an empty list and a line in the log, as in the legacy.
-pub async fn list(State(app): State<AppState>, _: Admin, RawQuery(query): RawQuery) -> JsonReply {
+pub async fn list(
+    State(app): State<AppState>,
+    _: Admin,
+    RawQuery(query): RawQuery,
+) -> Answer<CredentialList> {
     let parameter = |name| first(query.as_deref(), name);
     let filter = credential_filter(
         parameter("site_id").as_deref(),
@@ -87,10 +123,9 @@ pub async fn list(State(app): State<AppState>, _: Admin, RawQuery(query): RawQue
         tracing::error!("credential query failure: {error}");
         Vec::new()
     });
-    JsonReply::ok(Json::object([(
-        "credentials",
-        Json::list(credentials.into_iter().map(shown)),
-    )]))
+    Answer::ok(CredentialList {
+        credentials: credentials.into_iter().map(Into::into).collect(),
+    })
 }
 
 /// `POST /api/credentials`
@@ -98,11 +133,11 @@ pub async fn create(
     State(app): State<AppState>,
     Admin(caller): Admin,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Changed, ErrorResponse> {
     let body = body.lenient().await?;
     let credential = new_credential(&body)?;
     let made = app.credentials.create(credential, &caller).await?;
-    Ok(answer(StatusCode::CREATED, shown(made)))
+    Ok(changed(StatusCode::CREATED, made))
 }
 
 /// `GET /api/credentials/{id}`
@@ -110,12 +145,16 @@ pub async fn read(
     State(app): State<AppState>,
     _: Admin,
     Path(id): Path<String>,
-) -> Result<JsonReply, CredentialError> {
+) -> Result<Answer<One<Fingerprinted>>, CredentialError> {
     let (credential, fingerprints) = app.credentials.read(row_id(&id)).await?;
-    Ok(answer(
-        StatusCode::OK,
-        with_fingerprints(shown(credential), fingerprints),
-    ))
+    Ok(Answer::ok(One {
+        credential: Fingerprinted {
+            credential: credential.into(),
+            password_fingerprint: fingerprints.password,
+            private_key_fingerprint: fingerprints.private_key,
+            become_password_fingerprint: fingerprints.become_password,
+        },
+    }))
 }
 
 /// `PUT /api/credentials/{id}`
@@ -124,11 +163,11 @@ pub async fn update(
     Admin(caller): Admin,
     Path(id): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Changed, ErrorResponse> {
     let body = body.lenient().await?;
     let change = credential_change(&body)?;
-    let changed = app.credentials.update(row_id(&id), change, &caller).await?;
-    Ok(answer(StatusCode::OK, shown(changed)))
+    let credential = app.credentials.update(row_id(&id), change, &caller).await?;
+    Ok(changed(StatusCode::OK, credential))
 }
 
 /// `DELETE /api/credentials/{id}`
@@ -136,7 +175,7 @@ pub async fn delete(
     State(app): State<AppState>,
     Admin(caller): Admin,
     Path(id): Path<String>,
-) -> Result<JsonReply, CredentialError> {
+) -> Result<Answer<Status>, CredentialError> {
     app.credentials.delete(row_id(&id), &caller).await?;
-    Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
+    Ok(Answer::status("ok"))
 }

@@ -4,19 +4,24 @@ use axum::{
     extract::State,
     response::{ErrorResponse, IntoResponse as _},
 };
+use serde::Serialize;
 
 use super::{
-    compat::{body, body::RawBody, forwarded::Caller, reply::JsonReply},
+    compat::{
+        body::{self, RawBody, SmallOfAnybody},
+        forwarded::Caller,
+        reply::Answer,
+    },
     state::AppState,
 };
 use crate::{
     builders::enrollment::{
         EnrollmentFieldError, PollSummary, RequestSummary, enrollment_poll, enrollment_request,
     },
-    domain::{json::Json, mask::shown},
+    domain::mask::shown,
     services::{
         device_access::tokens::LIFETIME_SECONDS,
-        enrollment::{JoinedDevice, PendingEnrollment, PollOutcome},
+        enrollment::{PendingEnrollment, PollOutcome},
     },
 };
 
@@ -24,18 +29,110 @@ use crate::{
 const FIRST_POLL_AFTER_MS: i64 = 3000;
 const POLL_AFTER_MS: i64 = 5000;
 
+/// A request to join that waits for an operator.
+#[derive(Debug, Serialize)]
+pub struct Pending {
+    status: &'static str,
+    approval_reference: String,
+    server_nonce: String,
+    poll_after_ms: i64,
+    server_certificate: String,
+    signing_key: String,
+}
+
+impl From<PendingEnrollment> for Pending {
+    fn from(pending: PendingEnrollment) -> Self {
+        Self {
+            status: "pending",
+            approval_reference: pending.approval_reference,
+            server_nonce: pending.server_nonce,
+            poll_after_ms: FIRST_POLL_AFTER_MS,
+            server_certificate: pending.identity.server_certificate,
+            signing_key: pending.identity.signing_key,
+        }
+    }
+}
+
+/// What became of a request to join so far.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Polled {
+    /// Nobody has decided.
+    Pending {
+        /// When to ask again, in milliseconds.
+        poll_after_ms: i64,
+    },
+    /// An operator has refused it.
+    Denied {
+        /// Who did.
+        reason: &'static str,
+    },
+    /// It was too late.
+    Expired,
+    /// The device is taken in.
+    Approved(Joined),
+}
+
+/// What a device has been taken in with; only the first poll that proves itself gets it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Joined {
+    /// To this poll.
+    Now {
+        /// The device.
+        guid: String,
+        /// Its first access token.
+        access_token: String,
+        /// Seconds for which the access token is good.
+        expires_in: i64,
+        /// What it gets further access tokens with.
+        refresh_token: String,
+        /// How access tokens are shown.
+        token_type: &'static str,
+        /// The certificate to trust, PEM.
+        server_certificate: String,
+        /// The key whose signatures to trust, base64.
+        signing_key: String,
+    },
+    /// To an earlier one.
+    Before {
+        /// That it was.
+        detail: &'static str,
+    },
+}
+
+impl From<PollOutcome> for Polled {
+    fn from(outcome: PollOutcome) -> Self {
+        match outcome {
+            PollOutcome::Pending => Self::Pending {
+                poll_after_ms: POLL_AFTER_MS,
+            },
+            PollOutcome::Denied => Self::Denied {
+                reason: "operator_denied",
+            },
+            PollOutcome::Expired => Self::Expired,
+            PollOutcome::Finalized => Self::Approved(Joined::Before { detail: "finalized" }),
+            PollOutcome::Approved(joined) => Self::Approved(Joined::Now {
+                guid: joined.guid.to_string(),
+                access_token: joined.access_token,
+                expires_in: LIFETIME_SECONDS,
+                refresh_token: joined.refresh_token,
+                token_type: "Bearer",
+                server_certificate: joined.identity.server_certificate,
+                signing_key: joined.identity.signing_key,
+            }),
+        }
+    }
+}
+
 /// `POST /api/agent/enroll/request`
 pub async fn request(
     State(app): State<AppState>,
     caller: Caller,
-    body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+    body: RawBody<body::Enrollment>,
+) -> Result<Answer<Pending>, ErrorResponse> {
     app.enrollment.admit_address(caller.limit_key())?;
-    let body = body
-        .limit(body::SMALL)
-        .of_anybody(|bounds| bounds.enrollment_body)
-        .forced()
-        .await?;
+    let body = body.forced().await?;
     let summary = RequestSummary::of(&body);
     let address = caller.enrollment_address();
     let address = shown(&address);
@@ -46,7 +143,7 @@ pub async fn request(
         error.into_response()
     })?;
     let pending = app.enrollment.request(request, &address).await?;
-    Ok(render_pending(pending))
+    Ok(Answer::ok(pending.into()))
 }
 
 /// What the log calls the field that spoils a request.
@@ -68,24 +165,12 @@ fn refused_request(error: EnrollmentFieldError) -> &'static str {
     }
 }
 
-fn render_pending(pending: PendingEnrollment) -> JsonReply {
-    JsonReply::ok(Json::object([
-        ("status", "pending".into()),
-        ("approval_reference", pending.approval_reference.into()),
-        ("server_nonce", pending.server_nonce.into()),
-        ("poll_after_ms", FIRST_POLL_AFTER_MS.into()),
-        ("server_certificate", pending.identity.server_certificate.into()),
-        ("signing_key", pending.identity.signing_key.into()),
-    ]))
-}
-
 /// `POST /api/agent/enroll/poll`
-pub async fn poll(State(app): State<AppState>, body: RawBody) -> Result<JsonReply, ErrorResponse> {
-    let body = body
-        .limit(body::SMALL)
-        .of_anybody(|bounds| bounds.body)
-        .forced()
-        .await?;
+pub async fn poll(
+    State(app): State<AppState>,
+    body: RawBody<SmallOfAnybody>,
+) -> Result<Answer<Polled>, ErrorResponse> {
+    let body = body.forced().await?;
     let summary = PollSummary::of(&body);
     tracing::info!("enrollment poll received {summary}");
     let poll = enrollment_poll(&body).map_err(|error| {
@@ -102,7 +187,7 @@ pub async fn poll(State(app): State<AppState>, body: RawBody) -> Result<JsonRepl
         error.into_response()
     })?;
     let outcome = app.enrollment.poll(&poll).await?;
-    Ok(render_outcome(outcome))
+    Ok(Answer::ok(outcome.into()))
 }
 
 /// What the log calls the field that a poll lacks.
@@ -112,34 +197,4 @@ fn missing_in_poll(error: EnrollmentFieldError) -> &'static str {
         EnrollmentFieldError::ProofRequired => "missing_sig",
         _ => "missing_nonce",
     }
-}
-
-fn render_outcome(outcome: PollOutcome) -> JsonReply {
-    JsonReply::ok(match outcome {
-        PollOutcome::Pending => Json::object([
-            ("status", "pending".into()),
-            ("poll_after_ms", POLL_AFTER_MS.into()),
-        ]),
-        PollOutcome::Denied => {
-            Json::object([("status", "denied".into()), ("reason", "operator_denied".into())])
-        }
-        PollOutcome::Expired => Json::object([("status", "expired".into())]),
-        PollOutcome::Finalized => {
-            Json::object([("status", "approved".into()), ("detail", "finalized".into())])
-        }
-        PollOutcome::Approved(joined) => render_joined(*joined),
-    })
-}
-
-fn render_joined(joined: JoinedDevice) -> Json {
-    Json::object([
-        ("status", "approved".into()),
-        ("guid", joined.guid.to_string().into()),
-        ("access_token", joined.access_token.into()),
-        ("expires_in", LIFETIME_SECONDS.into()),
-        ("refresh_token", joined.refresh_token.into()),
-        ("token_type", "Bearer".into()),
-        ("server_certificate", joined.identity.server_certificate.into()),
-        ("signing_key", joined.identity.signing_key.into()),
-    ])
 }

@@ -6,18 +6,22 @@ mod scheduler;
 
 mod device_reports;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
 
-use super::compat::{error_page::ErrorPage, reply::JsonReply};
+use super::compat::{
+    error_page::ErrorPage,
+    reply::{Answer, Failure, Status},
+};
 use crate::{
     builders::{
-        device_access::refresh::InvalidRefresh, enrollment::EnrollmentFieldError, github::InvalidToken,
-        install_codes::InvalidTtl, provision::IncompleteProvision,
+        agents::provision::IncompleteProvision, device_access::refresh::InvalidRefresh,
+        enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
     },
-    domain::{json::Json, proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
+    domain::{proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
     services::{
         StoreError,
         approvals::DecisionError,
@@ -38,11 +42,11 @@ pub fn internal(error: &dyn std::error::Error) -> Response {
 /// A failure of a route that answers all of them as JSON. The cause goes to the log, never to the client.
 pub fn json_failure(error: &dyn std::error::Error) -> Response {
     tracing::error!("internal error: {error}");
-    JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
 }
 
 fn bad_request(word: &str) -> Response {
-    JsonReply::error(StatusCode::BAD_REQUEST, word).into_response()
+    Answer::error(StatusCode::BAD_REQUEST, word).into_response()
 }
 
 /// A failure of the database, on a route that answers with the database's own words as the legacy does.
@@ -55,7 +59,7 @@ pub fn database_error(error: StoreError) -> Response {
         return json_failure(&error);
     }
     tracing::error!("{error}");
-    JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.database_message()).into_response()
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, error.database_message()).into_response()
 }
 
 /// Seconds after which a request that found the database busy may be sent again.
@@ -68,7 +72,7 @@ impl IntoResponse for StoreError {
             return internal(&self);
         }
         tracing::warn!("a request was answered with 503: {self}");
-        let mut response = JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, "database_busy").into_response();
+        let mut response = Answer::error(StatusCode::SERVICE_UNAVAILABLE, "database_busy").into_response();
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, RETRY_AFTER_BUSY);
@@ -79,19 +83,26 @@ impl IntoResponse for StoreError {
 /// When a request to join may find the others decided.
 const PENDING_RETRY: Duration = Duration::from_secs(60);
 
+/// When to come again, in seconds.
+#[derive(Serialize)]
+struct RetryAfter {
+    error: &'static str,
+    retry_after: f64,
+}
+
 impl IntoResponse for RateLimited {
     /// `Retry-After` in whole seconds, rounded down, at least 1; the body has the fraction.
     fn into_response(self) -> Response {
-        let body = Json::object([
-            ("error", "rate_limited".into()),
-            ("retry_after", self.retry_after.as_secs_f64().into()),
-        ]);
+        let body = RetryAfter {
+            error: "rate_limited",
+            retry_after: self.retry_after.as_secs_f64(),
+        };
         too_many_requests(self, body)
     }
 }
 
-fn too_many_requests(limited: RateLimited, body: Json) -> Response {
-    let mut response = JsonReply::new(StatusCode::TOO_MANY_REQUESTS, body).into_response();
+fn too_many_requests(limited: RateLimited, body: impl Serialize) -> Response {
+    let mut response = Answer::new(StatusCode::TOO_MANY_REQUESTS, body).into_response();
     let seconds = HeaderValue::from(limited.retry_after.as_secs().max(1));
     response.headers_mut().insert(header::RETRY_AFTER, seconds);
     response
@@ -140,7 +151,7 @@ impl IntoResponse for RequestError {
             Self::InvalidCode => bad_request("invalid_enrollment_code"),
             Self::TooManyPending => {
                 let retry_after = PENDING_RETRY;
-                let body = Json::object([("error", "too_many_pending_requests".into())]);
+                let body = Failure::new("too_many_pending_requests");
                 too_many_requests(RateLimited { retry_after }, body)
             }
             Self::Store(error) => error.into_response(),
@@ -150,39 +161,41 @@ impl IntoResponse for RequestError {
 
 impl IntoResponse for PollError {
     fn into_response(self) -> Response {
-        let status = |status, word: &str| {
-            JsonReply::new(status, Json::object([("status", word.into())])).into_response()
-        };
+        let status = |status, word: Cow<'static, str>| Answer::new(status, Status::new(word)).into_response();
         match self {
-            Self::UnknownReference => status(StatusCode::NOT_FOUND, "unknown"),
+            Self::UnknownReference => status(StatusCode::NOT_FOUND, "unknown".into()),
             Self::NonceMismatch => bad_request("nonce_mismatch"),
             Self::ServerNonceInvalid => bad_request("server_nonce_invalid"),
             Self::Proof(ProofError::UnreadableKey) => bad_request("agent_pubkey_invalid"),
             Self::Proof(ProofError::Invalid) => bad_request("invalid_proof"),
-            Self::Replayed => JsonReply::error(StatusCode::CONFLICT, "proof_replayed").into_response(),
-            Self::UnexpectedStatus(word) => status(StatusCode::BAD_REQUEST, &word),
+            Self::Replayed => Answer::error(StatusCode::CONFLICT, "proof_replayed").into_response(),
+            Self::UnexpectedStatus(word) => status(StatusCode::BAD_REQUEST, word.into()),
             Self::Store(error) => error.into_response(),
             Self::Signing(error) => internal(&error),
         }
     }
 }
 
+/// The host name that somebody else has.
+#[derive(Serialize)]
+struct HostnameConflict {
+    error: &'static str,
+    hostname: String,
+}
+
 impl IntoResponse for DecisionError {
     fn into_response(self) -> Response {
         match self {
-            Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "not_found").into_response(),
+            Self::NotFound => Answer::error(StatusCode::NOT_FOUND, "not_found").into_response(),
             Self::InvalidHostname(error) => error.into_response(),
-            Self::NotPending => {
-                JsonReply::error(StatusCode::CONFLICT, "approval_not_pending").into_response()
+            Self::NotPending => Answer::error(StatusCode::CONFLICT, "approval_not_pending").into_response(),
+            Self::ConflictUnresolved { hostname } => {
+                let body = HostnameConflict {
+                    error: "conflict_resolution_required",
+                    hostname,
+                };
+                Answer::new(StatusCode::CONFLICT, body).into_response()
             }
-            Self::ConflictUnresolved { hostname } => JsonReply::new(
-                StatusCode::CONFLICT,
-                Json::object([
-                    ("error", "conflict_resolution_required".into()),
-                    ("hostname", hostname.into()),
-                ]),
-            )
-            .into_response(),
             Self::Store(error) => error.into_response(),
         }
     }
@@ -205,14 +218,12 @@ impl IntoResponse for DpopError {
 
 impl IntoResponse for GateError {
     fn into_response(self) -> Response {
-        let reply = |status, word| JsonReply::error(status, word).into_response();
+        let reply = |status, word| Answer::error(status, word).into_response();
         match self {
             Self::Token(TokenError::Invalid) => reply(StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::Token(TokenError::Expired) => reply(StatusCode::UNAUTHORIZED, "token_expired"),
             Self::InvalidClaims => reply(StatusCode::UNAUTHORIZED, "invalid_claims"),
-            Self::RateLimited(limited) => {
-                too_many_requests(limited, Json::object([("error", "rate_limited".into())]))
-            }
+            Self::RateLimited(limited) => too_many_requests(limited, Failure::new("rate_limited")),
             Self::DeviceNotFound => reply(StatusCode::FORBIDDEN, "device_not_found"),
             Self::FingerprintMismatch => reply(StatusCode::FORBIDDEN, "fingerprint_mismatch"),
             Self::TokenVersionRevoked => reply(StatusCode::UNAUTHORIZED, "token_version_revoked"),
@@ -225,7 +236,7 @@ impl IntoResponse for GateError {
 
 impl IntoResponse for RefreshError {
     fn into_response(self) -> Response {
-        let reply = |status, word| JsonReply::error(status, word).into_response();
+        let reply = |status, word| Answer::error(status, word).into_response();
         match self {
             Self::InvalidToken => reply(StatusCode::UNAUTHORIZED, "invalid_refresh_token"),
             Self::TokenRevoked => reply(StatusCode::UNAUTHORIZED, "refresh_token_revoked"),
@@ -243,7 +254,7 @@ impl IntoResponse for HeartbeatError {
     fn into_response(self) -> Response {
         match self {
             Self::NotRegistered => {
-                JsonReply::error(StatusCode::NOT_FOUND, "device_not_registered").into_response()
+                Answer::error(StatusCode::NOT_FOUND, "device_not_registered").into_response()
             }
             Self::InvalidHostname(error) => error.into_response(),
             Self::Store(error) => error.into_response(),
@@ -269,13 +280,13 @@ impl IntoResponse for InvalidToken {
 impl IntoResponse for UnreadableId {
     fn into_response(self) -> Response {
         tracing::error!("/api/repo/current_hash error: {self}");
-        JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
+        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
     }
 }
 
 impl IntoResponse for StoreTokenError {
     fn into_response(self) -> Response {
         tracing::error!("{self}");
-        JsonReply::error(StatusCode::INTERNAL_SERVER_ERROR, &self.to_string()).into_response()
+        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
 }

@@ -5,30 +5,55 @@ use axum::{
     response::ErrorResponse,
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
     compat::{
-        body::{self, RawBody},
+        body::{RawBody, Small},
         query::first,
-        reply::JsonReply,
+        reply::Answer,
     },
     guards::Admin,
     state::AppState,
 };
 use crate::{
     builders::github::{head_query, new_token},
-    config::secret::Secret,
-    domain::json::Json,
     interfaces::http::device_access::gate::Device,
     services::github::{HeadSource, TokenReport, TokenStatus},
 };
+
+/// The head of a branch.
+#[derive(Debug, Serialize)]
+pub struct Head {
+    repo: String,
+    branch: String,
+    sha: Option<String>,
+    cached: bool,
+    age_seconds: Option<f64>,
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// The token that GitHub is asked with, and what GitHub says of it.
+#[derive(Serialize)]
+pub struct TokenView {
+    token: String,
+    has_token: bool,
+    valid: bool,
+    status: &'static str,
+    message: String,
+    rate_limit: Option<i64>,
+    error: Option<String>,
+    checked_at: i64,
+}
 
 /// `GET /api/repo/current_hash`
 pub async fn current_hash(
     State(app): State<AppState>,
     _: Device,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<Head>, ErrorResponse> {
     let query = head_query(|name| first(query.as_deref(), name), app.github.default_branch())?;
     let answer = app.github.head(&query).await?;
     let status = if answer.commit.is_some() {
@@ -41,23 +66,20 @@ pub async fn current_hash(
         HeadSource::GitHub => ("github", false),
         HeadSource::StaleCache => ("cache-stale", true),
     };
-    let mut body = vec![
-        ("repo", query.branch.repository().into()),
-        ("branch", query.branch.branch().into()),
-        ("sha", answer.commit.into()),
-        ("cached", cached.into()),
-        ("age_seconds", answer.age.into()),
-        ("source", source.into()),
-    ];
-    if let Some(error) = answer.error {
-        body.push(("error", error.into()));
-    }
-    let body = body.into_iter().map(|(name, value)| (name.to_owned(), value));
-    Ok(JsonReply::new(status, Json::Object(body.collect())))
+    let head = Head {
+        repo: query.branch.repository().to_owned(),
+        branch: query.branch.branch().to_owned(),
+        sha: answer.commit,
+        cached,
+        age_seconds: answer.age,
+        source,
+        error: answer.error,
+    };
+    Ok(Answer::new(status, head))
 }
 
 /// `GET /api/github/token`
-pub async fn token(State(app): State<AppState>, _: Admin) -> JsonReply {
+pub async fn token(State(app): State<AppState>, _: Admin) -> Answer<TokenView> {
     reported(app.github.token_report().await)
 }
 
@@ -65,16 +87,16 @@ pub async fn token(State(app): State<AppState>, _: Admin) -> JsonReply {
 pub async fn store_token(
     State(app): State<AppState>,
     _: Admin,
-    body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
-    let body = body.limit(body::SMALL).lenient().await?;
+    body: RawBody<Small>,
+) -> Result<Answer<TokenView>, ErrorResponse> {
+    let body = body.lenient().await?;
     let token = new_token(&body)?;
     let report = app.github.store_token(token).await?;
     Ok(reported(report))
 }
 
 /// The settings page shows the token itself, so it is part of the answer (PLT-3).
-fn reported(report: TokenReport) -> JsonReply {
+fn reported(report: TokenReport) -> Answer<TokenView> {
     const INVALID: &str = "API Token Invalid";
     let (word, message, error) = match report.status {
         TokenStatus::Ok => ("ok", "API Authentication Successful".to_owned(), None),
@@ -96,14 +118,17 @@ fn reported(report: TokenReport) -> JsonReply {
         ),
         TokenStatus::Missing => ("missing", "API Token Not Configured".to_owned(), None),
     };
-    JsonReply::ok(Json::object([
-        ("token", report.token.as_ref().map_or("", Secret::expose).into()),
-        ("has_token", report.token.is_some().into()),
-        ("valid", (word == "ok").into()),
-        ("status", word.into()),
-        ("message", message.into()),
-        ("rate_limit", report.rate_limit.into()),
-        ("error", error.into()),
-        ("checked_at", report.checked_at.into()),
-    ]))
+    Answer::ok(TokenView {
+        token: report
+            .token
+            .as_ref()
+            .map_or_else(String::new, |token| token.expose().to_owned()),
+        has_token: report.token.is_some(),
+        valid: word == "ok",
+        status: word,
+        message,
+        rate_limit: report.rate_limit,
+        error,
+        checked_at: report.checked_at,
+    })
 }

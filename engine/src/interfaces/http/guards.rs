@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
 
-use super::{compat::reply::JsonReply, state::AppState};
+use super::{compat::reply::Answer, state::AppState};
 use crate::{
     config::settings::AccessPolicy,
     interfaces::http::connections::CarryingConnection,
@@ -71,7 +71,7 @@ impl FromRequestParts<AppState> for LoggedIn {
         if let Some(session_use) = parts.extensions.get::<SessionUse>() {
             session_use.note();
         }
-        let unauthorized = || JsonReply::error(StatusCode::UNAUTHORIZED, "unauthorized").into_response();
+        let unauthorized = || Answer::error(StatusCode::UNAUTHORIZED, "unauthorized").into_response();
         let now = state.clock.now().as_second();
         let credential = state
             .sessions
@@ -126,7 +126,7 @@ impl FromRequestParts<AppState> for Admin {
         if operator.is_admin() {
             Ok(Self(operator))
         } else {
-            Err(JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response())
+            Err(Answer::error(StatusCode::FORBIDDEN, "forbidden").into_response())
         }
     }
 }

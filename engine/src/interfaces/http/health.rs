@@ -3,24 +3,35 @@
 use axum::extract::State;
 use http::StatusCode;
 
-use super::{compat::reply::JsonReply, routing::Routes, state::AppState};
-use crate::domain::json::Json;
+use serde::Serialize;
+
+use super::{compat::reply::Answer, routing::Routes, state::AppState};
 
 /// The route that needs no services.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Routes<S> {
-    Routes::new().get("/health", async || {
-        JsonReply::ok(Json::object([("status", "ok".into())]))
-    })
+    Routes::new().get("/health", async || Answer::status("ok"))
+}
+
+/// Whether the server can do its work, and what keeps it from that.
+#[derive(Debug, Serialize)]
+pub struct Readiness {
+    status: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    failed: &'static [&'static str],
 }
 
 /// `GET /ready`
-pub async fn ready(State(app): State<AppState>) -> JsonReply {
+pub async fn ready(State(app): State<AppState>) -> Answer<Readiness> {
     if app.readiness.store_is_ready().await {
-        return JsonReply::ok(Json::object([("status", "ready".into())]));
+        Answer::ok(Readiness {
+            status: "ready",
+            failed: &[],
+        })
+    } else {
+        let failed = Readiness {
+            status: "not_ready",
+            failed: &["store"],
+        };
+        Answer::new(StatusCode::SERVICE_UNAVAILABLE, failed)
     }
-    let failed = Json::list(["store"]);
-    JsonReply::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        Json::object([("failed", failed), ("status", "not_ready".into())]),
-    )
 }

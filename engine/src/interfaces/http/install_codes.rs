@@ -5,31 +5,76 @@ use axum::{
     response::ErrorResponse,
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
-    compat::{body, body::RawBody, query::first, reply::JsonReply},
+    compat::{
+        body::{RawBody, Small},
+        query::first,
+        reply::{Answer, Status},
+    },
     guards::Admin,
     state::AppState,
 };
 use crate::{
     builders::install_codes::{install_code_filter, new_install_code},
-    domain::{install_codes::InstallCode, json::Json},
+    domain::install_codes::InstallCode,
     services::StoreError,
 };
 
 /// A code as every listing shows it.
-pub(crate) fn listed(code: InstallCode) -> Json {
-    Json::object([
-        ("id", code.id.into()),
-        ("code", code.code.into()),
-        ("expires_at", code.expires_at.into()),
-        ("created_by_user_id", code.created_by_user_id.into()),
-        ("used_at", code.used_at.into()),
-        ("used_by_guid", code.used_by_guid.into()),
-        ("max_uses", code.max_uses.into()),
-        ("use_count", code.use_count.into()),
-        ("last_used_at", code.last_used_at.into()),
-    ])
+#[derive(Debug, Serialize)]
+pub struct ListedCode {
+    id: String,
+    code: String,
+    expires_at: String,
+    created_by_user_id: Option<String>,
+    used_at: Option<String>,
+    used_by_guid: Option<String>,
+    max_uses: Option<i64>,
+    use_count: Option<i64>,
+    last_used_at: Option<String>,
+}
+
+impl From<InstallCode> for ListedCode {
+    fn from(code: InstallCode) -> Self {
+        Self {
+            id: code.id,
+            code: code.code,
+            expires_at: code.expires_at,
+            created_by_user_id: code.created_by_user_id,
+            used_at: code.used_at,
+            used_by_guid: code.used_by_guid,
+            max_uses: code.max_uses,
+            use_count: code.use_count,
+            last_used_at: code.last_used_at,
+        }
+    }
+}
+
+/// All codes, or those of a state.
+#[derive(Debug, Serialize)]
+pub struct CodeList {
+    codes: Vec<ListedCode>,
+}
+
+impl FromIterator<InstallCode> for CodeList {
+    fn from_iter<T: IntoIterator<Item = InstallCode>>(codes: T) -> Self {
+        Self {
+            codes: codes.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// A code that was made.
+#[derive(Debug, Serialize)]
+pub struct NewCode {
+    id: String,
+    code: String,
+    expires_at: String,
+    max_uses: Option<i64>,
+    use_count: Option<i64>,
+    last_used_at: Option<String>,
 }
 
 /// `GET /api/admin/enrollment-codes`
@@ -37,32 +82,29 @@ pub async fn list(
     State(app): State<AppState>,
     _: Admin,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, StoreError> {
+) -> Result<Answer<CodeList>, StoreError> {
     let filter = install_code_filter(first(query.as_deref(), "status").as_deref());
     let codes = app.install_codes.list(filter).await?;
-    Ok(JsonReply::ok(Json::object([(
-        "codes",
-        Json::list(codes.into_iter().map(listed)),
-    )])))
+    Ok(Answer::ok(codes.into_iter().collect()))
 }
 
 /// `POST /api/admin/enrollment-codes`
 pub async fn create(
     State(app): State<AppState>,
     Admin(operator): Admin,
-    body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
-    let body = body.limit(body::SMALL).forced().await?;
-    let wish = new_install_code(&body)?;
-    let code = app.install_codes.create(wish, &operator.decider().id).await?;
-    Ok(JsonReply::ok(Json::object([
-        ("id", code.id.into()),
-        ("code", code.code.into()),
-        ("expires_at", code.expires_at.into()),
-        ("max_uses", code.max_uses.into()),
-        ("use_count", code.use_count.into()),
-        ("last_used_at", code.last_used_at.into()),
-    ])))
+    body: RawBody<Small>,
+) -> Result<Answer<NewCode>, ErrorResponse> {
+    let body = body.forced().await?;
+    let new_code = new_install_code(&body)?;
+    let code = app.install_codes.create(new_code, &operator.decider().id).await?;
+    Ok(Answer::ok(NewCode {
+        id: code.id,
+        code: code.code,
+        expires_at: code.expires_at,
+        max_uses: code.max_uses,
+        use_count: code.use_count,
+        last_used_at: code.last_used_at,
+    }))
 }
 
 /// `DELETE /api/admin/enrollment-codes/{id}`
@@ -70,10 +112,10 @@ pub async fn delete(
     State(app): State<AppState>,
     _: Admin,
     Path(id): Path<String>,
-) -> Result<JsonReply, StoreError> {
-    Ok(if app.install_codes.delete(&id).await? {
-        JsonReply::ok(Json::object([("status", "deleted".into())]))
+) -> Result<Answer<Status>, ErrorResponse> {
+    if app.install_codes.delete(&id).await? {
+        Ok(Answer::status("deleted"))
     } else {
-        JsonReply::error(StatusCode::NOT_FOUND, "not_found")
-    })
+        Err(Answer::error(StatusCode::NOT_FOUND, "not_found").into())
+    }
 }

@@ -1,36 +1,55 @@
 //! `POST /api/scripts/quick_run`.
 
 use axum::{extract::State, response::ErrorResponse};
+use serde::Serialize;
 
 use super::{
-    compat::{body::RawBody, reply::JsonReply},
+    compat::{body::RawBody, reply::Answer},
     guards::OperatorIfStrict,
     state::AppState,
 };
-use crate::{builders::quick_run::quick_run, domain::json::Json};
+use crate::{builders::quick_run::quick_run, domain::json::Json, services::quick_run::StartedRun};
+
+/// What became of a run on each host.
+#[derive(Debug, Serialize)]
+pub struct QuickRunResults {
+    results: Vec<QuickRunResult>,
+}
+
+#[derive(Debug, Serialize)]
+struct QuickRunResult {
+    hostname: Json,
+    job_id: i64,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl From<StartedRun> for QuickRunResult {
+    fn from(run: StartedRun) -> Self {
+        Self {
+            hostname: run.hostname,
+            job_id: run.activity_id,
+            status: if run.refused.is_some() {
+                "Failed"
+            } else {
+                "Running"
+            },
+            error: run.refused,
+        }
+    }
+}
 
 /// `POST /api/scripts/quick_run`
 pub async fn run(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<QuickRunResults>, ErrorResponse> {
     let body = body.lenient().await?;
-    let wish = quick_run(&body)?;
-    let started = app.quick_runs.start(wish).await?;
-    let results = started.into_iter().map(|run| {
-        let started = [("hostname", run.hostname), ("job_id", run.activity_id.into())];
-        let became = match run.refused {
-            None => vec![("status", Json::from("Running"))],
-            Some(reason) => vec![("status", "Failed".into()), ("error", reason.into())],
-        };
-        Json::Object(
-            started
-                .into_iter()
-                .chain(became)
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        )
-    });
-    Ok(JsonReply::ok(Json::object([("results", Json::list(results))])))
+    let run = quick_run(&body)?;
+    let started = app.quick_runs.start(run).await?;
+    Ok(Answer::ok(QuickRunResults {
+        results: started.into_iter().map(Into::into).collect(),
+    }))
 }

@@ -5,18 +5,24 @@ use axum::{
     response::{ErrorResponse, Response},
 };
 use http::{StatusCode, request::Parts};
+use serde::Serialize;
 
 use super::{
-    compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
+    compat::{
+        body::RawBody,
+        path::row_id,
+        query::first,
+        reply::{Answer, Failure},
+    },
     errors::database_error,
     guards::OperatorIfStrict,
     state::AppState,
 };
 use crate::{
     builders::recaps::{recap_limit, recap_report},
-    domain::{json::Json, recaps::Recap, text::python_trim},
+    domain::{recaps::Recap, text::python_trim},
     interfaces::http::device_access::gate::Device,
-    services::{recaps::Reporter, scheduler::playbook_end::recap_json},
+    services::{recaps::Reporter, scheduler::playbook_end::RecapView},
 };
 
 /// Who may report: where somebody is checked, an operator or a device; 401 for nobody.
@@ -43,32 +49,59 @@ pub async fn report(
     State(app): State<AppState>,
     Reports(reporter): Reports,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<RecapView>, ErrorResponse> {
     let body = body.lenient_replacing().await?;
     let report = recap_report(&body)?;
     let recap = app.recaps.report(&reporter, &report).await?;
-    Ok(JsonReply::ok(recap_json(&recap)))
+    Ok(Answer::ok(recap.into()))
 }
 
-fn line(recap: Recap) -> Json {
-    Json::object([
-        ("id", recap.id.into()),
-        ("run_id", recap.reported.run_id.into()),
-        ("hostname", recap.reported.hostname.unwrap_or_default().into()),
-        (
-            "playbook_name",
-            recap.reported.playbook_name.unwrap_or_default().into(),
-        ),
-        ("status", recap.reported.status.unwrap_or_default().into()),
-        ("created_at", recap.created_at.into()),
-        ("updated_at", recap.updated_at.into()),
-        ("started_ts", recap.reported.started_ts.into()),
-        ("finished_ts", recap.reported.finished_ts.into()),
-    ])
+/// A recap without what it printed.
+#[derive(Debug, Serialize)]
+struct ListedRecap {
+    id: i64,
+    run_id: String,
+    hostname: String,
+    playbook_name: String,
+    status: String,
+    created_at: Option<i64>,
+    updated_at: Option<i64>,
+    started_ts: Option<i64>,
+    finished_ts: Option<i64>,
 }
 
-fn not_found() -> JsonReply {
-    JsonReply::error(StatusCode::NOT_FOUND, "Not found")
+impl From<Recap> for ListedRecap {
+    fn from(recap: Recap) -> Self {
+        let reported = recap.reported;
+        Self {
+            id: recap.id,
+            run_id: reported.run_id,
+            hostname: reported.hostname.unwrap_or_default(),
+            playbook_name: reported.playbook_name.unwrap_or_default(),
+            status: reported.status.unwrap_or_default(),
+            created_at: recap.created_at,
+            updated_at: recap.updated_at,
+            started_ts: reported.started_ts,
+            finished_ts: reported.finished_ts,
+        }
+    }
+}
+
+/// The recaps that changed last.
+#[derive(Debug, Serialize)]
+pub struct RecapList {
+    recaps: Vec<ListedRecap>,
+}
+
+/// The run that an activity stands for.
+#[derive(Debug, Serialize)]
+pub struct RunOfActivity {
+    run_id: String,
+    status: String,
+}
+
+fn not_found() -> Answer<Failure> {
+    Answer::error(StatusCode::NOT_FOUND, "Not found")
 }
 
 /// `GET /api/ansible/recaps`
@@ -76,15 +109,14 @@ pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<RecapList>, ErrorResponse> {
     let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
     let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
     let limit = recap_limit(first(query.as_deref(), "limit").as_deref());
     let recaps = app.recaps.list(hostname, limit).await.map_err(database_error)?;
-    Ok(JsonReply::ok(Json::object([(
-        "recaps",
-        Json::list(recaps.into_iter().map(line)),
-    )])))
+    Ok(Answer::ok(RecapList {
+        recaps: recaps.into_iter().map(Into::into).collect(),
+    }))
 }
 
 /// `GET /api/ansible/recap/{id}`
@@ -92,9 +124,9 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<RecapView>, ErrorResponse> {
     let recap = app.recaps.find(row_id(&id)).await.map_err(database_error)?;
-    Ok(recap.map_or_else(not_found, |recap| JsonReply::ok(recap_json(&recap))))
+    Ok(Answer::ok(recap.ok_or_else(not_found)?.into()))
 }
 
 /// `GET /api/ansible/run_for_activity/{id}`
@@ -102,16 +134,15 @@ pub async fn of_activity(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<RunOfActivity>, ErrorResponse> {
     let recap = app
         .recaps
         .of_activity(row_id(&id))
         .await
         .map_err(database_error)?;
-    Ok(recap.map_or_else(not_found, |recap| {
-        JsonReply::ok(Json::object([
-            ("run_id", recap.reported.run_id.into()),
-            ("status", recap.reported.status.unwrap_or_default().into()),
-        ]))
+    let reported = recap.ok_or_else(not_found)?.reported;
+    Ok(Answer::ok(RunOfActivity {
+        run_id: reported.run_id,
+        status: reported.status.unwrap_or_default(),
     }))
 }

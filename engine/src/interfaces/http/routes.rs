@@ -90,3 +90,53 @@ pub fn table() -> Routes<AppState> {
             options("GET, HEAD, OPTIONS, POST")
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::{
+        config::bounds::Bounds,
+        interfaces::http::{
+            compat::body::{BodyLimit, Enrollment, Login, RawBody, Small, SmallOfAnybody, Usual},
+            signature::plain,
+        },
+    };
+
+    fn limit<L: BodyLimit>() -> String {
+        let name = plain(std::any::type_name::<RawBody<L>>());
+        let of_anybody = L::of_anybody(&Bounds::default().anonymous)
+            .map(|bytes| format!(", {bytes} where callers are asked for an identity"))
+            .unwrap_or_default();
+        format!("{name}: {} bytes{of_anybody}\n", L::BYTES)
+    }
+
+    /// Every route, what its handler takes (who may call is the first of it, a body the last), and what it answers.
+    #[test]
+    fn the_route_table() {
+        let mut text = String::new();
+        let table = health::routes().merge(table());
+        for (method, path, signature) in table.signatures() {
+            let takes = signature.takes.iter().filter(|name| *name != "State<AppState>");
+            let takes = takes.map(String::as_str).collect::<Vec<_>>().join(", ");
+            writeln!(
+                text,
+                "{method} {path}\n    takes {takes}\n    answers {}",
+                signature.answers
+            )
+            .unwrap();
+        }
+        text += "\n";
+        for limit in [
+            limit::<Usual>(),
+            limit::<Small>(),
+            limit::<Login>(),
+            limit::<SmallOfAnybody>(),
+            limit::<Enrollment>(),
+        ] {
+            text += &limit;
+        }
+        insta::assert_snapshot!(text);
+    }
+}

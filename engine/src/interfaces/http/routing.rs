@@ -1,6 +1,10 @@
 //! The route table, and the layer before it that decides paths and methods as the legacy does.
 
-use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -20,6 +24,7 @@ use super::{
         path::{decode, encode, is_socket_path},
     },
     pages::Pages,
+    signature::{Described, Signature},
 };
 use crate::config::network::PublicUrl;
 
@@ -65,6 +70,8 @@ struct Route<S> {
     segments: Vec<Segment>,
     methods: BTreeSet<&'static str>,
     handlers: MethodRouter<S>,
+    /// What the handler of each method takes and answers.
+    signatures: BTreeMap<&'static str, Signature>,
 }
 
 impl<S> Route<S> {
@@ -102,40 +109,60 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// Adds a GET route, which answers HEAD too.
-    pub fn get<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
-        self.route(path, &["GET", "HEAD"], on(MethodFilter::GET, handler))
+    pub fn get<H: Handler<T, S> + Described<T>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(
+            path,
+            &["GET", "HEAD"],
+            on(MethodFilter::GET, handler),
+            H::signature(),
+        )
     }
 
     /// Adds a POST route.
-    pub fn post<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
-        self.route(path, &["POST"], on(MethodFilter::POST, handler))
+    pub fn post<H: Handler<T, S> + Described<T>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["POST"], on(MethodFilter::POST, handler), H::signature())
     }
 
     /// Adds a PUT route.
-    pub fn put<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
-        self.route(path, &["PUT"], on(MethodFilter::PUT, handler))
+    pub fn put<H: Handler<T, S> + Described<T>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["PUT"], on(MethodFilter::PUT, handler), H::signature())
     }
 
     /// Adds a PATCH route.
-    pub fn patch<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
-        self.route(path, &["PATCH"], on(MethodFilter::PATCH, handler))
+    pub fn patch<H: Handler<T, S> + Described<T>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(path, &["PATCH"], on(MethodFilter::PATCH, handler), H::signature())
     }
 
     /// Adds a DELETE route.
-    pub fn delete<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
-        self.route(path, &["DELETE"], on(MethodFilter::DELETE, handler))
+    pub fn delete<H: Handler<T, S> + Described<T>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(
+            path,
+            &["DELETE"],
+            on(MethodFilter::DELETE, handler),
+            H::signature(),
+        )
     }
 
     /// Adds an OPTIONS route, for the paths that do not answer OPTIONS with the list of methods.
-    pub fn options<H: Handler<T, S>, T: 'static>(self, path: &str, handler: H) -> Self {
-        self.route(path, &["OPTIONS"], on(MethodFilter::OPTIONS, handler))
+    pub fn options<H: Handler<T, S> + Described<T>, T: 'static>(self, path: &str, handler: H) -> Self {
+        self.route(
+            path,
+            &["OPTIONS"],
+            on(MethodFilter::OPTIONS, handler),
+            H::signature(),
+        )
     }
 
     /// Paths and methods, in the order in which they were added.
     pub fn listing(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.signatures().map(|(method, path, _)| (method, path))
+    }
+
+    /// The same, and what their handlers take and answer.
+    pub fn signatures(&self) -> impl Iterator<Item = (&'static str, &str, &Signature)> {
         self.routes.iter().flat_map(|route| {
-            let methods = route.methods.iter().filter(|method| **method != "HEAD");
-            methods.map(|method| (*method, route.path.as_str()))
+            let handlers = route.signatures.iter();
+            handlers.map(|(method, signature)| (*method, route.path.as_str(), signature))
         })
     }
 
@@ -153,8 +180,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// The routes of both. A path and method that both have is a mistake in the code, and axum panics at start.
     pub fn merge(mut self, other: Self) -> Self {
         for route in other.routes {
-            let methods: Vec<_> = route.methods.iter().copied().collect();
-            self = self.route(&route.path, &methods, route.handlers);
+            self = self.add(route);
         }
         self.socket = self.socket.or(other.socket);
         self
@@ -167,6 +193,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             segments: route.segments,
             methods: route.methods,
             handlers: route.handlers.with_state(state.clone()),
+            signatures: route.signatures,
         };
         Routes {
             routes: self.routes.into_iter().map(with_state).collect(),
@@ -174,18 +201,34 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         }
     }
 
-    fn route(mut self, path: &str, methods: &[&'static str], handlers: MethodRouter<S>) -> Self {
-        match self.routes.iter_mut().find(|route| route.path == path) {
+    fn route(
+        self,
+        path: &str,
+        methods: &[&'static str],
+        handlers: MethodRouter<S>,
+        signature: Signature,
+    ) -> Self {
+        self.add(Route {
+            path: path.to_owned(),
+            segments: path.split('/').map(Segment::parse).collect(),
+            methods: methods.iter().copied().collect(),
+            handlers,
+            signatures: methods
+                .first()
+                .map(|method| (*method, signature))
+                .into_iter()
+                .collect(),
+        })
+    }
+
+    fn add(mut self, added: Route<S>) -> Self {
+        match self.routes.iter_mut().find(|route| route.path == added.path) {
             Some(route) => {
-                route.methods.extend(methods);
-                route.handlers = std::mem::take(&mut route.handlers).merge(handlers);
+                route.methods.extend(added.methods);
+                route.signatures.extend(added.signatures);
+                route.handlers = std::mem::take(&mut route.handlers).merge(added.handlers);
             }
-            None => self.routes.push(Route {
-                path: path.to_owned(),
-                segments: path.split('/').map(Segment::parse).collect(),
-                methods: methods.iter().copied().collect(),
-                handlers,
-            }),
+            None => self.routes.push(added),
         }
         self
     }

@@ -5,9 +5,15 @@ use axum::{
     response::ErrorResponse,
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
-    compat::{body::RawBody, path::row_id, query::first, reply::JsonReply},
+    compat::{
+        body::RawBody,
+        path::row_id,
+        query::first,
+        reply::{Answer, Failure, Status},
+    },
     errors::database_error,
     guards::{JobCaller, OperatorIfStrict},
     state::AppState,
@@ -22,68 +28,222 @@ use crate::{
     services::scheduled_jobs::{JobOverview, TargetState},
 };
 
-fn counts(counts: &ResultCounts) -> Json {
-    Json::object([
-        ("pending", counts.pending.into()),
-        ("running", counts.running.into()),
-        ("success", counts.success.into()),
-        ("failed", counts.failed.into()),
-        ("expired", counts.expired.into()),
-        ("timed_out", counts.timed_out.into()),
-        ("total_targets", counts.total_targets.into()),
-    ])
+/// How many targets have come how far.
+#[derive(Debug, Serialize)]
+struct Counts {
+    pending: i64,
+    running: i64,
+    success: i64,
+    failed: i64,
+    expired: i64,
+    timed_out: i64,
+    total_targets: i64,
 }
 
-fn or(text: String, default: &str) -> Json {
-    if text.is_empty() {
-        default.into()
-    } else {
-        text.into()
+impl From<ResultCounts> for Counts {
+    fn from(counts: ResultCounts) -> Self {
+        Self {
+            pending: counts.pending,
+            running: counts.running,
+            success: counts.success,
+            failed: counts.failed,
+            expired: counts.expired,
+            timed_out: counts.timed_out,
+            total_targets: counts.total_targets,
+        }
     }
 }
 
-fn job(overview: JobOverview) -> Json {
-    let job = overview.job;
-    Json::object([
-        ("id", job.id.into()),
-        ("name", job.name.into()),
-        ("components", job.components.unwrap_or_default()),
-        ("targets", job.targets.unwrap_or_default()),
-        ("schedule_type", or(job.schedule_type, "immediately")),
-        ("start_ts", job.start_ts.into()),
-        ("duration_stop_enabled", job.duration_stop_enabled.into()),
-        ("expiration", or(job.expiration.unwrap_or_default(), "no_expire")),
-        ("execution_context", or(job.execution_context, "system")),
-        ("credential_id", job.credential_id.into()),
-        ("use_service_account", job.use_service_account.into()),
-        ("enabled", job.enabled.into()),
-        ("created_at", job.created_at.unwrap_or(0).into()),
-        ("updated_at", job.updated_at.unwrap_or(0).into()),
-        ("last_run_ts", overview.last_run_ts.into()),
-        ("last_status", overview.last_status.into()),
-        ("latest_occurrence", overview.last_run_ts.into()),
-        ("result_counts", counts(&overview.result_counts)),
-        ("next_run_ts", overview.next_run_ts.into()),
-    ])
+fn or(text: String, default: &str) -> String {
+    if text.is_empty() { default.to_owned() } else { text }
 }
 
-fn not_found() -> JsonReply {
-    JsonReply::error(StatusCode::NOT_FOUND, "not found")
+/// A job, and how far its latest occurrence is.
+#[derive(Debug, Serialize)]
+struct JobView {
+    id: i64,
+    name: String,
+    components: Json,
+    targets: Json,
+    schedule_type: String,
+    start_ts: Option<i64>,
+    duration_stop_enabled: bool,
+    expiration: String,
+    execution_context: String,
+    credential_id: Option<i64>,
+    use_service_account: bool,
+    enabled: bool,
+    created_at: i64,
+    updated_at: i64,
+    last_run_ts: Option<i64>,
+    last_status: &'static str,
+    latest_occurrence: Option<i64>,
+    result_counts: Counts,
+    next_run_ts: Option<i64>,
 }
 
-fn one(found: Option<JobOverview>) -> JsonReply {
-    found.map_or_else(not_found, |overview| {
-        JsonReply::ok(Json::object([("job", job(overview))]))
-    })
+impl From<JobOverview> for JobView {
+    fn from(overview: JobOverview) -> Self {
+        let job = overview.job;
+        Self {
+            id: job.id,
+            name: job.name,
+            components: job.components.unwrap_or_default(),
+            targets: job.targets.unwrap_or_default(),
+            schedule_type: or(job.schedule_type, "immediately"),
+            start_ts: job.start_ts,
+            duration_stop_enabled: job.duration_stop_enabled,
+            expiration: or(job.expiration.unwrap_or_default(), "no_expire"),
+            execution_context: or(job.execution_context, "system"),
+            credential_id: job.credential_id,
+            use_service_account: job.use_service_account,
+            enabled: job.enabled,
+            created_at: job.created_at.unwrap_or(0),
+            updated_at: job.updated_at.unwrap_or(0),
+            last_run_ts: overview.last_run_ts,
+            last_status: overview.last_status,
+            latest_occurrence: overview.last_run_ts,
+            result_counts: overview.result_counts.into(),
+            next_run_ts: overview.next_run_ts,
+        }
+    }
+}
+
+/// All jobs.
+#[derive(Debug, Serialize)]
+pub struct JobList {
+    jobs: Vec<JobView>,
+}
+
+/// One job.
+#[derive(Debug, Serialize)]
+pub struct OneJob {
+    job: JobView,
+}
+
+/// A run of a job on a host.
+#[derive(Debug, Serialize)]
+struct RunView {
+    id: i64,
+    scheduled_ts: Option<i64>,
+    started_ts: Option<i64>,
+    finished_ts: Option<i64>,
+    status: String,
+    error: String,
+}
+
+impl From<JobRun> for RunView {
+    fn from(run: JobRun) -> Self {
+        Self {
+            id: run.id,
+            scheduled_ts: run.scheduled_ts,
+            started_ts: run.started_ts,
+            finished_ts: run.finished_ts,
+            status: run.status,
+            error: run.error,
+        }
+    }
+}
+
+/// The runs of a job.
+#[derive(Debug, Serialize)]
+pub struct RunList {
+    runs: Vec<RunView>,
+}
+
+/// What was cleared of the runs of a job.
+#[derive(Debug, Serialize)]
+pub struct ClearedRuns {
+    status: &'static str,
+    cleared: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_occurrence: Option<i64>,
+}
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+struct RunActivityView {
+    activity_id: i64,
+    component_kind: String,
+    script_type: String,
+    component_path: String,
+    component_name: String,
+    has_stdout: bool,
+    has_stderr: bool,
+}
+
+impl From<RunActivity> for RunActivityView {
+    fn from(activity: RunActivity) -> Self {
+        Self {
+            activity_id: activity.activity_id,
+            component_kind: activity.component_kind,
+            script_type: activity.script_type,
+            component_path: activity.component_path,
+            component_name: activity.component_name,
+            has_stdout: activity.has_stdout,
+            has_stderr: activity.has_stderr,
+        }
+    }
+}
+
+/// A host that a job is for, and how far it is there.
+#[derive(Debug, Serialize)]
+struct TargetView {
+    hostname: String,
+    online: bool,
+    site: String,
+    ran_on: Option<i64>,
+    job_status: String,
+    has_stdout: bool,
+    has_stderr: bool,
+    activities: Vec<RunActivityView>,
+}
+
+impl From<TargetState> for TargetView {
+    fn from(state: TargetState) -> Self {
+        let ran_on = state
+            .run
+            .as_ref()
+            .and_then(|run| run.started_ts.filter(|started| *started != 0).or(run.finished_ts));
+        let status = state.run.map(|run| run.status).unwrap_or_default();
+        Self {
+            hostname: state.hostname,
+            online: state.online,
+            site: state.site,
+            ran_on,
+            job_status: or(status, "Pending"),
+            has_stdout: state.activities.iter().any(|activity| activity.has_stdout),
+            has_stderr: state.activities.iter().any(|activity| activity.has_stderr),
+            activities: state.activities.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// The hosts that a job is for, in one occurrence.
+#[derive(Debug, Serialize)]
+pub struct TargetList {
+    occurrence: Option<i64>,
+    devices: Vec<TargetView>,
+}
+
+fn not_found() -> Answer<Failure> {
+    Answer::error(StatusCode::NOT_FOUND, "not found")
+}
+
+fn one(found: Option<JobOverview>) -> Result<Answer<OneJob>, Answer<Failure>> {
+    let job = found.ok_or_else(not_found)?.into();
+    Ok(Answer::ok(OneJob { job }))
 }
 
 /// `GET /api/scheduled_jobs`
-pub async fn list(State(app): State<AppState>, _: OperatorIfStrict) -> Result<JsonReply, ErrorResponse> {
+pub async fn list(
+    State(app): State<AppState>,
+    _: OperatorIfStrict,
+) -> Result<Answer<JobList>, ErrorResponse> {
     let jobs = app.scheduled_jobs.list().await.map_err(database_error)?;
-    Ok(JsonReply::ok(Json::object([(
-        "jobs",
-        Json::list(jobs.into_iter().map(job)),
-    )])))
+    Ok(Answer::ok(JobList {
+        jobs: jobs.into_iter().map(Into::into).collect(),
+    }))
 }
 
 /// `POST /api/scheduled_jobs`
@@ -91,11 +251,11 @@ pub async fn create(
     State(app): State<AppState>,
     JobCaller(author): JobCaller,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<OneJob>, ErrorResponse> {
     let body = body.lenient().await?;
-    let wish = new_job(&body, app.scheduled_jobs.zone())?;
-    let made = app.scheduled_jobs.create(&author, &wish).await;
-    Ok(one(made?))
+    let job = new_job(&body, app.scheduled_jobs.zone())?;
+    let made = app.scheduled_jobs.create(&author, &job).await;
+    Ok(one(made?)?)
 }
 
 /// `GET /api/scheduled_jobs/{id}`
@@ -103,8 +263,8 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
-    Ok(one(app.scheduled_jobs.find(row_id(&id)).await?))
+) -> Result<Answer<OneJob>, ErrorResponse> {
+    Ok(one(app.scheduled_jobs.find(row_id(&id)).await?)?)
 }
 
 /// `PUT /api/scheduled_jobs/{id}`
@@ -113,11 +273,11 @@ pub async fn update(
     JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<OneJob>, ErrorResponse> {
     let body = body.lenient().await?;
     let changes = job_changes(&body, app.scheduled_jobs.zone())?;
     let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
-    Ok(one(changed?))
+    Ok(one(changed?)?)
 }
 
 /// `POST /api/scheduled_jobs/{id}/toggle`
@@ -126,14 +286,14 @@ pub async fn toggle(
     JobCaller(author): JobCaller,
     Path(id): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<OneJob>, ErrorResponse> {
     let body = body.lenient().await?;
     let changes = JobChanges {
         enabled: Some(enabled(&body)),
         ..JobChanges::default()
     };
     let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
-    Ok(one(changed?))
+    Ok(one(changed?)?)
 }
 
 /// `DELETE /api/scheduled_jobs/{id}`
@@ -141,30 +301,13 @@ pub async fn delete(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
-    Ok(
-        if app
-            .scheduled_jobs
-            .delete(row_id(&id))
-            .await
-            .map_err(database_error)?
-        {
-            JsonReply::ok(Json::object([("status", "ok".into())]))
-        } else {
-            not_found()
-        },
-    )
-}
-
-fn run(run: JobRun) -> Json {
-    Json::object([
-        ("id", run.id.into()),
-        ("scheduled_ts", run.scheduled_ts.into()),
-        ("started_ts", run.started_ts.into()),
-        ("finished_ts", run.finished_ts.into()),
-        ("status", run.status.into()),
-        ("error", run.error.into()),
-    ])
+) -> Result<Answer<Status>, ErrorResponse> {
+    let deleted = app.scheduled_jobs.delete(row_id(&id)).await;
+    if deleted.map_err(database_error)? {
+        Ok(Answer::status("ok"))
+    } else {
+        Err(not_found().into())
+    }
 }
 
 /// `GET /api/scheduled_jobs/{id}/runs`
@@ -173,17 +316,16 @@ pub async fn runs(
     _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<RunList>, ErrorResponse> {
     let days = days(first(query.as_deref(), "days").as_deref());
     let runs = app
         .scheduled_jobs
         .runs(row_id(&id), days)
         .await
         .map_err(database_error)?;
-    Ok(JsonReply::ok(Json::object([(
-        "runs",
-        Json::list(runs.into_iter().map(run)),
-    )])))
+    Ok(Answer::ok(RunList {
+        runs: runs.into_iter().map(Into::into).collect(),
+    }))
 }
 
 /// `DELETE /api/scheduled_jobs/{id}/runs`
@@ -191,55 +333,17 @@ pub async fn clear_runs(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<ClearedRuns>, ErrorResponse> {
     let cleared = app
         .scheduled_jobs
         .clear_runs(row_id(&id))
         .await
         .map_err(database_error)?;
-    let runs = i64::try_from(cleared.runs).unwrap_or(i64::MAX);
-    Ok(JsonReply::ok(match cleared.kept_occurrence {
-        None => Json::object([("status", "ok".into()), ("cleared", runs.into())]),
-        Some(kept) => Json::object([
-            ("status", "ok".into()),
-            ("cleared", runs.into()),
-            ("kept_occurrence", kept.into()),
-        ]),
+    Ok(Answer::ok(ClearedRuns {
+        status: "ok",
+        cleared: cleared.runs,
+        kept_occurrence: cleared.kept_occurrence,
     }))
-}
-
-fn activity(activity: RunActivity) -> Json {
-    Json::object([
-        ("activity_id", activity.activity_id.into()),
-        ("component_kind", activity.component_kind.into()),
-        ("script_type", activity.script_type.into()),
-        ("component_path", activity.component_path.into()),
-        ("component_name", activity.component_name.into()),
-        ("has_stdout", activity.has_stdout.into()),
-        ("has_stderr", activity.has_stderr.into()),
-    ])
-}
-
-fn target(state: TargetState) -> Json {
-    let ran_on = state
-        .run
-        .as_ref()
-        .and_then(|run| run.started_ts.filter(|started| *started != 0).or(run.finished_ts));
-    let status = state.run.map(|run| run.status).unwrap_or_default();
-    let has = |pick: fn(&RunActivity) -> bool| Json::from(state.activities.iter().any(pick));
-    Json::object([
-        ("hostname", state.hostname.into()),
-        ("online", state.online.into()),
-        ("site", state.site.into()),
-        ("ran_on", ran_on.into()),
-        ("job_status", or(status, "Pending")),
-        ("has_stdout", has(|activity| activity.has_stdout)),
-        ("has_stderr", has(|activity| activity.has_stderr)),
-        (
-            "activities",
-            Json::list(state.activities.into_iter().map(activity)),
-        ),
-    ])
 }
 
 /// `GET /api/scheduled_jobs/{id}/devices`
@@ -248,18 +352,16 @@ pub async fn devices(
     _: OperatorIfStrict,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<TargetList>, ErrorResponse> {
     let wanted = occurrence(first(query.as_deref(), "occurrence").as_deref())?;
     let found = app
         .scheduled_jobs
         .targets(row_id(&id), wanted)
         .await
         .map_err(database_error)?;
-    let Some((occurrence, targets)) = found else {
-        return Ok(not_found());
-    };
-    Ok(JsonReply::ok(Json::object([
-        ("occurrence", occurrence.into()),
-        ("devices", Json::list(targets.into_iter().map(target))),
-    ])))
+    let (occurrence, targets) = found.ok_or_else(not_found)?;
+    Ok(Answer::ok(TargetList {
+        occurrence,
+        devices: targets.into_iter().map(Into::into).collect(),
+    }))
 }

@@ -1,24 +1,31 @@
 //! `POST /api/agent/script/request`.
 
 use axum::extract::State;
+use serde::Serialize;
 
-use super::{compat::reply::JsonReply, state::AppState};
-use crate::{
-    domain::json::Json, interfaces::http::device_access::gate::Device,
-    services::device_access::gate::DeviceStatus,
-};
+use super::{compat::reply::Answer, state::AppState};
+use crate::{interfaces::http::device_access::gate::Device, services::device_access::gate::DeviceStatus};
+
+/// When to ask again, and whose signatures to trust.
+#[derive(Debug, Serialize)]
+pub struct NoWork {
+    status: &'static str,
+    poll_after_ms: i64,
+    sig_alg: &'static str,
+    signing_key: String,
+}
 
 /// `POST /api/agent/script/request`: agents ask here for work, but work comes to them over the channel. The answer
 /// tells them when to ask again and whose signatures to trust. The body is not read.
-pub async fn request(State(app): State<AppState>, Device(device): Device) -> JsonReply {
+pub async fn request(State(app): State<AppState>, Device(device): Device) -> Answer<NoWork> {
     let (status, poll_after_ms) = match device.status {
         DeviceStatus::Active => ("idle", 30_000),
         DeviceStatus::Quarantined => ("quarantined", 60_000),
     };
-    JsonReply::ok(Json::object([
-        ("status", status.into()),
-        ("poll_after_ms", poll_after_ms.into()),
-        ("sig_alg", "ed25519".into()),
-        ("signing_key", app.publisher.signing_key().into()),
-    ]))
+    Answer::ok(NoWork {
+        status,
+        poll_after_ms,
+        sig_alg: "ed25519",
+        signing_key: app.publisher.signing_key().to_owned(),
+    })
 }

@@ -27,7 +27,7 @@ use super::{
         error_page::ErrorPage,
         forwarded::Caller,
         limits::enforce,
-        reply::JsonReply,
+        reply::Answer,
     },
     connections::{Connections, stream::BoundedAcceptor},
     guards::vary_on_session_use,
@@ -147,7 +147,7 @@ async fn refuse_the_world(
          BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own",
         shown(caller.limit_key())
     );
-    JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, "signing_secret_is_default").into_response()
+    Answer::error(StatusCode::SERVICE_UNAVAILABLE, "signing_secret_is_default").into_response()
 }
 
 /// Gives everything that is logged for a request the scope in which the agent says it runs, and what is changed the

@@ -1,14 +1,14 @@
 //! `POST /api/agent/checkin` and `POST /api/agent/service-account/rotate`.
 
 use axum::{extract::State, response::ErrorResponse};
+use serde::Serialize;
 
 use super::{
-    compat::{body::RawBody, reply::JsonReply},
+    compat::{body::RawBody, reply::Answer},
     state::AppState,
 };
 use crate::{
     builders::service_accounts::{account_request, check_in as build_check_in},
-    domain::json::{Json, JsonObject},
     interfaces::http::device_access::gate::Device,
     services::service_accounts::Credentials,
 };
@@ -16,18 +16,52 @@ use crate::{
 /// How often an agent should have its password changed: 30 days. Advice, nothing more.
 const FORCE_ROTATION_MINUTES: i64 = 43_200;
 
+/// The account that an agent runs under.
+#[derive(Serialize)]
+pub struct Account {
+    username: String,
+    password: String,
+    policy: Policy,
+}
+
+#[derive(Serialize)]
+struct Policy {
+    force_rotation_minutes: i64,
+}
+
+impl From<Credentials> for Account {
+    fn from(credentials: Credentials) -> Self {
+        Self {
+            username: credentials.username,
+            password: credentials.password,
+            policy: Policy {
+                force_rotation_minutes: FORCE_ROTATION_MINUTES,
+            },
+        }
+    }
+}
+
+/// The account, and the device that it is for.
+#[derive(Serialize)]
+pub struct DeviceAccount {
+    #[serde(flatten)]
+    account: Account,
+    agent_guid: String,
+}
+
 /// `POST /api/agent/checkin`
 pub async fn check_in(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<DeviceAccount>, ErrorResponse> {
     let body = body.lenient().await?;
     let request = build_check_in(&body)?;
     let credentials = app.service_accounts.check_in(&device, &request).await?;
-    let mut members = told(credentials);
-    members.insert("agent_guid".to_owned(), device.guid.as_str().into());
-    Ok(JsonReply::ok(members))
+    Ok(Answer::ok(DeviceAccount {
+        account: credentials.into(),
+        agent_guid: device.guid.as_str().to_owned(),
+    }))
 }
 
 /// `POST /api/agent/service-account/rotate`
@@ -35,18 +69,9 @@ pub async fn rotate(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<Account>, ErrorResponse> {
     let body = body.lenient().await?;
     let request = account_request(&body)?;
     let credentials = app.service_accounts.rotate(&device, &request).await?;
-    Ok(JsonReply::ok(told(credentials)))
-}
-
-fn told(credentials: Credentials) -> JsonObject {
-    let policy = Json::object([("force_rotation_minutes", FORCE_ROTATION_MINUTES.into())]);
-    JsonObject::from_iter([
-        ("username".to_owned(), credentials.username.into()),
-        ("password".to_owned(), credentials.password.into()),
-        ("policy".to_owned(), policy),
-    ])
+    Ok(Answer::ok(credentials.into()))
 }

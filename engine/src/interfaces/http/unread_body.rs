@@ -23,12 +23,12 @@ use http::{HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-use super::compat::body::FILES;
+use super::compat::body::LONGEST as LONGEST_BODY;
 
 /// The longest rest after which the connection is used again.
 const SHORT: u64 = 64 * 1024;
 /// The longest rest that is read: no route takes more.
-const LONGEST: u64 = FILES as u64;
+const LONGEST: u64 = LONGEST_BODY as u64;
 /// How fast a rest has to come to be read on: bytes a second.
 const SLOWEST: u64 = 10_000;
 

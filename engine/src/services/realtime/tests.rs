@@ -7,11 +7,11 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::{
-    builders::agent_events::JobResult,
+    builders::agents::JobResult,
     config::settings::AccessPolicy,
     domain::{
         agent_id::{NamedDevice, named_device},
-        agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
+        agents::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
         guid::Guid,
     },
     integrations::{clock::ManualClock, random::SeededRandom},
@@ -196,7 +196,7 @@ async fn a_device_speaks_for_its_own_agents_and_host_alone() {
     for rights in [Rights::Operator, Rights::Nothing] {
         assert_eq!(service.connect_agent(&rights, &connect(AGENT)).await, refused);
     }
-    assert_eq!(service.listing(), Json::object::<&str, 0>([]));
+    assert!(service.listing().is_empty());
     assert_eq!(
         service.connect_agent(&device(), &connect(AGENT)).await,
         Outcome::Done

@@ -1,5 +1,7 @@
 //! How playbooks on the server end, and how their recaps are shown.
 
+use serde::Serialize;
+
 use crate::{
     domain::{job_runs::status, json::Json, json_reader, recaps::Recap},
     integrations::ansible::PlaybookOutcome,
@@ -71,29 +73,47 @@ fn shortened(text: &str) -> String {
 }
 
 /// A recap as it is shown: no text is null, its numbers are parsed.
-pub fn recap_json(recap: &Recap) -> Json {
-    let text = |text: &Option<String>| Json::from(text.clone().unwrap_or_default());
-    let numbers = recap
-        .reported
-        .recap_json
-        .as_deref()
-        .and_then(|text| json_reader::read_text(text).ok());
-    Json::object([
-        ("id", recap.id.into()),
-        ("run_id", recap.reported.run_id.as_str().into()),
-        ("hostname", text(&recap.reported.hostname)),
-        ("agent_id", text(&recap.reported.agent_id)),
-        ("playbook_path", text(&recap.reported.playbook_path)),
-        ("playbook_name", text(&recap.reported.playbook_name)),
-        ("scheduled_job_id", recap.reported.scheduled_job_id.into()),
-        ("scheduled_run_id", recap.reported.scheduled_run_id.into()),
-        ("activity_job_id", recap.reported.activity_job_id.into()),
-        ("status", text(&recap.reported.status)),
-        ("recap_text", text(&recap.reported.recap_text)),
-        ("recap_json", numbers.into()),
-        ("started_ts", recap.reported.started_ts.into()),
-        ("finished_ts", recap.reported.finished_ts.into()),
-        ("created_at", recap.created_at.into()),
-        ("updated_at", recap.updated_at.into()),
-    ])
+#[derive(Debug, Serialize)]
+pub struct RecapView {
+    id: i64,
+    run_id: String,
+    hostname: String,
+    agent_id: String,
+    playbook_path: String,
+    playbook_name: String,
+    scheduled_job_id: Option<i64>,
+    scheduled_run_id: Option<i64>,
+    activity_job_id: Option<i64>,
+    status: String,
+    recap_text: String,
+    recap_json: Option<Json>,
+    started_ts: Option<i64>,
+    finished_ts: Option<i64>,
+    created_at: Option<i64>,
+    updated_at: Option<i64>,
+}
+
+impl From<Recap> for RecapView {
+    fn from(recap: Recap) -> Self {
+        let reported = recap.reported;
+        let numbers = reported.recap_json.as_deref();
+        Self {
+            recap_json: numbers.and_then(|text| json_reader::read_text(text).ok()),
+            id: recap.id,
+            run_id: reported.run_id,
+            hostname: reported.hostname.unwrap_or_default(),
+            agent_id: reported.agent_id.unwrap_or_default(),
+            playbook_path: reported.playbook_path.unwrap_or_default(),
+            playbook_name: reported.playbook_name.unwrap_or_default(),
+            scheduled_job_id: reported.scheduled_job_id,
+            scheduled_run_id: reported.scheduled_run_id,
+            activity_job_id: reported.activity_job_id,
+            status: reported.status.unwrap_or_default(),
+            recap_text: reported.recap_text.unwrap_or_default(),
+            started_ts: reported.started_ts,
+            finished_ts: reported.finished_ts,
+            created_at: recap.created_at,
+            updated_at: recap.updated_at,
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::{
     channel::AgentChannel,
     credentials::RunCredentials,
     events, life,
-    playbook_end::{End, recap_json},
+    playbook_end::{End, RecapView},
     playbook_files::{arguments, environment, unreachable, work_files},
 };
 use crate::{
@@ -389,7 +389,7 @@ impl ServerPlaybooks {
         }
         work.save().await?;
         self.channel
-            .tell_operators("ansible_recap_update", &recap_json(&recap))
+            .tell_operators("ansible_recap_update", &Json::of(&RecapView::from(recap.clone())))
             .await;
         if let Some(activity) = recap.reported.activity_job_id {
             let payload = Json::object([

@@ -1,6 +1,6 @@
 //! Request bodies: read within a limit, and read as JSON in the three ways of the legacy's routes.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 
 use super::{
     super::unread_body::BodyGone, bodies_under_way::BodiesUnderWay, error_page::ErrorPage, forwarded::Caller,
-    reply::JsonReply,
+    reply::Answer,
 };
 use crate::{
     config::{
@@ -27,12 +27,72 @@ use crate::{
     },
 };
 
-/// The limit of enrollment and token routes.
-pub const SMALL: usize = 1024 * 1024;
-/// The limit of all other routes.
-pub const DEFAULT: usize = 16 * 1024 * 1024;
-/// The limit of routes that take files.
-pub const FILES: usize = 100 * 1024 * 1024;
+/// The longest body of all, in bytes.
+pub const LONGEST: usize = 100 * 1024 * 1024;
+
+/// How long a route's body may be.
+pub trait BodyLimit: Send {
+    /// In bytes.
+    const BYTES: usize;
+
+    /// In bytes, where anybody may call the route while callers are asked for an identity elsewhere; the body then has
+    /// to come at a pace, too.
+    fn of_anybody(_: &AnonymousBounds) -> Option<usize> {
+        None
+    }
+}
+
+/// 16 MiB.
+#[derive(Debug)]
+pub struct Usual;
+
+/// 1 MiB.
+#[derive(Debug)]
+pub struct Small;
+
+/// [`Usual`] of a login, which anybody may send.
+#[derive(Debug)]
+pub struct Login;
+
+/// [`Small`] of a poll or a refresh, which anybody may send.
+#[derive(Debug)]
+pub struct SmallOfAnybody;
+
+/// [`Small`] of a request to join, which anybody may send.
+#[derive(Debug)]
+pub struct Enrollment;
+
+impl BodyLimit for Usual {
+    const BYTES: usize = 16 * 1024 * 1024;
+}
+
+impl BodyLimit for Small {
+    const BYTES: usize = 1024 * 1024;
+}
+
+impl BodyLimit for Login {
+    const BYTES: usize = Usual::BYTES;
+
+    fn of_anybody(bounds: &AnonymousBounds) -> Option<usize> {
+        Some(bounds.body)
+    }
+}
+
+impl BodyLimit for SmallOfAnybody {
+    const BYTES: usize = Small::BYTES;
+
+    fn of_anybody(bounds: &AnonymousBounds) -> Option<usize> {
+        Some(bounds.body)
+    }
+}
+
+impl BodyLimit for Enrollment {
+    const BYTES: usize = Small::BYTES;
+
+    fn of_anybody(bounds: &AnonymousBounds) -> Option<usize> {
+        Some(bounds.enrollment_body)
+    }
+}
 
 /// How bodies are read; an extension of the request.
 #[derive(Clone, Debug)]
@@ -98,12 +158,8 @@ impl IntoResponse for BodyError {
                 response.extensions_mut().insert(BodyGone);
                 response
             }
-            Self::TooManyValues => {
-                JsonReply::error(StatusCode::BAD_REQUEST, "too_many_values").into_response()
-            }
-            Self::NotAnObject => {
-                JsonReply::error(StatusCode::BAD_REQUEST, "invalid JSON body").into_response()
-            }
+            Self::TooManyValues => Answer::error(StatusCode::BAD_REQUEST, "too_many_values").into_response(),
+            Self::NotAnObject => Answer::error(StatusCode::BAD_REQUEST, "invalid JSON body").into_response(),
             Self::Unparsable => ErrorPage::BadRequest.into_response(),
             Self::WrongContentType => ErrorPage::UnsupportedMediaType.into_response(),
         }
@@ -120,7 +176,7 @@ fn closing(mut response: Response) -> Response {
 
 /// A body that has not been read. Taking it from the request never fails, so that a guard can answer first.
 #[derive(Debug)]
-pub struct RawBody {
+pub struct RawBody<L = Usual> {
     headers: HeaderMap,
     body: Body,
     limit: usize,
@@ -129,15 +185,18 @@ pub struct RawBody {
     address: String,
     /// Whether it has to come at a pace of its own, because anybody may send it.
     has_pace: bool,
+    kind: PhantomData<L>,
 }
 
-impl<S: Sync> FromRequest<S> for RawBody {
+impl<S: Sync, L: BodyLimit> FromRequest<S> for RawBody<L> {
     type Rejection = Infallible;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
+        let rules: BodyRules = parts.extensions.get().cloned().unwrap_or_default();
+        let of_anybody = rules.anonymous.as_ref().and_then(L::of_anybody);
         Ok(Self {
-            rules: parts.extensions.get::<BodyRules>().cloned().unwrap_or_default(),
+            rules,
             address: parts
                 .extensions
                 .get::<Caller>()
@@ -145,13 +204,14 @@ impl<S: Sync> FromRequest<S> for RawBody {
                 .unwrap_or_default(),
             headers: parts.headers,
             body,
-            limit: DEFAULT,
-            has_pace: false,
+            limit: of_anybody.unwrap_or(L::BYTES),
+            has_pace: of_anybody.is_some(),
+            kind: PhantomData,
         })
     }
 }
 
-impl RawBody {
+impl<L> RawBody<L> {
     /// The same body with another limit in bytes.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
@@ -354,7 +414,8 @@ mod tests {
         RawBody {
             headers,
             body: Body::from(bytes),
-            limit: DEFAULT,
+            limit: Usual::BYTES,
+            kind: PhantomData,
             rules: BodyRules::default(),
             address: String::new(),
             has_pace: false,

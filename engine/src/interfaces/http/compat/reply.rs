@@ -1,47 +1,95 @@
 //! JSON answers.
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
 
 use super::json_writer::write_line;
 use crate::domain::json::Json;
 
-/// An answer whose body is JSON.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JsonReply {
-    /// The status.
-    pub status: StatusCode,
-    /// The body.
-    pub body: Json,
+/// An answer whose body is JSON, written as the legacy writes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer<T> {
+    status: StatusCode,
+    body: T,
+    cookies: Vec<HeaderValue>,
 }
 
-impl JsonReply {
+/// The body of most failures.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Failure {
+    error: String,
+}
+
+/// The body of what has been done, and of nothing more to say.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Status {
+    status: Cow<'static, str>,
+}
+
+impl Failure {
+    /// Called by this word.
+    pub fn new(word: impl Into<String>) -> Self {
+        Self { error: word.into() }
+    }
+}
+
+impl Status {
+    /// Called by this word.
+    pub fn new(word: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: word.into() }
+    }
+}
+
+impl<T> Answer<T> {
     /// An answer with status 200.
-    pub fn ok(body: impl Into<Json>) -> Self {
+    pub fn ok(body: T) -> Self {
         Self::new(StatusCode::OK, body)
     }
 
     /// An answer with any status.
-    pub fn new(status: StatusCode, body: impl Into<Json>) -> Self {
+    pub fn new(status: StatusCode, body: T) -> Self {
         Self {
             status,
-            body: body.into(),
+            body,
+            cookies: Vec::new(),
         }
     }
 
-    /// The answer `{"error": <word>}`.
-    pub fn error(status: StatusCode, word: &str) -> Self {
-        Self::new(status, Json::object([("error", word.into())]))
+    /// The same answer, which sets cookies.
+    pub fn with_cookies(mut self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {
+        self.cookies.extend(cookies);
+        self
     }
 }
 
-impl IntoResponse for JsonReply {
+impl Answer<Failure> {
+    /// The answer `{"error": <word>}`.
+    pub fn error(status: StatusCode, word: impl Into<String>) -> Self {
+        Self::new(status, Failure::new(word))
+    }
+}
+
+impl Answer<Status> {
+    /// The answer `{"status": <word>}` with status 200.
+    pub fn status(word: &'static str) -> Self {
+        Self::ok(Status::new(word))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
-        (
+        let mut response = (
             self.status,
             [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            write_line(&self.body),
+            write_line(&Json::of(&self.body)),
         )
-            .into_response()
+            .into_response();
+        for cookie in self.cookies {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
     }
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode, header, request::Parts};
 use crate::{
     domain::{mask::shown, text::python_trim},
     interfaces::http::{
-        compat::{headers::joined, reply::JsonReply},
+        compat::{headers::joined, reply::Answer},
         connections::CarryingConnection,
         device_access::dpop::Proof,
         routing::ClientUri,
@@ -30,7 +30,7 @@ impl FromRequestParts<AppState> for Device {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let token = bearer_token(&parts.headers).ok_or_else(|| {
-            JsonReply::error(StatusCode::UNAUTHORIZED, "missing_authorization").into_response()
+            Answer::error(StatusCode::UNAUTHORIZED, "missing_authorization").into_response()
         })?;
         let Ok(Proof(proof)) = Proof::from_request_parts(parts, state).await;
         let device = state

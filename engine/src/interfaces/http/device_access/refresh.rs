@@ -1,14 +1,14 @@
 //! `POST /api/agent/token/refresh`.
 
 use axum::{extract::State, response::ErrorResponse};
+use serde::Serialize;
 
 use crate::{
     builders::device_access::refresh::refresh_request,
-    domain::json::Json,
     interfaces::http::{
         compat::{
-            body::{self, RawBody},
-            reply::JsonReply,
+            body::{RawBody, SmallOfAnybody},
+            reply::Answer,
         },
         device_access::dpop::Proof,
         state::AppState,
@@ -16,22 +16,26 @@ use crate::{
     services::device_access::tokens::LIFETIME_SECONDS,
 };
 
+/// A new access token.
+#[derive(Serialize)]
+pub struct AccessToken {
+    access_token: String,
+    expires_in: i64,
+    token_type: &'static str,
+}
+
 /// `POST /api/agent/token/refresh`
 pub async fn refresh(
     State(app): State<AppState>,
     Proof(proof): Proof,
-    body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
-    let body = body
-        .limit(body::SMALL)
-        .of_anybody(|bounds| bounds.body)
-        .forced()
-        .await?;
+    body: RawBody<SmallOfAnybody>,
+) -> Result<Answer<AccessToken>, ErrorResponse> {
+    let body = body.forced().await?;
     let request = refresh_request(&body)?;
     let access_token = app.refresh.refresh(&request, proof.as_ref()).await?;
-    Ok(JsonReply::ok(Json::object([
-        ("access_token", access_token.into()),
-        ("expires_in", LIFETIME_SECONDS.into()),
-        ("token_type", "Bearer".into()),
-    ])))
+    Ok(Answer::ok(AccessToken {
+        access_token,
+        expires_in: LIFETIME_SECONDS,
+        token_type: "Bearer",
+    }))
 }

@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, State},
     response::ErrorResponse,
 };
+use serde::Serialize;
 
 use crate::{
     builders::device_reports::details::details_report,
@@ -12,7 +13,10 @@ use crate::{
         json::{Json, JsonObject},
     },
     interfaces::http::{
-        compat::{body::RawBody, reply::JsonReply},
+        compat::{
+            body::RawBody,
+            reply::{Answer, Status},
+        },
         device_access::gate::Device,
         guards::OperatorIfStrict,
         state::AppState,
@@ -24,11 +28,57 @@ pub async fn report(
     State(app): State<AppState>,
     Device(device): Device,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<Status>, ErrorResponse> {
     let body = body.lenient().await?;
     let report = details_report(body)?;
     app.device_reports.store_details(&device, report).await?;
-    Ok(JsonReply::ok(Json::object([("status", "ok".into())])))
+    Ok(Answer::status("ok"))
+}
+
+/// A device's document, and its parts at the top level once more; nothing of a host that is not known.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct DeviceView {
+    members: Json,
+}
+
+impl DeviceView {
+    fn nothing() -> Self {
+        Self {
+            members: Json::Object(JsonObject::new()),
+        }
+    }
+}
+
+impl From<DeviceSnapshot> for DeviceView {
+    fn from(device: DeviceSnapshot) -> Self {
+        let document = device.document();
+        // What the device calls like a part of the view is in the document alone.
+        let mut members = document.clone();
+        members.extend(
+            [
+                ("details", document.into()),
+                ("description", device.description.into()),
+                ("created_at", device.created_at.into()),
+                ("agent_hash", device.agent_hash.into()),
+                ("agent_guid", device.guid.into()),
+                ("device_type", device.device_type.into()),
+                ("domain", device.domain.into()),
+                ("external_ip", device.external_ip.into()),
+                ("internal_ip", device.internal_ip.into()),
+                ("last_reboot", device.last_reboot.into()),
+                ("last_seen", device.last_seen.into()),
+                ("last_user", device.last_user.into()),
+                ("operating_system", device.operating_system.into()),
+                ("uptime", device.uptime.into()),
+                ("agent_id", device.agent_id.into()),
+            ]
+            .map(|(name, value): (&str, Json)| (name.to_owned(), value)),
+        );
+        Self {
+            members: members.into(),
+        }
+    }
 }
 
 /// `GET /api/device/details/<hostname>`: an empty object for a host that is not known, and for every failure.
@@ -36,7 +86,7 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> JsonReply {
+) -> Answer<DeviceView> {
     let device = app
         .device_reports
         .device_named(&hostname)
@@ -45,32 +95,5 @@ pub async fn read(
             tracing::error!("device details cannot be read: {error}");
             None
         });
-    JsonReply::ok(device.map(shown).unwrap_or_default())
-}
-
-/// The document, and its parts at the top level once more.
-fn shown(device: DeviceSnapshot) -> JsonObject {
-    let document = device.document();
-    let mut members = document.clone();
-    members.extend(
-        [
-            ("details", document.into()),
-            ("description", device.description.into()),
-            ("created_at", device.created_at.into()),
-            ("agent_hash", device.agent_hash.into()),
-            ("agent_guid", device.guid.into()),
-            ("device_type", device.device_type.into()),
-            ("domain", device.domain.into()),
-            ("external_ip", device.external_ip.into()),
-            ("internal_ip", device.internal_ip.into()),
-            ("last_reboot", device.last_reboot.into()),
-            ("last_seen", device.last_seen.into()),
-            ("last_user", device.last_user.into()),
-            ("operating_system", device.operating_system.into()),
-            ("uptime", device.uptime.into()),
-            ("agent_id", device.agent_id.into()),
-        ]
-        .map(|(name, value): (&str, Json)| (name.to_owned(), value)),
-    );
-    members
+    Answer::ok(device.map_or_else(DeviceView::nothing, DeviceView::from))
 }

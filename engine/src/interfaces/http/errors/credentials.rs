@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::{bad_request, database_error};
 use crate::{
-    builders::credentials::CredentialFormError, interfaces::http::compat::reply::JsonReply,
+    builders::credentials::CredentialFormError, interfaces::http::compat::reply::Answer,
     services::credentials::CredentialError,
 };
 
@@ -22,7 +22,7 @@ impl IntoResponse for CredentialFormError {
 
 impl IntoResponse for CredentialError {
     fn into_response(self) -> Response {
-        let reply = |status, word| JsonReply::error(status, word).into_response();
+        let reply = |status, word| Answer::error(status, word).into_response();
         match self {
             Self::NameTaken => reply(StatusCode::CONFLICT, "credential name already exists"),
             Self::NotFound => reply(StatusCode::NOT_FOUND, "credential not found"),

@@ -9,7 +9,7 @@ use crate::{
         device_reports::{details::InvalidDetails, hash::InvalidHashRequest},
         service_accounts::InvalidAccountRequest,
     },
-    interfaces::http::compat::reply::JsonReply,
+    interfaces::http::compat::reply::Answer,
     services::{
         device_reports::{DetailsError, HashError},
         service_accounts::AccountError,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn guid_mismatch() -> Response {
-    JsonReply::error(StatusCode::FORBIDDEN, "guid_mismatch").into_response()
+    Answer::error(StatusCode::FORBIDDEN, "guid_mismatch").into_response()
 }
 
 impl IntoResponse for InvalidHashRequest {
@@ -31,7 +31,7 @@ impl IntoResponse for HashError {
         match self {
             Self::GuidMismatch => guid_mismatch(),
             Self::Missing => InvalidHashRequest.into_response(),
-            Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "agent hash not found").into_response(),
+            Self::NotFound => Answer::error(StatusCode::NOT_FOUND, "agent hash not found").into_response(),
             Self::Store(error) => json_failure(&error),
         }
     }
@@ -48,7 +48,7 @@ impl IntoResponse for DetailsError {
         match self {
             Self::GuidMismatch => guid_mismatch(),
             // The words of the legacy's database: agents that see them rename themselves by a heartbeat (DEV-3).
-            Self::OtherHostname => JsonReply::error(
+            Self::OtherHostname => Answer::error(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "UNIQUE constraint failed: devices.guid",
             )
@@ -73,9 +73,7 @@ impl IntoResponse for AccountError {
     fn into_response(self) -> Response {
         match self {
             Self::GuidMismatch => guid_mismatch(),
-            Self::Quarantined => {
-                JsonReply::error(StatusCode::FORBIDDEN, "device_quarantined").into_response()
-            }
+            Self::Quarantined => Answer::error(StatusCode::FORBIDDEN, "device_quarantined").into_response(),
             Self::Store(error) => database_error(error),
         }
     }

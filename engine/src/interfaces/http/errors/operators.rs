@@ -9,8 +9,8 @@ use crate::{
         operators::{login::MissingCredentials, users::UserFormError},
         text::WrongType,
     },
-    domain::{json::Json, rate_limit::RateLimited},
-    interfaces::http::compat::reply::JsonReply,
+    domain::rate_limit::RateLimited,
+    interfaces::http::compat::reply::{Answer, Failure},
     services::operators::{login::LoginError, mfa::VerifyError, users::UserError},
 };
 
@@ -41,7 +41,7 @@ impl IntoResponse for UserFormError {
 
 impl IntoResponse for UserError {
     fn into_response(self) -> Response {
-        let reply = |status, word| JsonReply::error(status, word).into_response();
+        let reply = |status, word| Answer::error(status, word).into_response();
         match self {
             Self::OwnAccount => bad_request("You cannot delete the user you are currently logged in as."),
             Self::OnlyAccount => bad_request(
@@ -61,7 +61,7 @@ impl IntoResponse for LoginError {
     fn into_response(self) -> Response {
         match self {
             Self::Refused => {
-                JsonReply::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
+                Answer::error(StatusCode::UNAUTHORIZED, "invalid username or password").into_response()
             }
             Self::NoText => MissingCredentials.into_response(),
             Self::RateLimited(limited) => too_many_guesses(limited),
@@ -72,7 +72,7 @@ impl IntoResponse for LoginError {
 
 impl IntoResponse for VerifyError {
     fn into_response(self) -> Response {
-        let reply = |status, word: &str| JsonReply::error(status, word).into_response();
+        let reply = |status, word: &str| Answer::error(status, word).into_response();
         match self {
             Self::InvalidSession => reply(StatusCode::UNAUTHORIZED, "invalid_session"),
             Self::Expired => reply(StatusCode::UNAUTHORIZED, "expired"),
@@ -90,5 +90,5 @@ impl IntoResponse for VerifyError {
 }
 
 fn too_many_guesses(limited: RateLimited) -> Response {
-    too_many_requests(limited, Json::object([("error", "rate_limited".into())]))
+    too_many_requests(limited, Failure::new("rate_limited"))
 }

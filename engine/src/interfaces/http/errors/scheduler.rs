@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{bad_request, database_error, json_failure};
 use crate::{
@@ -10,8 +11,7 @@ use crate::{
         recaps::RecapFieldError,
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
-    domain::json::Json,
-    interfaces::http::compat::reply::JsonReply,
+    interfaces::http::compat::reply::Answer,
     services::{quick_run::QuickRunError, recaps::RecapError, scheduled_jobs::JobError},
 };
 
@@ -43,30 +43,36 @@ impl IntoResponse for QuickRunFieldError {
 impl IntoResponse for QuickRunError {
     fn into_response(self) -> Response {
         match self {
-            Self::NotFound => JsonReply::error(StatusCode::NOT_FOUND, "Script not found").into_response(),
+            Self::NotFound => Answer::error(StatusCode::NOT_FOUND, "Script not found").into_response(),
             // These name what was sent.
             Self::Unsupported(_) | Self::Escaping(_) => bad_request(&self.to_string()),
             Self::Unreadable(error) => json_failure(&error),
             Self::Store(error) => database_error(error),
             Self::Stopping => {
-                JsonReply::error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping").into_response()
+                Answer::error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping").into_response()
             }
         }
     }
 }
 
+/// The variable that a job may not have.
+#[derive(Serialize)]
+struct VariableNotAllowed {
+    error: &'static str,
+    name: String,
+}
+
 impl IntoResponse for JobError {
     fn into_response(self) -> Response {
         match self {
-            Self::Forbidden => JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
-            Self::VariableNotAllowed(name) => JsonReply::new(
-                StatusCode::BAD_REQUEST,
-                Json::object([
-                    ("error", "variable_not_allowed".into()),
-                    ("name", Json::from(name)),
-                ]),
-            )
-            .into_response(),
+            Self::Forbidden => Answer::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
+            Self::VariableNotAllowed(name) => {
+                let body = VariableNotAllowed {
+                    error: "variable_not_allowed",
+                    name,
+                };
+                Answer::new(StatusCode::BAD_REQUEST, body).into_response()
+            }
             Self::Store(error) => database_error(error),
         }
     }
@@ -84,7 +90,7 @@ impl IntoResponse for RecapFieldError {
 impl IntoResponse for RecapError {
     fn into_response(self) -> Response {
         match self {
-            Self::AnotherHost => JsonReply::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
+            Self::AnotherHost => Answer::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
             Self::Store(error) => database_error(error),
         }
     }

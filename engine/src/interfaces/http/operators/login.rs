@@ -1,20 +1,21 @@
 //! `POST /api/auth/login`, `POST /api/auth/logout`, `GET /api/auth/me`.
 
-use axum::{
-    Extension,
-    extract::State,
-    response::{ErrorResponse, IntoResponse as _, Response},
-};
-use http::{HeaderMap, HeaderValue, header};
+use axum::{Extension, extract::State, response::ErrorResponse};
+use http::HeaderMap;
+use serde::Serialize;
 
 use crate::{
     builders::operators::login::login_form,
-    domain::json::Json,
     interfaces::http::{
         browser::ClientBrowser,
-        compat::{body::RawBody, forwarded::Caller, reply::JsonReply, session::Session},
+        compat::{
+            body::{self, RawBody},
+            forwarded::Caller,
+            reply::{Answer, Status},
+            session::Session,
+        },
         guards::{LoggedIn, SessionUse},
-        operators::mfa::code_required,
+        operators::mfa::{CodeRequired, code_required},
         state::AppState,
     },
     services::{
@@ -23,16 +24,31 @@ use crate::{
     },
 };
 
-/// An answer that sets cookies.
-pub(in crate::interfaces::http) fn with_cookies(
-    reply: JsonReply,
-    cookies: impl IntoIterator<Item = HeaderValue>,
-) -> Response {
-    let mut response = reply.into_response();
-    for cookie in cookies {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
+/// The answer to a login.
+#[derive(Serialize)]
+#[serde(tag = "status")]
+pub enum LoginAnswer {
+    /// The operator is logged in.
+    #[serde(rename = "ok")]
+    Complete {
+        /// The role as stored.
+        role: String,
+        /// The operator's token, for callers that keep no cookies.
+        token: String,
+        /// The name as stored.
+        username: String,
+    },
+    /// A code is to be shown.
+    #[serde(rename = "mfa_required")]
+    CodeRequired(CodeRequired),
+}
+
+/// The account that is logged in.
+#[derive(Debug, Serialize)]
+pub struct OwnAccount {
+    username: String,
+    display_name: String,
+    role: String,
 }
 
 /// The answer to a completed login.
@@ -41,20 +57,19 @@ pub(in crate::interfaces::http) async fn logged_in(
     session: Session,
     login: CompletedLogin,
     from: &ClientBrowser,
-) -> Response {
+) -> Answer<LoginAnswer> {
     let CompletedLogin { operator, issuing } = login;
     let cookies = app.sessions.login(session, &operator, issuing.at, from.arrival);
     app.operators
         .note_issued(&operator.username, issuing, &cookies.issues)
         .await;
     app.realtime.browser_changed(&from.browser);
-    let reply = JsonReply::ok(Json::object([
-        ("role", operator.role.into()),
-        ("status", "ok".into()),
-        ("token", cookies.token.into()),
-        ("username", operator.username.into()),
-    ]));
-    with_cookies(reply, cookies.set_cookie)
+    let complete = LoginAnswer::Complete {
+        role: operator.role,
+        token: cookies.token,
+        username: operator.username,
+    };
+    Answer::ok(complete).with_cookies(cookies.set_cookie)
 }
 
 /// `POST /api/auth/login`
@@ -64,9 +79,9 @@ pub async fn login(
     caller: Caller,
     browser: ClientBrowser,
     headers: HeaderMap,
-    body: RawBody,
-) -> Result<Response, ErrorResponse> {
-    let body = body.of_anybody(|bounds| bounds.body).lenient().await?;
+    body: RawBody<body::Login>,
+) -> Result<Answer<LoginAnswer>, ErrorResponse> {
+    let body = body.lenient().await?;
     let form = login_form(&body)?;
     let from = LoginFrom {
         address: &caller.enrollment_address(),
@@ -89,21 +104,20 @@ pub async fn logout(
     Extension(session_use): Extension<SessionUse>,
     browser: ClientBrowser,
     headers: HeaderMap,
-) -> Result<Response, StoreError> {
+) -> Result<Answer<Status>, StoreError> {
     session_use.note();
     let ended = app.sessions.credentials(&headers, app.clock.now().as_second());
     app.operators.log_out(&ended).await?;
     app.realtime.sessions_ended(&ended);
     app.realtime.browser_changed(&browser.browser);
-    let reply = JsonReply::ok(Json::object([("status", "ok".into())]));
-    Ok(with_cookies(reply, app.sessions.logout(browser.arrival)))
+    Ok(Answer::status("ok").with_cookies(app.sessions.logout(browser.arrival)))
 }
 
 /// `GET /api/auth/me`
-pub async fn me(LoggedIn(operator): LoggedIn) -> JsonReply {
-    JsonReply::ok(Json::object([
-        ("username", operator.username.into()),
-        ("display_name", operator.display_name.into()),
-        ("role", operator.role.into()),
-    ]))
+pub async fn me(LoggedIn(operator): LoggedIn) -> Answer<OwnAccount> {
+    Answer::ok(OwnAccount {
+        username: operator.username,
+        display_name: operator.display_name,
+        role: operator.role,
+    })
 }

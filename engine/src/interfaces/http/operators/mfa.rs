@@ -1,11 +1,8 @@
 //! Logins that wait for a code: what a login answers then, and `POST /api/auth/mfa/verify`.
 
-use axum::{
-    Extension,
-    extract::State,
-    response::{ErrorResponse, IntoResponse as _, Response},
-};
+use axum::{Extension, extract::State, response::ErrorResponse};
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 
 use crate::{
     builders::operators::mfa::{PendingLogin, Stage, code_answer, pending_login},
@@ -13,13 +10,13 @@ use crate::{
     interfaces::http::{
         browser::ClientBrowser,
         compat::{
-            body::RawBody,
+            body::{self, RawBody},
             forwarded::Caller,
-            reply::JsonReply,
+            reply::Answer,
             session::{Arrival, Session},
         },
         guards::SessionUse,
-        operators::login::{logged_in, with_cookies},
+        operators::login::{LoginAnswer, logged_in},
         qr_image::qr_image,
         state::AppState,
     },
@@ -29,32 +26,52 @@ use crate::{
 /// The session's member that holds a pending login.
 const PENDING: &str = "mfa_pending";
 
+/// What a login waits for.
+#[derive(Serialize)]
+pub struct CodeRequired {
+    stage: &'static str,
+    pending_token: String,
+    username: String,
+    role: String,
+    #[serde(flatten)]
+    setup: Option<CodeSetup>,
+}
+
+/// What an authenticator app is set up with.
+#[derive(Serialize)]
+struct CodeSetup {
+    secret: String,
+    qr_image: Option<String>,
+    otpauth_url: String,
+}
+
 /// The answer to a login that has to show a code. The client keeps the pending login in its session.
 pub(in crate::interfaces::http) async fn code_required(
     app: &AppState,
     mut session: Session,
     pending: PendingLogin,
     arrival: Arrival,
-) -> Response {
+) -> Answer<LoginAnswer> {
     let issuing = pending.issuing;
     let username = pending.username.clone();
     let (stage, secret) = match pending.stage {
         Stage::Verify => ("verify", None),
         Stage::Setup { secret } => ("setup", Some(secret)),
     };
-    let mut answer = vec![
-        ("status", Json::from("mfa_required")),
-        ("stage", stage.into()),
-        ("pending_token", pending.token.as_str().into()),
-        ("username", pending.username.as_str().into()),
-        ("role", pending.role.as_str().into()),
-    ];
-    if let Some(secret) = &secret {
-        let url = app.logins.otpauth_url(&pending.username, secret);
-        answer.push(("secret", secret.as_str().into()));
-        answer.push(("qr_image", qr_image(&url).into()));
-        answer.push(("otpauth_url", url.into()));
-    }
+    let answer = CodeRequired {
+        stage,
+        pending_token: pending.token.clone(),
+        username: pending.username.clone(),
+        role: pending.role.clone(),
+        setup: secret.as_ref().map(|secret| {
+            let url = app.logins.otpauth_url(&pending.username, secret);
+            CodeSetup {
+                secret: secret.clone(),
+                qr_image: qr_image(&url),
+                otpauth_url: url,
+            }
+        }),
+    };
     session.set(
         PENDING,
         Json::object([
@@ -66,19 +83,12 @@ pub(in crate::interfaces::http) async fn code_required(
             ("username", pending.username.into()),
         ]),
     );
-    let answer = answer
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
     let saved = app.sessions.save(session, issuing.at, arrival);
     let issues = saved.as_ref().and_then(|saved| saved.issue.clone());
     app.operators
         .note_issued(&username, issuing, issues.as_slice())
         .await;
-    with_cookies(
-        JsonReply::ok(Json::Object(answer)),
-        saved.map(|saved| saved.set_cookie),
-    )
+    Answer::ok(LoginAnswer::CodeRequired(answer)).with_cookies(saved.map(|saved| saved.set_cookie))
 }
 
 /// `POST /api/auth/mfa/verify`
@@ -88,13 +98,13 @@ pub async fn verify(
     caller: Caller,
     browser: ClientBrowser,
     headers: HeaderMap,
-    body: RawBody,
-) -> Result<Response, ErrorResponse> {
+    body: RawBody<body::Login>,
+) -> Result<Answer<LoginAnswer>, ErrorResponse> {
     session_use.note();
     let mut session = app.sessions.open(&headers, app.clock.now().as_second());
     let pending = pending_login(session.get(PENDING), session.issue())
-        .ok_or_else(|| JsonReply::error(StatusCode::UNAUTHORIZED, "mfa_pending").into_response())?;
-    let body = body.of_anybody(|bounds| bounds.body).lenient().await?;
+        .ok_or_else(|| Answer::error(StatusCode::UNAUTHORIZED, "mfa_pending"))?;
+    let body = body.lenient().await?;
     let answer = code_answer(&body)?;
     let from = LoginFrom {
         address: &caller.enrollment_address(),
@@ -104,13 +114,12 @@ pub async fn verify(
         Ok(login) => Ok(logged_in(&app, session, login, &browser).await),
         Err(VerifyError::Expired) => {
             session.take(PENDING);
-            Err(with_cookies(
-                JsonReply::error(StatusCode::UNAUTHORIZED, "expired"),
-                app.sessions
-                    .save(session, app.clock.now().as_second(), browser.arrival)
-                    .map(|saved| saved.set_cookie),
-            )
-            .into())
+            let saved = app
+                .sessions
+                .save(session, app.clock.now().as_second(), browser.arrival);
+            Err(Answer::error(StatusCode::UNAUTHORIZED, "expired")
+                .with_cookies(saved.map(|saved| saved.set_cookie))
+                .into())
         }
         Err(error) => Err(error.into()),
     }

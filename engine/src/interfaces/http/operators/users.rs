@@ -2,51 +2,75 @@
 
 use axum::{
     extract::{Path, State},
-    response::{ErrorResponse, Response},
+    response::ErrorResponse,
 };
 use http::HeaderMap;
+use serde::Serialize;
 
 use crate::{
     builders::operators::users::{account_name, mfa_switch, new_password, new_role, new_user},
-    domain::{json::Json, operators::User},
+    domain::operators::User,
     interfaces::http::{
         browser::ClientBrowser,
-        compat::{body::RawBody, reply::JsonReply},
+        compat::{
+            body::RawBody,
+            reply::{Answer, Status},
+        },
         guards::Admin,
-        operators::login::with_cookies,
         state::AppState,
     },
     services::{StoreError, operators::Operator},
 };
 
-fn ok() -> JsonReply {
-    JsonReply::ok(Json::object([("status", "ok".into())]))
+/// An account as every listing shows it. Neither the password's digest nor the secret of codes is ever shown.
+#[derive(Debug, Serialize)]
+pub struct ListedUser {
+    id: i64,
+    username: String,
+    display_name: String,
+    role: String,
+    last_login: i64,
+    created_at: i64,
+    updated_at: i64,
+    mfa_enabled: i64,
 }
 
-/// An account as every listing shows it. Neither the password's digest nor the secret of codes is ever shown.
-pub(crate) fn listed(user: User) -> Json {
-    let (last_login, created_at, updated_at) = (user.last_login, user.created_at, user.updated_at);
-    let mfa_enabled = i64::from(user.mfa_enabled);
-    let operator = Operator::from(user);
-    Json::object([
-        ("id", operator.id.into()),
-        ("username", operator.username.into()),
-        ("display_name", operator.display_name.into()),
-        ("role", operator.role.into()),
-        ("last_login", last_login.unwrap_or(0).into()),
-        ("created_at", created_at.unwrap_or(0).into()),
-        ("updated_at", updated_at.unwrap_or(0).into()),
-        ("mfa_enabled", mfa_enabled.into()),
-    ])
+impl From<User> for ListedUser {
+    fn from(user: User) -> Self {
+        let (last_login, created_at, updated_at) = (user.last_login, user.created_at, user.updated_at);
+        let mfa_enabled = i64::from(user.mfa_enabled);
+        let operator = Operator::from(user);
+        Self {
+            id: operator.id,
+            username: operator.username,
+            display_name: operator.display_name,
+            role: operator.role,
+            last_login: last_login.unwrap_or(0),
+            created_at: created_at.unwrap_or(0),
+            updated_at: updated_at.unwrap_or(0),
+            mfa_enabled,
+        }
+    }
+}
+
+/// All accounts.
+#[derive(Debug, Serialize)]
+pub struct UserList {
+    users: Vec<ListedUser>,
+}
+
+impl FromIterator<User> for UserList {
+    fn from_iter<T: IntoIterator<Item = User>>(users: T) -> Self {
+        Self {
+            users: users.into_iter().map(Into::into).collect(),
+        }
+    }
 }
 
 /// `GET /api/users`
-pub async fn list(State(app): State<AppState>, _: Admin) -> Result<JsonReply, StoreError> {
+pub async fn list(State(app): State<AppState>, _: Admin) -> Result<Answer<UserList>, StoreError> {
     let users = app.users.list().await?;
-    Ok(JsonReply::ok(Json::object([(
-        "users",
-        Json::list(users.into_iter().map(listed)),
-    )])))
+    Ok(Answer::ok(users.into_iter().collect()))
 }
 
 /// `POST /api/users`
@@ -54,11 +78,11 @@ pub async fn create(
     State(app): State<AppState>,
     Admin(caller): Admin,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<Status>, ErrorResponse> {
     let body = body.lenient().await?;
     let user = new_user(&body)?;
     app.users.create(&user, &caller).await?;
-    Ok(ok())
+    Ok(Answer::status("ok"))
 }
 
 /// `DELETE /api/users/{username}`
@@ -66,10 +90,10 @@ pub async fn delete(
     State(app): State<AppState>,
     Admin(caller): Admin,
     Path(username): Path<String>,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<Status>, ErrorResponse> {
     let username = account_name(&username)?;
     app.users.delete(username, &caller).await?;
-    Ok(ok())
+    Ok(Answer::status("ok"))
 }
 
 /// `POST /api/users/{username}/reset_password`
@@ -78,11 +102,11 @@ pub async fn reset_password(
     Admin(caller): Admin,
     Path(username): Path<String>,
     body: RawBody,
-) -> Result<JsonReply, ErrorResponse> {
+) -> Result<Answer<Status>, ErrorResponse> {
     let body = body.lenient().await?;
     let digest = new_password(&body)?;
     app.users.reset_password(&username, &digest, &caller).await?;
-    Ok(ok())
+    Ok(Answer::status("ok"))
 }
 
 /// `POST /api/users/{username}/role`. Who changes his own role gets his session cookie again, with the new role.
@@ -93,7 +117,7 @@ pub async fn set_role(
     browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Response, ErrorResponse> {
+) -> Result<Answer<Status>, ErrorResponse> {
     let body = body.lenient().await?;
     let role = new_role(&body)?;
     let issuing = app.users.set_role(&username, role, &caller).await?;
@@ -109,7 +133,7 @@ pub async fn set_role(
         // The page's socket has shown the cookie of before.
         app.realtime.browser_changed(&browser.browser);
     }
-    Ok(with_cookies(ok(), saved.map(|saved| saved.set_cookie)))
+    Ok(Answer::status("ok").with_cookies(saved.map(|saved| saved.set_cookie)))
 }
 
 /// `POST /api/users/{username}/mfa`. Who switches off his own MFA no longer has to show a code.
@@ -120,7 +144,7 @@ pub async fn switch_mfa(
     browser: ClientBrowser,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Response, ErrorResponse> {
+) -> Result<Answer<Status>, ErrorResponse> {
     let username = account_name(&username)?;
     let body = body.lenient().await?;
     let switch = mfa_switch(&body);
@@ -131,5 +155,5 @@ pub async fn switch_mfa(
         session.take("mfa_pending");
     }
     let saved = app.sessions.save(session, now, browser.arrival);
-    Ok(with_cookies(ok(), saved.map(|saved| saved.set_cookie)))
+    Ok(Answer::status("ok").with_cookies(saved.map(|saved| saved.set_cookie)))
 }

@@ -1,0 +1,420 @@
+//! Types that derive `Serialize`, as JSON values.
+
+use serde::ser::{
+    Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+use super::{
+    json::{Json, JsonObject},
+    json_text::compact_text,
+};
+
+/// Marks an integer that does not fit, on its way through the serializer.
+const BIG_INTEGER: &str = "borealis::BigInt";
+
+impl Json {
+    /// The value that a type writes; its fields keep their order. Keys of maps that are no texts become texts, and a type
+    /// whose own `Serialize` fails becomes `null`: derived ones do not.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
+        value.serialize(ToJson).unwrap_or_else(|error| {
+            tracing::error!("{} cannot be written: {error}", std::any::type_name::<T>());
+            Self::Null
+        })
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::BigInt(digits) => serializer.serialize_newtype_struct(BIG_INTEGER, digits),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(members) => serializer.collect_map(members),
+        }
+    }
+}
+
+/// What a type's own `Serialize` refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+impl Error for Refused {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+struct ToJson;
+
+/// An array or an object that is being written, and the variant that it belongs to.
+#[derive(Default)]
+struct Parts {
+    variant: Option<&'static str>,
+    items: Vec<Json>,
+    members: JsonObject,
+    key: String,
+}
+
+impl Parts {
+    fn new(variant: Option<&'static str>) -> Self {
+        Self {
+            variant,
+            ..Self::default()
+        }
+    }
+
+    fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        self.items.push(value.serialize(ToJson)?);
+        Ok(())
+    }
+
+    fn insert<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Refused> {
+        self.members.insert(key.to_owned(), value.serialize(ToJson)?);
+        Ok(())
+    }
+
+    fn list(self) -> Json {
+        of_variant(self.variant, Json::List(self.items))
+    }
+
+    fn object(self) -> Json {
+        of_variant(self.variant, Json::Object(self.members))
+    }
+}
+
+fn of_variant(variant: Option<&'static str>, value: Json) -> Json {
+    match variant {
+        Some(variant) => Json::object([(variant, value)]),
+        None => value,
+    }
+}
+
+impl Serializer for ToJson {
+    type Ok = Json;
+    type Error = Refused;
+    type SerializeSeq = Parts;
+    type SerializeTuple = Parts;
+    type SerializeTupleStruct = Parts;
+    type SerializeTupleVariant = Parts;
+    type SerializeMap = Parts;
+    type SerializeStruct = Parts;
+    type SerializeStructVariant = Parts;
+
+    fn serialize_bool(self, value: bool) -> Result<Json, Refused> {
+        Ok(value.into())
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<Json, Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<Json, Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<Json, Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<Json, Refused> {
+        Ok(Json::Int(value))
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<Json, Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<Json, Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<Json, Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<Json, Refused> {
+        Ok(i64::try_from(value).map_or_else(|_| Json::BigInt(value.to_string()), Json::Int))
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<Json, Refused> {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<Json, Refused> {
+        Ok(Json::Float(value))
+    }
+
+    fn serialize_char(self, value: char) -> Result<Json, Refused> {
+        Ok(Json::Text(value.into()))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<Json, Refused> {
+        Ok(value.into())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<Json, Refused> {
+        Ok(Json::list(value.iter().map(|byte| i64::from(*byte))))
+    }
+
+    fn serialize_none(self) -> Result<Json, Refused> {
+        Ok(Json::Null)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Json, Refused> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<Json, Refused> {
+        Ok(Json::Null)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Json, Refused> {
+        Ok(Json::Null)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Json, Refused> {
+        Ok(variant.into())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<Json, Refused> {
+        Ok(match value.serialize(self)? {
+            Json::Text(digits) if name == BIG_INTEGER => Json::BigInt(digits),
+            value => value,
+        })
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<Json, Refused> {
+        Ok(of_variant(Some(variant), value.serialize(self)?))
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Parts, Refused> {
+        Ok(Parts::default())
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Parts, Refused> {
+        Ok(Parts::default())
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts, Refused> {
+        Ok(Parts::default())
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts, Refused> {
+        Ok(Parts::new(Some(variant)))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Parts, Refused> {
+        Ok(Parts::default())
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Parts, Refused> {
+        Ok(Parts::default())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts, Refused> {
+        Ok(Parts::new(Some(variant)))
+    }
+}
+
+impl SerializeSeq for Parts {
+    type Ok = Json;
+    type Error = Refused;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        self.push(value)
+    }
+
+    fn end(self) -> Result<Json, Refused> {
+        Ok(self.list())
+    }
+}
+
+impl SerializeTuple for Parts {
+    type Ok = Json;
+    type Error = Refused;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        self.push(value)
+    }
+
+    fn end(self) -> Result<Json, Refused> {
+        Ok(self.list())
+    }
+}
+
+impl SerializeTupleStruct for Parts {
+    type Ok = Json;
+    type Error = Refused;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        self.push(value)
+    }
+
+    fn end(self) -> Result<Json, Refused> {
+        Ok(self.list())
+    }
+}
+
+impl SerializeTupleVariant for Parts {
+    type Ok = Json;
+    type Error = Refused;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        self.push(value)
+    }
+
+    fn end(self) -> Result<Json, Refused> {
+        Ok(self.list())
+    }
+}
+
+impl SerializeMap for Parts {
+    type Ok = Json;
+    type Error = Refused;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
+        self.key = match key.serialize(ToJson)? {
+            Json::Text(text) => text,
+            other => compact_text(&other),
+        };
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        let key = std::mem::take(&mut self.key);
+        self.insert(&key, value)
+    }
+
+    fn end(self) -> Result<Json, Refused> {
+        Ok(self.object())
+    }
+}
+
+impl SerializeStruct for Parts {
+    type Ok = Json;
+    type Error = Refused;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Refused> {
+        self.insert(name, value)
+    }
+
+    fn end(self) -> Result<Json, Refused> {
+        Ok(self.object())
+    }
+}
+
+impl SerializeStructVariant for Parts {
+    type Ok = Json;
+    type Error = Refused;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Refused> {
+        self.insert(name, value)
+    }
+
+    fn end(self) -> Result<Json, Refused> {
+        Ok(self.object())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Serialize;
+
+    use super::*;
+    use crate::domain::arbitrary::any_json;
+
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        text: &'a str,
+        missing: Option<i64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        left_out: Option<i64>,
+        numbers: (u64, f64),
+        #[serde(flatten)]
+        more: Flattened,
+    }
+
+    #[derive(Serialize)]
+    struct Flattened {
+        state: State,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum State {
+        NotReady,
+    }
+
+    #[test]
+    fn fields_keep_their_names_and_their_order() {
+        let answer = Answer {
+            text: "é",
+            missing: None,
+            left_out: None,
+            numbers: (u64::MAX, f64::INFINITY),
+            more: Flattened {
+                state: State::NotReady,
+            },
+        };
+        let numbers = Json::list([Json::BigInt(u64::MAX.to_string()), Json::Float(f64::INFINITY)]);
+        let expected = Json::object([
+            ("text", "é".into()),
+            ("missing", Json::Null),
+            ("numbers", numbers),
+            ("state", "not_ready".into()),
+        ]);
+        let found = Json::of(&answer);
+        assert_eq!(found, expected);
+        assert!(
+            found
+                .as_object()
+                .unwrap()
+                .keys()
+                .eq(expected.as_object().unwrap().keys())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_written_as_itself(value in any_json()) {
+            prop_assert_eq!(format!("{:?}", Json::of(&value)), format!("{value:?}"));
+        }
+    }
+}
