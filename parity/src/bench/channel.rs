@@ -59,6 +59,6 @@ async fn measure(
     tell(format!("{who}: all drop and return"));
     figures.extend(rounds::drop_and_return(server, clients).await?);
     tell(format!("{who}: a client that does not read"));
-    figures.extend(rounds::deaf(server).await?);
+    figures.extend(rounds::not_reading(server).await?);
     Ok(figures)
 }

@@ -178,10 +178,10 @@ pub(super) async fn drop_and_return(
 
 /// A client that does not read while much is sent to all: what it costs, what it does to others, and what it finds when it
 /// reads at last.
-pub(super) async fn deaf(server: &Process) -> Result<Vec<Figure>, BenchError> {
+pub(super) async fn not_reading(server: &Process) -> Result<Vec<Figure>, BenchError> {
     let mut listener = Client::connect(&options(server.address)).await?;
     let mut sender = Client::connect(&options(server.address)).await?;
-    let mut deaf = Raw::websocket(server.address).await.map_err(ClientError::from)?;
+    let mut reader = Raw::websocket(server.address).await.map_err(ClientError::from)?;
     tokio::time::sleep(QUIET).await;
     let before = server.resident_megabytes()?;
     server.forget_peak()?;
@@ -194,16 +194,16 @@ pub(super) async fn deaf(server: &Process) -> Result<Vec<Figure>, BenchError> {
         slowest = slowest.max(begin.elapsed());
     }
     let peak = server.peak_megabytes()?;
-    let rest = deaf.rest().await;
+    let rest = reader.rest().await;
     Ok(vec![
-        Figure::new("1,000 of 200 kB to one that is deaf", peak - before, "MB"),
-        Figure::new("  slowest to another", milliseconds(slowest), "ms"),
+        Figure::new("one does not read: more resident", peak - before, "MB"),
+        Figure::new("  slowest to the others", milliseconds(slowest), "ms"),
         Figure::new(
-            "  of which it missed",
+            "  of 1,000 it missed",
             number(BROADCASTS.saturating_sub(rest.bytes / BROADCAST_BYTES)),
             "",
         ),
-        Figure::new("  and was closed", f64::from(u8::from(rest.is_over)), ""),
+        Figure::new("  ended (1) or not (0)", f64::from(u8::from(rest.is_over)), ""),
     ])
 }
 
