@@ -14,6 +14,14 @@ const LONG_PATIENCE: Duration = Duration::from_secs(30);
 /// A write that takes longer than this is not taken.
 const STALLED: Duration = Duration::from_secs(2);
 
+/// What a connection still had to tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    pub(super) bytes: usize,
+    /// Whether the server has ended it.
+    pub(super) is_over: bool,
+}
+
 /// A connection.
 pub(super) struct Raw(TcpStream);
 
@@ -88,6 +96,21 @@ impl Raw {
                 String::from_utf8_lossy(head.get(9..).unwrap_or_default()).into_owned()
             }
             Ok(Ok(_)) => "answered in HTTP/2".to_owned(),
+        }
+    }
+
+    /// Reads until nothing more comes.
+    pub(super) async fn rest(&mut self) -> Rest {
+        let mut buffer = vec![0; 65_536];
+        let mut bytes = 0;
+        loop {
+            match tokio::time::timeout(STALLED, self.0.read(&mut buffer)).await {
+                Ok(Ok(more @ 1..)) => bytes += more,
+                ended => {
+                    let is_over = ended.is_ok();
+                    return Rest { bytes, is_over };
+                }
+            }
         }
     }
 
