@@ -156,3 +156,27 @@ fn every_way_to_write_an_arrow_is_seen() {
     );
     assert_eq!(forbidden("main", "main.rs", source), Vec::<String>::new());
 }
+
+#[test]
+fn a_long_file_says_why() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["src", "socketio/src", "../parity/src"] {
+        sources(&root.join(folder), &mut found);
+    }
+    let mut silent = Vec::new();
+    for path in found {
+        let source = fs::read_to_string(&path).unwrap();
+        let says_why = source
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .any(|line| line.starts_with("//! Long because "));
+        if source.lines().count() > 400 && !says_why {
+            silent.push(path);
+        }
+    }
+    assert!(
+        silent.is_empty(),
+        "more than 400 lines, and no `//! Long because`: {silent:#?}"
+    );
+}

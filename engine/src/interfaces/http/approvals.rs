@@ -144,7 +144,7 @@ pub async fn approve(
         .await?;
     Ok(Answer::ok(Approved {
         status: "approved",
-        conflict_resolution: resolution.map(Into::into),
+        conflict_resolution: resolution,
     }))
 }
 

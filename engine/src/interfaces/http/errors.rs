@@ -18,8 +18,8 @@ use super::compat::{
 };
 use crate::{
     builders::{
-        device_access::refresh::InvalidRefresh, enrollment::EnrollmentFieldError, github::InvalidToken,
-        install_codes::InvalidTtl, provision::IncompleteProvision,
+        agents::provision::IncompleteProvision, device_access::refresh::InvalidRefresh,
+        enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
     },
     domain::{proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
     services::{
@@ -59,7 +59,7 @@ pub fn database_error(error: StoreError) -> Response {
         return json_failure(&error);
     }
     tracing::error!("{error}");
-    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.database_message()).into_response()
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, error.database_message()).into_response()
 }
 
 /// Seconds after which a request that found the database busy may be sent again.
@@ -287,6 +287,6 @@ impl IntoResponse for UnreadableId {
 impl IntoResponse for StoreTokenError {
     fn into_response(self) -> Response {
         tracing::error!("{self}");
-        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &self.to_string()).into_response()
+        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
 }

@@ -230,7 +230,7 @@ fn not_found() -> Answer<Failure> {
     Answer::error(StatusCode::NOT_FOUND, "not found")
 }
 
-fn one(found: Option<JobOverview>) -> Result<Answer<OneJob>, ErrorResponse> {
+fn one(found: Option<JobOverview>) -> Result<Answer<OneJob>, Answer<Failure>> {
     let job = found.ok_or_else(not_found)?.into();
     Ok(Answer::ok(OneJob { job }))
 }
@@ -255,7 +255,7 @@ pub async fn create(
     let body = body.lenient().await?;
     let job = new_job(&body, app.scheduled_jobs.zone())?;
     let made = app.scheduled_jobs.create(&author, &job).await;
-    one(made?)
+    Ok(one(made?)?)
 }
 
 /// `GET /api/scheduled_jobs/{id}`
@@ -264,7 +264,7 @@ pub async fn read(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<Answer<OneJob>, ErrorResponse> {
-    one(app.scheduled_jobs.find(row_id(&id)).await?)
+    Ok(one(app.scheduled_jobs.find(row_id(&id)).await?)?)
 }
 
 /// `PUT /api/scheduled_jobs/{id}`
@@ -277,7 +277,7 @@ pub async fn update(
     let body = body.lenient().await?;
     let changes = job_changes(&body, app.scheduled_jobs.zone())?;
     let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
-    one(changed?)
+    Ok(one(changed?)?)
 }
 
 /// `POST /api/scheduled_jobs/{id}/toggle`
@@ -293,7 +293,7 @@ pub async fn toggle(
         ..JobChanges::default()
     };
     let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
-    one(changed?)
+    Ok(one(changed?)?)
 }
 
 /// `DELETE /api/scheduled_jobs/{id}`

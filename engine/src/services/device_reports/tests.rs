@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     builders::device_reports::{details::DetailsReport, hash::HashReport},
     domain::{
-        agent_registry::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
+        agents::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
         devices::NewDevice,
         guid::Guid,
         hash_list::HashSource,

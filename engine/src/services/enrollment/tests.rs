@@ -1,3 +1,5 @@
+//! Long because it is a list of stories.
+
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};

@@ -1,3 +1,5 @@
+//! Long because it is a list of stories.
+
 use std::{fs, path::Path, sync::Arc};
 
 use jiff::SignedDuration;

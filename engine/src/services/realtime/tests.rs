@@ -1,4 +1,6 @@
 //! The rules of the channel, without a socket.
+//!
+//! Long because it is a list of stories.
 
 use std::sync::Mutex;
 
@@ -7,11 +9,11 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::{
-    builders::agent_events::JobResult,
+    builders::agents::JobResult,
     config::settings::AccessPolicy,
     domain::{
         agent_id::{NamedDevice, named_device},
-        agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
+        agents::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
         guid::Guid,
     },
     integrations::{clock::ManualClock, random::SeededRandom},

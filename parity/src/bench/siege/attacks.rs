@@ -1,4 +1,6 @@
 //! The attacks. Each finds out itself what becomes of it.
+//!
+//! Long because it is a list: one attack after the other.
 
 use std::{
     net::SocketAddr,
