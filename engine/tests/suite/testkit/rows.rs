@@ -63,7 +63,7 @@ pub(crate) fn devices(devices: &[Device]) -> String {
             token_version,
             status,
         } = device;
-        format!("('{guid}', '{hostname}', '{fingerprint}', {token_version}, '{status}', 1, 5)")
+        format!("('{guid}', '{hostname}', '{fingerprint}', {token_version}, '{status}', 7, 5)")
     };
     format!(
         "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status, created_at, last_seen) \

@@ -142,9 +142,12 @@ impl Server {
         Self::start_with(policy, rows, |_| ()).await
     }
 
-    /// The same with settings that no variable sets.
+    /// The same with settings that no variable sets. The web client may also come from `http://ui.example`.
     pub(crate) async fn start_with(policy: &str, rows: impl Into<String>, adjust: fn(&mut Settings)) -> Self {
-        let setup = Self::with(&[("BOREALIS_ACCESS_POLICY", policy)]);
+        let setup = Self::with(&[
+            ("BOREALIS_ACCESS_POLICY", policy),
+            ("BOREALIS_CORS_ORIGINS", "http://ui.example"),
+        ]);
         let server = setup.adjust(adjust).start().await;
         server.sql(rows).await;
         server
