@@ -11,8 +11,6 @@ use crate::{
 
 mod certificate;
 
-/// When [`load`] makes an identity.
-
 fn settings(root: &Path) -> Settings {
     let variables = [("BOREALIS_ROOT".to_owned(), root.display().to_string())].into();
     Settings::from_map(&variables, root).unwrap()
