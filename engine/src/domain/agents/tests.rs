@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::guid::Guid;
 
-const NOW: i64 = 1_800_000_000;
+use crate::testkit::START as NOW;
 
 fn connect(registry: &mut AgentRegistry, id: &str, mode: ServiceMode) -> Option<Sighting> {
     let event = ConnectAgent {

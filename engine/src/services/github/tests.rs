@@ -15,10 +15,9 @@ use crate::{
     config::settings::Settings,
     domain::clock::{Clock, Sleep, Working},
     integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
+    repositories::Store,
+    testkit::{Ground, START},
 };
-
-const START: i64 = 1_800_000_000;
 
 /// A manual clock that tells how many sleeps began, so that a test sees when a loop is at rest.
 #[derive(Debug)]
@@ -61,27 +60,23 @@ impl Clock for ObservedClock {
 
 /// A server over one folder, and the GitHub that it asks.
 struct Story {
-    folder: tempfile::TempDir,
+    ground: Ground,
     github: MockServer,
     clock: Arc<ObservedClock>,
-    store: SqliteStore,
+    store: Arc<dyn Store>,
 }
 
 impl Story {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("database.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
+        let ground = Ground::new().await;
         Self {
-            folder,
+            store: ground.store(),
+            ground,
             github: MockServer::start().await,
             clock: Arc::new(ObservedClock {
                 clock: ManualClock::new(Timestamp::from_second(START).unwrap()),
                 sleeps: watch::Sender::new(0),
             }),
-            store,
         }
     }
 
@@ -92,14 +87,14 @@ impl Story {
             .chain(more)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let settings = Settings::from_map(&variables, self.folder.path()).unwrap().github;
+        let settings = Settings::from_map(&variables, self.ground.root()).unwrap().github;
         let environment = Environment {
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(1)),
         };
         let client = GitHubClient::new(&settings.api_url, self.clock.clone()).unwrap();
         Arc::new(GitHubService::new(
-            Arc::new(self.store.clone()),
+            Arc::clone(&self.store),
             environment,
             client,
             &settings,
@@ -125,7 +120,7 @@ impl Story {
     }
 
     fn file(&self, path: &str) -> std::path::PathBuf {
-        self.folder.path().join(path)
+        self.ground.root().join(path)
     }
 }
 

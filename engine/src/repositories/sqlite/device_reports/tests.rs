@@ -4,7 +4,7 @@ use crate::{
     repositories::{Store as _, UnitOfWork as _, sqlite::SqliteStore},
 };
 
-const NOW: i64 = 1_800_000_000;
+use crate::testkit::START as NOW;
 
 async fn store(rows: &'static str) -> (tempfile::TempDir, SqliteStore) {
     let folder = tempfile::tempdir().unwrap();
