@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    sync::mpsc::{self, error::TryRecvError},
+    sync::mpsc::{
+        self,
+        error::{TryRecvError, TrySendError},
+    },
     task::JoinSet,
     time::timeout,
 };
@@ -201,14 +204,40 @@ async fn run(
     // The client's own sender alone keeps the transport open, so that dropping it closes the session.
     let (unused, _) = mpsc::channel(1);
     let pongs = std::mem::replace(&mut link.outgoing, unused).downgrade();
+    // The answer to a ping that came while the queue was full: the last one is enough.
+    let mut due = None;
     let reason = loop {
-        let packet = match receive_with(&mut link, &mut decoder, |packet| {
-            pongs
+        let mut deferred = None;
+        let send_due = async {
+            match (&due, pongs.upgrade()) {
+                // Where the transport has ended, the next packet says so.
+                (Some(pong), Some(sender)) => drop(sender.send(vec![EnginePacket::clone(pong)]).await),
+                _ => std::future::pending().await,
+            }
+        };
+        let receive = receive_with(&mut link, &mut decoder, |pong| {
+            let refused = pongs
                 .upgrade()
-                .is_none_or(|sender| sender.try_send(vec![packet]).is_ok())
-        })
-        .await
-        {
+                .and_then(|sender| sender.try_send(vec![pong]).err());
+            match refused {
+                None => true,
+                Some(TrySendError::Full(mut packets)) => {
+                    deferred = packets.pop();
+                    true
+                }
+                Some(TrySendError::Closed(_)) => false,
+            }
+        });
+        let received = tokio::select! {
+            () = send_due => None,
+            received = receive => Some(received),
+        };
+        let Some(received) = received else {
+            due = None;
+            continue;
+        };
+        due = deferred.or(due);
+        let packet = match received {
             Ok(Some(packet)) => packet,
             Ok(None) => continue,
             Err(reason) => break reason,

@@ -4,7 +4,7 @@ use borealis_engine::{
     Engine, RunningEngine, Settings,
     integrations::{clock::ManualClock, random::SeededRandom},
 };
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -124,6 +124,37 @@ async fn pings_are_answered_and_closing_tells_why() {
         Some(Incoming::Closed(CloseReason::Disconnected))
     );
     assert_eq!(client.emit("late", &[]).await, Err(CloseReason::Disconnected));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ping_that_comes_while_much_waits_to_be_sent_is_answered_after_it() {
+    let (full, is_full) = tokio::sync::oneshot::channel();
+    let (options, server) = server(async |mut peer| {
+        // Until then it reads nothing.
+        is_full.await.unwrap();
+        say(&mut peer, "2").await;
+        say(&mut peer, "42[\"after\"]").await;
+        while hear(&mut peer).await != Message::text("3") {}
+    })
+    .await;
+    let mut client = Client::connect(&options).await.unwrap();
+    let much = [json!("x".repeat(65_536))];
+    let mut waited = 0;
+    while waited < 1000 {
+        match client.emit("much", &much).now_or_never() {
+            Some(sent) => {
+                sent.unwrap();
+                waited = 0;
+            }
+            None => {
+                waited += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    full.send(()).unwrap();
+    assert_eq!(client.next().await, event("after", &[]));
     server.await.unwrap();
 }
 
