@@ -151,7 +151,9 @@ fn every_defect_and_decision_that_is_cited_has_its_entry() {
 fn links_between_the_pages_lead_somewhere() {
     let mut pages = legacy_pages();
     pages.extend(ROOT_PAGES.iter().map(|page| repository().join(page)));
-    pages.extend(["engine", "engine/socketio", "parity"].map(|folder| repository().join(folder).join("README.md")));
+    pages.extend(
+        ["engine", "engine/socketio", "parity"].map(|folder| repository().join(folder).join("README.md")),
+    );
     let mut broken = Vec::new();
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
