@@ -1,6 +1,6 @@
 //! Untrusted input to validated, immutable values: parse, don't validate.
 
-pub mod agent_events;
+pub mod agents;
 pub mod approvals;
 pub mod credentials;
 pub mod device_access;
@@ -9,7 +9,6 @@ pub mod enrollment;
 pub mod github;
 pub mod install_codes;
 pub mod operators;
-pub mod provision;
 pub mod quick_run;
 pub mod recaps;
 pub mod scheduled_jobs;

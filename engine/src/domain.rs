@@ -2,7 +2,7 @@
 
 pub mod activity;
 pub mod agent_id;
-pub mod agent_registry;
+pub mod agents;
 pub mod approvals;
 #[cfg(test)]
 pub(crate) mod arbitrary;

@@ -12,3 +12,4 @@ mod process_tree;
 pub mod random;
 pub mod root_lock;
 pub mod tls;
+pub mod token_signing;

@@ -11,6 +11,8 @@ pub mod interfaces;
 pub mod preflight;
 pub mod repositories;
 pub mod services;
+#[cfg(test)]
+mod testkit;
 
 pub use bootstrap::{Engine, RunningEngine, StartError};
 pub use config::settings::Settings;

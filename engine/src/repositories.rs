@@ -1,48 +1,50 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
 pub mod activity;
+pub mod agents;
 pub mod approvals;
 pub mod credentials;
-pub mod device_documents;
+pub mod device_access;
+pub mod device_reports;
 pub mod devices;
-pub mod github_token;
+pub mod github;
 pub mod install_codes;
-pub mod job_runs;
-pub mod known_addresses;
-pub mod known_devices;
-pub mod operator_sessions;
 pub mod operators;
 pub mod recaps;
-pub mod refresh_tokens;
 pub mod scheduled_jobs;
+pub mod scheduler;
 pub mod service_accounts;
 pub mod sqlite;
-pub mod undelivered_work;
-pub mod work_devices;
 
 use async_trait::async_trait;
 
 use self::{
     approvals::{ReadApprovals, WriteApprovals},
     credentials::{ReadCredentials, WriteCredentials},
-    device_documents::{ReadDeviceDocuments, WriteDeviceDocuments},
     devices::{ReadDevices, WriteDevices},
-    github_token::{ReadGitHubTokens, WriteGitHubTokens},
     install_codes::{ReadInstallCodes, WriteInstallCodes},
-    job_runs::{ReadJobRuns, WriteJobRuns},
-    known_addresses::{ReadKnownAddresses, WriteKnownAddresses},
-    known_devices::ReadKnownDevices,
-    operator_sessions::{ReadOperatorSessions, WriteOperatorSessions},
     recaps::{ReadRecaps, WriteRecaps},
-    refresh_tokens::{ReadRefreshTokens, RefreshNotes, WriteRefreshTokens},
     scheduled_jobs::{ReadScheduledJobs, WriteScheduledJobs},
     service_accounts::{ReadServiceAccounts, WriteServiceAccounts},
-    undelivered_work::{ReadUndeliveredWork, WriteUndeliveredWork},
-    work_devices::{ReadWorkDevices, WriteWorkDevices},
 };
 use crate::repositories::{
-    activity::{ReadActivityHistory, WriteActivityHistory},
-    operators::{ReadUsers, WriteUsers},
+    activity::{
+        ReadActivityHistory, WriteActivityHistory,
+        work_devices::{ReadWorkDevices, WriteWorkDevices},
+    },
+    agents::ReadKnownDevices,
+    device_access::{ReadRefreshTokens, RefreshNotes, WriteRefreshTokens},
+    device_reports::{ReadDeviceDocuments, WriteDeviceDocuments},
+    github::{ReadGitHubTokens, WriteGitHubTokens},
+    operators::{
+        ReadUsers, WriteUsers,
+        known_addresses::{ReadKnownAddresses, WriteKnownAddresses},
+        sessions::{ReadOperatorSessions, WriteOperatorSessions},
+    },
+    scheduler::{
+        ReadJobRuns, WriteJobRuns,
+        undelivered_work::{ReadUndeliveredWork, WriteUndeliveredWork},
+    },
 };
 
 /// Why the store could not do what was asked.

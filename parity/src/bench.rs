@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "what is measured here is real time")]
 
 mod agents;
+mod channel;
 mod client;
 mod crowd;
 mod fleet;
@@ -10,14 +11,17 @@ mod heartbeat;
 mod jobs;
 mod latency;
 mod operator;
+mod raw;
 mod refresh;
 mod relay;
 mod server;
 mod siege;
 mod start;
+mod usage;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use channel::{ChannelPlan, Comparison, Row, compare};
 pub use latency::Latencies;
 pub use server::{ServerError, ServerProcess};
 pub use siege::{Assault, besiege};
@@ -41,6 +45,8 @@ pub enum Load {
     Jobs,
     /// What one hostile peer can do, attack by attack, while agents and operators work.
     Siege,
+    /// This project's Socket.IO server and socketioxide under the same load, in one table; only where it is named.
+    Channel,
 }
 
 /// How much load.
@@ -125,7 +131,7 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Agents => agents::measure(plan).await,
         Load::Relay => relay::measure(plan).await,
         Load::Jobs => jobs::measure(plan).await,
-        // It has more to tell than figures: `besiege`.
-        Load::Siege => Ok(Vec::new()),
+        // They have more to tell than figures: `besiege` and `compare`.
+        Load::Siege | Load::Channel => Ok(Vec::new()),
     }
 }

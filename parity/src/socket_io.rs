@@ -85,6 +85,8 @@ impl Default for Limits {
 pub enum Incoming {
     /// An event.
     Event {
+        /// Where the server asks for an acknowledgement, which [`Client::acknowledge`] gives. Nothing gives it unasked.
+        id: Option<u64>,
         /// Its name.
         name: String,
         /// Its arguments; binary ones as [`binary`] writes them.

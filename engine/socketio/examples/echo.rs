@@ -2,7 +2,8 @@
 //!
 //! As `engine.io`, at `/engine.io/`, every message as it came. As `socket.io`, at `/socket.io/`: whoever enters `/` or
 //! `/custom` gets `auth` with what it showed, `message` is answered with `message-back` and the same arguments, and
-//! `message-with-ack` is acknowledged with its arguments.
+//! `message-with-ack` is acknowledged with its arguments. `broadcast` goes to everybody in the namespace, and is acknowledged
+//! once it is on its way: `parity bench channel` asks for that.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use socketio_server::{
     Limits, Settings,
-    engine_io::{Connection, Content, Frame, Handler, Inbox, Opening, Rejection, Server},
+    engine_io::{Connection, Connections, Content, Frame, Handler, Inbox, Opening, Rejection, Server},
     environment::{SystemClock, SystemRandom},
     socket_io::{
         Admission, Application, Arguments, Client, ConnectError, Emit, Event, Handled, Request, Socket,
@@ -67,24 +68,20 @@ pub(crate) fn routes(options: &Options) -> Router {
         ..Settings::default()
     };
     match options.protocol {
-        Protocol::EngineIo => serve(EngineEcho, settings),
+        Protocol::EngineIo => serve(EngineEcho, Arc::default(), settings),
         Protocol::SocketIo => {
-            let handler = SocketIo::new(SocketEcho, &settings, Arc::new(SystemRandom));
-            serve(handler, settings)
+            let connections = Arc::default();
+            let application = SocketEcho(Arc::clone(&connections));
+            let handler = SocketIo::new(application, &settings, Arc::new(SystemRandom));
+            serve(handler, connections, settings)
         }
     }
 }
 
-fn serve(handler: impl Handler, settings: Settings) -> Router {
+fn serve<H: Handler>(handler: H, connections: Arc<Connections<H::Client>>, settings: Settings) -> Router {
     let clock = Arc::new(SystemClock::default());
-    Arc::new(Server::new(
-        handler,
-        Arc::default(),
-        settings,
-        clock,
-        Arc::new(SystemRandom),
-    ))
-    .router()
+    let random = Arc::new(SystemRandom);
+    Arc::new(Server::new(handler, connections, settings, clock, random)).router()
 }
 
 struct EngineEcho;
@@ -107,7 +104,7 @@ impl Handler for EngineEcho {
     }
 }
 
-struct SocketEcho;
+struct SocketEcho(Arc<Connections<Client<(), Value>>>);
 
 impl Application for SocketEcho {
     type Peer = ();
@@ -144,6 +141,18 @@ impl Application for SocketEcho {
                 Handled::Unacknowledged
             }
             "message-with-ack" => Handled::Done(Arguments { values, attachments }),
+            "broadcast" => {
+                // Written once, whoever gets it.
+                let packets = Emit {
+                    attachments,
+                    ..Emit::new(socket.namespace, "broadcast", &values)
+                }
+                .packets();
+                for client in self.0.select(|client| client.is_in(socket.namespace)) {
+                    client.send(&packets);
+                }
+                Handled::Done(Arguments::none())
+            }
             _ => Handled::Unacknowledged,
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    integrations::{identity::IdentityError, root_lock::LockError},
+    integrations::{github::NoTls, identity::IdentityError, root_lock::LockError},
     preflight,
     repositories::{StoreError, sqlite::MigrationError},
     services::{device_access::tokens::SigningError, sealing_keys::NoKeyOpens},
@@ -37,7 +37,7 @@ pub enum StartError {
     Identity(#[from] IdentityError),
     /// What GitHub would be asked with.
     #[error("cannot speak TLS with GitHub: {0}")]
-    GitHub(#[from] rustls::Error),
+    GitHub(#[from] NoTls),
     /// The token key.
     #[error(transparent)]
     Signing(#[from] SigningError),

@@ -86,8 +86,12 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in ".*") {
-            let _ = integer_in(&text);
+        fn what_is_read_from_a_text_is_read_again_and_blanks_around_it_do_not_count(text in ".*|[-+_0-9]{0,8}") {
+            let read = integer_in(&text);
+            prop_assert_eq!(integer_in(&format!(" {text}\t")), read);
+            if let Some(number) = read {
+                prop_assert_eq!(integer_in(&number.to_string()), Some(number));
+            }
         }
     }
 }

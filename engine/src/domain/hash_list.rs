@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{
-    agent_registry::{AgentRecord, KnownDevice},
-    guid::Guid,
-    text::python_trim,
-};
+use super::{guid::Guid, text::python_trim};
+use crate::domain::agents::{AgentRecord, KnownDevice};
 
 /// Where an entry's hash comes from.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -1,5 +1,7 @@
 //! Text as Python sees it: what counts as white space, how numbers and texts are printed.
 
+use subtle::ConstantTimeEq as _;
+
 /// Whether Python's `str.strip` takes `character` off an end.
 pub fn is_python_space(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\u{1c}'..='\u{1f}')
@@ -12,12 +14,7 @@ pub fn python_trim(text: &str) -> &str {
 
 /// Compares without telling by its duration where two texts differ.
 pub fn same_text(one: &str, other: &str) -> bool {
-    one.len() == other.len()
-        && one
-            .bytes()
-            .zip(other.bytes())
-            .fold(0, |differ, (a, b)| differ | (a ^ b))
-            == 0
+    one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
 /// A float as Python's `repr` prints it: the shortest digits that read back, `1.0`, `1e+30`, `1e-07`, `nan`, `inf`.

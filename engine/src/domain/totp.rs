@@ -255,7 +255,14 @@ mod tests {
         #[test]
         fn every_text_is_a_secret_or_refused(text in "\\PC*", now: i64) {
             if let Ok(secret) = Secret::read(&text) {
-                let _ = secret.matching_step(&text, now.clamp(-1 << 40, 1 << 40));
+                let now = now.clamp(-1 << 40, 1 << 40);
+                // Its own code of the present step is always one of the three.
+                if let Ok(step) = u64::try_from(now.div_euclid(STEP)) {
+                    prop_assert!(secret.matching_step(&secret.code(step), now).is_some());
+                }
+                if let Some(step) = secret.matching_step(&text, now) {
+                    prop_assert!(step >= oldest_step(now));
+                }
             }
         }
 

@@ -1,5 +1,7 @@
 //! What ran on a host, and what came of it.
 
+pub mod work_devices;
+
 use async_trait::async_trait;
 
 use crate::{

@@ -1,5 +1,8 @@
 //! Operators' accounts.
 
+pub mod known_addresses;
+pub mod sessions;
+
 use async_trait::async_trait;
 
 use crate::{

@@ -1,34 +1,29 @@
 //! The SQLite file that the legacy and the engine share.
 
 pub(super) mod activity;
+pub(super) mod agents;
 mod approvals;
 mod backup;
 mod credentials;
-mod device_documents;
+pub(super) mod device_access;
+pub(super) mod device_reports;
 mod devices;
 mod failure;
 mod files;
-mod github_token;
+pub(super) mod github;
 mod header;
 mod inspect;
 mod install_codes;
-mod job_runs;
-mod known_addresses;
-mod known_devices;
 mod locks;
 mod migrate;
-mod operator_sessions;
 pub(super) mod operators;
 mod recaps;
-mod refresh_notes;
-mod refresh_tokens;
 mod rows;
 mod scheduled_jobs;
+pub(super) mod scheduler;
 mod sealed_secrets;
 mod service_accounts;
 mod temporary;
-mod undelivered_work;
-mod work_devices;
 mod writer;
 
 use std::{
@@ -70,7 +65,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     readers: SqlitePool,
-    notes: refresh_notes::WaitingNotes,
+    notes: device_access::refresh_notes::WaitingNotes,
 }
 
 impl SqliteStore {
@@ -148,7 +143,7 @@ impl SqliteStore {
             path: path.to_owned(),
             writer,
             readers,
-            notes: refresh_notes::WaitingNotes::default(),
+            notes: device_access::refresh_notes::WaitingNotes::default(),
         })
     }
 

@@ -8,7 +8,7 @@ use std::{
 use super::hosts::HostRules;
 use crate::{
     domain::{
-        agent_registry::{AgentRecord, AgentRegistry, DetailsNote, HashNote},
+        agents::{AgentRecord, AgentRegistry, DetailsNote, HashNote},
         clock::Clock,
         guid::Guid,
     },

@@ -22,7 +22,6 @@ use super::{
     prune::{prune_daily, prune_once},
     published_identity::IdentityPublisher,
     quick_run::QuickRunService,
-    readiness::ReadinessService,
     realtime::{Channel, ChannelAccess, RealtimeService},
     recaps::RecapService,
     scheduled_jobs::ScheduledJobService,
@@ -45,6 +44,7 @@ use crate::{
     services::{
         device_access::{dpop::Proofs, gate::DeviceGate, refresh::RefreshService, tokens::AccessTokens},
         device_reports::heartbeat::HeartbeatService,
+        health::ReadinessService,
     },
 };
 

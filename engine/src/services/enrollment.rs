@@ -1,4 +1,6 @@
 //! Devices join: they ask with an install code, prove their key, and get their tokens once an operator approved.
+//!
+//! Long because a request and its polls share limits, locks and one state of a device.
 
 mod messages;
 

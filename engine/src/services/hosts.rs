@@ -273,32 +273,18 @@ impl HostRules {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{Connection as _, SqliteConnection};
-
     use super::*;
-    use crate::repositories::{Store as _, sqlite::SqliteStore};
+    use crate::testkit::Ground;
 
     const LEGACY: HostRules = HostRules {
         policy: AccessPolicy::Legacy,
     };
 
-    async fn store(folder: &tempfile::TempDir, rows: &'static str) -> SqliteStore {
-        let store = SqliteStore::open(&folder.path().join("database.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
-        let file = folder.path().join("database.db");
-        let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
-        sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
-        store
-    }
-
     #[tokio::test]
     async fn a_name_is_taken_whatever_its_letter_case_under_strict_alone() {
-        let folder = tempfile::tempdir().unwrap();
         let rows = "INSERT INTO devices (guid, hostname) VALUES ('A', 'WIN-\u{c9}'), (NULL, 'remote')";
-        let store = store(&folder, rows).await;
-        let mut view = store.view().await.unwrap();
+        let ground = Ground::with(rows).await;
+        let mut view = ground.store().view().await.unwrap();
         for (name, strict, legacy) in [
             ("WIN-\u{c9}", true, true),
             ("win-\u{e9}", true, false),
@@ -324,11 +310,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_is_the_device_that_has_its_name_and_of_two_the_one_that_has_it_letter_by_letter() {
-        let folder = tempfile::tempdir().unwrap();
         let rows = "INSERT INTO devices (guid, hostname, status) VALUES ('A', 'WIN-A', 'active'), \
                     ('B', 'win-a', 'active'), ('C', 'WIN-C', ' Quarantined '), (NULL, 'remote', NULL)";
-        let store = store(&folder, rows).await;
-        let mut view = store.view().await.unwrap();
+        let ground = Ground::with(rows).await;
+        let mut view = ground.store().view().await.unwrap();
         for (host, guid, is_quarantined) in [
             ("WIN-A", Some("A"), false),
             ("win-a", Some("B"), false),

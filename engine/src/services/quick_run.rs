@@ -1,4 +1,6 @@
 //! Scripts that run now, on hosts that an operator names.
+//!
+//! Long because what is prepared, stored and sent must be the same after a restart as before it.
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 

@@ -2,7 +2,7 @@
 //! which the interface implements, so nothing here needs one.
 
 mod access;
-mod agent_events;
+pub(super) mod agents;
 mod online;
 mod relays;
 mod results;
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{
-        agent_registry::AgentSummary, browser::Browser, clock::BoxFuture, guid::Guid, json::Json,
+        agents::AgentSummary, browser::Browser, clock::BoxFuture, guid::Guid, json::Json,
         operator_session::OperatorCredential, payload::Payload,
     },
     repositories::Store,

@@ -1,4 +1,6 @@
 //! Scheduled jobs as operators see and change them. When they run is the scheduler's.
+//!
+//! Long because it is one service with every operation on a job.
 
 use std::{collections::HashMap, sync::Arc};
 

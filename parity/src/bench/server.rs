@@ -9,12 +9,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::client::Connection;
+use super::{client::Connection, usage};
 
 /// How long the server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The unit in which the system counts processor time (`USER_HZ`, 100 a second wherever Linux runs).
-const MILLISECONDS_OF_A_TICK: u64 = 10;
 /// Between two tries to reach a server that starts.
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
@@ -30,6 +28,25 @@ pub enum ServerError {
         path: String,
         /// The cause.
         source: std::io::Error,
+    },
+    /// One of the two servers of `bench channel` cannot be run.
+    #[error(
+        "{path} cannot be started: {source}; build both with `cargo build --release --workspace --examples` or name them \
+         with --ours and --peer"
+    )]
+    StartExample {
+        /// The example.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// It started and did not say where it listens.
+    #[error("{path} says {said:?} and not where it listens")]
+    NoAddress {
+        /// The example.
+        path: String,
+        /// Its first line.
+        said: String,
     },
     /// There is no place for it.
     #[error("no root folder or port for the server: {0}")]
@@ -171,7 +188,7 @@ impl ServerProcess {
     /// # Errors
     /// If the system does not tell.
     pub fn resident_megabytes(&self) -> Result<f64, ServerError> {
-        self.megabytes("VmRSS:")
+        usage::resident_megabytes(self.process.id())
     }
 
     /// The most that was resident since [`ServerProcess::forget_peak`].
@@ -179,7 +196,7 @@ impl ServerProcess {
     /// # Errors
     /// If the system does not tell.
     pub fn peak_megabytes(&self) -> Result<f64, ServerError> {
-        self.megabytes("VmHWM:")
+        usage::peak_megabytes(self.process.id())
     }
 
     /// Begins to note the peak anew.
@@ -187,24 +204,7 @@ impl ServerProcess {
     /// # Errors
     /// If the system does not let it.
     pub fn forget_peak(&self) -> Result<(), ServerError> {
-        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").map_err(ServerError::Usage)
-    }
-
-    fn megabytes(&self, name: &str) -> Result<f64, ServerError> {
-        let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path).map_err(ServerError::Usage)?;
-        status
-            .lines()
-            .find_map(|line| {
-                line.strip_prefix(name)?
-                    .trim()
-                    .strip_suffix(" kB")?
-                    .trim()
-                    .parse()
-                    .ok()
-            })
-            .map(|kibibytes: f64| kibibytes * 1024.0 / 1e6)
-            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no memory in its status")))
+        usage::forget_peak(self.process.id())
     }
 
     /// Processor time that the server has used so far.
@@ -212,16 +212,7 @@ impl ServerProcess {
     /// # Errors
     /// If the system does not tell.
     pub fn processor_time(&self) -> Result<Duration, ServerError> {
-        let path = format!("/proc/{}/stat", self.process.id());
-        let stat = std::fs::read_to_string(path).map_err(ServerError::Usage)?;
-        // The second field is the program's name, which may hold blanks; user and system time are the 14th and 15th.
-        let ticks: Option<u64> = stat.rsplit_once(')').and_then(|(_, fields)| {
-            let mut fields = fields.split_ascii_whitespace().skip(11);
-            Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
-        });
-        ticks
-            .map(|ticks| Duration::from_millis(ticks * MILLISECONDS_OF_A_TICK))
-            .ok_or_else(|| ServerError::Usage(std::io::Error::other("no times in its stat")))
+        usage::processor_time(self.process.id())
     }
 
     fn log(&self) -> String {

@@ -1,7 +1,6 @@
 //! What one hostile peer can do while agents and operators work: every attack on a server of its own.
 
 mod attacks;
-mod raw;
 mod witnesses;
 
 use std::{collections::BTreeMap, fmt, time::Duration};

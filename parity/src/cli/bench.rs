@@ -3,17 +3,24 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum as _};
+use indicatif::ProgressBar;
 
-use crate::bench::{BenchError, Load, Plan, besiege, measure};
+use crate::bench::{BenchError, ChannelPlan, Load, Plan, besiege, compare, measure};
+
+/// How often the message of a measurement that goes on is drawn.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
 /// Arguments of `parity bench`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Build both first: cargo build --release\n\nExit codes: 0 measured, 2 it could not be measured.\n\n\
-    Examples:\n  parity bench\n  parity bench refresh --connections 16 --seconds 20\n  parity bench siege --attack logins"
+    after_help = "Build both first: cargo build --release\n`channel` needs two examples in place of the server: \
+    cargo build --release --workspace --examples\n\n\
+    Exit codes: 0 measured, 2 it could not be measured.\n\n\
+    Examples:\n  parity bench\n  parity bench refresh --connections 16 --seconds 20\n  parity bench siege --attack logins\n  \
+    parity bench channel --clients 2000 --rounds 3"
 )]
 pub struct Bench {
-    /// What to measure; nothing means everything, one after the other.
+    /// What to measure, one after the other; nothing means everything but `channel`.
     #[arg(value_enum, value_name = "LOAD")]
     pub loads: Vec<Load>,
     /// The server's binary; without it the one beside this program.
@@ -37,6 +44,18 @@ pub struct Bench {
     /// Of the siege only the attacks whose names contain this.
     #[arg(long, value_name = "NAME")]
     pub attack: Option<String>,
+    /// Of `channel`: this project's Socket.IO server; without it the example `echo` beside this program.
+    #[arg(long, value_name = "FILE")]
+    pub ours: Option<PathBuf>,
+    /// Of `channel`: socketioxide; without it the example `peer` beside this program.
+    #[arg(long, value_name = "FILE")]
+    pub peer: Option<PathBuf>,
+    /// Of `channel`: how many clients connect.
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    pub clients: usize,
+    /// Of `channel`: how often everything is measured; the table shows medians, JSON all.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub rounds: usize,
     /// Prints JSON instead of lines for people.
     #[arg(long)]
     pub json: bool,
@@ -65,16 +84,22 @@ impl Bench {
             rest: Duration::from_secs(self.rest),
             attack: self.attack.clone(),
         };
-        let loads = if self.loads.is_empty() {
-            Load::value_variants()
-        } else {
-            &self.loads
-        };
         let runtime = tokio::runtime::Runtime::new()?;
-        for load in loads {
-            runtime.block_on(self.measure_and_print(*load, &plan))?;
+        for load in self.wanted() {
+            match load {
+                Load::Channel => runtime.block_on(self.print_channel())?,
+                load => runtime.block_on(self.measure_and_print(load, &plan))?,
+            }
         }
         Ok(())
+    }
+
+    fn wanted(&self) -> Vec<Load> {
+        if self.loads.is_empty() {
+            let all = Load::value_variants().iter().copied();
+            return all.filter(|load| *load != Load::Channel).collect();
+        }
+        self.loads.clone()
     }
 
     async fn measure_and_print(&self, load: Load, plan: &Plan) -> Result<(), BenchError> {
@@ -93,6 +118,33 @@ impl Bench {
         println!("{name}");
         for figure in figures {
             println!("  {:<22} {:>10.1} {}", figure.name, figure.value, figure.unit);
+        }
+        Ok(())
+    }
+
+    /// Both servers in one table, once all is measured; until then what is being measured.
+    async fn print_channel(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let examples = std::env::current_exe()?.with_file_name("examples");
+        let example = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| examples.join(name));
+        let plan = ChannelPlan {
+            ours: example(&self.ours, "echo"),
+            peer: example(&self.peer, "peer"),
+            clients: self.clients.max(1),
+            rounds: self.rounds.max(1),
+        };
+        // Drawn on a terminal alone.
+        let progress = ProgressBar::new_spinner();
+        progress.enable_steady_tick(DRAWN_EVERY);
+        let compared = compare(&plan, |what| progress.set_message(what)).await;
+        progress.finish_and_clear();
+        let comparison = compared?;
+        if self.json {
+            println!(
+                "{}",
+                serde_json::json!({"load": "channel", "comparison": comparison})
+            );
+        } else {
+            print!("{comparison}");
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Connection {
 
     fn take_in(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Event { name, arguments } => {
+            Incoming::Event { name, arguments, .. } => {
                 self.count += 1;
                 self.arrived.push_back(Arrived {
                     number: self.count,

@@ -65,6 +65,18 @@ impl Client {
         self.send(Some(id), event, arguments).await.map(|()| id)
     }
 
+    /// Acknowledges an event that came with this id.
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn acknowledge(&mut self, id: u64, arguments: &[Value]) -> Result<(), CloseReason> {
+        self.send_packet(&Packet::root(Content::Ack {
+            id,
+            arguments: arguments.to_vec(),
+        }))
+        .await
+    }
+
     /// Asks for another namespace; a server without it answers with [`Incoming::Refused`].
     ///
     /// # Errors
@@ -206,7 +218,7 @@ async fn run(
                 namespace: packet.namespace,
             },
             _ if packet.namespace != ROOT => continue,
-            Content::Event { name, arguments, .. } => Incoming::Event { name, arguments },
+            Content::Event { id, name, arguments } => Incoming::Event { id, name, arguments },
             Content::Ack { id, arguments } => Incoming::Ack { id, arguments },
             Content::Disconnect => break CloseReason::Disconnected,
             Content::Connect(_) | Content::ConnectError(_) => continue,

@@ -55,6 +55,7 @@ async fn hear(peer: &mut Peer) -> Message {
 
 fn event(name: &str, arguments: &[Value]) -> Incoming {
     Incoming::Event {
+        id: None,
         name: name.to_owned(),
         arguments: arguments.to_vec(),
     }

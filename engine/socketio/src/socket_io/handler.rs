@@ -1,4 +1,6 @@
 //! The messages of clients, handled one after the other.
+//!
+//! Long because packets, their attachments and who has entered where are one state.
 
 use std::{fmt, sync::Arc, time::Duration};
 

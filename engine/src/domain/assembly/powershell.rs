@@ -1,5 +1,7 @@
 //! What PowerShell makes of each place of a script: code, or a text, and which. Only as much of its grammar as decides
 //! that; where a place can be read in two ways, both are followed.
+//!
+//! Long because it is one automaton: no state of it can be read without the others.
 
 /// The characters that PowerShell takes for a single quote.
 const SINGLE_QUOTES: [char; 5] = ['\'', '\u{2018}', '\u{2019}', '\u{201a}', '\u{201b}'];

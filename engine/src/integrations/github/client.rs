@@ -6,17 +6,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Uri, header};
-use http_body_util::{BodyExt as _, Empty};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use http::{HeaderValue, Request, Response, Uri, header};
+use http_body_util::BodyExt as _;
+use reqwest::{Body, Client, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, service_fn};
 use tower_http::follow_redirect::{FollowRedirect, policy::Standard};
 
 use super::GitHubAnswer;
@@ -64,14 +59,23 @@ impl Unreachable {
     }
 }
 
-type Connections = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+/// TLS cannot be set up at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTls {
+    /// With what this machine trusts.
+    #[error(transparent)]
+    Trust(#[from] rustls::Error),
+    /// In the client.
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+}
 
 /// A client of the REST API below one base URL. It uses no proxy, and what it follows to another origin goes without
 /// the token.
 #[derive(Clone, Debug)]
 pub struct GitHubClient {
     base: String,
-    connections: Connections,
+    client: Client,
     clock: Arc<dyn Clock>,
 }
 
@@ -81,15 +85,16 @@ impl GitHubClient {
     ///
     /// # Errors
     /// TLS cannot be set up at all.
-    pub fn new(base: impl Into<String>, clock: Arc<dyn Clock>) -> Result<Self, rustls::Error> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(TLS.clone()?)
-            .https_or_http()
-            .enable_http1()
-            .build();
+    pub fn new(base: impl Into<String>, clock: Arc<dyn Clock>) -> Result<Self, NoTls> {
+        let client = Client::builder()
+            .tls_backend_preconfigured(TLS.clone()?)
+            .http1_only()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .build()?;
         Ok(Self {
             base: base.into(),
-            connections: Client::builder(TokioExecutor::new()).build(connector),
+            client,
             clock,
         })
     }
@@ -117,7 +122,7 @@ impl GitHubClient {
         &self,
         branch: &RepositoryBranch,
         token: Option<&Secret>,
-    ) -> Result<Request<Empty<Bytes>>, Unreachable> {
+    ) -> Result<Request<Body>, Unreachable> {
         let uri: Uri = format!("{}{}", self.base, branch.api_path())
             .parse()
             .map_err(|error| Unreachable::because(&error))?;
@@ -128,20 +133,27 @@ impl GitHubClient {
             request = request.header(header::AUTHORIZATION, bearer(token)?);
         }
         request
-            .body(Empty::new())
+            .body(Body::default())
             .map_err(|error| Unreachable::because(&error))
     }
 
-    async fn exchange(&self, request: Request<Empty<Bytes>>) -> Result<GitHubAnswer, Unreachable> {
-        let (parts, mut body) = FollowRedirect::with_policy(self.connections.clone(), Standard::default())
+    async fn exchange(&self, request: Request<Body>) -> Result<GitHubAnswer, Unreachable> {
+        let unreachable = |error: reqwest::Error| Unreachable::because(&error.without_url());
+        let client = self.client.clone();
+        let send = service_fn(move |request: Request<Body>| {
+            let client = client.clone();
+            async move { client.execute(request.try_into()?).await.map(Response::from) }
+        });
+        // Not reqwest's own: at a second redirect within another origin its 0.13 sends the token again.
+        let (parts, mut body) = FollowRedirect::with_policy(send, Standard::default())
             .oneshot(request)
             .await
-            .map_err(|error| Unreachable::because(&error))?
+            .map_err(unreachable)?
             .into_parts();
         let mut read = Vec::new();
         let mut complete = true;
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Unreachable::because(&error))?;
+            let frame = frame.map_err(unreachable)?;
             let Ok(data) = frame.into_data() else { continue };
             let room = LONGEST_BODY - read.len();
             read.extend_from_slice(data.get(..room).unwrap_or(&data));

@@ -3,6 +3,8 @@
 //! What is there and works is used as it is. Only what is missing is made, and only what has ended is replaced: by a
 //! certificate of the same root where there is one, else by a new identity, the old files being set aside first. The
 //! order in which files are written lets a start that was cut short be completed by the next one.
+//!
+//! Long because what is found, completed, replaced and made are steps over the same few files, whose order is the point.
 
 mod chain;
 mod issue;

@@ -6,12 +6,10 @@ use super::{sealing_key::KeySource, *};
 use crate::{
     domain::fernet::FernetKey,
     integrations::{clock::ManualClock, random::SeededRandom},
+    testkit::START,
 };
 
 mod certificate;
-
-/// When [`load`] makes an identity.
-const START: i64 = 1_800_000_000;
 
 fn settings(root: &Path) -> Settings {
     let variables = [("BOREALIS_ROOT".to_owned(), root.display().to_string())].into();

@@ -1,7 +1,7 @@
 //! What agents say of themselves.
 
 use super::dispatch::{Incoming, from_agent};
-use crate::{builders::agent_events as read, domain::mask::shown, services::realtime::Outcome};
+use crate::{builders::agents as read, domain::mask::shown, services::realtime::Outcome};
 
 pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
     let event = match from_agent(read::connect_agent(incoming.value()), &incoming.rights) {

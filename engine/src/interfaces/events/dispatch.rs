@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{agents, channel::Channel, live_view, peer::Client, playbooks, quick_run};
 use crate::{
-    builders::agent_events::Reading,
+    builders::agents::Reading,
     domain::{json::Json, payload::Payload},
     services::realtime::{Outcome, RealtimeService, Rights},
 };

@@ -1,7 +1,7 @@
 //! Screenshots, macros and windows: what operators watch while it happens.
 
 use super::dispatch::{Incoming, from_agent};
-use crate::{builders::agent_events as read, domain::json::Json, services::realtime::Outcome};
+use crate::{builders::agents as read, domain::json::Json, services::realtime::Outcome};
 
 pub(super) async fn screenshot(incoming: Incoming<'_>) -> Outcome {
     let Incoming {

@@ -1,7 +1,7 @@
 //! What became of scripts that agents ran.
 
 use super::dispatch::{Incoming, from_agent};
-use crate::{builders::agent_events as read, services::realtime::Outcome};
+use crate::{builders::agents as read, services::realtime::Outcome};
 
 pub(super) async fn quick_job_result(incoming: Incoming<'_>) -> Outcome {
     let Incoming {

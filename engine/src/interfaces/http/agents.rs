@@ -19,9 +19,9 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::provision::provision as read_provision,
+    builders::agents::provision::provision as read_provision,
     domain::{
-        agent_registry::{AgentStatus, AgentSummary},
+        agents::{AgentStatus, AgentSummary},
         json::Json,
         json_text::compact_text,
     },
@@ -168,7 +168,7 @@ fn script_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agent_registry::AgentRecord;
+    use crate::domain::agents::AgentRecord;
 
     async fn page(agent_id: &str, node_id: &str) -> String {
         let path = Path((agent_id.to_owned(), node_id.to_owned()));

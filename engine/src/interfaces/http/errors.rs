@@ -18,8 +18,8 @@ use super::compat::{
 };
 use crate::{
     builders::{
-        device_access::refresh::InvalidRefresh, enrollment::EnrollmentFieldError, github::InvalidToken,
-        install_codes::InvalidTtl, provision::IncompleteProvision,
+        agents::provision::IncompleteProvision, device_access::refresh::InvalidRefresh,
+        enrollment::EnrollmentFieldError, github::InvalidToken, install_codes::InvalidTtl,
     },
     domain::{proof::ProofError, rate_limit::RateLimited, repository_head::InvalidBranch},
     services::{

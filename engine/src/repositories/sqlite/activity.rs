@@ -1,5 +1,7 @@
 //! Table `activity_history`.
 
+pub(super) mod work_devices;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 

@@ -1,5 +1,8 @@
 //! Table `users`.
 
+pub(super) mod known_addresses;
+pub(super) mod sessions;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 

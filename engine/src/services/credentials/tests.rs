@@ -1,21 +1,10 @@
-use std::sync::Arc;
-
-use jiff::Timestamp;
-
 use super::*;
-use crate::{
-    domain::fernet::FernetKey,
-    integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
-};
+use crate::{domain::fernet::FernetKey, testkit::Ground};
 
-fn service(store: &SqliteStore, key: u8) -> CredentialService {
-    let environment = Environment {
-        clock: Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
-        random: Arc::new(SeededRandom::new(1)),
-    };
+fn service(ground: &Ground, key: u8) -> CredentialService {
+    let environment = ground.environment.clone();
     let secret_box = SecretBox::new(FernetKey::from_bytes([key; 32]), environment.clone());
-    CredentialService::new(Arc::new(store.clone()), environment, secret_box)
+    CredentialService::new(ground.store(), environment, secret_box)
 }
 
 fn caller() -> Operator {
@@ -43,12 +32,8 @@ fn change(name: &str) -> CredentialChange<String> {
 
 #[tokio::test]
 async fn a_run_gets_the_secrets_in_clear_and_the_metadata() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("database.db"))
-        .await
-        .unwrap();
-    store.migrate().await.unwrap();
-    let credentials = service(&store, 1);
+    let ground = Ground::new().await;
+    let credentials = service(&ground, 1);
     let made = credentials.create(change("a"), &caller()).await.unwrap();
     let open = credentials.open(made.id).await.unwrap().unwrap();
     assert_eq!(
@@ -66,18 +51,14 @@ async fn a_run_gets_the_secrets_in_clear_and_the_metadata() {
     assert!(!format!("{open:?}").contains("pw"));
     assert_eq!(credentials.open(99).await.unwrap(), None);
     // A server with another key does not take the token for the secret (OPR-20).
-    let open = service(&store, 2).open(made.id).await.unwrap().unwrap();
+    let open = service(&ground, 2).open(made.id).await.unwrap().unwrap();
     assert_eq!(open.secrets.password, "");
 }
 
 #[tokio::test]
 async fn a_change_leaves_alone_what_it_does_not_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("database.db"))
-        .await
-        .unwrap();
-    store.migrate().await.unwrap();
-    let credentials = service(&store, 1);
+    let ground = Ground::new().await;
+    let credentials = service(&ground, 1);
     let made = credentials.create(change("a"), &caller()).await.unwrap();
     credentials.create(change("b"), &caller()).await.unwrap();
     let only = |name: Option<&str>, password| CredentialChange {

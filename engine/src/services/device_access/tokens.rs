@@ -7,11 +7,14 @@ use ed25519_dalek::{
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    coerce::integer_of,
-    digest::sha256_hex,
-    json::JsonObject,
-    jws::{ClaimsError, Jws, check_claims},
+use crate::{
+    domain::{
+        coerce::integer_of,
+        digest::sha256_hex,
+        json::JsonObject,
+        jws::{ClaimsError, Jws, check_claims},
+    },
+    integrations::token_signing,
 };
 
 /// How long an access token lives, in seconds.
@@ -77,6 +80,7 @@ impl AccessTokens {
     /// # Errors
     /// The key cannot be encoded.
     pub fn new(key: &SigningKey) -> Result<Self, SigningError> {
+        token_signing::install();
         let failed = |error: &dyn std::fmt::Display| SigningError(error.to_string());
         let private = key.to_pkcs8_der().map_err(|error| failed(&error))?;
         let public = key

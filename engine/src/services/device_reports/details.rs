@@ -4,7 +4,7 @@ use super::DeviceReportService;
 use crate::{
     builders::device_reports::details::DetailsReport,
     domain::{
-        agent_registry::DetailsNote,
+        agents::DetailsNote,
         device_document::{
             DeviceSnapshot, DeviceUpsert,
             merge::{ShapesDiffer, merge},

@@ -4,7 +4,7 @@ use super::DeviceReportService;
 use crate::{
     builders::device_reports::hash::HashReport,
     domain::{
-        agent_registry::HashNote,
+        agents::HashNote,
         device_document::{DeviceSnapshot, DeviceUpsert},
         guid::Guid,
         hash_list::{HashEntry, HashSource, hash_list},

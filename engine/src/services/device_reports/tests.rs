@@ -2,32 +2,26 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::*;
 use crate::{
     builders::device_reports::{details::DetailsReport, hash::HashReport},
     domain::{
-        agent_registry::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
+        agents::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
         devices::NewDevice,
         guid::Guid,
         hash_list::HashSource,
         json::JsonObject,
         json_reader::read_text,
     },
-    integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
     services::{
         device_access::gate::{AuthenticatedDevice, DeviceStatus},
         hosts::STRICT,
     },
+    testkit::{GUID, Ground, START},
 };
 
-const START: i64 = 1_800_000_000;
-const GUID: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
-
 struct Story {
-    _folder: tempfile::TempDir,
+    _ground: Ground,
     reports: DeviceReportService,
     agents: Arc<Agents>,
 }
@@ -35,15 +29,9 @@ struct Story {
 impl Story {
     /// One device, `WIN-1`, seen at `START`.
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("database.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
-        let environment = Environment {
-            clock: Arc::new(ManualClock::new(Timestamp::from_second(START + 100).unwrap())),
-            random: Arc::new(SeededRandom::new(1)),
-        };
+        let ground = Ground::at(START + 100).await;
+        let environment = ground.environment.clone();
+        let store = ground.store();
         let mut work = store.begin().await.unwrap();
         work.insert_device(&NewDevice {
             guid: GUID,
@@ -58,8 +46,8 @@ impl Story {
         work.save().await.unwrap();
         let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
         Self {
-            _folder: folder,
-            reports: DeviceReportService::new(Arc::new(store), environment, Arc::clone(&agents), STRICT),
+            _ground: ground,
+            reports: DeviceReportService::new(store, environment, Arc::clone(&agents), STRICT),
             agents,
         }
     }

@@ -1,7 +1,8 @@
+//! Long because it is a list of stories.
+
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};
-use jiff::Timestamp;
 
 use super::*;
 use crate::{
@@ -12,47 +13,34 @@ use crate::{
     },
     domain::proof::ProofError,
     integrations::{
-        clock::ManualClock,
         identity::{ServedCertificate, ServerIdentity},
         random::SeededRandom,
     },
-    repositories::sqlite::SqliteStore,
     services::{
         approvals::{ApprovalService, Decider},
         install_codes::InstallCodeService,
         operators::OperatorService,
         prune::prune_once,
     },
+    testkit::Ground,
 };
 
 /// One server over one file, and an agent that wants to join.
 struct Story {
-    _folder: tempfile::TempDir,
-    clock: Arc<ManualClock>,
-    environment: Environment,
-    store: SqliteStore,
+    ground: Ground,
     enrollment: EnrollmentService,
     approvals: ApprovalService,
     codes: InstallCodeService,
 }
 
-const START: i64 = 1_800_000_000;
-
 impl Story {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("database.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-        let environment = Environment {
-            clock: clock.clone(),
-            random: Arc::new(SeededRandom::new(1)),
-        };
-        let variables = [("BOREALIS_ROOT".to_owned(), folder.path().display().to_string())];
-        let settings = Settings::from_map(&variables.into(), folder.path()).unwrap();
-        let identity = ServerIdentity::load_or_create(&settings, &*clock, &SeededRandom::new(2)).unwrap();
+        let ground = Ground::new().await;
+        let environment = ground.environment.clone();
+        let variables = [("BOREALIS_ROOT".to_owned(), ground.root().display().to_string())];
+        let settings = Settings::from_map(&variables.into(), ground.root()).unwrap();
+        let identity =
+            ServerIdentity::load_or_create(&settings, &*ground.clock, &SeededRandom::new(2)).unwrap();
         let publisher = IdentityPublisher::new(
             Arc::new(ServedCertificate::load(identity.certificate).unwrap()),
             &SigningKey::from_bytes(&[3; 32]),
@@ -61,25 +49,22 @@ impl Story {
         // Names are tested on a whole server.
         let rules = HostRules::new(AccessPolicy::Legacy);
         Self {
-            _folder: folder,
-            clock,
             enrollment: EnrollmentService::new(
-                Arc::new(store.clone()),
+                ground.store(),
                 environment.clone(),
                 tokens,
                 publisher,
                 rules,
                 None,
             ),
-            approvals: ApprovalService::new(Arc::new(store.clone()), environment.clone(), rules),
-            codes: InstallCodeService::new(Arc::new(store.clone()), environment.clone()),
-            environment,
-            store,
+            approvals: ApprovalService::new(ground.store(), environment.clone(), rules),
+            codes: InstallCodeService::new(ground.store(), environment),
+            ground,
         }
     }
 
     fn later(&self, seconds: i64) {
-        self.clock.set(Timestamp::from_second(START + seconds).unwrap());
+        self.ground.later(seconds);
     }
 
     async fn code(&self, max_uses: i64) -> InstallCode {
@@ -177,7 +162,7 @@ async fn a_device_joins_once_and_its_code_is_spent() {
         PollOutcome::Finalized
     );
 
-    let mut view = story.store.view().await.unwrap();
+    let mut view = story.ground.store().view().await.unwrap();
     let device = view.find_device(joined.guid.as_str()).await.unwrap().unwrap();
     assert_eq!(
         (device.hostname.as_deref(), device.token_version),
@@ -305,7 +290,8 @@ async fn overwriting_rotates_the_key_and_coexisting_makes_a_neighbour() {
         .await;
     assert_eq!(second.guid, first.guid);
     let device = story
-        .store
+        .ground
+        .store()
         .view()
         .await
         .unwrap()
@@ -324,7 +310,8 @@ async fn overwriting_rotates_the_key_and_coexisting_makes_a_neighbour() {
         )
         .await;
     let device = story
-        .store
+        .ground
+        .store()
         .view()
         .await
         .unwrap()
@@ -343,7 +330,7 @@ async fn a_used_proof_is_refused_for_five_minutes() {
     story.decide(None).await.unwrap();
     let poll = signed(&asked, &key);
     story.enrollment.poll(&poll).await.unwrap();
-    let mut work = story.store.begin().await.unwrap();
+    let mut work = story.ground.store().begin().await.unwrap();
     let mut approval = work
         .find_approval_by_reference(&asked.approval_reference)
         .await
@@ -371,12 +358,12 @@ async fn a_request_on_an_ended_code_expires_with_it() {
     let asked = story.ask("WIN-1", &code.code, &key).await.unwrap();
     story.later(3700);
     let operators = OperatorService::new(
-        Arc::new(story.store.clone()),
-        story.environment.clone(),
+        story.ground.store(),
+        story.ground.environment.clone(),
         AccessPolicy::Strict,
         0,
     );
-    prune_once(&story.store, &story.environment, &operators)
+    prune_once(&*story.ground.store(), &story.ground.environment, &operators)
         .await
         .unwrap();
     assert_eq!(
@@ -385,7 +372,8 @@ async fn a_request_on_an_ended_code_expires_with_it() {
     );
     assert_eq!(
         story
-            .store
+            .ground
+            .store()
             .view()
             .await
             .unwrap()

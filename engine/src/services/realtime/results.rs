@@ -2,7 +2,7 @@
 
 use super::{Outcome, RealtimeService, Rights};
 use crate::{
-    builders::agent_events::JobResult,
+    builders::agents::JobResult,
     domain::{recaps::SERVER, text::python_trim},
     repositories::StoreError,
     services::{

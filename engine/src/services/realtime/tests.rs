@@ -1,27 +1,21 @@
 //! The rules of the channel, without a socket.
+//!
+//! Long because it is a list of stories.
 
 use std::sync::Mutex;
 
-use jiff::Timestamp;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
-
 use super::*;
 use crate::{
-    builders::agent_events::JobResult,
+    builders::agents::JobResult,
     config::settings::AccessPolicy,
     domain::{
         agent_id::{NamedDevice, named_device},
-        agent_registry::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
+        agents::{AgentHeartbeat, CollectorStatus, ConnectAgent, LastSeen, ServiceMode},
         guid::Guid,
     },
-    integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
     services::scheduler::channel::Receipt,
+    testkit::{AGENT, GUID, Ground, START},
 };
-
-const START: i64 = 1_800_000_000;
-const GUID: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
-const AGENT: &str = "WIN-1_3F2504E0-4F89-11D3-9A0C-0305E82C3301_SYSTEM";
 
 /// Writes down what is sent.
 #[derive(Debug, Default)]
@@ -80,7 +74,7 @@ impl Channel for Wire {
 }
 
 struct Story {
-    folder: tempfile::TempDir,
+    ground: Ground,
     wire: Arc<Wire>,
     agents: Arc<Agents>,
     service: RealtimeService,
@@ -88,49 +82,28 @@ struct Story {
 
 impl Story {
     async fn begin(rows: &'static str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("database.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
-        let environment = Environment {
-            clock: Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
-            random: Arc::new(SeededRandom::new(1)),
-        };
+        let ground = Ground::with(rows).await;
+        let environment = ground.environment.clone();
         let wire = Arc::new(Wire::default());
         let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
         let channel = Arc::clone(&wire) as Arc<dyn Channel>;
-        let story = Self {
-            folder,
+        Self {
             wire,
             agents: Arc::clone(&agents),
             service: RealtimeService::new(
-                Arc::new(store),
+                ground.store(),
                 environment,
                 agents,
                 HostRules::new(AccessPolicy::Strict),
                 channel,
             ),
-        };
-        sqlx::raw_sql(rows)
-            .execute(&mut story.connection().await)
-            .await
-            .unwrap();
-        story
-    }
-
-    async fn connection(&self) -> SqliteConnection {
-        let file = self.folder.path().join("database.db");
-        SqliteConnection::connect(file.to_str().unwrap()).await.unwrap()
+            ground,
+        }
     }
 
     /// The one column of every row, as text.
-    async fn column(&self, sql: &'static str) -> Vec<Option<String>> {
-        let rows = sqlx::query(sql)
-            .fetch_all(&mut self.connection().await)
-            .await
-            .unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
+    async fn column(&self, sql: &str) -> Vec<Option<String>> {
+        self.ground.column(sql).await
     }
 }
 

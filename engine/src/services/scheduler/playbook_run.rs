@@ -1,4 +1,6 @@
 //! Playbooks that the server itself runs, over SSH.
+//!
+//! Long because it is one run from its start to its end, whatever cuts it short.
 
 use std::{collections::BTreeMap, ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,4 +1,6 @@
 //! The attacks. Each finds out itself what becomes of it.
+//!
+//! Long because it is a list: one attack after the other.
 
 use std::{
     net::SocketAddr,
@@ -12,15 +14,13 @@ use hyper::Request;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{
-    Tally,
-    raw::{Raw, frame},
-};
+use super::Tally;
 use crate::{
     bench::{
         BenchError,
         client::{ClientError, Connection},
         crowd::{Agent, call},
+        raw::{Raw, frame},
     },
     socket_io::Incoming,
 };

@@ -1,3 +1,5 @@
+//! Long because it is a list of stories.
+
 use std::{
     collections::BTreeMap,
     fs,

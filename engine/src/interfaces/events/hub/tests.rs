@@ -1,5 +1,3 @@
-use jiff::Timestamp;
-
 use socketio_server::{Limits, testing::TestClient};
 
 use super::*;
@@ -9,34 +7,26 @@ use crate::{
         json::Json,
         operator_session::{Issue, OperatorCredential},
     },
-    integrations::{clock::ManualClock, random::SeededRandom},
     interfaces::events::{handshake::Handshake, peer::Peer},
-    repositories::sqlite::SqliteStore,
-    services::{Environment, device_access::tokens::AccessTokens, operators::OperatorService},
+    services::{device_access::tokens::AccessTokens, operators::OperatorService},
+    testkit::Ground,
 };
 
 /// Clients with an identity.
 const MOST: usize = 5;
 
-async fn hub(policy: AccessPolicy) -> (Hub, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("database.db"))
-        .await
-        .unwrap();
-    store.migrate().await.unwrap();
-    let environment = Environment {
-        clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
-        random: Arc::new(SeededRandom::new(1)),
-    };
+async fn hub(policy: AccessPolicy) -> (Hub, Ground) {
+    let ground = Ground::at(0).await;
+    let environment = ground.environment.clone();
     let tokens = AccessTokens::new(&ed25519_dalek::SigningKey::from_bytes(&[7; 32])).unwrap();
     let operators = Arc::new(OperatorService::new(
-        Arc::new(store.clone()),
+        ground.store(),
         environment.clone(),
         policy,
         0,
     ));
     let access = Arc::new(ChannelAccess::new(
-        Arc::new(store),
+        ground.store(),
         environment,
         tokens,
         operators,
@@ -48,7 +38,7 @@ async fn hub(policy: AccessPolicy) -> (Hub, tempfile::TempDir) {
         ..AnonymousBounds::default()
     };
     let strangers = (policy == AccessPolicy::Strict).then_some(strangers);
-    (Hub::within(access, MOST, strangers), folder)
+    (Hub::within(access, MOST, strangers), ground)
 }
 
 type Member = TestClient<Peer, Json>;

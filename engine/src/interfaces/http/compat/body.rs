@@ -1,5 +1,7 @@
 //! Request bodies: read within a limit, and read as JSON in the three ways of the legacy's routes.
 
+mod limits;
+
 use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Duration};
 
 use axum::{
@@ -10,6 +12,8 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
+
+pub use limits::{BodyLimit, Enrollment, LONGEST, Login, Small, SmallOfAnybody, Usual};
 
 use super::{
     super::unread_body::BodyGone, bodies_under_way::BodiesUnderWay, error_page::ErrorPage, forwarded::Caller,
@@ -26,73 +30,6 @@ use crate::{
         json_reader::{JsonReader, Refused},
     },
 };
-
-/// The longest body of all, in bytes.
-pub const LONGEST: usize = 100 * 1024 * 1024;
-
-/// How long a route's body may be.
-pub trait BodyLimit: Send {
-    /// In bytes.
-    const BYTES: usize;
-
-    /// In bytes, where anybody may call the route while callers are asked for an identity elsewhere; the body then has
-    /// to come at a pace, too.
-    fn of_anybody(_: &AnonymousBounds) -> Option<usize> {
-        None
-    }
-}
-
-/// 16 MiB.
-#[derive(Debug)]
-pub struct Usual;
-
-/// 1 MiB.
-#[derive(Debug)]
-pub struct Small;
-
-/// [`Usual`] of a login, which anybody may send.
-#[derive(Debug)]
-pub struct Login;
-
-/// [`Small`] of a poll or a refresh, which anybody may send.
-#[derive(Debug)]
-pub struct SmallOfAnybody;
-
-/// [`Small`] of a request to join, which anybody may send.
-#[derive(Debug)]
-pub struct Enrollment;
-
-impl BodyLimit for Usual {
-    const BYTES: usize = 16 * 1024 * 1024;
-}
-
-impl BodyLimit for Small {
-    const BYTES: usize = 1024 * 1024;
-}
-
-impl BodyLimit for Login {
-    const BYTES: usize = Usual::BYTES;
-
-    fn of_anybody(bounds: &AnonymousBounds) -> Option<usize> {
-        Some(bounds.body)
-    }
-}
-
-impl BodyLimit for SmallOfAnybody {
-    const BYTES: usize = Small::BYTES;
-
-    fn of_anybody(bounds: &AnonymousBounds) -> Option<usize> {
-        Some(bounds.body)
-    }
-}
-
-impl BodyLimit for Enrollment {
-    const BYTES: usize = Small::BYTES;
-
-    fn of_anybody(bounds: &AnonymousBounds) -> Option<usize> {
-        Some(bounds.enrollment_body)
-    }
-}
 
 /// How bodies are read; an extension of the request.
 #[derive(Clone, Debug)]
@@ -403,74 +340,4 @@ fn is_json_type(content_type: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn body(content_type: Option<&str>, bytes: &'static [u8]) -> RawBody {
-        let mut headers = HeaderMap::new();
-        if let Some(content_type) = content_type {
-            headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
-        }
-        RawBody {
-            headers,
-            body: Body::from(bytes),
-            limit: Usual::BYTES,
-            kind: PhantomData,
-            rules: BodyRules::default(),
-            address: String::new(),
-            has_pace: false,
-        }
-    }
-
-    fn empty() -> Result<JsonObject, BodyError> {
-        Ok(JsonObject::new())
-    }
-
-    const JSON: Option<&str> = Some("application/json");
-
-    #[tokio::test]
-    async fn a_lenient_route_takes_nothing_for_an_empty_object() {
-        assert_eq!(body(Some("text/plain"), b"{\"a\":1}").lenient().await, empty());
-        assert_eq!(body(None, b"[1]").lenient().await, empty());
-        for falsy in ["", "{bad", "null", "[]", "0", "\"\"", "false"] {
-            assert_eq!(body(JSON, falsy.as_bytes()).lenient().await, empty(), "{falsy}");
-        }
-        for truthy in ["[1]", "\"x\"", "7", "true"] {
-            assert_eq!(
-                body(JSON, truthy.as_bytes()).lenient().await,
-                Err(BodyError::NotAnObject),
-                "{truthy}"
-            );
-        }
-        let read = body(Some("Application/Problem+JSON; charset=latin-1"), b"{\"a\":1}");
-        assert_eq!(read.lenient().await.unwrap()["a"], 1.into());
-    }
-
-    #[tokio::test]
-    async fn a_forced_route_ignores_the_content_type() {
-        assert_eq!(body(None, b"{\"a\":1}").forced().await.unwrap()["a"], 1.into());
-        assert_eq!(body(None, b"x=1").forced().await, empty());
-    }
-
-    #[tokio::test]
-    async fn a_strict_route_insists() {
-        assert_eq!(body(None, b"{}").strict().await, Err(BodyError::WrongContentType));
-        assert_eq!(body(JSON, b"").strict().await, Err(BodyError::Unparsable));
-        assert_eq!(body(JSON, b"null").strict().await, Err(BodyError::NotAnObject));
-        assert_eq!(body(JSON, b"{}").strict().await, empty());
-    }
-
-    #[tokio::test]
-    async fn a_long_body_is_refused_announced_or_not() {
-        assert_eq!(
-            body(JSON, b"12345").limit(4).bytes().await,
-            Err(BodyError::TooLarge)
-        );
-        assert!(body(JSON, b"1234").limit(4).bytes().await.is_ok());
-        let mut announced = body(JSON, b"");
-        announced
-            .headers
-            .insert(header::CONTENT_LENGTH, HeaderValue::from_static("5"));
-        assert_eq!(announced.limit(4).bytes().await, Err(BodyError::TooLarge));
-    }
-}
+mod tests;

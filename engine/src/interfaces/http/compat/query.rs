@@ -36,8 +36,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_query_breaks_it(query in "\\PC*") {
-            let _ = first(Some(&query), "status");
+        fn what_is_written_first_is_read_whatever_follows(value in "\\PC*", rest in "\\PC*") {
+            let escaped: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            let query = format!("status={escaped}&{rest}");
+            prop_assert_eq!(first(Some(&query), "status"), Some(value));
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Long because it is a list of stories.
+
 use std::{fs, path::PathBuf};
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};

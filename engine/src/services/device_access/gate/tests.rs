@@ -1,70 +1,44 @@
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
-use jiff::Timestamp;
-use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
 use crate::{
     domain::{digest::sha256_hex, dpop::making::proof},
-    integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
     services::hosts::STRICT,
+    testkit::{GUID, Ground, START},
 };
 
-const START: i64 = 1_800_000_000;
-const GUID: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
-
 struct Story {
-    _folder: tempfile::TempDir,
-    file: PathBuf,
-    clock: Arc<ManualClock>,
+    ground: Ground,
     tokens: AccessTokens,
     gate: DeviceGate,
 }
 
 impl Story {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("database.db");
-        let store = SqliteStore::open(&file).await.unwrap();
-        store.migrate().await.unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-        let environment = Environment {
-            clock: clock.clone(),
-            random: Arc::new(SeededRandom::new(1)),
-        };
+        let ground = Ground::new().await;
+        let environment = ground.environment.clone();
         let tokens = AccessTokens::new(&SigningKey::from_bytes(&[4; 32])).unwrap();
         Self {
-            _folder: folder,
-            file,
-            clock,
             gate: DeviceGate::new(
-                Arc::new(store),
+                ground.store(),
                 environment.clone(),
                 tokens.clone(),
                 Arc::new(Proofs::new(environment)),
                 STRICT,
             ),
             tokens,
+            ground,
         }
     }
 
     async fn sql(&self, text: &'static str) {
-        let mut connection = SqliteConnection::connect(self.file.to_str().unwrap())
-            .await
-            .unwrap();
-        sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+        self.ground.sql(text).await;
     }
 
     async fn count(&self) -> i64 {
-        let mut connection = SqliteConnection::connect(self.file.to_str().unwrap())
-            .await
-            .unwrap();
-        sqlx::query_scalar("SELECT COUNT(*) FROM devices")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap()
+        self.ground.count("SELECT COUNT(*) FROM devices").await
     }
 
     async fn device(&self) {
@@ -235,7 +209,7 @@ async fn one_key_may_call_sixty_times_a_minute() {
         story.call(GUID, "cd", 2).await,
         Err(GateError::FingerprintMismatch)
     ));
-    story.clock.set(Timestamp::from_second(START + 61).unwrap());
+    story.ground.later(61);
     assert!(matches!(
         story.call(GUID, "ab", 2).await,
         Err(GateError::DeviceRevoked)
@@ -264,7 +238,7 @@ async fn a_proof_must_be_by_the_device_s_key_and_new() {
     assert_eq!(call(&by(&key, "j", START)).await, Ok(()));
     assert_eq!(call(&by(&key, "j", START)).await, Err(DpopError::Replayed));
     assert_eq!(call(&by(&key, "k", START)).await, Ok(()));
-    story.clock.set(Timestamp::from_second(START + 301).unwrap());
+    story.ground.later(301);
     assert_eq!(call(&by(&key, "j", START)).await, Err(DpopError::Invalid));
     assert_eq!(call(&by(&key, "j", START + 301)).await, Ok(()));
 }

@@ -1,30 +1,23 @@
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
-use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
 use crate::{
     domain::{devices::NewDevice, dpop::making::proof, refresh_tokens::NewRefreshToken},
-    integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
+    testkit::{Ground, START},
 };
 
-const START: i64 = 1_800_000_000;
-
 struct Story {
-    _folder: tempfile::TempDir,
-    file: PathBuf,
+    ground: Ground,
     tokens: AccessTokens,
     refresh: RefreshService,
 }
 
 impl Story {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("database.db");
-        let store = SqliteStore::open(&file).await.unwrap();
-        store.migrate().await.unwrap();
+        let ground = Ground::new().await;
+        let store = ground.store();
         let mut work = store.begin().await.unwrap();
         work.insert_device(&NewDevice {
             guid: "A",
@@ -46,35 +39,22 @@ impl Story {
         .await
         .unwrap();
         work.save().await.unwrap();
-        let environment = Environment {
-            clock: Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
-            random: Arc::new(SeededRandom::new(1)),
-        };
+        let environment = ground.environment.clone();
         let tokens = AccessTokens::new(&SigningKey::from_bytes(&[4; 32])).unwrap();
         Self {
-            _folder: folder,
-            file,
             refresh: RefreshService::new(
-                Arc::new(store),
+                store,
                 environment.clone(),
                 tokens.clone(),
                 Arc::new(Proofs::new(environment)),
             ),
             tokens,
+            ground,
         }
     }
 
-    async fn connection(&self) -> SqliteConnection {
-        SqliteConnection::connect(self.file.to_str().unwrap())
-            .await
-            .unwrap()
-    }
-
-    async fn sql(&self, text: &'static str) {
-        sqlx::raw_sql(text)
-            .execute(&mut self.connection().await)
-            .await
-            .unwrap();
+    async fn sql(&self, text: &str) {
+        self.ground.sql(text).await;
     }
 
     async fn ask(
@@ -91,10 +71,12 @@ impl Story {
     }
 
     async fn stored(&self) -> (Option<String>, Option<String>) {
-        sqlx::query_as("SELECT last_used_at, dpop_jkt FROM refresh_tokens")
-            .fetch_one(&mut self.connection().await)
-            .await
-            .unwrap()
+        let mut row = self
+            .ground
+            .row("SELECT last_used_at, dpop_jkt FROM refresh_tokens")
+            .await;
+        let bound = row.pop().unwrap();
+        (row.pop().unwrap(), bound)
     }
 }
 
@@ -199,11 +181,12 @@ async fn a_proof_by_the_device_s_key_binds_the_token() {
     assert_eq!(story.stored().await, (None, None));
 
     let der = key.verifying_key().to_public_key_der().unwrap();
-    sqlx::query("UPDATE devices SET ssl_key_fingerprint = $1")
-        .bind(sha256_hex(der.as_bytes()).to_uppercase())
-        .execute(&mut story.connection().await)
-        .await
-        .unwrap();
+    let fingerprint = sha256_hex(der.as_bytes()).to_uppercase();
+    story
+        .sql(&format!(
+            "UPDATE devices SET ssl_key_fingerprint = '{fingerprint}'"
+        ))
+        .await;
     story.ask("A", "secret", Some(&by_device("j"))).await.unwrap();
     let (used, bound) = story.stored().await;
     let thumbprint = by_device("j")

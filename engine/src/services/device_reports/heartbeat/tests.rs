@@ -1,59 +1,33 @@
-use std::{path::PathBuf, sync::Arc};
-
-use jiff::Timestamp;
-use sqlx::{Connection as _, SqliteConnection};
+use std::sync::Arc;
 
 use super::*;
 use crate::{
     domain::guid::Guid,
-    integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
     services::{device_access::gate::DeviceStatus, hosts::STRICT},
+    testkit::{Ground, START},
 };
 
-const START: i64 = 1_800_000_000;
-
 struct Story {
-    _folder: tempfile::TempDir,
-    file: PathBuf,
+    ground: Ground,
     heartbeats: HeartbeatService,
 }
 
 impl Story {
     async fn new(rows: &'static str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("database.db");
-        let store = SqliteStore::open(&file).await.unwrap();
-        store.migrate().await.unwrap();
-        let environment = Environment {
-            clock: Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap())),
-            random: Arc::new(SeededRandom::new(1)),
-        };
+        let ground = Ground::with(rows).await;
+        let environment = ground.environment.clone();
         let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
-        let story = Self {
-            _folder: folder,
-            file,
-            heartbeats: HeartbeatService::new(Arc::new(store), environment, agents, STRICT),
-        };
-        sqlx::raw_sql(rows)
-            .execute(&mut story.connection().await)
-            .await
-            .unwrap();
-        story
-    }
-
-    async fn connection(&self) -> SqliteConnection {
-        SqliteConnection::connect(self.file.to_str().unwrap())
-            .await
-            .unwrap()
+        Self {
+            heartbeats: HeartbeatService::new(ground.store(), environment, agents, STRICT),
+            ground,
+        }
     }
 
     async fn row(&self, guid: &str) -> (Option<String>, Option<String>, Option<i64>, Option<i64>) {
-        sqlx::query_as("SELECT hostname, memory, uptime, last_seen FROM devices WHERE guid = $1")
-            .bind(guid)
-            .fetch_one(&mut self.connection().await)
-            .await
-            .unwrap()
+        let query = format!("SELECT hostname, memory, uptime, last_seen FROM devices WHERE guid = '{guid}'");
+        let row = self.ground.row(&query).await;
+        let number = |column: usize| row[column].as_ref().map(|text| text.parse().unwrap());
+        (row[0].clone(), row[1].clone(), number(2), number(3))
     }
 }
 

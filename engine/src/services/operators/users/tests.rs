@@ -1,20 +1,10 @@
-use std::sync::Arc;
-
-use jiff::Timestamp;
-
 use super::*;
-use crate::{
-    integrations::{clock::ManualClock, random::SeededRandom},
-    repositories::sqlite::SqliteStore,
-};
+use crate::testkit::{Ground, START};
 
 /// Accounts of these names and roles, and the operators that they are.
-async fn with(accounts: &[(&str, &str)]) -> (tempfile::TempDir, UserService, Vec<Operator>) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("database.db"))
-        .await
-        .unwrap();
-    store.migrate().await.unwrap();
+async fn with(accounts: &[(&str, &str)]) -> (Ground, UserService, Vec<Operator>) {
+    let ground = Ground::new().await;
+    let store = ground.store();
     let mut work = store.begin().await.unwrap();
     for (username, role) in accounts {
         let user = NewUser {
@@ -26,11 +16,7 @@ async fn with(accounts: &[(&str, &str)]) -> (tempfile::TempDir, UserService, Vec
         work.insert_user(&user, 1).await.unwrap();
     }
     work.save().await.unwrap();
-    let environment = Environment {
-        clock: Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
-        random: Arc::new(SeededRandom::new(1)),
-    };
-    let users = UserService::new(Arc::new(store), environment);
+    let users = UserService::new(store, ground.environment.clone());
     let operators = users
         .list()
         .await
@@ -38,7 +24,7 @@ async fn with(accounts: &[(&str, &str)]) -> (tempfile::TempDir, UserService, Vec
         .into_iter()
         .map(Operator::from)
         .collect();
-    (folder, users, operators)
+    (ground, users, operators)
 }
 
 #[tokio::test]
@@ -99,7 +85,7 @@ async fn switching_mfa_off_keeps_the_secret_unless_it_is_reset() {
         users.switch_mfa("ANN", switch, &operators[0]).await.unwrap();
         let user = users.list().await.unwrap().remove(0);
         assert_eq!((user.mfa_enabled, user.mfa_secret.as_deref()), (enabled, kept));
-        assert_eq!(user.updated_at, Some(1_800_000_000));
+        assert_eq!(user.updated_at, Some(START));
     }
     let switch = MfaSwitch {
         enabled: true,

@@ -9,7 +9,11 @@ use super::{
     SCRIPT,
     story::{Death, M, Story},
 };
-use crate::{domain::json::Json, services::scheduler::channel::Receipt};
+use crate::{
+    domain::json::Json,
+    services::scheduler::channel::Receipt,
+    testkit::stores::{BACKENDS, Backend},
+};
 
 const DAY: i64 = 86_400;
 
@@ -74,8 +78,8 @@ impl Known {
     }
 }
 
-async fn play(steps: Vec<Step>) {
-    let mut story = Story::begin().await;
+async fn play(backend: Backend, steps: Vec<Step>) {
+    let mut story = Story::over(backend).await;
     let mut known = Known::default();
     let mut now = M;
     for step in steps {
@@ -151,11 +155,11 @@ async fn play(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_order_of_events_sends_thrice_or_leaves_anything_running(steps in vec(step(), 1..24)) {
+    fn no_order_of_events_sends_thrice_or_leaves_anything_running(backend in select(BACKENDS.to_vec()), steps in vec(step(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(play(steps));
+        runtime.block_on(play(backend, steps));
     }
 }

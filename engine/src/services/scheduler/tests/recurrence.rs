@@ -198,13 +198,16 @@ async fn ticks_belong_to_their_minutes() {
     story.wire.connect(&["A"]);
     let created = (M + 59).to_string();
     story.job(SCRIPT, r#"["A"]"#, &[("created_at", &created)]).await;
-    let working = story.clock.working();
+    let working = story.ground.clock.working();
     let running = tokio::spawn(std::sync::Arc::clone(&story.scheduler).run(working));
-    story.clock.rest().await;
+    story.ground.clock.rest().await;
     assert_eq!(story.wire.sent().len(), 0);
     // The clock goes past the minute in one step.
-    story.clock.set(jiff::Timestamp::from_second(M + 75).unwrap());
-    story.clock.rest().await;
+    story
+        .ground
+        .clock
+        .set(jiff::Timestamp::from_second(M + 75).unwrap());
+    story.ground.clock.rest().await;
     assert_eq!(story.wire.sent().len(), 1);
     assert_eq!(
         story
@@ -219,16 +222,18 @@ async fn ticks_belong_to_their_minutes() {
 async fn a_tick_comes_with_the_first_microsecond_of_its_minute() {
     let story = Story::begin().await;
     story
+        .ground
         .clock
         .set(jiff::Timestamp::from_millisecond(M * 1000 + 39_800).unwrap());
-    let working = story.clock.working();
+    let working = story.ground.clock.working();
     let running = tokio::spawn(std::sync::Arc::clone(&story.scheduler).run(working));
-    story.clock.rest().await;
+    story.ground.clock.rest().await;
     for at in [59_999, 60_001] {
         story
+            .ground
             .clock
             .set(jiff::Timestamp::from_millisecond(M * 1000 + at).unwrap());
-        story.clock.rest().await;
+        story.ground.clock.rest().await;
     }
     running.abort();
 }

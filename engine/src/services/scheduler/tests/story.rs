@@ -1,4 +1,6 @@
 //! A scheduler over a store of its own, with agents and operators that only write down.
+//!
+//! Long because every story of the scheduler is told with it.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -6,8 +8,6 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use jiff::Timestamp;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tokio::sync::{Notify, oneshot};
 
 use super::super::{
@@ -21,14 +21,12 @@ use crate::{
     builders::quick_run::quick_run,
     config::settings::AccessPolicy,
     domain::{clock::BoxFuture, fernet::FernetKey, json::Json},
-    integrations::{
-        ansible::WorkRoot, assembly_files::AssemblyFiles, clock::ManualClock, random::SeededRandom,
-    },
-    repositories::sqlite::SqliteStore,
+    integrations::{ansible::WorkRoot, assembly_files::AssemblyFiles},
     services::{
-        Environment, assemblies::AssemblyLibrary, hosts::HostRules, quick_run::QuickRunService,
+        assemblies::AssemblyLibrary, hosts::HostRules, quick_run::QuickRunService,
         script_signer::ScriptSigner, secret_box::SecretBox,
     },
+    testkit::{Ground, stores::Backend},
 };
 
 /// A whole minute: 2030-06-15T12:34:00Z.
@@ -166,9 +164,7 @@ impl RunCredentials for Vault {
 }
 
 pub(super) struct Story {
-    folder: tempfile::TempDir,
-    store: SqliteStore,
-    pub(super) clock: Arc<ManualClock>,
+    pub(super) ground: Ground,
     pub(super) wire: Arc<Wire>,
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) quick_runs: Arc<QuickRunService>,
@@ -176,18 +172,16 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) async fn begin() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("database.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(M).unwrap()));
+        Self::over(Backend::Sqlite).await
+    }
+
+    /// Over a store of this kind.
+    pub(super) async fn over(backend: Backend) -> Self {
+        let ground = Ground::over(backend, M).await;
         let wire = Arc::new(Wire::default());
-        let (scheduler, quick_runs) = services(&folder, &store, &clock, &wire);
+        let (scheduler, quick_runs) = services(&ground, &wire);
         let story = Self {
-            folder,
-            store,
-            clock,
+            ground,
             wire,
             scheduler,
             quick_runs,
@@ -201,7 +195,7 @@ impl Story {
     pub(super) async fn restart(&mut self) {
         self.scheduler.stop().await;
         self.quick_runs.stop();
-        (self.scheduler, self.quick_runs) = services(&self.folder, &self.store, &self.clock, &self.wire);
+        (self.scheduler, self.quick_runs) = services(&self.ground, &self.wire);
     }
 
     /// An operator runs a script now.
@@ -214,7 +208,7 @@ impl Story {
 
     /// Quick runs are looked after.
     pub(super) async fn look(&self, now: i64) -> usize {
-        self.clock.set(Timestamp::from_second(now).unwrap());
+        self.ground.set_clock(now);
         let left = self.quick_runs.send_again().await.unwrap();
         self.quiet().await;
         left
@@ -229,11 +223,11 @@ impl Story {
     }
 
     pub(super) fn root(&self) -> &std::path::Path {
-        self.folder.path()
+        self.ground.root()
     }
 
     pub(super) fn file(&self, path: &str, text: &str) {
-        let path = self.folder.path().join("Assemblies").join(path);
+        let path = self.root().join("Assemblies").join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
@@ -268,20 +262,14 @@ impl Story {
     }
 
     pub(super) async fn sql(&self, statement: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
-            .execute(&mut self.connection().await)
-            .await
-            .unwrap();
+        self.ground.sql(statement).await;
     }
 
     /// The one column of every row, as text.
-    pub(super) async fn column(&self, sql: &'static str) -> Vec<String> {
-        let rows = sqlx::query(sql)
-            .fetch_all(&mut self.connection().await)
-            .await
-            .unwrap();
-        rows.iter()
-            .map(|row| row.get::<Option<String>, _>(0).unwrap_or_else(|| "-".to_owned()))
+    pub(super) async fn column(&self, sql: &str) -> Vec<String> {
+        let column = self.ground.column(sql).await.into_iter();
+        column
+            .map(|value| value.unwrap_or_else(|| "-".to_owned()))
             .collect()
     }
 
@@ -298,7 +286,7 @@ impl Story {
     }
 
     pub(super) async fn tick(&self, now: i64) {
-        self.clock.set(Timestamp::from_second(now).unwrap());
+        self.ground.set_clock(now);
         self.scheduler.tick(now).await;
         self.quiet().await;
     }
@@ -324,30 +312,11 @@ impl Story {
             tokio::task::yield_now().await;
         }
     }
-
-    async fn connection(&self) -> SqliteConnection {
-        let file = self.folder.path().join("database.db");
-        SqliteConnection::connect_with(
-            &sqlx::sqlite::SqliteConnectOptions::new()
-                .filename(file)
-                .foreign_keys(false),
-        )
-        .await
-        .unwrap()
-    }
 }
 
-fn services(
-    folder: &tempfile::TempDir,
-    store: &SqliteStore,
-    clock: &Arc<ManualClock>,
-    wire: &Arc<Wire>,
-) -> (Arc<Scheduler>, Arc<QuickRunService>) {
-    let environment = Environment {
-        clock: Arc::clone(clock) as _,
-        random: Arc::new(SeededRandom::new(1)),
-    };
-    let library = AssemblyLibrary::new(AssemblyFiles::new(folder.path().join("Assemblies")));
+fn services(ground: &Ground, wire: &Arc<Wire>) -> (Arc<Scheduler>, Arc<QuickRunService>) {
+    let environment = ground.environment.clone();
+    let library = AssemblyLibrary::new(AssemblyFiles::new(ground.root().join("Assemblies")));
     let channel = Arc::clone(wire) as Arc<dyn AgentChannel>;
     let credential = RunCredential {
         connection_type: "winrm".to_owned(),
@@ -367,14 +336,14 @@ fn services(
     };
     let credentials: Arc<dyn RunCredentials> = Arc::new(Vault(HashMap::from([(1, credential), (2, ssh)])));
     let playbooks = ServerPlaybooks::new(
-        Arc::new(store.clone()),
+        ground.store(),
         environment.clone(),
         Arc::clone(&channel),
         Arc::clone(&credentials),
         library.clone(),
         PlaybookPlaces {
-            work_root: WorkRoot::new(folder.path().join("runs")),
-            former_root: folder.path().join("Logs/Server/AnsibleRuns"),
+            work_root: WorkRoot::new(ground.root().join("runs")),
+            former_root: ground.root().join("Logs/Server/AnsibleRuns"),
             inherited: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
         },
     );
@@ -392,13 +361,13 @@ fn services(
         policy: AccessPolicy::Strict,
     };
     let delivery = Delivery::new(
-        Arc::new(store.clone()),
+        ground.store(),
         environment.clone(),
         Arc::clone(&parts.channel),
         hosts,
     );
     let quick_runs = QuickRunService::new(
-        Arc::new(store.clone()),
+        ground.store(),
         environment.clone(),
         parts.library.clone(),
         parts.signer.clone(),
@@ -406,6 +375,6 @@ fn services(
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
     );
-    let scheduler = Scheduler::new(Arc::new(store.clone()), environment, delivery, playbooks, parts);
+    let scheduler = Scheduler::new(ground.store(), environment, delivery, playbooks, parts);
     (scheduler, Arc::new(quick_runs))
 }

@@ -1,0 +1,303 @@
+//! The agents that the server knows of: what their events and the device routes change, and who is listed. In memory
+//! alone; a restart keeps what the `devices` table says.
+
+mod devices;
+mod listing;
+mod record;
+
+use indexmap::IndexMap;
+
+pub use devices::{DetailsNote, HashNote, KnownDevice};
+pub use listing::AgentSummary;
+pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
+
+use crate::domain::{guid::Guid, json::Json, text::python_trim};
+
+/// The host name of an agent that has told none.
+pub const UNKNOWN_HOST: &str = "unknown";
+
+/// Agents remembered at most: whoever may send events may invent ids. Far above any fleet; the legacy has no bound.
+pub const MOST_AGENTS: usize = 50_000;
+
+/// `connect_agent`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectAgent {
+    /// Who.
+    pub agent_id: String,
+    /// In which mode.
+    pub mode: ServiceMode,
+}
+
+/// When an agent says it was alive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LastSeen {
+    /// It says nothing: now.
+    Now,
+    /// Then, in Unix seconds.
+    At(i128),
+    /// It says something that is no time; the legacy fails in the middle of the event (RT-10).
+    Unreadable,
+}
+
+/// `agent_heartbeat`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentHeartbeat {
+    /// Who.
+    pub agent_id: String,
+    /// Its host's name, where it told one.
+    pub hostname: Option<String>,
+    /// Its operating system, where it told one.
+    pub operating_system: Option<Json>,
+    /// When.
+    pub last_seen: LastSeen,
+    /// In which mode.
+    pub mode: ServiceMode,
+}
+
+/// `collector_status`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectorStatus {
+    /// Who.
+    pub agent_id: String,
+    /// Its host's name, where it told one.
+    pub hostname: Option<String>,
+    /// Whether a user's session is being collected.
+    pub active: bool,
+    /// Who uses the host, trimmed, where it told somebody.
+    pub last_user: Option<String>,
+    /// In which mode.
+    pub mode: ServiceMode,
+}
+
+/// That an agent was seen on its host, to be stored with the device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sighting {
+    /// The host.
+    pub hostname: String,
+    /// The agent.
+    pub agent_id: String,
+    /// Unix seconds.
+    pub last_seen: i128,
+}
+
+/// What a heartbeat leads to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HeartbeatOutcome {
+    /// It is taken; perhaps there is something to store.
+    Taken(Option<Sighting>),
+    /// It broke off halfway: no acknowledgement, nothing to store.
+    Failed,
+}
+
+/// Who uses a host, to be stored with the device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UserSighting {
+    /// The host; here even `unknown` is one (RT-14).
+    pub hostname: String,
+    /// The user, trimmed.
+    pub last_user: String,
+}
+
+/// Records and configurations, by agent id, records in order of registration.
+#[derive(Debug, Default)]
+pub struct AgentRegistry {
+    records: IndexMap<String, AgentRecord>,
+    configurations: IndexMap<String, Json>,
+}
+
+impl AgentRegistry {
+    /// What is remembered of an agent.
+    pub fn get(&self, agent_id: &str) -> Option<&AgentRecord> {
+        self.records.get(agent_id)
+    }
+
+    /// All records in order of registration.
+    pub fn records(&self) -> impl Iterator<Item = (&str, &AgentRecord)> {
+        self.records.iter().map(|(id, record)| (id.as_str(), record))
+    }
+
+    /// The `roles` that an agent is configured with.
+    pub fn configuration(&self, agent_id: &str) -> Option<&Json> {
+        self.configurations.get(agent_id)
+    }
+
+    /// An agent announces itself at `now` (Unix seconds). Says what is to be stored: nothing until its host is known.
+    pub fn connect(&mut self, event: &ConnectAgent, now: i64) -> Option<Sighting> {
+        let status = self.configured_status(&event.agent_id);
+        let record = self.record(&event.agent_id)?;
+        let hostname = record.hostname.get_or_insert_with(|| UNKNOWN_HOST.to_owned());
+        let hostname = hostname.clone();
+        record.operating_system.get_or_insert_with(|| "-".into());
+        record.last_seen = Some(now.into());
+        record.status = Some(status.unwrap_or(AgentStatus::Orphaned));
+        set_mode(record, &event.agent_id, event.mode);
+        sighting(hostname, &event.agent_id, now.into())
+    }
+
+    /// An agent says that it is alive, at `now` (Unix seconds). It takes the place of others of its host and mode; where
+    /// its `device` is known, of that device's alone.
+    pub fn heartbeat(&mut self, event: &AgentHeartbeat, device: Option<&Guid>, now: i64) -> HeartbeatOutcome {
+        let last_seen = match event.last_seen {
+            LastSeen::Now => Some(now.into()),
+            LastSeen::At(time) => Some(time),
+            LastSeen::Unreadable => None,
+        };
+        if let Some(hostname) = &event.hostname
+            && let Some(main_agent) = self.take_place(event, device, hostname)
+        {
+            return match last_seen {
+                Some(last_seen) => {
+                    HeartbeatOutcome::Taken(sighting(hostname.clone(), &main_agent, last_seen))
+                }
+                None => HeartbeatOutcome::Failed,
+            };
+        }
+        let configured = self.configured_status(&event.agent_id);
+        let Some(record) = self.record(&event.agent_id) else {
+            return HeartbeatOutcome::Failed;
+        };
+        if event.hostname.is_some() {
+            record.hostname.clone_from(&event.hostname);
+        }
+        if event.operating_system.is_some() {
+            record.operating_system.clone_from(&event.operating_system);
+        }
+        let Some(last_seen) = last_seen else {
+            return HeartbeatOutcome::Failed;
+        };
+        record.last_seen = Some(last_seen);
+        record.status = configured.or(record.status).or(Some(AgentStatus::Orphaned));
+        set_mode(record, &event.agent_id, event.mode);
+        let hostname = record.hostname.clone();
+        HeartbeatOutcome::Taken(hostname.and_then(|name| sighting(name, &event.agent_id, last_seen)))
+    }
+
+    /// Removes the other agents of this host and mode, whose configuration passes on. A script helper yields to a main
+    /// agent instead: the id of that one is the answer then.
+    fn take_place(
+        &mut self,
+        event: &AgentHeartbeat,
+        device: Option<&Guid>,
+        hostname: &str,
+    ) -> Option<String> {
+        let is_helper = is_script_id(&event.agent_id);
+        let mut displaced = Vec::new();
+        let mut main_agent = None;
+        for (id, record) in &self.records {
+            if *id == event.agent_id
+                || record.hostname.as_deref() != Some(hostname)
+                || record.effective_mode(id) != event.mode
+                || device.is_some_and(|device| record.is_of_another(id, device))
+            {
+                continue;
+            }
+            if is_helper && record.is_script_agent != Some(true) {
+                main_agent = Some(id.clone());
+                break;
+            }
+            displaced.push(id.clone());
+        }
+        for id in displaced {
+            self.records.shift_remove(&id);
+            if let Some(roles) = self.configurations.shift_remove(&id) {
+                // Also says that nothing more is inherited.
+                self.configurations.entry(event.agent_id.clone()).or_insert(roles);
+            }
+        }
+        main_agent
+    }
+
+    /// A collector reports at `now` (Unix seconds with fraction). Says what is to be stored; `None` as outer value
+    /// where there is no room for the agent.
+    pub fn collector(&mut self, event: &CollectorStatus, now: f64) -> Option<Option<UserSighting>> {
+        let record = self.record(&event.agent_id)?;
+        if event.hostname.is_some() {
+            record.hostname.clone_from(&event.hostname);
+        }
+        if event.active {
+            record.collector_active_ts = Some(now);
+        }
+        record.mode = Some(event.mode);
+        let is_helper = is_script_id(&event.agent_id) || record.is_script_agent == Some(true);
+        let hostname = record.hostname.clone().filter(|name| !name.is_empty());
+        let last_user = event
+            .last_user
+            .clone()
+            .filter(|user| is_interactive(user) && (is_helper || !is_service_id(&event.agent_id)));
+        Some(
+            hostname
+                .zip(last_user)
+                .map(|(hostname, last_user)| UserSighting { hostname, last_user }),
+        )
+    }
+
+    /// Gives an agent its configuration; it need not be known yet. False where there is no room for it.
+    pub fn provision(&mut self, agent_id: &str, roles: Json) -> bool {
+        if self.configurations.len() >= MOST_AGENTS && !self.configurations.contains_key(agent_id) {
+            return false;
+        }
+        self.configurations.insert(agent_id.to_owned(), roles);
+        if let Some(record) = self.records.get_mut(agent_id) {
+            record.status = Some(AgentStatus::Provisioned);
+        }
+        true
+    }
+
+    /// Forgets an agent and its configuration; says whether there was a record.
+    pub fn remove(&mut self, agent_id: &str) -> bool {
+        self.configurations.shift_remove(agent_id);
+        self.records.shift_remove(agent_id).is_some()
+    }
+
+    fn configured_status(&self, agent_id: &str) -> Option<AgentStatus> {
+        self.configurations
+            .contains_key(agent_id)
+            .then_some(AgentStatus::Provisioned)
+    }
+
+    /// The record that an event of the channel is about, made where there is room.
+    fn record(&mut self, agent_id: &str) -> Option<&mut AgentRecord> {
+        let record = self.room_for(agent_id)?;
+        record.announced = true;
+        Some(record)
+    }
+
+    fn room_for(&mut self, agent_id: &str) -> Option<&mut AgentRecord> {
+        if self.records.len() >= MOST_AGENTS && !self.records.contains_key(agent_id) {
+            return None;
+        }
+        Some(self.records.entry(agent_id.to_owned()).or_default())
+    }
+}
+
+fn set_mode(record: &mut AgentRecord, agent_id: &str, mode: ServiceMode) {
+    record.mode = Some(mode);
+    record.is_script_agent = is_script_id(agent_id).then_some(mode != ServiceMode::CurrentUser);
+}
+
+/// What is stored of a sighting: nothing where the host is not known.
+fn sighting(hostname: String, agent_id: &str, last_seen: i128) -> Option<Sighting> {
+    let known = !hostname.is_empty() && python_trim(&hostname).to_lowercase() != UNKNOWN_HOST;
+    known.then(|| Sighting {
+        hostname,
+        agent_id: agent_id.to_owned(),
+        last_seen,
+    })
+}
+
+/// Whether this is a person's account and not one of the system's own.
+fn is_interactive(user: &str) -> bool {
+    let upper = python_trim(user).to_uppercase();
+    !(upper.is_empty()
+        || upper == "ANONYMOUS LOGON"
+        || upper.ends_with('$')
+        || ["NT AUTHORITY\\", "NT SERVICE\\"]
+            .iter()
+            .any(|part| upper.contains(part))
+        || ["\\SYSTEM", "\\LOCAL SERVICE", "\\NETWORK SERVICE"]
+            .iter()
+            .any(|end| upper.ends_with(end)))
+}
+
+#[cfg(test)]
+mod tests;

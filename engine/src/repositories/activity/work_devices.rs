@@ -1,0 +1,22 @@
+//! Which device work was begun for.
+
+use async_trait::async_trait;
+
+use crate::{domain::work_devices::BoundTo, repositories::StoreError};
+
+/// The engine's own table `engine_activity_devices`. Notes are made with their activities.
+#[async_trait]
+pub trait ReadWorkDevices: Send {
+    /// For whom an activity is; `None` where the engine did not begin it.
+    async fn device_of_activity(&mut self, activity_id: i64) -> Result<Option<BoundTo>, StoreError>;
+
+    /// For whom the activities of a run are; `None` for those that the engine did not begin.
+    async fn devices_of_run(&mut self, run_id: i64) -> Result<Vec<Option<BoundTo>>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteWorkDevices: Send {
+    /// Forgets notes of activities that were deleted, and of which no run is left either. A look at all notes.
+    async fn forget_orphaned_devices(&mut self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,39 @@
+//! Refresh tokens, known by their digest alone.
+
+use async_trait::async_trait;
+
+use crate::{
+    domain::{
+        devices::DeviceIdentity,
+        refresh_tokens::{NewRefreshToken, RefreshToken, UsedRefreshToken},
+    },
+    repositories::StoreError,
+};
+
+/// The table `refresh_tokens`.
+#[async_trait]
+pub trait ReadRefreshTokens: Send {
+    /// The token with this digest that was told to the device with exactly this GUID, and that device if it is there.
+    async fn find_refresh_token(
+        &mut self,
+        guid: &str,
+        token_hash: &str,
+    ) -> Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteRefreshTokens: Send {
+    /// Makes a token.
+    async fn insert_refresh_token(&mut self, token: &NewRefreshToken<'_>) -> Result<(), StoreError>;
+
+    /// Ends every token of the device that has not been ended.
+    async fn revoke_refresh_tokens(&mut self, guid: &str, now_iso: &str) -> Result<(), StoreError>;
+}
+
+/// Uses of refresh tokens come by the thousand, so those that wait at the same moment are written together.
+#[async_trait]
+pub trait RefreshNotes {
+    /// Notes a use; it is stored when this returns.
+    async fn note_refresh(&self, used: UsedRefreshToken) -> Result<(), StoreError>;
+}

@@ -1,0 +1,35 @@
+//! Work that was begun and whose arrival at its agent is not known.
+
+use async_trait::async_trait;
+
+use crate::{
+    domain::undelivered_work::{NewUndelivered, UndeliveredComponent, UndeliveredQuickRun},
+    repositories::StoreError,
+};
+
+/// The engine's own table `engine_undelivered_work`.
+#[async_trait]
+pub trait ReadUndeliveredWork: Send {
+    /// The noted work of scheduled jobs, by activity.
+    async fn undelivered_components(&mut self) -> Result<Vec<UndeliveredComponent>, StoreError>;
+
+    /// The noted work of quick runs, by activity.
+    async fn undelivered_quick_runs(&mut self) -> Result<Vec<UndeliveredQuickRun>, StoreError>;
+}
+
+/// What changes there.
+#[async_trait]
+pub trait WriteUndeliveredWork: Send {
+    /// Notes work that is to reach its agent.
+    async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError>;
+
+    /// Forgets such a note, and says whether there was one.
+    async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError>;
+
+    /// Counts one more send of noted work and says how many they are with it. `None`, and nothing is counted, where it
+    /// was sent `most` times already, is not noted (any more), or its activity is not running (any more).
+    async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError>;
+
+    /// Forgets notes of activities that were deleted.
+    async fn forget_orphaned_work(&mut self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,151 @@
+//! Table `devices`, whole rows.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    domain::device_document::{DeviceRow, DeviceUpsert},
+    repositories::{
+        StoreError, WriteDeviceDocuments,
+        device_reports::ReadDeviceDocuments,
+        sqlite::{Access, SqliteWork, rows::Columns},
+    },
+};
+
+/// An integer column may hold text that is no number, which counts as nothing, or a fraction, which is cut.
+macro_rules! select_rows {
+    ($rest:literal) => {
+        concat!(
+            "SELECT guid, hostname, description, agent_hash, memory, network, software, storage, cpu, device_type, \
+             domain, external_ip, internal_ip, last_reboot, last_user, operating_system, agent_id, ansible_ee_ver, \
+             connection_type, connection_endpoint, \
+             CASE typeof(created_at) WHEN 'text' THEN NULL ELSE CAST(created_at AS INTEGER) END AS created_at, \
+             CASE typeof(last_seen) WHEN 'text' THEN NULL ELSE CAST(last_seen AS INTEGER) END AS last_seen, \
+             CASE typeof(uptime) WHEN 'text' THEN NULL ELSE CAST(uptime AS INTEGER) END AS uptime FROM devices ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl<A: Access> ReadDeviceDocuments for A {
+    async fn device_row_named(&mut self, hostname: &str) -> Result<Option<DeviceRow>, StoreError> {
+        sqlx::query(select_rows!("WHERE hostname = $1"))
+            .bind(hostname)
+            .fetch_optional(self.connection())
+            .await?
+            .map(|row| read(&row))
+            .transpose()
+    }
+
+    async fn device_row(&mut self, guid: &str) -> Result<Option<DeviceRow>, StoreError> {
+        // As good as every row is found by its key; the other spellings need a look at all rows.
+        let exact = sqlx::query(select_rows!("WHERE guid = $1"))
+            .bind(guid)
+            .fetch_optional(&mut *self.connection())
+            .await?;
+        let row = match exact {
+            Some(row) => Some(row),
+            None => {
+                sqlx::query(select_rows!(
+                    "WHERE UPPER(guid) = UPPER($1) ORDER BY rowid LIMIT 1"
+                ))
+                .bind(guid)
+                .fetch_optional(self.connection())
+                .await?
+            }
+        };
+        row.map(|row| read(&row)).transpose()
+    }
+}
+
+#[async_trait]
+impl WriteDeviceDocuments for SqliteWork {
+    async fn upsert_device(&mut self, device: &DeviceUpsert) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO devices (hostname, description, created_at, agent_hash, guid, memory, network, software, \
+             storage, cpu, device_type, domain, external_ip, internal_ip, last_reboot, last_seen, last_user, \
+             operating_system, uptime, agent_id, ansible_ee_ver, connection_type, connection_endpoint) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+             $21, $22, $23) \
+             ON CONFLICT (hostname) DO UPDATE SET \
+             description = excluded.description, \
+             created_at = COALESCE(created_at, excluded.created_at), \
+             agent_hash = COALESCE(NULLIF(excluded.agent_hash, ''), agent_hash), \
+             guid = COALESCE(NULLIF(excluded.guid, ''), guid), \
+             memory = excluded.memory, network = excluded.network, software = excluded.software, \
+             storage = excluded.storage, cpu = excluded.cpu, \
+             device_type = COALESCE(NULLIF(excluded.device_type, ''), device_type), \
+             domain = COALESCE(NULLIF(excluded.domain, ''), domain), \
+             external_ip = COALESCE(NULLIF(excluded.external_ip, ''), external_ip), \
+             internal_ip = COALESCE(NULLIF(excluded.internal_ip, ''), internal_ip), \
+             last_reboot = COALESCE(NULLIF(excluded.last_reboot, ''), last_reboot), \
+             last_seen = COALESCE(NULLIF(excluded.last_seen, 0), last_seen), \
+             last_user = COALESCE(NULLIF(excluded.last_user, ''), last_user), \
+             operating_system = COALESCE(NULLIF(excluded.operating_system, ''), operating_system), \
+             uptime = COALESCE(NULLIF(excluded.uptime, 0), uptime), \
+             agent_id = COALESCE(NULLIF(excluded.agent_id, ''), agent_id), \
+             ansible_ee_ver = COALESCE(NULLIF(excluded.ansible_ee_ver, ''), ansible_ee_ver), \
+             connection_type = COALESCE(NULLIF(excluded.connection_type, ''), connection_type), \
+             connection_endpoint = COALESCE(NULLIF(excluded.connection_endpoint, ''), connection_endpoint)",
+        )
+        .bind(&device.hostname)
+        .bind(&device.description)
+        .bind(device.created_at)
+        .bind(&device.agent_hash)
+        .bind(&device.guid)
+        .bind(&device.memory)
+        .bind(&device.network)
+        .bind(&device.software)
+        .bind(&device.storage)
+        .bind(&device.cpu)
+        .bind(&device.device_type)
+        .bind(&device.domain)
+        .bind(&device.external_ip)
+        .bind(&device.internal_ip)
+        .bind(&device.last_reboot)
+        .bind(device.last_seen)
+        .bind(&device.last_user)
+        .bind(&device.operating_system)
+        .bind(device.uptime)
+        .bind(&device.agent_id)
+        .bind(&device.ansible_ee_ver)
+        .bind(&device.connection_type)
+        .bind(&device.connection_endpoint)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<DeviceRow, StoreError> {
+    let row = Columns::of("devices", row);
+    Ok(DeviceRow {
+        guid: row.get("guid")?,
+        hostname: row.get("hostname")?,
+        description: row.get("description")?,
+        created_at: row.get("created_at")?,
+        agent_hash: row.get("agent_hash")?,
+        memory: row.get("memory")?,
+        network: row.get("network")?,
+        software: row.get("software")?,
+        storage: row.get("storage")?,
+        cpu: row.get("cpu")?,
+        device_type: row.get("device_type")?,
+        domain: row.get("domain")?,
+        external_ip: row.get("external_ip")?,
+        internal_ip: row.get("internal_ip")?,
+        last_reboot: row.get("last_reboot")?,
+        last_seen: row.get("last_seen")?,
+        last_user: row.get("last_user")?,
+        operating_system: row.get("operating_system")?,
+        uptime: row.get("uptime")?,
+        agent_id: row.get("agent_id")?,
+        ansible_ee_ver: row.get("ansible_ee_ver")?,
+        connection_type: row.get("connection_type")?,
+        connection_endpoint: row.get("connection_endpoint")?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! `backup`: the copy is whole, of one moment, and can be served.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use borealis_engine::RunningEngine;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::program::{migrated, run, sql};
+use crate::testkit::server::start;
+
+const WRITERS: u32 = 4;
+/// Accounts made before the first copy and between two copies.
+const BETWEEN: u32 = 10;
+
+async fn admin(engine: &RunningEngine) -> String {
+    let answer: Value = reqwest::Client::new()
+        .post(format!("http://{}/api/auth/login", engine.address()))
+        .json(&json!({"username": "admin", "password": "Password"}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    answer["token"].as_str().unwrap().to_owned()
+}
+
+async fn users(engine: &RunningEngine) -> Vec<String> {
+    let answer: Value = reqwest::Client::new()
+        .get(format!("http://{}/api/users", engine.address()))
+        .bearer_auth(admin(engine).await)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let users = answer["users"].as_array().unwrap();
+    users
+        .iter()
+        .map(|user| user["username"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Waits until `count` accounts have been made.
+async fn until(made: &AtomicU32, count: u32) {
+    while made.load(Ordering::SeqCst) < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_made_while_a_server_writes_hold_what_was_answered_and_can_be_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = start(folder.path(), &[]).await;
+    let token = admin(&engine).await;
+    let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let (stop, made, token) = (Arc::clone(&stop), Arc::clone(&made), token.clone());
+        let url = format!("http://{}/api/users", engine.address());
+        writers.spawn(async move {
+            let client = reqwest::Client::new();
+            let mut number = 0;
+            while !stop.load(Ordering::SeqCst) {
+                let name = format!("w{writer}-{number:05}");
+                let answer = client
+                    .post(&url)
+                    .bearer_auth(&token)
+                    .json(&json!({"username": name, "password_sha512": "0".repeat(128)}))
+                    .send()
+                    .await
+                    .unwrap();
+                assert_eq!(answer.status(), 200);
+                number += 1;
+                made.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    let mut copies = Vec::new();
+    for number in 0..3 {
+        let answered = made.load(Ordering::SeqCst) + BETWEEN;
+        until(&made, answered).await;
+        // Everything that has been answered by now must be in the copy.
+        let answered = made.load(Ordering::SeqCst);
+        let name = format!("copy-{number}.db");
+        let told = run(folder.path(), &["backup", &name, "--json"], &[]).json();
+        let file = folder.path().join(name);
+        assert_eq!(told["file"], json!(file));
+        assert_eq!(told["bytes"], json!(fs::metadata(&file).unwrap().len()));
+        copies.push((file, answered));
+    }
+    let at_last = made.load(Ordering::SeqCst) + BETWEEN;
+    until(&made, at_last).await;
+    stop.store(true, Ordering::SeqCst);
+    while let Some(writer) = writers.join_next().await {
+        writer.unwrap();
+    }
+    engine.stop().await;
+
+    for (file, answered) in copies {
+        let restored = tempfile::tempdir().unwrap();
+        fs::copy(&file, restored.path().join("database.db")).unwrap();
+        let engine = start(restored.path(), &[]).await;
+        let names = users(&engine).await;
+        engine.stop().await;
+        assert!(names.len() > answered as usize, "{} of {answered}", names.len());
+        // One moment: of each writer's accounts there are all up to one, and none after it.
+        for writer in 0..WRITERS {
+            let prefix = format!("w{writer}-");
+            let own: Vec<_> = names.iter().filter(|name| name.starts_with(&prefix)).collect();
+            let expected: Vec<_> = (0..own.len())
+                .map(|number| format!("{prefix}{number:05}"))
+                .collect();
+            assert_eq!(own, expected.iter().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_copy_holds_the_journal_of_a_server_that_died() {
+    let root = migrated();
+    let elsewhere = tempfile::tempdir().unwrap();
+    // Both files as they lie there while somebody works: what only the journal holds, a copy of them holds too.
+    let mut writer = super::program::connect(root.path()).await;
+    sqlx::raw_sql("INSERT INTO sites (name) VALUES ('in the journal')")
+        .execute(&mut writer)
+        .await
+        .unwrap();
+    for name in ["database.db", "database.db-wal"] {
+        fs::copy(root.path().join(name), elsewhere.path().join(name)).unwrap();
+    }
+    run(elsewhere.path(), &["backup", "copy.db"], &[]).done();
+    writer.close().await.unwrap();
+    assert_eq!(site(&elsewhere.path().join("copy.db")).await, "in the journal");
+    let mut names: Vec<_> = fs::read_dir(elsewhere.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["Logs", "copy.db", "database.db"]);
+    let mode = fs::metadata(elsewhere.path().join("copy.db"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+async fn site(database: &Path) -> String {
+    let mut connection = SqliteConnection::connect(database.to_str().unwrap())
+        .await
+        .unwrap();
+    let site = sqlx::query_scalar("SELECT name FROM sites")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    site
+}
+
+#[tokio::test]
+async fn no_file_is_overwritten_and_none_is_left_half_written() {
+    let root = migrated();
+    let folder = tempfile::tempdir().unwrap();
+    let names = || {
+        let mut names: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let backup = |name: &str| {
+        let file = folder.path().join(name);
+        run(root.path(), &["backup", file.to_str().unwrap()], &[])
+    };
+    fs::write(folder.path().join("precious"), "mine").unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+    for name in ["precious", "link", "."] {
+        let told = backup(name).refusal();
+        assert!(told.contains("exists already"), "{told}");
+    }
+    assert_eq!(
+        fs::read_to_string(folder.path().join("precious")).unwrap(),
+        "mine"
+    );
+    let told = backup("no/such/folder").refusal();
+    assert!(told.contains("cannot write into"), "{told}");
+    assert_eq!(names(), ["link", "precious"]);
+
+    // A damaged database: the copy fails half-way.
+    sql(
+        root.path(),
+        "CREATE TABLE large (a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) \
+         INSERT INTO large SELECT randomblob(3000) FROM n; PRAGMA wal_checkpoint(TRUNCATE)",
+    )
+    .await;
+    let database = root.path().join("database.db");
+    let mut bytes = fs::read(&database).unwrap();
+    let start = bytes.len() - 100 * 4096;
+    bytes[start..].fill(0xff);
+    fs::write(&database, bytes).unwrap();
+    let told = backup("copy").refusal();
+    assert!(told.contains("damaged"), "{told}");
+    assert_eq!(names(), ["link", "precious"]);
+}

@@ -1,0 +1,123 @@
+//! What no command does: make a database, change its tables, or wait for ever.
+
+use std::{fs, path::Path};
+
+use sqlx::Connection as _;
+
+use super::program::{connect, migrated, run, sql};
+
+/// One of each group; the backup goes into a folder of its own.
+fn commands(backup: &Path) -> Vec<Vec<&str>> {
+    vec![
+        vec!["users", "list"],
+        vec!["users", "create", "ann", "--generate-password"],
+        vec!["install-codes", "create"],
+        vec!["devices", "list"],
+        vec!["backup", backup.to_str().unwrap()],
+    ]
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn no_database_is_made() {
+    let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for command in commands(&elsewhere.path().join("b.db")) {
+        let told = run(root.path(), &command, &[]).refusal();
+        assert!(
+            told.contains("no database") && told.contains("BOREALIS_ROOT"),
+            "{told}"
+        );
+    }
+    assert_eq!(names(root.path()), Vec::<String>::new());
+    fs::write(root.path().join("database.db"), "").unwrap();
+    for command in commands(&elsewhere.path().join("b.db")) {
+        assert!(run(root.path(), &command, &[]).refusal().contains("is empty"));
+    }
+    assert_eq!(fs::read(root.path().join("database.db")).unwrap(), b"");
+    fs::write(
+        root.path().join("database.db"),
+        "no database, only a text of some length",
+    )
+    .unwrap();
+    for command in commands(&elsewhere.path().join("b.db")) {
+        let told = run(root.path(), &command, &[]).refusal();
+        assert!(
+            told.contains("no database") && told.contains("borealis-engine check"),
+            "{told}"
+        );
+    }
+    assert_eq!(names(root.path()), ["database.db"]);
+    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn no_table_is_made_or_changed() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("database.db"), "").unwrap();
+    sql(
+        root.path(),
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT); CREATE TABLE other (a); \
+         INSERT INTO other VALUES (7)",
+    )
+    .await;
+    let before = fs::read(root.path().join("database.db")).unwrap();
+    let copy = root.path().join("b.db");
+    for command in commands(&copy).iter().filter(|command| command[0] != "backup") {
+        let told = run(root.path(), command, &[]).refusal();
+        assert!(told.contains("borealis-engine migrate"), "{told}");
+    }
+    assert_eq!(fs::read(root.path().join("database.db")).unwrap(), before);
+    // A copy can be made of whatever is there.
+    run(root.path(), &["backup", "b.db"], &[]).done();
+    let mut copied = sqlx::SqliteConnection::connect(copy.to_str().unwrap())
+        .await
+        .unwrap();
+    let value: i64 = sqlx::query_scalar("SELECT a FROM other")
+        .fetch_one(&mut copied)
+        .await
+        .unwrap();
+    assert_eq!(value, 7);
+    assert_eq!(fs::read(root.path().join("database.db")).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stays_locked_is_told_and_readers_do_not_wait() {
+    let root = migrated();
+    let mut holder = connect(root.path()).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    run(root.path(), &["users", "list"], &[]).done();
+    run(root.path(), &["backup", "copy.db"], &[]).done();
+    let told = run(
+        root.path(),
+        &["users", "create", "ann", "--generate-password"],
+        &[],
+    )
+    .refusal();
+    assert!(told.contains("is locked") && told.contains("Try again"), "{told}");
+    holder.close().await.unwrap();
+    run(
+        root.path(),
+        &["users", "create", "ann", "--generate-password"],
+        &[],
+    )
+    .done();
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_a_wrong_command_line() {
+    let root = migrated();
+    let refused = run(root.path(), &["users", "list"], &[("BOREALIS_TLS", "maybe")]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.errors.contains("BOREALIS_TLS"), "{refused:?}");
+}

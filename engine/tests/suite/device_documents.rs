@@ -1,0 +1,509 @@
+//! What devices report of themselves and get from the server, on a whole server: documents, hashes, accounts.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::testkit::{
+    GUID, START,
+    rows::{Device, devices},
+    server,
+};
+
+const OTHER: &str = "3F2504E0-4F89-11D3-9A0C-0305E82C3302";
+const WIN_1: Device = Device::new(GUID, "WIN-1", "aa");
+const WIN_2: Device = Device::new(OTHER, "WIN-2", "bb");
+const DETAILS: &str = "/api/agent/details";
+const CHECK_IN: &str = "/api/agent/checkin";
+const ROTATE: &str = "/api/agent/service-account/rotate";
+const HASH: &str = "/api/agent/hash";
+
+/// Two devices on a server.
+struct Fleet(server::Server);
+
+impl Fleet {
+    async fn start(policy: &str) -> Self {
+        Self(server::Server::start(policy, devices(&[WIN_1, WIN_2])).await)
+    }
+
+    async fn sql(&self, statements: &str) {
+        self.0.sql(statements).await;
+    }
+
+    async fn text(&self, query: &'static str) -> Option<String> {
+        self.0.text(query).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> (u16, String) {
+        self.0.ask(method.as_str(), path, headers, &body).await
+    }
+
+    async fn send(&self, method: Method, guid: &str, path: &str, body: Value) -> (u16, Value) {
+        let bearer = self.0.bearer(if guid == GUID { &WIN_1 } else { &WIN_2 });
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let (status, text) = self.ask(method, path, &headers, body).await;
+        (status, serde_json::from_str(&text).unwrap())
+    }
+
+    /// A POST of the device `WIN-1`.
+    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.send(Method::POST, GUID, path, body).await
+    }
+
+    async fn shown(&self, hostname: &str) -> Value {
+        let path = format!("/api/device/details/{hostname}");
+        let (status, text) = self.ask(Method::GET, &path, &[], String::new()).await;
+        assert_eq!(status, 200);
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+fn error(status: u16, word: &str) -> (u16, Value) {
+    (status, json!({ "error": word }))
+}
+
+#[tokio::test]
+async fn the_document_is_for_operators_where_the_policy_is_strict() {
+    let server = Fleet::start("strict").await;
+    let path = "/api/device/details/WIN-1";
+    let unauthorized = "{\"error\":\"unauthorized\"}\n".to_owned();
+    let ask = async |method, bearer: &str| {
+        let headers = [("authorization", bearer)];
+        server.ask(method, path, &headers, String::new()).await
+    };
+    assert_eq!(ask(Method::GET, "").await, (401, unauthorized.clone()));
+    assert_eq!(ask(Method::HEAD, "").await, (401, String::new()));
+    assert_eq!(ask(Method::OPTIONS, "").await, (200, String::new()));
+    let token = server.0.token(GUID, "aa", 1, START);
+    let device = format!("Bearer {token}");
+    assert_eq!(ask(Method::GET, &device).await, (401, unauthorized));
+    let login = json!({ "username": "admin", "password": "Password" }).to_string();
+    let (_, answer) = server
+        .ask(
+            Method::POST,
+            "/api/auth/login",
+            &[("content-type", "application/json")],
+            login,
+        )
+        .await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let operator = format!("Bearer {}", answer["token"].as_str().unwrap());
+    let (status, text) = ask(Method::GET, &operator).await;
+    assert_eq!(status, 200);
+    assert!(text.contains("\"WIN-1\""), "{text}");
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn hashes_are_listed_for_this_machine_alone() {
+    for policy in ["strict", "legacy"] {
+        let server = Fleet::start(policy).await;
+        let ask = async |forwarded: &str| {
+            let headers = [("x-forwarded-for", forwarded)];
+            server
+                .ask(Method::GET, "/api/agent/hash_list", &headers, String::new())
+                .await
+        };
+        let (status, text) = ask("").await;
+        assert_eq!(status, 200);
+        let list: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            list["agents"][1],
+            json!({
+                "agent_guid": OTHER, "agent_hash": null, "agent_id": null, "hostname": "WIN-2", "source": "database"
+            })
+        );
+        assert_eq!(ask("127.0.0.1").await.0, 200);
+        let refused = (403, "{\"error\":\"forbidden\"}\n".to_owned());
+        assert_eq!(ask("127.0.0.1, 10.1.2.3").await, refused);
+        server.0.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_stored_merged_and_shown() {
+    let server = Fleet::start("legacy").await;
+    assert_eq!(server.shown("NOBODY").await, json!({}));
+    let report = json!({
+        "hostname": "WIN-1", "agent_id": "agent-1", "agent_hash": " h ",
+        "details": {
+            "summary": { "domain": "LAB", "uptime_sec": 61, "external_ip": "203.0.113.7", "remote_type": "ssh" },
+            "memory": [{ "slot": "A" }], "cpu": { "name": "x", "cores": 4 }
+        }
+    });
+    assert_eq!(
+        server.post(DETAILS, report).await,
+        (200, json!({ "status": "ok" }))
+    );
+    let more = json!({
+        "hostname": "WIN-1",
+        "details": { "summary": { "domain": "", "last_user": "me" }, "memory": [], "cpu": { "name": "y" } }
+    });
+    assert_eq!(server.post(DETAILS, more).await.0, 200);
+    let shown = server.shown("WIN-1").await;
+    assert_eq!(shown.as_object().unwrap().len(), 21);
+    let expected = json!({
+        "agent_guid": GUID, "agent_hash": "h", "agent_id": "agent-1", "domain": "LAB", "last_user": "me",
+        "uptime": 61, "external_ip": "203.0.113.7", "memory": [{ "slot": "A" }], "network": [],
+        "cpu": { "name": "y", "cores": 4 }, "created_at": 7, "last_seen": 5, "description": ""
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&shown[name], value, "{name}");
+    }
+    let summary = &shown["summary"];
+    assert_eq!(&shown["details"]["summary"], summary);
+    assert_eq!(summary["created"], "1970-01-01 00:00:07");
+    assert_eq!(summary["connection_endpoint"], "203.0.113.7");
+    assert_eq!(summary["connection_type"], "", "DEV-17");
+    let written = "SELECT COUNT(*) || '' FROM devices JOIN device_keys USING (guid) WHERE key_added_at = added_at \
+                   AND device_keys.ssl_key_fingerprint = 'aa'";
+    assert_eq!(server.text(written).await.as_deref(), Some("1"));
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_document_that_does_not_fit_changes_nothing_and_blocks_nobody() {
+    let server = Fleet::start("legacy").await;
+    let details = json!({ "summary": { "domain": "NEW" }, "memory": [1] });
+    let named = |hostname: &str| json!({ "hostname": hostname, "details": details });
+    assert_eq!(
+        server.post(DETAILS, named("WIN-2")).await,
+        error(403, "guid_mismatch")
+    );
+    for hostname in ["WIN-3", "win-1", " WIN-1 "] {
+        assert_eq!(
+            server.post(DETAILS, named(hostname)).await,
+            error(500, "UNIQUE constraint failed: devices.guid")
+        );
+    }
+    assert_eq!(server.post(DETAILS, named("WIN-1")).await.0, 200);
+    for wrong in [
+        json!({ "hostname": "WIN-1", "details": { "summary": null } }),
+        json!({ "hostname": "WIN-1", "details": { "memory": { "a": 1 } } }),
+        json!({ "hostname": "WIN-1", "details": { "summary": { "domain": {} } } }),
+        json!({ "hostname": 1, "details": {} }),
+        json!({}),
+    ] {
+        assert_eq!(server.post(DETAILS, wrong).await, error(400, "invalid payload"));
+    }
+    assert_eq!(server.shown("WIN-1").await["memory"], json!([1]));
+    let renamed = json!({ "hostname": "WIN-3" });
+    assert_eq!(server.post("/api/agent/heartbeat", renamed).await.0, 200);
+    assert_eq!(server.post(DETAILS, named("WIN-3")).await.0, 200);
+    assert_eq!(
+        server.text("SELECT COUNT(*) || '' FROM devices").await.as_deref(),
+        Some("2")
+    );
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_is_refused_where_it_is_read() {
+    let server = Fleet::start("legacy").await;
+    for path in [DETAILS, CHECK_IN, ROTATE, HASH] {
+        assert_eq!(
+            server.post(path, json!([1])).await,
+            error(400, "invalid JSON body"),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        server.send(Method::GET, GUID, HASH, json!("x")).await,
+        error(400, "invalid JSON body")
+    );
+    let (status, answer) = server.post("/api/agent/script/request", json!([1])).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("idle")));
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_quarantined_device_gets_no_work() {
+    let server = Fleet::start("legacy").await;
+    server.sql("UPDATE devices SET status = 'Quarantined '").await;
+    let (status, answer) = server.post("/api/agent/script/request", Value::Null).await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["status"], "quarantined");
+    assert_eq!(answer["poll_after_ms"], 60_000);
+    assert_eq!(answer["sig_alg"], "ed25519");
+    assert_eq!(answer["signing_key"].as_str().unwrap().len(), 60);
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_hash_is_stored_and_read_back() {
+    let server = Fleet::start("legacy").await;
+    let required = error(400, "agent_hash and agent_guid or agent_id required");
+    assert_eq!(
+        server.send(Method::GET, GUID, HASH, Value::Null).await,
+        (
+            200,
+            json!({ "agent_guid": GUID, "agent_hash": "", "hostname": "WIN-1", "source": "database" })
+        )
+    );
+    let others = json!({ "agent_guid": OTHER });
+    assert_eq!(server.post(HASH, others).await, error(403, "guid_mismatch"));
+    assert_eq!(server.post(HASH, json!({})).await, required);
+    assert_eq!(server.post(HASH, json!({ "agent_hash": 5 })).await, required);
+    let report = json!({ "agent_hash": " h1 ", "agent_id": " a-1 ", "agent_guid": GUID.to_lowercase() });
+    assert_eq!(
+        server.post(HASH, report).await,
+        (
+            200,
+            json!({
+                "agent_guid": GUID, "agent_hash": "h1", "agent_id": "a-1", "hostname": "WIN-1", "status": "ok"
+            })
+        )
+    );
+    assert_eq!(
+        server.text("SELECT memory FROM devices LIMIT 1").await.as_deref(),
+        Some("[]")
+    );
+    // What the registry remembers wins over the table.
+    assert_eq!(server.post(CHECK_IN, json!({ "agent_id": "a-1" })).await.0, 200);
+    assert_eq!(server.post(HASH, json!({ "agent_hash": "h2" })).await.0, 200);
+    server.sql("UPDATE devices SET agent_hash = 'table'").await;
+    let (_, answer) = server
+        .send(Method::GET, GUID, &format!("{HASH}?id=whoever"), Value::Null)
+        .await;
+    assert_eq!(
+        answer,
+        json!({ "agent_guid": GUID, "agent_hash": "h2", "source": "memory" })
+    );
+    assert_eq!(
+        server
+            .send(
+                Method::GET,
+                GUID,
+                &format!("{HASH}?agent_guid={OTHER}"),
+                Value::Null
+            )
+            .await,
+        error(403, "guid_mismatch")
+    );
+    server.sql("UPDATE devices SET hostname = NULL").await;
+    assert_eq!(
+        server.post(HASH, json!({ "agent_hash": "h3" })).await,
+        (
+            200,
+            json!({ "agent_guid": GUID, "agent_hash": "h3", "status": "ignored" })
+        )
+    );
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_keeps_its_password_until_it_is_rotated() {
+    let server = Fleet::start("legacy").await;
+    let request = json!({ "agent_id": "a-1", "hostname": "WIN-1" });
+    let (status, first) = server.post(CHECK_IN, request.clone()).await;
+    assert_eq!(status, 200);
+    assert_eq!(first["agent_guid"], GUID);
+    assert_eq!(first["username"], ".\\svcBorealis");
+    assert_eq!(first["policy"], json!({ "force_rotation_minutes": 43_200 }));
+    assert_eq!(first["password"].as_str().unwrap().len(), 24);
+    let sealed = "SELECT CAST(password_encrypted AS TEXT) FROM agent_service_account";
+    let stored = server.text(sealed).await.unwrap();
+    assert!(stored.starts_with("gAAAAA") && stored.len() == 120, "{stored}");
+    assert_eq!(server.post(CHECK_IN, request.clone()).await.1, first);
+    assert_eq!(
+        server.text(sealed).await.unwrap(),
+        stored,
+        "nothing is written again"
+    );
+    assert_eq!(
+        server
+            .text("SELECT agent_id || last_seen FROM devices LIMIT 1")
+            .await,
+        Some(format!("a-1{START}"))
+    );
+
+    let rotate = json!({ "agent_id": "a-1", "username": "LAB\\x", "hostname": 5 });
+    let (status, rotated) = server.post(ROTATE, rotate).await;
+    assert_eq!(status, 200);
+    assert_eq!(rotated["username"], "LAB\\x");
+    assert_ne!(rotated["password"], first["password"]);
+    assert_eq!(rotated.get("agent_guid"), None);
+    assert_eq!(
+        server.post(CHECK_IN, request).await.1["password"],
+        rotated["password"]
+    );
+    let written = "SELECT last_rotated_utc || ' ' || version FROM agent_service_account";
+    let written = server.text(written).await.unwrap();
+    assert!(
+        written.starts_with("2027-01-15T08:00:00") && written.ends_with("Z 1"),
+        "{written}"
+    );
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn stored_accounts_are_read_in_every_form() {
+    let server = Fleet::start("legacy").await;
+    let alien = "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==";
+    server
+        .sql(&format!(
+            "INSERT INTO agent_service_account (agent_id, username, password_encrypted, last_rotated_utc, version) \
+             VALUES ('base64', '.\\svcBorealis', 'UEBzc3cwcmQ=', 'then', 3), \
+             ('retired', 'svcBorealisAnsibleRunner', 'UEBzc3cwcmQ=', 'then', 3), \
+             ('nameless', '', 'UEBzc3cwcmQ=', 'then', 3), ('alien', 'LAB\\x', '{alien}', 'then', 3)"
+        ))
+        .await;
+    let ask = async |id: &str| {
+        let request = json!({ "agent_id": id, "username": "LAB\\asked" });
+        let (status, answer) = server.post(CHECK_IN, request).await;
+        assert_eq!(status, 200);
+        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+        (text("username"), text("password"))
+    };
+    let known = |name: &str| (name.to_owned(), "P@ssw0rd".to_owned());
+    assert_eq!(ask("base64").await, known(".\\svcBorealis"));
+    assert_eq!(ask("retired").await, known(".\\svcBorealis"));
+    assert_eq!(ask("nameless").await, known("LAB\\asked"));
+    let (username, password) = ask("alien").await;
+    assert_eq!((username.as_str(), password.len()), ("LAB\\x", 24), "DEV-11");
+    assert_ne!(password, "hello");
+    assert_eq!(ask("alien").await.1, password, "the new password is kept");
+    let touched = "SELECT group_concat(agent_id) FROM (SELECT agent_id FROM agent_service_account \
+                   WHERE last_rotated_utc <> 'then' AND version = 3 ORDER BY agent_id)";
+    assert_eq!(server.text(touched).await.as_deref(), Some("alien,retired"));
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_reaches_only_its_own_agents_and_its_own_row() {
+    let server = Fleet::start("legacy").await;
+    server
+        .sql(&format!(
+            "UPDATE devices SET agent_id = 'a-2' WHERE guid = '{OTHER}'"
+        ))
+        .await;
+    for path in [CHECK_IN, ROTATE] {
+        assert_eq!(
+            server.post(path, json!({ "agent_id": " a-2 " })).await,
+            error(403, "guid_mismatch"),
+            "the table knows whose agent it is (DEV-8)"
+        );
+    }
+    assert_eq!(
+        server
+            .text("SELECT group_concat(agent_id) FROM agent_service_account")
+            .await,
+        None
+    );
+    for hostname in ["WIN-2", "WIN-NEW", "UNKNOWN"] {
+        let request = json!({ "agent_id": "a-1", "hostname": hostname });
+        assert_eq!(server.post(CHECK_IN, request).await.0, 200);
+    }
+    let rows = "SELECT group_concat(hostname || ' ' || agent_id || ' ' || last_seen) FROM devices";
+    assert_eq!(
+        server.text(rows).await,
+        Some(format!("WIN-1 a-1 {START},WIN-2 a-2 5")),
+        "DEV-9"
+    );
+    assert_eq!(
+        server
+            .send(Method::POST, OTHER, CHECK_IN, json!({ "agent_id": "a-1" }))
+            .await,
+        error(403, "guid_mismatch"),
+        "the registry knows whose agent it is"
+    );
+    for (name, word) in [
+        ("agent_id", "agent_id required"),
+        ("username", "invalid payload"),
+        ("hostname", "invalid payload"),
+    ] {
+        let mut request = json!({ "agent_id": "a-1" });
+        request[name] = json!(5);
+        assert_eq!(server.post(CHECK_IN, request).await, error(400, word));
+    }
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_devices_that_ask_at_once_one_gets_the_agent() {
+    let server = Fleet::start("legacy").await;
+    for number in 0..10 {
+        let request = json!({ "agent_id": format!("a-{number}") });
+        let (one, two) = tokio::join!(
+            server.post(CHECK_IN, request.clone()),
+            server.send(Method::POST, OTHER, CHECK_IN, request.clone())
+        );
+        let mut statuses = [one.0, two.0];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 403]);
+    }
+    server.0.stop().await;
+}
+
+/// As deep as a body may be: everything that walks through the document holds.
+#[tokio::test]
+async fn a_deep_document_is_stored_and_shown() {
+    let server = Fleet::start("legacy").await;
+    let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(990), close.repeat(990));
+    let body = format!(
+        "{{\"hostname\":\"WIN-1\",\"details\":{{\"summary\":{{\"domain\":{}}},\"memory\":{},\"cpu\":{}}}}}",
+        nested("[", "]"),
+        nested("[", "]"),
+        nested("{\"a\":", "}")
+    );
+    let token = server.0.token(GUID, "aa", 1, START);
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    for _ in 0..2 {
+        let (status, _) = server.ask(Method::POST, DETAILS, &headers, body.clone()).await;
+        assert_eq!(status, 200);
+    }
+    let (status, text) = server
+        .ask(Method::GET, "/api/device/details/WIN-1", &[], String::new())
+        .await;
+    assert_eq!(status, 200);
+    assert!(text.contains(&nested("[", "]")));
+    server.0.stop().await;
+}
+
+/// A device may send any document again and again; it settles at once.
+#[tokio::test]
+async fn a_document_sent_twice_changes_nothing_more() {
+    let server = Fleet::start("legacy").await;
+    let report = json!({
+        "hostname": "WIN-1", "agent_id": "a",
+        "details": {
+            "summary": { "os": "x", "uptime": 5, "external_ip": "1.1.1.1", "last_seen": 9.9, "cpu": { "a": 1 } },
+            "network": { "a": "\u{e9}" }, "storage": [1.0], "cpu": 5
+        }
+    });
+    assert_eq!(server.post(DETAILS, report.clone()).await.0, 200);
+    let once = server.shown("WIN-1").await;
+    assert_eq!(once["last_seen"], 9);
+    assert_eq!(server.post(DETAILS, report).await.0, 200);
+    assert_eq!(server.shown("WIN-1").await, once);
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_in_another_spelling_is_the_devices_own() {
+    let server = Fleet::start("legacy").await;
+    server
+        .sql(&format!(
+            "UPDATE devices SET guid = lower(guid) WHERE guid = '{GUID}'"
+        ))
+        .await;
+    let report = json!({ "hostname": "ELSEWHERE", "details": {} });
+    assert_eq!(server.post(DETAILS, report).await.0, 500, "no twin (DEV-7)");
+    let request = json!({ "agent_id": "a-1" });
+    assert_eq!(server.post(CHECK_IN, request).await.0, 200);
+    assert_eq!(server.post(HASH, json!({ "agent_hash": "h" })).await.0, 200);
+    let rows = "SELECT group_concat(guid || ' ' || COALESCE(agent_id, '-')) FROM devices";
+    assert_eq!(server.text(rows).await, Some(format!("{GUID} a-1,{OTHER} -")));
+    server.0.stop().await;
+}

@@ -1,0 +1,151 @@
+//! The HTTP rules on a real socket: what only the connection layer can show.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+
+use axum::response::Response;
+use borealis_engine::{
+    Settings,
+    domain::json::Json,
+    interfaces::http::{
+        carried::CarriedRequests,
+        compat::{
+            body::{BodyError, RawBody},
+            forwarded::Caller,
+            reply::Answer,
+        },
+        http_service,
+        routing::Routes,
+        server::configure,
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+async fn start() -> SocketAddr {
+    let settings = Settings::from_map(
+        &BTreeMap::from([
+            ("BOREALIS_STATIC_ROOT".to_owned(), "/nonexistent".to_owned()),
+            ("BOREALIS_SECRET".to_owned(), "the secret of the tests".to_owned()),
+        ]),
+        Path::new("/"),
+    )
+    .unwrap();
+    let routes = Routes::new()
+        .post(
+            "/echo",
+            async |body: RawBody| -> Result<Answer<Json>, BodyError> {
+                Ok(Answer::ok(body.limit(64).lenient().await?.into()))
+            },
+        )
+        .get("/caller", async |caller: Caller| {
+            Answer::ok(Json::object([("address", caller.last_forwarded().into())]))
+        })
+        .get("/panic", async || -> Response { panic!("on purpose") });
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut server = axum_server::from_tcp(listener).unwrap();
+    configure(server.http_builder(), &settings.timing);
+    let service = http_service(routes, &settings, &CarriedRequests::default(), None)
+        .into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(server.serve(service));
+    address
+}
+
+/// Sends bytes as they are and reads until the server closes.
+async fn send(request: &str) -> String {
+    let mut stream = TcpStream::connect(start().await).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that closes before it has read everything may reset the connection after its answer.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+fn status(answer: &str) -> &str {
+    answer.get(9..12).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn long_heads_are_refused_with_an_empty_closing_answer() {
+    let long_line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9000));
+    let very_long_line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000));
+    let long_header = format!("GET /health HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(9000));
+    let lines = format!("X: {}\r\n", "a".repeat(8000)).repeat(10);
+    let long_headers = format!("GET /health HTTP/1.1\r\n{lines}\r\n");
+    let bad_length = "POST /echo HTTP/1.1\r\nContent-Length: x\r\n\r\n".to_owned();
+    for (request, expected) in [
+        (long_line, "414"),
+        (very_long_line, "414"),
+        (long_header, "400"),
+        (long_headers, "400"),
+        (bad_length, "400"),
+    ] {
+        let answer = send(&request).await;
+        assert_eq!(status(&answer), expected, "{answer}");
+        assert!(!answer.to_lowercase().contains("content-type"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn many_headers_and_no_host_are_fine() {
+    let lines: String = (0..300).map(|index| format!("X-{index}: v\r\n")).collect();
+    let answer = send(&format!(
+        "GET /health HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(status(&answer), "200");
+    assert!(answer.ends_with("{\"status\":\"ok\"}\n"));
+    assert!(answer.contains("content-type: application/json\r\n"));
+}
+
+#[tokio::test]
+async fn head_has_the_headers_and_no_body() {
+    let answer = send("HEAD /health HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(
+        answer.contains("content-length: 16\r\n") && answer.ends_with("\r\n\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_panic_is_the_500_page_with_cross_origin_headers_and_the_connection_lives_on() {
+    let answer = send(
+        "GET /panic HTTP/1.1\r\nOrigin: https://a\r\n\r\nGET /health HTTP/1.1\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    assert_eq!(status(&answer), "500");
+    assert!(answer.contains("<h1>Internal Server Error</h1>"));
+    assert!(answer.contains("access-control-allow-origin: https://a"));
+    assert!(answer.ends_with("{\"status\":\"ok\"}\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn bodies_are_limited_while_they_come() {
+    let head = "POST /echo HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n";
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n7\r\n{{\"a\":1}}\r\n0\r\n\r\n");
+    assert!(send(&chunked).await.ends_with("{\"a\":1}\n"));
+    let long = format!(
+        "{head}Transfer-Encoding: chunked\r\n\r\n50\r\n{}\r\n0\r\n\r\n",
+        " ".repeat(0x50)
+    );
+    let answer = send(&long).await;
+    assert_eq!(status(&answer), "413");
+    assert!(answer.contains("<title>413 Request Entity Too Large</title>"));
+    let truthy = format!("{head}Content-Length: 3\r\n\r\n[1]");
+    assert!(
+        send(&truthy)
+            .await
+            .ends_with("{\"error\":\"invalid JSON body\"}\n")
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_is_believed() {
+    let answer =
+        send("GET /caller HTTP/1.1\r\nX-Forwarded-For: 9.9.9.9, 8.8.8.8\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.ends_with("{\"address\":\"8.8.8.8\"}\n"), "{answer}");
+}

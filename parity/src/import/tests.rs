@@ -1,0 +1,102 @@
+use super::*;
+use crate::scenario::{emit::to_yaml, model::Capture};
+
+fn recording(steps: &Value) -> String {
+    json!({
+        "format": 1, "area": "a", "scenario": "s", "title": "T", "base": "http://h", "started_at": 5.5, "upstream": "unreachable",
+        "env": {}, "files_before_start": {}, "agents": {}, "steps": steps,
+    })
+    .to_string()
+}
+
+fn http(id: u32, path: &str, answer: &Value) -> Value {
+    json!({"id": id, "at": 0.1, "kind": "http", "who": "w", "note": "", "request": {"method": "GET", "path": path, "headers": {}},
+           "response": {"status": 200, "headers": [["content-type", "application/json"], ["set-cookie", "c=COOKIE12; Path=/"]], "json": answer}})
+}
+
+#[test]
+fn captures_move_to_the_answer_that_holds_the_value() {
+    let steps = json!([
+        http(1, "/a", &json!({"items": [{"id": "X-123456", "code": "X-99"}]})),
+        {"id": 2, "at": 0.1, "kind": "capture", "name": "it", "value": "X-123456"},
+        {"id": 3, "at": 0.1, "kind": "capture", "name": "c", "value": "COOKIE12"},
+        {"id": 4, "at": 0.1, "kind": "capture", "name": "own", "value": "made up"},
+        http(5, "/b/${it}", &json!(null)),
+        {"id": 6, "at": 0.2, "kind": "smoke.signal", "client": "x"},
+        {"id": 7, "at": 0.2, "kind": "capture", "name": "low", "value": "x-123456", "made": {"function": "lower", "of": "X-123456"}},
+    ]);
+    let imported = import_recording(&recording(&steps)).unwrap();
+    let steps = &imported.scenario.steps;
+    assert_eq!(steps.iter().map(|step| step.id).collect::<Vec<_>>(), [1, 4, 5, 7]);
+    assert!(matches!(&steps[3].action, Action::Make { fields, .. } if fields["of"] == "${it}"));
+    assert_eq!(
+        steps[0].captures,
+        [
+            ("it".to_owned(), Capture::Pointer("/items/0/id".to_owned())),
+            ("c".to_owned(), Capture::Cookie("c".to_owned()))
+        ]
+    );
+    assert_eq!(imported.not_runnable, ["step 6: smoke.signal"]);
+    assert!(imported.transcript.client_values.contains(&"made up".to_owned()));
+    assert!(!imported.transcript.client_values.contains(&"X-123456".to_owned()));
+    let mut read = Scenario::read("a/s", &to_yaml(&imported.scenario)).unwrap();
+    read.steps.iter_mut().for_each(|step| step.line = 0);
+    assert_eq!(read, imported.scenario);
+}
+
+#[test]
+fn a_claim_that_is_the_digest_of_a_captured_value_follows_it() {
+    let claims = |ath: &Value| json!({"jti": "j", "other": "x", "ath": ath});
+    let made =
+        json!({"function": "dpop", "agent": "agent1", "claims": claims(&text_digest("X-123456").into())});
+    let steps = json!([
+        http(1, "/a", &json!({"id": "X-123456"})),
+        {"id": 2, "at": 0.1, "kind": "capture", "name": "it", "value": "X-123456"},
+        {"id": 3, "at": 0.1, "kind": "capture", "name": "proof", "value": "p", "made": made},
+    ]);
+    let imported = import_recording(&recording(&steps)).unwrap();
+    let Action::Make { fields, .. } = &imported.scenario.steps[1].action else {
+        panic!("a made value")
+    };
+    assert_eq!(fields["claims"], claims(&json!({"sha256": "${it}"})));
+}
+
+#[test]
+fn socket_steps_become_steps_and_observations() {
+    let steps = json!([
+        {"id": 1, "at": 0.1, "kind": "socket.connect", "client": "ui", "headers": {"X": "1"}, "query": "a=b", "transports": ["polling", "websocket"], "connected": true},
+        {"id": 2, "at": 0.2, "kind": "socket.emit", "client": "ui", "event": "none", "data": null, "ack": "<TimeoutError>"},
+        {"id": 3, "at": 0.2, "kind": "socket.emit", "client": "ui", "event": "job", "data": {"n": 1}, "ack": null},
+        {"id": 4, "at": 0.2, "kind": "socket.event", "client": "ui", "event": "job", "data": {"run_id": "X-123456"}},
+        {"id": 5, "at": 0.2, "kind": "capture", "name": "run", "value": "X-123456"},
+        {"id": 6, "at": 0.3, "kind": "socket.emit", "client": "ui", "event": "done", "data": {"run_id": "${run}"}},
+        {"id": 7, "at": 0.3, "kind": "socket.event", "client": "ui", "event": "late", "missing": true},
+        {"id": 8, "at": 1.3, "kind": "socket.silence", "client": "ui", "event": "job", "silent": true},
+        {"id": 9, "at": 1.3, "kind": "socket.disconnect", "client": "ui"},
+    ]);
+    let imported = import_recording(&recording(&steps)).unwrap();
+    assert_eq!(imported.not_runnable, Vec::<String>::new());
+    insta::assert_snapshot!("socket_scenario", to_yaml(&imported.scenario));
+    insta::assert_json_snapshot!("socket_observations", imported.transcript.observations);
+}
+
+#[test]
+fn a_session_id_is_captured_from_a_polling_payload() {
+    let text = "0{\"sid\":\"sM9iEnu6Qmc4RBhZAAAA\"}";
+    let steps = json!([
+        {"id": 1, "at": 0.1, "kind": "http", "request": {"method": "GET", "path": "/socket.io/", "headers": {}},
+         "response": {"status": 200, "headers": [["content-type", "text/plain"]], "text": text}},
+        {"id": 2, "at": 0.1, "kind": "capture", "name": "p.sid", "value": "sM9iEnu6Qmc4RBhZAAAA"},
+    ]);
+    let imported = import_recording(&recording(&steps)).unwrap();
+    assert_eq!(
+        imported.scenario.steps[0].captures,
+        [("p.sid".to_owned(), Capture::Packet("/sid".to_owned()))]
+    );
+}
+
+#[test]
+fn other_texts_are_refused_by_name() {
+    assert!(matches!(import_recording("{}"), Err(ImportError::Format(_))));
+    assert!(matches!(import_recording("x"), Err(ImportError::Json(_))));
+}
