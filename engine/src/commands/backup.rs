@@ -77,7 +77,7 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
         _ => Failure::io(cannot_write())(error),
     })?;
     audit::changed("backup.written", target.display());
-    tracing::info!("database backup written file={shown_target} bytes={bytes}");
+    tracing::info!(file = %shown_target, %bytes, "database backup written");
     Answer {
         text: format!("wrote {shown_target}, {bytes} bytes"),
         json: Json::object([

@@ -73,7 +73,7 @@ pub(super) fn run(
             identity::renew_certificate(settings, clock, random).map_err(refused)?;
             let found = describe()?;
             audit::changed("certificate.renewed", &found.fingerprint);
-            tracing::info!("certificate renewed until={}", found.ends);
+            tracing::info!(until = %found.ends, "certificate renewed");
             Answer {
                 text: format!(
                     "the root has issued another certificate; agents accept it as they did the old one\n{}",
@@ -89,7 +89,7 @@ pub(super) fn run(
             let aside = identity::replace_certificate(settings, clock, random).map_err(refused)?;
             let found = describe()?;
             audit::changed("certificate.replaced", &found.fingerprint);
-            tracing::warn!("certificate replaced until={}", found.ends);
+            tracing::warn!(until = %found.ends, "certificate replaced");
             let aside: Vec<_> = aside.iter().map(|path| path.display().to_string()).collect();
             Answer {
                 text: replaced(&found, &aside),

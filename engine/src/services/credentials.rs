@@ -227,12 +227,7 @@ fn fingerprint(secret: &str) -> String {
 }
 
 fn noted(what: &str, credential: &Credential, caller: &Operator) {
-    tracing::info!(
-        "credential {what} id={} name={} by={}",
-        credential.id,
-        shown(&credential.name),
-        shown(&caller.username)
-    );
+    tracing::info!(id = %credential.id, name = %shown(&credential.name), by = %shown(&caller.username), "credential {what}");
 }
 
 #[cfg(test)]

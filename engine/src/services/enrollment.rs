@@ -109,12 +109,7 @@ impl EnrollmentService {
     fn admit(&self, calls: &Mutex<SlidingWindow>, key: &str, limit: usize) -> Result<(), RateLimited> {
         let admitted = lock(calls).admit(key, self.environment.clock.monotonic());
         admitted.inspect_err(|limited| {
-            tracing::warn!(
-                "enrollment rate limited key={} limit={limit}/{}s retry_after={:.2}",
-                shown(key),
-                WINDOW.as_secs(),
-                limited.retry_after.as_secs_f64()
-            );
+            tracing::warn!(key = %shown(key), limit = %format_args!("{limit}/{}s", WINDOW.as_secs()), retry_after = %format_args!("{:.2}", limited.retry_after.as_secs_f64()), "enrollment rate limited");
         })
     }
 
@@ -140,32 +135,19 @@ impl EnrollmentService {
         may_be_claimed(self.hosts, &mut *work, &request.hostname)
             .await?
             .inspect_err(|_| {
-                tracing::info!(
-                    "enrollment request invalid_hostname host={} fingerprint={} ip={address}",
-                    shown(&request.hostname),
-                    short(&fingerprint)
-                );
+                tracing::info!(host = %shown(&request.hostname), fingerprint = %short(&fingerprint), ip = %address, "enrollment request invalid_hostname");
             })?;
         let usable = self
             .usable_code(&mut *work, &request.code, &fingerprint, &now)
             .await;
         if let Err(RequestError::InvalidCode) = usable {
-            tracing::info!(
-                "enrollment request invalid_code host={} fingerprint={} code_mask={}",
-                shown(&request.hostname),
-                short(&fingerprint),
-                masked(&request.code)
-            );
+            tracing::info!(host = %shown(&request.hostname), fingerprint = %short(&fingerprint), code_mask = %masked(&request.code), "enrollment request invalid_code");
         }
         let (code, guid) = usable?;
         if let Some(most) = self.most_pending
             && work.count_pending_approvals(&code.id, &fingerprint).await? >= most
         {
-            tracing::warn!(
-                "enrollment request refused: {most} requests with this code wait for a decision ip={address} \
-                 code_mask={}",
-                masked(&request.code)
-            );
+            tracing::warn!(ip = %address, code_mask = %masked(&request.code), "enrollment request refused: {most} requests with this code wait for a decision");
             return Err(RequestError::TooManyPending);
         }
         let server_nonce = strict_base64::encode(&random_bytes::<32>(&*self.environment.random));
@@ -199,11 +181,7 @@ impl EnrollmentService {
         work.put_approval(&approval).await?;
         work.save().await?;
         audit::changed("enrollment.requested", &approval.id);
-        tracing::info!(
-            "enrollment request queued fingerprint={} host={} ip={address}",
-            short(&approval.fingerprint_claimed),
-            shown(&approval.hostname_claimed)
-        );
+        tracing::info!(fingerprint = %short(&approval.fingerprint_claimed), host = %shown(&approval.hostname_claimed), ip = %address, "enrollment request queued");
         Ok(PendingEnrollment {
             approval_reference: approval.approval_reference,
             server_nonce: approval.server_nonce,
@@ -342,11 +320,7 @@ impl EnrollmentService {
                 .issue(guid.as_str(), &fingerprint, token_version, now.time.as_second())?;
         work.save().await?;
         audit::changed("device.enrolled", &guid);
-        tracing::info!(
-            "enrollment finalized guid={guid} fingerprint={} host={}",
-            short(&fingerprint),
-            shown(&approval.hostname_claimed)
-        );
+        tracing::info!(%guid, fingerprint = %short(&fingerprint), host = %shown(&approval.hostname_claimed), "enrollment finalized");
         Ok(JoinedDevice {
             guid,
             access_token,
@@ -454,11 +428,7 @@ fn told(approval: Option<Approval>, poll: &EnrollmentPoll) -> Result<Told, PollE
         "" => return Err(PollError::UnexpectedStatus("unknown".to_owned())),
         _ => return Err(PollError::UnexpectedStatus(approval.status)),
     };
-    tracing::info!(
-        "enrollment poll {word} ref={} host={}",
-        approval.approval_reference,
-        shown(&approval.hostname_claimed)
-    );
+    tracing::info!(r#ref = %approval.approval_reference, host = %shown(&approval.hostname_claimed), "enrollment poll {word}");
     Ok(Told::Outcome(outcome))
 }
 

@@ -152,12 +152,7 @@ impl GitHubService {
             Ok(None) => None,
             Err(LookupFailure::UnreadableId) => return Err(UnreadableId),
             Err(LookupFailure::Told { text, cause }) => {
-                tracing::warn!(
-                    "repo-head-lookup failure repo={} branch={} error={text}{}",
-                    branch.repository(),
-                    branch.branch(),
-                    cause.map(|cause| format!(" ({cause})")).unwrap_or_default()
-                );
+                tracing::warn!(repo = %branch.repository(), branch = %branch.branch(), error = %format_args!("{text}{}", cause.map(|cause| format!(" ({cause})")).unwrap_or_default()), "repo-head-lookup failure");
                 Some(text)
             }
         };

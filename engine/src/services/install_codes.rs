@@ -63,12 +63,7 @@ impl InstallCodeService {
         work.insert_code(&code, &now.iso).await?;
         work.save().await?;
         audit::changed("install_code.created", &code.id);
-        tracing::info!(
-            "installer code created id={} by={decider} ttl={}h max_uses={}",
-            code.id,
-            wish.ttl_hours,
-            wish.max_uses
-        );
+        tracing::info!(id = %code.id, by = %decider, ttl = %format_args!("{}h", wish.ttl_hours), max_uses = %wish.max_uses, "installer code created");
         Ok(code)
     }
 
@@ -84,7 +79,7 @@ impl InstallCodeService {
         }
         work.save().await?;
         audit::changed("install_code.deleted", id);
-        tracing::info!("installer code deleted id={id}");
+        tracing::info!(%id, "installer code deleted");
         Ok(true)
     }
 }

@@ -165,16 +165,13 @@ impl ServiceAccountService {
         }
         let (shown_id, shown_user) = (shown(agent_id), shown(&credentials.username));
         if is_new {
-            tracing::info!(
-                "[checkin] created creds agent_id={shown_id} user={shown_user} rotated={}",
-                now.iso
-            );
+            tracing::info!(agent_id = %shown_id, user = %shown_user, rotated = %now.iso, "[checkin] created creds");
         }
         // The agent has its account now, whatever becomes of the rest.
         if let Err(error) = self.note_presence(device, request, &now).await {
             tracing::error!("device update during checkin failed: {error}");
         }
-        tracing::info!("[checkin] return creds agent_id={shown_id} user={shown_user}");
+        tracing::info!(agent_id = %shown_id, user = %shown_user, "[checkin] return creds");
         Ok(credentials)
     }
 
@@ -203,11 +200,7 @@ impl ServiceAccountService {
             .await?;
         work.save().await?;
         audit::changed("service_account.rotated", agent_id);
-        tracing::info!(
-            "[rotate] rotated agent_id={} user={}",
-            shown(agent_id),
-            shown(&credentials.username)
-        );
+        tracing::info!(agent_id = %shown(agent_id), user = %shown(&credentials.username), "[rotate] rotated");
         Ok(credentials)
     }
 

@@ -14,12 +14,7 @@ pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
             return Outcome::Failed;
         }
         let mode = event.mode.as_str();
-        tracing::info!(
-            "{}socket.io connect_agent agent_id={} sid={} service_mode={mode}",
-            context(&mode.to_uppercase()),
-            shown(&event.agent_id),
-            incoming.client.connection().id()
-        );
+        tracing::info!(agent_id = %shown(&event.agent_id), sid = %incoming.client.connection().id(), service_mode = %mode, "{}socket.io connect_agent", context(&mode.to_uppercase()));
     }
     outcome
 }

@@ -179,10 +179,7 @@ impl Application for Channel {
     fn opened(&self, client: &Arc<Client>) -> Result<(), Rejection> {
         self.hub.add(client).map_err(|Full| {
             self.refusals.log(|| {
-                tracing::warn!(
-                    "socket.io connection refused: there are too many ip={}",
-                    client.peer.handshake.address
-                );
+                tracing::warn!(ip = %client.peer.handshake.address, "socket.io connection refused: there are too many");
             });
             Rejection {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -217,11 +214,7 @@ impl Application for Channel {
         let is_same = is_same || has_key();
         if !is_same {
             self.refusals.log(|| {
-                tracing::warn!(
-                    "socket.io request refused, it lacks the credential that the connection was opened with sid={} ip={}",
-                    client.connection().id(),
-                    client.peer.handshake.address
-                );
+                tracing::warn!(sid = %client.connection().id(), ip = %client.peer.handshake.address, "socket.io request refused, it lacks the credential that the connection was opened with");
             });
         }
         is_same
@@ -271,10 +264,7 @@ impl Application for Channel {
 
     fn left(&self, client: &Client, _namespace: &str, sid: &str) {
         client.peer.leave();
-        tracing::info!(
-            "socket.io disconnect sid={sid} ip={}",
-            client.peer.handshake.address
-        );
+        tracing::info!(%sid, ip = %client.peer.handshake.address, "socket.io disconnect");
     }
 
     async fn event(&self, socket: &Socket<'_, Peer, Json>, mut event: Event<Json>) -> Handled<Json> {
@@ -340,13 +330,12 @@ fn actor(client: &Client) -> Span {
 /// The legacy also writes the query and every header in clear (RT-17).
 fn log_connect(handshake: &Handshake, sid: &str) {
     let context = context(&handshake.scope);
-    let authorization = match handshake.authorization.as_str() {
-        "" => String::new(),
-        shown => format!(" authorization={shown}"),
-    };
+    let authorization = handshake.authorization.as_str();
     tracing::info!(
-        "{context}socket.io connect sid={sid} ip={} transport='{}'{authorization}",
-        handshake.address,
-        handshake.transport
+        %sid,
+        ip = %handshake.address,
+        transport = %format_args!("'{}'", handshake.transport),
+        authorization = (!authorization.is_empty()).then_some(authorization),
+        "{context}socket.io connect"
     );
 }

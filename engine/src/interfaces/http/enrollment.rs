@@ -139,7 +139,7 @@ pub async fn request(
     tracing::info!("enrollment request received ip={address} {summary}");
     let request = enrollment_request(&body, app.anonymous_bounds.as_ref()).map_err(|error| {
         let (reason, hostname) = (refused_request(error), shown(&summary.hostname));
-        tracing::info!("enrollment rejected {reason} ip={address} host={hostname}");
+        tracing::info!(ip = %address, host = %hostname, "enrollment rejected {reason}");
         error.into_response()
     })?;
     let pending = app.enrollment.request(request, &address).await?;
@@ -177,10 +177,10 @@ pub async fn poll(
         let reference = shown(&summary.reference);
         match error {
             EnrollmentFieldError::InvalidNonce => {
-                tracing::info!("enrollment poll invalid_client_nonce ref={reference}");
+                tracing::info!(r#ref = %reference, "enrollment poll invalid_client_nonce");
             }
             EnrollmentFieldError::InvalidProof => {
-                tracing::info!("enrollment poll invalid_sig ref={reference}");
+                tracing::info!(r#ref = %reference, "enrollment poll invalid_sig");
             }
             missing => tracing::info!("enrollment poll rejected {}", missing_in_poll(missing)),
         }

@@ -85,7 +85,7 @@ impl RevocationService {
         work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
         work.save().await?;
         audit::changed("device.revoked", &guid);
-        tracing::info!("device revoked guid={} by={}", shown(guid.as_str()), shown(by));
+        tracing::info!(guid = %shown(guid.as_str()), by = %shown(by), "device revoked");
         Ok(RevokedDevice {
             guid,
             hostnames: rows.iter().filter_map(|device| device.hostname.clone()).collect(),

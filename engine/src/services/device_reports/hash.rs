@@ -113,7 +113,7 @@ impl DeviceReportService {
             && let Some(agent_id) = &report.agent_id
             && !agents_device(&mut *work, device, agent_id).await?
         {
-            tracing::warn!("hash refused guid={} agent_id={}", device.guid, shown(agent_id));
+            tracing::warn!(guid = %device.guid, agent_id = %shown(agent_id), "hash refused");
             return Err(HashError::GuidMismatch);
         }
         let row = own_row(&mut *work, device).await?;

@@ -98,7 +98,7 @@ impl HeartbeatService {
                 );
             })?;
             if self.is_taken(&mut *work, device, &stored_guid, hostname).await? {
-                tracing::warn!("heartbeat hostname collision ignored for guid={}", device.guid);
+                tracing::warn!(guid = %device.guid, "heartbeat hostname collision ignored for");
                 report.hostname = None;
             }
         }

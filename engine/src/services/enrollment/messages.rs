@@ -117,15 +117,12 @@ impl PollError {
             Self::Proof(ProofError::Invalid) => "invalid_proof",
             Self::Replayed => "replay_detected",
             Self::UnexpectedStatus(status) => {
-                tracing::info!(
-                    "enrollment poll unexpected_status={} ref={reference}",
-                    shown(status)
-                );
+                tracing::info!(unexpected_status = %shown(status), r#ref = %reference, "enrollment poll");
                 return;
             }
             // Whoever answers logs what broke.
             Self::Store(_) | Self::Signing(_) => return,
         };
-        tracing::info!("enrollment poll {reason} ref={reference}");
+        tracing::info!(r#ref = %reference, "enrollment poll {reason}");
     }
 }

@@ -78,7 +78,7 @@ impl GitHubService {
         audit::changed(what, self.default_branch.repository());
         self.remember(token.clone());
         let report = self.judge(token).await;
-        tracing::info!("github-token updated valid={}", report.status == TokenStatus::Ok);
+        tracing::info!(valid = report.status == TokenStatus::Ok, "github-token updated");
         self.refresh_wanted.notify_one();
         Ok(report)
     }

@@ -132,11 +132,7 @@ impl LoginService {
             _ => false,
         };
         if is_wrong {
-            tracing::info!(
-                "login refused user={} address={}",
-                shown(username),
-                shown(from.address)
-            );
+            tracing::info!(user = %shown(username), address = %shown(from.address), "login refused");
         } else {
             self.take_back(guess);
         }
@@ -146,7 +142,7 @@ impl LoginService {
                 None if self.is_strict() => Some(self.note_now(&user).await?),
                 note => note,
             };
-            tracing::info!("login asks for a code user={}", shown(&user.username));
+            tracing::info!(user = %shown(&user.username), "login asks for a code");
             return Ok(Login::Pending(self.pending(user, note.as_ref())));
         }
         let logged_in = self.complete(user, from).await;
@@ -207,11 +203,7 @@ impl LoginService {
         let issuing = match self.record(&checked, from, now).await {
             Ok(Some(issuing)) => issuing,
             Ok(None) => {
-                tracing::info!(
-                    "login refused, the account was changed meanwhile user={} address={}",
-                    shown(&checked.username),
-                    shown(from.address)
-                );
+                tracing::info!(user = %shown(&checked.username), address = %shown(from.address), "login refused, the account was changed meanwhile");
                 return None;
             }
             Err(error) => {
@@ -222,11 +214,7 @@ impl LoginService {
         let operator = Operator::from(checked);
         audit::acts(audit::Actor::Operator(&operator.username));
         audit::changed("session.begun", &operator.username);
-        tracing::info!(
-            "login user={} address={}",
-            shown(&operator.username),
-            shown(from.address)
-        );
+        tracing::info!(user = %shown(&operator.username), address = %shown(from.address), "login");
         Some(LoggedIn { operator, issuing })
     }
 
@@ -276,11 +264,7 @@ impl LoginService {
         };
         let now = self.environment.clock.monotonic();
         Ok(held(&self.guesses).begin(guesser, now).inspect_err(|_| {
-            tracing::warn!(
-                "login refused after too many wrong guesses user={} address={}",
-                shown(username),
-                shown(from.address)
-            );
+            tracing::warn!(user = %shown(username), address = %shown(from.address), "login refused after too many wrong guesses");
         }))
     }
 

@@ -109,11 +109,7 @@ impl LoginService {
             Stage::Setup { secret } => self.set_up(pending, secret, &answer.code).await,
         };
         if matches!(checked, Err(VerifyError::WrongCode)) {
-            tracing::info!(
-                "login refused for its code user={} address={}",
-                shown(&pending.username),
-                shown(from.address)
-            );
+            tracing::info!(user = %shown(&pending.username), address = %shown(from.address), "login refused for its code");
         } else {
             self.take_back(guess);
         }
@@ -169,16 +165,13 @@ impl LoginService {
             .await?
             .ok_or(VerifyError::InvalidSession)?;
         if self.is_strict() && has_secret(&user) {
-            tracing::warn!(
-                "mfa setup refused, the account has a secret user={}",
-                shown(username)
-            );
+            tracing::warn!(user = %shown(username), "mfa setup refused, the account has a secret");
             return Err(VerifyError::InvalidSession);
         }
         work.set_mfa_secret(username, secret, now).await?;
         work.save().await?;
         audit::changed("account.mfa_set_up", username);
-        tracing::info!("mfa secret set user={}", shown(username));
+        tracing::info!(user = %shown(username), "mfa secret set");
         Ok(user)
     }
 

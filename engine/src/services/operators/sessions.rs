@@ -40,8 +40,9 @@ pub(super) async fn noted(
         Some(note) => {
             let ends = work.end_sessions(&user.username, Some(&state), now).await?;
             tracing::info!(
-                "operator sessions ended user={} reason=the account was changed while this server did not look",
-                shown(&user.username)
+                user = %shown(&user.username),
+                reason = "the account was changed while this server did not look",
+                "operator sessions ended"
             );
             Ok(AccountNote {
                 state: Some(state),
@@ -167,7 +168,7 @@ impl OperatorService {
         if let Some(credential) = credentials.first() {
             audit::acts(Actor::Operator(&credential.username));
             audit::changed("session.ended", &credential.username);
-            tracing::info!("logout user={}", shown(&credential.username));
+            tracing::info!(user = %shown(&credential.username), "logout");
         }
         Ok(())
     }

@@ -219,11 +219,7 @@ async fn is_last_admin(work: &mut dyn UnitOfWork, username: &str) -> Result<bool
 }
 
 fn changed(what: &str, username: &str, caller: &Operator) {
-    tracing::info!(
-        "user {what} name={} by={}",
-        shown(username),
-        shown(&caller.username)
-    );
+    tracing::info!(name = %shown(username), by = %shown(&caller.username), "user {what}");
 }
 
 #[cfg(test)]

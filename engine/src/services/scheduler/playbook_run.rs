@@ -211,13 +211,7 @@ impl ServerPlaybooks {
         let Ok(_turn) = turn else {
             return;
         };
-        tracing::info!(
-            "[server_run] start run_id={} host='{}' playbook='{}' credential={}",
-            playbook.run_id,
-            shown(&playbook.hostname),
-            shown(&playbook.path),
-            playbook.credential_id
-        );
+        tracing::info!(run_id = %playbook.run_id, host = %format_args!("'{}'", shown(&playbook.hostname)), playbook = %format_args!("'{}'", shown(&playbook.path)), credential = %playbook.credential_id, "[server_run] start");
         let begun = self.environment.clock.monotonic();
         let end = match self.start(&playbook).await {
             Err(reason) => End::failed(reason),
@@ -236,13 +230,7 @@ impl ServerPlaybooks {
             }
         };
         let took = self.environment.clock.monotonic().saturating_sub(begun);
-        tracing::info!(
-            "[server_run] completed run_id={} host='{}' status={} duration={}s",
-            playbook.run_id,
-            shown(&playbook.hostname),
-            end.status,
-            took.as_secs()
-        );
+        tracing::info!(run_id = %playbook.run_id, host = %format_args!("'{}'", shown(&playbook.hostname)), status = %end.status, duration = %format_args!("{}s", took.as_secs()), "[server_run] completed");
         let clock = &self.environment.clock;
         while let Err(error) = self.store_end(&playbook.run_id, &end).await {
             tracing::error!(
