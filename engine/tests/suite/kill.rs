@@ -41,7 +41,7 @@ impl Server {
             process,
             base: format!("http://127.0.0.1:{port}"),
         };
-        while Client::new()
+        while crate::testkit::http::client()
             .get(format!("{}/health", server.base))
             .send()
             .await
@@ -66,7 +66,7 @@ impl Drop for Server {
 }
 
 async fn install_code(base: &str) -> String {
-    let client = Client::new();
+    let client = crate::testkit::http::client();
     let login: Value = client
         .post(format!("{base}/api/auth/login"))
         .json(&json!({"username": "admin", "password": "Password"}))
@@ -91,7 +91,7 @@ async fn install_code(base: &str) -> String {
 
 /// Asks again and again, each time with another key, until the server is gone.
 async fn enroll_until_the_end(base: String, code: String, number: u8, answers: mpsc::UnboundedSender<Value>) {
-    let client = Client::new();
+    let client = crate::testkit::http::client();
     for round in 0..=u8::MAX {
         let mut seed = [round; 32];
         seed[0] = number;
