@@ -161,7 +161,8 @@ mod tests {
         fn the_lenient_reader_agrees_with_the_strict_one_and_nothing_grows(text in "\\PC*|[A-Za-z0-9+/]{0,12}={0,2}") {
             let strict = decode_strict(&text);
             if strict.is_some() {
-                prop_assert_eq!(decode_lenient(text.as_bytes()), strict);
+                let lenient = decode_lenient(text.as_bytes());
+                prop_assert_eq!(&lenient, &strict);
             }
             for read in [strict, decode_lenient_url_safe(text.as_bytes()), decode_jws_part(&text)].into_iter().flatten() {
                 prop_assert!(read.len() <= text.len());

@@ -14,7 +14,7 @@ async fn post(
     headers: &[(&str, &str)],
     body: &'static str,
 ) -> (u16, Option<String>, String) {
-    let mut request = reqwest::Client::new().post(format!("http://{}{path}", engine.address()));
+    let mut request = crate::testkit::http::client().post(format!("http://{}{path}", engine.address()));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -37,7 +37,7 @@ fn proof(key: &SigningKey, url: &str, jti: &str, more: &Value) -> String {
 
 /// Status and error word of a POST.
 async fn post(url: &str, headers: &[(&str, &str)], body: String) -> (u16, String) {
-    let mut request = reqwest::Client::new().post(url).body(body);
+    let mut request = crate::testkit::http::client().post(url).body(body);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -311,10 +311,10 @@ async fn a_server_that_can_read_and_write_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let engine = start(folder.path(), &[]).await;
     let url = format!("http://{}/ready", engine.address());
-    let answer = reqwest::get(&url).await.unwrap();
+    let answer = crate::testkit::http::client().get(&url).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.text().await.unwrap(), "{\"status\":\"ready\"}\n");
-    let answer = Client::new().head(&url).send().await.unwrap();
+    let answer = crate::testkit::http::client().head(&url).send().await.unwrap();
     assert_eq!(
         (answer.status().as_u16(), answer.text().await.unwrap().as_str()),
         (200, "")
@@ -501,7 +501,12 @@ impl Limited {
             .unwrap();
         let base = format!("http://127.0.0.1:{port}");
         let waiting = async {
-            while reqwest::get(format!("{base}/health")).await.is_err() {
+            while crate::testkit::http::client()
+                .get(format!("{base}/health"))
+                .send()
+                .await
+                .is_err()
+            {
                 tokio::task::yield_now().await;
             }
         };
@@ -532,7 +537,10 @@ async fn a_server_that_met_a_file_size_limit_writes_again_once_it_is_gone() {
     let made: PathBuf = root.path().to_owned();
     start(&made, &[]).await.stop().await;
     let server = Limited::start(root.path(), 512).await;
-    let client = Client::builder().cookie_store(true).build().unwrap();
+    let client = crate::testkit::http::builder()
+        .cookie_store(true)
+        .build()
+        .unwrap();
     let login = client
         .post(format!("{}/api/auth/login", server.base))
         .json(&json!({"username": "admin", "password": "Password"}));
@@ -565,7 +573,14 @@ async fn a_server_that_met_a_file_size_limit_writes_again_once_it_is_gone() {
 
 async fn until_ready_is(base: &str, status: u16) {
     let waiting = async {
-        while reqwest::get(format!("{base}/ready")).await.unwrap().status() != status {
+        while crate::testkit::http::client()
+            .get(format!("{base}/ready"))
+            .send()
+            .await
+            .unwrap()
+            .status()
+            != status
+        {
             tokio::task::yield_now().await;
         }
     };

@@ -8,7 +8,6 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
-use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::mpsc;
@@ -41,7 +40,7 @@ impl Server {
             process,
             base: format!("http://127.0.0.1:{port}"),
         };
-        while Client::new()
+        while crate::testkit::http::client()
             .get(format!("{}/health", server.base))
             .send()
             .await
@@ -66,7 +65,7 @@ impl Drop for Server {
 }
 
 async fn install_code(base: &str) -> String {
-    let client = Client::new();
+    let client = crate::testkit::http::client();
     let login: Value = client
         .post(format!("{base}/api/auth/login"))
         .json(&json!({"username": "admin", "password": "Password"}))
@@ -91,7 +90,7 @@ async fn install_code(base: &str) -> String {
 
 /// Asks again and again, each time with another key, until the server is gone.
 async fn enroll_until_the_end(base: String, code: String, number: u8, answers: mpsc::UnboundedSender<Value>) {
-    let client = Client::new();
+    let client = crate::testkit::http::client();
     for round in 0..=u8::MAX {
         let mut seed = [round; 32];
         seed[0] = number;

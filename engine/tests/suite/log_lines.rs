@@ -59,7 +59,7 @@ async fn every_line_of_a_request_bears_the_agent_s_context() {
     let engine = start(folder.path(), &[]).await;
     let url = format!("http://{}/api/agent/enroll/request", engine.address());
     for context in ["current user", ""] {
-        let answer = reqwest::Client::new()
+        let answer = crate::testkit::http::client()
             .post(&url)
             .header("X-Borealis-Agent-Context", context)
             .body("{\"hostname\":\"A\\nB\"}")
@@ -92,7 +92,7 @@ async fn a_foreign_origin_is_logged_with_the_cure_and_no_cookie() {
     let file = folder.path().join("test.log");
     let _guard = log_into(&file);
     let engine = start(folder.path(), &[]).await;
-    let answer = reqwest::Client::new()
+    let answer = crate::testkit::http::client()
         .post(format!("http://{}/api/auth/logout", engine.address()))
         .header("cookie", "session=precious")
         .header("origin", "https://foreign.example")

@@ -297,7 +297,7 @@ async fn rights_end_with_the_account_or_its_role() {
     let eve = server.browser();
     let token = eve.login("eve", "pw").await.1["token"].clone();
     let by_token = || async {
-        let answer = reqwest::Client::new()
+        let answer = crate::testkit::http::client()
             .get(format!("{}/api/users", eve.base))
             .bearer_auth(token.as_str().unwrap())
             .send()

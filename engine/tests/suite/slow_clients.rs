@@ -65,7 +65,7 @@ async fn silent_clients_keep_nobody_waiting() {
     let engine = start(root.path(), &[]).await;
     let address = engine.address();
     let base = format!("http://{address}");
-    let client = reqwest::Client::new();
+    let client = crate::testkit::http::client();
     let login: Value = client
         .post(format!("{base}/api/auth/login"))
         .json(&json!({"username": "admin", "password": "Password"}))

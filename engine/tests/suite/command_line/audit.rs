@@ -28,7 +28,7 @@ fn entries(root: &Path) -> Vec<Value> {
 async fn each_change_is_one_line_with_who_from_where_and_what() {
     let root = tempfile::tempdir().unwrap();
     let server = start(program(root.path(), &["serve"], &SECRETS)).serving();
-    let client = reqwest::Client::new();
+    let client = crate::testkit::http::client();
     let url = |path: &str| format!("http://{}{path}", server.address);
     let login = async |from: &str| {
         let answer: Value = client

@@ -22,7 +22,7 @@ const WRITERS: u32 = 4;
 const BETWEEN: u32 = 10;
 
 async fn admin(engine: &RunningEngine) -> String {
-    let answer: Value = reqwest::Client::new()
+    let answer: Value = crate::testkit::http::client()
         .post(format!("http://{}/api/auth/login", engine.address()))
         .json(&json!({"username": "admin", "password": "Password"}))
         .send()
@@ -35,7 +35,7 @@ async fn admin(engine: &RunningEngine) -> String {
 }
 
 async fn users(engine: &RunningEngine) -> Vec<String> {
-    let answer: Value = reqwest::Client::new()
+    let answer: Value = crate::testkit::http::client()
         .get(format!("http://{}/api/users", engine.address()))
         .bearer_auth(admin(engine).await)
         .send()
@@ -69,7 +69,7 @@ async fn copies_made_while_a_server_writes_hold_what_was_answered_and_can_be_ser
         let (stop, made, token) = (Arc::clone(&stop), Arc::clone(&made), token.clone());
         let url = format!("http://{}/api/users", engine.address());
         writers.spawn(async move {
-            let client = reqwest::Client::new();
+            let client = crate::testkit::http::client();
             let mut number = 0;
             while !stop.load(Ordering::SeqCst) {
                 let name = format!("w{writer}-{number:05}");

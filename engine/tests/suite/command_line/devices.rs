@@ -27,7 +27,7 @@ async fn a_running_server_refuses_a_revoked_device_at_once() {
     .await;
     let token = tokens(root).issue(GUID, "f1", 1, START).unwrap();
     let post = async |path: &str, body: Value| -> (u16, Value) {
-        let answer = reqwest::Client::new()
+        let answer = crate::testkit::http::client()
             .post(format!("http://{}{path}", engine.address()))
             .bearer_auth(&token)
             .json(&body)

@@ -19,7 +19,7 @@ async fn a_running_server_takes_a_new_code_and_no_revoked_one() {
             .unwrap()
             .as_bytes(),
         );
-        reqwest::Client::new()
+        crate::testkit::http::client()
             .post(format!("http://{}/api/agent/enroll/request", engine.address()))
             .json(&json!({
                 "hostname": "WIN-1", "enrollment_code": code, "agent_pubkey": key,

@@ -14,7 +14,7 @@ async fn login(engine: &RunningEngine, name: &str, password: &str) -> (u16, Valu
 }
 
 async fn login_at(server: SocketAddr, name: &str, password: &str) -> (u16, Value) {
-    let answer = reqwest::Client::new()
+    let answer = crate::testkit::http::client()
         .post(format!("http://{server}/api/auth/login"))
         .json(&json!({"username": name, "password": password}))
         .send()
@@ -105,7 +105,7 @@ async fn sessions_end_with_a_new_password_and_another_role_as_over_http() {
         let (status, answer) = login_at(server.address, "admin", "Password").await;
         assert_eq!(status, 200);
         run(root, command, &[]).done();
-        let me = reqwest::Client::new()
+        let me = crate::testkit::http::client()
             .get(format!("http://{}/api/auth/me", server.address))
             .bearer_auth(answer["token"].as_str().unwrap())
             .send()

@@ -62,7 +62,10 @@ async fn each_cookie_of_the_legacy_is_logged_in_and_each_password_works() {
 async fn an_operator_with_mfa_logs_in_with_the_secret_that_the_legacy_stored() {
     let root = LegacyRoot::new();
     let server = root.serve().await;
-    let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let client = crate::testkit::http::builder()
+        .cookie_store(true)
+        .build()
+        .unwrap();
     let post = async |path: &str, body: Value| {
         let answer = client
             .post(format!("http://{}{path}", server.address()))

@@ -16,7 +16,10 @@ pub(crate) struct Browser {
 impl Browser {
     pub(super) fn new(base: String, address: String) -> Self {
         Self {
-            client: reqwest::Client::builder().cookie_store(true).build().unwrap(),
+            client: crate::testkit::http::builder()
+                .cookie_store(true)
+                .build()
+                .unwrap(),
             base,
             address,
         }

@@ -177,7 +177,7 @@ impl Server {
             root,
             folder,
             setup,
-            client: reqwest::Client::builder()
+            client: crate::testkit::http::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
                 .unwrap(),
