@@ -66,18 +66,10 @@ impl Drop for Server {
 
 async fn install_code(base: &str) -> String {
     let client = crate::testkit::http::client();
-    let login: Value = client
-        .post(format!("{base}/api/auth/login"))
-        .json(&json!({"username": "admin", "password": "Password"}))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let operator = crate::testkit::http::admin_token(base).await;
     let code: Value = client
         .post(format!("{base}/api/admin/enrollment-codes"))
-        .bearer_auth(login["token"].as_str().unwrap())
+        .bearer_auth(operator)
         .json(&json!({"max_uses": 10}))
         .send()
         .await

@@ -24,7 +24,7 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -66,16 +66,7 @@ async fn silent_clients_keep_nobody_waiting() {
     let address = engine.address();
     let base = format!("http://{address}");
     let client = crate::testkit::http::client();
-    let login: Value = client
-        .post(format!("{base}/api/auth/login"))
-        .json(&json!({"username": "admin", "password": "Password"}))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let operator = login["token"].as_str().unwrap();
+    let operator = crate::testkit::http::admin_token(&base).await;
     let as_operator = format!("Authorization: Bearer {operator}\r\n");
 
     let mut silent = Vec::new();
@@ -97,7 +88,7 @@ async fn silent_clients_keep_nobody_waiting() {
     for _ in 0..3 {
         let made = client
             .post(format!("{base}/api/admin/enrollment-codes"))
-            .bearer_auth(operator)
+            .bearer_auth(&operator)
             .send()
             .await
             .unwrap();
@@ -105,7 +96,7 @@ async fn silent_clients_keep_nobody_waiting() {
     }
     let listed: Value = client
         .get(format!("{base}/api/admin/enrollment-codes"))
-        .bearer_auth(operator)
+        .bearer_auth(&operator)
         .send()
         .await
         .unwrap()

@@ -15,23 +15,14 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::program::{migrated, run, sql};
-use crate::testkit::server::start;
+use crate::testkit::{http::admin_token, server::start};
 
 const WRITERS: u32 = 4;
 /// Accounts made before the first copy and between two copies.
 const BETWEEN: u32 = 10;
 
 async fn admin(engine: &RunningEngine) -> String {
-    let answer: Value = crate::testkit::http::client()
-        .post(format!("http://{}/api/auth/login", engine.address()))
-        .json(&json!({"username": "admin", "password": "Password"}))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    answer["token"].as_str().unwrap().to_owned()
+    admin_token(&format!("http://{}", engine.address())).await
 }
 
 async fn users(engine: &RunningEngine) -> Vec<String> {
