@@ -171,11 +171,30 @@ async fn until(story: &Story, sql: &'static str, expected: &[&str]) {
         if story.column(sql).await == expected {
             return;
         }
-        tokio::task::spawn_blocking(|| std::thread::sleep(std::time::Duration::from_millis(10)))
-            .await
-            .unwrap();
+        a_moment().await;
     }
     panic!("{:?} is not {expected:?}", story.column(sql).await);
+}
+
+/// Waits until operators were told of that many `event`s: a row is committed before they hear of it.
+async fn until_told(story: &Story, event: &str, count: usize) {
+    let mut heard = 0;
+    for _ in 0..3000 {
+        let told = story.wire.told();
+        heard += told.iter().filter(|(name, _)| name == event).count();
+        if heard >= count {
+            assert_eq!(heard, count);
+            return;
+        }
+        a_moment().await;
+    }
+    panic!("{event} was told {heard} times and not {count}");
+}
+
+async fn a_moment() {
+    tokio::task::spawn_blocking(|| std::thread::sleep(std::time::Duration::from_millis(10)))
+        .await
+        .unwrap();
 }
 
 const STATES: &str = "SELECT r.status || ' ' || a.status || ' ' || p.status || ' ' || count(*) \
@@ -222,13 +241,7 @@ async fn what_waits_for_its_turn_is_pending_keeps_its_host_and_is_never_taken_fo
     story.scheduler.tick(M).await;
     let begun = ["Pending Pending Pending 1 1", "Running Running Running 8 1"];
     until(&story, STATES, &begun).await;
-    let told = story.wire.told();
-    assert_eq!(
-        told.iter()
-            .filter(|(event, _)| event == "job_run_started")
-            .count(),
-        8
-    );
+    until_told(&story, "job_run_started", 8).await;
     // Long after the simulated end, and at the next occurrence.
     for later in [120, 300] {
         story.scheduler.tick(M + later).await;
