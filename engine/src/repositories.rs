@@ -10,7 +10,7 @@ pub mod devices;
 pub mod github;
 pub mod install_codes;
 pub mod operators;
-pub mod recaps;
+pub mod playbooks;
 pub mod scheduled_jobs;
 pub mod scheduler;
 pub mod service_accounts;
@@ -23,7 +23,7 @@ use self::{
     credentials::{ReadCredentials, WriteCredentials},
     devices::{ReadDevices, WriteDevices},
     install_codes::{ReadInstallCodes, WriteInstallCodes},
-    recaps::{ReadRecaps, WriteRecaps},
+    playbooks::{ReadPlaybookRuns, WritePlaybookRuns},
     scheduled_jobs::{ReadScheduledJobs, WriteScheduledJobs},
     service_accounts::{ReadServiceAccounts, WriteServiceAccounts},
 };
@@ -102,7 +102,7 @@ pub trait ReadTables:
     + ReadKnownAddresses
     + ReadKnownDevices
     + ReadOperatorSessions
-    + ReadRecaps
+    + ReadPlaybookRuns
     + ReadRefreshTokens
     + ReadScheduledJobs
     + ReadServiceAccounts
@@ -124,7 +124,7 @@ pub trait WriteTables:
     + WriteJobRuns
     + WriteKnownAddresses
     + WriteOperatorSessions
-    + WriteRecaps
+    + WritePlaybookRuns
     + WriteRefreshTokens
     + WriteScheduledJobs
     + WriteServiceAccounts

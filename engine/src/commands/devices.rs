@@ -80,7 +80,7 @@ pub(super) async fn run(arguments: &DevicesArguments, devices: &RevocationServic
     answer.show(arguments.json)
 }
 
-/// The status as the gate reads it: nothing counts as active.
+/// The status as authentication reads it: nothing counts as active.
 fn status(device: &DeviceEntry) -> &str {
     device
         .status

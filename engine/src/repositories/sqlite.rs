@@ -17,7 +17,7 @@ mod install_codes;
 mod locks;
 mod migrate;
 pub(super) mod operators;
-mod recaps;
+mod playbooks;
 mod rows;
 mod scheduled_jobs;
 pub(super) mod scheduler;

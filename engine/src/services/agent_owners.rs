@@ -8,7 +8,7 @@ use crate::{
         host_name::HostKey,
     },
     repositories::{ReadTables, StoreError},
-    services::device_access::gate::{AuthenticatedDevice, standing},
+    services::device_access::authentication::{AuthenticatedDevice, device_status},
 };
 
 /// Whether an agent's id can be of this device: it names it, or names none and is no other device's.
@@ -41,7 +41,7 @@ pub(super) async fn owner(tables: &mut dyn ReadTables, agent_id: &str) -> Result
     };
     // The note is the engine's alone: the device may have been deleted or revoked since.
     let device = tables.find_device(owner.as_str()).await?;
-    let is_there = device.is_some_and(|device| standing(device.status.as_deref()).is_some());
+    let is_there = device.is_some_and(|device| device_status(device.status.as_deref()).is_some());
     Ok(is_there.then_some(owner))
 }
 

@@ -19,11 +19,11 @@ use super::{
     hosts::HostRules,
     install_codes::InstallCodeService,
     operators::{OperatorService, login::LoginService, users::UserService},
+    playbooks::PlaybookService,
     prune::{prune_daily, prune_once},
     published_identity::IdentityPublisher,
     quick_run::QuickRunService,
     realtime::{Channel, ChannelAccess, RealtimeService},
-    recaps::RecapService,
     scheduled_jobs::ScheduledJobService,
     scheduler::{
         Limits, Parts, Scheduler,
@@ -42,7 +42,9 @@ use crate::{
     integrations::{ansible::WorkRoot, assembly_files::AssemblyFiles, github::GitHubClient},
     repositories::{Store, StoreError},
     services::{
-        device_access::{dpop::Proofs, gate::DeviceGate, refresh::RefreshService, tokens::AccessTokens},
+        device_access::{
+            authentication::DeviceAuthenticator, dpop::Proofs, refresh::RefreshService, tokens::AccessTokens,
+        },
         device_reports::heartbeat::HeartbeatService,
         health::ReadinessService,
     },
@@ -77,8 +79,8 @@ pub struct Container {
     pub readiness: ReadinessService,
     /// Devices join.
     pub enrollment: EnrollmentService,
-    /// Devices come in.
-    pub device_gate: DeviceGate,
+    /// Devices are authenticated.
+    pub device_authenticator: DeviceAuthenticator,
     /// Devices renew their tokens.
     pub refresh: RefreshService,
     /// Devices report.
@@ -115,8 +117,8 @@ pub struct Container {
     pub quick_runs: Arc<QuickRunService>,
     /// What ran on hosts.
     pub activity: ActivityService,
-    /// How far playbooks are.
-    pub recaps: RecapService,
+    /// Playbook runs, and how far they are.
+    pub playbooks: PlaybookService,
 }
 
 impl Container {
@@ -227,7 +229,7 @@ impl Container {
                 hosts,
                 settings.anonymous_bounds().map(|bounds| bounds.pending_requests),
             ),
-            device_gate: DeviceGate::new(
+            device_authenticator: DeviceAuthenticator::new(
                 Arc::clone(&store),
                 environment.clone(),
                 tokens.clone(),
@@ -281,7 +283,7 @@ impl Container {
             scheduler,
             quick_runs: Arc::new(quick_runs),
             activity: ActivityService::new(Arc::clone(&store)),
-            recaps: RecapService::new(Arc::clone(&store), environment.clone(), hosts, channel),
+            playbooks: PlaybookService::new(Arc::clone(&store), environment.clone(), hosts, channel),
             store,
             environment,
             hosts,

@@ -1,7 +1,7 @@
-//! Who a device is: its tokens, the gate that its requests pass, proofs of possession, refreshes and revocation.
+//! Who a device is: authentication of its calls, its tokens, proofs of possession, refreshes and revocation.
 
+pub mod authentication;
 pub mod dpop;
-pub mod gate;
 pub mod refresh;
 pub mod revocation;
 pub mod tokens;

@@ -11,7 +11,7 @@ use crate::{
         work_devices::BoundTo,
     },
     repositories::{ReadTables, StoreError},
-    services::device_access::gate::{DeviceStatus, standing},
+    services::device_access::authentication::{DeviceStatus, device_status},
 };
 
 /// A device may not be called so.
@@ -263,11 +263,11 @@ impl HostRules {
 
     /// Whether a device of this status may do everything.
     pub(super) fn is_active(status: Option<&str>) -> bool {
-        standing(status) == Some(DeviceStatus::Active)
+        device_status(status) == Some(DeviceStatus::Active)
     }
 
     fn is_quarantined(self, status: Option<&str>) -> bool {
-        self.is_strict() && standing(status) == Some(DeviceStatus::Quarantined)
+        self.is_strict() && device_status(status) == Some(DeviceStatus::Quarantined)
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     agent_owners::{active_devices, agents_device, first_owner, owner},
     agents::Agents,
     hosts::HostRules,
-    own_row::own_identity,
     secret_box::SecretBox,
 };
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
     repositories::{Store, StoreError, UnitOfWork},
     services::{
         audit,
-        device_access::gate::{AuthenticatedDevice, DeviceStatus},
+        device_access::authentication::{AuthenticatedDevice, DeviceStatus},
     },
 };
 
@@ -353,7 +352,7 @@ impl ServiceAccountService {
             upsert.agent_id = Some(agent_id.clone());
             work.upsert_device(&upsert).await?;
         }
-        if let Some(own) = own_identity(&mut *work, device).await? {
+        if let Some(own) = device.stored_identity(&mut *work).await? {
             work.note_check_in(&own.guid, agent_id, &device.fingerprint, seconds)
                 .await?;
         }

@@ -1,5 +1,5 @@
-//! How devices show who they are: the gate that their requests pass, token refreshes, proofs of possession.
+//! How devices show who they are: authentication of their calls, token refreshes, proofs of possession.
 
+pub mod authentication;
 pub mod dpop;
-pub mod gate;
 pub mod refresh;

@@ -25,7 +25,9 @@ use crate::{
     services::{
         StoreError,
         approvals::DecisionError,
-        device_access::{dpop::DpopError, gate::GateError, refresh::RefreshError, tokens::TokenError},
+        device_access::{
+            authentication::AuthenticationError, dpop::DpopError, refresh::RefreshError, tokens::TokenError,
+        },
         device_reports::heartbeat::HeartbeatError,
         enrollment::{PollError, RequestError},
         github::{StoreTokenError, UnreadableId},
@@ -216,7 +218,7 @@ impl IntoResponse for DpopError {
     }
 }
 
-impl IntoResponse for GateError {
+impl IntoResponse for AuthenticationError {
     fn into_response(self) -> Response {
         let reply = |status, word| Answer::error(status, word).into_response();
         match self {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     builders::github::{head_query, new_token},
-    interfaces::http::device_access::gate::Device,
+    interfaces::http::device_access::authentication::Device,
     services::github::{HeadSource, TokenReport, TokenStatus},
 };
 

@@ -2,8 +2,8 @@
 
 use super::{
     activity, agents, approvals, compat::error_page::options, credentials, device_access, device_reports,
-    enrollment, github, guards::Admin, health, install_codes, operators, quick_run, recaps, routing::Routes,
-    scheduled_jobs, script_request, service_accounts, state::AppState,
+    enrollment, github, guards::Admin, health, install_codes, operators, playbooks, quick_run,
+    routing::Routes, scheduled_jobs, script_request, service_accounts, state::AppState,
 };
 
 /// The whole table but for `/health`, which needs no services, and the socket endpoint.
@@ -51,10 +51,10 @@ pub fn table() -> Routes<AppState> {
         .delete("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::clear_runs)
         .get("/api/scheduled_jobs/{id:int}/devices", scheduled_jobs::devices)
         .post("/api/scripts/quick_run", quick_run::run)
-        .post("/api/ansible/recap/report", recaps::report)
-        .get("/api/ansible/recap/{id:int}", recaps::read)
-        .get("/api/ansible/recaps", recaps::list)
-        .get("/api/ansible/run_for_activity/{id:int}", recaps::of_activity)
+        .post("/api/ansible/recap/report", playbooks::report)
+        .get("/api/ansible/recap/{id:int}", playbooks::read)
+        .get("/api/ansible/recaps", playbooks::list)
+        .get("/api/ansible/run_for_activity/{id:int}", playbooks::of_activity)
         .get("/api/device/activity/{hostname}", activity::list)
         .delete("/api/device/activity/{hostname}", activity::clear)
         .get("/api/device/activity/job/{id:int}", activity::read)

@@ -4,7 +4,10 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::{compat::reply::Answer, state::AppState};
-use crate::{interfaces::http::device_access::gate::Device, services::device_access::gate::DeviceStatus};
+use crate::{
+    interfaces::http::device_access::authentication::Device,
+    services::device_access::authentication::DeviceStatus,
+};
 
 /// When to ask again, and whose signatures to trust.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     builders::service_accounts::{account_request, check_in as build_check_in},
-    interfaces::http::device_access::gate::Device,
+    interfaces::http::device_access::authentication::Device,
     services::service_accounts::Credentials,
 };
 

@@ -1,4 +1,4 @@
-//! Devices are shut out. The gate and the refresh of tokens refuse what is revoked here.
+//! Devices are shut out. Authentication and the refresh of tokens refuse what is revoked here.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     services::{Environment, audit},
 };
 
-/// What the gate and the refresh of tokens both refuse.
+/// What authentication and the refresh of tokens both refuse.
 const REVOKED: &str = "revoked";
 
 /// A device that may do nothing any more.
@@ -98,7 +98,7 @@ fn canonical(device: &DeviceEntry) -> Option<Guid> {
     Guid::normalize(device.guid.as_deref()?)
 }
 
-/// Whether both the gate and the refresh refuse it already.
+/// Whether both authentication and the refresh refuse it already.
 fn is_refused(device: &DeviceEntry) -> bool {
     let status = device.status.as_deref().unwrap_or_default().trim().to_lowercase();
     matches!(status.as_str(), REVOKED | "decommissioned")

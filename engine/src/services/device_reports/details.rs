@@ -17,8 +17,8 @@ use crate::{
     },
     repositories::{StoreError, UnitOfWork},
     services::{
-        agent_owners::agents_device, device_access::gate::AuthenticatedDevice, hosts::InvalidHostname,
-        own_row::own_identity,
+        agent_owners::agents_device, device_access::authentication::AuthenticatedDevice,
+        hosts::InvalidHostname,
     },
 };
 
@@ -54,7 +54,7 @@ impl DeviceReportService {
     ) -> Result<(), DetailsError> {
         let guid = device.guid.as_str();
         let mut work = self.store.begin().await?;
-        let own = own_identity(&mut *work, device).await?;
+        let own = device.stored_identity(&mut *work).await?;
         if self.hosts.is_strict() {
             self.check_owner(&mut *work, device, own.as_ref(), &mut report)
                 .await?;

@@ -11,9 +11,7 @@ use crate::{
         mask::shown,
     },
     repositories::StoreError,
-    services::{
-        agent_owners::agents_device, audit, device_access::gate::AuthenticatedDevice, own_row::own_row,
-    },
+    services::{agent_owners::agents_device, audit, device_access::authentication::AuthenticatedDevice},
 };
 
 /// Why a hash is neither stored nor told.
@@ -83,7 +81,8 @@ impl DeviceReportService {
         if let Some(answer) = remembered {
             return Ok(answer);
         }
-        let row = own_row(&mut *self.store.view().await?, device)
+        let row = device
+            .stored_row(&mut *self.store.view().await?)
             .await?
             .ok_or(HashError::NotFound)?;
         let known = DeviceSnapshot::from(&row);
@@ -116,7 +115,7 @@ impl DeviceReportService {
             tracing::warn!(guid = %device.guid, agent_id = %shown(agent_id), "hash refused");
             return Err(HashError::GuidMismatch);
         }
-        let row = own_row(&mut *work, device).await?;
+        let row = device.stored_row(&mut *work).await?;
         let Some(known) = row
             .as_ref()
             .map(DeviceSnapshot::from)

@@ -13,9 +13,8 @@ use crate::{
         Environment,
         agents::Agents,
         audit,
-        device_access::gate::AuthenticatedDevice,
+        device_access::authentication::AuthenticatedDevice,
         hosts::{HostRules, InvalidHostname},
-        own_row::own_identity,
     },
 };
 
@@ -83,7 +82,8 @@ impl HeartbeatService {
         mut report: DeviceReport,
     ) -> Result<(), HeartbeatError> {
         let mut work = self.store.begin().await?;
-        let row = own_identity(&mut *work, device)
+        let row = device
+            .stored_identity(&mut *work)
             .await?
             .ok_or(HeartbeatError::NotRegistered)?;
         let stored_guid = row.guid;

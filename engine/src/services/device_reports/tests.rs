@@ -14,7 +14,7 @@ use crate::{
         json_reader::read_text,
     },
     services::{
-        device_access::gate::{AuthenticatedDevice, DeviceStatus},
+        device_access::authentication::{AuthenticatedDevice, DeviceStatus},
         hosts::STRICT,
     },
     testkit::{GUID, Ground, START},

@@ -15,7 +15,7 @@ use crate::{
     services::{
         Environment,
         device_access::{
-            gate::{DeviceClaims, DeviceStatus, check},
+            authentication::{DeviceClaims, DeviceStatus, check_device},
             tokens::AccessTokens,
         },
         operators::OperatorService,
@@ -209,7 +209,7 @@ impl ChannelAccess {
 }
 
 fn device_rights(claims: &DeviceClaims, device: DeviceIdentity) -> Rights {
-    match check(&device, claims) {
+    match check_device(&device, claims) {
         Ok(status) => Rights::Device {
             guid: claims.guid().clone(),
             hostname: device.hostname,

@@ -70,9 +70,9 @@ impl RealtimeService {
         let host = match (host, run_id) {
             (Some(host), _) => Some(host.to_owned()),
             (None, Some(run_id)) => view
-                .find_recap(run_id)
+                .find_playbook_run(run_id)
                 .await?
-                .and_then(|recap| recap.reported.hostname),
+                .and_then(|playbook| playbook.reported.hostname),
             (None, None) => None,
         };
         match host {

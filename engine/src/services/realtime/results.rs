@@ -3,7 +3,7 @@
 use super::{Outcome, RealtimeService, Rights};
 use crate::{
     builders::agents::JobResult,
-    domain::{recaps::SERVER, text::python_trim},
+    domain::{playbooks::SERVER, text::python_trim},
     repositories::StoreError,
     services::{
         audit,
@@ -74,8 +74,8 @@ impl RealtimeService {
             .is_some_and(|activity| activity.script_type.as_deref() == Some("ansible"));
         if may_be_own_run
             && *rights != Rights::Everything
-            && let Some(recap) = work.recap_of_activity(result.job_id).await?
-            && recap.reported.agent_id.as_deref() == Some(SERVER)
+            && let Some(playbook) = work.playbook_run_of_activity(result.job_id).await?
+            && playbook.reported.agent_id.as_deref() == Some(SERVER)
         {
             return Ok(None);
         }

@@ -16,7 +16,7 @@ use crate::{
         activity::NewActivity,
         guid::Guid,
         job_runs::{JobRun, NewRun, NewRunActivity, status},
-        recaps::ServerRun,
+        playbooks::ServerRun,
         schedule::expiration_seconds,
         scheduled_jobs::ScheduledJob,
         undelivered_work::{NewUndelivered, Source},
@@ -275,7 +275,7 @@ impl Scheduler {
                         .filter(|seconds| *seconds != 0),
                     credential_id: job.credential_id.unwrap_or(0),
                 };
-                let recap = ServerRun {
+                let server_run = ServerRun {
                     run_id: &playbook.run_id,
                     hostname: host,
                     playbook_path: &component.path,
@@ -283,7 +283,7 @@ impl Scheduler {
                     scheduled: Some((job.id, begun.run.id)),
                     activity_id: Some(activity_id),
                 };
-                work.begin_server_run(&recap, now).await?;
+                work.begin_server_run(&server_run, now).await?;
                 work.store_progress(activity_id, Some(status::PENDING), None)
                     .await?;
                 begun.server_runs.push(playbook);

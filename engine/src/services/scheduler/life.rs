@@ -1,4 +1,4 @@
-//! How a run's status moves. Agents' results, recaps, the tick and server-side playbooks all move it through here.
+//! How a run's status moves. Agents' results, reports of playbooks, the tick and server-side playbooks all move it through here.
 
 use super::events::EndedRun;
 use crate::{

@@ -1,9 +1,9 @@
-//! How playbooks on the server end, and how their recaps are shown.
+//! How playbooks on the server end, and how playbook runs are shown.
 
 use serde::Serialize;
 
 use crate::{
-    domain::{job_runs::status, json::Json, json_reader, recaps::Recap},
+    domain::{job_runs::status, json::Json, json_reader, playbooks::PlaybookRun},
     integrations::ansible::PlaybookOutcome,
 };
 
@@ -72,9 +72,9 @@ fn shortened(text: &str) -> String {
     text.chars().take(LONGEST_REASON).collect()
 }
 
-/// A recap as it is shown: no text is null, its numbers are parsed.
+/// A playbook run as it is shown: no text is null, its numbers are parsed.
 #[derive(Debug, Serialize)]
-pub struct RecapView {
+pub struct PlaybookRunView {
     id: i64,
     run_id: String,
     hostname: String,
@@ -93,13 +93,13 @@ pub struct RecapView {
     updated_at: Option<i64>,
 }
 
-impl From<Recap> for RecapView {
-    fn from(recap: Recap) -> Self {
-        let reported = recap.reported;
+impl From<PlaybookRun> for PlaybookRunView {
+    fn from(run: PlaybookRun) -> Self {
+        let reported = run.reported;
         let numbers = reported.recap_json.as_deref();
         Self {
             recap_json: numbers.and_then(|text| json_reader::read_text(text).ok()),
-            id: recap.id,
+            id: run.id,
             run_id: reported.run_id,
             hostname: reported.hostname.unwrap_or_default(),
             agent_id: reported.agent_id.unwrap_or_default(),
@@ -112,8 +112,8 @@ impl From<Recap> for RecapView {
             recap_text: reported.recap_text.unwrap_or_default(),
             started_ts: reported.started_ts,
             finished_ts: reported.finished_ts,
-            created_at: recap.created_at,
-            updated_at: recap.updated_at,
+            created_at: run.created_at,
+            updated_at: run.updated_at,
         }
     }
 }

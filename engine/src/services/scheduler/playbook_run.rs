@@ -10,7 +10,7 @@ use super::{
     channel::AgentChannel,
     credentials::RunCredentials,
     events, life,
-    playbook_end::{End, RecapView},
+    playbook_end::{End, PlaybookRunView},
     playbook_files::{arguments, environment, unreachable, work_files},
 };
 use crate::{
@@ -182,17 +182,19 @@ impl ServerPlaybooks {
     /// The store failed.
     pub async fn end_left_over(&self) -> Result<(), StoreError> {
         let left = self.store.view().await?.open_server_runs().await?;
-        for recap in left {
+        for unfinished in left {
             tracing::warn!(
                 "[server_run] run_id={} was cut short by a stop of the server",
-                recap.reported.run_id
+                unfinished.reported.run_id
             );
-            let end = End::failed(if recap.reported.status.as_deref() == Some(status::PENDING) {
-                "The server was stopped before the run got its turn"
-            } else {
-                "The server was stopped during the run"
-            });
-            self.store_end(&recap.reported.run_id, &end).await?;
+            let end = End::failed(
+                if unfinished.reported.status.as_deref() == Some(status::PENDING) {
+                    "The server was stopped before the run got its turn"
+                } else {
+                    "The server was stopped during the run"
+                },
+            );
+            self.store_end(&unfinished.reported.run_id, &end).await?;
         }
         Ok(())
     }
@@ -308,14 +310,14 @@ impl ServerPlaybooks {
         let now = self.environment.clock.now().as_second();
         let mut work = self.store.begin().await?;
         work.start_server_run(&playbook.run_id, now).await?;
-        let Some(recap) = work.find_recap(&playbook.run_id).await? else {
+        let Some(stored) = work.find_playbook_run(&playbook.run_id).await? else {
             return Ok(());
         };
-        if let Some(activity) = recap.reported.activity_job_id {
+        if let Some(activity) = stored.reported.activity_job_id {
             work.store_progress(activity, Some(status::RUNNING), None).await?;
         }
         let mut started = None;
-        if let Some(id) = recap.reported.scheduled_run_id
+        if let Some(id) = stored.reported.scheduled_run_id
             && let Some(mut run) = work.find_run(id).await?
             && run.status == status::PENDING
         {
@@ -326,7 +328,7 @@ impl ServerPlaybooks {
             started = Some((run, job.map(|job| job.schedule_type).unwrap_or_default()));
         }
         work.save().await?;
-        if let Some(activity) = recap.reported.activity_job_id {
+        if let Some(activity) = stored.reported.activity_job_id {
             events::activity_updated(
                 &*self.channel,
                 &playbook.hostname,
@@ -347,17 +349,17 @@ impl ServerPlaybooks {
         let mut work = self.store.begin().await?;
         work.finish_server_run(run_id, end.status, &end.stdout, now)
             .await?;
-        let Some(recap) = work.find_recap(run_id).await? else {
+        let Some(stored) = work.find_playbook_run(run_id).await? else {
             return Ok(());
         };
-        if let Some(activity) = recap.reported.activity_job_id {
+        if let Some(activity) = stored.reported.activity_job_id {
             work.store_result(activity, end.status, &end.stdout, &end.stderr, Some(now))
                 .await?;
         }
         let mut ended = None;
-        if let Some(id) = recap.reported.scheduled_run_id
+        if let Some(id) = stored.reported.scheduled_run_id
             && let Some(mut run) = work.find_run(id).await?
-            && recap.reported.scheduled_job_id == Some(run.job_id)
+            && stored.reported.scheduled_job_id == Some(run.job_id)
         {
             // What failed first is the reason of the whole.
             if run.error.is_empty() {
@@ -379,13 +381,16 @@ impl ServerPlaybooks {
         }
         work.save().await?;
         self.channel
-            .tell_operators("ansible_recap_update", &Json::of(&RecapView::from(recap.clone())))
+            .tell_operators(
+                "ansible_recap_update",
+                &Json::of(&PlaybookRunView::from(stored.clone())),
+            )
             .await;
-        if let Some(activity) = recap.reported.activity_job_id {
+        if let Some(activity) = stored.reported.activity_job_id {
             let payload = Json::object([
                 (
                     "hostname",
-                    recap.reported.hostname.clone().unwrap_or_default().into(),
+                    stored.reported.hostname.clone().unwrap_or_default().into(),
                 ),
                 ("activity_id", activity.into()),
                 ("status", end.status.into()),

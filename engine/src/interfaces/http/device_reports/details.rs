@@ -17,7 +17,7 @@ use crate::{
             body::RawBody,
             reply::{Answer, Status},
         },
-        device_access::gate::Device,
+        device_access::authentication::Device,
         guards::OperatorIfStrict,
         state::AppState,
     },

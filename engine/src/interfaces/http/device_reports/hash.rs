@@ -12,7 +12,7 @@ use crate::{
     domain::{hash_list::HashEntry, mask::shown},
     interfaces::http::{
         compat::{body::RawBody, forwarded::Caller, query::first, reply::Answer},
-        device_access::gate::Device,
+        device_access::authentication::Device,
         errors::json_failure,
         state::AppState,
     },

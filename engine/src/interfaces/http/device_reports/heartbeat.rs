@@ -7,7 +7,7 @@ use crate::{
     builders::device_reports::heartbeat::heartbeat as build_report,
     interfaces::http::{
         compat::{body::RawBody, reply::Answer},
-        device_access::gate::Device,
+        device_access::authentication::Device,
         state::AppState,
     },
 };

@@ -1,4 +1,4 @@
-//! The answers of the errors of scheduled jobs, quick runs and recaps.
+//! The answers of the errors of scheduled jobs, quick runs and playbook runs.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::{bad_request, database_error, json_failure};
 use crate::{
     builders::{
+        playbooks::PlaybookFieldError,
         quick_run::QuickRunFieldError,
-        recaps::RecapFieldError,
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
     interfaces::http::compat::reply::Answer,
-    services::{quick_run::QuickRunError, recaps::RecapError, scheduled_jobs::JobError},
+    services::{playbooks::PlaybookError, quick_run::QuickRunError, scheduled_jobs::JobError},
 };
 
 impl IntoResponse for JobFieldError {
@@ -78,7 +78,7 @@ impl IntoResponse for JobError {
     }
 }
 
-impl IntoResponse for RecapFieldError {
+impl IntoResponse for PlaybookFieldError {
     fn into_response(self) -> Response {
         bad_request(match self {
             Self::NoRun => "run_id is required",
@@ -87,7 +87,7 @@ impl IntoResponse for RecapFieldError {
     }
 }
 
-impl IntoResponse for RecapError {
+impl IntoResponse for PlaybookError {
     fn into_response(self) -> Response {
         match self {
             Self::AnotherHost => Answer::error(StatusCode::FORBIDDEN, "forbidden").into_response(),

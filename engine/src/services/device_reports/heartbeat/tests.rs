@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     domain::guid::Guid,
-    services::{device_access::gate::DeviceStatus, hosts::STRICT},
+    services::{device_access::authentication::DeviceStatus, hosts::STRICT},
     testkit::{Ground, START},
 };
 

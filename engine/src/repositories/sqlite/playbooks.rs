@@ -9,14 +9,14 @@ use sqlx::{
 
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::recaps::{Recap, RecapReport, SERVER, ServerRun},
+    domain::playbooks::{PlaybookReport, PlaybookRun, SERVER, ServerRun},
     repositories::{
         StoreError,
-        recaps::{ReadRecaps, WriteRecaps},
+        playbooks::{ReadPlaybookRuns, WritePlaybookRuns},
     },
 };
 
-macro_rules! select_recaps {
+macro_rules! select_playbook_runs {
     ($condition:literal) => {
         concat!(
             "SELECT id, run_id, CAST(hostname AS TEXT) AS hostname, CAST(agent_id AS TEXT) AS agent_id, ",
@@ -33,11 +33,11 @@ macro_rules! select_recaps {
     };
 }
 
-fn read(row: &SqliteRow) -> Result<Recap, StoreError> {
+fn read(row: &SqliteRow) -> Result<PlaybookRun, StoreError> {
     let row = Columns::of("ansible_play_recaps", row);
-    Ok(Recap {
+    Ok(PlaybookRun {
         id: row.get("id")?,
-        reported: RecapReport {
+        reported: PlaybookReport {
             run_id: row.get("run_id")?,
             hostname: row.get("hostname")?,
             agent_id: row.get("agent_id")?,
@@ -57,12 +57,12 @@ fn read(row: &SqliteRow) -> Result<Recap, StoreError> {
     })
 }
 
-/// The columns of a recap, in the order of both statements that write one.
+/// The columns of a playbook run, in the order of both statements that write one.
 fn bound<'q>(
     query: Query<'q, Sqlite, SqliteArguments>,
-    recap: &'q Recap,
+    run: &'q PlaybookRun,
 ) -> Query<'q, Sqlite, SqliteArguments> {
-    let reported = &recap.reported;
+    let reported = &run.reported;
     query
         .bind(&reported.run_id)
         .bind(&reported.hostname)
@@ -77,32 +77,35 @@ fn bound<'q>(
         .bind(&reported.recap_json)
         .bind(reported.started_ts)
         .bind(reported.finished_ts)
-        .bind(recap.created_at)
-        .bind(recap.updated_at)
+        .bind(run.created_at)
+        .bind(run.updated_at)
 }
 
 #[async_trait]
-impl<A: Access> ReadRecaps for A {
-    async fn find_recap(&mut self, run_id: &str) -> Result<Option<Recap>, StoreError> {
-        let row = sqlx::query(select_recaps!("WHERE run_id = $1"))
+impl<A: Access> ReadPlaybookRuns for A {
+    async fn find_playbook_run(&mut self, run_id: &str) -> Result<Option<PlaybookRun>, StoreError> {
+        let row = sqlx::query(select_playbook_runs!("WHERE run_id = $1"))
             .bind(run_id)
             .fetch_optional(self.connection())
             .await?;
         row.as_ref().map(read).transpose()
     }
 
-    async fn find_recap_by_id(&mut self, id: i64) -> Result<Option<Recap>, StoreError> {
-        let row = sqlx::query(select_recaps!("WHERE id = $1"))
+    async fn find_playbook_run_by_id(&mut self, id: i64) -> Result<Option<PlaybookRun>, StoreError> {
+        let row = sqlx::query(select_playbook_runs!("WHERE id = $1"))
             .bind(id)
             .fetch_optional(self.connection())
             .await?;
         row.as_ref().map(read).transpose()
     }
 
-    async fn recap_of_activity(&mut self, activity_id: i64) -> Result<Option<Recap>, StoreError> {
-        let row = sqlx::query(select_recaps!(
-            "AS recaps WHERE activity_job_id = $1 \
-             ORDER BY COALESCE(recaps.updated_at, recaps.created_at) DESC, id DESC LIMIT 1"
+    async fn playbook_run_of_activity(
+        &mut self,
+        activity_id: i64,
+    ) -> Result<Option<PlaybookRun>, StoreError> {
+        let row = sqlx::query(select_playbook_runs!(
+            "AS runs WHERE activity_job_id = $1 \
+             ORDER BY COALESCE(runs.updated_at, runs.created_at) DESC, id DESC LIMIT 1"
         ))
         .bind(activity_id)
         .fetch_optional(self.connection())
@@ -110,10 +113,14 @@ impl<A: Access> ReadRecaps for A {
         row.as_ref().map(read).transpose()
     }
 
-    async fn list_recaps(&mut self, hostname: Option<&str>, limit: i64) -> Result<Vec<Recap>, StoreError> {
-        sqlx::query(select_recaps!(
-            "AS recaps WHERE $1 IS NULL OR hostname = $1 \
-             ORDER BY COALESCE(recaps.updated_at, recaps.created_at) DESC, id DESC LIMIT $2"
+    async fn list_playbook_runs(
+        &mut self,
+        hostname: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<PlaybookRun>, StoreError> {
+        sqlx::query(select_playbook_runs!(
+            "AS runs WHERE $1 IS NULL OR hostname = $1 \
+             ORDER BY COALESCE(runs.updated_at, runs.created_at) DESC, id DESC LIMIT $2"
         ))
         .bind(hostname)
         .bind(limit)
@@ -134,8 +141,8 @@ impl<A: Access> ReadRecaps for A {
         .await?)
     }
 
-    async fn open_server_runs(&mut self) -> Result<Vec<Recap>, StoreError> {
-        sqlx::query(select_recaps!(
+    async fn open_server_runs(&mut self) -> Result<Vec<PlaybookRun>, StoreError> {
+        sqlx::query(select_playbook_runs!(
             "WHERE agent_id = 'server' AND status IN ('Running', 'Pending') ORDER BY id"
         ))
         .fetch_all(self.connection())
@@ -147,15 +154,15 @@ impl<A: Access> ReadRecaps for A {
 }
 
 #[async_trait]
-impl WriteRecaps for SqliteWork {
-    async fn store_recap(&mut self, recap: &Recap) -> Result<(), StoreError> {
+impl WritePlaybookRuns for SqliteWork {
+    async fn store_playbook_run(&mut self, run: &PlaybookRun) -> Result<(), StoreError> {
         // Two statements: an insert that meets the row would still use up an id.
         let updated = sqlx::query(
             "UPDATE ansible_play_recaps SET hostname = $2, agent_id = $3, playbook_path = $4, playbook_name = $5, \
              scheduled_job_id = $6, scheduled_run_id = $7, activity_job_id = $8, status = $9, recap_text = $10, \
              recap_json = $11, started_ts = $12, finished_ts = $13, updated_at = $15 WHERE run_id = $1",
         );
-        if bound(updated, recap)
+        if bound(updated, run)
             .execute(self.connection())
             .await?
             .rows_affected()
@@ -167,7 +174,7 @@ impl WriteRecaps for SqliteWork {
                  finished_ts, created_at, updated_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             );
-            bound(inserted, recap).execute(self.connection()).await?;
+            bound(inserted, run).execute(self.connection()).await?;
         }
         Ok(())
     }

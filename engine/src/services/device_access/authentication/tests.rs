@@ -12,7 +12,7 @@ use crate::{
 struct Story {
     ground: Ground,
     tokens: AccessTokens,
-    gate: DeviceGate,
+    authenticator: DeviceAuthenticator,
 }
 
 impl Story {
@@ -21,7 +21,7 @@ impl Story {
         let environment = ground.environment.clone();
         let tokens = AccessTokens::new(&SigningKey::from_bytes(&[4; 32])).unwrap();
         Self {
-            gate: DeviceGate::new(
+            authenticator: DeviceAuthenticator::new(
                 ground.store(),
                 environment.clone(),
                 tokens.clone(),
@@ -54,9 +54,9 @@ impl Story {
         guid: &str,
         fingerprint: &str,
         version: i64,
-    ) -> Result<AuthenticatedDevice, GateError> {
+    ) -> Result<AuthenticatedDevice, AuthenticationError> {
         let token = self.tokens.issue(guid, fingerprint, version, START).unwrap();
-        self.gate.admit(&token, None).await
+        self.authenticator.authenticate(&token, None).await
     }
 }
 
@@ -72,19 +72,19 @@ async fn the_row_must_agree_with_the_token() {
     assert!(story.call(GUID, "ab", 3).await.is_ok());
     assert!(matches!(
         story.call(GUID, "cd", 1).await,
-        Err(GateError::FingerprintMismatch)
+        Err(AuthenticationError::FingerprintMismatch)
     ));
     story.sql("UPDATE devices SET status = ' Quarantined'").await;
     assert!(matches!(
         story.call(GUID, "ab", 1).await,
-        Err(GateError::TokenVersionRevoked)
+        Err(AuthenticationError::TokenVersionRevoked)
     ));
     let device = story.call(GUID, "ab", 2).await.unwrap();
     assert_eq!(device.status, DeviceStatus::Quarantined);
     story.sql("UPDATE devices SET status = 'pending'").await;
     assert!(matches!(
         story.call(GUID, "ab", 2).await,
-        Err(GateError::DeviceRevoked)
+        Err(AuthenticationError::DeviceRevoked)
     ));
     story
         .sql("UPDATE devices SET status = NULL, token_version = NULL, ssl_key_fingerprint = NULL")
@@ -99,18 +99,18 @@ async fn claims_that_name_no_device_are_refused_before_anything_is_counted() {
         for (guid, fingerprint, version) in [(" ", "ab", 1), (GUID, " ", 1), (GUID, "ab", 0)] {
             assert!(matches!(
                 story.call(guid, fingerprint, version).await,
-                Err(GateError::InvalidClaims)
+                Err(AuthenticationError::InvalidClaims)
             ));
         }
     }
     assert!(matches!(
-        story.gate.admit("a.b.c", None).await,
-        Err(GateError::Token(TokenError::Invalid))
+        story.authenticator.authenticate("a.b.c", None).await,
+        Err(AuthenticationError::Token(TokenError::Invalid))
     ));
     let ended = story.tokens.issue(GUID, "ab", 1, START - 900).unwrap();
     assert!(matches!(
-        story.gate.admit(&ended, None).await,
-        Err(GateError::Token(TokenError::Expired))
+        story.authenticator.authenticate(&ended, None).await,
+        Err(AuthenticationError::Token(TokenError::Expired))
     ));
     assert_eq!(story.count().await, 0);
     assert!(story.call(GUID, "ab", 1).await.is_ok());
@@ -142,7 +142,7 @@ async fn a_lost_row_is_made_again_while_a_name_is_free() {
     let device = story.call(GUID, "AB", 7).await.unwrap();
     assert_eq!(device.stored_guid, GUID);
     let row = story
-        .gate
+        .authenticator
         .store
         .view()
         .await
@@ -167,7 +167,7 @@ async fn a_lost_row_is_made_again_while_a_name_is_free() {
     }
     assert!(matches!(
         story.call("3F2504E0-4F89-11D3-9A0C-000000000006", "ab", 1).await,
-        Err(GateError::DeviceNotFound)
+        Err(AuthenticationError::DeviceNotFound)
     ));
     assert_eq!(story.count().await, 6);
 }
@@ -198,21 +198,21 @@ async fn one_key_may_call_sixty_times_a_minute() {
     for _ in 0..60 {
         assert!(matches!(
             story.call(GUID, "ab", 2).await,
-            Err(GateError::DeviceRevoked)
+            Err(AuthenticationError::DeviceRevoked)
         ));
     }
     assert!(matches!(
         story.call(GUID, "AB", 2).await,
-        Err(GateError::RateLimited(_))
+        Err(AuthenticationError::RateLimited(_))
     ));
     assert!(matches!(
         story.call(GUID, "cd", 2).await,
-        Err(GateError::FingerprintMismatch)
+        Err(AuthenticationError::FingerprintMismatch)
     ));
     story.ground.later(61);
     assert!(matches!(
         story.call(GUID, "ab", 2).await,
-        Err(GateError::DeviceRevoked)
+        Err(AuthenticationError::DeviceRevoked)
     ));
 }
 
@@ -225,11 +225,12 @@ async fn a_proof_must_be_by_the_device_s_key_and_new() {
         .tokens
         .issue(GUID, &sha256_hex(der.as_bytes()), 2, START)
         .unwrap();
-    let call = async |proof: &PresentedProof| match story.gate.admit(&token, Some(proof)).await {
-        Ok(_) => Ok(()),
-        Err(GateError::Proof(error)) => Err(error),
-        Err(other) => panic!("{other:?}"),
-    };
+    let call =
+        async |proof: &PresentedProof| match story.authenticator.authenticate(&token, Some(proof)).await {
+            Ok(_) => Ok(()),
+            Err(AuthenticationError::Proof(error)) => Err(error),
+            Err(other) => panic!("{other:?}"),
+        };
     let by = |key: &SigningKey, jti, iat| proof(key, "http://a/x", jti, iat);
     let thief = SigningKey::from_bytes(&[8; 32]);
     assert_eq!(call(&by(&thief, "j", START)).await, Err(DpopError::Invalid));
@@ -255,7 +256,7 @@ async fn a_revoked_device_s_proof_is_not_looked_at() {
         url: "http://a/x".to_owned(),
     };
     assert!(matches!(
-        story.gate.admit(&token, Some(&junk)).await,
-        Err(GateError::DeviceRevoked)
+        story.authenticator.authenticate(&token, Some(&junk)).await,
+        Err(AuthenticationError::DeviceRevoked)
     ));
 }

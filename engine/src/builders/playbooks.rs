@@ -1,20 +1,20 @@
-//! The bodies and queries of playbooks' recaps.
+//! What agents report of playbook runs, and how many runs a query asks for.
 
 use crate::domain::{
     coerce::{integer_in, integer_of},
     json::{Json, JsonObject},
     json_reader::{read_text, read_text_replacing},
     json_text::column_text,
-    recaps::RecapReport,
+    playbooks::PlaybookReport,
     text::{python_float, python_trim},
 };
 
-/// Recaps that are listed where the query names no number.
+/// Playbook runs that are listed where the query names no number.
 const USUAL_LIMIT: i64 = 50;
 
 /// Why a report is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum RecapFieldError {
+pub enum PlaybookFieldError {
     /// Nobody knows what it is about.
     #[error("run_id is required")]
     NoRun,
@@ -26,32 +26,32 @@ pub enum RecapFieldError {
 /// Reads a report.
 ///
 /// # Errors
-/// [`RecapFieldError`].
-pub fn recap_report(body: &JsonObject) -> Result<RecapReport, RecapFieldError> {
+/// [`PlaybookFieldError`].
+pub fn playbook_report(body: &JsonObject) -> Result<PlaybookReport, PlaybookFieldError> {
     let text = |name| match body.get(name).filter(|value| value.is_truthy()) {
         None => Ok(None),
         Some(Json::Text(text)) => Ok(Some(python_trim(text).to_owned()).filter(|text| !text.is_empty())),
-        Some(_) => Err(RecapFieldError::WrongType),
+        Some(_) => Err(PlaybookFieldError::WrongType),
     };
     let number = |name| match body.get(name).and_then(integer_of) {
         None => Ok(None),
         Some(number) => i64::try_from(number)
             .map(Some)
-            .map_err(|_| RecapFieldError::WrongType),
+            .map_err(|_| PlaybookFieldError::WrongType),
     };
-    let run_id = text("run_id").map_err(|_| RecapFieldError::NoRun)?;
+    let run_id = text("run_id").map_err(|_| PlaybookFieldError::NoRun)?;
     let playbook_path = text("playbook_path")?;
     let last_part = || {
         let path = playbook_path.as_deref()?;
         let name = path.rsplit('/').next()?;
         (!name.is_empty()).then(|| name.to_owned())
     };
-    Ok(RecapReport {
+    Ok(PlaybookReport {
         hostname: text("hostname")?,
         agent_id: text("agent_id")?,
         playbook_name: text("playbook_name")?.or_else(last_part),
         status: text("status")?,
-        run_id: run_id.ok_or(RecapFieldError::NoRun)?,
+        run_id: run_id.ok_or(PlaybookFieldError::NoRun)?,
         scheduled_job_id: number("scheduled_job_id")?,
         scheduled_run_id: number("scheduled_run_id")?,
         activity_job_id: number("activity_job_id")?,
@@ -67,14 +67,14 @@ pub fn recap_report(body: &JsonObject) -> Result<RecapReport, RecapFieldError> {
 }
 
 /// What was printed, as SQLite stores it in a text column.
-fn printed(value: Option<&Json>) -> Result<Option<String>, RecapFieldError> {
+fn printed(value: Option<&Json>) -> Result<Option<String>, PlaybookFieldError> {
     match value {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Text(text)) => Ok(Some(text.clone())),
         Some(Json::Bool(value)) => Ok(Some(i32::from(*value).to_string())),
         Some(Json::Int(number)) => Ok(Some(number.to_string())),
         Some(Json::Float(number)) => Ok(Some(python_float(*number))),
-        Some(Json::BigInt(_) | Json::List(_) | Json::Object(_)) => Err(RecapFieldError::WrongType),
+        Some(Json::BigInt(_) | Json::List(_) | Json::Object(_)) => Err(PlaybookFieldError::WrongType),
     }
 }
 
@@ -91,8 +91,8 @@ fn numbers(value: &Json) -> String {
     }
 }
 
-/// Reads how many recaps are listed; a negative number means all.
-pub fn recap_limit(text: Option<&str>) -> i64 {
+/// Reads how many playbook runs are listed; a negative number means all.
+pub fn list_limit(text: Option<&str>) -> i64 {
     text.and_then(integer_in).map_or(USUAL_LIMIT, |number| {
         i64::try_from(number.max(-1)).unwrap_or(i64::MAX)
     })
@@ -105,9 +105,9 @@ mod tests {
     use super::*;
     use crate::domain::arbitrary::any_json;
 
-    fn read(text: &str) -> Result<RecapReport, RecapFieldError> {
+    fn read(text: &str) -> Result<PlaybookReport, PlaybookFieldError> {
         match read_text(text) {
-            Ok(Json::Object(members)) => recap_report(&members),
+            Ok(Json::Object(members)) => playbook_report(&members),
             other => panic!("{other:?}"),
         }
     }
@@ -115,14 +115,14 @@ mod tests {
     #[test]
     fn a_run_is_required_and_types_are_checked() {
         for body in ["{}", r#"{"run_id":" "}"#, r#"{"run_id":5}"#, r#"{"run_id":null}"#] {
-            assert_eq!(read(body), Err(RecapFieldError::NoRun), "{body}");
+            assert_eq!(read(body), Err(PlaybookFieldError::NoRun), "{body}");
         }
         for body in [
             r#"{"run_id":"r","hostname":5}"#,
             r#"{"run_id":"r","recap_text":[1]}"#,
             r#"{"run_id":"r","started_ts":99999999999999999999}"#,
         ] {
-            assert_eq!(read(body), Err(RecapFieldError::WrongType), "{body}");
+            assert_eq!(read(body), Err(PlaybookFieldError::WrongType), "{body}");
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
             (Some("-7"), -1),
             (Some("3"), 3),
         ] {
-            assert_eq!(recap_limit(text), limit, "{text:?}");
+            assert_eq!(list_limit(text), limit, "{text:?}");
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
         fn no_body_breaks_the_builder(run in any_json(), text in any_json(), numbers in any_json(), time in any_json()) {
             let members = [("run_id", run), ("recap_text", text), ("recap_json", numbers), ("started_ts", time)];
             let body = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            if let Ok(report) = recap_report(&body) {
+            if let Ok(report) = playbook_report(&body) {
                 prop_assert!(!report.run_id.is_empty());
                 prop_assert!(report.recap_json.is_none_or(|text| read_text(&text).is_ok()));
             }

@@ -1,4 +1,4 @@
-//! Playbooks' recaps: agents report how far a playbook is, operators look.
+//! Playbook runs: agents report how far a playbook is, operators look. The legacy calls such a report a recap.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{
         channel::AgentChannel,
         events::{self, EndedRun},
         life,
-        playbook_end::RecapView,
+        playbook_end::PlaybookRunView,
     },
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         host_name::same_host,
         json::Json,
         mask::shown,
-        recaps::{Recap, RecapReport, SERVER},
+        playbooks::{PlaybookReport, PlaybookRun, SERVER},
     },
     repositories::{Store, StoreError, UnitOfWork},
     services::audit,
@@ -36,7 +36,7 @@ pub enum Reporter {
 
 /// Why a report is not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum RecapError {
+pub enum PlaybookError {
     /// It is about another device's host.
     #[error("the report is about another host")]
     AnotherHost,
@@ -45,16 +45,16 @@ pub enum RecapError {
     Store(#[from] StoreError),
 }
 
-/// Keeps recaps.
+/// Stores what is reported of playbook runs, and shows it.
 #[derive(Debug)]
-pub struct RecapService {
+pub struct PlaybookService {
     store: Arc<dyn Store>,
     environment: Environment,
     hosts: HostRules,
     channel: Arc<dyn AgentChannel>,
 }
 
-impl RecapService {
+impl PlaybookService {
     /// Over this store.
     pub fn new(
         store: Arc<dyn Store>,
@@ -70,51 +70,66 @@ impl RecapService {
         }
     }
 
-    /// Stores a report, moves the activity and the scheduled run that it names, and tells operators.
+    /// Stores a report, moves the activity and the scheduled run that it names, and notifies operators.
     ///
     /// # Errors
-    /// [`RecapError`]; nothing is written then.
-    pub async fn report(&self, reporter: &Reporter, report: &RecapReport) -> Result<Recap, RecapError> {
+    /// [`PlaybookError`]; nothing is written then.
+    pub async fn report(
+        &self,
+        reporter: &Reporter,
+        report: &PlaybookReport,
+    ) -> Result<PlaybookRun, PlaybookError> {
         let now = self.environment.clock.now().as_second();
         let mut work = self.store.begin().await?;
-        let stored = work.find_recap(&report.run_id).await?;
+        let stored = work.find_playbook_run(&report.run_id).await?;
         let own_host = match reporter {
             Reporter::Anybody => None,
             Reporter::Device(guid) => Some(
                 self.own_host(&mut *work, guid, report, stored.as_ref())
                     .await
                     .inspect_err(|error| {
-                        tracing::warn!("recap of {} refused guid={guid}: {error}", shown(&report.run_id));
+                        tracing::warn!(
+                            "report of playbook run {} refused guid={guid}: {error}",
+                            shown(&report.run_id)
+                        );
                     })?,
             ),
         };
         let is_the_servers = stored
             .as_ref()
-            .is_some_and(|recap| recap.reported.agent_id.as_deref() == Some(SERVER));
+            .is_some_and(|playbook| playbook.reported.agent_id.as_deref() == Some(SERVER));
         if own_host.is_some() && is_the_servers {
-            // What the server itself runs is not for a device to tell of.
-            return Err(RecapError::AnotherHost);
+            // No device may report on a playbook that the server runs itself.
+            return Err(PlaybookError::AnotherHost);
         }
-        let mut recap = merged(stored.unwrap_or_default(), report, now);
+        let mut playbook = merged(stored.unwrap_or_default(), report, now);
         // A report names its device, whatever it says or does not say of the host.
-        recap.reported.hostname = own_host.or(recap.reported.hostname);
-        work.store_recap(&recap).await?;
-        let mirrored = self.move_activity(&mut *work, reporter, &recap, report).await?;
+        playbook.reported.hostname = own_host.or(playbook.reported.hostname);
+        work.store_playbook_run(&playbook).await?;
+        let mirrored = self
+            .move_activity(&mut *work, reporter, &playbook, report)
+            .await?;
         let ended = self.move_run(&mut *work, report, now).await?;
-        let recap = work.find_recap(&report.run_id).await?.unwrap_or(recap);
+        let playbook = work.find_playbook_run(&report.run_id).await?.unwrap_or(playbook);
         work.save().await?;
         audit::changed("recap.stored", &report.run_id);
         self.channel
-            .tell_operators("ansible_recap_update", &Json::of(&RecapView::from(recap.clone())))
+            .tell_operators(
+                "ansible_recap_update",
+                &Json::of(&PlaybookRunView::from(playbook.clone())),
+            )
             .await;
         if let Some(activity_id) = mirrored {
             let payload = Json::object([
                 (
                     "hostname",
-                    recap.reported.hostname.clone().unwrap_or_default().into(),
+                    playbook.reported.hostname.clone().unwrap_or_default().into(),
                 ),
                 ("activity_id", activity_id.into()),
-                ("status", recap.reported.status.clone().unwrap_or_default().into()),
+                (
+                    "status",
+                    playbook.reported.status.clone().unwrap_or_default().into(),
+                ),
                 ("change", "updated".into()),
                 ("source", "ansible".into()),
             ]);
@@ -125,7 +140,7 @@ impl RecapService {
         if let Some(ended) = ended {
             events::run_completed(&*self.channel, &ended).await;
         }
-        Ok(recap)
+        Ok(playbook)
     }
 
     /// The name of the device that reports, where the report is about it: about the host that it is, or was when its work
@@ -134,26 +149,26 @@ impl RecapService {
         &self,
         work: &mut dyn UnitOfWork,
         guid: &Guid,
-        report: &RecapReport,
-        stored: Option<&Recap>,
-    ) -> Result<String, RecapError> {
+        report: &PlaybookReport,
+        stored: Option<&PlaybookRun>,
+    ) -> Result<String, PlaybookError> {
         let device = work.find_device(guid.as_str()).await?;
         let own = device
             .and_then(|device| device.hostname)
-            .ok_or(RecapError::AnotherHost)?;
+            .ok_or(PlaybookError::AnotherHost)?;
         let agents = [
             report.agent_id.as_deref(),
-            stored.and_then(|recap| recap.reported.agent_id.as_deref()),
+            stored.and_then(|playbook| playbook.reported.agent_id.as_deref()),
         ];
         let is_others = |agent_id: &str| {
             agent_id == SERVER || named_device(agent_id) != NamedDevice::None && !names_device(agent_id, guid)
         };
         if agents.into_iter().flatten().any(is_others) {
-            return Err(RecapError::AnotherHost);
+            return Err(PlaybookError::AnotherHost);
         }
         let activities = [
             report.activity_job_id,
-            stored.and_then(|recap| recap.reported.activity_job_id),
+            stored.and_then(|playbook| playbook.reported.activity_job_id),
         ];
         let mut is_bound = false;
         for id in activities.into_iter().flatten().filter(|id| *id != 0) {
@@ -161,7 +176,7 @@ impl RecapService {
         }
         let runs = [
             report.scheduled_run_id,
-            stored.and_then(|recap| recap.reported.scheduled_run_id),
+            stored.and_then(|playbook| playbook.reported.scheduled_run_id),
         ];
         for id in runs.into_iter().flatten().filter(|id| *id != 0) {
             self.check_run(work, guid, id).await?;
@@ -173,11 +188,11 @@ impl RecapService {
             .hostname
             .as_deref()
             .is_some_and(|host| !same_host(&own, host));
-        let stored_host = stored.and_then(|recap| recap.reported.hostname.as_deref());
+        let stored_host = stored.and_then(|playbook| playbook.reported.hostname.as_deref());
         if names_another
             || stored_host.is_some() && !self.hosts.may_report(work, guid, None, stored_host).await?
         {
-            return Err(RecapError::AnotherHost);
+            return Err(PlaybookError::AnotherHost);
         }
         Ok(own)
     }
@@ -188,7 +203,7 @@ impl RecapService {
         work: &mut dyn UnitOfWork,
         guid: &Guid,
         id: i64,
-    ) -> Result<bool, RecapError> {
+    ) -> Result<bool, PlaybookError> {
         let bound = work.device_of_activity(id).await?;
         let activity = work.find_activity(id).await?;
         if bound.is_none() && activity.is_none() {
@@ -202,12 +217,12 @@ impl RecapService {
         if is_own {
             Ok(bound.is_some())
         } else {
-            Err(RecapError::AnotherHost)
+            Err(PlaybookError::AnotherHost)
         }
     }
 
     /// Refuses another device's run.
-    async fn check_run(&self, work: &mut dyn UnitOfWork, guid: &Guid, id: i64) -> Result<(), RecapError> {
+    async fn check_run(&self, work: &mut dyn UnitOfWork, guid: &Guid, id: i64) -> Result<(), PlaybookError> {
         let Some(run) = work.find_run(id).await? else {
             return Ok(());
         };
@@ -218,35 +233,35 @@ impl RecapService {
         for bound in &bound {
             let host = run.hostname.as_deref();
             if !self.hosts.may_report(work, guid, bound.as_ref(), host).await? {
-                return Err(RecapError::AnotherHost);
+                return Err(PlaybookError::AnotherHost);
             }
         }
         Ok(())
     }
 
-    /// The recap's activity, once named, follows every report (ASM-22); one of another host does not. Says its id.
+    /// The activity of a playbook run, once named, follows every report (ASM-22); one of another host does not. Says its id.
     async fn move_activity(
         &self,
         work: &mut dyn UnitOfWork,
         reporter: &Reporter,
-        recap: &Recap,
-        report: &RecapReport,
+        playbook: &PlaybookRun,
+        report: &PlaybookReport,
     ) -> Result<Option<i64>, StoreError> {
-        let Some(id) = recap.reported.activity_job_id.filter(|id| *id != 0) else {
+        let Some(id) = playbook.reported.activity_job_id.filter(|id| *id != 0) else {
             return Ok(None);
         };
         let activity = work.find_activity(id).await?;
         if let Some(activity) = activity {
             let host = activity.hostname.as_deref();
             // A device's report was checked before it was stored.
-            let fits = match (reporter, &recap.reported.hostname, host) {
+            let fits = match (reporter, &playbook.reported.hostname, host) {
                 (Reporter::Anybody, Some(own), Some(host)) => same_host(own, host),
                 _ => true,
             };
             if !fits {
                 tracing::warn!(
-                    "a recap of {} names activity {id} of another host",
-                    shown(&recap.reported.run_id)
+                    "a report of playbook run {} names activity {id} of another host",
+                    shown(&playbook.reported.run_id)
                 );
                 return Ok(None);
             }
@@ -265,7 +280,7 @@ impl RecapService {
     async fn move_run(
         &self,
         work: &mut dyn UnitOfWork,
-        report: &RecapReport,
+        report: &PlaybookReport,
         now: i64,
     ) -> Result<Option<EndedRun>, StoreError> {
         let named = |id: Option<i64>| id.filter(|id| *id != 0);
@@ -287,40 +302,44 @@ impl RecapService {
         life::report(work, run, status, now).await
     }
 
-    /// The recaps, of exactly this host where one is named, the one changed last first.
+    /// The playbook runs, of exactly this host where one is named, the one changed last first.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn list(&self, hostname: Option<&str>, limit: i64) -> Result<Vec<Recap>, StoreError> {
-        self.store.view().await?.list_recaps(hostname, limit).await
+    pub async fn list(&self, hostname: Option<&str>, limit: i64) -> Result<Vec<PlaybookRun>, StoreError> {
+        self.store.view().await?.list_playbook_runs(hostname, limit).await
     }
 
-    /// One recap.
+    /// The playbook run of this row id.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn find(&self, id: i64) -> Result<Option<Recap>, StoreError> {
-        self.store.view().await?.find_recap_by_id(id).await
+    pub async fn find(&self, id: i64) -> Result<Option<PlaybookRun>, StoreError> {
+        self.store.view().await?.find_playbook_run_by_id(id).await
     }
 
-    /// The recap of an activity that was changed last.
+    /// The playbook run of an activity that was changed last.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn of_activity(&self, activity_id: i64) -> Result<Option<Recap>, StoreError> {
-        self.store.view().await?.recap_of_activity(activity_id).await
+    pub async fn of_activity(&self, activity_id: i64) -> Result<Option<PlaybookRun>, StoreError> {
+        self.store
+            .view()
+            .await?
+            .playbook_run_of_activity(activity_id)
+            .await
     }
 }
 
 /// Each given value replaces, each other stays.
-fn merged(stored: Recap, report: &RecapReport, now: i64) -> Recap {
+fn merged(stored: PlaybookRun, report: &PlaybookReport, now: i64) -> PlaybookRun {
     fn text(given: &Option<String>, stored: Option<String>) -> Option<String> {
         given.clone().or(stored)
     }
     let before = stored.reported;
-    Recap {
+    PlaybookRun {
         id: stored.id,
-        reported: RecapReport {
+        reported: PlaybookReport {
             run_id: report.run_id.clone(),
             hostname: text(&report.hostname, before.hostname),
             agent_id: text(&report.agent_id, before.agent_id),

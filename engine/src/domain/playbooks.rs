@@ -1,11 +1,11 @@
-//! Recaps of playbook runs.
+//! Playbook runs, on agents and on the server, and how far they are.
 
 /// The `agent_id` of playbooks that the server runs itself.
 pub const SERVER: &str = "server";
 
 /// How far a playbook is, as its agent reports it; `None` is not given and leaves what is stored.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct RecapReport {
+pub struct PlaybookReport {
     /// The run's own id, not empty.
     pub run_id: String,
     /// The host.
@@ -34,13 +34,13 @@ pub struct RecapReport {
     pub finished_ts: Option<i64>,
 }
 
-/// A recap, as stored.
+/// A playbook run, as stored.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Recap {
+pub struct PlaybookRun {
     /// Row id.
     pub id: i64,
     /// What has been reported of it, report upon report.
-    pub reported: RecapReport,
+    pub reported: PlaybookReport,
     /// When the row was made, in seconds.
     pub created_at: Option<i64>,
     /// When the row was changed last, in seconds.

@@ -17,11 +17,11 @@ use crate::{
     },
     services::{
         audit::{self, Actor},
-        device_access::gate::{AuthenticatedDevice, DeviceStatus},
+        device_access::authentication::{AuthenticatedDevice, DeviceStatus},
     },
 };
 
-/// A device with a good access token that may come in.
+/// The device that a call was authenticated as: its access token is valid and its row lets it call.
 #[derive(Clone, Debug)]
 pub struct Device(pub AuthenticatedDevice);
 
@@ -34,8 +34,8 @@ impl FromRequestParts<AppState> for Device {
         })?;
         let Ok(Proof(proof)) = Proof::from_request_parts(parts, state).await;
         let device = state
-            .device_gate
-            .admit(&token, proof.as_ref())
+            .device_authenticator
+            .authenticate(&token, proof.as_ref())
             .await
             .map_err(|error| error.into_response())?;
         if device.status == DeviceStatus::Quarantined {

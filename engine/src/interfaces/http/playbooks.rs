@@ -1,4 +1,4 @@
-//! `/api/ansible/recap` and beside: how far playbooks are.
+//! `/api/ansible/recap` and beside: playbook runs, and how far they are.
 
 use axum::{
     extract::{FromRequestParts, Path, RawQuery, State},
@@ -19,10 +19,10 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::recaps::{recap_limit, recap_report},
-    domain::{recaps::Recap, text::python_trim},
-    interfaces::http::device_access::gate::Device,
-    services::{recaps::Reporter, scheduler::playbook_end::RecapView},
+    builders::playbooks::{list_limit, playbook_report},
+    domain::{playbooks::PlaybookRun, text::python_trim},
+    interfaces::http::device_access::authentication::Device,
+    services::{playbooks::Reporter, scheduler::playbook_end::PlaybookRunView},
 };
 
 /// Who may report: where somebody is checked, an operator or a device; 401 for nobody.
@@ -49,16 +49,16 @@ pub async fn report(
     State(app): State<AppState>,
     Reports(reporter): Reports,
     body: RawBody,
-) -> Result<Answer<RecapView>, ErrorResponse> {
+) -> Result<Answer<PlaybookRunView>, ErrorResponse> {
     let body = body.lenient_replacing().await?;
-    let report = recap_report(&body)?;
-    let recap = app.recaps.report(&reporter, &report).await?;
-    Ok(Answer::ok(recap.into()))
+    let report = playbook_report(&body)?;
+    let playbook = app.playbooks.report(&reporter, &report).await?;
+    Ok(Answer::ok(playbook.into()))
 }
 
-/// A recap without what it printed.
+/// A playbook run without what it printed.
 #[derive(Debug, Serialize)]
-struct ListedRecap {
+struct ListedPlaybookRun {
     id: i64,
     run_id: String,
     hostname: String,
@@ -70,27 +70,27 @@ struct ListedRecap {
     finished_ts: Option<i64>,
 }
 
-impl From<Recap> for ListedRecap {
-    fn from(recap: Recap) -> Self {
-        let reported = recap.reported;
+impl From<PlaybookRun> for ListedPlaybookRun {
+    fn from(playbook: PlaybookRun) -> Self {
+        let reported = playbook.reported;
         Self {
-            id: recap.id,
+            id: playbook.id,
             run_id: reported.run_id,
             hostname: reported.hostname.unwrap_or_default(),
             playbook_name: reported.playbook_name.unwrap_or_default(),
             status: reported.status.unwrap_or_default(),
-            created_at: recap.created_at,
-            updated_at: recap.updated_at,
+            created_at: playbook.created_at,
+            updated_at: playbook.updated_at,
             started_ts: reported.started_ts,
             finished_ts: reported.finished_ts,
         }
     }
 }
 
-/// The recaps that changed last.
+/// The playbook runs that changed last.
 #[derive(Debug, Serialize)]
-pub struct RecapList {
-    recaps: Vec<ListedRecap>,
+pub struct PlaybookRunList {
+    recaps: Vec<ListedPlaybookRun>,
 }
 
 /// The run that an activity stands for.
@@ -109,13 +109,17 @@ pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     RawQuery(query): RawQuery,
-) -> Result<Answer<RecapList>, ErrorResponse> {
+) -> Result<Answer<PlaybookRunList>, ErrorResponse> {
     let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
     let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
-    let limit = recap_limit(first(query.as_deref(), "limit").as_deref());
-    let recaps = app.recaps.list(hostname, limit).await.map_err(database_error)?;
-    Ok(Answer::ok(RecapList {
-        recaps: recaps.into_iter().map(Into::into).collect(),
+    let limit = list_limit(first(query.as_deref(), "limit").as_deref());
+    let playbooks = app
+        .playbooks
+        .list(hostname, limit)
+        .await
+        .map_err(database_error)?;
+    Ok(Answer::ok(PlaybookRunList {
+        recaps: playbooks.into_iter().map(Into::into).collect(),
     }))
 }
 
@@ -124,9 +128,9 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(id): Path<String>,
-) -> Result<Answer<RecapView>, ErrorResponse> {
-    let recap = app.recaps.find(row_id(&id)).await.map_err(database_error)?;
-    Ok(Answer::ok(recap.ok_or_else(not_found)?.into()))
+) -> Result<Answer<PlaybookRunView>, ErrorResponse> {
+    let playbook = app.playbooks.find(row_id(&id)).await.map_err(database_error)?;
+    Ok(Answer::ok(playbook.ok_or_else(not_found)?.into()))
 }
 
 /// `GET /api/ansible/run_for_activity/{id}`
@@ -135,12 +139,12 @@ pub async fn of_activity(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<Answer<RunOfActivity>, ErrorResponse> {
-    let recap = app
-        .recaps
+    let playbook = app
+        .playbooks
         .of_activity(row_id(&id))
         .await
         .map_err(database_error)?;
-    let reported = recap.ok_or_else(not_found)?.reported;
+    let reported = playbook.ok_or_else(not_found)?.reported;
     Ok(Answer::ok(RunOfActivity {
         run_id: reported.run_id,
         status: reported.status.unwrap_or_default(),

@@ -1,4 +1,5 @@
-//! The gate before every route that a device calls: whose token it is, and whether that device may come in.
+//! Authentication of the calls of devices: whose token it is, and whether that device may call. The legacy calls it the
+//! device gate.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -8,6 +9,7 @@ use std::{
 use crate::{
     domain::{
         coerce::integer_of,
+        device_document::DeviceRow,
         devices::{DeviceIdentity, NewDevice},
         dpop::PresentedProof,
         guid::Guid,
@@ -41,7 +43,7 @@ pub enum DeviceStatus {
     Quarantined,
 }
 
-/// A device that has come in.
+/// The device that a call was authenticated as.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AuthenticatedDevice {
     /// Its GUID, canonical.
@@ -56,10 +58,35 @@ pub struct AuthenticatedDevice {
     pub status: DeviceStatus,
 }
 
-/// Why a device stays outside; the first reason in the contract's order.
+impl AuthenticatedDevice {
+    /// The device as its row names it, in whatever spelling its GUID is stored; a row with the canonical GUID comes first
+    /// (DEV-7).
+    pub(in crate::services) async fn stored_identity(
+        &self,
+        devices: &mut dyn ReadTables,
+    ) -> Result<Option<DeviceIdentity>, StoreError> {
+        match devices.find_device(self.guid.as_str()).await? {
+            Some(row) => Ok(Some(row)),
+            None => devices.find_device(&self.stored_guid).await,
+        }
+    }
+
+    /// The device's whole row, found as [`AuthenticatedDevice::stored_identity`] finds it.
+    pub(in crate::services) async fn stored_row(
+        &self,
+        devices: &mut dyn ReadTables,
+    ) -> Result<Option<DeviceRow>, StoreError> {
+        match devices.device_row(self.guid.as_str()).await? {
+            Some(row) => Ok(Some(row)),
+            None => devices.device_row(&self.stored_guid).await,
+        }
+    }
+}
+
+/// Why a call is refused; of several reasons, the first in the order of the legacy's page `device_auth`.
 #[derive(Debug, thiserror::Error)]
-pub enum GateError {
-    /// The token does not hold.
+pub enum AuthenticationError {
+    /// The token is not valid.
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The token names no device, no key or no version.
@@ -88,7 +115,7 @@ pub enum GateError {
     Store(#[from] StoreError),
 }
 
-/// What a device's token says of it.
+/// The claims of a device's token that say which device it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceClaims {
     guid: Guid,
@@ -137,9 +164,9 @@ impl DeviceClaims {
     }
 }
 
-/// Lets devices in.
+/// Authenticates devices' calls.
 #[derive(Debug)]
-pub struct DeviceGate {
+pub struct DeviceAuthenticator {
     store: Arc<dyn Store>,
     environment: Environment,
     tokens: AccessTokens,
@@ -148,8 +175,8 @@ pub struct DeviceGate {
     calls: Mutex<SlidingWindow>,
 }
 
-impl DeviceGate {
-    /// Over this store; believes what `tokens` has signed.
+impl DeviceAuthenticator {
+    /// Over this store; accepts what `tokens` has signed.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,
@@ -170,26 +197,26 @@ impl DeviceGate {
     /// The device that calls with this access token. No proof is needed, but one that comes must hold (DEV-2).
     ///
     /// # Errors
-    /// [`GateError`]; nothing is written then but the row of a device that had lost it.
-    pub async fn admit(
+    /// [`AuthenticationError`]; nothing is written then but the row of a device that had lost it.
+    pub async fn authenticate(
         &self,
         token: &str,
         proof: Option<&PresentedProof>,
-    ) -> Result<AuthenticatedDevice, GateError> {
+    ) -> Result<AuthenticatedDevice, AuthenticationError> {
         let now = self.environment.clock.now().as_second();
         let claims = self.tokens.verify(token, now)?;
-        let claims = DeviceClaims::read(&claims).ok_or(GateError::InvalidClaims)?;
+        let claims = DeviceClaims::read(&claims).ok_or(AuthenticationError::InvalidClaims)?;
         self.calls
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .admit(&claims.fingerprint, self.environment.clock.monotonic())
-            .map_err(GateError::RateLimited)?;
+            .map_err(AuthenticationError::RateLimited)?;
         let found = claims.find(&mut *self.store.view().await?).await?;
         let device = match found {
             Some(device) => device,
             None => self.recover(&claims).await?,
         };
-        let status = check(&device, &claims)?;
+        let status = check_device(&device, &claims)?;
         if let Some(proof) = proof {
             self.proofs.accept(proof, Some(token), &claims.fingerprint)?;
         }
@@ -203,7 +230,7 @@ impl DeviceGate {
     }
 
     /// Makes the row of a device again that has a good token but no row.
-    async fn recover(&self, claims: &DeviceClaims) -> Result<DeviceIdentity, GateError> {
+    async fn recover(&self, claims: &DeviceClaims) -> Result<DeviceIdentity, AuthenticationError> {
         let mut work = self.store.begin().await?;
         // Another call may have been faster while this one waited for its turn.
         if let Some(device) = claims.find(&mut *work).await? {
@@ -217,7 +244,7 @@ impl DeviceGate {
             number += 1;
             if number > NUMBERED_NAMES {
                 tracing::warn!("device {} cannot be recovered: its names are taken", claims.guid);
-                return Err(GateError::DeviceNotFound);
+                return Err(AuthenticationError::DeviceNotFound);
             }
             hostname = format!("{name}-{number}");
         }
@@ -244,26 +271,26 @@ impl DeviceGate {
 }
 
 /// Whether the row agrees with the token: key, version and status, in this order.
-pub(in crate::services) fn check(
+pub(in crate::services) fn check_device(
     device: &DeviceIdentity,
     claims: &DeviceClaims,
-) -> Result<DeviceStatus, GateError> {
+) -> Result<DeviceStatus, AuthenticationError> {
     let lower = |text: &Option<String>| text.as_deref().unwrap_or_default().trim().to_lowercase();
     let fingerprint = lower(&device.fingerprint);
     if !fingerprint.is_empty() && fingerprint != claims.fingerprint {
-        return Err(GateError::FingerprintMismatch);
+        return Err(AuthenticationError::FingerprintMismatch);
     }
     if device
         .token_version
         .is_some_and(|version| version > claims.token_version)
     {
-        return Err(GateError::TokenVersionRevoked);
+        return Err(AuthenticationError::TokenVersionRevoked);
     }
-    standing(device.status.as_deref()).ok_or(GateError::DeviceRevoked)
+    device_status(device.status.as_deref()).ok_or(AuthenticationError::DeviceRevoked)
 }
 
 /// What a stored status lets a device do; `None` is nothing.
-pub(in crate::services) fn standing(status: Option<&str>) -> Option<DeviceStatus> {
+pub(in crate::services) fn device_status(status: Option<&str>) -> Option<DeviceStatus> {
     let status = status.unwrap_or_default();
     match status.trim().to_lowercase().as_str() {
         _ if status.is_empty() => Some(DeviceStatus::Active),
