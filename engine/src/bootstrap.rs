@@ -168,7 +168,7 @@ impl RunningEngine {
         self.stop_deadline
     }
 
-    /// Stops in order: no new connections, running requests finished, sockets told, background work ended, database
+    /// Stops in order: no new connections, running requests finished, sockets closed, background work ended, database
     /// written out and closed. Whatever does not end within [`RunningEngine::stop_deadline`] is broken off; what SQLite
     /// has committed is safe then, too.
     pub async fn stop(self) {

@@ -84,7 +84,7 @@ impl Failure {
     }
 
     /// The message for the person who asked.
-    fn told(&self, database: &Path) -> String {
+    fn message(&self, database: &Path) -> String {
         let cause = match self {
             Self::Store(error) => Cause::of(error),
             Self::Backup(BackupError::Database(error)) => Cause::of_database(error),
@@ -92,7 +92,7 @@ impl Failure {
         };
         cause.map_or_else(
             || self.to_string(),
-            |cause| database::told(cause, &self.to_string(), database),
+            |cause| database::describe(cause, &self.to_string(), database),
         )
     }
 }
@@ -113,7 +113,7 @@ pub async fn run(
     carry_out(command, settings, environment)
         .instrument(span)
         .await
-        .map_err(|failure| failure.told(&settings.database_path))
+        .map_err(|failure| failure.message(&settings.database_path))
 }
 
 async fn carry_out(

@@ -103,7 +103,7 @@ fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
-        Err(told) => return say(&told),
+        Err(error) => return print_usage(&error),
     };
     let (environment, folder) = match read_environment() {
         Ok(read) => read,
@@ -166,15 +166,15 @@ fn with_arguments(settings: Settings, new_sealing_key: bool) -> Settings {
 }
 
 fn failed(code: u8, message: &str) -> ExitCode {
-    // Where nobody can be told, the exit code is left.
+    // Where nothing can be printed, the exit code is left.
     let _ = writeln!(std::io::stderr().lock(), "borealis-engine: {message}");
     ExitCode::from(code)
 }
 
 /// Prints what the command line's own rules say: help, the version, or what is wrong with it.
-fn say(told: &clap::Error) -> ExitCode {
-    let code = u8::try_from(told.exit_code()).unwrap_or(2);
-    match commands::printed(told.print()) {
+fn print_usage(error: &clap::Error) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    match commands::printed(error.print()) {
         Ok(()) => ExitCode::from(code),
         Err(message) => failed(1, &message),
     }
@@ -257,14 +257,14 @@ async fn serve(settings: Settings, create: bool) -> Result<(), String> {
     refuse(&preflight::before_serving(&settings, create, &*clock).await)?;
     let listener = preflight::bind(&settings)?;
     let scheme = if settings.speaks_tls() { "https" } else { "http" };
-    let (mut told, mut hangup) = signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let (mut stop, mut hangup) = signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let engine = Engine::start(settings, clock, Arc::new(OsRandom), listener)
         .await
         .map_err(|error| error.to_string())?;
     tracing::info!("serving {scheme}://{}", engine.address());
     loop {
         tokio::select! {
-            _ = told.recv() => break,
+            _ = stop.recv() => break,
             Some(()) = hangup.recv() => {
                 tracing::info!("SIGHUP: looking for a renewed certificate");
                 engine.reload_certificate();
@@ -277,7 +277,7 @@ async fn serve(settings: Settings, create: bool) -> Result<(), String> {
     );
     tokio::select! {
         () = engine.stop() => Ok(()),
-        _ = told.recv() => Err("ended at once by a second signal".to_owned()),
+        _ = stop.recv() => Err("ended at once by a second signal".to_owned()),
     }
 }
 
@@ -287,33 +287,33 @@ fn signals() -> std::io::Result<(mpsc::Receiver<()>, Signal)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
     // Two messages are all that anybody asks for.
-    let (tell, told) = mpsc::channel(2);
+    let (sender, stop) = mpsc::channel(2);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            let _ = tell.try_send(());
+            let _ = sender.try_send(());
         }
     });
-    Ok((told, hangup))
+    Ok((stop, hangup))
 }
 
 /// Goes no further where something was found that keeps the server from starting.
 fn refuse(findings: &[Finding]) -> Result<(), String> {
-    let told: Vec<String> = preflight::problems(findings)
+    let problems: Vec<String> = preflight::problems(findings)
         .map(|problem| format!("{}: {}", problem.subject, problem.text))
         .collect();
-    if told.is_empty() {
+    if problems.is_empty() {
         return Ok(());
     }
-    for one in &told {
-        tracing::error!("{one}");
+    for problem in &problems {
+        tracing::error!("{problem}");
     }
     Err(format!(
         "nothing was changed, and nothing is served: {} to solve; `borealis-engine check` shows everything",
-        match told.len() {
+        match problems.len() {
             1 => "there is 1 problem".to_owned(),
             count => format!("there are {count} problems"),
         }
@@ -327,13 +327,15 @@ async fn migrate(settings: &Settings) -> Result<(), String> {
     let lock = RootLock::acquire(&settings.database_path, &clock)
         .await
         .map_err(|error| error.to_string())?;
-    let told = |error| preflight::told(&settings.database_path, &error);
-    let store = SqliteStore::open(&settings.database_path).await.map_err(told)?;
+    let message = |error| preflight::describe(&settings.database_path, &error);
+    let store = SqliteStore::open(&settings.database_path)
+        .await
+        .map_err(message)?;
     tracing::info!("migrations-start");
     let upgraded = store
         .upgrade(clock.now(), &OsRandom)
         .await
-        .map_err(|error| preflight::told_of_upgrade(&settings.database_path, &error))?;
+        .map_err(|error| preflight::describe_upgrade(&settings.database_path, &error))?;
     log_upgrade(&upgraded);
     store.close().await;
     drop(lock);

@@ -24,7 +24,7 @@ use crate::{
 use self::places::Need;
 pub use self::{
     address::bind,
-    database::{told, told_of_upgrade},
+    database::{describe, describe_upgrade},
     finding::{Finding, Report, Verdict, exit_code, problems},
     modes::narrow_files,
     root::{make as make_root, refuse as refuse_root},
@@ -47,7 +47,7 @@ pub async fn before_serving(settings: &Settings, create: bool, clock: &dyn Clock
     report.finish()
 }
 
-/// What the settings alone tell.
+/// What can be found from the settings alone.
 pub fn of_settings(settings: &Settings) -> Vec<Finding> {
     let mut report = Report::default();
     origins(&mut report, settings);

@@ -1,4 +1,4 @@
-//! What a server may be told: deadlines, bounds and leniency, in one place.
+//! The settings of a server: deadlines, bounds and leniency, in one place.
 
 use std::time::Duration;
 

@@ -101,7 +101,7 @@ pub trait Application: Send + Sync + Sized + 'static {
         std::future::ready(answer)
     }
 
-    /// What a client is told that enters a namespace in which it is.
+    /// The answer to a client that enters a namespace that it is in already.
     fn is_there_already(&self) -> ConnectError {
         ConnectError::message("Already connected")
     }
@@ -116,7 +116,7 @@ pub trait Application: Send + Sync + Sized + 'static {
         std::future::ready(())
     }
 
-    /// A client has left a namespace, by its own wish or with its connection; its id there is `sid`.
+    /// A client has left a namespace, of its own accord or with its connection; its id there is `sid`.
     fn left(&self, client: &Client<Self::Peer, Self::Data>, namespace: &str, sid: &str) {
         let _ = (client, namespace, sid);
     }

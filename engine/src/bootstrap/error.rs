@@ -42,7 +42,7 @@ pub enum StartError {
     #[error(transparent)]
     Signing(#[from] SigningError),
     /// The database.
-    #[error("{}", preflight::told(path, source))]
+    #[error("{}", preflight::describe(path, source))]
     Store {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum StartError {
         source: StoreError,
     },
     /// The tables.
-    #[error("{}", preflight::told_of_upgrade(path, source))]
+    #[error("{}", preflight::describe_upgrade(path, source))]
     Migration {
         /// The file.
         path: PathBuf,

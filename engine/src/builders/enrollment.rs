@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// A well-formed wish to join.
+/// A well-formed request to enroll.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EnrollmentRequest {
     /// The claimed host name, trimmed, not empty.

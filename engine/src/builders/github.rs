@@ -7,7 +7,7 @@ use crate::{
     domain::{
         coerce::integer_in,
         json::{Json, JsonObject},
-        repository_head::{InvalidBranch, RepositoryBranch, held_seconds},
+        repository_head::{InvalidBranch, RepositoryBranch, clamped_seconds},
         text::python_trim,
     },
 };
@@ -45,7 +45,7 @@ pub fn head_query(
     });
     let ttl = parameter("ttl")
         .and_then(|text| integer_in(&text))
-        .map(held_seconds);
+        .map(clamped_seconds);
     Ok(HeadQuery { branch, ttl, forced })
 }
 

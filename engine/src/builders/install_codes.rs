@@ -22,7 +22,7 @@ const DEFAULT_USES: i128 = 2;
 #[error("invalid_ttl")]
 pub struct InvalidTtl;
 
-/// Reads the wish for a code.
+/// Reads the request for a code.
 ///
 /// # Errors
 /// The lifetime is none of the allowed ones, or no number (the legacy breaks on the latter: ENR-1).
@@ -35,11 +35,11 @@ pub fn new_install_code(body: &JsonObject) -> Result<NewInstallCode, InvalidTtl>
         .into_iter()
         .find(|hours| i128::from(*hours) == ttl)
         .ok_or(InvalidTtl)?;
-    let wish = body
+    let given = body
         .get("max_uses")
         .filter(|value| !value.is_null())
         .or_else(|| body.get("allowed_uses"));
-    let max_uses = wish.and_then(integer_of).unwrap_or(DEFAULT_USES).clamp(1, 10);
+    let max_uses = given.and_then(integer_of).unwrap_or(DEFAULT_USES).clamp(1, 10);
     Ok(NewInstallCode {
         ttl_hours,
         max_uses: i64::try_from(max_uses).unwrap_or(1),

@@ -27,7 +27,7 @@ pub struct QuickRun {
     pub variable_values: JsonObject,
 }
 
-/// Why a wish for a run is refused.
+/// Why a request for a run is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum QuickRunFieldError {
     /// No script or no hosts.
@@ -38,7 +38,7 @@ pub enum QuickRunFieldError {
     WrongType,
 }
 
-/// Reads the wish for a run.
+/// Reads the request for a run.
 ///
 /// # Errors
 /// [`QuickRunFieldError`].

@@ -67,7 +67,7 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
     let copy = NamedTempFile::new_in(workshop.path()).map_err(Failure::io(cannot_write()))?;
     tokio::select! {
         copied = back_up(database, copy.path()) => copied?,
-        stopped = told_to_stop() => {
+        stopped = stop_signal() => {
             stopped.map_err(Failure::io("cannot wait for signals"))?;
             return Err(Failure::refused("stopped before the copy was whole; nothing was written"));
         }
@@ -105,7 +105,7 @@ fn exists_already(target: &str) -> Failure {
     ))
 }
 
-async fn told_to_stop() -> io::Result<()> {
+async fn stop_signal() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;

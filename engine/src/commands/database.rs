@@ -1,4 +1,4 @@
-//! The database that a command works in: it has to be there already, and its failures are told with what to do.
+//! The database that a command works in: it has to be there already, and messages about its failures say what to do.
 
 use std::{fs, io, path::Path};
 
@@ -29,7 +29,7 @@ pub(super) async fn open(path: &Path) -> Result<SqliteStore, Failure> {
 }
 
 /// A failure of the database with what to do about it.
-pub(super) fn told(cause: Cause, error: &str, path: &Path) -> String {
+pub(super) fn describe(cause: Cause, error: &str, path: &Path) -> String {
     let path = path.display();
     match cause {
         Cause::Locked => format!(

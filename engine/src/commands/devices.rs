@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: &DevicesArguments, devices: &RevocationServic
             let device = devices
                 .revoke(name, &Operator::at_command_line().username)
                 .await
-                .map_err(|error| told(error, name))?;
+                .map_err(|error| refusal(error, name))?;
             let names = device
                 .hostnames
                 .iter()
@@ -119,7 +119,7 @@ fn listing(devices: &[DeviceEntry]) -> Answer {
 }
 
 /// Why nothing came of it, and what to do.
-fn told(error: RevocationError, name: &str) -> Failure {
+fn refusal(error: RevocationError, name: &str) -> Failure {
     let name = shown(name);
     Failure::Refused(match error {
         RevocationError::Store(error) => return Failure::Store(error),

@@ -99,11 +99,13 @@ pub(super) async fn run(
     let answer = match &arguments.command {
         InstallCodesCommand::List { status } => listing(codes.list((*status).into()).await?),
         InstallCodesCommand::Create { ttl_hours, max_uses } => {
-            let wish = NewInstallCode {
+            let new_code = NewInstallCode {
                 ttl_hours: *ttl_hours,
                 max_uses: *max_uses,
             };
-            let code = codes.create(wish, &Operator::at_command_line().username).await?;
+            let code = codes
+                .create(new_code, &Operator::at_command_line().username)
+                .await?;
             Answer {
                 text: format!(
                     "{}\nends {}, for {} devices, id {}",

@@ -22,7 +22,7 @@ impl Answer {
     /// Prints it.
     ///
     /// # Errors
-    /// It cannot be written. What it tells of was done all the same.
+    /// It cannot be written. What it is about was done all the same.
     pub(super) fn show(&self, as_json: bool) -> Result<(), Failure> {
         printed(self.try_show(as_json)).map_err(Failure::Refused)
     }

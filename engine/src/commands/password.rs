@@ -34,7 +34,7 @@ impl ChosenPassword {
     }
 
     /// The password, where nobody knows it yet.
-    pub(super) fn to_tell(&self) -> Option<&str> {
+    pub(super) fn made_up(&self) -> Option<&str> {
         self.made_up.then_some(self.text.as_str())
     }
 }

@@ -147,29 +147,29 @@ pub(super) async fn run(
             users
                 .create(&user, &caller)
                 .await
-                .map_err(|error| told(error, name))?;
+                .map_err(|error| refusal(error, name))?;
             let what = format!(
                 "made the account {} with the role {}",
                 shown(&user.username),
                 user.role
             );
-            return tell(arguments.json, &user.username, &what, &password);
+            return show_password(arguments.json, &user.username, &what, &password);
         }
         UsersCommand::ResetPassword { name, password } => {
             let password = password.choose(&*environment.random)?;
             users
                 .reset_password(name, &password.sha512(), &caller)
                 .await
-                .map_err(|error| told(error, name))?;
+                .map_err(|error| refusal(error, name))?;
             let what = format!("the account {} has another password", shown(name));
-            return tell(arguments.json, name, &what, &password);
+            return show_password(arguments.json, name, &what, &password);
         }
         UsersCommand::SetRole { name, role } => {
             let role = Role::from(*role);
             users
                 .set_role(name, role, &caller)
                 .await
-                .map_err(|error| told(error, name))?;
+                .map_err(|error| refusal(error, name))?;
             done(
                 name,
                 format!("the account {} has the role {}", shown(name), role.as_stored()),
@@ -183,7 +183,7 @@ pub(super) async fn run(
             users
                 .switch_mfa(name, switch, &caller)
                 .await
-                .map_err(|error| told(error, name))?;
+                .map_err(|error| refusal(error, name))?;
             done(
                 name,
                 format!("the account {} logs in without a code", shown(name)),
@@ -220,9 +220,9 @@ fn done(name: &str, text: String) -> Answer {
     }
 }
 
-/// Tells that an account has a password, and which, where it was made up.
-fn tell(as_json: bool, name: &str, what: &str, password: &ChosenPassword) -> Result<(), Failure> {
-    let Some(made_up) = password.to_tell() else {
+/// Shows that an account has a password, and which, where it was made up.
+fn show_password(as_json: bool, name: &str, what: &str, password: &ChosenPassword) -> Result<(), Failure> {
+    let Some(made_up) = password.made_up() else {
         return done(name, what.to_owned()).show(as_json);
     };
     Answer {
@@ -240,7 +240,7 @@ fn tell(as_json: bool, name: &str, what: &str, password: &ChosenPassword) -> Res
 }
 
 /// Why nothing came of it, and what to do.
-fn told(error: UserError, name: &str) -> Failure {
+fn refusal(error: UserError, name: &str) -> Failure {
     let name = shown(name);
     Failure::Refused(match error {
         UserError::Store(error) => return Failure::Store(error),

@@ -10,7 +10,7 @@ use http::Uri;
 use super::{reader::Reader, secret::Secret};
 use crate::domain::{
     coerce::integer_in,
-    repository_head::{RepositoryBranch, held_seconds},
+    repository_head::{RepositoryBranch, clamped_seconds},
     text::python_trim,
 };
 
@@ -58,7 +58,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Path) -> GitHubSettings {
             "BOREALIS_REPO_HASH_REFRESH",
             DEFAULT_REFRESH,
             "a whole number of seconds",
-            |value| integer_in(value).map(held_seconds),
+            |value| integer_in(value).map(clamped_seconds),
         ),
         token: token(reader),
         head_file: reader

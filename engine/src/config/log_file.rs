@@ -37,7 +37,7 @@ pub struct LogFile {
     full: u64,
     kept: Kept,
     open: Mutex<Option<OpenFile>>,
-    failure_told: AtomicBool,
+    failure_reported: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl LogFile {
             full: FULL,
             kept,
             open: Mutex::new(None),
-            failure_told: AtomicBool::new(false),
+            failure_reported: AtomicBool::new(false),
         }
     }
 
@@ -70,13 +70,13 @@ impl LogFile {
         &self.zone
     }
 
-    /// Appends `line`, which must hold no line break, to the file of the day of `now`. The first failure is told on
+    /// Appends `line`, which must hold no line break, to the file of the day of `now`. The first failure is reported on
     /// standard error; no failure reaches the caller.
     pub fn append(&self, now: Timestamp, line: &str) {
         let Err(error) = self.try_append(now, line) else {
             return;
         };
-        if !self.failure_told.swap(true, Ordering::Relaxed) {
+        if !self.failure_reported.swap(true, Ordering::Relaxed) {
             // Nobody is left to hear of a failure here.
             let _ = writeln!(
                 io::stderr().lock(),

@@ -147,7 +147,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EngineLog {
     }
 }
 
-/// Lines of one second that are told apart; further ones are written without being remembered.
+/// Lines of one second that are compared with later ones; further ones are written without being remembered.
 const REMEMBERED: usize = 256;
 
 /// The lines of the present second, and how often each came again: a flood of one line must not fill the disk.
@@ -336,7 +336,7 @@ pub(crate) mod capture {
         }
     }
 
-    /// Passes a second with each reading, so that equal lines are told apart.
+    /// Passes a second with each reading, so that equal lines are not counted as repeats.
     #[derive(Debug)]
     struct SteppingClock(AtomicI64);
 

@@ -1,8 +1,8 @@
-//! Addresses that the settings name: whose forwarding headers are believed, and where browsers reach the server.
+//! Addresses that the settings name: whose forwarding headers are trusted, and where browsers reach the server.
 
 use std::net::IpAddr;
 
-/// An address or network whose forwarding headers are believed, besides loopback.
+/// An address or network whose forwarding headers are trusted, besides loopback.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TrustedNetwork {
     address: IpAddr,

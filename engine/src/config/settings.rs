@@ -80,7 +80,7 @@ pub struct Settings {
     pub tls: TlsMode,
     /// Who may call what the legacy leaves open.
     pub access_policy: AccessPolicy,
-    /// Whose forwarding headers are believed, besides loopback.
+    /// Whose forwarding headers are trusted, besides loopback.
     pub trusted_proxies: Vec<TrustedNetwork>,
     /// Folder of the server's certificate, key and bundle.
     pub server_certificates: PathBuf,

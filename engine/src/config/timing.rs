@@ -33,7 +33,7 @@ pub struct Timing {
     /// How long the rest of a body is read that nobody wants, so that its sender sees the answer; it begins anew as
     /// long as 10 kB a second come.
     pub unread_body_deadline: Duration,
-    /// How long running requests may take to finish once the server is told to stop.
+    /// How long running requests may take to finish once the server is asked to stop.
     pub stop_deadline: Duration,
     /// How long a request waits for the database, whoever else waits too.
     pub database_deadline: Duration,

@@ -13,7 +13,7 @@ pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service
 
 use crate::domain::{guid::Guid, json::Json, text::python_trim};
 
-/// The host name of an agent that has told none.
+/// The host name of an agent that has sent none.
 pub const UNKNOWN_HOST: &str = "unknown";
 
 /// Agents remembered at most: whoever may send events may invent ids. Far above any fleet; the legacy has no bound.
@@ -44,9 +44,9 @@ pub enum LastSeen {
 pub struct AgentHeartbeat {
     /// Who.
     pub agent_id: String,
-    /// Its host's name, where it told one.
+    /// Its host's name, where it sent one.
     pub hostname: Option<String>,
-    /// Its operating system, where it told one.
+    /// Its operating system, where it sent one.
     pub operating_system: Option<Json>,
     /// When.
     pub last_seen: LastSeen,
@@ -59,11 +59,11 @@ pub struct AgentHeartbeat {
 pub struct CollectorStatus {
     /// Who.
     pub agent_id: String,
-    /// Its host's name, where it told one.
+    /// Its host's name, where it sent one.
     pub hostname: Option<String>,
     /// Whether a user's session is being collected.
     pub active: bool,
-    /// Who uses the host, trimmed, where it told somebody.
+    /// Who uses the host, trimmed, where it named somebody.
     pub last_user: Option<String>,
     /// In which mode.
     pub mode: ServiceMode,

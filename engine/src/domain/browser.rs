@@ -1,4 +1,4 @@
-//! Which browser a request comes from, as far as its requests tell.
+//! Which browser a request comes from, as far as its requests show.
 
 use super::digest::sha256;
 
@@ -17,7 +17,7 @@ impl Browser {
         Self { id, trace }
     }
 
-    /// Whether both are the same, as far as both tell.
+    /// Whether both are the same, as far as both show.
     pub fn is(&self, other: &Self) -> bool {
         match (&self.id, &other.id) {
             (Some(one), Some(other)) => one == other,

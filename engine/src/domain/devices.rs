@@ -73,7 +73,7 @@ pub struct KeyRotation<'a> {
     pub now_iso: &'a str,
 }
 
-/// What a heartbeat tells of a device; what is `None` stays as it is.
+/// What a heartbeat reports of a device; what is `None` stays as it is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeviceReport {
     /// The host name, which no other device may have.

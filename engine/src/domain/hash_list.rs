@@ -109,7 +109,7 @@ enum KeyKind {
 /// Brings candidates together, in the order they come: one that shares its agent id, else its GUID, else its host name
 /// with an earlier one goes into that entry. Sorted by host name and agent id, entries without one first.
 ///
-/// Agents that have told no host are all called `unknown` and so share an entry (DEV-14).
+/// Agents that have sent no host name are all called `unknown` and so share an entry (DEV-14).
 pub fn hash_list(candidates: impl IntoIterator<Item = HashEntry>) -> Vec<HashEntry> {
     let mut entries: Vec<HashEntry> = Vec::new();
     let mut places: HashMap<Key, usize> = HashMap::new();

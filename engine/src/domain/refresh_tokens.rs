@@ -1,6 +1,6 @@
 //! Refresh tokens, known by their digest alone.
 
-/// A refresh token that is told to a device once.
+/// A refresh token, which its device gets once and the store only as a digest.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewRefreshToken<'a> {
     /// Row id: a UUID in lower case.

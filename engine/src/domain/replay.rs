@@ -16,7 +16,7 @@ pub struct ReplayMemory {
     order: VecDeque<(Duration, [u8; 32])>,
 }
 
-/// It was used before, or so much was used of late that nobody can tell.
+/// It was used before, or the memory is full, so that it may have been.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Replayed;
 

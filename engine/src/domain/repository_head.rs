@@ -7,11 +7,11 @@ use super::percent::encode;
 /// Heads that are remembered. The legacy keeps every pair that a device ever named (PLT-7).
 pub const CAPACITY: usize = 1000;
 
-/// What lifetimes of heads and the time between two looks are held to, in seconds.
+/// The bounds of heads' lifetimes and of the refresh interval, in seconds.
 const REFRESH_SECONDS: (i128, i128) = (30, 3600);
 
-/// Seconds as somebody wished them, held to half a minute and an hour.
-pub fn held_seconds(seconds: i128) -> Duration {
+/// Seconds that a setting or a query asks for, clamped to half a minute and an hour.
+pub fn clamped_seconds(seconds: i128) -> Duration {
     let (least, most) = REFRESH_SECONDS;
     Duration::from_secs(u64::try_from(seconds.clamp(least, most)).unwrap_or_default())
 }

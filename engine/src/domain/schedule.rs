@@ -113,7 +113,7 @@ fn present(seconds: Option<i64>) -> Option<i64> {
 }
 
 impl Schedule {
-    /// When the job runs next, as operators are told. Never before the present minute, but for a `once` whose start
+    /// When the job runs next, as operators see it. Never before the present minute, but for a `once` whose start
     /// has passed.
     pub fn next_run(&self, now: i64) -> Option<i64> {
         let now = minute_of(now);

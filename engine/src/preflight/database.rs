@@ -30,18 +30,18 @@ const NEEDED_TO_START: [&str; 1] = ["users"];
 const UPGRADE: u64 = 2;
 
 /// A failure of the database, with its cause and what to do, for whoever starts a server.
-pub fn told(path: &Path, error: &StoreError) -> String {
+pub fn describe(path: &Path, error: &StoreError) -> String {
     match error {
         StoreError::Newer { .. } => format!("{}: {error}", path.display()),
-        _ => told_cause(path, Cause::of(error), &error.database_message()),
+        _ => describe_cause(path, Cause::of(error), &error.database_message()),
     }
 }
 
 /// The same of an upgrade, which changed nothing.
-pub fn told_of_upgrade(path: &Path, error: &MigrationError) -> String {
+pub fn describe_upgrade(path: &Path, error: &MigrationError) -> String {
     let shown = path.display();
     let why = match error {
-        MigrationError::Store(failure) if Cause::of(failure).is_some() => told(path, failure),
+        MigrationError::Store(failure) if Cause::of(failure).is_some() => describe(path, failure),
         MigrationError::Store(failure) => format!(
             "{shown} cannot be upgraded ({}): mend what stands in the way, or restore it from a backup",
             failure.database_message()
@@ -51,7 +51,7 @@ pub fn told_of_upgrade(path: &Path, error: &MigrationError) -> String {
     format!("{why}. Nothing in the database was changed")
 }
 
-fn told_cause(path: &Path, cause: Option<Cause>, said: &str) -> String {
+fn describe_cause(path: &Path, cause: Option<Cause>, said: &str) -> String {
     let path = path.display();
     match cause {
         Some(Cause::Locked) => locked(path, None),
@@ -201,7 +201,7 @@ async fn present(
             state
         }
         Err(error) => {
-            report.add(Verdict::Problem, SUBJECT, told(path, &error));
+            report.add(Verdict::Problem, SUBJECT, describe(path, &error));
             DatabaseState::default()
         }
     }
@@ -217,7 +217,7 @@ async fn trial(report: &mut Report, path: &Path, clock: &dyn Clock) {
             format!("the upgrade could not be tried beforehand with a copy in the folder for temporary files: {error}"),
         ),
         Err(TrialError::Upgrade(error)) => {
-            report.add(Verdict::Problem, SUBJECT, told_of_upgrade(path, &error));
+            report.add(Verdict::Problem, SUBJECT, describe_upgrade(path, &error));
         }
     }
 }

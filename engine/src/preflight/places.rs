@@ -114,7 +114,7 @@ pub(super) fn room(folder: &Path, bytes: u64) -> Result<(), u64> {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             if free >= bytes { Ok(()) } else { Err(free) }
         }
-        // Whoever does not tell may have room.
+        // A file system that does not say may have space.
         Err(_) => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 /// The table `refresh_tokens`.
 #[async_trait]
 pub trait ReadRefreshTokens: Send {
-    /// The token with this digest that was told to the device with exactly this GUID, and that device if it is there.
+    /// The token with this digest that was given to the device with exactly this GUID, and that device if it is there.
     async fn find_refresh_token(
         &mut self,
         guid: &str,

@@ -62,7 +62,7 @@ pub trait WriteDevices: Send {
         now_iso: &str,
     ) -> Result<(), StoreError>;
 
-    /// Stores what the device stored as `stored_guid` told of itself, and that it was seen at `now` (Unix seconds).
+    /// Stores what the device stored as `stored_guid` reported of itself, and that it was seen at `now` (Unix seconds).
     async fn store_report(
         &mut self,
         stored_guid: &str,

@@ -104,7 +104,7 @@ impl SqliteStore {
     /// There is no such file, it cannot be opened, it is no database, or one of a newer server.
     pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
         header::refuse_newer(path).map_err(sqlx::Error::Io)??;
-        // A person who was told that it is done will not look again: even a power failure must not undo it.
+        // A person who was answered that it is done will not look again: even a power failure must not undo it.
         Self::connect(
             path,
             Timing::default().database_deadline,
@@ -285,7 +285,7 @@ impl Store for SqliteStore {
     async fn probe(&self) -> Result<(), StoreError> {
         self.reading().await?.connection().ping().await?;
         let mut work = self.work().await?;
-        // Written as it is: only what is written tells whether the disk takes it.
+        // Written as it is: only what is written shows whether the disk takes it.
         let user_version: i64 = sqlx::query_scalar("PRAGMA user_version")
             .fetch_one(work.connection())
             .await?;

@@ -25,7 +25,7 @@ pub struct DeviceReportService {
 }
 
 impl DeviceReportService {
-    /// Over this store; tells `agents` what changes.
+    /// Over this store; keeps the registry `agents` up to date.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,

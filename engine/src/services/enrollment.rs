@@ -75,7 +75,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EnrollmentService {
-    /// Over this store; signs with `tokens`, tells agents what `publisher` knows. Of one install code at most
+    /// Over this store; signs with `tokens`, sends agents the certificate and key of `publisher`. Of one install code at most
     /// `most_pending` requests may wait.
     pub fn new(
         store: Arc<dyn Store>,
@@ -113,8 +113,8 @@ impl EnrollmentService {
         })
     }
 
-    /// Takes a wish to join, or refreshes the one that this key has pending. It came from `address`, which only the
-    /// log is told.
+    /// Stores a request to enroll, or refreshes the one that this key has pending. It came from `address`, which is
+    /// logged and not stored.
     ///
     /// # Errors
     /// [`RequestError`]; nothing is written then.
@@ -224,7 +224,7 @@ impl EnrollmentService {
         }
     }
 
-    /// Tells a device what became of its wish; the first poll after the approval lets it join.
+    /// Answers a poll with the state of the request; the first poll after the approval lets it join.
     ///
     /// # Errors
     /// [`PollError`]; nothing is written then.
@@ -244,15 +244,15 @@ impl EnrollmentService {
             .await?
             .find_approval_by_reference(&poll.approval_reference)
             .await?;
-        match told(approval, poll)? {
-            Told::Outcome(outcome) => Ok(outcome),
-            Told::Approved(_) => {
+        match poll_state(approval, poll)? {
+            PollState::Outcome(outcome) => Ok(outcome),
+            PollState::Approved(_) => {
                 let mut work = self.store.begin().await?;
                 // Another poll may have been faster while this one waited for its turn.
                 let approval = work.find_approval_by_reference(&poll.approval_reference).await?;
-                match told(approval, poll)? {
-                    Told::Outcome(outcome) => Ok(outcome),
-                    Told::Approved(approval) => self.finalise(work, *approval, poll).await,
+                match poll_state(approval, poll)? {
+                    PollState::Outcome(outcome) => Ok(outcome),
+                    PollState::Approved(approval) => self.finalise(work, *approval, poll).await,
                 }
             }
         }
@@ -403,13 +403,13 @@ fn short(fingerprint: &str) -> &str {
     fingerprint.get(..12).unwrap_or(fingerprint)
 }
 
-enum Told {
+enum PollState {
     Outcome(PollOutcome),
     Approved(Box<Approval>),
 }
 
-/// Checks nonce and proof; only then is the status told.
-fn told(approval: Option<Approval>, poll: &EnrollmentPoll) -> Result<Told, PollError> {
+/// The state of a request, which is for those alone whose nonce and proof fit.
+fn poll_state(approval: Option<Approval>, poll: &EnrollmentPoll) -> Result<PollState, PollError> {
     let approval = approval.ok_or(PollError::UnknownReference)?;
     if approval.client_nonce != poll.client_nonce {
         return Err(PollError::NonceMismatch);
@@ -424,12 +424,12 @@ fn told(approval: Option<Approval>, poll: &EnrollmentPoll) -> Result<Told, PollE
         "denied" => (PollOutcome::Denied, "denied"),
         "expired" => (PollOutcome::Expired, "expired"),
         "completed" => (PollOutcome::Finalized, "already_completed"),
-        "approved" => return Ok(Told::Approved(Box::new(approval))),
+        "approved" => return Ok(PollState::Approved(Box::new(approval))),
         "" => return Err(PollError::UnexpectedStatus("unknown".to_owned())),
         _ => return Err(PollError::UnexpectedStatus(approval.status)),
     };
     tracing::info!(r#ref = %approval.approval_reference, host = %shown(&approval.hostname_claimed), "enrollment poll {word}");
-    Ok(Told::Outcome(outcome))
+    Ok(PollState::Outcome(outcome))
 }
 
 #[cfg(test)]

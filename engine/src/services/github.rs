@@ -57,8 +57,8 @@ pub struct HeadAnswer {
 pub struct UnreadableId;
 
 enum LookupFailure {
-    /// What is answered, and more for the log.
-    Told {
+    /// No head: what is answered, and more for the log.
+    Failed {
         text: String,
         cause: Option<String>,
     },
@@ -107,7 +107,7 @@ impl GitHubService {
         &self.default_branch
     }
 
-    /// The head that is asked for, from memory or from GitHub. For the default branch the wished lifetime is ignored,
+    /// The head that is asked for, from memory or from GitHub. For the default branch the lifetime asked for is ignored,
     /// because it is refreshed anyway.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl GitHubService {
             }
             Ok(None) => None,
             Err(LookupFailure::UnreadableId) => return Err(UnreadableId),
-            Err(LookupFailure::Told { text, cause }) => {
+            Err(LookupFailure::Failed { text, cause }) => {
                 tracing::warn!(repo = %branch.repository(), branch = %branch.branch(), error = %format_args!("{text}{}", cause.map(|cause| format!(" ({cause})")).unwrap_or_default()), "repo-head-lookup failure");
                 Some(text)
             }
@@ -175,7 +175,7 @@ impl GitHubService {
         branch: &RepositoryBranch,
         token: Option<&Secret>,
     ) -> Result<Option<String>, LookupFailure> {
-        let raised = |reason: &dyn std::fmt::Display, cause| LookupFailure::Told {
+        let raised = |reason: &dyn std::fmt::Display, cause| LookupFailure::Failed {
             text: format!("GitHub REST API repo head lookup raised: {reason}"),
             cause,
         };
@@ -185,7 +185,7 @@ impl GitHubService {
             .await
             .map_err(|error| raised(&error, Some(error.cause.clone())))?;
         if answer.status != StatusCode::OK {
-            return Err(LookupFailure::Told {
+            return Err(LookupFailure::Failed {
                 text: format!(
                     "GitHub REST API repo head lookup failed: HTTP {} {}",
                     answer.status.as_u16(),

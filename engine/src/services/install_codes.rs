@@ -42,11 +42,11 @@ impl InstallCodeService {
     ///
     /// # Errors
     /// The store failed; no code was made.
-    pub async fn create(&self, wish: NewInstallCode, decider: &str) -> Result<InstallCode, StoreError> {
+    pub async fn create(&self, new_code: NewInstallCode, decider: &str) -> Result<InstallCode, StoreError> {
         let now = self.environment.now();
         let expires_at = now
             .time
-            .saturating_add(SignedDuration::from_hours(wish.ttl_hours))
+            .saturating_add(SignedDuration::from_hours(new_code.ttl_hours))
             .unwrap_or(jiff::Timestamp::MAX);
         let code = InstallCode {
             id: self.environment.new_id(),
@@ -55,7 +55,7 @@ impl InstallCodeService {
             created_by_user_id: Some(decider.to_owned()),
             used_at: None,
             used_by_guid: None,
-            max_uses: Some(wish.max_uses),
+            max_uses: Some(new_code.max_uses),
             use_count: Some(0),
             last_used_at: None,
         };
@@ -63,7 +63,7 @@ impl InstallCodeService {
         work.insert_code(&code, &now.iso).await?;
         work.save().await?;
         audit::changed("install_code.created", &code.id);
-        tracing::info!(id = %code.id, by = %decider, ttl = %format_args!("{}h", wish.ttl_hours), max_uses = %wish.max_uses, "installer code created");
+        tracing::info!(id = %code.id, by = %decider, ttl = %format_args!("{}h", new_code.ttl_hours), max_uses = %new_code.max_uses, "installer code created");
         Ok(code)
     }
 

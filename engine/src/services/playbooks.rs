@@ -114,7 +114,7 @@ impl PlaybookService {
         work.save().await?;
         audit::changed("recap.stored", &report.run_id);
         self.channel
-            .tell_operators(
+            .notify_operators(
                 "ansible_recap_update",
                 &Json::of(&PlaybookRunView::from(playbook.clone())),
             )
@@ -134,7 +134,7 @@ impl PlaybookService {
                 ("source", "ansible".into()),
             ]);
             self.channel
-                .tell_operators("device_activity_changed", &payload)
+                .notify_operators("device_activity_changed", &payload)
                 .await;
         }
         if let Some(ended) = ended {

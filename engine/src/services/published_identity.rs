@@ -1,4 +1,4 @@
-//! What the server tells agents of itself.
+//! What agents get to verify the server with: its certificate bundle and its script signing key.
 
 use std::sync::Arc;
 

@@ -98,7 +98,7 @@ pub struct QuickRunService {
     delivery: Arc<Delivery>,
     policy: AccessPolicy,
     tasks: Tasks,
-    /// Told when there is something to look after.
+    /// Notified when there is work that may not arrive at once.
     begun: Notify,
 }
 
@@ -151,27 +151,29 @@ impl QuickRunService {
         Self { policy, ..self }
     }
 
-    /// Runs a script on its hosts, in order; hosts need not be known or online. What is stored is sent whether or not
+    /// Runs a script on its hosts, in order; hosts need not be registered or online. What is stored is sent whether or not
     /// the caller waits for the end of this. Where a value could become code, the runs are there and have failed.
     ///
     /// # Errors
     /// [`QuickRunError`]; nothing is written or sent then.
-    pub async fn start(self: &Arc<Self>, wish: QuickRun) -> Result<Vec<StartedRun>, QuickRunError> {
-        let prepared = match self.prepare(&wish).await {
-            Err(QuickRunError::Escaping(refused)) => return self.refuse(wish, &refused.to_string()).await,
+    pub async fn start(self: &Arc<Self>, quick_run: QuickRun) -> Result<Vec<StartedRun>, QuickRunError> {
+        let prepared = match self.prepare(&quick_run).await {
+            Err(QuickRunError::Escaping(refused)) => {
+                return self.refuse(quick_run, &refused.to_string()).await;
+            }
             prepared => prepared?,
         };
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let service = Arc::clone(self);
         let running = async move {
             // Nobody waits any more where this fails: the caller has left.
-            let _ = tell.send(service.store_and_send(wish, prepared).await);
+            let _ = sender.send(service.store_and_send(quick_run, prepared).await);
         };
         self.tasks.spawn(running.in_current_span());
-        Ok(told.await.map_err(|_| QuickRunError::Stopping)??)
+        Ok(receiver.await.map_err(|_| QuickRunError::Stopping)??)
     }
 
-    /// Looks after what has not reached its agent, for ever.
+    /// Sends again what has not reached its agent, for ever.
     pub async fn run(self: Arc<Self>, mut working: Working) {
         let clock = &self.environment.clock;
         loop {
@@ -195,16 +197,16 @@ impl QuickRunService {
         self.tasks.abort();
     }
 
-    async fn prepare(&self, wish: &QuickRun) -> Result<Prepared, QuickRunError> {
-        let document = self.document(&wish.script_path).await?;
-        let name = shown_name(&document, &wish.script_path);
+    async fn prepare(&self, quick_run: &QuickRun) -> Result<Prepared, QuickRunError> {
+        let document = self.document(&quick_run.script_path).await?;
+        let name = shown_name(&document, &quick_run.script_path);
         let (text, members) = script_members(
             &self.signer,
             &document,
-            &wish.script_path,
+            &quick_run.script_path,
             &name,
-            &wish.run_mode,
-            &overrides_of(&wish.variable_values),
+            &quick_run.run_mode,
+            &overrides_of(&quick_run.variable_values),
             self.policy,
         )?;
         Ok(Prepared {
@@ -215,15 +217,18 @@ impl QuickRunService {
     }
 
     /// Stores the runs as failed, for this reason; nothing is sent.
-    async fn refuse(&self, wish: QuickRun, reason: &str) -> Result<Vec<StartedRun>, QuickRunError> {
-        let name = shown_name(&self.document(&wish.script_path).await?, &wish.script_path);
+    async fn refuse(&self, quick_run: QuickRun, reason: &str) -> Result<Vec<StartedRun>, QuickRunError> {
+        let name = shown_name(
+            &self.document(&quick_run.script_path).await?,
+            &quick_run.script_path,
+        );
         let now = self.environment.clock.now().as_second();
-        let mut refused = Vec::with_capacity(wish.hosts.len());
+        let mut refused = Vec::with_capacity(quick_run.hosts.len());
         let mut work = self.store.begin().await?;
-        for host in wish.hosts {
+        for host in quick_run.hosts {
             let activity = NewActivity {
                 hostname: host.stored.as_deref(),
-                script_path: &wish.script_path,
+                script_path: &quick_run.script_path,
                 script_name: &name,
                 script_type: "powershell",
                 // Nobody is sent it, so nobody reports on it.
@@ -243,7 +248,7 @@ impl QuickRunService {
         }
         tracing::warn!(
             "quick run of {} is not sent: {}",
-            shown(&wish.script_path),
+            shown(&quick_run.script_path),
             shown(reason)
         );
         for run in &refused {
@@ -272,13 +277,13 @@ impl QuickRunService {
 
     async fn store_and_send(
         self: Arc<Self>,
-        wish: QuickRun,
+        quick_run: QuickRun,
         prepared: Prepared,
     ) -> Result<Vec<StartedRun>, StoreError> {
-        let activities = self.store_activities(&wish, &prepared).await?;
+        let activities = self.store_activities(&quick_run, &prepared).await?;
         self.begun.notify_one();
         let mut started = Vec::with_capacity(activities.len());
-        for (host, activity) in wish.hosts.into_iter().zip(activities) {
+        for (host, activity) in quick_run.hosts.into_iter().zip(activities) {
             let WantedHost { given, stored } = host;
             let recipient = Recipient {
                 hostname: &stored.unwrap_or_default(),
@@ -302,7 +307,7 @@ impl QuickRunService {
         }
         tracing::info!(
             "quick run of {} on {} hosts",
-            wish.script_path.escape_debug(),
+            quick_run.script_path.escape_debug(),
             started.len()
         );
         Ok(started)
@@ -311,20 +316,22 @@ impl QuickRunService {
     /// The activities, and with them the notes that bring them to their agents.
     async fn store_activities(
         &self,
-        wish: &QuickRun,
+        quick_run: &QuickRun,
         prepared: &Prepared,
     ) -> Result<Vec<BegunActivity>, StoreError> {
         let now = self.environment.clock.now().as_second();
-        let request = self.secrets.seal(&compact_text(&request(wish, &prepared.digest)));
-        let mut begun = Vec::with_capacity(wish.hosts.len());
+        let request = self
+            .secrets
+            .seal(&compact_text(&request(quick_run, &prepared.digest)));
+        let mut begun = Vec::with_capacity(quick_run.hosts.len());
         let mut work = self.store.begin().await?;
-        let named: Vec<&str> = wish
+        let named: Vec<&str> = quick_run
             .hosts
             .iter()
             .filter_map(|host| host.stored.as_deref())
             .collect();
         let devices = self.hosts.devices(&mut *work, &named).await?;
-        for host in &wish.hosts {
+        for host in &quick_run.hosts {
             let device = host
                 .stored
                 .as_ref()
@@ -333,7 +340,7 @@ impl QuickRunService {
                 .unwrap_or_default();
             let activity = NewActivity {
                 hostname: host.stored.as_deref(),
-                script_path: &wish.script_path,
+                script_path: &quick_run.script_path,
                 script_name: &prepared.name,
                 script_type: "powershell",
                 bound_to: &device.binding(),
@@ -437,7 +444,7 @@ impl QuickRunService {
     /// The script of a stored request, as it was asked for or not at all.
     async fn prepare_again(&self, sealed: &[u8]) -> Result<Prepared, Unprepared> {
         let unreadable = Unprepared::ForGood("What was asked for cannot be read any more");
-        let Some((wish, digest)) = self
+        let Some((quick_run, digest)) = self
             .secrets
             .open(sealed)
             .ok()
@@ -445,7 +452,7 @@ impl QuickRunService {
         else {
             return Err(unreadable);
         };
-        match self.prepare(&wish).await {
+        match self.prepare(&quick_run).await {
             Ok(prepared) if prepared.digest == digest => Ok(prepared),
             Ok(_) => Err(Unprepared::ForGood(
                 "The script was changed before it reached the device",
@@ -473,11 +480,11 @@ enum Unprepared {
 }
 
 /// What makes a script anew: everything but its hosts.
-fn request(wish: &QuickRun, digest: &str) -> Json {
+fn request(quick_run: &QuickRun, digest: &str) -> Json {
     Json::object([
-        ("script_path", wish.script_path.as_str().into()),
-        ("run_mode", wish.run_mode.as_str().into()),
-        ("variable_values", Json::Object(wish.variable_values.clone())),
+        ("script_path", quick_run.script_path.as_str().into()),
+        ("run_mode", quick_run.run_mode.as_str().into()),
+        ("variable_values", Json::Object(quick_run.variable_values.clone())),
         ("digest", digest.into()),
     ])
 }
@@ -485,13 +492,13 @@ fn request(wish: &QuickRun, digest: &str) -> Json {
 fn read_request(text: &str) -> Option<(QuickRun, String)> {
     let request = json_reader::read_text(text).ok()?;
     let text = |name| request.get(name).and_then(Json::as_text).map(str::to_owned);
-    let wish = QuickRun {
+    let quick_run = QuickRun {
         script_path: text("script_path")?,
         hosts: Vec::new(),
         run_mode: text("run_mode")?,
         variable_values: request.get("variable_values")?.as_object()?.clone(),
     };
-    Some((wish, text("digest")?))
+    Some((quick_run, text("digest")?))
 }
 
 /// The document's name without blanks around it, else the file's.

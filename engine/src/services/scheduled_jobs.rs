@@ -33,7 +33,7 @@ const MOST_RUNS: i64 = 500;
 /// Seconds in a day.
 const DAY: i64 = 86_400;
 
-/// A job with what can be told of its latest occurrence and its next.
+/// A job with its latest occurrence and its next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobOverview {
     /// The job.
@@ -63,7 +63,7 @@ pub struct TargetState {
     pub activities: Vec<RunActivity>,
 }
 
-/// What became of a wish to clear runs.
+/// What a request to clear runs did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Cleared {
     /// How many runs were deleted.
@@ -77,7 +77,7 @@ pub struct Cleared {
 pub struct JobAuthor {
     /// The operator's name, for the log; empty where nobody is asked for.
     pub name: String,
-    /// Whether jobs may use stored credentials by this operator's wish.
+    /// Whether this operator may have jobs use stored credentials.
     pub may_use_credentials: bool,
 }
 

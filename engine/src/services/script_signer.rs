@@ -44,7 +44,7 @@ impl ScriptSigner {
 
 /// The public half of a code-signing key as agents pin it: base64 of its SPKI DER.
 pub fn published_key(key: &SigningKey) -> String {
-    // An Ed25519 key always has this encoding; an empty text would only be told if it had not.
+    // An Ed25519 key always has this encoding; the text would only be empty if it had not.
     key.verifying_key()
         .to_public_key_der()
         .map(|der| base64::encode(der.as_bytes()))

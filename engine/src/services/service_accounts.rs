@@ -1,4 +1,4 @@
-//! The service accounts under which agents run: made at the first check-in, told to their agent, rotated at its wish.
+//! The service accounts under which agents run: made at the first check-in, handed to their agent, rotated when it asks.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub enum AccountError {
 enum Claimed {
     /// The device's that asks.
     Owned,
-    /// Nobody's, as far as is known; it is the device's from now on.
+    /// No owner is stored; it is the device's from now on.
     Anew,
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn connect(server: &ServerProcess, count: usize) -> Result<Vec<
     Ok(agents)
 }
 
-/// Connects all at once and waits until each was told that it is known.
+/// Connects all at once and waits until each was acknowledged.
 pub(super) async fn reconnect(
     address: SocketAddr,
     agents: Vec<(Member, String)>,

@@ -1,4 +1,4 @@
-//! What the system tells about a process.
+//! What the system measures of a process.
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ use crate::{
 
 /// The legacy acknowledges it without any effect; under the strict policy only agents are answered.
 pub(super) const BARRIER: &str = "request_config";
-/// Nobody has it, and everybody who asks is told so.
+/// No server has it, and every client that asks for it is refused.
 const NO_NAMESPACE: &str = "/no-such-namespace";
 /// How long things may take, in real time.
 #[derive(Clone, Copy, Debug)]

@@ -153,7 +153,7 @@ impl Embedded {
         };
         if tokio::time::timeout(PATIENCE, moved).await.is_err() {
             self.clock.set(time);
-            // What is compared next tells what is missing.
+            // What is compared next shows what is missing.
             eprintln!(
                 "parity: work that came due was not done within {} seconds",
                 PATIENCE.as_secs()

@@ -171,7 +171,7 @@ impl Connection {
         self.ended.cancel();
     }
 
-    /// Tells the client that the connection is over, and ends it. Client libraries take that for the server's wish that
+    /// Tells the client that the connection is over, and ends it. Client libraries take that for a request that
     /// they stay away.
     pub fn dismiss(&self) {
         let is_polling = matches!(self.state(), State::Polling | State::Probing);

@@ -63,7 +63,7 @@ impl<C: Client> Connections<C> {
         self.len() == 0
     }
 
-    /// Ends every connection without a word: client libraries take a good-bye for the server's wish that they stay away,
+    /// Ends every connection without a word: client libraries take a good-bye for a request to stay away,
     /// and a connection that only ends they make again.
     pub fn end_all(&self) {
         for client in self.all() {

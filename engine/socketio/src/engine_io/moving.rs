@@ -192,7 +192,7 @@ impl HttpBody for MovingBody {
 }
 
 /// Packets that go out as the answer to a poll. If the connection ends before it has taken all of them, they wait for
-/// the next poll. What the connection took may still be lost on the way: a client that misses an answer is told nothing
+/// the next poll. What the connection took may still be lost on the way: a client that misses an answer learns nothing
 /// by the protocol and gives up its connection.
 #[derive(Debug)]
 pub(super) struct Delivery {

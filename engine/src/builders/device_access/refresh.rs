@@ -2,7 +2,7 @@
 
 use crate::domain::json::{Json, JsonObject};
 
-/// A well-formed wish for an access token.
+/// A well-formed request for an access token.
 #[derive(Clone, Eq, PartialEq)]
 pub struct RefreshRequest {
     /// The device, as it names itself.

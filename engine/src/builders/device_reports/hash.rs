@@ -10,9 +10,9 @@ use crate::{
 pub struct HashReport {
     /// Whose it says the hash is.
     pub claimed_guid: Option<Guid>,
-    /// Its agent's id, where it tells one.
+    /// Its agent's id, where it sends one.
     pub agent_id: Option<String>,
-    /// The hash; empty where it tells none.
+    /// The hash; empty where it sends none.
     pub agent_hash: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the device routes and the `devices` table tell the registry, and read from it.
+//! What the device routes and the `devices` table write into the registry, and read from it.
 
 use super::{AgentRecord, AgentRegistry, AgentStatus};
 use crate::domain::{

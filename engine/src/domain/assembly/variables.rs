@@ -1,4 +1,4 @@
-//! The variables of a script: what fills them, what the agent is told of them, and their places in the text.
+//! The variables of a script: what fills them, what the agent gets of them, and their places in the text.
 
 use indexmap::IndexMap;
 
@@ -39,7 +39,7 @@ pub fn overrides_in(list: &[Json]) -> Overrides {
 pub struct FilledVariables {
     /// The environment that the agent sets.
     pub environment: JsonObject,
-    /// The list that the agent is told.
+    /// The list that the agent gets.
     pub listed: Vec<Json>,
     /// PowerShell literals by canonical name.
     literals: IndexMap<String, Literal>,
@@ -131,7 +131,7 @@ pub fn fill(declared: &[DocumentVariable], overrides: &Overrides) -> FilledVaria
     filled
 }
 
-/// The declared variables as the agent is told them where nothing is filled.
+/// The declared variables as the agent gets them where nothing is filled.
 pub fn declared_list(declared: &[DocumentVariable]) -> Vec<Json> {
     declared.iter().map(|variable| listed(variable, None)).collect()
 }

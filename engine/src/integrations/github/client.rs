@@ -39,7 +39,7 @@ static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     Ok(verified.with_no_client_auth())
 });
 
-/// No answer came. What is told to others is always the same; the cause is for the log.
+/// No answer came. The message that is answered is always the same; the cause is for the log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("github unreachable")]
 pub struct Unreachable {

@@ -1,4 +1,4 @@
-//! The certificate in use: what the listener serves and what agents are told to pin, taken up anew when its files
+//! The certificate in use: what the listener serves and what agents get to pin, taken up anew when its files
 //! change.
 
 use std::{

@@ -116,7 +116,7 @@ impl Hub {
         }
     }
 
-    /// Ends every connection without a word. Client libraries take a packet that says so for the server's wish that they
+    /// Ends every connection without a word. Client libraries take a packet that says so for a request to
     /// stay away; a connection that only ends they make again, and agents must come back after a restart.
     pub fn close(&self) {
         self.connections.end_all();
@@ -286,8 +286,8 @@ fn speaks_for(client: &Client, ending: &str) -> bool {
 
 /// One connection that has the work is enough: agents of a host that are not meant leave it alone.
 async fn first_arrival(mut sent: JoinSet<Result<(), Unconfirmed>>) -> Receipt {
-    while let Some(told) = sent.join_next().await {
-        if matches!(told, Ok(Ok(()))) {
+    while let Some(receipt) = sent.join_next().await {
+        if matches!(receipt, Ok(Ok(()))) {
             return Receipt::Arrived;
         }
     }

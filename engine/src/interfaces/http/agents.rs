@@ -1,4 +1,4 @@
-//! What operators see of agents, and tell them.
+//! The registry of agents, their configuration, and the live view.
 
 use axum::{
     extract::{Path, State},

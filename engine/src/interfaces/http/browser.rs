@@ -38,7 +38,7 @@ const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// The browser that a request comes from, and how the request came.
 #[derive(Clone, Debug)]
 pub struct ClientBrowser {
-    /// Which it is, as far as can be told.
+    /// Which it is, as far as its requests show.
     pub browser: Browser,
     /// On what its cookies depend.
     pub arrival: Arrival,

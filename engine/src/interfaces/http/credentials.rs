@@ -82,7 +82,7 @@ pub struct One<T> {
     credential: T,
 }
 
-/// A credential with what its secrets can be told apart by.
+/// A credential with fingerprints of its secrets.
 #[derive(Debug, Serialize)]
 pub struct Fingerprinted {
     #[serde(flatten)]

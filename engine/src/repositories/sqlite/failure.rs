@@ -1,4 +1,4 @@
-//! What is behind a failure of SQLite, for those who have to tell a person what to do.
+//! What is behind a failure of SQLite, for messages that say what to do.
 
 use crate::repositories::StoreError;
 
@@ -49,7 +49,7 @@ impl Cause {
     pub fn of_database(error: &sqlx::Error) -> Option<Self> {
         let error = error.as_database_error()?;
         let code: u32 = error.code()?.parse().ok()?;
-        // The lowest byte is SQLite's primary result code, what is above it tells details.
+        // The lowest byte is SQLite's primary result code, what is above it are details.
         match code & 0xff {
             5 | 6 => Some(Self::Locked),
             8 => Some(Self::ReadOnly),

@@ -41,7 +41,7 @@ pub fn locked_by(path: &Path) -> io::Result<Option<Locker>> {
 /// A process that keeps a database locked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Locker {
-    /// Its number, where it can be told.
+    /// Its number, where the system shows it.
     pub process: Option<i32>,
 }
 

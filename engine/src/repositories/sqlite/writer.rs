@@ -1,7 +1,7 @@
 //! The one connection that writes, and its turns.
 //!
 //! SQLite ends a transaction by itself when the disk is full or a write fails, so whoever counts transactions on this
-//! side is sooner or later wrong about it, and a connection that is believed to be inside one is lost until a restart.
+//! side is sooner or later wrong about it, and a connection that is thought to be inside one is lost until a restart.
 //! Nothing is counted here. A turn that does not end with a commit ends with a rollback; a connection on which that
 //! fails is closed, and the next turn opens another.
 

@@ -26,7 +26,7 @@ use crate::{
 /// Why there is no new access token; the first reason in the contract's order.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// This device was never told this token.
+    /// This device was never given this token.
     #[error("unknown refresh token")]
     InvalidToken,
     /// It was ended.

@@ -86,7 +86,7 @@ impl DeviceReportService {
             .await?;
         work.save().await?;
 
-        self.tell_agents(device, &report, &document);
+        self.update_registry(device, &report, &document);
         Ok(())
     }
 
@@ -183,7 +183,7 @@ impl DeviceReportService {
         details
     }
 
-    fn tell_agents(&self, device: &AuthenticatedDevice, report: &DetailsReport, document: &JsonObject) {
+    fn update_registry(&self, device: &AuthenticatedDevice, report: &DetailsReport, document: &JsonObject) {
         let summary = |name| {
             document
                 .get("summary")

@@ -14,7 +14,7 @@ use crate::{
     services::{agent_owners::agents_device, audit, device_access::authentication::AuthenticatedDevice},
 };
 
-/// Why a hash is neither stored nor told.
+/// Why a hash is neither stored nor answered.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
     /// It is another device's.

@@ -56,7 +56,7 @@ pub struct HeartbeatService {
 }
 
 impl HeartbeatService {
-    /// Over this store; tells `agents` which hosts are alive.
+    /// Over this store; notes in `agents` which hosts are alive.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,

@@ -1,4 +1,4 @@
-//! What agents ask of enrollment, and what they are told.
+//! The answers of enrollment, and why it refuses.
 
 use crate::{
     domain::{guid::Guid, mask::shown, proof::ProofError, rate_limit::RateLimited},
@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// The answer to a wish to join that waits for an operator.
+/// The answer to a request that waits for an operator.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PendingEnrollment {
     /// What the agent polls with.
@@ -28,13 +28,13 @@ pub enum PollOutcome {
     Denied,
     /// Nobody decided in time.
     Expired,
-    /// The tokens were told already.
+    /// The tokens were handed out already.
     Finalized,
     /// The device has joined.
     Approved(Box<JoinedDevice>),
 }
 
-/// What a device is told once.
+/// What a device gets once, with the first poll after the approval.
 #[derive(Clone, Eq, PartialEq)]
 pub struct JoinedDevice {
     /// Its GUID.
@@ -56,7 +56,7 @@ impl std::fmt::Debug for JoinedDevice {
     }
 }
 
-/// Why a wish to join is refused.
+/// Why a request to enroll is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// Too many requests with this key.
@@ -65,7 +65,7 @@ pub enum RequestError {
     /// No device may be called so.
     #[error(transparent)]
     InvalidHostname(#[from] InvalidHostname),
-    /// The code is unknown, ended or spent; which of it is not told.
+    /// The code is unknown, ended or spent; the answer does not say which.
     #[error("the install code cannot be used")]
     InvalidCode,
     /// As many requests with this code as may wait for an operator do so already.

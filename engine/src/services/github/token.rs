@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::GitHubService;
 use crate::{config::secret::Secret, domain::text::python_trim, repositories::StoreError, services::audit};
 
-/// How long the stored token, or that there is none, is believed without looking.
+/// How long the stored token, or that there is none, is cached.
 const MEMORY: Duration = Duration::from_secs(15);
 /// What GitHub allows whoever it knows, in requests an hour.
 const AUTHENTICATED_LIMIT: i64 = 5000;

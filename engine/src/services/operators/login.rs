@@ -41,7 +41,7 @@ const KNOWN_FOR: i64 = 30 * 24 * 60 * 60;
 /// Why a login is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Nobody has this name, or the password is another one; which of it is not told.
+    /// Nobody has this name, or the password is another one; the answer does not say which.
     #[error("invalid username or password")]
     Refused,
     /// The password is no text.
@@ -263,22 +263,22 @@ impl LoginService {
             is_known,
         };
         let now = self.environment.clock.monotonic();
-        Ok(held(&self.guesses).begin(guesser, now).inspect_err(|_| {
+        Ok(lock(&self.guesses).begin(guesser, now).inspect_err(|_| {
             tracing::warn!(user = %shown(username), address = %shown(from.address), "login refused after too many wrong guesses");
         }))
     }
 
     pub(super) fn take_back(&self, guess: Guess) {
-        held(&self.guesses).take_back(guess);
+        lock(&self.guesses).take_back(guess);
     }
 
     /// Uses up a code; false where it has been used before.
     pub(super) fn use_code(&self, username: &str, secret: &str, step: u64, now: i64) -> bool {
-        held(&self.used_codes).take(&username.to_ascii_lowercase(), secret, step, now)
+        lock(&self.used_codes).take(&username.to_ascii_lowercase(), secret, step, now)
     }
 }
 
 /// The books stay usable after a panic elsewhere: every change to them is whole.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -85,7 +85,7 @@ impl OperatorService {
         self.policy == AccessPolicy::Strict
     }
 
-    /// Who showed this: the account as it is now. `None` where it is gone or the session has ended (the legacy believes
+    /// Who showed this: the account as it is now. `None` where it is gone or the session has ended (the legacy accepts
     /// what is signed: OPR-1).
     ///
     /// # Errors

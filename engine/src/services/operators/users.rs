@@ -121,7 +121,7 @@ impl UserService {
         Ok(())
     }
 
-    /// Gives an account another password, told by its SHA-512; its sessions end.
+    /// Gives an account another password, by its SHA-512; its sessions end.
     ///
     /// # Errors
     /// [`UserError`]; nothing is written then.

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// How long rights that were looked up are believed.
-const BELIEVED: Duration = Duration::from_secs(5);
+/// How long rights that were looked up are cached.
+const RIGHTS_CACHED: Duration = Duration::from_secs(5);
 
 /// What a connection showed when it was made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,7 +85,7 @@ impl Rights {
     }
 
     /// What the host that a report names is called: a device's name is the one in its row, however it spells it. `None`
-    /// where it may not tell of that host.
+    /// where it may not report on that host.
     pub fn reported_host<'a>(&'a self, named: &'a str) -> Option<&'a str> {
         match self {
             Self::Everything => Some(named),
@@ -130,7 +130,7 @@ pub struct ChannelAccess {
 }
 
 impl ChannelAccess {
-    /// Over this store; believes what `tokens` has signed, and asks `operators` for whom their sessions count.
+    /// Over this store; accepts what `tokens` has signed, and asks `operators` for whom their sessions count.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,
@@ -171,13 +171,13 @@ impl ChannelAccess {
             return Rights::Everything;
         }
         let now = self.environment.clock.monotonic();
-        let believed = standing
+        let cached = standing
             .looked_up
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-            .filter(|(at, _)| now.saturating_sub(*at) < BELIEVED);
-        if let Some((_, rights)) = believed {
+            .filter(|(at, _)| now.saturating_sub(*at) < RIGHTS_CACHED);
+        if let Some((_, rights)) = cached {
             return rights;
         }
         match self.look_up(&standing.identity).await {

@@ -1,4 +1,4 @@
-//! What agents tell of themselves.
+//! What agents report of themselves.
 
 use crate::{
     domain::{
@@ -86,7 +86,7 @@ impl RealtimeService {
         Outcome::Done
     }
 
-    /// Stores a sighting with its device, if there is one and its sender may tell of that host. The agent is not told
+    /// Stores a sighting with its device, if there is one and its sender may report on that host. The agent is not told
     /// of a failure: the next sighting makes up for it.
     async fn store_sighting(&self, rights: &Rights, sighting: Option<Sighting>) {
         let Some(sighting) = sighting.filter(|sighting| rights.reported_host(&sighting.hostname).is_some())
@@ -144,7 +144,7 @@ impl RealtimeService {
     }
 }
 
-/// The host that an agent's event is about, under the name that it has; `None` where the sender may not tell of that
+/// The host that an agent's event is about, under the name that it has; `None` where the sender may not report on that
 /// agent or host.
 fn own_host(rights: &Rights, agent_id: &str, named: Option<&str>) -> Option<Option<String>> {
     if !rights.may_act_for(agent_id) {

@@ -40,7 +40,7 @@ impl RealtimeService {
             return Ok(online);
         }
         let hosts: HashSet<_> = hosts.iter().collect();
-        // Present agents tell no host name; their ids name the device.
+        // Current agents send no host name; their ids name the device.
         let connected: HashSet<_> = live
             .iter()
             .flat_map(|id| id.split('_').filter_map(Guid::normalize))
@@ -100,7 +100,7 @@ impl AgentChannel for RealtimeService {
         })
     }
 
-    fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
+    fn notify_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
         let payload = Payload::from(payload.clone());
         Box::pin(async move { self.channel.emit(Audience::Operators, event, &payload).await })
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl RealtimeService {
-    /// Stores what came of an activity and of the run that it belongs to, and tells operators.
+    /// Stores what came of an activity and of the run that it belongs to, and notifies operators.
     pub async fn job_result(&self, rights: &Rights, result: &JobResult) -> Outcome {
         match self.store_job_result(rights, result).await {
             Ok(None) => Outcome::Refused,
@@ -39,7 +39,7 @@ impl RealtimeService {
         }
     }
 
-    /// `None` where the sender may not tell of this activity.
+    /// `None` where the sender may not report on this activity.
     async fn store_job_result(
         &self,
         rights: &Rights,
@@ -106,7 +106,7 @@ impl RealtimeService {
 
 /// What came of a result.
 struct Stored {
-    /// The host to tell of.
+    /// The host that operators are notified of.
     hostname: Option<String>,
     /// The activity's status now.
     status: String,

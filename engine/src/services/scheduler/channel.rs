@@ -73,6 +73,6 @@ pub trait AgentChannel: Debug + Send + Sync + 'static {
         before: Eventual<'a, bool>,
     ) -> Eventual<'a, PendingReceipt>;
 
-    /// Tells operators. Who misses it sees the state when looking next: nothing is sent again.
-    fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a>;
+    /// Notifies operators. Who misses it sees the state when looking next: nothing is sent again.
+    fn notify_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a>;
 }

@@ -1,4 +1,4 @@
-//! What operators are told of runs and activities.
+//! The notifications that operators get of runs and activities.
 
 use super::channel::AgentChannel;
 use crate::domain::{activity::EndedActivity, job_runs::JobRun, json::Json};
@@ -28,13 +28,13 @@ fn run_members(run: &JobRun, schedule_type: &str) -> [(&'static str, Json); 5] {
     ]
 }
 
-/// Tells that a run began.
+/// A run began.
 pub async fn run_started(channel: &dyn AgentChannel, run: &JobRun, schedule_type: &str) {
     let payload = Json::object(run_members(run, schedule_type));
-    channel.tell_operators("job_run_started", &payload).await;
+    channel.notify_operators("job_run_started", &payload).await;
 }
 
-/// Tells that a run that was started has ended.
+/// A run that was started has ended.
 pub async fn run_completed(channel: &dyn AgentChannel, ended: &EndedRun) {
     let mut members = run_members(&ended.run, &ended.schedule_type).to_vec();
     members.push(("status", ended.run.status.as_str().into()));
@@ -44,10 +44,10 @@ pub async fn run_completed(channel: &dyn AgentChannel, ended: &EndedRun) {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     );
-    channel.tell_operators("job_run_completed", &payload).await;
+    channel.notify_operators("job_run_completed", &payload).await;
 }
 
-/// Tells that an activity began.
+/// An activity began.
 pub async fn activity_created(channel: &dyn AgentChannel, hostname: &str, activity_id: i64, source: &str) {
     let payload = Json::object([
         ("hostname", hostname.into()),
@@ -55,10 +55,12 @@ pub async fn activity_created(channel: &dyn AgentChannel, hostname: &str, activi
         ("change", "created".into()),
         ("source", source.into()),
     ]);
-    channel.tell_operators("device_activity_changed", &payload).await;
+    channel
+        .notify_operators("device_activity_changed", &payload)
+        .await;
 }
 
-/// Tells that the server ended an activity.
+/// The server ended an activity.
 pub async fn activity_ended(channel: &dyn AgentChannel, ended: &EndedActivity) {
     let source = match ended.script_type.as_deref() {
         Some("ansible") => "ansible",
@@ -68,7 +70,7 @@ pub async fn activity_ended(channel: &dyn AgentChannel, ended: &EndedActivity) {
     activity_updated(channel, hostname, ended.id, &ended.status, source).await;
 }
 
-/// Tells that an activity has another status.
+/// An activity has another status.
 pub async fn activity_updated(
     channel: &dyn AgentChannel,
     hostname: &str,
@@ -83,5 +85,7 @@ pub async fn activity_updated(
         ("change", "updated".into()),
         ("source", source.into()),
     ]);
-    channel.tell_operators("device_activity_changed", &payload).await;
+    channel
+        .notify_operators("device_activity_changed", &payload)
+        .await;
 }

@@ -305,7 +305,7 @@ impl ServerPlaybooks {
         Ok(self.store.view().await?.find_job(id).await?.is_some())
     }
 
-    /// Notes that the playbook's process runs, and tells operators.
+    /// Stores that the playbook's process runs, and notifies operators.
     async fn store_start(&self, playbook: &ServerPlaybook) -> Result<(), StoreError> {
         let now = self.environment.clock.now().as_second();
         let mut work = self.store.begin().await?;
@@ -381,7 +381,7 @@ impl ServerPlaybooks {
         }
         work.save().await?;
         self.channel
-            .tell_operators(
+            .notify_operators(
                 "ansible_recap_update",
                 &Json::of(&PlaybookRunView::from(stored.clone())),
             )
@@ -398,7 +398,7 @@ impl ServerPlaybooks {
                 ("source", "ansible".into()),
             ]);
             self.channel
-                .tell_operators("device_activity_changed", &payload)
+                .notify_operators("device_activity_changed", &payload)
                 .await;
         }
         if let Some(ended) = ended {

@@ -1,4 +1,4 @@
-//! Whatever a value is, PowerShell finds the same code in the script. What PowerShell finds is told here by a small model
+//! Whatever a value is, PowerShell finds the same code in the script. What PowerShell finds is modelled here by a small model
 //! of its quoting, which shares nothing with the reader that is tested.
 
 use std::collections::BTreeSet;

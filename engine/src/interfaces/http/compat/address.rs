@@ -1,4 +1,4 @@
-//! The address of a request as Flask tells it.
+//! The URL of a request as Flask shows it.
 
 use http::Uri;
 

@@ -54,9 +54,9 @@ impl Caller {
         let is_trusted = |address: IpAddr| {
             address.is_loopback() || trusted.iter().any(|network| network.contains(address))
         };
-        let believed = peer.is_some_and(is_trusted);
+        let from_proxy = peer.is_some_and(is_trusted);
         let forwarded = |name| {
-            believed
+            from_proxy
                 .then(|| joined(headers, name))
                 .flatten()
                 .filter(|list| !list.is_empty())
@@ -67,7 +67,7 @@ impl Caller {
             .and_then(|list| nearest_stranger(list, is_trusted))
             .or_else(|| peer.map(Nearest::Address));
         Self {
-            is_forwarded: believed && FORWARDING.iter().any(|name| headers.contains_key(*name)),
+            is_forwarded: from_proxy && FORWARDING.iter().any(|name| headers.contains_key(*name)),
             peer,
             tls,
             host,

@@ -92,7 +92,7 @@ struct TokenPayload {
 /// What a completed login hands out.
 #[derive(Debug)]
 pub struct LoginCookies {
-    /// The operator token, also told in the body.
+    /// The operator token, also sent in the body.
     pub token: String,
     /// The values of `Set-Cookie`, in order.
     pub set_cookie: Vec<HeaderValue>,

@@ -1,4 +1,4 @@
-//! The listener's streams and services, which tell the registry what their connections do.
+//! The listener's streams and services, which report to the registry what their connections do.
 
 use std::{
     io,

@@ -19,13 +19,13 @@ fn hello(hosts: &[&str]) -> Json {
 async fn a_caller_who_leaves_takes_nothing_with_him() {
     let story = Story::begin().await;
     story.wire.connect(&["A", "B"]);
-    let wish = quick_run(hello(&["A", "B"]).as_object().unwrap()).unwrap();
+    let quick_run = quick_run(hello(&["A", "B"]).as_object().unwrap()).unwrap();
     // The caller is gone as soon as the script is being sent.
     *story.wire.death.lock().unwrap() = Some(Death::Uncounted);
     tokio::select! {
         biased;
         () = story.wire.died.notified() => {}
-        _ = story.quick_runs.start(wish) => panic!("the caller stayed"),
+        _ = story.quick_runs.start(quick_run) => panic!("the caller stayed"),
     }
     // The one that hangs is the test's doing; the server knows no caller any more, only its notes.
     assert_eq!(story.column(WAITING).await, ["1", "2"]);
@@ -36,11 +36,11 @@ async fn a_stop_between_the_rows_and_the_send_loses_no_quick_run() {
     for death in [Death::Uncounted, Death::Counted] {
         let mut story = Story::begin().await;
         story.wire.connect(&["A", "B"]);
-        let wish = quick_run(hello(&["A", "B"]).as_object().unwrap()).unwrap();
+        let quick_run = quick_run(hello(&["A", "B"]).as_object().unwrap()).unwrap();
         *story.wire.death.lock().unwrap() = Some(death);
         let start = {
             let service = Arc::clone(&story.quick_runs);
-            tokio::spawn(async move { service.start(wish).await })
+            tokio::spawn(async move { service.start(quick_run).await })
         };
         story.wire.died.notified().await;
         story.restart().await;

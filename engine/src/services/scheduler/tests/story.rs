@@ -139,7 +139,7 @@ impl AgentChannel for Wire {
         })
     }
 
-    fn tell_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
+    fn notify_operators<'a>(&'a self, event: &'static str, payload: &'a Json) -> BoxFuture<'a> {
         self.told
             .lock()
             .unwrap()
