@@ -195,7 +195,7 @@ impl RunningEngine {
         }
         // Requests whose clients have gone.
         let share = self.stop_deadline.mul_f32(0.15);
-        if tokio::time::timeout(share, self.listening.carried.finished())
+        if tokio::time::timeout(share, self.listening.detached.finished())
             .await
             .is_err()
         {

@@ -1,7 +1,6 @@
 //! What is stored, as traits that speak domain types. `sqlite` holds the only SQL of the project.
 
 pub mod activity;
-pub mod agents;
 pub mod approvals;
 pub mod credentials;
 pub mod device_access;
@@ -32,7 +31,6 @@ use crate::repositories::{
         ReadActivityHistory, WriteActivityHistory,
         work_devices::{ReadWorkDevices, WriteWorkDevices},
     },
-    agents::ReadKnownDevices,
     device_access::{ReadRefreshTokens, RefreshNotes, WriteRefreshTokens},
     device_reports::{ReadDeviceDocuments, WriteDeviceDocuments},
     github::{ReadGitHubTokens, WriteGitHubTokens},
@@ -100,7 +98,6 @@ pub trait ReadTables:
     + ReadInstallCodes
     + ReadJobRuns
     + ReadKnownAddresses
-    + ReadKnownDevices
     + ReadOperatorSessions
     + ReadPlaybookRuns
     + ReadRefreshTokens

@@ -22,9 +22,9 @@ use crate::{
         http::{
             accept_errors::AcceptErrors,
             browser::BrowserGuard,
-            carried::CarriedRequests,
             compat::{cors::AllowedOrigins, session::SessionCodec},
             connections::Connections,
+            detached::DetachedRequests,
             http_service, routes,
             server::with_limits,
             state::AppState,
@@ -40,7 +40,7 @@ pub(super) struct Listening {
     pub(super) handle: Handle<SocketAddr>,
     pub(super) server: JoinHandle<std::io::Result<()>>,
     /// Requests whose clients have gone.
-    pub(super) carried: CarriedRequests,
+    pub(super) detached: DetachedRequests,
 }
 
 /// What a listener answers with.
@@ -80,7 +80,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         let sockets = Arc::clone(&sockets);
         async move { Ok::<_, Infallible>(sockets.answer(request).await) }
     });
-    let carried = CarriedRequests::default();
+    let detached = DetachedRequests::default();
     let guard = (settings.access_policy == AccessPolicy::Strict).then(|| BrowserGuard {
         origins: AllowedOrigins::new(settings),
         sessions,
@@ -90,7 +90,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
     let service = http_service(
         routes::table().with_state(state).with_socket_endpoint(endpoint),
         settings,
-        &carried,
+        &detached,
         guard,
     )
     .into_make_service_with_connect_info::<SocketAddr>();
@@ -124,7 +124,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         address,
         handle,
         server,
-        carried,
+        detached,
     })
 }
 

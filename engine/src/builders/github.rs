@@ -17,9 +17,9 @@ use crate::{
 pub struct HeadQuery {
     /// The branch.
     pub branch: RepositoryBranch,
-    /// How old a known head may be, where that was said.
+    /// How old a cached head may be, where the query says so.
     pub ttl: Option<Duration>,
-    /// Whether GitHub is asked however fresh the known head is.
+    /// Whether GitHub is asked however fresh the cached head is.
     pub forced: bool,
 }
 

@@ -8,12 +8,12 @@ const LEAST_SECRET: usize = 16;
 /// How well a secret keeps others out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SecretStrength {
-    /// Everybody knows it.
-    Known,
+    /// Everybody knows it: a default that stands in public source.
+    Published,
     /// Whoever has one cookie can try out all secrets of that many characters.
     Short(usize),
-    /// Nothing speaks against it.
-    Unknown,
+    /// Long enough, and no default.
+    Sufficient,
 }
 
 /// A text that must never be printed.
@@ -31,15 +31,15 @@ impl Secret {
         &self.0
     }
 
-    /// How well it keeps others out where it signs. Blanks around it do not make a known one better.
+    /// How well it keeps others out where it signs. Blanks around a published one do not make it better.
     pub(super) fn strength(&self) -> SecretStrength {
         let length = self.0.chars().count();
         if DEFAULT_SECRETS.contains(&self.0.trim()) {
-            SecretStrength::Known
+            SecretStrength::Published
         } else if length < LEAST_SECRET {
             SecretStrength::Short(length)
         } else {
-            SecretStrength::Unknown
+            SecretStrength::Sufficient
         }
     }
 }

@@ -320,14 +320,14 @@ impl Settings {
         self.root.join("Data/Server/server_secret.key")
     }
 
-    /// How well the signing secret keeps others out. Blanks around it do not make a known one better.
+    /// How well the signing secret keeps others out. Blanks around a published one do not make it better.
     pub fn signing_secret_strength(&self) -> SecretStrength {
         self.session_secret.strength()
     }
 
     /// Whether stored passwords are sealed with a key that everybody knows.
-    pub fn has_known_sealing_key(&self) -> bool {
-        self.sealing_key.as_ref().is_some_and(FernetKey::is_known)
+    pub fn has_published_sealing_key(&self) -> bool {
+        self.sealing_key.as_ref().is_some_and(FernetKey::is_published)
     }
 }
 

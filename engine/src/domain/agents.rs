@@ -7,7 +7,7 @@ mod record;
 
 use indexmap::IndexMap;
 
-pub use devices::{DetailsNote, HashNote, KnownDevice};
+pub use devices::{DetailsNote, HashNote, RegisteredDevice};
 pub use listing::AgentSummary;
 pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
 

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 
-/// A future without a result that may be held by any task.
+/// A future without a result that any task may own.
 pub type BoxFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A sleep. What was slept for counts as under way until its result is dropped.

@@ -47,7 +47,7 @@ impl FernetKey {
     }
 
     /// Whether everybody knows it: the key of the published test vectors, or one that nobody drew at random.
-    pub fn is_known(&self) -> bool {
+    pub fn is_published(&self) -> bool {
         const PUBLISHED: &[u8] = b"cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
         let steady = |step: u8| {
             self.0
@@ -159,11 +159,11 @@ mod tests {
             FernetKey::from_bytes([b'x'; 32]),
             FernetKey::from_bytes(ascending),
         ] {
-            assert!(known.is_known());
+            assert!(known.is_published());
         }
         let mut other = ascending;
         other[31] = 7;
-        assert!(!FernetKey::from_bytes(other).is_known());
+        assert!(!FernetKey::from_bytes(other).is_published());
     }
 
     #[test]

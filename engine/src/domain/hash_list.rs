@@ -1,9 +1,9 @@
-//! The list of known builds: what the `devices` table and the agent registry say, brought together.
+//! The list of builds: the `devices` table and the agent registry, merged.
 
 use std::collections::HashMap;
 
 use super::{guid::Guid, text::python_trim};
-use crate::domain::agents::{AgentRecord, KnownDevice};
+use crate::domain::agents::{AgentRecord, RegisteredDevice};
 
 /// Where an entry's hash comes from.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -42,7 +42,7 @@ pub struct HashEntry {
 
 impl HashEntry {
     /// What a row says.
-    pub fn of_device(device: &KnownDevice) -> Self {
+    pub fn of_device(device: &RegisteredDevice) -> Self {
         let trimmed = |text: &Option<String>| {
             let text = python_trim(text.as_deref().unwrap_or_default());
             (!text.is_empty()).then(|| text.to_owned())

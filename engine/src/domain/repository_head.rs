@@ -1,4 +1,4 @@
-//! Heads of GitHub repositories: which branch is meant, and what is known of it.
+//! Heads of GitHub repositories: which branch is meant, and the cache of what GitHub said.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -114,7 +114,7 @@ impl Head {
     }
 }
 
-/// The heads that are known, at most [`CAPACITY`].
+/// A cache of heads, at most [`CAPACITY`].
 #[derive(Clone, Debug)]
 pub struct HeadCache {
     heads: BTreeMap<String, Head>,
@@ -122,7 +122,7 @@ pub struct HeadCache {
 }
 
 impl HeadCache {
-    /// Nothing known yet. What is known of `kept` is never given up for others.
+    /// Empty. The head of `kept` is never evicted for others.
     pub fn new(kept: &RepositoryBranch) -> Self {
         Self {
             heads: BTreeMap::new(),
@@ -130,7 +130,7 @@ impl HeadCache {
         }
     }
 
-    /// What is known under `key`.
+    /// The head under `key`.
     pub fn get(&self, key: &str) -> Option<&Head> {
         self.heads.get(key)
     }
@@ -151,12 +151,12 @@ impl HeadCache {
         }
     }
 
-    /// Forgets what is known under `key`.
+    /// Removes the head under `key`.
     pub fn remove(&mut self, key: &str) {
         self.heads.remove(key);
     }
 
-    /// Everything that is known.
+    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Head)> {
         self.heads.iter().map(|(key, head)| (key.as_str(), head))
     }

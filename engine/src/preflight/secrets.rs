@@ -8,7 +8,7 @@ pub(super) fn look(report: &mut Report, settings: &Settings) {
     let todo = "set BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own, the legacy server's if \
                 operators are to stay logged in";
     match settings.signing_secret_strength() {
-        SecretStrength::Unknown => report.add(Verdict::Ok, subject, "it is none that is known, and long enough"),
+        SecretStrength::Sufficient => report.add(Verdict::Ok, subject, "it is none that is known, and long enough"),
         SecretStrength::Short(length) => report.add(
             Verdict::Warning,
             subject,
@@ -18,7 +18,7 @@ pub(super) fn look(report: &mut Report, settings: &Settings) {
                  to log in again then"
             ),
         ),
-        SecretStrength::Known if settings.listens_on_loopback() => report.add(
+        SecretStrength::Published if settings.listens_on_loopback() => report.add(
             Verdict::Warning,
             subject,
             format!(
@@ -26,7 +26,7 @@ pub(super) fn look(report: &mut Report, settings: &Settings) {
                  policy strict: {todo}"
             ),
         ),
-        SecretStrength::Known => report.add(
+        SecretStrength::Published => report.add(
             Verdict::Problem,
             subject,
             format!(
@@ -35,7 +35,7 @@ pub(super) fn look(report: &mut Report, settings: &Settings) {
             ),
         ),
     }
-    if settings.has_known_sealing_key() {
+    if settings.has_published_sealing_key() {
         let text = "BOREALIS_SECRET_KEY is a key that everybody knows, so that whoever has the database reads every \
                     stored password: remove the variable and start with --new-sealing-key, then enter the credentials \
                     anew";

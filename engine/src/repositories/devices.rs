@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::devices::{
-    DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice,
+use crate::domain::{
+    agents::RegisteredDevice,
+    devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
 };
 
 /// The tables `devices` and `device_keys`.
@@ -15,6 +16,9 @@ pub trait ReadDevices: Send {
 
     /// Every device in the order of the table. A value of another kind than its column's is taken for what it can be.
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError>;
+
+    /// The same devices as the agent registry needs them.
+    async fn registered_devices(&mut self) -> Result<Vec<RegisteredDevice>, StoreError>;
 
     /// The GUID of the device with exactly this host name: `None` no device, `Some(None)` one without a GUID.
     async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError>;

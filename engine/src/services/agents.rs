@@ -51,7 +51,7 @@ impl Agents {
     /// # Errors
     /// The store failed.
     pub async fn restore(&self, store: &dyn Store, hosts: HostRules) -> Result<(), StoreError> {
-        let devices = store.view().await?.known_devices().await?;
+        let devices = store.view().await?.registered_devices().await?;
         *self.registry() = AgentRegistry::from_devices(devices, hosts.is_strict());
         Ok(())
     }

@@ -30,15 +30,15 @@ const LEAST_TTL: f64 = 30.0;
 /// Where a head was taken from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HeadSource {
-    /// Known, and fresh enough.
+    /// Cached, and fresh enough.
     Cache,
     /// GitHub was asked.
     GitHub,
-    /// GitHub had no answer, but an older head is known.
+    /// GitHub had no answer, but an older head is cached.
     StaleCache,
 }
 
-/// What is known about a head.
+/// A head, and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadAnswer {
     /// The commit's id.
@@ -129,8 +129,8 @@ impl GitHubService {
         let now = unix_seconds(self.environment.clock.now());
         let key = branch.key();
         let fresh = |head: &Head| !forced && head.age(now) < ttl.as_secs_f64().max(LEAST_TTL);
-        if let Some(head) = self.heads.known(&key).filter(fresh) {
-            return Ok(HeadAnswer::known(head, HeadSource::Cache, now, None));
+        if let Some(head) = self.heads.get(&key).filter(fresh) {
+            return Ok(HeadAnswer::of(head, HeadSource::Cache, now, None));
         }
         // Devices choose what is looked up. The token opens private repositories, so it goes with the one alone that an
         // administrator chose.
@@ -141,7 +141,7 @@ impl GitHubService {
         };
         let failure = match self.ask(branch, token.as_ref()).await {
             Ok(Some(commit)) => {
-                let commit = self.heads.learn(key, commit, now).await;
+                let commit = self.heads.store(key, commit, now).await;
                 return Ok(HeadAnswer {
                     commit,
                     source: HeadSource::GitHub,
@@ -156,10 +156,10 @@ impl GitHubService {
                 Some(text)
             }
         };
-        Ok(match self.heads.known(&key) {
+        Ok(match self.heads.get(&key) {
             Some(head) => {
                 let error = failure.unwrap_or_else(|| "using cached value".to_owned());
-                HeadAnswer::known(head, HeadSource::StaleCache, now, Some(error))
+                HeadAnswer::of(head, HeadSource::StaleCache, now, Some(error))
             }
             None => HeadAnswer {
                 commit: None,
@@ -202,7 +202,7 @@ impl GitHubService {
 }
 
 impl HeadAnswer {
-    fn known(head: Head, source: HeadSource, now: f64, error: Option<String>) -> Self {
+    fn of(head: Head, source: HeadSource, now: f64, error: Option<String>) -> Self {
         Self {
             age: Some(head.age(now)),
             commit: Some(head.commit),

@@ -9,7 +9,7 @@ mod results;
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
-pub use access::{ChannelAccess, Identity, Rights, Standing};
+pub use access::{ChannelAccess, Identity, Principal, Rights};
 
 use super::{
     Environment,

@@ -7,12 +7,12 @@ use borealis_engine::{
     Settings,
     domain::json::Json,
     interfaces::http::{
-        carried::CarriedRequests,
         compat::{
             body::{BodyError, RawBody},
             forwarded::Caller,
             reply::Answer,
         },
+        detached::DetachedRequests,
         http_service,
         routing::Routes,
         server::configure,
@@ -48,7 +48,7 @@ async fn start() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let mut server = axum_server::from_tcp(listener).unwrap();
     configure(server.http_builder(), &settings.timing);
-    let service = http_service(routes, &settings, &CarriedRequests::default(), None)
+    let service = http_service(routes, &settings, &DetachedRequests::default(), None)
         .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(server.serve(service));
     address

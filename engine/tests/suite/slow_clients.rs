@@ -8,12 +8,12 @@ use borealis_engine::{
     integrations::clock::SystemClock,
     interfaces::http::{
         accept_errors::AcceptErrors,
-        carried::CarriedRequests,
         compat::{
             body::{BodyError, RawBody},
             reply::Answer,
         },
         connections::Connections,
+        detached::DetachedRequests,
         http_service,
         routing::Routes,
         server::{configure, with_limits},
@@ -185,7 +185,7 @@ async fn answer_to(sent: &str) -> (String, Duration) {
     let service = TowerToHyperService::new(http_service(
         routes,
         &settings(),
-        &CarriedRequests::default(),
+        &DetachedRequests::default(),
         None,
     ));
     tokio::spawn(async move {
@@ -242,7 +242,7 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
         AcceptErrors::new(Arc::new(SystemClock::new()), None),
         Connections::new(&settings(), None),
     );
-    let service = http_service(Routes::new(), &settings(), &CarriedRequests::default(), None);
+    let service = http_service(Routes::new(), &settings(), &DetachedRequests::default(), None);
     tokio::spawn(server.serve(service.into_make_service_with_connect_info::<SocketAddr>()));
     let mut client = connect(address, "").await;
     let begin = tokio::time::Instant::now();

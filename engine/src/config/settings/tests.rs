@@ -39,14 +39,14 @@ fn the_new_secret_wins_over_the_legacy_one_and_neither_is_printed() {
     };
     assert_eq!(
         read(&[]).unwrap().signing_secret_strength(),
-        SecretStrength::Known
+        SecretStrength::Published
     );
     for known in ["change-me", " change-me\t", "borealis-dev-secret", "  "] {
-        assert_eq!(strength(known), SecretStrength::Known, "{known:?}");
+        assert_eq!(strength(known), SecretStrength::Published, "{known:?}");
     }
     assert_eq!(strength("a"), SecretStrength::Short(1));
     assert_eq!(strength("fünfzehn zeichn"), SecretStrength::Short(15));
-    assert_eq!(strength("sixteen letters!"), SecretStrength::Unknown);
+    assert_eq!(strength("sixteen letters!"), SecretStrength::Sufficient);
 }
 
 #[test]

@@ -7,9 +7,9 @@ use crate::domain::{
     text::python_trim,
 };
 
-/// A row of `devices`, as far as the registry begins with it.
+/// A row of `devices`, as far as the registry needs it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct KnownDevice {
+pub struct RegisteredDevice {
     /// The agent's id; blank where none was stored.
     pub agent_id: Option<String>,
     /// The host.
@@ -33,9 +33,9 @@ pub struct HashNote<'a> {
     pub guid: &'a Guid,
     /// The hash.
     pub agent_hash: &'a str,
-    /// The agent's id, where one is known.
+    /// The agent's id, where one was given.
     pub agent_id: Option<&'a str>,
-    /// The host, where one is known.
+    /// The host, where one was given.
     pub hostname: Option<&'a str>,
     /// Whether agents of other devices are left alone, whatever they say of their host.
     pub own_only: bool,
@@ -63,7 +63,7 @@ pub struct DetailsNote<'a> {
 impl AgentRegistry {
     /// The registry at start: one offline agent for each device. With `own_only`, ids that name another device are passed
     /// over.
-    pub fn from_devices(devices: impl IntoIterator<Item = KnownDevice>, own_only: bool) -> Self {
+    pub fn from_devices(devices: impl IntoIterator<Item = RegisteredDevice>, own_only: bool) -> Self {
         let mut registry = Self::default();
         for mut device in devices {
             if own_only && !is_own_id(&device) {
@@ -138,7 +138,7 @@ impl AgentRegistry {
 }
 
 /// Whether the id of a device's agent is none, or names no other device.
-fn is_own_id(device: &KnownDevice) -> bool {
+fn is_own_id(device: &RegisteredDevice) -> bool {
     let Some(id) = device.agent_id.as_deref() else {
         return true;
     };
@@ -146,7 +146,7 @@ fn is_own_id(device: &KnownDevice) -> bool {
     named_device(id) == NamedDevice::None || guid.is_some_and(|guid| names_device(id, &guid))
 }
 
-fn offline(device: KnownDevice) -> AgentRecord {
+fn offline(device: RegisteredDevice) -> AgentRecord {
     let present = |text: Option<String>| {
         text.map(|text| python_trim(&text).to_owned())
             .filter(|text| !text.is_empty())

@@ -143,14 +143,14 @@ fn an_unreadable_last_seen_leaves_a_half_written_record() {
 
 #[test]
 fn a_device_is_offline_until_it_announces_itself() {
-    let device = |agent_id: &str, host: &str| KnownDevice {
+    let device = |agent_id: &str, host: &str| RegisteredDevice {
         agent_id: Some(agent_id.to_owned()),
         hostname: Some(host.to_owned()),
         guid: Some("{3f2504e0-4f89-11d3-9a0c-0305e82c3301}".to_owned()),
-        ..KnownDevice::default()
+        ..RegisteredDevice::default()
     };
     let mut registry = AgentRegistry::from_devices(
-        [device("A", "H"), device(" ", "H2"), KnownDevice::default()],
+        [device("A", "H"), device(" ", "H2"), RegisteredDevice::default()],
         false,
     );
     assert_eq!(
@@ -360,11 +360,11 @@ fn at_start_no_device_has_an_agent_whose_id_names_another() {
         "3F2504E0-4F89-11D3-9A0C-0305E82C3301",
         "00000000-0000-4000-8000-000000000002",
     );
-    let device = |agent_id: String, hostname: &str| KnownDevice {
+    let device = |agent_id: String, hostname: &str| RegisteredDevice {
         agent_id: Some(agent_id),
         hostname: Some(hostname.to_owned()),
         guid: Some(own.to_owned()),
-        ..KnownDevice::default()
+        ..RegisteredDevice::default()
     };
     let ids = [
         format!("H_{own}_SYSTEM"),

@@ -196,7 +196,7 @@ impl Application for Channel {
     /// opened with one. Browsers send theirs with every request; other clients send headers of their own when they
     /// connect alone, but keep cookies, so they are given one.
     fn is_its_client(&self, client: &Client, headers: &HeaderMap) -> bool {
-        let opened_by = client.peer.standing.identity();
+        let opened_by = client.peer.principal.identity();
         if *opened_by == Identity::Nobody {
             return true;
         }
@@ -319,7 +319,7 @@ fn unable_to_connect() -> ConnectError {
 /// Who and from where whatever an event changes is changed.
 fn actor(client: &Client) -> Span {
     let span = audit::span(&client.peer.handshake.address);
-    span.in_scope(|| match client.peer.standing.identity() {
+    span.in_scope(|| match client.peer.principal.identity() {
         Identity::Operator(shown) => audit::acts(Actor::Operator(&shown.username)),
         Identity::Device(claims) => audit::acts(Actor::Device(claims.guid().as_str())),
         Identity::Nobody => {}

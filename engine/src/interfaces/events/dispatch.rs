@@ -55,7 +55,7 @@ pub(super) async fn handle_event(
     let incoming = Incoming {
         service: channel.service(),
         client,
-        rights: channel.hub().access().rights(&client.peer.standing).await,
+        rights: channel.hub().access().rights(&client.peer.principal).await,
         name,
         payload,
     };

@@ -19,26 +19,26 @@ use crate::{
     },
 };
 
-/// Clients by what counts who they are.
+/// All clients, by what they showed.
 #[derive(Debug, Default)]
-struct Places {
+struct Members {
     /// Those that showed a device's token. A minute full of jobs asks for a thousand devices in a row.
     by_device: HashMap<Guid, Vec<Arc<Client>>>,
-    /// How many there are beside the strangers.
-    known: usize,
-    strangers: Strangers,
+    /// How many there are beside the anonymous ones.
+    identified: usize,
+    anonymous: AnonymousClients,
 }
 
 /// The clients that showed no identity where one is asked for, in the order in which they came.
 #[derive(Debug, Default)]
-struct Strangers {
+struct AnonymousClients {
     next: u64,
     clients: BTreeMap<u64, Arc<Client>>,
     numbers: HashMap<String, u64>,
     by_address: HashMap<String, BTreeSet<u64>>,
 }
 
-impl Strangers {
+impl AnonymousClients {
     fn add(&mut self, client: &Arc<Client>) {
         let number = self.next;
         self.next += 1;
@@ -64,8 +64,8 @@ impl Strangers {
         true
     }
 
-    /// Who has to make room for one more from this address.
-    fn supernumerary(&self, address: &str, bounds: &AnonymousBounds) -> Option<&Arc<Client>> {
+    /// Which one has to end before one more from this address is taken in.
+    fn to_evict(&self, address: &str, bounds: &AnonymousBounds) -> Option<&Arc<Client>> {
         let of_address = self
             .by_address
             .get(address)
@@ -86,12 +86,12 @@ pub(super) struct Full;
 /// All clients.
 pub struct Hub {
     access: Arc<ChannelAccess>,
-    /// Clients beside those of `strangers`.
+    /// How many clients there may be beside the anonymous ones.
     most: usize,
-    /// Those that showed no identity; `None` where nobody is asked for one.
-    strangers: Option<AnonymousBounds>,
+    /// The bounds of those that showed no identity; `None` where nobody is asked for one.
+    anonymous: Option<AnonymousBounds>,
     connections: Arc<Connections<Client>>,
-    places: Mutex<Places>,
+    members: Mutex<Members>,
 }
 
 impl fmt::Debug for Hub {
@@ -101,18 +101,18 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// No clients yet, and as much room as these settings say.
+    /// No clients yet; there may be as many as these settings say.
     pub fn new(access: Arc<ChannelAccess>, settings: &Settings) -> Self {
         Self::within(access, settings.bounds.sockets, settings.anonymous_bounds())
     }
 
-    fn within(access: Arc<ChannelAccess>, most: usize, strangers: Option<AnonymousBounds>) -> Self {
+    fn within(access: Arc<ChannelAccess>, most: usize, anonymous: Option<AnonymousBounds>) -> Self {
         Self {
             access,
             most,
-            strangers,
+            anonymous,
             connections: Arc::default(),
-            places: Mutex::default(),
+            members: Mutex::default(),
         }
     }
 
@@ -135,30 +135,30 @@ impl Hub {
         &self.access
     }
 
-    /// Takes a client in. Where identities are asked for, clients without one have places of their own, few from one
-    /// address, and the oldest of them ends to make room: whoever keeps coming keeps out nobody but himself.
+    /// Takes a client in. Where identities are asked for, clients without one have bounds of their own, few from one
+    /// address, and the oldest of them is evicted for the next: whoever keeps connecting evicts nobody but himself.
     ///
     /// # Errors
-    /// There is no room for another.
+    /// There are as many as there may be.
     pub(super) fn add(&self, client: &Arc<Client>) -> Result<(), Full> {
-        let identity = client.peer.standing.identity();
+        let identity = client.peer.principal.identity();
         let mut ended = Vec::new();
         {
-            let mut places = self.places();
-            match &self.strangers {
+            let mut members = self.members();
+            match &self.anonymous {
                 Some(bounds) if *identity == Identity::Nobody => {
                     let address = &client.peer.handshake.limit_key;
-                    while let Some(oldest) = places.strangers.supernumerary(address, bounds).cloned() {
-                        places.strangers.remove(&oldest);
+                    while let Some(oldest) = members.anonymous.to_evict(address, bounds).cloned() {
+                        members.anonymous.remove(&oldest);
                         ended.push(oldest);
                     }
-                    places.strangers.add(client);
+                    members.anonymous.add(client);
                 }
-                _ if places.known >= self.most => return Err(Full),
-                _ => places.known += 1,
+                _ if members.identified >= self.most => return Err(Full),
+                _ => members.identified += 1,
             }
             if let Identity::Device(claims) = identity {
-                let of_device = places.by_device.entry(claims.guid().clone()).or_default();
+                let of_device = members.by_device.entry(claims.guid().clone()).or_default();
                 of_device.push(Arc::clone(client));
             }
         }
@@ -168,21 +168,21 @@ impl Hub {
         Ok(())
     }
 
-    /// Gives the place of a client free, once.
+    /// Forgets a client.
     pub(super) fn remove(&self, client: &Client) {
-        let identity = client.peer.standing.identity();
-        let mut places = self.places();
-        if self.strangers.is_some() && *identity == Identity::Nobody {
-            places.strangers.remove(client);
+        let identity = client.peer.principal.identity();
+        let mut members = self.members();
+        if self.anonymous.is_some() && *identity == Identity::Nobody {
+            members.anonymous.remove(client);
         } else {
-            places.known = places.known.saturating_sub(1);
+            members.identified = members.identified.saturating_sub(1);
         }
         if let Identity::Device(claims) = identity
-            && let Some(of_device) = places.by_device.get_mut(claims.guid())
+            && let Some(of_device) = members.by_device.get_mut(claims.guid())
         {
             of_device.retain(|other| other.connection().id() != client.connection().id());
             if of_device.is_empty() {
-                places.by_device.remove(claims.guid());
+                members.by_device.remove(claims.guid());
             }
         }
     }
@@ -193,12 +193,12 @@ impl Hub {
         match audience {
             Audience::Connection(id) => self.connections.get(id).into_iter().collect(),
             Audience::Device(guid) if strict => {
-                let of_device = self.places().by_device.get(guid).cloned();
+                let of_device = self.members().by_device.get(guid).cloned();
                 of_device.unwrap_or_default()
             }
             _ => self
                 .connections
-                .select(|client| !strict || may_be_meant(client.peer.standing.identity(), audience)),
+                .select(|client| !strict || may_be_meant(client.peer.principal.identity(), audience)),
         }
     }
 
@@ -207,7 +207,7 @@ impl Hub {
         if !self.access.is_strict() || matches!(audience, Audience::Connection(_)) {
             return true;
         }
-        let rights = self.access.rights(&client.peer.standing).await;
+        let rights = self.access.rights(&client.peer.principal).await;
         match audience {
             Audience::Connection(_) => true,
             Audience::Everyone => rights != Rights::Nothing,
@@ -238,14 +238,14 @@ impl Hub {
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether a client is one of those that are meant.
 fn is_of(client: &Client, whose: Whose<'_>) -> bool {
-    match (whose, client.peer.standing.identity()) {
+    match (whose, client.peer.principal.identity()) {
         (Whose::Browser(browser), _) => {
             let own = client.peer.handshake.browser.as_deref();
             own.is_some_and(|own| own.is(browser))
@@ -312,11 +312,11 @@ impl Channel for Hub {
         Box::pin(async move {
             if !self.access.is_strict() {
                 if !before.await {
-                    return PendingReceipt::known(Receipt::CalledOff);
+                    return PendingReceipt::ready(Receipt::CalledOff);
                 }
                 // Nobody knows whose connections these are: everybody gets it, and as with the legacy sent is arrived.
                 self.emit(Audience::Everyone, event, payload).await;
-                return PendingReceipt::known(Receipt::Arrived);
+                return PendingReceipt::ready(Receipt::Arrived);
             }
             let mut reached = Vec::new();
             if let Some(audience) = device.map(Audience::Device) {
@@ -327,10 +327,10 @@ impl Channel for Hub {
                 }
             }
             if reached.is_empty() {
-                return PendingReceipt::known(Receipt::NobodyThere);
+                return PendingReceipt::ready(Receipt::NobodyThere);
             }
             if !before.await {
-                return PendingReceipt::known(Receipt::CalledOff);
+                return PendingReceipt::ready(Receipt::CalledOff);
             }
             let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
             let argument = Argument::of(payload);
@@ -368,7 +368,7 @@ impl Channel for Hub {
 
     fn live_devices(&self) -> HashSet<Guid> {
         let has_announced = |client: &Arc<Client>| !client.peer.agents().is_empty();
-        let of_devices = self.places().by_device.clone();
+        let of_devices = self.members().by_device.clone();
         of_devices
             .into_iter()
             .filter(|(_, clients)| clients.iter().any(has_announced))

@@ -8,7 +8,7 @@ use std::{
 use super::handshake::Handshake;
 use crate::{
     domain::json::Json,
-    services::realtime::{Identity, Standing},
+    services::realtime::{Identity, Principal},
 };
 
 /// Agents that one connection may announce.
@@ -23,7 +23,7 @@ pub(super) struct Peer {
     /// What it showed when it came.
     pub(super) handshake: Handshake,
     /// What it may do.
-    pub(super) standing: Standing,
+    pub(super) principal: Principal,
     /// Whether it showed no identity where one is asked for.
     pub(super) is_anonymous: bool,
     /// The agents that it has announced itself as.
@@ -35,7 +35,7 @@ impl Peer {
     pub(super) fn new(handshake: Handshake, identity: Identity, is_anonymous: bool) -> Self {
         Self {
             handshake,
-            standing: Standing::new(identity),
+            principal: Principal::new(identity),
             is_anonymous,
             agents: Mutex::default(),
         }

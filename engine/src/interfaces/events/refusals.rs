@@ -41,7 +41,7 @@ impl Refusals {
     /// Writes that an event was refused, unless many were.
     pub(super) fn log_event(&self, client: &Client, event: &str) {
         self.log(|| {
-            let identity = client.peer.standing.identity();
+            let identity = client.peer.principal.identity();
             let why = match identity {
                 Identity::Operator(_) if event == "ansible_playbook_run" => {
                     ": playbooks are run over HTTP, where they are signed and recorded"

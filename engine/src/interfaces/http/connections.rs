@@ -4,10 +4,10 @@
 //! connection is a file, and the process may open only so many. Neither is bounded by the peer alone: a whole fleet may
 //! stand behind one address. So all of them together have a bound, and beyond it the peer that takes the most makes
 //! room: its oldest connections without a request end, as idle ones do anyway after a while. A connection whose request
-//! is being read, handled or answered, one that became a websocket, and one on which a device or an operator has shown who
-//! it is, are never among them.
+//! is being read, handled or answered, one that became a websocket, and one on which a device or an operator was
+//! authenticated, are never among them.
 //!
-//! Whoever takes nothing of what is sent to him for too long is gone, too: the connection ends.
+//! A connection whose peer takes nothing of what is sent for too long ends, too.
 
 pub(super) mod stream;
 
@@ -163,15 +163,15 @@ struct State {
     read: usize,
     /// What counts of the longest head: the HTTP library keeps its memory for the next one.
     head_bytes: usize,
-    /// Whether somebody has shown here who it is.
-    is_known: bool,
+    /// Whether a device or an operator was authenticated on it.
+    is_authenticated: bool,
     ended: bool,
 }
 
 impl State {
     /// Whether it counts, and may be ended.
     fn is_idle(&self) -> bool {
-        self.under_way == 0 && !self.is_known && !self.ended
+        self.under_way == 0 && !self.is_authenticated && !self.ended
     }
 }
 
@@ -227,14 +227,14 @@ impl Connection {
 
 /// In a request's extensions: the connection that it came on.
 #[derive(Clone, Debug)]
-pub(super) struct CarryingConnection(Arc<Connection>);
+pub(super) struct RequestConnection(Arc<Connection>);
 
-impl CarryingConnection {
-    /// Notes that somebody has shown who it is, where the request came on a connection of the listener's.
-    pub(super) fn note_known(parts: &Parts) {
+impl RequestConnection {
+    /// Notes that the caller was authenticated, where the request came on a connection of the listener's.
+    pub(super) fn note_authenticated(parts: &Parts) {
         if let Some(Self(connection)) = parts.extensions.get() {
             // Its request is under way, so it is in no total.
-            lock(&connection.state).is_known = true;
+            lock(&connection.state).is_authenticated = true;
         }
     }
 }
@@ -365,7 +365,7 @@ mod tests {
                         if let Some((one, requests)) = open.get(which)
                             && !requests.is_empty()
                         {
-                            lock(&one.connection.state).is_known = true;
+                            lock(&one.connection.state).is_authenticated = true;
                         }
                     }
                     Step::Close(which) => {

@@ -15,7 +15,7 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 use super::{compat::reply::Answer, state::AppState};
 use crate::{
     config::settings::AccessPolicy,
-    interfaces::http::connections::CarryingConnection,
+    interfaces::http::connections::RequestConnection,
     services::{
         audit::{self, Actor},
         operators::Operator,
@@ -83,7 +83,7 @@ impl FromRequestParts<AppState> for LoggedIn {
             .await
             .map_err(IntoResponse::into_response)?;
         let operator = operator.ok_or_else(unauthorized)?;
-        CarryingConnection::note_known(parts);
+        RequestConnection::note_authenticated(parts);
         audit::acts(Actor::Operator(&operator.username));
         Ok(Self(operator))
     }

@@ -17,12 +17,12 @@ use http::{Method, Uri};
 use tower::{Service, ServiceExt};
 
 use super::{
-    carried::CarriedRequests,
     compat::{
         error_page::{ErrorPage, options, redirect},
         forwarded::Caller,
         path::{decode, encode, is_socket_path},
     },
+    detached::DetachedRequests,
     pages::Pages,
     signature::{Described, Signature},
 };
@@ -240,7 +240,7 @@ impl Routes {
         mut self,
         pages: Pages,
         public_url: Option<PublicUrl>,
-        carried: CarriedRequests,
+        detached: DetachedRequests,
     ) -> Dispatcher {
         // The preferred pattern first: fixed text before digits before anything.
         self.routes
@@ -258,7 +258,7 @@ impl Routes {
             socket: self.socket,
             pages,
             public_url,
-            carried,
+            detached,
         }))
     }
 }
@@ -270,7 +270,7 @@ struct Table {
     pages: Pages,
     /// What redirects name, where it is set.
     public_url: Option<PublicUrl>,
-    carried: CarriedRequests,
+    detached: DetachedRequests,
 }
 
 /// Decides who answers a request.
@@ -306,7 +306,7 @@ impl Dispatcher {
                         infallible(answering.await)
                     } else {
                         table
-                            .carried
+                            .detached
                             .answer(async move { infallible(answering.await) })
                             .await
                     }

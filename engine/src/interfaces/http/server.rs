@@ -20,7 +20,6 @@ use tracing::{Instrument as _, field::Empty};
 use super::{
     accept_errors::AcceptErrors,
     browser::{BrowserGuard, guard_browsers},
-    carried::CarriedRequests,
     compat::{
         body::BodyRules,
         cors::{AllowedOrigins, add_headers},
@@ -30,6 +29,7 @@ use super::{
         reply::Answer,
     },
     connections::{Connections, stream::BoundedAcceptor},
+    detached::DetachedRequests,
     guards::vary_on_session_use,
     health,
     pages::Pages,
@@ -85,20 +85,20 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
 pub fn http_service(
     routes: Routes,
     settings: &Settings,
-    carried: &CarriedRequests,
+    detached: &DetachedRequests,
     guard: Option<BrowserGuard>,
 ) -> Router {
     let dispatcher = health::routes().merge(routes).into_dispatcher(
         Pages::new(settings.static_root.clone()),
         settings.public_url.clone(),
-        carried.clone(),
+        detached.clone(),
     );
     let network = Network {
         trusted: settings.trusted_proxies.clone().into(),
         tls: settings.speaks_tls(),
     };
     let forged_by_anybody = settings.access_policy == AccessPolicy::Strict
-        && settings.signing_secret_strength() == SecretStrength::Known;
+        && settings.signing_secret_strength() == SecretStrength::Published;
     let mut service = Router::new()
         .fallback(move |request: Request| dispatcher.clone().dispatch(request))
         .layer(from_fn_with_state(forged_by_anybody, refuse_the_world))

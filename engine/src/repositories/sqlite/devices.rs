@@ -2,7 +2,10 @@
 
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
-    domain::devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
+    domain::{
+        agents::RegisteredDevice,
+        devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
+    },
     repositories::{
         StoreError,
         devices::{ReadDevices, WriteDevices},
@@ -68,6 +71,32 @@ impl<A: Access> ReadDevices for A {
                     agent_id: row.get("agent_id")?,
                     status: row.get("status")?,
                     last_seen: row.get("last_seen")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn registered_devices(&mut self) -> Result<Vec<RegisteredDevice>, StoreError> {
+        // The casts let the server start whatever somebody wrote into these columns.
+        let rows = sqlx::query(
+            "SELECT CAST(agent_id AS TEXT) AS agent_id, CAST(hostname AS TEXT) AS hostname, \
+             CAST(operating_system AS TEXT) AS operating_system, CAST(device_type AS TEXT) AS device_type, \
+             CAST(last_seen AS INTEGER) AS last_seen, CAST(agent_hash AS TEXT) AS agent_hash, \
+             CAST(guid AS TEXT) AS guid FROM devices ORDER BY rowid",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let row = Columns::of("devices", row);
+                Ok(RegisteredDevice {
+                    agent_id: row.get("agent_id")?,
+                    hostname: row.get("hostname")?,
+                    operating_system: row.get("operating_system")?,
+                    device_type: row.get("device_type")?,
+                    last_seen: row.get("last_seen")?,
+                    agent_hash: row.get("agent_hash")?,
+                    guid: row.get("guid")?,
                 })
             })
             .collect()

@@ -160,7 +160,7 @@ impl DeviceReportService {
     /// # Errors
     /// The store failed.
     pub async fn hashes(&self) -> Result<Vec<HashEntry>, StoreError> {
-        let devices = self.store.view().await?.known_devices().await?;
+        let devices = self.store.view().await?.registered_devices().await?;
         let stored = devices.iter().map(HashEntry::of_device);
         let agents = self.agents.snapshot();
         let remembered = agents

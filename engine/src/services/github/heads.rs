@@ -1,4 +1,4 @@
-//! The heads that are known, in memory and on disk.
+//! The cache of heads, in memory and on disk.
 
 use std::{
     path::PathBuf,
@@ -42,14 +42,14 @@ impl Heads {
         }
     }
 
-    /// What is known under `key`.
-    pub(super) fn known(&self, key: &str) -> Option<Head> {
+    /// The cached head under `key`.
+    pub(super) fn get(&self, key: &str) -> Option<Head> {
         self.inner.cache().get(key).cloned()
     }
 
-    /// Remembers a commit's id, or forgets what was known where it is empty, and writes the file. Returns the id where
+    /// Remembers a commit's id, or removes the cached one where it is empty, and writes the file. Returns the id where
     /// there is one. A file that cannot be written is logged: what is in memory counts.
-    pub(super) async fn learn(&self, key: String, commit: String, fetched_at: f64) -> Option<String> {
+    pub(super) async fn store(&self, key: String, commit: String, fetched_at: f64) -> Option<String> {
         let commit = Some(commit).filter(|commit| !commit.is_empty());
         match &commit {
             Some(commit) => self.inner.cache().insert(

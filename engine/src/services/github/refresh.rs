@@ -5,7 +5,7 @@ use crate::domain::clock::Working;
 
 impl GitHubService {
     /// Looks at the default branch at once, then once a period and whenever a token was stored, for ever. A look that
-    /// fails is logged, and what was known stays.
+    /// fails is logged, and the cached head stays.
     pub async fn keep_fresh(&self, mut working: Working) {
         let clock = &self.environment.clock;
         loop {

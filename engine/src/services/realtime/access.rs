@@ -97,14 +97,14 @@ impl Rights {
     }
 }
 
-/// One connection's identity, with what was looked up of its rights last.
+/// One connection's identity, with the rights that were looked up last.
 #[derive(Debug)]
-pub struct Standing {
+pub struct Principal {
     identity: Identity,
     looked_up: Mutex<Option<(Duration, Rights)>>,
 }
 
-impl Standing {
+impl Principal {
     /// Of a connection that showed this.
     pub fn new(identity: Identity) -> Self {
         Self {
@@ -166,12 +166,12 @@ impl ChannelAccess {
     }
 
     /// What a connection may do, as it is now or was within the last 5 seconds. Where the store fails, nothing.
-    pub async fn rights(&self, standing: &Standing) -> Rights {
+    pub async fn rights(&self, principal: &Principal) -> Rights {
         if !self.is_strict() {
             return Rights::Everything;
         }
         let now = self.environment.clock.monotonic();
-        let cached = standing
+        let cached = principal
             .looked_up
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -180,9 +180,9 @@ impl ChannelAccess {
         if let Some((_, rights)) = cached {
             return rights;
         }
-        match self.look_up(&standing.identity).await {
+        match self.look_up(&principal.identity).await {
             Ok(rights) => {
-                *standing.looked_up.lock().unwrap_or_else(PoisonError::into_inner) =
+                *principal.looked_up.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some((now, rights.clone()));
                 rights
             }

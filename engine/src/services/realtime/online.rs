@@ -45,7 +45,7 @@ impl RealtimeService {
             .iter()
             .flat_map(|id| id.split('_').filter_map(Guid::normalize))
             .collect();
-        for device in self.store.view().await?.known_devices().await? {
+        for device in self.store.view().await?.registered_devices().await? {
             if let (Some(hostname), Some(guid)) = (device.hostname, device.guid)
                 && Guid::normalize(&guid).is_some_and(|guid| connected.contains(&guid))
                 && hosts.contains(&hostname)

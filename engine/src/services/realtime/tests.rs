@@ -47,13 +47,13 @@ impl Channel for Wire {
     ) -> Eventual<'a, PendingReceipt> {
         Box::pin(async move {
             if !before.await {
-                return PendingReceipt::known(Receipt::CalledOff);
+                return PendingReceipt::ready(Receipt::CalledOff);
             }
             let Some(device) = device else {
-                return PendingReceipt::known(Receipt::NobodyThere);
+                return PendingReceipt::ready(Receipt::NobodyThere);
             };
             self.emit(Audience::Device(device), event, payload).await;
-            PendingReceipt::known(Receipt::Arrived)
+            PendingReceipt::ready(Receipt::Arrived)
         })
     }
 

@@ -9,7 +9,7 @@ use crate::domain::{clock::BoxFuture, guid::Guid, json::Json};
 pub enum Receipt {
     /// It arrived: the agent acknowledged it, or answered the ping that followed it.
     Arrived,
-    /// It was sent, and the connection ended before that was known.
+    /// It was sent, and the connection ended before it was acknowledged.
     Unknown,
     /// No agent of this device is connected: nothing was sent.
     NobodyThere,
@@ -17,7 +17,7 @@ pub enum Receipt {
     CalledOff,
 }
 
-/// A future with a result that may be held by any task.
+/// A future with a result that any task may own.
 pub type Eventual<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A receipt that comes later.
@@ -29,8 +29,8 @@ impl PendingReceipt {
         Self(Box::pin(receipt))
     }
 
-    /// One that is known already.
-    pub fn known(receipt: Receipt) -> Self {
+    /// One that is there already.
+    pub fn ready(receipt: Receipt) -> Self {
         Self::new(std::future::ready(receipt))
     }
 

@@ -1,4 +1,4 @@
-//! The bodies of strangers that are being read: few from one address, and the oldest of them makes room for the next.
+//! Bodies of unauthenticated callers that are being read: few from one address, of which the oldest ends for the next.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -50,7 +50,7 @@ impl BodiesUnderWay {
 }
 
 impl UnderWay {
-    /// Completes when it has to make room.
+    /// Completes when another one takes its place.
     pub(super) async fn ended(&self) {
         self.ended.cancelled().await;
     }

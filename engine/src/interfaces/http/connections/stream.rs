@@ -25,7 +25,7 @@ use tokio::{
 };
 use tower::Service;
 
-use super::{CarryingConnection, Connection, Connections, Registered, UnderWay};
+use super::{Connection, Connections, Registered, RequestConnection, UnderWay};
 
 /// The longest answer that is handed to the HTTP library whole.
 const WHOLE: u64 = 64 * 1024;
@@ -100,7 +100,7 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let under_way = self.connection.begin();
-        let carrying = CarryingConnection(Arc::clone(&self.connection));
+        let connection = RequestConnection(Arc::clone(&self.connection));
         let mut request = request.map(|body| {
             if body.is_end_stream() {
                 Body::empty()
@@ -108,7 +108,7 @@ where
                 keep_under_way(body, under_way.clone())
             }
         });
-        request.extensions_mut().insert(carrying);
+        request.extensions_mut().insert(connection);
         let answering = self.service.call(request);
         Box::pin(async move {
             let response = answering.await?;

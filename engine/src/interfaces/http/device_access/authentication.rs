@@ -10,7 +10,7 @@ use crate::{
     domain::{mask::shown, text::python_trim},
     interfaces::http::{
         compat::{headers::joined, reply::Answer},
-        connections::CarryingConnection,
+        connections::RequestConnection,
         device_access::dpop::Proof,
         routing::ClientUri,
         state::AppState,
@@ -49,7 +49,7 @@ impl FromRequestParts<AppState> for Device {
                 shown(path)
             );
         }
-        CarryingConnection::note_known(parts);
+        RequestConnection::note_authenticated(parts);
         audit::acts(Actor::Device(device.guid.as_str()));
         Ok(Self(device))
     }

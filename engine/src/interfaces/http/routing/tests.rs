@@ -18,7 +18,7 @@ fn dispatcher() -> (Dispatcher, tempfile::TempDir) {
         .merge(Routes::new().post("/api/auth/login", async || "login"))
         .with_socket_endpoint(socket);
     let pages = Pages::new(root.path().to_owned());
-    let dispatcher = routes.into_dispatcher(pages, None, CarriedRequests::default());
+    let dispatcher = routes.into_dispatcher(pages, None, DetachedRequests::default());
     (dispatcher, root)
 }
 

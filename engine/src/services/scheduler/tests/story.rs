@@ -119,11 +119,11 @@ impl AgentChannel for Wire {
         let hostname = recipient.hostname;
         Box::pin(async move {
             if !self.online.lock().unwrap().contains(hostname) {
-                return PendingReceipt::known(Receipt::NobodyThere);
+                return PendingReceipt::ready(Receipt::NobodyThere);
             }
             self.dies(Death::Uncounted).await;
             if !before.await {
-                return PendingReceipt::known(Receipt::CalledOff);
+                return PendingReceipt::ready(Receipt::CalledOff);
             }
             self.dies(Death::Counted).await;
             let sent = (hostname.to_owned(), event.to_owned(), payload.clone());
@@ -135,7 +135,7 @@ impl AgentChannel for Wire {
                 return PendingReceipt::new(async { told.await.unwrap_or(Receipt::Unknown) });
             }
             let receipt = self.receipts.lock().unwrap().pop();
-            PendingReceipt::known(receipt.unwrap_or(Receipt::Arrived))
+            PendingReceipt::ready(receipt.unwrap_or(Receipt::Arrived))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Requests that change something are carried through, whoever hangs up.
+//! Requests that change something run to their end, also when their client hangs up.
 //!
 //! The HTTP library drops the future of a request whose client has gone, wherever it stands: also between a commit and
 //! what must follow it. Such requests therefore run as tasks of their own.
@@ -11,12 +11,12 @@ use tracing::Instrument as _;
 
 use super::compat::error_page::ErrorPage;
 
-/// The requests under way that change something.
+/// The requests under way that change something, each a task of its own.
 #[derive(Clone, Debug, Default)]
-pub struct CarriedRequests(TaskTracker);
+pub struct DetachedRequests(TaskTracker);
 
-impl CarriedRequests {
-    /// Answers a request; what `answering` does goes on when nobody waits for the answer any more.
+impl DetachedRequests {
+    /// Runs `answering` as a task of its own and answers with its response; it goes on when nobody waits for the answer.
     pub(super) async fn answer(
         &self,
         answering: impl Future<Output = Response> + Send + 'static,
