@@ -67,7 +67,7 @@ pub struct OwnScenario {
 pub struct EntryNote {
     /// The entry.
     pub id: String,
-    /// The contract's name of the defect.
+    /// The name of the defect in `engine/docs/legacy`.
     pub defect: String,
     /// The area.
     pub area: Area,

@@ -121,7 +121,7 @@ impl AgentRegistry {
         self.configurations.get(agent_id)
     }
 
-    /// An agent announces itself at `now` (Unix seconds). Says what is to be stored: nothing until its host is known.
+    /// An agent announces itself at `now` (Unix seconds). Says what is to be stored: nothing until it has sent its host name.
     pub fn connect(&mut self, event: &ConnectAgent, now: i64) -> Option<Sighting> {
         let status = self.configured_status(&event.agent_id);
         let record = self.record(&event.agent_id)?;
@@ -231,7 +231,7 @@ impl AgentRegistry {
         )
     }
 
-    /// Gives an agent its configuration; it need not be known yet. False where there is no room for it.
+    /// Gives an agent its configuration; it need not be registered yet. False where there is no room for it.
     pub fn provision(&mut self, agent_id: &str, roles: Json) -> bool {
         if self.configurations.len() >= MOST_AGENTS && !self.configurations.contains_key(agent_id) {
             return false;
@@ -275,10 +275,10 @@ fn set_mode(record: &mut AgentRecord, agent_id: &str, mode: ServiceMode) {
     record.is_script_agent = is_script_id(agent_id).then_some(mode != ServiceMode::CurrentUser);
 }
 
-/// What is stored of a sighting: nothing where the host is not known.
+/// What is stored of a sighting: nothing where the agent has sent no host name.
 fn sighting(hostname: String, agent_id: &str, last_seen: i128) -> Option<Sighting> {
-    let known = !hostname.is_empty() && python_trim(&hostname).to_lowercase() != UNKNOWN_HOST;
-    known.then(|| Sighting {
+    let is_named = !hostname.is_empty() && python_trim(&hostname).to_lowercase() != UNKNOWN_HOST;
+    is_named.then(|| Sighting {
         hostname,
         agent_id: agent_id.to_owned(),
         last_seen,

@@ -73,7 +73,7 @@ pub enum ClaimsError {
 /// there and not `null`.
 ///
 /// # Errors
-/// Of several reasons, the first in the contract's order.
+/// Of several reasons, the first in the order of the legacy's page `device_auth`.
 pub fn check_claims(claims: &JsonObject, required: &[&str], now: i64) -> Result<(), ClaimsError> {
     if required
         .iter()

@@ -160,8 +160,8 @@ impl ResultCounts {
             };
             *counted += count;
         }
-        let known = counts.running + counts.success + counts.failed + counts.expired + counts.timed_out;
-        counts.pending = (total_targets - known).max(0);
+        let begun = counts.running + counts.success + counts.failed + counts.expired + counts.timed_out;
+        counts.pending = (total_targets - begun).max(0);
         counts
     }
 

@@ -1,4 +1,4 @@
-//! Refresh tokens, known by their digest alone.
+//! Refresh tokens, stored as digests.
 
 use async_trait::async_trait;
 

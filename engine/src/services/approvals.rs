@@ -159,11 +159,11 @@ impl ApprovalService {
                 }
             },
         };
-        let is_known = match &guid {
+        let is_registered = match &guid {
             Some(guid) => work.find_device(guid.as_str()).await?.is_some(),
             None => false,
         };
-        if !is_known {
+        if !is_registered {
             // A device is made of it, under this name or with a number behind it.
             self.hosts.check_new(&approval.hostname_claimed)?;
         }

@@ -329,7 +329,7 @@ impl EnrollmentService {
         })
     }
 
-    /// Makes the device, gives a known one its key, or rotates the key of one that had another. The answer is the
+    /// Makes the device, gives one that has none its key, or rotates the key of one that had another. The answer is the
     /// version of its tokens.
     async fn bind_device(
         &self,
@@ -339,7 +339,7 @@ impl EnrollmentService {
         now: &Moment,
     ) -> Result<i64, StoreError> {
         let fingerprint = approval.fingerprint_claimed.as_str();
-        let Some(known) = work.find_device(guid.as_str()).await? else {
+        let Some(device) = work.find_device(guid.as_str()).await? else {
             let hostname =
                 hostname_for_new_device(self.hosts, work, &approval.hostname_claimed, guid).await?;
             work.insert_device(&NewDevice {
@@ -353,13 +353,13 @@ impl EnrollmentService {
             .await?;
             return Ok(FIRST_VERSION);
         };
-        let version = known
+        let version = device
             .token_version
             .filter(|version| *version != 0)
             .unwrap_or(FIRST_VERSION);
-        let stored = known.fingerprint.as_deref().unwrap_or_default().trim();
+        let stored = device.fingerprint.as_deref().unwrap_or_default().trim();
         if stored.is_empty() {
-            work.set_device_key(&known.guid, fingerprint, &now.iso).await?;
+            work.set_device_key(&device.guid, fingerprint, &now.iso).await?;
             return Ok(version);
         }
         if same_fingerprint(stored, fingerprint) {
@@ -372,7 +372,7 @@ impl EnrollmentService {
             token_version,
             now_iso: &now.iso,
         };
-        work.rotate_device_key(&known.guid, &rotation).await?;
+        work.rotate_device_key(&device.guid, &rotation).await?;
         work.revoke_refresh_tokens(guid.as_str(), &now.iso).await?;
         Ok(token_version)
     }

@@ -344,10 +344,10 @@ impl ServiceAccountService {
             Some(hostname) => work.device_row_named(hostname).await?,
             None => None,
         };
-        if let Some(known) = named.as_ref().map(DeviceSnapshot::from)
-            && known.guid == guid
+        if let Some(stored) = named.as_ref().map(DeviceSnapshot::from)
+            && stored.guid == guid
         {
-            let mut upsert = DeviceUpsert::rewrite(&known.hostname, Some(&known), seconds);
+            let mut upsert = DeviceUpsert::rewrite(&stored.hostname, Some(&stored), seconds);
             upsert.last_seen = Some(seconds);
             upsert.agent_id = Some(agent_id.clone());
             work.upsert_device(&upsert).await?;

@@ -19,7 +19,7 @@ const COLLECTOR_ONLINE: f64 = 300.0;
 pub struct AgentSummary {
     /// Its id.
     pub id: String,
-    /// What is known of it.
+    /// Its record in the registry.
     pub record: AgentRecord,
     /// Whether its collector was active lately.
     pub is_collecting: bool,

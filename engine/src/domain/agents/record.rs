@@ -111,7 +111,7 @@ impl AgentRecord {
         self.mode.unwrap_or_else(|| ServiceMode::of_id(agent_id))
     }
 
-    /// Whether it is an agent of another device than this one: by its id, else by what is known of it.
+    /// Whether it is an agent of another device than this one: by its id, else by its record.
     pub(super) fn is_of_another(&self, agent_id: &str, device: &Guid) -> bool {
         match named_device(agent_id) {
             NamedDevice::One(named) => named != *device,

@@ -60,13 +60,13 @@ pub struct DeviceUpsert {
 }
 
 impl DeviceUpsert {
-    /// The columns that `document` says, for the device of this host name as it is known; description, hash, GUID and
-    /// time of making stay the known ones. `now` (Unix seconds) is when a new device is made.
+    /// The columns that `document` says, for the device of this host name as it is stored; description, hash, GUID and
+    /// creation time stay as they are. `now` (Unix seconds) is when a new device is made.
     ///
     /// Some columns have several names in a document: the first that is not empty counts.
     pub fn from_document(
         hostname: &str,
-        known: Option<&DeviceSnapshot>,
+        stored: Option<&DeviceSnapshot>,
         document: &JsonObject,
         now: i64,
     ) -> Self {
@@ -86,13 +86,15 @@ impl DeviceUpsert {
         let non_empty = |text: &String| (!text.is_empty()).then(|| text.clone());
         Self {
             hostname: hostname.to_owned(),
-            description: known.map(|known| known.description.clone()).unwrap_or_default(),
-            created_at: known
-                .map(|known| known.created_at)
+            description: stored
+                .map(|stored| stored.description.clone())
+                .unwrap_or_default(),
+            created_at: stored
+                .map(|stored| stored.created_at)
                 .filter(|created_at| *created_at != 0)
                 .unwrap_or(now),
-            agent_hash: known.and_then(|known| non_empty(&known.agent_hash)),
-            guid: known.and_then(|known| non_empty(&known.guid)),
+            agent_hash: stored.and_then(|stored| non_empty(&stored.agent_hash)),
+            guid: stored.and_then(|stored| non_empty(&stored.guid)),
             memory,
             network,
             software,
@@ -120,13 +122,13 @@ impl DeviceUpsert {
         }
     }
 
-    /// The device of this host name written again with what is known of it, or made new without knowing anything.
+    /// The device of this host name written again with what is stored of it, or made new.
     ///
     /// This is no idle write: columns of JSON and the GUID come out in their normal form, and an empty
     /// `connection_endpoint` takes the external, else the internal address.
-    pub fn rewrite(hostname: &str, known: Option<&DeviceSnapshot>, now: i64) -> Self {
-        let document = known.map(DeviceSnapshot::document).unwrap_or_default();
-        Self::from_document(hostname, known, &document, now)
+    pub fn rewrite(hostname: &str, stored: Option<&DeviceSnapshot>, now: i64) -> Self {
+        let document = stored.map(DeviceSnapshot::document).unwrap_or_default();
+        Self::from_document(hostname, stored, &document, now)
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 
 const NOW: &str = "2030-06-15T12:34:56";
 
-/// The contract's worked examples: word, start, latest occurrence, present, next run in seconds; `-` is none.
+/// The worked examples of the legacy's page `scheduler`: word, start, latest occurrence, present, next run in seconds; `-` is none.
 #[rustfmt::skip]
 const EXAMPLES: [(&str, &str, &str, &str, &str); 44] = [
     ("immediately", "-", "-", "2030-06-15T12:34:56", "1907757240"),
@@ -130,7 +130,7 @@ fn due(word: &str, start: i64, last: Option<i64>, created: Option<i64>, now: i64
     schedule.due(created, now)
 }
 
-/// The contract's worked decisions, with SCH-7 mended: `M` is the tick's minute.
+/// The worked decisions of the legacy's page `scheduler`, with SCH-7 mended: `M` is the tick's minute.
 #[test]
 fn an_occurrence_may_be_five_minutes_late() {
     const M: i64 = 1_907_757_240;

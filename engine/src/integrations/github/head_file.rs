@@ -1,4 +1,4 @@
-//! The file in which known heads outlive a restart. Both servers read and write the same form.
+//! The file in which the cache of heads outlives a restart. Both servers read and write the same form.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! What is known of one client of the channel.
+//! One client of the channel: how it connected, who it is, and the agents that it announced.
 
 use std::{
     collections::HashSet,

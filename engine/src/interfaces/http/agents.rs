@@ -35,7 +35,7 @@ const LIVE_VIEW: &str = include_str!("agents/live_view.html");
 #[serde(transparent)]
 pub struct AgentList(BTreeMap<String, ListedAgent>);
 
-/// An agent as operators see it; what is not known of it is left out.
+/// An agent as operators see it; what its record lacks is left out.
 #[derive(Debug, Serialize)]
 struct ListedAgent {
     #[serde(skip_serializing_if = "Option::is_none")]

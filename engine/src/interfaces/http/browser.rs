@@ -88,7 +88,7 @@ pub struct BrowserGuard {
 pub async fn guard_browsers(State(guard): State<BrowserGuard>, request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     let client = ClientBrowser::of(request.headers(), &caller);
-    let is_known = browser_id(request.headers()).is_some();
+    let has_cookie = browser_id(request.headers()).is_some();
     let mut response = match guard.foreign_origin(&request, &caller) {
         Some(origin) => {
             log_refusal(&request, &caller, &origin);
@@ -114,7 +114,7 @@ pub async fn guard_browsers(State(guard): State<BrowserGuard>, request: Request,
     {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY);
     }
-    if is_page && !is_known {
+    if is_page && !has_cookie {
         let id = URL_SAFE_NO_PAD.encode(random_bytes::<16>(&*guard.random));
         if let Some(cookie) = guard.sessions.browser(&id, client.arrival) {
             headers.append(header::SET_COOKIE, cookie);

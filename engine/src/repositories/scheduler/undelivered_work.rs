@@ -1,4 +1,4 @@
-//! Work that was begun and whose arrival at its agent is not known.
+//! Work whose arrival at its agent has not been acknowledged.
 
 use async_trait::async_trait;
 

@@ -51,7 +51,7 @@ pub(super) struct Turn {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// What is known of a turn's connection.
+/// The state of a turn's connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     /// No transaction, no statement under way.

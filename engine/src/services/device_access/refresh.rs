@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Why there is no new access token; the first reason in the contract's order.
+/// Why there is no new access token; of several reasons, the first in the order of the legacy's page `device_auth`.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// This device was never given this token.

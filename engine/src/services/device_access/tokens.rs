@@ -124,7 +124,7 @@ impl AccessTokens {
     /// is not looked at.
     ///
     /// # Errors
-    /// [`TokenError`]; of several reasons, the first in the contract's order.
+    /// [`TokenError`]; of several reasons, the first in the order of the legacy's page `device_auth`.
     pub fn verify(&self, token: &str, now: i64) -> Result<JsonObject, TokenError> {
         let claims = self.signed_claims(token)?;
         check(&claims, now)?;

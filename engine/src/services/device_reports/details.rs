@@ -34,7 +34,7 @@ pub enum DetailsError {
     /// No device may be called so.
     #[error(transparent)]
     InvalidHostname(#[from] InvalidHostname),
-    /// The report does not fit what is known (DEV-6).
+    /// The report does not fit what is stored (DEV-6).
     #[error(transparent)]
     ShapesDiffer(#[from] ShapesDiffer),
     /// The store failed.
@@ -60,10 +60,10 @@ impl DeviceReportService {
                 .await?;
         }
         let row = work.device_row_named(&report.hostname).await?;
-        let known = row.as_ref().map(DeviceSnapshot::from);
-        if known
+        let stored = row.as_ref().map(DeviceSnapshot::from);
+        if stored
             .as_ref()
-            .is_some_and(|known| !known.guid.is_empty() && known.guid != guid)
+            .is_some_and(|stored| !stored.guid.is_empty() && stored.guid != guid)
         {
             return Err(DetailsError::GuidMismatch);
         }
@@ -71,12 +71,12 @@ impl DeviceReportService {
             return Err(DetailsError::OtherHostname);
         }
 
-        let mut document = known.as_ref().map(DeviceSnapshot::document).unwrap_or_default();
-        let completed = self.completed(device, &report, known.as_ref());
+        let mut document = stored.as_ref().map(DeviceSnapshot::document).unwrap_or_default();
+        let completed = self.completed(device, &report, stored.as_ref());
         merge(&mut document, completed)?;
         let now = self.environment.now();
         let mut upsert =
-            DeviceUpsert::from_document(&report.hostname, known.as_ref(), &document, now.time.as_second());
+            DeviceUpsert::from_document(&report.hostname, stored.as_ref(), &document, now.time.as_second());
         upsert.guid = Some(guid.to_owned());
         upsert.agent_hash = report.agent_hash.clone().or(upsert.agent_hash);
         work.upsert_device(&upsert).await?;
@@ -146,7 +146,7 @@ impl DeviceReportService {
         &self,
         device: &AuthenticatedDevice,
         report: &DetailsReport,
-        known: Option<&DeviceSnapshot>,
+        stored: Option<&DeviceSnapshot>,
     ) -> JsonObject {
         let mut details = report.details.clone();
         let summary = details
@@ -176,7 +176,7 @@ impl DeviceReportService {
                 .and_then(|id| self.agents.record(id)?.last_seen)
                 .and_then(|time| i64::try_from(time).ok())
                 .filter(|time| *time != 0);
-            if let Some(time) = remembered.or(known.map(|known| known.last_seen)) {
+            if let Some(time) = remembered.or(stored.map(|stored| stored.last_seen)) {
                 summary.insert("last_seen".to_owned(), time.into());
             }
         }

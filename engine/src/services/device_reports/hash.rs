@@ -23,7 +23,7 @@ pub enum HashError {
     /// The report has no hash.
     #[error("no hash")]
     Missing,
-    /// Nothing is known of the device.
+    /// Neither the table nor the registry has a hash of the device.
     #[error("no hash is known")]
     NotFound,
     /// The store failed.
@@ -38,7 +38,7 @@ pub struct HashAnswer {
     pub agent_hash: String,
     /// The host; `None` where the registry has none.
     pub hostname: Option<String>,
-    /// The agent's id, if one is known.
+    /// The agent's id, if there is one.
     pub agent_id: Option<String>,
     /// Where it was found.
     pub source: HashSource,
@@ -51,7 +51,7 @@ pub struct StoredHash {
     pub agent_hash: String,
     /// The host; `None`: the device has no host name, and nothing is stored.
     pub hostname: Option<String>,
-    /// The agent's id, if one is known.
+    /// The agent's id, if there is one.
     pub agent_id: Option<String>,
 }
 
@@ -85,11 +85,11 @@ impl DeviceReportService {
             .stored_row(&mut *self.store.view().await?)
             .await?
             .ok_or(HashError::NotFound)?;
-        let known = DeviceSnapshot::from(&row);
+        let stored = DeviceSnapshot::from(&row);
         Ok(HashAnswer {
-            agent_hash: known.agent_hash,
-            hostname: Some(known.hostname),
-            agent_id: Some(known.agent_id).filter(|id| !id.is_empty()),
+            agent_hash: stored.agent_hash,
+            hostname: Some(stored.hostname),
+            agent_id: Some(stored.agent_id).filter(|id| !id.is_empty()),
             source: HashSource::Database,
         })
     }
@@ -116,10 +116,10 @@ impl DeviceReportService {
             return Err(HashError::GuidMismatch);
         }
         let row = device.stored_row(&mut *work).await?;
-        let Some(known) = row
+        let Some(stored) = row
             .as_ref()
             .map(DeviceSnapshot::from)
-            .filter(|known| !known.hostname.is_empty())
+            .filter(|stored| !stored.hostname.is_empty())
         else {
             return Ok(StoredHash {
                 agent_hash: report.agent_hash,
@@ -128,14 +128,14 @@ impl DeviceReportService {
             });
         };
         let now = self.environment.clock.now().as_second();
-        let mut upsert = DeviceUpsert::rewrite(&known.hostname, Some(&known), now);
+        let mut upsert = DeviceUpsert::rewrite(&stored.hostname, Some(&stored), now);
         upsert.agent_hash = Some(report.agent_hash.clone());
         if report.agent_id.is_some() {
             upsert.agent_id.clone_from(&report.agent_id);
         }
         work.upsert_device(&upsert).await?;
         work.save().await?;
-        if known.agent_hash != report.agent_hash {
+        if stored.agent_hash != report.agent_hash {
             audit::changed("device.build_reported", &device.guid);
         }
 
@@ -144,18 +144,18 @@ impl DeviceReportService {
             guid: &device.guid,
             agent_hash: &report.agent_hash,
             agent_id: agent_id.as_deref(),
-            hostname: Some(&known.hostname),
+            hostname: Some(&stored.hostname),
             own_only: self.hosts.is_strict(),
         });
         let lent = || self.agents.first_with_guid(&device.guid).map(|(id, _)| id);
         Ok(StoredHash {
             agent_hash: report.agent_hash,
             agent_id: agent_id.or_else(lent),
-            hostname: Some(known.hostname),
+            hostname: Some(stored.hostname),
         })
     }
 
-    /// Every build that is known of, from the table and the registry.
+    /// Every build that the table and the registry have.
     ///
     /// # Errors
     /// The store failed.

@@ -125,10 +125,10 @@ impl HeartbeatService {
         hostname: &str,
     ) -> Result<bool, StoreError> {
         let now = self.environment.clock.monotonic();
-        let is_known = self.collisions().get(&device.guid).is_some_and(|collision| {
+        let is_remembered = self.collisions().get(&device.guid).is_some_and(|collision| {
             collision.hostname == hostname && now.saturating_sub(collision.since) < REMEMBERED
         });
-        if is_known {
+        if is_remembered {
             return Ok(true);
         }
         let is_taken = self.hosts.is_taken(work, hostname, Some(stored_guid)).await?;

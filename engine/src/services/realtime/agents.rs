@@ -131,13 +131,13 @@ impl RealtimeService {
             Some(guid) => work.device_row(guid.as_str()).await?,
             None => work.device_row_named(hostname).await?,
         };
-        let known = row.as_ref().map(DeviceSnapshot::from);
-        let hostname = match (rights.device(), &known) {
-            (Some(_), Some(known)) if !known.hostname.is_empty() => &known.hostname,
+        let stored = row.as_ref().map(DeviceSnapshot::from);
+        let hostname = match (rights.device(), &stored) {
+            (Some(_), Some(stored)) if !stored.hostname.is_empty() => &stored.hostname,
             (Some(_), _) => return Ok(()),
             (None, _) => hostname,
         };
-        let mut device = DeviceUpsert::rewrite(hostname, known.as_ref(), now);
+        let mut device = DeviceUpsert::rewrite(hostname, stored.as_ref(), now);
         change(&mut device);
         work.upsert_device(&device).await?;
         work.save().await

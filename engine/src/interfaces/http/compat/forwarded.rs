@@ -135,7 +135,7 @@ impl Caller {
         )
     }
 
-    /// Whether the client speaks TLS, as far as is known.
+    /// Whether the client speaks TLS, as far as peer and headers show.
     pub fn arrival(&self) -> Arrival {
         if self.scheme().eq_ignore_ascii_case("https") {
             Arrival::Tls

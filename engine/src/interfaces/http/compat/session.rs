@@ -307,13 +307,13 @@ impl SessionCodec {
 
 /// The id of the browser that a request comes from, where it was given one.
 pub fn browser_id(headers: &HeaderMap) -> Option<String> {
-    let is_known = |id: &String| {
+    let is_well_formed = |id: &String| {
         id.len() == BROWSER_ID
             && id
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    cookie(headers, BROWSER_COOKIE).filter(is_known)
+    cookie(headers, BROWSER_COOKIE).filter(is_well_formed)
 }
 
 /// What a request shows of the connection that its client opened by polling.

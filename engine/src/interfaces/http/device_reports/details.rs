@@ -35,7 +35,7 @@ pub async fn report(
     Ok(Answer::status("ok"))
 }
 
-/// A device's document, and its parts at the top level once more; nothing of a host that is not known.
+/// A device's document, and its parts at the top level once more; empty for a host without a row.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct DeviceView {
@@ -81,7 +81,7 @@ impl From<DeviceSnapshot> for DeviceView {
     }
 }
 
-/// `GET /api/device/details/<hostname>`: an empty object for a host that is not known, and for every failure.
+/// `GET /api/device/details/<hostname>`: an empty object for a host without a row, and for every failure.
 pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
