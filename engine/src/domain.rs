@@ -44,7 +44,6 @@ pub mod replay;
 pub mod repository_head;
 pub mod schedule;
 pub mod scheduled_jobs;
-pub mod sealed_secrets;
 pub mod server_name;
 pub mod service_accounts;
 pub mod start_time;

@@ -6,7 +6,6 @@ pub mod clock;
 pub mod github;
 pub mod identity;
 pub mod listener;
-pub mod open_files;
 pub mod private_files;
 mod process_tree;
 pub mod random;

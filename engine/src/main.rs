@@ -18,7 +18,7 @@ use borealis_engine::{
         variables::{self, ProcessVariables},
     },
     domain::clock::Clock as _,
-    integrations::{clock::SystemClock, open_files, random::OsRandom, root_lock::RootLock},
+    integrations::{clock::SystemClock, listener, random::OsRandom, root_lock::RootLock},
     preflight::{self, Finding},
     repositories::sqlite::SqliteStore,
     services::Environment,
@@ -249,7 +249,7 @@ fn outlive_file_size_limits() -> Result<(), String> {
 
 async fn serve(settings: Settings, create: bool) -> Result<(), String> {
     outlive_file_size_limits()?;
-    match open_files::raise_limit() {
+    match listener::raise_open_files_limit() {
         Some(limit) => tracing::info!("up to {limit} files may be open"),
         None => tracing::info!("any number of files may be open"),
     }

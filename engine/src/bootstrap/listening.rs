@@ -14,7 +14,9 @@ use super::StartError;
 use crate::{
     config::settings::{AccessPolicy, Settings},
     integrations::{
-        clock::SystemClock, identity::ServedCertificate, listener::limit_unsent, open_files,
+        clock::SystemClock,
+        identity::ServedCertificate,
+        listener::{limit_unsent, open_files_limit},
         root_lock::RootLock,
     },
     interfaces::{
@@ -99,7 +101,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
     limit_unsent(&listener).map_err(StartError::Listener)?;
     let address = listener.local_addr().map_err(StartError::Listener)?;
     let handle = Handle::new();
-    let files = open_files::limit();
+    let files = open_files_limit();
     let connections = Connections::new(settings, files);
     let errors = AcceptErrors::new(Arc::new(SystemClock::new()), files);
     let server = if settings.speaks_tls() {

@@ -18,6 +18,15 @@ const TAG: usize = 32;
 /// What tokens made with [`FernetKey::seal`] since 1970 and until 2106 begin with.
 pub const TOKEN_PREFIX: &[u8] = b"gAAAAA";
 
+/// A secret as it is stored, whichever table it is in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredSecret {
+    /// What it belongs to, for a person who has to do something about it.
+    pub owner: String,
+    /// The token that it is sealed in, by some key.
+    pub token: Vec<u8>,
+}
+
 /// A key: half for signing, half for encryption.
 #[derive(Clone, Eq, PartialEq)]
 pub struct FernetKey([u8; 32]);

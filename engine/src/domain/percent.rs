@@ -1,4 +1,6 @@
 //! Percent-encoding.
+//!
+//! Short because the paths of GitHub, TOTP addresses and redirects share it.
 
 /// `text` with everything but letters, digits, `-._~` and the characters of `safe` as escapes.
 pub fn encode(text: &str, safe: &str) -> String {

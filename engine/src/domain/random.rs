@@ -1,4 +1,6 @@
 //! Randomness as the rest of the engine sees it.
+//!
+//! Short because what implements it is outside of the domain, in `integrations`.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,6 @@
 //! The service accounts under which agents run.
+//!
+//! Short because the feature has the same file in every layer, and its rules are in `services`.
 
 /// An agent's service account.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,19 +1,37 @@
-//! The listener's own settings, which its connections inherit.
+//! What the system bounds of connections: how many files are open, and how much waits to be sent.
 
 use std::{io, net::TcpListener};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
 /// Bytes that the kernel takes for a client beyond what is on its way.
 const MOST_UNSENT: u32 = 128 * 1024;
 
-/// Keeps what the kernel takes for a slow client small: the server sees sooner whether the client takes anything, and
+/// Keeps what the kernel takes for a slow client small, for every connection of this listener: the server sees sooner whether the client takes anything, and
 /// holds what waits itself, where it is counted.
 ///
 /// # Errors
 /// The kernel refuses.
 pub fn limit_unsent(listener: &TcpListener) -> io::Result<()> {
     SockRef::from(listener).set_tcp_notsent_lowat(MOST_UNSENT)
+}
+
+/// Raises the soft limit of open files to the hard one, and says what it is now; `None` is no limit.
+pub fn raise_open_files_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Where the system refuses, what there was stays.
+    let _ = setrlimit(Resource::Nofile, raised);
+    open_files_limit()
+}
+
+/// The soft limit of open files, which bounds the connections; `None` is no limit.
+pub fn open_files_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::settings::Settings,
-    domain::{clock::Clock, sealed_secrets::StoredSecret},
+    domain::{clock::Clock, fernet::StoredSecret},
     integrations::{
         identity::{PartState, ServerIdentity, sealing_key},
         random::OsRandom,

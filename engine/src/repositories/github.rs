@@ -1,4 +1,6 @@
 //! The token with which GitHub is asked.
+//!
+//! Short because the feature has the same file in every layer, and its table has one column.
 
 use async_trait::async_trait;
 

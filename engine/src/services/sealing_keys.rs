@@ -1,7 +1,7 @@
 //! Which key seals secrets, and what becomes of those that were sealed with others.
 
 use crate::{
-    domain::{fernet::FernetKey, sealed_secrets::StoredSecret},
+    domain::fernet::{FernetKey, StoredSecret},
     integrations::identity::sealing_key::FoundKey,
 };
 

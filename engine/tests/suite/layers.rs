@@ -157,26 +157,58 @@ fn every_way_to_write_an_arrow_is_seen() {
     assert_eq!(forbidden("main", "main.rs", source), Vec::<String>::new());
 }
 
-#[test]
-fn a_long_file_says_why() {
+/// The files of all three crates, with what they hold.
+fn all_sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for folder in ["src", "socketio/src", "../parity/src"] {
         sources(&root.join(folder), &mut found);
     }
-    let mut silent = Vec::new();
-    for path in found {
+    assert!(found.len() > 200, "the sources are not where this test looks");
+    let read = |path: PathBuf| {
         let source = fs::read_to_string(&path).unwrap();
-        let says_why = source
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .any(|line| line.starts_with("//! Long because "));
-        if source.lines().count() > 400 && !says_why {
-            silent.push(path);
-        }
-    }
+        (path, source)
+    };
+    found.into_iter().map(read).collect()
+}
+
+/// Whether a file's own comment has a line that begins so.
+fn says(source: &str, beginning: &str) -> bool {
+    source
+        .lines()
+        .take_while(|line| line.starts_with("//!"))
+        .any(|line| line.starts_with(beginning))
+}
+
+#[test]
+fn a_long_file_says_why() {
+    let silent: Vec<_> = all_sources()
+        .into_iter()
+        .filter(|(_, source)| source.lines().count() > 400 && !says(source, "//! Long because "))
+        .map(|(path, _)| path)
+        .collect();
     assert!(
         silent.is_empty(),
         "more than 400 lines, and no `//! Long because`: {silent:#?}"
+    );
+}
+
+/// The root of a crate and a file that names the files of its folder may be short; any other belongs to its neighbour, or
+/// there is a reason.
+#[test]
+fn a_short_file_says_why() {
+    let is_root = |path: &Path| {
+        path.ends_with("main.rs") || path.ends_with("lib.rs") || path.with_extension("").is_dir()
+    };
+    let silent: Vec<_> = all_sources()
+        .into_iter()
+        .filter(|(path, source)| {
+            source.lines().count() < 25 && !is_root(path) && !says(source, "//! Short because ")
+        })
+        .map(|(path, _)| path)
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "fewer than 25 lines, and no `//! Short because`: {silent:#?}"
     );
 }

@@ -1,4 +1,6 @@
 //! Playbooks that agents run.
+//!
+//! Short because the feature has the same file in every layer, and these events are only relayed.
 
 use super::dispatch::Incoming;
 use crate::services::realtime::Outcome;

@@ -1,4 +1,6 @@
-//! What became of scripts that agents ran.
+//! The results of scripts that agents ran.
+//!
+//! Short because the feature has the same file in every layer, and it has one event.
 
 use super::dispatch::{Incoming, from_agent};
 use crate::{builders::agents as read, services::realtime::Outcome};

@@ -1,4 +1,6 @@
 //! Which device work was begun for.
+//!
+//! Short because each table of the engine's own has a file beside those of the legacy's tables.
 
 use async_trait::async_trait;
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::timing::Timing,
-    domain::{host_name::HostKey, sealed_secrets::StoredSecret},
+    domain::{fernet::StoredSecret, host_name::HostKey},
     repositories::StoreError,
 };
 

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 
 use super::{header, options};
 use crate::{
-    domain::{fernet::TOKEN_PREFIX, sealed_secrets::StoredSecret},
+    domain::fernet::{StoredSecret, TOKEN_PREFIX},
     repositories::StoreError,
 };
 
