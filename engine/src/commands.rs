@@ -39,11 +39,8 @@ use crate::{
 
 /// The groups of commands.
 #[derive(Debug, Subcommand)]
-#[allow(
-    missing_docs,
-    reason = "a group's help is the documentation of its arguments, which one here would hide"
-)]
 pub enum Administration {
+    // No documentation here: a group's help is that of its arguments, which it would hide.
     Users(users::UsersArguments),
     InstallCodes(install_codes::InstallCodesArguments),
     Devices(devices::DevicesArguments),

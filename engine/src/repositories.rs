@@ -68,9 +68,7 @@ pub enum StoreError {
     /// A row cannot be read back: somebody wrote another kind of value into it.
     #[error("unreadable value in {table}.{column}: {source}")]
     UnreadableRow {
-        /// The table.
         table: &'static str,
-        /// The column.
         column: &'static str,
         /// What is wrong with it.
         source: sqlx::Error,

@@ -40,7 +40,6 @@ pub use crate::repositories::StoreError;
 /// Time and randomness, handed to every service.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The random source.
     pub random: Arc<dyn Random>,

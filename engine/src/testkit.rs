@@ -76,7 +76,6 @@ impl Ground {
         Arc::clone(&self.store)
     }
 
-    /// The root folder.
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
@@ -101,7 +100,6 @@ impl Ground {
         self.outside.rows(query).await
     }
 
-    /// The one row of a query.
     pub(crate) async fn row(&self, query: &str) -> Vec<Option<String>> {
         let mut rows = self.rows(query).await;
         assert_eq!(rows.len(), 1, "{query}");

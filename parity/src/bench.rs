@@ -73,9 +73,7 @@ pub struct Plan {
 pub struct Figure {
     /// What was measured.
     pub name: &'static str,
-    /// Its value.
     pub value: f64,
-    /// Its unit.
     pub unit: &'static str,
 }
 
@@ -120,9 +118,6 @@ pub enum BenchError {
 }
 
 /// Puts one kind of load on a fresh server.
-///
-/// # Errors
-/// [`BenchError`] if it could not be measured.
 pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     match load {
         Load::Start => start::measure(plan).await,

@@ -23,7 +23,6 @@ use crate::{
 pub struct Places {
     /// Folder of the scenarios, with `divergences.toml` in it.
     pub scenarios: PathBuf,
-    /// Folder of the snapshots.
     pub snapshots: PathBuf,
 }
 
@@ -33,7 +32,6 @@ pub enum CampaignError {
     /// The folder of scenarios.
     #[error("{}: {source}", path.display())]
     Scenarios {
-        /// The folder.
         path: PathBuf,
         /// Why it cannot be read.
         source: std::io::Error,
@@ -41,15 +39,12 @@ pub enum CampaignError {
     /// A scenario cannot be read.
     #[error("{}: {reason}", path.display())]
     Scenario {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// The register.
     #[error(transparent)]
     Register(#[from] RegisterError),
-    /// The snapshots.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// A name that fits no scenario.

@@ -35,13 +35,11 @@ const LARGEST_INLINE: usize = 2048;
 /// What a recording became.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imported {
-    /// The scenario.
     pub scenario: Scenario,
     /// What the legacy showed.
     pub transcript: Transcript,
     /// The server that was recorded.
     pub server: String,
-    /// Its revision.
     pub revision: String,
     /// The steps that cannot be run, each with its number and the reason.
     pub not_runnable: Vec<String>,

@@ -69,13 +69,11 @@ pub struct EntryNote {
     pub id: String,
     /// The name of the defect in `engine/docs/legacy`.
     pub defect: String,
-    /// The area.
     pub area: Area,
     /// What the legacy does.
     pub legacy_behaviour: String,
     /// What the engine does.
     pub engine_behaviour: String,
-    /// Why.
     pub reason: String,
     /// Since when.
     pub since: String,
@@ -131,7 +129,6 @@ pub enum ReportError {
     /// The file could not be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -139,7 +136,6 @@ pub enum ReportError {
     /// Another format.
     #[error("{path}: format {found} is too {age}, this parity reads {FORMAT}. Run the comparison again")]
     Format {
-        /// The file.
         path: PathBuf,
         /// Its format.
         found: u64,
@@ -149,7 +145,6 @@ pub enum ReportError {
     /// No report.
     #[error("{path}: unreadable: {reason}. Run the comparison again")]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
@@ -214,7 +209,6 @@ impl RunReport {
         }
     }
 
-    /// The verdicts of one area.
     pub fn in_area(&self, area: Area) -> impl Iterator<Item = &Verdict> {
         self.judgement
             .verdicts

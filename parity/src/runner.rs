@@ -58,7 +58,6 @@ pub enum RunError {
     /// GitHub cannot be played.
     #[error(transparent)]
     GitHub(#[from] PlayError),
-    /// The target.
     #[error(transparent)]
     Target(#[from] TargetError),
 }

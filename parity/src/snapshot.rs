@@ -17,7 +17,6 @@ const DIGESTS: &str = "DIGESTS";
 pub struct Provenance {
     /// The server that was recorded.
     pub server: String,
-    /// Its revision.
     pub revision: String,
     /// SHA-256 of the recording that the snapshot was made from.
     pub recording_sha256: String,
@@ -38,7 +37,6 @@ pub enum SnapshotError {
     /// The file could not be read or written.
     #[error("{path}: {source}. Check that the folder exists and that you may use it")]
     Io {
-        /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -46,7 +44,6 @@ pub enum SnapshotError {
     /// Made by an older program.
     #[error("{path}: format {found} is too old, this parity reads {FORMAT}. Record the snapshots again")]
     TooOld {
-        /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
@@ -56,7 +53,6 @@ pub enum SnapshotError {
         "{path}: format {found} is too new, this parity reads {FORMAT}. Use the parity that wrote it, or a newer one"
     )]
     TooNew {
-        /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
@@ -66,7 +62,6 @@ pub enum SnapshotError {
         "{path}: unreadable: {reason}. Restore the file from version control or record the snapshot again"
     )]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
@@ -77,7 +72,6 @@ pub enum SnapshotError {
          is meant, record the snapshot again, which notes the new digest"
     )]
     DigestMismatch {
-        /// The file.
         path: PathBuf,
         /// The digest that was noted.
         expected: String,

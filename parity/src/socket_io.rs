@@ -83,11 +83,9 @@ impl Default for Limits {
 /// What arrives, in the order of arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incoming {
-    /// An event.
     Event {
         /// Where the server asks for an acknowledgement, which [`Client::acknowledge`] gives. Nothing gives it unasked.
         id: Option<u64>,
-        /// Its name.
         name: String,
         /// Its arguments; binary ones as [`binary`] writes them.
         arguments: Vec<Value>,
@@ -100,10 +98,7 @@ pub enum Incoming {
         arguments: Vec<Value>,
     },
     /// Another namespace was refused.
-    Refused {
-        /// Which one.
-        namespace: String,
-    },
+    Refused { namespace: String },
     /// The connection is over; nothing comes after this.
     Closed(CloseReason),
 }
@@ -131,7 +126,6 @@ pub enum CloseReason {
     /// Polling was refused.
     #[error("polling was answered with {status}: {body}")]
     Refused {
-        /// The status.
         status: u16,
         /// The beginning of the body.
         body: String,

@@ -30,7 +30,6 @@ pub struct Transcript {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
-    /// The client.
     pub client: String,
     /// The step during or before which it was seen.
     pub step: u32,
@@ -78,7 +77,6 @@ pub enum Seen {
         status: u16,
         /// All headers but date, server, connection and content-length; names in lower case, sorted by name.
         headers: Vec<(String, String)>,
-        /// The body.
         body: Body,
     },
     /// Rows read from the database; blobs as `base64:…`.
@@ -114,10 +112,7 @@ pub enum Seen {
         requests: Vec<Asked>,
     },
     /// The step could not be done.
-    Failed {
-        /// Why.
-        reason: String,
-    },
+    Failed { reason: String },
 }
 
 /// A body, as far as it could be read.

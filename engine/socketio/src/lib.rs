@@ -6,6 +6,8 @@
 //!
 //! [`Server`]: engine_io::Server
 
+#![warn(missing_docs)]
+
 pub mod engine_io;
 pub mod environment;
 mod json_text;

@@ -23,12 +23,7 @@ pub enum StartError {
     Lock(#[from] LockError),
     /// The root folder is not there, and cannot be made.
     #[error("the root folder {} cannot be made: {source}", path.display())]
-    Root {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Root { path: PathBuf, source: std::io::Error },
     /// Going on would lose every stored secret.
     #[error(transparent)]
     Secrets(#[from] NoKeyOpens),
@@ -44,7 +39,6 @@ pub enum StartError {
     /// The database.
     #[error("{}", preflight::describe(path, source))]
     Store {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: StoreError,
@@ -52,7 +46,6 @@ pub enum StartError {
     /// The tables.
     #[error("{}", preflight::describe_upgrade(path, source))]
     Migration {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: MigrationError,

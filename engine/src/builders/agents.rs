@@ -32,7 +32,6 @@ const LONGEST_TEXT: usize = 4096;
 /// What a payload says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading<T> {
-    /// This.
     Event(T),
     /// Nothing; that is no mistake.
     Nothing,

@@ -27,13 +27,11 @@ pub struct EnrollmentRequest {
 /// A well-formed poll.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EnrollmentPoll {
-    /// The approval's reference.
     pub approval_reference: String,
     /// The agent's nonce, base64 as sent.
     pub client_nonce: String,
     /// The same, decoded.
     pub client_nonce_bytes: Vec<u8>,
-    /// The proof.
     pub proof: Vec<u8>,
 }
 

@@ -15,7 +15,6 @@ use crate::{
 /// Which head is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadQuery {
-    /// The branch.
     pub branch: RepositoryBranch,
     /// How old a cached head may be, where the query says so.
     pub ttl: Option<Duration>,

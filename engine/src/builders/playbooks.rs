@@ -24,9 +24,6 @@ pub enum PlaybookFieldError {
 }
 
 /// Reads a report.
-///
-/// # Errors
-/// [`PlaybookFieldError`].
 pub fn playbook_report(body: &JsonObject) -> Result<PlaybookReport, PlaybookFieldError> {
     let text = |name| match body.get(name).filter(|value| value.is_truthy()) {
         None => Ok(None),

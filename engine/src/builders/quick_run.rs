@@ -39,9 +39,6 @@ pub enum QuickRunFieldError {
 }
 
 /// Reads the request for a run.
-///
-/// # Errors
-/// [`QuickRunFieldError`].
 pub fn quick_run(body: &JsonObject) -> Result<QuickRun, QuickRunFieldError> {
     let text = |name| match body.get(name).filter(|value| value.is_truthy()) {
         None => Ok(""),

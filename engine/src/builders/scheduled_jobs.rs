@@ -25,9 +25,6 @@ pub enum JobFieldError {
 }
 
 /// Reads a job to be made. Start texts without an offset mean the server's own `zone`.
-///
-/// # Errors
-/// [`JobFieldError`].
 pub fn new_job(body: &JsonObject, zone: &TimeZone) -> Result<NewJob, JobFieldError> {
     let name = match truthy(body, "name") {
         None => "",
@@ -64,9 +61,6 @@ pub fn new_job(body: &JsonObject, zone: &TimeZone) -> Result<NewJob, JobFieldErr
 }
 
 /// Reads what of a job shall change: the fields that are there.
-///
-/// # Errors
-/// [`JobFieldError`].
 pub fn job_changes(body: &JsonObject, zone: &TimeZone) -> Result<JobChanges, JobFieldError> {
     let mut changes = JobChanges::default();
     match body.get("name") {

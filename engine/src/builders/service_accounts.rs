@@ -6,7 +6,6 @@ use crate::domain::json::JsonObject;
 /// Whose account an agent asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountRequest {
-    /// The agent.
     pub agent_id: String,
     /// The name that the account should have.
     pub username: Option<String>,

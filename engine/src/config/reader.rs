@@ -13,7 +13,6 @@ use crate::domain::{coerce::integer_in, fernet::FernetKey};
 pub struct InvalidVariable {
     /// The variable's name.
     pub variable: &'static str,
-    /// Its value.
     pub value: String,
     /// What it may be.
     pub expected: &'static str,

@@ -52,7 +52,6 @@ pub struct CookieSettings {
 /// Everything that can be set, complete and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The root folder.
     pub root: PathBuf,
     /// The SQLite file.
     pub database_path: PathBuf,
@@ -90,7 +89,6 @@ pub struct Settings {
     pub machine_name: Option<ServerName>,
     /// Folder of runtime files: the token key, and what older versions kept there.
     pub runtime: PathBuf,
-    /// GitHub.
     pub github: GitHubSettings,
     /// The attributes of the operator cookies.
     pub cookies: CookieSettings,

@@ -7,9 +7,7 @@ use super::work_devices::BoundTo;
 pub struct Activity {
     /// Row id; never used again. Agents know it as `job_id`.
     pub id: i64,
-    /// The host.
     pub hostname: Option<String>,
-    /// The file.
     pub script_path: Option<String>,
     /// The document's name.
     pub script_name: Option<String>,
@@ -39,9 +37,7 @@ pub struct ActivityLine {
 /// An activity to be made; it begins now, `Running`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NewActivity<'a> {
-    /// The host.
     pub hostname: Option<&'a str>,
-    /// The file.
     pub script_path: &'a str,
     /// The document's name.
     pub script_name: &'a str,
@@ -54,9 +50,7 @@ pub struct NewActivity<'a> {
 /// An activity that the server ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EndedActivity {
-    /// Its row.
     pub id: i64,
-    /// The host.
     pub hostname: Option<String>,
     /// `powershell` or `ansible`.
     pub script_type: Option<String>,

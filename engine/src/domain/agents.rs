@@ -24,7 +24,6 @@ pub const MOST_AGENTS: usize = 50_000;
 pub struct ConnectAgent {
     /// Who.
     pub agent_id: String,
-    /// In which mode.
     pub mode: ServiceMode,
 }
 
@@ -50,7 +49,6 @@ pub struct AgentHeartbeat {
     pub operating_system: Option<Json>,
     /// When.
     pub last_seen: LastSeen,
-    /// In which mode.
     pub mode: ServiceMode,
 }
 
@@ -65,16 +63,13 @@ pub struct CollectorStatus {
     pub active: bool,
     /// Who uses the host, trimmed, where it named somebody.
     pub last_user: Option<String>,
-    /// In which mode.
     pub mode: ServiceMode,
 }
 
 /// That an agent was seen on its host, to be stored with the device.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sighting {
-    /// The host.
     pub hostname: String,
-    /// The agent.
     pub agent_id: String,
     /// Unix seconds.
     pub last_seen: i128,

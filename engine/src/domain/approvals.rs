@@ -40,7 +40,6 @@ pub struct HostnameHolder {
     pub fingerprint: Option<String>,
     /// The site that it is assigned to.
     pub site_id: Option<i64>,
-    /// That site's name.
     pub site_name: Option<String>,
 }
 

@@ -3,9 +3,7 @@
 /// The four secrets of a credential, in whatever form: clear, sealed, or a change to them.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub struct Secrets<T> {
-    /// The password.
     pub password: T,
-    /// The private key.
     pub private_key: T,
     /// What opens the private key.
     pub private_key_passphrase: T,
@@ -55,7 +53,6 @@ pub struct Credential {
     pub description: Option<String>,
     /// The site it belongs to, whether or not there is one of this number.
     pub site_id: Option<i64>,
-    /// The name of that site.
     pub site_name: Option<String>,
     /// What it logs in to.
     pub credential_type: String,
@@ -69,7 +66,6 @@ pub struct Credential {
     pub become_username: Option<String>,
     /// Further settings, the text of a JSON object.
     pub metadata_json: Option<String>,
-    /// The sealed secrets.
     pub secrets: Secrets<Sealed>,
     /// Unix seconds at which it was made.
     pub created_at: i64,
@@ -123,7 +119,6 @@ impl<T> CredentialChange<T> {
 /// Which credentials are listed; everything given has to fit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct CredentialFilter {
-    /// The site.
     pub site_id: Option<i64>,
     /// The connection type, in lower case.
     pub connection_type: Option<&'static str>,

@@ -5,7 +5,6 @@
 pub struct DeviceIdentity {
     /// The GUID, as stored.
     pub guid: String,
-    /// The host name.
     pub hostname: Option<String>,
     /// SHA-256 of its key, hex; `None` or empty where it has none.
     pub fingerprint: Option<String>,
@@ -20,9 +19,7 @@ pub struct DeviceIdentity {
 pub struct DeviceEntry {
     /// The GUID, as stored; `None` for one that never enrolled.
     pub guid: Option<String>,
-    /// The host name.
     pub hostname: Option<String>,
-    /// The id of its agent.
     pub agent_id: Option<String>,
     /// As in [`DeviceIdentity`].
     pub status: Option<String>,
@@ -35,7 +32,6 @@ pub struct DeviceEntry {
 pub struct NamedDevice {
     /// The GUID, as stored; `None` for one that never enrolled.
     pub guid: Option<String>,
-    /// The host name.
     pub hostname: String,
     /// As in [`DeviceIdentity`].
     pub fingerprint: Option<String>,
@@ -90,7 +86,6 @@ pub struct DeviceReport {
     pub cpu: Option<String>,
     /// Who used it last.
     pub last_user: Option<String>,
-    /// Its operating system.
     pub operating_system: Option<String>,
     /// Seconds since it started.
     pub uptime: Option<i64>,

@@ -48,9 +48,7 @@ pub struct GuessLimit {
 /// Who guesses what.
 #[derive(Clone, Copy, Debug)]
 pub struct Guesser<'a> {
-    /// The name.
     pub name: &'a str,
-    /// The address.
     pub address: &'a str,
     /// Whether the name's owner has been there lately.
     pub is_known: bool,

@@ -28,11 +28,9 @@ impl HashSource {
 /// One device or agent of the list.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HashEntry {
-    /// The agent's id.
     pub agent_id: Option<String>,
     /// The device's GUID, canonical.
     pub agent_guid: Option<String>,
-    /// The host name.
     pub hostname: Option<String>,
     /// The hash of the build.
     pub agent_hash: Option<String>,

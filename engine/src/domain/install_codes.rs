@@ -55,7 +55,6 @@ pub struct CodeUse<'a> {
     pub id: &'a str,
     /// The device.
     pub guid: &'a str,
-    /// The count with this use.
     pub use_count: i64,
     /// Whether that spends the code.
     pub consumed: bool,

@@ -40,9 +40,7 @@ pub struct JobRun {
 /// A run to be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NewRun<'a> {
-    /// The job.
     pub job_id: i64,
-    /// The host.
     pub hostname: &'a str,
     /// The occurrence, in seconds.
     pub occurrence: i64,
@@ -50,7 +48,6 @@ pub struct NewRun<'a> {
     pub started: bool,
     /// Whether it ends now.
     pub finished: bool,
-    /// Its status.
     pub status: &'a str,
     /// Why it failed.
     pub error: Option<&'a str>,
@@ -59,11 +56,9 @@ pub struct NewRun<'a> {
 /// How many runs of a job's latest occurrence have a status.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RunCount {
-    /// The job.
     pub job_id: i64,
     /// Its latest occurrence, in seconds.
     pub occurrence: i64,
-    /// The status.
     pub status: String,
     /// How many.
     pub count: i64,
@@ -72,7 +67,6 @@ pub struct RunCount {
 /// An open run as the tick looks at it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OpenRun {
-    /// The run.
     pub run: JobRun,
     /// The expiration of its job; `None` where the job has none or is deleted.
     pub expiration: Option<String>,
@@ -85,7 +79,6 @@ pub struct OpenRun {
 /// An activity that belongs to a run.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RunActivity {
-    /// The run.
     pub run_id: i64,
     /// The row in the activity history, which may be deleted.
     pub activity_id: i64,
@@ -93,7 +86,6 @@ pub struct RunActivity {
     pub component_kind: String,
     /// `powershell` or `ansible`.
     pub script_type: String,
-    /// The file.
     pub component_path: String,
     /// The document's name.
     pub component_name: String,
@@ -106,7 +98,6 @@ pub struct RunActivity {
 /// A link from a run to an activity, to be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NewRunActivity<'a> {
-    /// The run.
     pub run_id: i64,
     /// The row in the activity history.
     pub activity_id: i64,
@@ -114,7 +105,6 @@ pub struct NewRunActivity<'a> {
     pub component_kind: &'a str,
     /// `powershell` or `ansible`.
     pub script_type: &'a str,
-    /// The file.
     pub component_path: &'a str,
     /// The document's name.
     pub component_name: &'a str,

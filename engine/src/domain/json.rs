@@ -21,11 +21,9 @@ pub enum Json {
     BigInt(String),
     /// A number with a fraction or an exponent, `NaN` and the infinities.
     Float(f64),
-    /// A text.
     Text(String),
     /// An array.
     List(Vec<Json>),
-    /// An object.
     Object(JsonObject),
 }
 

@@ -14,7 +14,6 @@ use super::{
 /// A signed text that is well-formed; whether its signature is good is for [`Jws::verify`] to say.
 #[derive(Debug)]
 pub struct Jws<'a> {
-    /// The header.
     pub header: JsonObject,
     message: &'a str,
     payload: Vec<u8>,

@@ -8,15 +8,11 @@ pub const SERVER: &str = "server";
 pub struct PlaybookReport {
     /// The run's own id, not empty.
     pub run_id: String,
-    /// The host.
     pub hostname: Option<String>,
     /// The agent that runs it, or [`SERVER`].
     pub agent_id: Option<String>,
-    /// The playbook's file.
     pub playbook_path: Option<String>,
-    /// The playbook's name.
     pub playbook_name: Option<String>,
-    /// The scheduled job.
     pub scheduled_job_id: Option<i64>,
     /// The run of the scheduled job.
     pub scheduled_run_id: Option<i64>,
@@ -37,7 +33,6 @@ pub struct PlaybookReport {
 /// A playbook run, as stored.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PlaybookRun {
-    /// Row id.
     pub id: i64,
     /// What has been reported of it, report upon report.
     pub reported: PlaybookReport,
@@ -52,11 +47,8 @@ pub struct PlaybookRun {
 pub struct ServerRun<'a> {
     /// The run's own id.
     pub run_id: &'a str,
-    /// The host.
     pub hostname: &'a str,
-    /// The playbook's file.
     pub playbook_path: &'a str,
-    /// The playbook's name.
     pub playbook_name: &'a str,
     /// The scheduled job and its run, where there is one.
     pub scheduled: Option<(i64, i64)>,

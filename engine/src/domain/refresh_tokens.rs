@@ -18,7 +18,6 @@ pub struct NewRefreshToken<'a> {
 /// A refresh token as it is stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RefreshToken {
-    /// Row id.
     pub id: String,
     /// When it ends; blank where it never does.
     pub expires_at: Option<String>,
@@ -29,7 +28,6 @@ pub struct RefreshToken {
 /// A refresh token that was traded for an access token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsedRefreshToken {
-    /// Row id.
     pub id: String,
     /// When, stored form.
     pub used_at: String,

@@ -22,7 +22,6 @@ const SAFE_IN_PATH: &str = "/!$&'()*+,;=:@";
 /// A name that leads to no branch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidBranch {
-    /// The repository's.
     #[error("repo must be in the form owner/name")]
     Repository,
     /// The branch's: it would lead out of the repository (PLT-7).

@@ -7,7 +7,6 @@ use super::json::Json;
 pub struct ScheduledJob {
     /// Row id; never used again.
     pub id: i64,
-    /// Its name.
     pub name: String,
     /// What it runs; `None` where the column holds no JSON.
     pub components: Option<Json>,
@@ -65,7 +64,6 @@ pub struct NewJob {
 /// What of a job is replaced; `None` stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobChanges {
-    /// Its name.
     pub name: Option<String>,
     /// What it runs.
     pub components: Option<Json>,

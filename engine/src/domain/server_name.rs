@@ -10,7 +10,6 @@ const LONGEST: usize = 253;
 pub enum ServerName {
     /// A host name in lower case; `*.` may stand before it.
     Dns(String),
-    /// An address.
     Address(IpAddr),
 }
 

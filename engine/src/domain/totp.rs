@@ -64,7 +64,6 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// The code of a step.
     pub fn code(&self, step: u64) -> String {
         // Keys of any length are fine for HMAC.
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(&self.0) else {

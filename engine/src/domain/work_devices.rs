@@ -5,7 +5,6 @@ use super::guid::Guid;
 /// For whom an activity is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BoundTo {
-    /// For this device.
     Device(Guid),
     /// For none: no device had the host's name, or the server does the work itself.
     Nobody,
@@ -17,7 +16,6 @@ impl BoundTo {
         guid.map_or(Self::Nobody, Self::Device)
     }
 
-    /// The device.
     pub fn device(&self) -> Option<&Guid> {
         match self {
             Self::Device(guid) => Some(guid),

@@ -34,9 +34,7 @@ pub type WorkFile = (&'static str, Vec<u8>);
 /// A playbook to be run.
 #[derive(Debug)]
 pub struct PlaybookCommand {
-    /// The program.
     pub program: OsString,
-    /// Its arguments.
     pub arguments: Vec<OsString>,
     /// Where it runs.
     pub folder: PathBuf,

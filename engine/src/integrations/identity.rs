@@ -40,23 +40,16 @@ pub enum IdentityError {
     File {
         /// What was tried.
         action: &'static str,
-        /// On which file.
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,
     },
     /// A key file holds no usable Ed25519 key. It is never replaced: agents know it.
     #[error("{} holds no unencrypted Ed25519 key in PKCS#8 PEM form: restore it from a backup", path.display())]
-    UnreadableKey {
-        /// The file.
-        path: PathBuf,
-    },
+    UnreadableKey { path: PathBuf },
     /// The file of the sealing key holds something else. It is never replaced: what is sealed would be lost.
     #[error("{} holds no Fernet key (44 characters of base64): restore it from a backup", path.display())]
-    UnreadableSealingKey {
-        /// The file.
-        path: PathBuf,
-    },
+    UnreadableSealingKey { path: PathBuf },
     /// A certificate could not be made.
     #[error("cannot make the server's certificate: {0}")]
     Certificate(String),
@@ -66,20 +59,14 @@ pub enum IdentityError {
          replace` makes a new identity, and agents have to enroll again",
         path.display()
     )]
-    UnreadableCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    UnreadableCertificate { path: PathBuf },
     /// A file holds no key that can be used.
     #[error(
         "{} holds no private key that can be used (unencrypted, PEM): restore it from a backup; without one, \
          `borealis-engine certificate replace` makes a new identity, and agents have to enroll again",
         path.display()
     )]
-    UnreadableTlsKey {
-        /// The file.
-        path: PathBuf,
-    },
+    UnreadableTlsKey { path: PathBuf },
     /// The key of a certificate is not there.
     #[error(
         "{} is not there, but {} is: restore the key from a backup; without one, `borealis-engine certificate renew` \
@@ -88,12 +75,7 @@ pub enum IdentityError {
         key.display(),
         certificate.display()
     )]
-    KeyMissing {
-        /// The key's file.
-        key: PathBuf,
-        /// The certificate's.
-        certificate: PathBuf,
-    },
+    KeyMissing { key: PathBuf, certificate: PathBuf },
     /// Certificate and key are of different pairs.
     #[error(
         "{} and {} do not belong together ({reason}): restore both from the same backup. If only the bundle is wrong, \
@@ -102,9 +84,7 @@ pub enum IdentityError {
         key.display()
     )]
     DoNotFit {
-        /// The certificate's file.
         certificate: PathBuf,
-        /// The key's.
         key: PathBuf,
         /// What is wrong.
         reason: String,
@@ -115,10 +95,7 @@ pub enum IdentityError {
          make a new identity with `borealis-engine certificate replace`, after which agents have to enroll again",
         key.display()
     )]
-    RootKeyMissing {
-        /// The key's file.
-        key: PathBuf,
-    },
+    RootKeyMissing { key: PathBuf },
     /// There is no root that could issue a certificate.
     #[error(
         "there is no root certificate {} that has not ended, so no certificate can be issued that agents accept as they \
@@ -137,7 +114,6 @@ pub enum IdentityError {
         bundle.display()
     )]
     OtherRoot {
-        /// The root's file.
         root: PathBuf,
         /// What agents know.
         bundle: PathBuf,
@@ -149,17 +125,13 @@ pub enum IdentityError {
         path.display()
     )]
     Ended {
-        /// The file.
         path: PathBuf,
         /// When it ended.
         ended: Timestamp,
     },
     /// There is no certificate yet.
     #[error("there is no certificate {} yet: the first start makes it", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    NoCertificate { path: PathBuf },
 }
 
 impl ServerIdentity {
@@ -326,7 +298,6 @@ pub enum PartState {
     Missing(PathBuf),
     /// A certificate that has ended, and would be replaced.
     Expired {
-        /// The file.
         path: PathBuf,
         /// When it ended.
         ended: Timestamp,

@@ -32,7 +32,6 @@ pub fn private() -> OpenOptions {
 /// A file that others than its owner may read or write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WideFile {
-    /// The file.
     pub path: PathBuf,
     /// Its permission bits.
     pub mode: u32,

@@ -27,9 +27,7 @@ pub enum LockError {
         database = database.display(), lock = lock.display()
     )]
     Held {
-        /// The database.
         database: PathBuf,
-        /// The lock's file.
         lock: PathBuf,
         /// Who holds it, where that is known.
         holder: Holder,

@@ -12,7 +12,6 @@ use crate::{
 /// The table `activity_history`.
 #[async_trait]
 pub trait ReadActivityHistory: Send {
-    /// The activity of this id.
     async fn find_activity(&mut self, id: i64) -> Result<Option<Activity>, StoreError>;
 
     /// The activities of exactly this host, the youngest first.
@@ -27,7 +26,6 @@ pub trait ReadActivityHistory: Send {
     ) -> Result<Vec<(i64, String)>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteActivityHistory: Send {
     /// Makes an activity and says its id.

@@ -8,7 +8,6 @@ use crate::domain::approvals::{Approval, HostnameHolder, ListedApproval};
 /// The table `device_approvals`.
 #[async_trait]
 pub trait ReadApprovals: Send {
-    /// The row of this id.
     async fn find_approval(&mut self, id: &str) -> Result<Option<Approval>, StoreError>;
 
     /// The row of this reference.
@@ -27,7 +26,6 @@ pub trait ReadApprovals: Send {
     async fn find_hostname_holder(&mut self, hostname: &str) -> Result<Option<HostnameHolder>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteApprovals: Send {
     /// Writes a row whole: a new one, or over the one with its id.

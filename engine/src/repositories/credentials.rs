@@ -5,7 +5,6 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::domain::credentials::{Credential, CredentialChange, CredentialFilter};
 
-/// The credentials.
 #[async_trait]
 pub trait ReadCredentials: Send {
     /// Those that fit, ordered by their names without ASCII letter case.
@@ -18,7 +17,6 @@ pub trait ReadCredentials: Send {
     async fn find_credential_id(&mut self, name: &str) -> Result<Option<i64>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteCredentials: Send {
     /// Makes a credential at `now` (Unix seconds) and returns its number.

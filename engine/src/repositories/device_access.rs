@@ -21,7 +21,6 @@ pub trait ReadRefreshTokens: Send {
     ) -> Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteRefreshTokens: Send {
     /// Makes a token.

@@ -17,7 +17,6 @@ pub trait ReadDeviceDocuments: Send {
     async fn device_row(&mut self, guid: &str) -> Result<Option<DeviceRow>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteDeviceDocuments: Send {
     /// Writes the row of this host name, or makes it. In a row that is there, description and inventory are replaced,

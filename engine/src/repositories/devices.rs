@@ -33,7 +33,6 @@ pub trait ReadDevices: Send {
     async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteDevices: Send {
     /// Gives the device listed with the GUID `stored_guid` another status.

@@ -13,7 +13,6 @@ pub trait ReadGitHubTokens: Send {
     async fn github_token(&mut self) -> Result<Option<String>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteGitHubTokens: Send {
     /// Replaces whatever is stored by this token, or by none.

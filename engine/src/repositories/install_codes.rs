@@ -11,7 +11,6 @@ pub trait ReadInstallCodes: Send {
     /// The code with exactly this text.
     async fn find_code(&mut self, code: &str) -> Result<Option<InstallCode>, StoreError>;
 
-    /// The code of this row id.
     async fn find_code_by_id(&mut self, id: &str) -> Result<Option<InstallCode>, StoreError>;
 
     /// The codes that `filter` lets through at `now` (stored form), by the text of their end.
@@ -22,7 +21,6 @@ pub trait ReadInstallCodes: Send {
     ) -> Result<Vec<InstallCode>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteInstallCodes: Send {
     /// Makes a code and its archive row.

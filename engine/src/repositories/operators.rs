@@ -30,7 +30,6 @@ pub trait ReadUsers: Send {
     async fn count_admins(&mut self) -> Result<i64, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteUsers: Send {
     /// Makes an account at `now` (Unix seconds).

@@ -11,7 +11,6 @@ pub trait ReadPlaybookRuns: Send {
     /// The run of this id, which whoever runs it chose.
     async fn find_playbook_run(&mut self, run_id: &str) -> Result<Option<PlaybookRun>, StoreError>;
 
-    /// The run of this row id.
     async fn find_playbook_run_by_id(&mut self, id: i64) -> Result<Option<PlaybookRun>, StoreError>;
 
     /// The run that was changed last among those of an activity.
@@ -32,7 +31,6 @@ pub trait ReadPlaybookRuns: Send {
     async fn open_server_runs(&mut self) -> Result<Vec<PlaybookRun>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WritePlaybookRuns: Send {
     /// Makes the row, or writes over the one of the same `run_id`; the row id in `run` counts for nothing.

@@ -14,11 +14,9 @@ pub trait ReadScheduledJobs: Send {
     /// The jobs that run, by id.
     async fn enabled_jobs(&mut self) -> Result<Vec<ScheduledJob>, StoreError>;
 
-    /// The job of this id.
     async fn find_job(&mut self, id: i64) -> Result<Option<ScheduledJob>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteScheduledJobs: Send {
     /// Makes a job and says its id.

@@ -21,7 +21,6 @@ pub trait ReadJobRuns: Send {
     /// The job's runs that ended (or else started, or else were due) since then, the youngest first, at most `limit`.
     async fn list_runs(&mut self, job_id: i64, since: i64, limit: i64) -> Result<Vec<JobRun>, StoreError>;
 
-    /// The runs of one occurrence, by id.
     async fn runs_of_occurrence(&mut self, job_id: i64, occurrence: i64) -> Result<Vec<JobRun>, StoreError>;
 
     /// The hosts on which a run of this job is open, whatever the occurrence.
@@ -34,7 +33,6 @@ pub trait ReadJobRuns: Send {
         occurrence: i64,
     ) -> Result<Vec<RunActivity>, StoreError>;
 
-    /// The run of this id.
     async fn find_run(&mut self, id: i64) -> Result<Option<JobRun>, StoreError>;
 
     /// The run that an activity belongs to.
@@ -47,7 +45,6 @@ pub trait ReadJobRuns: Send {
     async fn site_of_host(&mut self, hostname: &str) -> Result<Option<String>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteJobRuns: Send {
     /// Deletes the job's runs before this occurrence and says how many they were.

@@ -19,7 +19,6 @@ pub trait ReadServiceAccounts: Send {
     async fn accounts_to_assign(&mut self) -> Result<Vec<String>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteServiceAccounts: Send {
     /// Gives the account of this agent to a device.

@@ -15,23 +15,16 @@ pub struct ActivityService {
 }
 
 impl ActivityService {
-    /// Over this store.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
     }
 
     /// What ran on exactly this host, the youngest first.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn of_host(&self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError> {
         self.store.view().await?.activities_of_host(hostname).await
     }
 
     /// One activity with what it printed.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn find(&self, id: i64) -> Result<Option<Activity>, StoreError> {
         self.store.view().await?.find_activity(id).await
     }

@@ -47,9 +47,6 @@ impl Agents {
     }
 
     /// Begins with one offline agent for each stored device; under rules that check, under its own id alone.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn restore(&self, store: &dyn Store, hosts: HostRules) -> Result<(), StoreError> {
         let devices = store.view().await?.registered_devices().await?;
         *self.registry() = AgentRegistry::from_devices(devices, hosts.is_strict());

@@ -23,11 +23,9 @@ const SUFFIXES: usize = 50;
 /// A device that already has the host name which an approval claims.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostnameConflict {
-    /// Its GUID.
     pub guid: Option<Guid>,
     /// Its key's fingerprint, lower case.
     pub fingerprint: Option<String>,
-    /// Its site.
     pub site_id: Option<i64>,
     /// Its site's name; empty without one.
     pub site_name: String,
@@ -59,10 +57,7 @@ pub enum DecisionError {
     NotPending,
     /// Another device has the host name, and the operator has not said what to do.
     #[error("host name {hostname} is taken: overwrite or coexist?")]
-    ConflictUnresolved {
-        /// The host name.
-        hostname: String,
-    },
+    ConflictUnresolved { hostname: String },
     /// No device may be called as the approval claims.
     #[error(transparent)]
     InvalidHostname(#[from] InvalidHostname),
@@ -80,7 +75,6 @@ pub struct ApprovalService {
 }
 
 impl ApprovalService {
-    /// Over this store.
     pub fn new(store: Arc<dyn Store>, environment: Environment, hosts: HostRules) -> Self {
         Self {
             store,
@@ -90,9 +84,6 @@ impl ApprovalService {
     }
 
     /// The approvals of this status (lower case; all without one), oldest first.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn list(&self, status: Option<&str>) -> Result<Vec<ReviewedApproval>, StoreError> {
         let mut view = self.store.view().await?;
         let listed = view.list_approvals(status).await?;

@@ -97,7 +97,6 @@ pub struct Container {
     pub agents: Arc<Agents>,
     /// Operators decide about requests to enroll.
     pub approvals: ApprovalService,
-    /// Install codes.
     pub install_codes: InstallCodeService,
     /// Heads of repositories, and the token.
     pub github: GitHubService,
@@ -292,9 +291,6 @@ impl Container {
     }
 
     /// Does what has to be done before anybody is served.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn prepare(&self) -> Result<(), StoreError> {
         let by_itself = audit::span("console");
         by_itself.in_scope(|| audit::acts(Actor::Server));

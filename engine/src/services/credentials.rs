@@ -62,9 +62,6 @@ impl CredentialService {
     }
 
     /// The credentials that fit, by name without letter case.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn list(&self, filter: CredentialFilter) -> Result<Vec<Credential>, StoreError> {
         self.store.view().await?.list_credentials(filter).await
     }
@@ -159,9 +156,6 @@ impl CredentialService {
     }
 
     /// A credential for a run, with its secrets in clear; `None` where there is none of this number.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn open(&self, id: i64) -> Result<Option<OpenCredential>, StoreError> {
         let Some(mut credential) = self.store.view().await?.find_credential(id).await? else {
             return Ok(None);

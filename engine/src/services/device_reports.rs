@@ -41,9 +41,6 @@ impl DeviceReportService {
     }
 
     /// The device of exactly this host name.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn device_named(&self, hostname: &str) -> Result<Option<DeviceSnapshot>, StoreError> {
         let row = self.store.view().await?.device_row_named(hostname).await?;
         Ok(row.as_ref().map(DeviceSnapshot::from))

@@ -29,7 +29,6 @@ enum Look {
 }
 
 impl ReadinessService {
-    /// Over this store.
     pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self {
             store,

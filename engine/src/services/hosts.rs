@@ -115,9 +115,6 @@ impl HostRules {
     }
 
     /// The devices that have this host name, the one that has it letter by letter first.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn holders(
         self,
         devices: &mut dyn ReadTables,
@@ -132,9 +129,6 @@ impl HostRules {
     }
 
     /// Whether a device other than the one stored as `stored_guid` has this host name.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn is_taken(
         self,
         devices: &mut dyn ReadTables,
@@ -152,9 +146,6 @@ impl HostRules {
     }
 
     /// Every name that a device has.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn names(self, devices: &mut dyn ReadTables) -> Result<HostNames, StoreError> {
         let mut names = HostNames {
             rules: self,
@@ -167,9 +158,6 @@ impl HostRules {
     }
 
     /// The device that this host is.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn device(self, devices: &mut dyn ReadTables, host: &str) -> Result<HostDevice, StoreError> {
         let found = self.devices(devices, &[host]).await?;
         Ok(found.into_values().next().unwrap_or_default())
@@ -177,9 +165,6 @@ impl HostRules {
 
     /// The devices that these hosts are. A name is the device's that has it letter by letter, else the only one's that
     /// has it but for letter case and blanks.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn devices(
         self,
         devices: &mut dyn ReadTables,
@@ -210,9 +195,6 @@ impl HostRules {
 
     /// The device that begun work is for: the one that had its host's name then. Work that the engine did not begin is
     /// for the device that has it now.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn recipient(
         self,
         tables: &mut dyn ReadTables,
@@ -237,9 +219,6 @@ impl HostRules {
 
     /// Whether this device may report on work that was begun for `bound`. Work that the engine did not begin is the
     /// device's that has the host's name now.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn may_report(
         self,
         devices: &mut dyn ReadTables,

@@ -24,15 +24,11 @@ pub struct InstallCodeService {
 }
 
 impl InstallCodeService {
-    /// Over this store.
     pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self { store, environment }
     }
 
     /// The codes that the filter lets through now, by their end.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn list(&self, filter: InstallCodeFilter) -> Result<Vec<InstallCode>, StoreError> {
         let now = self.environment.now();
         self.store.view().await?.list_codes(filter, &now.iso).await

@@ -55,7 +55,6 @@ pub struct PlaybookService {
 }
 
 impl PlaybookService {
-    /// Over this store.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,
@@ -303,25 +302,16 @@ impl PlaybookService {
     }
 
     /// The playbook runs, of exactly this host where one is named, the one changed last first.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn list(&self, hostname: Option<&str>, limit: i64) -> Result<Vec<PlaybookRun>, StoreError> {
         self.store.view().await?.list_playbook_runs(hostname, limit).await
     }
 
     /// The playbook run of this row id.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn find(&self, id: i64) -> Result<Option<PlaybookRun>, StoreError> {
         self.store.view().await?.find_playbook_run_by_id(id).await
     }
 
     /// The playbook run of an activity that was changed last.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn of_activity(&self, activity_id: i64) -> Result<Option<PlaybookRun>, StoreError> {
         self.store
             .view()

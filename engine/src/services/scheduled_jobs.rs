@@ -36,7 +36,6 @@ const DAY: i64 = 86_400;
 /// A job with its latest occurrence and its next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobOverview {
-    /// The job.
     pub job: ScheduledJob,
     /// The latest occurrence, in seconds.
     pub last_run_ts: Option<i64>,
@@ -51,7 +50,6 @@ pub struct JobOverview {
 /// A target of a job in one occurrence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetState {
-    /// The host.
     pub hostname: String,
     /// Whether its agent is there.
     pub online: bool,
@@ -175,9 +173,6 @@ impl ScheduledJobService {
     }
 
     /// Every job, the youngest first.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn list(&self) -> Result<Vec<JobOverview>, StoreError> {
         let now = self.now();
         let mut view = self.store.view().await?;
@@ -196,9 +191,6 @@ impl ScheduledJobService {
     }
 
     /// One job.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn find(&self, id: i64) -> Result<Option<JobOverview>, StoreError> {
         let now = self.now();
         let mut view = self.store.view().await?;
@@ -310,9 +302,6 @@ impl ScheduledJobService {
     }
 
     /// The runs of a job, known or not, in the last `days`.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn runs(&self, id: i64, days: Option<i64>) -> Result<Vec<JobRun>, StoreError> {
         let days = days.unwrap_or(self.history_days.max(1));
         let since = self.now().saturating_sub(days.saturating_mul(DAY));
@@ -342,9 +331,6 @@ impl ScheduledJobService {
 
     /// The targets of a job in an occurrence, by default the latest, with that occurrence; `None` where there is no job
     /// of this id.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn targets(
         &self,
         id: i64,

@@ -21,7 +21,6 @@ impl std::fmt::Debug for ScriptSigner {
 }
 
 impl ScriptSigner {
-    /// With this key.
     pub fn new(key: &SigningKey) -> Self {
         Self {
             key: key.clone(),

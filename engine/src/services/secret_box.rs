@@ -23,7 +23,6 @@ pub struct SecretBox {
 }
 
 impl SecretBox {
-    /// With this key.
     pub fn new(key: FernetKey, environment: Environment) -> Self {
         Self {
             key,

@@ -46,7 +46,6 @@ impl Backend {
 /// Rows as another program sees and changes them: the legacy beside the server, or an operator's shell.
 #[async_trait]
 pub(crate) trait Outside: fmt::Debug + Send + Sync {
-    /// Runs statements.
     async fn run(&self, statements: &str);
 
     /// Every row of a query, its values as text.

@@ -27,9 +27,6 @@ pub struct ChannelPlan {
 }
 
 /// Puts the same load on both, one after the other, as often as the plan says; tells what is being done.
-///
-/// # Errors
-/// [`BenchError`] if it could not be measured.
 pub async fn compare(plan: &ChannelPlan, tell: impl Fn(String)) -> Result<Comparison, BenchError> {
     borealis_engine::integrations::open_files::raise_limit();
     let mut comparison = Comparison::new(plan.clients);

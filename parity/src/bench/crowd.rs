@@ -129,7 +129,6 @@ pub(super) async fn call(
     }
 }
 
-/// Waits for an event.
 pub(super) async fn wait_for(client: &mut Client, event: &str) -> Result<(), BenchError> {
     let arrival = async {
         loop {

@@ -17,7 +17,6 @@ pub(super) const REFRESH: &str = "/api/agent/token/refresh";
 pub(super) struct Member {
     /// Its GUID, canonical.
     pub(super) guid: String,
-    /// Its host name.
     pub(super) hostname: String,
     refresh_token: String,
 }

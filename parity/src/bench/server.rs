@@ -26,7 +26,6 @@ pub enum ServerError {
     Start {
         /// The binary.
         path: String,
-        /// The cause.
         source: std::io::Error,
     },
     /// One of the two servers of `bench channel` cannot be run.
@@ -37,7 +36,6 @@ pub enum ServerError {
     StartExample {
         /// The example.
         path: String,
-        /// The cause.
         source: std::io::Error,
     },
     /// It started and did not say where it listens.
@@ -74,18 +72,12 @@ pub struct ServerProcess {
 
 impl ServerProcess {
     /// Starts the binary over a fresh root folder and waits for its first answer.
-    ///
-    /// # Errors
-    /// [`ServerError`].
     pub async fn start(binary: &Path) -> Result<Self, ServerError> {
         let root = tempfile::tempdir().map_err(ServerError::Place)?;
         Self::start_over(binary, root).await
     }
 
     /// Starts the binary as a shell with this soft limit of open files would.
-    ///
-    /// # Errors
-    /// [`ServerError`].
     pub async fn start_with_soft_limit(binary: &Path, files: u32) -> Result<Self, ServerError> {
         let root = tempfile::tempdir().map_err(ServerError::Place)?;
         let mut shell = Command::new("/bin/sh");
@@ -135,9 +127,6 @@ impl ServerProcess {
     }
 
     /// Stops the server as a service manager does and starts it again over the same root folder.
-    ///
-    /// # Errors
-    /// [`ServerError`].
     pub async fn restart(mut self, binary: &Path) -> Result<Self, ServerError> {
         self.end();
         let root = std::mem::replace(&mut self.root, tempfile::tempdir().map_err(ServerError::Place)?);
@@ -156,7 +145,6 @@ impl ServerProcess {
         self.address
     }
 
-    /// Its database.
     pub fn database(&self) -> PathBuf {
         self.root.path().join("database.db")
     }

@@ -102,9 +102,6 @@ impl fmt::Display for Assault {
 }
 
 /// Makes every attack, and tells of each when it is over.
-///
-/// # Errors
-/// [`BenchError`] if it could not be measured.
 pub async fn besiege(plan: &Plan, mut tell: impl FnMut(Assault)) -> Result<(), BenchError> {
     open_files::raise_limit();
     for attack in ATTACKS {

@@ -17,14 +17,12 @@ const SPKI_PREFIX: [u8; 12] = [
 pub struct Agent {
     /// The name by which steps and templates know it.
     pub name: String,
-    /// Its hostname.
     pub hostname: String,
     /// The seed of its Ed25519 key.
     pub seed: [u8; 32],
 }
 
 impl Agent {
-    /// The signing key.
     pub fn key(&self) -> SigningKey {
         SigningKey::from_bytes(&self.seed)
     }

@@ -10,7 +10,6 @@ use super::model::{Action, FileSource, Scenario};
 pub struct FileError {
     /// The path beside the scenario.
     pub path: String,
-    /// The cause.
     pub source: std::io::Error,
 }
 

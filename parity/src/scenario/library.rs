@@ -9,7 +9,6 @@ use super::model::{ModelError, Scenario};
 pub struct Entry {
     /// `<area>/<name>`.
     pub name: String,
-    /// The file.
     pub path: PathBuf,
     /// The scenario, or why it cannot be read.
     pub scenario: Result<Scenario, ReadError>,

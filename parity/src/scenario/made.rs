@@ -165,7 +165,6 @@ pub enum MadeError {
     /// A field is missing or wrong.
     #[error("{function}: {reason}")]
     Fields {
-        /// The function.
         function: String,
         /// What is wrong.
         reason: String,

@@ -17,7 +17,6 @@ use super::{
 /// The version of the format that this program reads and writes.
 pub const FORMAT: u32 = 1;
 
-/// One scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// `<area folder>/<file name>`.
@@ -40,7 +39,6 @@ pub struct Scenario {
     pub files: Vec<(String, FileSource)>,
     /// What GitHub answers; nobody answers where this is left out.
     pub upstream: Option<Upstream>,
-    /// The steps.
     pub steps: Vec<Step>,
 }
 
@@ -56,15 +54,12 @@ pub enum Policy {
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileSource {
-    /// A text.
     Text(String),
-    /// Bytes.
     Bytes(Vec<u8>),
     /// A file beside the scenario, as a path relative to the scenario's folder.
     Beside(String),
 }
 
-/// One step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// The stable number.
@@ -86,13 +81,11 @@ pub struct Step {
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// A request.
     Http(Request),
     /// Literal values get names.
     Set(Vec<(String, Value)>),
     /// A client computes a value.
     Make {
-        /// Its name.
         name: String,
         /// How.
         made: Made,
@@ -101,7 +94,6 @@ pub enum Action {
     },
     /// The database is changed from outside.
     Sql {
-        /// The statement.
         statement: String,
         /// Parameters by position.
         params: Vec<Value>,
@@ -142,11 +134,9 @@ pub struct Request {
     pub path: String,
     /// The headers in order.
     pub headers: Vec<(String, String)>,
-    /// The body.
     pub body: RequestBody,
 }
 
-/// A request's body.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RequestBody {
     /// None.

@@ -24,7 +24,6 @@ pub enum SocketAct {
     Expect(String),
     /// No event of this name has arrived.
     Silence(String),
-    /// Disconnects.
     Disconnect,
 }
 
@@ -52,7 +51,6 @@ impl Default for Connect {
 /// An event that a client emits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Emit {
-    /// The event.
     pub event: String,
     /// The arguments, with templates; bytes as `{"<binary>": "<base64>"}`.
     pub arguments: Vec<Value>,
@@ -137,7 +135,6 @@ pub fn transport_name(transport: Transport) -> &'static str {
     }
 }
 
-/// A transport by its name.
 pub fn transport(name: &str) -> Option<Transport> {
     [Transport::Polling, Transport::WebSocket]
         .into_iter()

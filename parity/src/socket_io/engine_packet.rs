@@ -5,7 +5,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 /// Stands between the packets of a polling payload.
 const SEPARATOR: char = '\u{1e}';
 
-/// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnginePacket {
     /// The session's values, as JSON.

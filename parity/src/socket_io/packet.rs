@@ -10,7 +10,6 @@ const MOST_ATTACHMENTS: usize = 256;
 /// The namespace that everybody uses.
 pub const ROOT: &str = "/";
 
-/// One packet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
     /// The namespace, with its slash.
@@ -30,7 +29,6 @@ pub enum Content {
     Event {
         /// Where an acknowledgement is asked for.
         id: Option<u64>,
-        /// The name.
         name: String,
         /// The arguments; binary ones as [`binary`] writes them.
         arguments: Vec<Value>,

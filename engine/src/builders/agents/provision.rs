@@ -18,9 +18,6 @@ pub struct IncompleteProvision;
 
 /// Reads the body of `provision`. Roles that are not sent are none; sent as anything but a list they are a mistake, as
 /// is an id that is no text (RT-4, RT-11).
-///
-/// # Errors
-/// [`IncompleteProvision`].
 pub fn provision(body: &JsonObject) -> Result<Provision, IncompleteProvision> {
     let agent_id = body
         .get("agent_id")

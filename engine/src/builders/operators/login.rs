@@ -44,9 +44,6 @@ impl From<WrongType> for MissingCredentials {
 }
 
 /// Reads a login. A digest decides alone, even next to a password.
-///
-/// # Errors
-/// [`MissingCredentials`].
 pub fn login_form(body: &JsonObject) -> Result<LoginForm, MissingCredentials> {
     let username = trimmed_text(body, "username")?;
     let digest = trimmed_text(body, "password_sha512")?;

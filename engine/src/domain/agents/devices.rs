@@ -12,9 +12,7 @@ use crate::domain::{
 pub struct RegisteredDevice {
     /// The agent's id; blank where none was stored.
     pub agent_id: Option<String>,
-    /// The host.
     pub hostname: Option<String>,
-    /// Its operating system.
     pub operating_system: Option<String>,
     /// Its kind.
     pub device_type: Option<String>,
@@ -31,7 +29,6 @@ pub struct RegisteredDevice {
 pub struct HashNote<'a> {
     /// The device.
     pub guid: &'a Guid,
-    /// The hash.
     pub agent_hash: &'a str,
     /// The agent's id, where one was given.
     pub agent_id: Option<&'a str>,
@@ -48,7 +45,6 @@ pub struct DetailsNote<'a> {
     pub guid: &'a Guid,
     /// The agent's id; an unknown one makes no record.
     pub agent_id: Option<&'a str>,
-    /// The host.
     pub hostname: &'a str,
     /// Whether agents of other devices are left alone, whatever they say of their host.
     pub own_only: bool,

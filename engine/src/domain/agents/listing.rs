@@ -17,7 +17,6 @@ const COLLECTOR_ONLINE: f64 = 300.0;
 /// An agent as operators see it.
 #[derive(Clone, Debug)]
 pub struct AgentSummary {
-    /// Its id.
     pub id: String,
     /// Its record in the registry.
     pub record: AgentRecord,

@@ -10,9 +10,7 @@ use crate::domain::{
 /// Whose session an agent runs in.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ServiceMode {
-    /// The system's.
     System,
-    /// A user's.
     CurrentUser,
 }
 

@@ -36,7 +36,6 @@ pub struct DocumentVariable {
 /// A file that goes along.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DocumentFile {
-    /// Its name.
     pub file_name: String,
     /// Its size as the document says.
     pub size: i64,

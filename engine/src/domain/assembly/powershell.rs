@@ -381,7 +381,6 @@ impl Default for ScriptReader {
 }
 
 impl ScriptReader {
-    /// Reads on.
     pub fn read(&mut self, script: &str) {
         for character in script.chars() {
             let next = &mut self.next;

@@ -26,7 +26,6 @@ pub struct DeviceRow {
     pub cpu: Option<String>,
     /// Its kind.
     pub device_type: Option<String>,
-    /// Its domain.
     pub domain: Option<String>,
     /// Its address as others see it.
     pub external_ip: Option<String>,
@@ -38,7 +37,6 @@ pub struct DeviceRow {
     pub last_seen: Option<i64>,
     /// Who used it last.
     pub last_user: Option<String>,
-    /// Its operating system.
     pub operating_system: Option<String>,
     /// Seconds since it started.
     pub uptime: Option<i64>,

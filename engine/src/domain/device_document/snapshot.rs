@@ -35,7 +35,6 @@ pub struct DeviceSnapshot {
     pub cpu: JsonObject,
     /// Its kind.
     pub device_type: String,
-    /// Its domain.
     pub domain: String,
     /// Its address as others see it.
     pub external_ip: String,
@@ -47,7 +46,6 @@ pub struct DeviceSnapshot {
     pub last_seen: i64,
     /// Who used it last.
     pub last_user: String,
-    /// Its operating system.
     pub operating_system: String,
     /// Seconds since it started.
     pub uptime: i64,

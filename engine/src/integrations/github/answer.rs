@@ -27,7 +27,6 @@ pub enum InvalidAnswer {
 /// An answer, as far as it was read.
 #[derive(Clone, Debug)]
 pub struct GitHubAnswer {
-    /// The status.
     pub status: StatusCode,
     /// `X-RateLimit-Limit`, where it is a number.
     pub rate_limit: Option<i64>,

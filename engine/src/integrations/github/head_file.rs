@@ -26,7 +26,6 @@ pub enum HeadFileError {
     /// The file system refused.
     #[error("{path}: {source}")]
     Io {
-        /// The file.
         path: PathBuf,
         /// What it said.
         source: io::Error,
@@ -34,7 +33,6 @@ pub enum HeadFileError {
     /// There is no list of heads in it.
     #[error("{path}: {reason}")]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,

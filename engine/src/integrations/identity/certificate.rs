@@ -38,7 +38,6 @@ const WARNED_AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Where the certificate's parts lie.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateFiles {
-    /// The key.
     pub key: PathBuf,
     /// The chain that is served, and that agents pin.
     pub bundle: PathBuf,
@@ -77,7 +76,6 @@ struct Identity {
 pub enum CertificateWarning {
     /// Agents that trust the bundle alone cannot verify it.
     Unverifiable(Unverifiable),
-    /// It ends soon.
     EndsSoon {
         /// When.
         ends: Timestamp,
@@ -510,7 +508,6 @@ impl Place<'_> {
 pub struct Description {
     /// Where it lies.
     pub files: CertificateFiles,
-    /// Whose it is.
     pub subject: String,
     /// Who issued it.
     pub issuer: String,

@@ -19,7 +19,6 @@ use crate::{
 pub enum KeySource {
     /// `BOREALIS_SECRET_KEY`.
     Variable,
-    /// A file.
     File(PathBuf),
 }
 
@@ -37,7 +36,6 @@ impl fmt::Display for KeySource {
 pub struct FoundKey {
     /// Where it comes from.
     pub source: KeySource,
-    /// The key.
     pub key: FernetKey,
 }
 

@@ -103,7 +103,6 @@ pub(super) struct Argument<'a> {
 }
 
 impl<'a> Argument<'a> {
-    /// This payload.
     pub(super) fn of(payload: &'a Payload) -> Self {
         if payload.attachments.is_empty() {
             return Self {

@@ -115,7 +115,6 @@ pub struct JobList {
     jobs: Vec<JobView>,
 }
 
-/// One job.
 #[derive(Debug, Serialize)]
 pub struct OneJob {
     job: JobView,

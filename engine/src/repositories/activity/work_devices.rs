@@ -16,7 +16,6 @@ pub trait ReadWorkDevices: Send {
     async fn devices_of_run(&mut self, run_id: i64) -> Result<Vec<Option<BoundTo>>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteWorkDevices: Send {
     /// Forgets notes of activities that were deleted, and of which no run is left either. A look at all notes.

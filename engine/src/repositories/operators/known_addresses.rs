@@ -17,7 +17,6 @@ pub trait ReadKnownAddresses: Send {
     ) -> Result<bool, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteKnownAddresses: Send {
     /// Notes a login, and forgets all logins before `oldest`.

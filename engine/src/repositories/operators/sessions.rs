@@ -24,7 +24,6 @@ pub trait ReadOperatorSessions: Send {
     async fn vanished_accounts(&mut self) -> Result<Vec<String>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteOperatorSessions: Send {
     /// Notes what an account is; no session ends.

@@ -17,7 +17,6 @@ pub trait ReadUndeliveredWork: Send {
     async fn undelivered_quick_runs(&mut self) -> Result<Vec<UndeliveredQuickRun>, StoreError>;
 }
 
-/// What changes there.
 #[async_trait]
 pub trait WriteUndeliveredWork: Send {
     /// Notes work that is to reach its agent.

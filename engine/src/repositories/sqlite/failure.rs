@@ -13,7 +13,6 @@ pub enum Cause {
     CannotOpen,
     /// It is damaged, or no database.
     Damaged,
-    /// The disk is full.
     DiskFull,
     /// A table or column that this server needs is not there.
     OlderTables,

@@ -4,7 +4,6 @@ use sqlx::{Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
 
 use crate::repositories::StoreError;
 
-/// The columns of one row.
 pub(super) struct Columns<'row> {
     table: &'static str,
     row: &'row SqliteRow,

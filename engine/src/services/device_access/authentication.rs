@@ -52,7 +52,6 @@ pub struct AuthenticatedDevice {
     pub stored_guid: String,
     /// The fingerprint of its token, lower case.
     pub fingerprint: String,
-    /// The version of its token.
     pub token_version: i64,
     /// What it may do.
     pub status: DeviceStatus,

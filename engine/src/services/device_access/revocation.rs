@@ -47,15 +47,11 @@ pub struct RevocationService {
 }
 
 impl RevocationService {
-    /// Over this store.
     pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self { store, environment }
     }
 
     /// Every device in the order of the table.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn list(&self) -> Result<Vec<DeviceEntry>, StoreError> {
         self.store.view().await?.list_devices().await
     }

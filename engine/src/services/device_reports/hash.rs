@@ -156,9 +156,6 @@ impl DeviceReportService {
     }
 
     /// Every build that the table and the registry have.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn hashes(&self) -> Result<Vec<HashEntry>, StoreError> {
         let devices = self.store.view().await?.registered_devices().await?;
         let stored = devices.iter().map(HashEntry::of_device);

@@ -37,11 +37,9 @@ pub enum PollOutcome {
 /// What a device gets once, with the first poll after the approval.
 #[derive(Clone, Eq, PartialEq)]
 pub struct JoinedDevice {
-    /// Its GUID.
     pub guid: Guid,
     /// Its first access token.
     pub access_token: String,
-    /// Its refresh token.
     pub refresh_token: String,
     /// What it pins.
     pub identity: PublishedIdentity,

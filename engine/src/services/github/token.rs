@@ -44,7 +44,6 @@ pub enum TokenStatus {
 /// The stored token and what GitHub makes of it.
 #[derive(Clone, Debug)]
 pub struct TokenReport {
-    /// The token.
     pub token: Option<Secret>,
     /// The verdict.
     pub status: TokenStatus,

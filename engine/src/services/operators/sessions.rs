@@ -87,9 +87,6 @@ impl OperatorService {
 
     /// Who showed this: the account as it is now. `None` where it is gone or the session has ended (the legacy accepts
     /// what is signed: OPR-1).
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn recognise(&self, credential: &OperatorCredential) -> Result<Option<Operator>, StoreError> {
         Ok(self.account_in(credential).await?.map(Operator::from))
     }

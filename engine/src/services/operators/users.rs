@@ -53,7 +53,6 @@ pub struct UserService {
 }
 
 impl UserService {
-    /// Over this store.
     pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
         Self { store, environment }
     }
@@ -63,9 +62,6 @@ impl UserService {
     }
 
     /// Every account, by name without letter case.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn list(&self) -> Result<Vec<User>, StoreError> {
         self.store.view().await?.list_users().await
     }

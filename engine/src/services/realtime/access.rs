@@ -52,7 +52,6 @@ pub enum Rights {
         /// Whether it gets no work.
         is_quarantined: bool,
     },
-    /// Nothing.
     Nothing,
 }
 
@@ -76,7 +75,6 @@ impl Rights {
         matches!(self, Self::Everything | Self::Device { .. })
     }
 
-    /// The device that it is.
     pub fn device(&self) -> Option<&Guid> {
         match self {
             Self::Device { guid, .. } => Some(guid),

@@ -12,9 +12,6 @@ use crate::{
 impl RealtimeService {
     /// Whether this host is online: a collector on it was active within 300 s, its device sent a heartbeat over REST
     /// within 300 s, or an agent of it is connected (the legacy knows the first alone: RT-7).
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn is_online(&self, hostname: &str) -> Result<bool, StoreError> {
         let hosts = [hostname.to_owned()];
         Ok(!self.online(&hosts).await?.is_empty())

@@ -110,6 +110,5 @@ struct Stored {
     hostname: Option<String>,
     /// The activity's status now.
     status: String,
-    /// The run that ended by it.
     ended: Option<EndedRun>,
 }

@@ -34,7 +34,6 @@ impl PendingReceipt {
         Self::new(std::future::ready(receipt))
     }
 
-    /// Waits for it.
     pub async fn wait(self) -> Receipt {
         self.0.await
     }

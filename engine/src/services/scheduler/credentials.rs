@@ -16,9 +16,7 @@ pub struct RunCredential {
     pub connection_type: String,
     /// The user name on the machine.
     pub username: String,
-    /// The password.
     pub password: String,
-    /// The private key.
     pub private_key: String,
     /// How more rights are got; empty for not at all.
     pub become_method: String,

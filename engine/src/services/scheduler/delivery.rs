@@ -182,9 +182,6 @@ impl Delivery {
 
     /// What is to be done with work that is still noted. Sees to it that notes go whose activity has ended, and that
     /// work is given up that was sent often enough: the server was stopped before the second receipt.
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn look_at(
         &self,
         activity_id: i64,

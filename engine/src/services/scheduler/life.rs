@@ -8,9 +8,6 @@ use crate::{
 
 /// Takes what an agent says of a run: any word is stored as it is, the last one counts. `Running` after an end is
 /// ignored (SCH-17). Says whether the run ended by it.
-///
-/// # Errors
-/// The store failed.
 pub async fn report(
     work: &mut dyn UnitOfWork,
     mut run: JobRun,
@@ -56,9 +53,6 @@ fn has_ended(run: &JobRun) -> bool {
 }
 
 /// Ends an open run for a reason of the server's own.
-///
-/// # Errors
-/// The store failed.
 pub async fn end(
     work: &mut dyn UnitOfWork,
     mut run: JobRun,

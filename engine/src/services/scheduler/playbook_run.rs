@@ -40,7 +40,6 @@ const PAUSE: Duration = Duration::from_secs(15);
 pub struct ServerPlaybook {
     /// The run's own id.
     pub run_id: String,
-    /// The host.
     pub hostname: String,
     /// The playbook's path in its island.
     pub path: String,
@@ -127,7 +126,6 @@ pub struct ServerPlaybooks {
 }
 
 impl ServerPlaybooks {
-    /// Over this store.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,
@@ -177,9 +175,6 @@ impl ServerPlaybooks {
     }
 
     /// Ends the runs that a stop of the server cut short: nobody is working on them (ASM-24).
-    ///
-    /// # Errors
-    /// The store failed.
     pub async fn end_left_over(&self) -> Result<(), StoreError> {
         let left = self.store.view().await?.open_server_runs().await?;
         for unfinished in left {

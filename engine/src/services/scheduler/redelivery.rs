@@ -25,16 +25,13 @@ use crate::{
 pub(super) struct Dispatch<'a> {
     /// What.
     pub(super) component: &'a Component,
-    /// For which run.
     pub(super) run: &'a JobRun,
-    /// For which device.
     pub(super) device: Option<&'a Guid>,
     /// The row in the activity history.
     pub(super) activity_id: i64,
 }
 
 impl Scheduler {
-    /// The event of a dispatch.
     fn event(&self, dispatch: &Dispatch<'_>) -> (&'static str, Json) {
         let mut payload = dispatch.component.members.clone();
         let mut set = |name: &str, value: Json| {

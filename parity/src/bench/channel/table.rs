@@ -22,7 +22,6 @@ pub struct Row {
     pub unit: &'static str,
     /// Of this project's server.
     pub ours: Vec<f64>,
-    /// Of socketioxide.
     pub socketioxide: Vec<f64>,
 }
 

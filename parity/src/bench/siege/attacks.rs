@@ -32,7 +32,6 @@ const MOST: f64 = 150.0;
 
 type Attacking = Pin<Box<dyn Future<Output = Result<Tally, BenchError>> + Send>>;
 
-/// An attack.
 pub(super) struct Attack {
     pub(super) name: &'static str,
     pub(super) tried: &'static str,

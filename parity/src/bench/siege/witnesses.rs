@@ -101,7 +101,6 @@ impl Witnesses {
 }
 
 impl Watch {
-    /// Ends it.
     pub(super) async fn end(self) -> Result<Waits, BenchError> {
         self.over.send_replace(true);
         let (agent, mut failures) = self.agent.await?;

@@ -26,7 +26,6 @@ pub(super) struct Session {
     pub(super) early: Vec<EnginePacket>,
 }
 
-/// Opens a session.
 pub(super) async fn open(options: &ConnectOptions) -> Result<Session, ConnectError> {
     let mut packets = poll(options, None).await?.into_iter();
     match packets.next() {

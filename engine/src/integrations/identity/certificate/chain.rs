@@ -36,10 +36,7 @@ pub enum Unverifiable {
         issuer: String,
     },
     /// A certificate behind the server's own has ended.
-    Ended {
-        /// Whose.
-        subject: String,
-    },
+    Ended { subject: String },
     /// The certificate is not for servers.
     NotForServers,
 }

@@ -55,7 +55,6 @@ pub(super) struct Root {
     pub(super) key: SecretKey,
 }
 
-/// A new key.
 pub(super) fn new_key(random: &dyn Random) -> SecretKey {
     loop {
         // All but a vanishing share of 48 byte numbers are keys of the curve.

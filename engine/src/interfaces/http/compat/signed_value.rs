@@ -18,7 +18,6 @@ const MAX_PAYLOAD: u64 = 64 * 1024;
 /// What a signed value holds.
 #[derive(Debug)]
 pub struct Signed {
-    /// The payload.
     pub payload: Vec<u8>,
     /// When it was signed, and by which signature it is known.
     pub issue: Issue,

@@ -24,7 +24,6 @@ use crate::{
     },
 };
 
-/// The answer to a login.
 #[derive(Serialize)]
 #[serde(tag = "status")]
 pub enum LoginAnswer {
