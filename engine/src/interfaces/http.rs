@@ -1,33 +1,36 @@
-//! The HTTP routes, one file a feature.
+//! The HTTP routes, one file a feature, and what serves them.
 
-pub mod accept_errors;
+// The features.
 pub mod activity;
 pub mod agents;
 pub mod approvals;
-pub mod browser;
-pub mod compat;
-pub mod connections;
 pub mod credentials;
-pub mod detached;
 pub mod device_access;
 pub mod device_reports;
 pub mod enrollment;
-pub mod errors;
 pub mod github;
-pub mod guards;
 pub mod health;
 pub mod install_codes;
 pub mod operators;
 pub mod pages;
 pub mod playbooks;
-pub mod qr_image;
 pub mod quick_run;
-pub mod routes;
-pub mod routing;
 pub mod scheduled_jobs;
 pub mod script_request;
-pub mod server;
 pub mod service_accounts;
+
+// What every request passes, or several features use.
+pub mod accept_errors;
+pub mod browser;
+pub mod compat;
+pub mod connections;
+pub mod detached;
+pub mod errors;
+pub mod guards;
+pub mod qr_image;
+pub mod routes;
+pub mod routing;
+pub mod server;
 pub mod signature;
 pub mod state;
 pub mod unread_body;
