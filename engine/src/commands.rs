@@ -94,7 +94,7 @@ impl Failure {
     }
 }
 
-/// Does what `command` says, and prints what came of it on standard output.
+/// Runs `command` and prints its result on standard output.
 ///
 /// # Errors
 /// A message for the person who asked: nothing was changed then, unless it says so.

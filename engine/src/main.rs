@@ -171,7 +171,7 @@ fn failed(code: u8, message: &str) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints what the command line's own rules say: help, the version, or what is wrong with it.
+/// Prints the help, the version, or what is wrong with the command line.
 fn print_usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     match commands::printed(error.print()) {

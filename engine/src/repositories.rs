@@ -85,7 +85,7 @@ impl StoreError {
     }
 }
 
-/// What every table says.
+/// All tables, to read.
 pub trait ReadTables:
     ReadActivityHistory
     + ReadApprovals
@@ -107,7 +107,7 @@ pub trait ReadTables:
 {
 }
 
-/// What can be changed in every table.
+/// All tables, to write.
 pub trait WriteTables:
     WriteActivityHistory
     + WriteApprovals

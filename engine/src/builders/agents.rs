@@ -1,6 +1,6 @@
 //! The payloads of the channel's events.
 //!
-//! An event says nothing (it is acknowledged and changes nothing), or something, or cannot be used (no
+//! An event is empty (it is acknowledged and changes nothing), or valid, or cannot be used (no
 //! acknowledgement). Which payloads are which was seen on the legacy, event by event.
 
 pub mod provision;
@@ -29,7 +29,7 @@ pub struct JobResult {
 /// Bytes of an id, a host name or an operating system; more would only fill memory.
 const LONGEST_TEXT: usize = 4096;
 
-/// What a payload says.
+/// A payload, read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading<T> {
     Event(T),

@@ -100,7 +100,7 @@ fn text_field<'a>(body: &'a JsonObject, name: &str) -> Option<&'a str> {
     body.get(name).and_then(Json::as_text)
 }
 
-/// What the body of `enroll/request` says of itself, well-formed or not, as the log shows it.
+/// The fields of an `enroll/request` body, well-formed or not, as the log shows them.
 #[derive(Debug)]
 pub struct RequestSummary {
     /// The host name; empty where there is none.
@@ -135,7 +135,7 @@ impl fmt::Display for RequestSummary {
     }
 }
 
-/// What the body of `enroll/poll` says of itself, well-formed or not, as the log shows it.
+/// The fields of an `enroll/poll` body, well-formed or not, as the log shows them.
 #[derive(Debug)]
 pub struct PollSummary {
     /// The reference; empty where there is none.

@@ -75,7 +75,7 @@ fn printed(value: Option<&Json>) -> Result<Option<String>, PlaybookFieldError> {
     }
 }
 
-/// A text that is JSON stays as it is; what says nothing is `{}`.
+/// A text that is JSON stays as it is; a falsy value is `{}`.
 fn numbers(value: &Json) -> String {
     match value {
         Json::Text(text) => match (read_text(text), read_text_replacing(text)) {

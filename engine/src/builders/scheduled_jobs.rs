@@ -110,7 +110,7 @@ pub fn enabled(body: &JsonObject) -> bool {
     body.get("enabled").is_none_or(Json::is_truthy)
 }
 
-/// Reads for how many days runs are listed; at least one. `None` where the query does not say.
+/// Reads for how many days runs are listed; at least one. `None` where the query names no number.
 pub fn days(text: Option<&str>) -> Option<i64> {
     let days = integer_in(text?)?;
     Some(i64::try_from(days.max(1)).unwrap_or(i64::MAX))

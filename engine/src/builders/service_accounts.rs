@@ -16,7 +16,7 @@ pub struct AccountRequest {
 pub struct CheckIn {
     /// Whose account it asks for.
     pub account: AccountRequest,
-    /// The host it says it runs on.
+    /// The host that it names as its own.
     pub hostname: Option<String>,
 }
 

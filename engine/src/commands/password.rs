@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Read};
 use clap::Args;
 
 use super::Failure;
-use crate::domain::{digest::sha512_hex, password::made_up_password, random::Random};
+use crate::domain::{digest::sha512_hex, password::generated_password, random::Random};
 
 /// A longer password is a mistake, such as a file that was piped in.
 const LONGEST: u64 = 4096;
@@ -44,7 +44,7 @@ impl PasswordArguments {
     pub(super) fn choose(&self, random: &dyn Random) -> Result<ChosenPassword, Failure> {
         if self.generate_password {
             return Ok(ChosenPassword {
-                text: made_up_password(random),
+                text: generated_password(random),
                 made_up: true,
             });
         }

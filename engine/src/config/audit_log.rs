@@ -83,7 +83,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLog {
     }
 }
 
-/// Who acts within a span, as far as it says so.
+/// Who acts within a span, as far as its fields name somebody.
 #[derive(Clone, Debug, Default)]
 struct Actor {
     by: Option<String>,
@@ -92,7 +92,7 @@ struct Actor {
 }
 
 impl Actor {
-    /// Takes from a span further out what those within did not say.
+    /// Takes from an outer span the fields that the inner ones lack.
     fn fill_from(&mut self, outer: &Self) {
         if self.by.is_none() {
             self.by.clone_from(&outer.by);

@@ -16,11 +16,11 @@ pub struct Bounds {
     /// Bytes of heads of requests that have not come whole, of all those connections together. What is left of a longer
     /// head once it was answered counts, too.
     pub head_bytes: usize,
-    /// What those may take whom nobody knows.
+    /// The limits of clients without identity.
     pub anonymous: AnonymousBounds,
 }
 
-/// How much those may take who show no identity, and what may come from them. Where the policy asks nobody for an
+/// The limits of clients that show no identity, and of what they send. Where the policy asks nobody for an
 /// identity these do not hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AnonymousBounds {
@@ -44,7 +44,7 @@ pub struct AnonymousBounds {
     pub sockets_an_address: usize,
     /// Sockets in all, beside those with an identity.
     pub sockets: usize,
-    /// Bytes of a message. Such a socket may send no event, so nothing is long that it says.
+    /// Bytes of a message. Such a socket may send no event, so it needs no long ones.
     pub message: usize,
     /// Messages of one socket that wait to be handled.
     pub waiting_messages: usize,

@@ -73,7 +73,7 @@ pub struct ProcessVariables {
 }
 
 impl ProcessVariables {
-    /// Reads what the system says.
+    /// Reads the environment.
     pub fn read(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut read = Self::default();
         for (name, value) in variables {
@@ -103,7 +103,7 @@ impl ProcessVariables {
     }
 }
 
-/// What to say about variables that look as if they were for this server, and change nothing.
+/// Warnings of variables that look as if they were for this server, and have no effect.
 pub fn warnings<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     names
         .map(String::as_str)

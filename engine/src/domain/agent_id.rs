@@ -2,7 +2,7 @@
 
 use super::guid::Guid;
 
-/// What an agent's id says of the device that it is on.
+/// The device that an agent's id names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NamedDevice {
     /// It has no GUID among its parts.

@@ -1,5 +1,5 @@
 //! The agents that the server knows of: what their events and the device routes change, and who is listed. In memory
-//! alone; a restart keeps what the `devices` table says.
+//! alone; after a restart it is what the `devices` table has.
 
 mod devices;
 mod listing;
@@ -27,14 +27,14 @@ pub struct ConnectAgent {
     pub mode: ServiceMode,
 }
 
-/// When an agent says it was alive.
+/// The time in a heartbeat.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LastSeen {
-    /// It says nothing: now.
+    /// None: now.
     Now,
     /// Then, in Unix seconds.
     At(i128),
-    /// It says something that is no time; the legacy fails in the middle of the event (RT-10).
+    /// A value that is no time; the legacy fails in the middle of the event (RT-10).
     Unreadable,
 }
 
@@ -129,7 +129,7 @@ impl AgentRegistry {
         sighting(hostname, &event.agent_id, now.into())
     }
 
-    /// An agent says that it is alive, at `now` (Unix seconds). It takes the place of others of its host and mode; where
+    /// A heartbeat, at `now` (Unix seconds). It takes the place of others of its host and mode; where
     /// its `device` is known, of that device's alone.
     pub fn heartbeat(&mut self, event: &AgentHeartbeat, device: Option<&Guid>, now: i64) -> HeartbeatOutcome {
         let last_seen = match event.last_seen {
@@ -238,7 +238,7 @@ impl AgentRegistry {
         true
     }
 
-    /// Forgets an agent and its configuration; says whether there was a record.
+    /// Removes an agent and its configuration; whether there was a record.
     pub fn remove(&mut self, agent_id: &str) -> bool {
         self.configurations.shift_remove(agent_id);
         self.records.shift_remove(agent_id).is_some()

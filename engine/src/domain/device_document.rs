@@ -1,4 +1,4 @@
-//! The device document: what a row of `devices` says as JSON, how a report is merged into it, and what of it goes
+//! The device document: a row of `devices` as JSON, how a report is merged into it, and what of it goes
 //! back into columns.
 //!
 //! The way of every rewrite is [`DeviceRow`] (as stored) → [`DeviceSnapshot`] (normalised) → document (JSON, perhaps

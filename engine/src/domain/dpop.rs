@@ -38,7 +38,7 @@ pub struct CheckedProof {
 
 impl PresentedProof {
     /// Checks the proof at `now`. `access_token` is the one that it came with, if any. `None` where it does not hold,
-    /// for whatever reason: the answer says none.
+    /// for whatever reason: the answer does not name it.
     pub fn check(&self, access_token: Option<&str>, now: Timestamp) -> Option<CheckedProof> {
         let jws = Jws::parse(&self.proof)?;
         let key = public_key(jws.header.get("jwk")?)?;

@@ -39,7 +39,7 @@ pub struct HashEntry {
 }
 
 impl HashEntry {
-    /// What a row says.
+    /// Of a row.
     pub fn of_device(device: &RegisteredDevice) -> Self {
         let trimmed = |text: &Option<String>| {
             let text = python_trim(text.as_deref().unwrap_or_default());

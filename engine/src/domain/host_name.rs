@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    /// What Python 3.11 says of `name.strip().lower()`.
+    /// What Python 3.11 makes of `name.strip().lower()`.
     const PYTHON: [(&str, &str); 12] = [
         ("WIN-A", "win-a"),
         (" \t\u{3000}Win A\u{1f}\n", "win a"),

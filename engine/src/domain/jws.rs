@@ -37,7 +37,7 @@ impl<'a> Jws<'a> {
         })
     }
 
-    /// The claims, if `key` has signed them. What they say is not looked at.
+    /// The claims, if `key` has signed them. Their values are not checked.
     pub fn verify(&self, key: &VerifyingKey) -> Option<JsonObject> {
         key.verify_strict(self.message.as_bytes(), &self.signature).ok()?;
         parse_object(&self.payload)

@@ -11,7 +11,7 @@ const CLASSES: [&[u8]; 4] = [
 ];
 
 /// A password of 24 characters, at least one of each class that password policies ask for.
-pub fn made_up_password(random: &dyn Random) -> String {
+pub fn generated_password(random: &dyn Random) -> String {
     let all = CLASSES.concat();
     let mut characters: Vec<u8> = CLASSES
         .iter()
@@ -55,7 +55,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_password_has_every_class(seed in any::<u64>()) {
-            let password = made_up_password(&SeededRandom::new(seed));
+            let password = generated_password(&SeededRandom::new(seed));
             prop_assert_eq!(password.len(), LENGTH);
             for class in CLASSES {
                 prop_assert!(password.bytes().any(|byte| class.contains(&byte)), "{}", password);
@@ -68,7 +68,7 @@ mod tests {
     fn classes_stand_anywhere_and_numbers_are_fair() {
         let random = SeededRandom::new(1);
         let first: BTreeSet<_> = (0..500)
-            .filter_map(|_| made_up_password(&random).bytes().next())
+            .filter_map(|_| generated_password(&random).bytes().next())
             .collect();
         assert!(first.len() > 70, "{}", first.len());
         let mut counts = [0_u32; 84];

@@ -23,7 +23,7 @@ pub enum Recurrence {
     Monthly,
     /// On the day of the year of the occurrence before.
     Yearly,
-    /// A word that nobody knows: runs once at its start, but never says when.
+    /// An unknown word: runs once at its start, and shows no next run.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! What a scheduled job says of itself: its hosts, and how its latest occurrence went.
+//! Scheduled jobs, and how their latest occurrence went.
 
 use super::json::Json;
 
@@ -163,7 +163,7 @@ impl ResultCounts {
         counts
     }
 
-    /// The one word for the occurrence. The legacy never says `Failed` (SCH-6).
+    /// The one word for the occurrence. The legacy never answers `Failed` (SCH-6).
     pub fn status(&self) -> Option<&'static str> {
         [
             (self.running, "Running"),

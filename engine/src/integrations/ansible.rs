@@ -91,7 +91,7 @@ impl WorkRoot {
     }
 }
 
-/// Removes the folder in which earlier versions, and the legacy, keep the files of runs; says whether there was one.
+/// Removes the folder in which earlier versions, and the legacy, keep the files of runs; whether there was one.
 ///
 /// # Errors
 /// The disk refuses.
@@ -99,7 +99,7 @@ pub async fn remove_left_over(folder: PathBuf) -> io::Result<bool> {
     blocking(move || remove(&folder)).await
 }
 
-/// Removes a folder with all that is in it, or what lies in its place; says whether anything did.
+/// Removes a folder with all that is in it, or what lies in its place; whether anything did.
 fn remove(path: &Path) -> io::Result<bool> {
     let removed = match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => std::fs::remove_dir_all(path),

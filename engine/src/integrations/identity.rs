@@ -167,7 +167,7 @@ impl ServerIdentity {
     }
 }
 
-/// What is to be known of a certificate that works.
+/// Warnings of a certificate that works.
 pub fn certificate_warnings(
     settings: &Settings,
     clock: &dyn Clock,
@@ -176,7 +176,7 @@ pub fn certificate_warnings(
     place(settings, &[], clock, random).warnings(&settings.tls_names)
 }
 
-/// What there is to say of the certificate that is served.
+/// Describes the certificate that is served, for people.
 ///
 /// # Errors
 /// There is none, or it cannot be used.
@@ -272,7 +272,7 @@ fn certificate_names(settings: &Settings) -> Vec<ServerName> {
 pub struct IdentityState {
     /// The TLS certificate and its key.
     pub certificate: PartState,
-    /// What is to be known of a certificate that works.
+    /// Warnings of a certificate that works.
     pub certificate_warnings: Vec<CertificateWarning>,
     /// The key that signs scripts.
     pub script_key: PartState,

@@ -17,7 +17,7 @@ pub fn limit_unsent(listener: &TcpListener) -> io::Result<()> {
     SockRef::from(listener).set_tcp_notsent_lowat(MOST_UNSENT)
 }
 
-/// Raises the soft limit of open files to the hard one, and says what it is now; `None` is no limit.
+/// Raises the soft limit of open files to the hard one, and returns what it is now; `None` is no limit.
 pub fn raise_open_files_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -19,7 +19,7 @@ mod unix {
     /// Looks that are taken for processes that were started meanwhile.
     const MOST_LOOKS: usize = 16;
 
-    /// A process, as far as it says to whom it belongs.
+    /// A process, with its parent, group and session.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
     struct Process {
         id: i32,

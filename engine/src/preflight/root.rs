@@ -11,7 +11,7 @@ use crate::config::settings::Settings;
 
 /// What a root folder holds, of which one is enough.
 const SIGNS: [&str; 5] = ["Borealis.ps1", "Data", "Server", "Certificates", "Assemblies"];
-/// What says nothing about a folder: the engine's own traces of a start that was refused, and what a new file system
+/// Names that do not make a folder a root folder, nor a foreign one: the engine's own traces of a start that was refused, and what a new file system
 /// comes with.
 const NOTHING: [&str; 2] = ["Logs", "lost+found"];
 

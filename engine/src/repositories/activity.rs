@@ -28,7 +28,7 @@ pub trait ReadActivityHistory: Send {
 
 #[async_trait]
 pub trait WriteActivityHistory: Send {
-    /// Makes an activity and says its id.
+    /// Makes an activity and returns its id.
     async fn insert_activity(&mut self, activity: &NewActivity<'_>, now: i64) -> Result<i64, StoreError>;
 
     /// Deletes the activities of exactly this host.

@@ -19,7 +19,7 @@ pub trait ReadScheduledJobs: Send {
 
 #[async_trait]
 pub trait WriteScheduledJobs: Send {
-    /// Makes a job and says its id.
+    /// Makes a job and returns its id.
     async fn insert_job(&mut self, job: &NewJob, now: i64) -> Result<i64, StoreError>;
 
     /// Changes a job; false where there is none of this id.

@@ -47,17 +47,17 @@ pub trait ReadJobRuns: Send {
 
 #[async_trait]
 pub trait WriteJobRuns: Send {
-    /// Deletes the job's runs before this occurrence and says how many they were.
+    /// Deletes the job's runs before this occurrence and returns how many they were.
     async fn clear_runs_before(&mut self, job_id: i64, occurrence: i64) -> Result<u64, StoreError>;
 
-    /// Makes a run and says its id.
+    /// Makes a run and returns its id.
     async fn insert_run(&mut self, run: &NewRun<'_>, now: i64) -> Result<i64, StoreError>;
 
     /// Writes status, end and reason of a run.
     async fn set_run_state(&mut self, run: &JobRun, now: i64) -> Result<(), StoreError>;
 
     /// Deletes every run that ended (or else started, or else was due) before then, but for each job's latest
-    /// occurrence, and says how many they were.
+    /// occurrence, and returns how many they were.
     async fn prune_runs(&mut self, before: i64) -> Result<u64, StoreError>;
 
     /// Links a run to an activity; a link that is there stays.

@@ -147,7 +147,7 @@ impl SqliteStore {
     }
 
     /// Makes every table and index that is missing and upgrades what is older, in one transaction. An older database
-    /// is copied beside itself first. `now` and `random` are for what old rows do not say.
+    /// is copied beside itself first. `now` and `random` fill what old rows lack.
     ///
     /// # Errors
     /// The copy cannot be written, or the database is damaged or refuses; nothing is changed then.

@@ -24,7 +24,7 @@ pub struct CertificateKeeper {
 }
 
 impl CertificateKeeper {
-    /// Keeps `served`, which lies where `settings` say.
+    /// Keeps `served`, whose files `settings` name.
     pub fn new(served: Arc<ServedCertificate>, settings: Settings, environment: Environment) -> Arc<Self> {
         Arc::new(Self {
             served,

@@ -1,4 +1,4 @@
-//! What GitHub says about repositories, and the token that it is asked with.
+//! Heads of GitHub repositories, cached, and the token with which GitHub is asked.
 
 mod heads;
 mod refresh;

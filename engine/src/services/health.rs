@@ -23,7 +23,7 @@ enum Look {
     /// None yet.
     Never,
     /// One is under way; the answer before it was this.
-    UnderWay(bool),
+    InFlight(bool),
     /// What was found, and when.
     Done(bool, Duration),
 }
@@ -43,11 +43,11 @@ impl ReadinessService {
         {
             let mut last = self.last();
             match *last {
-                Look::UnderWay(ready) => return ready,
+                Look::InFlight(ready) => return ready,
                 Look::Done(ready, at) if now.saturating_sub(at) < REPEATED => return ready,
                 // The start itself has written.
-                Look::Never => *last = Look::UnderWay(true),
-                Look::Done(ready, _) => *last = Look::UnderWay(ready),
+                Look::Never => *last = Look::InFlight(true),
+                Look::Done(ready, _) => *last = Look::InFlight(ready),
             }
         }
         // Whoever asked may go away meanwhile.

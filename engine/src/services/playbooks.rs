@@ -102,7 +102,7 @@ impl PlaybookService {
             return Err(PlaybookError::AnotherHost);
         }
         let mut playbook = merged(stored.unwrap_or_default(), report, now);
-        // A report names its device, whatever it says or does not say of the host.
+        // The host is the authenticated device's, whatever the report names.
         playbook.reported.hostname = own_host.or(playbook.reported.hostname);
         work.store_playbook_run(&playbook).await?;
         let mirrored = self

@@ -129,7 +129,7 @@ impl RealtimeService {
         self.agents.registry().listing(self.seconds())
     }
 
-    /// Forgets an agent; says whether it was known.
+    /// Removes an agent from the registry; whether it was there.
     pub fn remove(&self, agent_id: &str) -> bool {
         let removed = self.agents.registry().remove(agent_id);
         if removed {

@@ -93,15 +93,15 @@ pub enum JobError {
     Store(#[from] StoreError),
 }
 
-/// What of a job decides who may make it, and whether it may be made at all.
+/// The parts of a job that decide who may make it, and whether it may be made at all.
 #[derive(Clone, Copy, Debug)]
-struct Essence<'a> {
+struct JobDefinition<'a> {
     components: Option<&'a Json>,
     execution_context: &'a str,
     credential_id: Option<i64>,
 }
 
-impl<'a> Essence<'a> {
+impl<'a> JobDefinition<'a> {
     fn of(job: &'a ScheduledJob) -> Self {
         Self {
             components: job.components.as_ref(),
@@ -122,7 +122,7 @@ impl<'a> Essence<'a> {
     }
 
     /// By text: a number that is none equals nothing, itself included.
-    fn is_that_of(self, other: Self) -> bool {
+    fn equals(self, other: Self) -> bool {
         self.components.map(compact_text) == other.components.map(compact_text)
             && self.execution_context == other.execution_context
             && self.credential_id == other.credential_id
@@ -206,7 +206,7 @@ impl ScheduledJobService {
     /// # Errors
     /// [`JobError`]; no job was made.
     pub async fn create(&self, author: &JobAuthor, job: &NewJob) -> Result<Option<JobOverview>, JobError> {
-        let wanted = Essence {
+        let wanted = JobDefinition {
             components: Some(&job.components),
             execution_context: &job.execution_context,
             credential_id: job.credential_id,
@@ -240,13 +240,13 @@ impl ScheduledJobService {
                 return Ok(None);
             };
             if !switches_off {
-                let stored = Essence::of(&job);
+                let stored = JobDefinition::of(&job);
                 self.check(author, &job.name, &[stored.changed(changes), stored])
                     .await?;
             }
             let mut work = self.store.begin().await?;
             let present = work.find_job(id).await?;
-            if present.is_some_and(|present| !Essence::of(&present).is_that_of(Essence::of(&job))) {
+            if present.is_some_and(|present| !JobDefinition::of(&present).equals(JobDefinition::of(&job))) {
                 // Somebody else was faster: what was looked at is not what would be changed.
                 continue;
             }
@@ -259,8 +259,13 @@ impl ScheduledJobService {
         }
     }
 
-    /// Whether an author may have a job become the first of these, from what the others say it is.
-    async fn check(&self, author: &JobAuthor, name: &str, states: &[Essence<'_>]) -> Result<(), JobError> {
+    /// Whether an author may change a job from the second of these definitions to the first.
+    async fn check(
+        &self,
+        author: &JobAuthor,
+        name: &str,
+        states: &[JobDefinition<'_>],
+    ) -> Result<(), JobError> {
         if !author.may_use_credentials && states.iter().any(|state| state.uses_stored_credential()) {
             tracing::warn!(
                 "refused: {} is no admin, and the job {} uses a stored credential",

@@ -16,7 +16,7 @@ use crate::{
         device_document::{DeviceSnapshot, DeviceUpsert},
         guid::Guid,
         mask::shown,
-        password::made_up_password,
+        password::generated_password,
         service_accounts::ServiceAccount,
     },
     repositories::{Store, StoreError, UnitOfWork},
@@ -193,7 +193,7 @@ impl ServiceAccountService {
             .filter(|name| !name.is_empty());
         let credentials = Credentials {
             username: present_user(wanted.or(stored)),
-            password: made_up_password(&*self.environment.random),
+            password: generated_password(&*self.environment.random),
         };
         self.seal_and_store(&mut *work, agent_id, &credentials, &self.environment.now())
             .await?;
@@ -251,7 +251,7 @@ impl ServiceAccountService {
     }
 
     /// Where the policy asks for no owner: the registry forgets, and anybody may make it forget:
-    /// what the table says counts as well (DEV-8).
+    /// the table counts as well (DEV-8).
     async fn claim_unchecked(
         &self,
         work: &mut dyn UnitOfWork,
@@ -274,7 +274,7 @@ impl ServiceAccountService {
 
     /// What an agent that checks in gets, and whether it has to be stored.
     fn credentials(&self, request: &AccountRequest, stored: Option<ServiceAccount>) -> (Credentials, bool) {
-        let made_up = || made_up_password(&*self.environment.random);
+        let made_up = || generated_password(&*self.environment.random);
         let Some(stored) = stored else {
             let credentials = Credentials {
                 username: present_user(request.username.clone()),

@@ -25,7 +25,7 @@ pub struct InvalidDetails;
 
 /// Reads the body of `agent/details`.
 ///
-/// What a device says of its connection type is dropped: with it, a device could pass for a remote one that the
+/// The connection type that a device reports is dropped: with it, a device could pass for a remote one that the
 /// server connects to with stored credentials (DEV-17).
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use crate::{
 /// A hash that a device reports.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HashReport {
-    /// Whose it says the hash is.
+    /// The device that the body names.
     pub claimed_guid: Option<Guid>,
     /// Its agent's id, where it sends one.
     pub agent_id: Option<String>,
@@ -46,7 +46,7 @@ pub fn hash_report(body: &JsonObject) -> Result<HashReport, InvalidHashRequest> 
 pub enum HashQuestion {
     /// The caller's own, or that of the GUID it names.
     Asked(Option<Guid>),
-    /// The query says nothing: the body is read.
+    /// The query names nothing: the body is read.
     InBody,
 }
 

@@ -34,7 +34,7 @@ pub struct HashNote<'a> {
     pub agent_id: Option<&'a str>,
     /// The host, where one was given.
     pub hostname: Option<&'a str>,
-    /// Whether agents of other devices are left alone, whatever they say of their host.
+    /// Whether agents of other devices are left alone, whatever host they name.
     pub own_only: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct DetailsNote<'a> {
     /// The agent's id; an unknown one makes no record.
     pub agent_id: Option<&'a str>,
     pub hostname: &'a str,
-    /// Whether agents of other devices are left alone, whatever they say of their host.
+    /// Whether agents of other devices are left alone, whatever host they name.
     pub own_only: bool,
     /// The hash of the merged document; absent ones change nothing.
     pub agent_hash: Option<&'a str>,

@@ -104,7 +104,7 @@ pub struct AgentRecord {
 }
 
 impl AgentRecord {
-    /// The mode that counts: the stored one, else what the id's form says.
+    /// The mode that counts: the stored one, else the one in the id.
     pub fn effective_mode(&self, agent_id: &str) -> ServiceMode {
         self.mode.unwrap_or_else(|| ServiceMode::of_id(agent_id))
     }

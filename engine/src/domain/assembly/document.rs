@@ -11,7 +11,7 @@ use crate::domain::{
     text::python_trim,
 };
 
-/// Seconds that a script may take where its document does not say.
+/// Seconds that a script may take where its document names none.
 const DEFAULT_TIMEOUT: i64 = 3600;
 /// What a document may be of.
 const TYPES: [&str; 4] = ["powershell", "batch", "bash", "ansible"];
@@ -37,9 +37,9 @@ pub struct DocumentVariable {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DocumentFile {
     pub file_name: String,
-    /// Its size as the document says.
+    /// Its size according to the document.
     pub size: i64,
-    /// Its type as the document says.
+    /// Its type according to the document.
     pub mime_type: String,
     /// Its content, base64.
     pub data: String,
@@ -48,7 +48,7 @@ pub struct DocumentFile {
 /// A document in normal form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// Its version, as it says.
+    /// Its version.
     pub version: i64,
     /// Its name, else its display name, else the file's; not trimmed.
     pub name: String,

@@ -6,7 +6,7 @@ use crate::domain::{
     text::{is_python_space, python_trim},
 };
 
-/// What a document says of its script's form.
+/// The encoding that a document names for its script.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Hint {
     Base64,
@@ -26,7 +26,7 @@ pub struct ScriptText {
 /// Finds and decodes the script of a document.
 ///
 /// The legacy decodes whatever can be read as base64, so that `exit` becomes rubbish (SCH-13, ASM-13). Here a document
-/// that says `plain` is taken as such, and one that says nothing is decoded only into UTF-8 without control characters.
+/// that says `plain` is taken as such, and one that names no encoding is decoded only into UTF-8 without control characters.
 pub fn script_text(document: &JsonObject) -> ScriptText {
     let hint = hint(document);
     let source = source(document);

@@ -23,7 +23,7 @@ pub fn overrides_of(members: &JsonObject) -> Overrides {
         .collect()
 }
 
-/// Values given as a list of `{name, value}`; entries without a `value` say nothing.
+/// Values given as a list of `{name, value}`; entries without a `value` are skipped.
 pub fn overrides_in(list: &[Json]) -> Overrides {
     list.iter()
         .filter_map(|entry| {

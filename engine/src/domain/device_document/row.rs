@@ -1,6 +1,6 @@
 //! A row of `devices` as it is stored.
 
-/// What the table says of a device, its key and status aside. `None` is NULL, and an integer column that holds
+/// The row of a device, its key and status aside. `None` is NULL, and an integer column that holds
 /// something else.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeviceRow {

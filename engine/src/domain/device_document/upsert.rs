@@ -7,7 +7,7 @@ use crate::domain::{
     json_text::column_text,
 };
 
-/// The columns that a write puts forward; its repository says which of them replace what is stored. Key, version and
+/// The columns of a write; its repository decides which of them replace what is stored. Key, version and
 /// status of a device are no part of it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeviceUpsert {
@@ -60,7 +60,7 @@ pub struct DeviceUpsert {
 }
 
 impl DeviceUpsert {
-    /// The columns that `document` says, for the device of this host name as it is stored; description, hash, GUID and
+    /// The columns that `document` sets, for the device of this host name as it is stored; description, hash, GUID and
     /// creation time stay as they are. `now` (Unix seconds) is when a new device is made.
     ///
     /// Some columns have several names in a document: the first that is not empty counts.

@@ -13,7 +13,7 @@ const EXCERPT: usize = 200;
 /// GitHub's, and could be part of any word.
 const SHORTEST_TOKEN: usize = 16;
 
-/// An answer that says nothing about a branch although its status is 200.
+/// An answer without a head although its status is 200.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidAnswer {
     /// The body is no JSON object, or longer than any branch is.

@@ -71,7 +71,7 @@ struct Identity {
     missing: Option<&'static str>,
 }
 
-/// What is to be known of an identity that works, beside that it does.
+/// Warnings of an identity that works.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CertificateWarning {
     /// Agents that trust the bundle alone cannot verify it.
@@ -196,7 +196,7 @@ impl Place<'_> {
         }
     }
 
-    /// What is to be known of a certificate that works.
+    /// Warnings of a certificate that works.
     pub(super) fn warnings(&self, listed: &[ServerName]) -> Vec<CertificateWarning> {
         let now = self.clock.now();
         let Ok(Found::Identity(identity)) = self.find() else {
@@ -238,7 +238,7 @@ impl Place<'_> {
         }
     }
 
-    /// What there is to say of the certificate that is served.
+    /// Describes the certificate that is served, for people.
     pub(super) fn describe(&self) -> Result<Description, IdentityError> {
         let certificate = self.path(CERTIFICATE);
         let Found::Identity(identity) = self.find()? else {
@@ -503,7 +503,7 @@ impl Place<'_> {
     }
 }
 
-/// What there is to say of the certificate that is served.
+/// Describes the certificate that is served, for people.
 #[derive(Debug)]
 pub struct Description {
     /// Where it lies.

@@ -1,4 +1,4 @@
-//! What agents say of themselves.
+//! The events in which agents announce themselves, and their heartbeats.
 
 use super::dispatch::{Incoming, from_agent};
 use crate::{builders::agents as read, domain::mask::shown, services::realtime::Outcome};

@@ -77,7 +77,7 @@ pub(super) async fn handle_event(
     Some(outcome)
 }
 
-/// What an agent's event says, or what becomes of one that says nothing.
+/// An agent's event, read, or the outcome of one that is empty or cannot be used.
 pub(super) fn from_agent<T>(reading: Reading<T>, rights: &Rights) -> Result<T, Outcome> {
     match reading {
         _ if !rights.is_agent() => Err(Outcome::Refused),

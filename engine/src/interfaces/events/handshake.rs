@@ -16,7 +16,7 @@ pub(super) struct Handshake {
     pub(super) limit_key: String,
     /// `websocket` or `polling`.
     pub(super) transport: &'static str,
-    /// The part of the agent that speaks, as its header says; empty without.
+    /// The part of the agent that connects, from its header; empty without.
     pub(super) scope: String,
     /// What may be shown of the `Authorization` header; empty without.
     pub(super) authorization: String,

@@ -1,7 +1,7 @@
 //! The habits of Flask and Python that clients can see.
 
 pub mod address;
-mod bodies_under_way;
+mod bodies_in_flight;
 pub mod body;
 pub mod conditional;
 pub mod cors;

@@ -151,14 +151,14 @@ struct Connection {
     peer: IpAddr,
     totals: Arc<Totals>,
     state: Mutex<State>,
-    /// Who waits for the peer to say something.
+    /// The task that waits for bytes of the peer.
     reader: AtomicWaker,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// What there is of requests: being read, handled or answered. A websocket is one that does not end.
-    under_way: usize,
+    in_flight: usize,
     /// Bytes read since there was no request.
     read: usize,
     /// What counts of the longest head: the HTTP library keeps its memory for the next one.
@@ -171,7 +171,7 @@ struct State {
 impl State {
     /// Whether it counts, and may be ended.
     fn is_idle(&self) -> bool {
-        self.under_way == 0 && !self.is_authenticated && !self.ended
+        self.in_flight == 0 && !self.is_authenticated && !self.ended
     }
 }
 
@@ -190,14 +190,14 @@ impl Connection {
         0
     }
 
-    fn begin(self: &Arc<Self>) -> UnderWay {
+    fn begin(self: &Arc<Self>) -> InFlight {
         let mut state = lock(&self.state);
         if state.is_idle() {
             self.release(&state);
         }
-        state.under_way += 1;
+        state.in_flight += 1;
         state.read = 0;
-        UnderWay(Arc::clone(self))
+        InFlight(Arc::clone(self))
     }
 
     /// Takes it out of the totals.
@@ -241,26 +241,26 @@ impl RequestConnection {
 
 /// Keeps a connection from being ended.
 #[derive(Debug)]
-struct UnderWay(Arc<Connection>);
+struct InFlight(Arc<Connection>);
 
-impl UnderWay {
+impl InFlight {
     /// For as long as the connection is open.
     fn keep(&self) {
-        lock(&self.0.state).under_way += 1;
+        lock(&self.0.state).in_flight += 1;
     }
 }
 
-impl Clone for UnderWay {
+impl Clone for InFlight {
     fn clone(&self) -> Self {
         self.0.begin()
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let connection = &self.0;
         let mut state = lock(&connection.state);
-        state.under_way = state.under_way.saturating_sub(1);
+        state.in_flight = state.in_flight.saturating_sub(1);
         if state.is_idle() {
             connection.totals.idle.fetch_add(1, Ordering::Relaxed);
             connection
@@ -337,7 +337,7 @@ mod tests {
                 totals: Arc::default(),
                 open: Mutex::default(),
             });
-            let mut open: Vec<(Registered, Vec<UnderWay>)> = Vec::new();
+            let mut open: Vec<(Registered, Vec<InFlight>)> = Vec::new();
             for step in steps {
                 let busy: Vec<_> = open
                     .iter()

@@ -35,7 +35,7 @@ pub struct Head {
     error: Option<String>,
 }
 
-/// The token that GitHub is asked with, and what GitHub says of it.
+/// The token that GitHub is asked with, and whether GitHub accepts it.
 #[derive(Serialize)]
 pub struct TokenView {
     token: String,

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Whether handling a request looked at the session; its answer then varies with the cookie, as Flask says.
+/// Whether handling a request looked at the session; its answer then has `Vary: Cookie`, as Flask has it.
 #[derive(Clone, Debug, Default)]
 pub struct SessionUse(Arc<AtomicBool>);
 

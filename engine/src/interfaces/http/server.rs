@@ -51,7 +51,7 @@ const HEAD_BUFFER: usize = 96 * 1024;
 /// Enough for every client seen; the library's own limit answers what goes beyond.
 const MOST_HEADERS: usize = 1024;
 
-/// Sets the limits of the server's connections. A client that says nothing at all is the listener's business: until
+/// Sets the limits of the server's connections. A client that sends nothing at all is the listener's business: until
 /// the first byte has come the HTTP library does not watch the time.
 pub fn with_limits<A: Address, Acceptor>(
     server: Server<A, Acceptor>,
@@ -150,7 +150,7 @@ async fn refuse_the_world(
     Answer::error(StatusCode::SERVICE_UNAVAILABLE, "signing_secret_is_default").into_response()
 }
 
-/// Gives everything that is logged for a request the scope in which the agent says it runs, and what is changed the
+/// Gives everything that is logged for a request the scope that the agent names in its header, and what is changed the
 /// address that it comes from; it changes no answer.
 async fn name_caller_in_logs(caller: Caller, request: Request, next: Next) -> Response {
     let context = agent_context(request.headers());

@@ -22,10 +22,10 @@ pub trait WriteUndeliveredWork: Send {
     /// Notes work that is to reach its agent.
     async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError>;
 
-    /// Forgets such a note, and says whether there was one.
+    /// Removes such a row; whether there was one.
     async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError>;
 
-    /// Counts one more send of noted work and says how many they are with it. `None`, and nothing is counted, where it
+    /// Counts one more send and returns how many they are with it. `None`, and nothing is counted, where it
     /// was sent `most` times already, is not noted (any more), or its activity is not running (any more).
     async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError>;
 

@@ -19,7 +19,7 @@ const USER_VERSION: usize = 60;
 /// Where `application_id` stands in it.
 const APPLICATION_ID: usize = 68;
 
-/// Refuses a file whose numbers say that something newer, or something else, made it: this server and the legacy leave
+/// Refuses a file whose numbers show that something newer, or something else, made it: this server and the legacy leave
 /// both at 0. A file that is not there or is no database is SQLite's to refuse.
 pub(super) fn refuse_newer(path: &Path) -> io::Result<Result<(), StoreError>> {
     let header = read(path)?;
@@ -41,7 +41,7 @@ pub(super) fn refuse_newer(path: &Path) -> io::Result<Result<(), StoreError>> {
     }
 }
 
-/// Whether the file says that its journal is written ahead.
+/// Whether the file is in the journal mode WAL.
 pub(super) fn writes_ahead(path: &Path) -> io::Result<bool> {
     let header = read(path)?;
     Ok(header.starts_with(MAGIC) && header.get(JOURNAL) == Some(&2))

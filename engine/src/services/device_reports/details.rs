@@ -169,7 +169,7 @@ impl DeviceReportService {
         }
         summary.insert("agent_guid".to_owned(), device.guid.as_str().into());
         if is_empty(summary, "last_seen") {
-            // A report is no sign of life by itself: what the channel or the table says stays.
+            // A report is no sign of life by itself: the time in the registry or the table stays.
             let remembered = report
                 .agent_id
                 .as_deref()

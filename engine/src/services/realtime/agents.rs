@@ -30,7 +30,7 @@ impl RealtimeService {
         Outcome::Done
     }
 
-    /// An agent says that it is alive.
+    /// A heartbeat of an agent.
     pub async fn agent_heartbeat(&self, rights: &Rights, event: &AgentHeartbeat) -> Outcome {
         let Some(hostname) = own_host(rights, &event.agent_id, event.hostname.as_deref()) else {
             return Outcome::Refused;

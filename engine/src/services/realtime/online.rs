@@ -103,7 +103,7 @@ impl AgentChannel for RealtimeService {
     }
 }
 
-/// How the id of the one of a host's agents ends that runs this work; `None` where the work does not say.
+/// The suffix of the id of that agent of a host that runs this work; `None` where the work names none.
 fn meant_agent(event: &str, payload: &Json) -> Option<&'static str> {
     if event == "ansible_playbook_run" {
         return Some("_SYSTEM");

@@ -68,7 +68,7 @@ impl RealtimeService {
         if !is_own {
             return Ok(None);
         }
-        // What the server itself runs ends when it says so.
+        // Only the server itself ends what it runs.
         let may_be_own_run = activity
             .as_ref()
             .is_some_and(|activity| activity.script_type.as_deref() == Some("ansible"));

@@ -6,7 +6,7 @@ use crate::{
     repositories::{StoreError, UnitOfWork},
 };
 
-/// Takes what an agent says of a run: any word is stored as it is, the last one counts. `Running` after an end is
+/// Stores the status that an agent reports of a run: any word is stored as it is, the last one counts. `Running` after an end is
 /// ignored (SCH-17). Says whether the run ended by it.
 pub async fn report(
     work: &mut dyn UnitOfWork,
@@ -32,7 +32,7 @@ pub async fn report(
     ended(work, run).await.map(Some)
 }
 
-/// Whether a word says that something runs which has ended.
+/// Whether this is the status of something that runs, reported of a run that has ended.
 pub fn is_late(run: &JobRun, word: &str) -> bool {
     says_running(word) && has_ended(run)
 }

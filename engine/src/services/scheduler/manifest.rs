@@ -95,7 +95,7 @@ pub struct Manifest {
 enum Unusable {
     /// The others can.
     Alone(String),
-    /// Nor can the others: it would do what its job does not say.
+    /// Nor can the others: the run would do something else than its job defines.
     WithAll(String),
 }
 

@@ -240,7 +240,7 @@ impl ServerPlaybooks {
         }
     }
 
-    /// Starts the playbook's process, or says why not.
+    /// Starts the playbook's process; the error is the end that the run then has.
     async fn start(&self, playbook: &ServerPlaybook) -> Result<Started, String> {
         let job = self
             .find_job(playbook.job_id)

@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 pub use limits::{BodyLimit, Enrollment, LONGEST, Login, Small, SmallOfAnybody, Usual};
 
 use super::{
-    super::unread_body::BodyGone, bodies_under_way::BodiesUnderWay, error_page::ErrorPage, forwarded::Caller,
+    super::unread_body::BodyGone, bodies_in_flight::BodiesInFlight, error_page::ErrorPage, forwarded::Caller,
     reply::Answer,
 };
 use crate::{
@@ -36,16 +36,16 @@ use crate::{
 pub struct BodyRules {
     timing: Timing,
     anonymous: Option<AnonymousBounds>,
-    under_way: Arc<BodiesUnderWay>,
+    in_flight: Arc<BodiesInFlight>,
 }
 
 impl BodyRules {
-    /// As these settings say.
+    /// The rules of these settings.
     pub fn new(settings: &Settings) -> Self {
         Self {
             timing: settings.timing,
             anonymous: settings.anonymous_bounds(),
-            under_way: Arc::default(),
+            in_flight: Arc::default(),
         }
     }
 }
@@ -55,7 +55,7 @@ impl Default for BodyRules {
         Self {
             timing: Timing::default(),
             anonymous: Some(Bounds::default().anonymous),
-            under_way: Arc::default(),
+            in_flight: Arc::default(),
         }
     }
 }
@@ -247,14 +247,14 @@ impl<L> RawBody<L> {
         let Some(bounds) = self.rules.anonymous.filter(|_| self.has_pace) else {
             return self.read_whole().await;
         };
-        let under_way = self
+        let in_flight = self
             .rules
-            .under_way
+            .in_flight
             .begin(&self.address, bounds.bodies_an_address);
         tokio::select! {
             biased;
             read = self.read_whole() => read,
-            () = under_way.ended() => Err(BodyError::Stalled),
+            () = in_flight.ended() => Err(BodyError::Stalled),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::config::network::TrustedNetwork;
 /// The longest word that counts where a proxy forwards no address.
 const LONGEST_WORD: usize = 64;
 
-/// The peer of a request and what its headers say about the client behind it.
+/// The peer of a request, and the client behind it by its forwarding headers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Caller {
     peer: Option<IpAddr>,
@@ -28,7 +28,7 @@ pub struct Caller {
     is_forwarded: bool,
 }
 
-/// Headers by which a proxy says for whom it asks.
+/// Headers in which a proxy names the client that it asks for.
 const FORWARDING: [&str; 5] = [
     "x-forwarded-for",
     "x-forwarded-proto",

@@ -23,7 +23,7 @@ pub struct Failure {
     error: String,
 }
 
-/// The body of what has been done, and of nothing more to say.
+/// `{"status": ...}`, the body of a success without a result.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Status {
     status: Cow<'static, str>,

@@ -122,7 +122,7 @@ impl SessionCodec {
         }
     }
 
-    /// Who the request says it comes from: by session cookie, bearer token or `borealis_auth` cookie, in this order. A
+    /// Whom the request claims to come from: by session cookie, bearer token or `borealis_auth` cookie, in this order. A
     /// bearer value that is no good does not fall back to the cookie.
     pub fn identify(&self, headers: &HeaderMap, now: i64) -> Option<OperatorCredential> {
         let by_token = || {

@@ -25,7 +25,7 @@ use tokio::{
 };
 use tower::Service;
 
-use super::{Connection, Connections, Registered, RequestConnection, UnderWay};
+use super::{Connection, Connections, InFlight, Registered, RequestConnection};
 
 /// The longest answer that is handed to the HTTP library whole.
 const WHOLE: u64 = 64 * 1024;
@@ -99,13 +99,13 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let under_way = self.connection.begin();
+        let in_flight = self.connection.begin();
         let connection = RequestConnection(Arc::clone(&self.connection));
         let mut request = request.map(|body| {
             if body.is_end_stream() {
                 Body::empty()
             } else {
-                keep_under_way(body, under_way.clone())
+                keep_in_flight(body, in_flight.clone())
             }
         });
         request.extensions_mut().insert(connection);
@@ -114,7 +114,7 @@ where
             let response = answering.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // No request ever begins on this connection again.
-                under_way.keep();
+                in_flight.keep();
             }
             if response
                 .body()
@@ -124,19 +124,19 @@ where
             {
                 return Ok(response);
             }
-            Ok(response.map(|body| keep_under_way(body, under_way)))
+            Ok(response.map(|body| keep_in_flight(body, in_flight)))
         })
     }
 }
 
 /// The body, whose request is under way until it is dropped.
-fn keep_under_way<B>(body: B, under_way: UnderWay) -> Body
+fn keep_in_flight<B>(body: B, in_flight: InFlight) -> Body
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     Body::new(body.map_err(move |error| {
-        let _ = &under_way;
+        let _ = &in_flight;
         error
     }))
 }
@@ -234,7 +234,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
             stream.registered.connections.note_head(connection, bytes.len());
         }
         if connection.has_ended() {
-            // The end of what the peer says, so that an answer that is still being written goes out.
+            // To the HTTP library the peer has closed its side, so that an answer that is still being written goes out.
             buffer.set_filled(before);
             return Poll::Ready(Ok(()));
         }

@@ -8,14 +8,14 @@ use crate::domain::{
     json_reader,
 };
 
-/// A column's value as a document says it.
+/// A column's value as a document has it.
 enum Value {
     Text(Option<String>),
     Integer(Option<i64>),
 }
 
 impl Value {
-    /// Says nothing: such a value never takes the place of one that says something (PLT-11).
+    /// Whether the value is blank: such a value never replaces one that is not (PLT-11).
     fn is_blank(&self) -> bool {
         match self {
             Self::Text(text) => matches!(text.as_deref(), None | Some("" | "[]" | "{}")),
@@ -23,7 +23,7 @@ impl Value {
         }
     }
 
-    /// The SQL for "what is stored in `column` says nothing".
+    /// The SQL for "what is stored in `column` is blank".
     fn stored_is_blank(&self, column: &str) -> String {
         match self {
             Self::Text(_) => format!("{column} IS NULL OR {column} IN ('', '[]', '{{}}')"),
@@ -32,7 +32,7 @@ impl Value {
     }
 }
 
-/// What becomes of a column where both the document and the table say nothing.
+/// What becomes of a column that is blank both in the document and in the table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Blanks {
     /// It gets the document's blank: an empty list or object, or NULL.
@@ -41,7 +41,7 @@ pub(super) enum Blanks {
     Left,
 }
 
-/// Writes what the document says into the device of this rowid.
+/// Writes the document into the device of this rowid.
 pub(super) async fn spread(
     connection: &mut SqliteConnection,
     rowid: i64,
@@ -79,7 +79,7 @@ pub(super) async fn spread(
     Ok(())
 }
 
-/// The columns that a document has a say in. What cannot be read counts as an empty one.
+/// The columns that a document sets. A document that cannot be read counts as an empty one.
 fn columns(details: Option<&str>) -> [(&'static str, Value); 17] {
     let document = match details.map(json_reader::read_text) {
         Some(Ok(Json::Object(document))) => document,

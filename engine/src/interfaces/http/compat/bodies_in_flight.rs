@@ -9,23 +9,23 @@ use tokio_util::sync::CancellationToken;
 
 /// All of them, by address.
 #[derive(Debug, Default)]
-pub(super) struct BodiesUnderWay {
+pub(super) struct BodiesInFlight {
     by_address: Mutex<HashMap<String, VecDeque<(u64, CancellationToken)>>>,
     begun: std::sync::atomic::AtomicU64,
 }
 
 /// One that is being read.
 #[derive(Debug)]
-pub(super) struct UnderWay {
-    all: Arc<BodiesUnderWay>,
+pub(super) struct InFlight {
+    all: Arc<BodiesInFlight>,
     address: String,
     number: u64,
     ended: CancellationToken,
 }
 
-impl BodiesUnderWay {
+impl BodiesInFlight {
     /// Begins to read one; the oldest ends where there are as many from this address as may be.
-    pub(super) fn begin(self: &Arc<Self>, address: &str, most: usize) -> UnderWay {
+    pub(super) fn begin(self: &Arc<Self>, address: &str, most: usize) -> InFlight {
         let number = self.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let ended = CancellationToken::new();
         let mut by_address = self.by_address();
@@ -36,7 +36,7 @@ impl BodiesUnderWay {
             oldest.cancel();
         }
         bodies.push_back((number, ended.clone()));
-        UnderWay {
+        InFlight {
             all: Arc::clone(self),
             address: address.to_owned(),
             number,
@@ -49,14 +49,14 @@ impl BodiesUnderWay {
     }
 }
 
-impl UnderWay {
+impl InFlight {
     /// Completes when another one takes its place.
     pub(super) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let mut by_address = self.all.by_address();
         if let Some(bodies) = by_address.get_mut(&self.address) {
