@@ -199,12 +199,12 @@ impl RunningEngine {
             .await
             .is_err()
         {
-            tracing::warn!("requests that did not come to an end were cut short");
+            tracing::warn!("requests that did not end in time were aborted");
         }
         // Sessions that came while the others were being ended; then what agents have reported is written down.
         self.hub.close();
         if tokio::time::timeout(share, self.hub.finished()).await.is_err() {
-            tracing::warn!("events that sockets have sent are left unhandled");
+            tracing::warn!("events that sockets have sent were not handled in time");
         }
         self.background.shutdown().await;
         self.services.stop().await;

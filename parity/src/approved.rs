@@ -1,7 +1,7 @@
 //! What the engine showed in a scenario of the project's own, as text that people read before they approve it.
 //!
-//! The legacy has nothing to compare such a scenario with. Its approved text lies beside the tests, and no digest guards
-//! it: a change is reviewed there. Snapshots of the legacy are facts and look different.
+//! The legacy has nothing to compare such a scenario with. Its approved text lies beside the tests, and no digest
+//! guards it: a change is reviewed there. Snapshots of the legacy are facts and look different.
 
 use std::fmt::Write as _;
 
@@ -26,8 +26,8 @@ const SHOWN_HEADERS: [&str; 5] = [
 const BESIDE_OTHERS: &str = "x-content-type-options";
 
 /// A line for each step and under it what it showed: status and body, rows, or what came over a socket. Headers are
-/// left out but for those that guard browsers, and so are the bodies of an enrollment that stands as one entry in the file: the comparison with the legacy
-/// covers them. What arrived and no step asked for stands at the end.
+/// left out but for those that guard browsers, and so are the bodies of an enrollment that stands as one entry in the
+/// file: the comparison with the legacy covers them. What arrived and no step asked for stands at the end.
 #[must_use]
 pub fn render(scenario: &Scenario, seen: &Normalized, notices: &[Notice]) -> String {
     let mut out = format!("{}\n{}\nshown by the engine\n\n", scenario.name, scenario.title);

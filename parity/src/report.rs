@@ -222,7 +222,8 @@ const OWN: &str = "The legacy has no such policy, so there is nothing to compare
                    by this project itself, and `cargo test -p parity --test access` asserts it";
 
 /// 0: nothing unaccepted differs. 1: something does, or a register entry is unused, or (with `require_all`)
-/// something was not compared that has something to be compared with. 2: the run could not be done, or compared nothing.
+/// something was not compared that has something to be compared with. 2: the run could not be done, or compared
+/// nothing.
 #[must_use]
 pub fn exit_code(report: &RunReport, require_all: bool) -> u8 {
     let verdicts = &report.judgement.verdicts;

@@ -40,8 +40,8 @@ const MIN_KEY_BYTES: usize = 10;
 /// Fewer bytes than this are no nonce.
 const MIN_NONCE_BYTES: usize = 16;
 
-/// The field that keeps a request or poll from being well-formed; of several, the first in the order of the legacy's page
-/// `enrollment`.
+/// The field that keeps a request or poll from being well-formed; of several, the first in the order of the legacy's
+/// page `enrollment`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum EnrollmentFieldError {
     /// No host name.

@@ -10,8 +10,8 @@ pub struct Bounds {
     pub sockets: usize,
     /// Bytes from sockets that wait to be handled, of all sockets together. One message alone may be longer.
     pub waiting_bytes: usize,
-    /// Connections without a request on which nobody has shown who it is, of all peers together; fewer where the process
-    /// may open fewer files. One on which something was asked costs 30 kB.
+    /// Connections without a request on which nobody has shown who it is, of all peers together; fewer where the
+    /// process may open fewer files. One on which something was asked costs 30 kB.
     pub idle_connections: usize,
     /// Bytes of heads of requests that have not come whole, of all those connections together. What is left of a longer
     /// head once it was answered counts, too.

@@ -116,7 +116,8 @@ impl AgentRegistry {
         self.configurations.get(agent_id)
     }
 
-    /// An agent announces itself at `now` (Unix seconds). Says what is to be stored: nothing until it has sent its host name.
+    /// An agent announces itself at `now` (Unix seconds). Says what is to be stored: nothing until it has sent its host
+    /// name.
     pub fn connect(&mut self, event: &ConnectAgent, now: i64) -> Option<Sighting> {
         let status = self.configured_status(&event.agent_id);
         let record = self.record(&event.agent_id)?;

@@ -14,8 +14,8 @@ use super::{
 const BIG_INTEGER: &str = "borealis::BigInt";
 
 impl Json {
-    /// The value that a type writes; its fields keep their order. Keys of maps that are no texts become texts, and a type
-    /// whose own `Serialize` fails becomes `null`: derived ones do not.
+    /// The value that a type writes; its fields keep their order. Keys of maps that are no texts become texts, and a
+    /// type whose own `Serialize` fails becomes `null`: derived ones do not.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
         value.serialize(ToJson).unwrap_or_else(|error| {
             tracing::error!("{} cannot be written: {error}", std::any::type_name::<T>());

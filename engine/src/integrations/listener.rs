@@ -8,8 +8,8 @@ use socket2::SockRef;
 /// Bytes that the kernel takes for a client beyond what is on its way.
 const MOST_UNSENT: u32 = 128 * 1024;
 
-/// Keeps what the kernel takes for a slow client small, for every connection of this listener: the server sees sooner whether the client takes anything, and
-/// holds what waits itself, where it is counted.
+/// Keeps what the kernel takes for a slow client small, for every connection of this listener: the server sees sooner
+/// whether the client takes anything, and holds what waits itself, where it is counted.
 ///
 /// # Errors
 /// The kernel refuses.

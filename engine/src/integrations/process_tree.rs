@@ -1,8 +1,8 @@
 //! Ends a process with everything that it started.
 
-/// Kills the process group that `leader` leads, and on Linux every process that descends from it: Ansible's workers make
-/// sessions of their own, so its group alone would leave them, and what they started, at work. Whoever calls this has not
-/// reaped the leader yet, so its number is nobody else's.
+/// Kills the process group that `leader` leads, and on Linux every process that descends from it: Ansible's workers
+/// make sessions of their own, so its group alone would leave them, and what they started, at work. Whoever calls this
+/// has not reaped the leader yet, so its number is nobody else's.
 pub(super) fn kill_tree(leader: u32) {
     #[cfg(unix)]
     unix::kill_tree(leader);

@@ -11,8 +11,8 @@ use crate::config::settings::Settings;
 
 /// What a root folder holds, of which one is enough.
 const SIGNS: [&str; 5] = ["Borealis.ps1", "Data", "Server", "Certificates", "Assemblies"];
-/// Names that do not make a folder a root folder, nor a foreign one: the engine's own traces of a start that was refused, and what a new file system
-/// comes with.
+/// Names that do not make a folder a root folder, nor a foreign one: the engine's own traces of a start that was
+/// refused, and what a new file system comes with.
 const NOTHING: [&str; 2] = ["Logs", "lost+found"];
 
 /// Why a folder is not served.

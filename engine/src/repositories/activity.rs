@@ -17,9 +17,9 @@ pub trait ReadActivityHistory: Send {
     /// The activities of exactly this host, the youngest first.
     async fn activities_of_host(&mut self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError>;
 
-    /// The activities, with the status of their runs, that are still running although their run has ended: at once where
-    /// the server ended it for the time it took, else where it began by `begun_by`, since the other components of a run
-    /// go on when one has reported. Work on its way to its agent is not among the latter.
+    /// The activities, with the status of their runs, that are still running although their run has ended: at once
+    /// where the server ended it for the time it took, else where it began by `begun_by`, since the other components of
+    /// a run go on when one has reported. Work on its way to its agent is not among the latter.
     async fn activities_outliving_their_runs(
         &mut self,
         begun_by: i64,

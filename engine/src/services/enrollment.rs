@@ -75,8 +75,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EnrollmentService {
-    /// Over this store; signs with `tokens`, sends agents the certificate and key of `publisher`. Of one install code at most
-    /// `most_pending` requests may wait.
+    /// Over this store; signs with `tokens`, sends agents the certificate and key of `publisher`. Of one install code
+    /// at most `most_pending` requests may wait.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,

@@ -107,8 +107,8 @@ impl GitHubService {
         &self.default_branch
     }
 
-    /// The head that is asked for, from memory or from GitHub. For the default branch the lifetime asked for is ignored,
-    /// because it is refreshed anyway.
+    /// The head that is asked for, from memory or from GitHub. For the default branch the lifetime asked for is
+    /// ignored, because it is refreshed anyway.
     ///
     /// # Errors
     /// [`UnreadableId`]; everything else that GitHub may do wrong is part of the answer.

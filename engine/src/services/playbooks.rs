@@ -142,8 +142,8 @@ impl PlaybookService {
         Ok(playbook)
     }
 
-    /// The name of the device that reports, where the report is about it: about the host that it is, or was when its work
-    /// began, about work that was begun for it, and about no run of the server's.
+    /// The name of the device that reports, where the report is about it: about the host that it is, or was when its
+    /// work began, about work that was begun for it, and about no run of the server's.
     async fn own_host(
         &self,
         work: &mut dyn UnitOfWork,
@@ -238,7 +238,8 @@ impl PlaybookService {
         Ok(())
     }
 
-    /// The activity of a playbook run, once named, follows every report (ASM-22); one of another host does not. Says its id.
+    /// The activity of a playbook run, once named, follows every report (ASM-22); one of another host does not. Says
+    /// its id.
     async fn move_activity(
         &self,
         work: &mut dyn UnitOfWork,

@@ -48,7 +48,8 @@ use crate::{
 
 /// Between two looks at scripts that have not reached their agents.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run tomorrow.
+/// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run
+/// tomorrow.
 const PATIENCE: i64 = 300;
 
 /// Why a script does not run.
@@ -151,8 +152,8 @@ impl QuickRunService {
         Self { policy, ..self }
     }
 
-    /// Runs a script on its hosts, in order; hosts need not be registered or online. What is stored is sent whether or not
-    /// the caller waits for the end of this. Where a value could become code, the runs are there and have failed.
+    /// Runs a script on its hosts, in order; hosts need not be registered or online. What is stored is sent whether or
+    /// not the caller waits for the end of this. Where a value could become code, the runs are there and have failed.
     ///
     /// # Errors
     /// [`QuickRunError`]; nothing is written or sent then.
@@ -464,7 +465,7 @@ impl QuickRunService {
                 "The script was removed before it reached the device",
             )),
             Err(error) => {
-                tracing::error!("a quick run waits: {error}");
+                tracing::error!("a quick run is not sent yet: {error}");
                 Err(Unprepared::ForNow)
             }
         }

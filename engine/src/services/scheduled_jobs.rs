@@ -146,7 +146,8 @@ pub struct ScheduledJobService {
 }
 
 impl ScheduledJobService {
-    /// Over this store. In `library` lie the playbooks, whose variables a strict `policy` looks at. `zone` is the server's own, `history_days` how long runs are listed by default.
+    /// Over this store. In `library` lie the playbooks, whose variables a strict `policy` looks at. `zone` is the
+    /// server's own, `history_days` how long runs are listed by default.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,

@@ -143,14 +143,14 @@ impl Scheduler {
         self.delivery.stop();
         self.tasks.shutdown().await;
         if let Err(error) = self.playbooks.end_left_over().await {
-            tracing::error!("[Scheduler] playbooks that the stop cut short: {error}");
+            tracing::error!("[Scheduler] playbooks that the stop interrupted: {error}");
         }
     }
 
     /// One tick, as of `now` in seconds.
     async fn tick(self: &Arc<Self>, now: i64) {
         if let Err(error) = self.keep_house(now).await {
-            tracing::error!("[Scheduler] runs are not looked after: {error}");
+            tracing::error!("[Scheduler] running jobs cannot be checked: {error}");
         }
         if let Err(error) = self.end_outliving_activities(now).await {
             tracing::error!("[Scheduler] activities of ended runs: {error}");

@@ -1,4 +1,5 @@
-//! The service accounts under which agents run: made at the first check-in, handed to their agent, rotated when it asks.
+//! The service accounts under which agents run: made at the first check-in, handed to their agent, rotated when it
+//! asks.
 
 use std::sync::Arc;
 

@@ -193,8 +193,8 @@ fn a_long_file_says_why() {
     );
 }
 
-/// The root of a crate and a file that names the files of its folder may be short; any other belongs to its neighbour, or
-/// there is a reason.
+/// The root of a crate and a file that names the files of its folder may be short; any other belongs to its neighbour,
+/// or there is a reason.
 #[test]
 fn a_short_file_says_why() {
     let is_root = |path: &Path| {

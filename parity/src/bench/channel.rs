@@ -1,6 +1,6 @@
-//! Two Socket.IO servers under the same load: this project's own and socketioxide. Each is a process of its own, an example
-//! that does nothing else, so that both are measured from outside alike and the shipped programs hold no part of either
-//! example.
+//! Two Socket.IO servers under the same load: this project's own and socketioxide. Each is a process of its own, an
+//! example that does nothing else, so that both are measured from outside alike and the shipped programs hold no part
+//! of either example.
 
 mod process;
 mod rounds;

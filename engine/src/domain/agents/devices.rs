@@ -57,8 +57,8 @@ pub struct DetailsNote<'a> {
 }
 
 impl AgentRegistry {
-    /// The registry at start: one offline agent for each device. With `own_only`, ids that name another device are passed
-    /// over.
+    /// The registry at start: one offline agent for each device. With `own_only`, ids that name another device are
+    /// passed over.
     pub fn from_devices(devices: impl IntoIterator<Item = RegisteredDevice>, own_only: bool) -> Self {
         let mut registry = Self::default();
         for mut device in devices {

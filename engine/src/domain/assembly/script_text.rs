@@ -26,7 +26,8 @@ pub struct ScriptText {
 /// Finds and decodes the script of a document.
 ///
 /// The legacy decodes whatever can be read as base64, so that `exit` becomes rubbish (SCH-13, ASM-13). Here a document
-/// that says `plain` is taken as such, and one that names no encoding is decoded only into UTF-8 without control characters.
+/// that says `plain` is taken as such, and one that names no encoding is decoded only into UTF-8 without control
+/// characters.
 pub fn script_text(document: &JsonObject) -> ScriptText {
     let hint = hint(document);
     let source = source(document);

@@ -5,7 +5,8 @@ use super::*;
 
 const NOW: &str = "2030-06-15T12:34:56";
 
-/// The worked examples of the legacy's page `scheduler`: word, start, latest occurrence, present, next run in seconds; `-` is none.
+/// The worked examples of the legacy's page `scheduler`: word, start, latest occurrence, present, next run in seconds;
+/// `-` is none.
 #[rustfmt::skip]
 const EXAMPLES: [(&str, &str, &str, &str, &str); 44] = [
     ("immediately", "-", "-", "2030-06-15T12:34:56", "1907757240"),

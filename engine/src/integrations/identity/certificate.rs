@@ -4,7 +4,8 @@
 //! certificate of the same root where there is one, else by a new identity, the old files being set aside first. The
 //! order in which files are written lets a start that was cut short be completed by the next one.
 //!
-//! Long because what is found, completed, replaced and made are steps over the same few files, whose order is the point.
+//! Long because what is found, completed, replaced and made are steps over the same few files, whose order is the
+//! point.
 
 mod chain;
 mod issue;

@@ -91,7 +91,8 @@ impl ServedCertificate {
         self.lock().ends <= now
     }
 
-    /// Whether the certificate in use was made by this server or the legacy, so that browsers know nothing of its issuer.
+    /// Whether the certificate in use was made by this server or the legacy, so that browsers know nothing of its
+    /// issuer.
     pub fn is_self_made(&self) -> bool {
         self.lock().self_made
     }

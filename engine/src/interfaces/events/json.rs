@@ -74,7 +74,8 @@ impl Data for Json {
     }
 }
 
-/// Reads the data of a packet. A result may hold whatever a script printed; every other text that is no JSON is refused.
+/// Reads the data of a packet. A result may hold whatever a script printed; every other text that is no JSON is
+/// refused.
 fn read(text: &str, reader: JsonReader) -> Result<Json, UnreadableJson> {
     let read = reader.read_text(text);
     // The rest pay nothing for it: texts with neither are read once.

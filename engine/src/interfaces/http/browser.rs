@@ -1,5 +1,5 @@
-//! What concerns browsers alone: which of them is calling, what they may send with an operator's cookie, and the headers
-//! that guard pages. Under the access policy `legacy` none of it is there.
+//! What concerns browsers alone: which of them is calling, what they may send with an operator's cookie, and the
+//! headers that guard pages. Under the access policy `legacy` none of it is there.
 
 use std::{convert::Infallible, sync::Arc};
 

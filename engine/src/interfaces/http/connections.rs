@@ -52,8 +52,8 @@ struct Totals {
 }
 
 impl Connections {
-    /// None yet. `files` is how many files the process may open: a quarter of them is left to connections with a request,
-    /// to websockets and to the database.
+    /// None yet. `files` is how many files the process may open: a quarter of them is left to connections with a
+    /// request, to websockets and to the database.
     pub fn new(settings: &Settings, files: Option<u64>) -> Arc<Self> {
         let Bounds {
             head_bytes,

@@ -16,7 +16,8 @@ use super::compat::error_page::ErrorPage;
 pub struct DetachedRequests(TaskTracker);
 
 impl DetachedRequests {
-    /// Runs `answering` as a task of its own and answers with its response; it goes on when nobody waits for the answer.
+    /// Runs `answering` as a task of its own and answers with its response; it goes on when nobody waits for the
+    /// answer.
     pub(super) async fn answer(
         &self,
         answering: impl Future<Output = Response> + Send + 'static,

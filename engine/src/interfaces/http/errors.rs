@@ -68,7 +68,8 @@ pub fn database_error(error: StoreError) -> Response {
 const RETRY_AFTER_BUSY: HeaderValue = HeaderValue::from_static("5");
 
 impl IntoResponse for StoreError {
-    /// Where the legacy's pages name no answer of the route's own: 503 while others have the database, else the 500 page.
+    /// Where the legacy's pages name no answer of the route's own: 503 while others have the database, else the 500
+    /// page.
     fn into_response(self) -> Response {
         if !self.is_busy() {
             return internal(&self);

@@ -60,8 +60,8 @@ impl Pages {
         ErrorPage::NotFound.into_response()
     }
 
-    /// Whether the file lies in the root when every link is followed: what the operator of the machine links elsewhere is
-    /// not for everybody.
+    /// Whether the file lies in the root when every link is followed: what the operator of the machine links elsewhere
+    /// is not for everybody.
     async fn holds(&self, file: &Path) -> bool {
         let (root, file) = tokio::join!(tokio::fs::canonicalize(&self.root), tokio::fs::canonicalize(file));
         matches!((root, file), (Ok(root), Ok(file)) if file.starts_with(&root))

@@ -1,9 +1,9 @@
 //! What is left of a request's body once its answer is made.
 //!
-//! A guard refuses before anything is read, and a client, or the proxy in front of it, may still be sending. Closing the
-//! connection then resets it, and the answer is lost with it: a proxy makes a 502 of that. So the answer goes out at
-//! once, and the rest of the body is read beside it and thrown away, as long as it keeps coming. Where the rest is long
-//! the answer says that the connection ends, so that a client which looks need not send it all.
+//! A guard refuses before anything is read, and a client, or the proxy in front of it, may still be sending. Closing
+//! the connection then resets it, and the answer is lost with it: a proxy makes a 502 of that. So the answer goes out
+//! at once, and the rest of the body is read beside it and thrown away, as long as it keeps coming. Where the rest is
+//! long the answer says that the connection ends, so that a client which looks need not send it all.
 
 use std::{
     pin::Pin,

@@ -29,8 +29,8 @@ pub trait WriteOperatorSessions: Send {
     /// Notes what an account is; no session ends.
     async fn note_account(&mut self, username: &str, state: &str) -> Result<(), StoreError>;
 
-    /// Ends every session that was issued until `now`, and notes what the account is; `None`: it is gone. Says how often
-    /// that was.
+    /// Ends every session that was issued until `now`, and notes what the account is; `None`: it is gone. Says how
+    /// often that was.
     async fn end_sessions(
         &mut self,
         username: &str,

@@ -58,8 +58,8 @@ pub struct AuthenticatedDevice {
 }
 
 impl AuthenticatedDevice {
-    /// The device as its row names it, in whatever spelling its GUID is stored; a row with the canonical GUID comes first
-    /// (DEV-7).
+    /// The device as its row names it, in whatever spelling its GUID is stored; a row with the canonical GUID comes
+    /// first (DEV-7).
     pub(in crate::services) async fn stored_identity(
         &self,
         devices: &mut dyn ReadTables,

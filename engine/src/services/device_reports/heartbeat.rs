@@ -37,8 +37,8 @@ pub enum HeartbeatError {
     Store(#[from] StoreError),
 }
 
-/// A name that a device was refused lately. To find the other device takes a look at all names, and a clone asks for its
-/// original's with every heartbeat.
+/// A name that a device was refused lately. To find the other device takes a look at all names, and a clone asks for
+/// its original's with every heartbeat.
 #[derive(Debug)]
 struct Collision {
     hostname: String,

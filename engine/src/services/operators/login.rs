@@ -196,8 +196,8 @@ impl LoginService {
         Ok(note)
     }
 
-    /// Notes the login of an account that was checked so. One that cannot be noted counts all the same, as in the legacy;
-    /// `None` where the account was changed since, so that what was checked no longer holds.
+    /// Notes the login of an account that was checked so. One that cannot be noted counts all the same, as in the
+    /// legacy; `None` where the account was changed since, so that what was checked no longer holds.
     pub(super) async fn complete(&self, checked: User, from: LoginFrom<'_>) -> Option<LoggedIn> {
         let now = self.environment.now().time.as_second();
         let issuing = match self.record(&checked, from, now).await {

@@ -1,6 +1,6 @@
-//! Which sessions still count. Their signed values are in clients' hands and in a form that the legacy shares, so what is
-//! kept here is when they ended: a session counts where it was issued after the last end of its account's sessions and was
-//! not logged out itself.
+//! Which sessions still count. Their signed values are in clients' hands and in a form that the legacy shares, so what
+//! is kept here is when they ended: a session counts where it was issued after the last end of its account's sessions
+//! and was not logged out itself.
 //!
 //! An end counts for the whole of its second, because that is what signed values know of their time. Who logs in after
 //! it, in that very second, is noted beside it.
@@ -27,8 +27,8 @@ pub(super) fn state_of(user: &User) -> String {
     sha256_hex(format!("{}\0{password}\0{role}", user.id).as_bytes())
 }
 
-/// Brings the note of an account up to date. What changed while nobody noted it (by the legacy, or in the file) ends its
-/// sessions.
+/// Brings the note of an account up to date. What changed while nobody noted it (by the legacy, or in the file) ends
+/// its sessions.
 pub(super) async fn noted(
     work: &mut dyn UnitOfWork,
     user: &User,
@@ -70,7 +70,8 @@ pub(super) fn issuing(note: &AccountNote, now: i64) -> Issuing {
     }
 }
 
-/// Whether what was issued to an account then has ended. An account that was changed unnoticed ends whatever came before.
+/// Whether what was issued to an account then has ended. An account that was changed unnoticed ends whatever came
+/// before.
 pub(super) fn has_ended(found: &AccountInSession, issued_at: i64) -> bool {
     let Some(note) = &found.note else {
         return found.logged_out;
@@ -109,7 +110,7 @@ impl OperatorService {
             .is_some_and(|note| note.state == Some(state_of(&found.user)));
         if !is_noted && let Err(error) = self.note_anew(&found.user).await {
             // What was found decides all the same, and the next request tries again.
-            tracing::error!("a changed account could not be noted: {error}");
+            tracing::error!("a changed account could not be recorded: {error}");
         }
         Ok((!has_ended(&found, credential.issue.at)).then_some(found.user))
     }
@@ -182,7 +183,7 @@ impl OperatorService {
         };
         if let Err(error) = noting.await {
             let error: StoreError = error;
-            tracing::error!("a session that was just issued could not be noted: {error}");
+            tracing::error!("a session that was just issued could not be recorded: {error}");
         }
     }
 

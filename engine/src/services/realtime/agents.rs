@@ -117,8 +117,8 @@ impl RealtimeService {
         .await
     }
 
-    /// Writes the sender's row again with a change, whatever it is called by now. Where nobody is checked it is the row of
-    /// this host, which is made if there is none.
+    /// Writes the sender's row again with a change, whatever it is called by now. Where nobody is checked it is the row
+    /// of this host, which is made if there is none.
     async fn rewrite_device(
         &self,
         rights: &Rights,

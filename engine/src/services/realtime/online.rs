@@ -75,7 +75,7 @@ impl AgentChannel for RealtimeService {
     fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>> {
         Box::pin(async move {
             self.online(hosts).await.unwrap_or_else(|error| {
-                tracing::error!("which hosts are online is not known: {error}");
+                tracing::error!("online hosts cannot be determined: {error}");
                 HashSet::new()
             })
         })

@@ -59,8 +59,8 @@ pub trait AgentChannel: Debug + Send + Sync + 'static {
     /// Those of these hosts whose agents are there, exact names.
     fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>>;
 
-    /// Sends work to the agents of the device that it is for and to nobody else. It is sent when the outer future ends, so that work
-    /// arrives in the order in which it was handed over; the receipt comes later.
+    /// Sends work to the agents of the device that it is for and to nobody else. It is sent when the outer future ends,
+    /// so that work arrives in the order in which it was handed over; the receipt comes later.
     ///
     /// Where an agent is there to get it, `before` is awaited ahead of the first byte: it writes down that the work is
     /// being sent, or calls it off by saying false.

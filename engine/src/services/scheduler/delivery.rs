@@ -146,8 +146,8 @@ impl Delivery {
         self.tasks.running()
     }
 
-    /// Sends noted work, unless it is on its way, its activity has ended or it was sent often enough. Returns once it is
-    /// sent; what becomes of it is seen to in the background.
+    /// Sends noted work, unless it is on its way, its activity has ended or it was sent often enough. Returns once it
+    /// is sent; what becomes of it is seen to in the background.
     pub async fn send(self: &Arc<Self>, work: Work<'_>) {
         let Some(flight) = Flight::begin(self, work.activity_id) else {
             return;
@@ -226,7 +226,7 @@ impl Delivery {
             ended = Some(life::end(&mut *work, run, word, reason, now).await?);
         }
         work.save().await?;
-        tracing::warn!("activity {activity_id} is given up: {reason}");
+        tracing::warn!("activity {activity_id} is not sent again: {reason}");
         if let Some(activity) = activity {
             events::activity_ended(&*self.channel, &activity).await;
         }
@@ -271,7 +271,7 @@ impl Flight {
             Receipt::Unknown if sends >= MOST_SENDS => {
                 if let Err(error) = delivery.give_up(id, status::FAILED, SENT_TWICE).await {
                     // The next look at it finds the same.
-                    tracing::error!("activity {id} is not given up yet: {error}");
+                    tracing::error!("activity {id} cannot be ended yet: {error}");
                 }
             }
             Receipt::Unknown => {

@@ -67,7 +67,7 @@ impl Scheduler {
         let mut ready = self.channel.online_among(&hosts).await;
         match self.quarantined_among(&hosts).await {
             Ok(quarantined) => ready.extend(quarantined),
-            Err(error) => tracing::error!("[Scheduler] which devices are quarantined is not known: {error}"),
+            Err(error) => tracing::error!("[Scheduler] quarantined devices cannot be read: {error}"),
         }
         for (job, plan) in open {
             if let Err(error) = self.work_on(&job, &plan, &ready, now).await {

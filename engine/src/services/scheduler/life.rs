@@ -1,4 +1,5 @@
-//! How a run's status moves. Agents' results, reports of playbooks, the tick and server-side playbooks all move it through here.
+//! How a run's status moves. Agents' results, reports of playbooks, the tick and server-side playbooks all move it
+//! through here.
 
 use super::events::EndedRun;
 use crate::{
@@ -6,8 +7,8 @@ use crate::{
     repositories::{StoreError, UnitOfWork},
 };
 
-/// Stores the status that an agent reports of a run: any word is stored as it is, the last one counts. `Running` after an end is
-/// ignored (SCH-17). Says whether the run ended by it.
+/// Stores the status that an agent reports of a run: any word is stored as it is, the last one counts. `Running` after
+/// an end is ignored (SCH-17). Says whether the run ended by it.
 pub async fn report(
     work: &mut dyn UnitOfWork,
     mut run: JobRun,

@@ -158,7 +158,7 @@ impl ServerPlaybooks {
     /// Removes what an earlier run of the server left of its playbooks' files: there are keys and passwords in it.
     pub async fn clear_work(&self) {
         if let Err(error) = self.places.work_root.empty().await {
-            tracing::error!("[server_run] what earlier playbooks left behind stays: {error}");
+            tracing::error!("[server_run] files of earlier playbooks cannot be removed: {error}");
         }
         let former = &self.places.former_root;
         match ansible::remove_left_over(former.clone()).await {
@@ -179,7 +179,7 @@ impl ServerPlaybooks {
         let left = self.store.view().await?.open_server_runs().await?;
         for unfinished in left {
             tracing::warn!(
-                "[server_run] run_id={} was cut short by a stop of the server",
+                "[server_run] run_id={} was interrupted by a stop of the server",
                 unfinished.reported.run_id
             );
             let end = End::failed(

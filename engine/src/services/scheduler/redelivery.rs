@@ -75,7 +75,8 @@ impl Scheduler {
         self.delivery.send(work).await;
     }
 
-    /// Sends what did not arrive, also what an earlier start of the server left, and ends what will not arrive any more.
+    /// Sends what did not arrive, also what an earlier start of the server left, and ends what will not arrive any
+    /// more.
     pub(super) async fn deliver_again(self: &Arc<Self>, now: i64) -> Result<(), StoreError> {
         let waiting = self.store.view().await?.undelivered_components().await?;
         let host_of = |run: &JobRun| run.hostname.clone().unwrap_or_default();

@@ -176,8 +176,8 @@ pub(super) async fn drop_and_return(
     ])
 }
 
-/// A client that does not read while much is sent to all: what it costs, what it does to others, and what it finds when it
-/// reads at last.
+/// A client that does not read while much is sent to all: what it costs, what it does to others, and what it finds when
+/// it reads at last.
 pub(super) async fn not_reading(server: &Process) -> Result<Vec<Figure>, BenchError> {
     let mut listener = Client::connect(&options(server.address)).await?;
     let mut sender = Client::connect(&options(server.address)).await?;

@@ -1,5 +1,5 @@
-//! Whatever a value is, PowerShell finds the same code in the script. What PowerShell finds is modelled here by a small model
-//! of its quoting, which shares nothing with the reader that is tested.
+//! Whatever a value is, PowerShell finds the same code in the script. What PowerShell finds is modelled here by a small
+//! model of its quoting, which shares nothing with the reader that is tested.
 
 use std::collections::BTreeSet;
 

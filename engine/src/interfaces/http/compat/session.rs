@@ -122,8 +122,8 @@ impl SessionCodec {
         }
     }
 
-    /// Whom the request claims to come from: by session cookie, bearer token or `borealis_auth` cookie, in this order. A
-    /// bearer value that is no good does not fall back to the cookie.
+    /// Whom the request claims to come from: by session cookie, bearer token or `borealis_auth` cookie, in this order.
+    /// A bearer value that is no good does not fall back to the cookie.
     pub fn identify(&self, headers: &HeaderMap, now: i64) -> Option<OperatorCredential> {
         let by_token = || {
             let token = bearer(headers).or_else(|| cookie(headers, TOKEN_COOKIE))?;

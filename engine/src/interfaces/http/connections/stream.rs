@@ -141,8 +141,8 @@ where
     }))
 }
 
-/// A stream that counts what is read while there is no request, that comes to its end where its room is needed, and whose
-/// reading fails where it begins as HTTP/2 does.
+/// A stream that counts what is read while there is no request, that comes to its end where its room is needed, and
+/// whose reading fails where it begins as HTTP/2 does.
 #[derive(Debug)]
 pub struct BoundedStream<S> {
     stream: S,

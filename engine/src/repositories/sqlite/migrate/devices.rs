@@ -143,7 +143,8 @@ pub(super) async fn copy(
     Ok(())
 }
 
-/// The statement that copies one row: `$1` its GUID, `$2` when its key was added where the row lacks that, `$3` its place.
+/// The statement that copies one row: `$1` its GUID, `$2` when its key was added where the row lacks that, `$3` its
+/// place.
 fn insertion(table: &str, columns: &[String]) -> String {
     let copied: Vec<_> = COPIED.into_iter().filter(|column| has(columns, column)).collect();
     let copied: String = copied.iter().map(|column| format!("{column}, ")).collect();

@@ -1,4 +1,5 @@
-//! Playbooks over SSH, with a shell in place of `ansible-playbook`: the playbook is a script that shows what it was given.
+//! Playbooks over SSH, with a shell in place of `ansible-playbook`: the playbook is a script that shows what it was
+//! given.
 
 use super::{
     PLAYBOOK,
