@@ -130,7 +130,7 @@ async fn carry_out(
     let done = match command {
         Administration::Users(arguments) => {
             if arguments.changes_something() {
-                // Where the ends of sessions are noted: the legacy alone may have worked here until now. Beside accounts of
+                // Where the ends of sessions are recorded: the legacy alone may have worked here until now. Beside accounts of
                 // an older form nothing is made; the command fails over them.
                 store.view().await?.find_user("").await?;
                 opened.make_own_tables().await?;

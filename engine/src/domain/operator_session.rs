@@ -3,17 +3,17 @@
 use super::digest::sha256_hex;
 use super::operators::User;
 
-/// What has to be noted of sessions once they are issued.
+/// What has to be recorded of sessions once they are issued.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Issuing {
     /// The second in which they are issued.
     pub at: i64,
-    /// The number of the end whose second that is; `None` where there is nothing to note.
+    /// The number of the end whose second that is; `None` where there is nothing to record.
     pub after_end: Option<i64>,
 }
 
 impl Issuing {
-    /// Of sessions that need no note.
+    /// Of sessions that need no record.
     pub fn at(now: i64) -> Self {
         Self {
             at: now,
@@ -22,7 +22,7 @@ impl Issuing {
     }
 }
 
-/// What is noted of an account.
+/// What is recorded of an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountNote {
     /// What the account was when it was last looked at; `None` where it was deleted.
@@ -33,12 +33,12 @@ pub struct AccountNote {
     pub ends: i64,
 }
 
-/// An account as it is, and what is noted of it and of one of its sessions.
+/// An account as it is, and what is recorded of it and of one of its sessions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountInSession {
     /// The account, as it is found by its name.
     pub user: User,
-    /// What is noted of it; `None` where it is seen for the first time.
+    /// What is recorded of it; `None` where it is seen for the first time.
     pub note: Option<AccountNote>,
     /// Whether the session was logged out.
     pub logged_out: bool,

@@ -2,7 +2,7 @@
 
 use super::job_runs::JobRun;
 
-/// Work that is to reach an agent. It is noted in the transaction that begins it.
+/// Work that is to reach an agent. Its row is written in the transaction that begins it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NewUndelivered<'a> {
     /// The row in the activity history.

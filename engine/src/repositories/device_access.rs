@@ -33,6 +33,6 @@ pub trait WriteRefreshTokens: Send {
 /// Uses of refresh tokens come by the thousand, so those that wait at the same moment are written together.
 #[async_trait]
 pub trait RefreshNotes {
-    /// Notes a use; it is stored when this returns.
+    /// Records a use; it is stored when this returns.
     async fn note_refresh(&self, used: UsedRefreshToken) -> Result<(), StoreError>;
 }

@@ -36,13 +36,13 @@ pub trait WritePlaybookRuns: Send {
     /// Makes the row, or writes over the one of the same `run_id`; the row id in `run` counts for nothing.
     async fn store_playbook_run(&mut self, run: &PlaybookRun) -> Result<(), StoreError>;
 
-    /// Notes a playbook that the server is to run, as `Pending`.
+    /// Records a playbook that the server is to run, as `Pending`.
     async fn begin_server_run(&mut self, run: &ServerRun<'_>, now: i64) -> Result<(), StoreError>;
 
-    /// Notes that the process of a run on the server has started.
+    /// Records that the process of a run on the server has started.
     async fn start_server_run(&mut self, run_id: &str, now: i64) -> Result<(), StoreError>;
 
-    /// Notes how a run on the server ended.
+    /// Records how a run on the server ended.
     async fn finish_server_run(
         &mut self,
         run_id: &str,

@@ -15,7 +15,7 @@ pub trait ReadServiceAccounts: Send {
     /// `engine_account_devices`; empty where it was nobody's at the first start.
     async fn account_device(&mut self, agent_id: &str) -> Result<Option<String>, StoreError>;
 
-    /// The ids of all accounts, unless it was noted before to whom accounts belong.
+    /// The ids of all accounts, unless it was recorded before to whom accounts belong.
     async fn accounts_to_assign(&mut self) -> Result<Vec<String>, StoreError>;
 }
 

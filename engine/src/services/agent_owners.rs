@@ -39,7 +39,7 @@ pub(super) async fn owner(tables: &mut dyn ReadTables, agent_id: &str) -> Result
     else {
         return Ok(None);
     };
-    // The note is the engine's alone: the device may have been deleted or revoked since.
+    // The record is the engine's alone: the device may have been deleted or revoked since.
     let device = tables.find_device(owner.as_str()).await?;
     let is_there = device.is_some_and(|device| device_status(device.status.as_deref()).is_some());
     Ok(is_there.then_some(owner))

@@ -1,4 +1,4 @@
-//! What operators and devices changed, noted where it is committed.
+//! What operators and devices changed, recorded where it is committed.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use tracing::{Span, field::Empty};
 
 use crate::config::audit_log::TARGET;
 
-/// Who does what is noted within a span.
+/// Who does what is recorded within a span.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Actor<'a> {
     /// An operator, by the name of the account.
@@ -39,7 +39,7 @@ pub fn acts(actor: Actor<'_>) {
     }
 }
 
-/// Notes a change that has been committed: what was done, and to which account, device, job, ... Secrets never.
+/// Records a change that has been committed: what was done, and to which account, device, job, ... Secrets never.
 pub(crate) fn changed(what: &'static str, id: impl Display) {
     let id = id.to_string();
     tracing::info!(target: TARGET, what, id = id.as_str());

@@ -1,4 +1,5 @@
-//! Whether the server can do its work: asked by proxies and monitors, who send nobody here while it cannot.
+//! Readiness: whether the server can do its work. Load balancers and monitors ask, and send no requests while it
+//! cannot.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -7,22 +8,22 @@ use std::{
 
 use crate::{repositories::Store, services::Environment};
 
-/// How long an answer is repeated without another look. Asking is open to everybody, and a look takes a turn to write.
-const REPEATED: Duration = Duration::from_secs(1);
+/// How long an answer is cached. The route is open to everybody, and a probe takes a turn to write.
+const CACHED: Duration = Duration::from_secs(1);
 
-/// Looks at the store.
+/// Probes the store.
 #[derive(Debug)]
 pub struct ReadinessService {
     store: Arc<dyn Store>,
     environment: Environment,
-    last: Mutex<Look>,
+    last: Mutex<Probe>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Look {
+enum Probe {
     /// None yet.
     Never,
-    /// One is under way; the answer before it was this.
+    /// One is in flight; the answer before it was this.
     InFlight(bool),
     /// What was found, and when.
     Done(bool, Duration),
@@ -33,7 +34,7 @@ impl ReadinessService {
         Self {
             store,
             environment,
-            last: Mutex::new(Look::Never),
+            last: Mutex::new(Probe::Never),
         }
     }
 
@@ -43,11 +44,11 @@ impl ReadinessService {
         {
             let mut last = self.last();
             match *last {
-                Look::InFlight(ready) => return ready,
-                Look::Done(ready, at) if now.saturating_sub(at) < REPEATED => return ready,
+                Probe::InFlight(ready) => return ready,
+                Probe::Done(ready, at) if now.saturating_sub(at) < CACHED => return ready,
                 // The start itself has written.
-                Look::Never => *last = Look::InFlight(true),
-                Look::Done(ready, _) => *last = Look::InFlight(ready),
+                Probe::Never => *last = Probe::InFlight(true),
+                Probe::Done(ready, _) => *last = Probe::InFlight(ready),
             }
         }
         // Whoever asked may go away meanwhile.
@@ -57,20 +58,20 @@ impl ReadinessService {
             tracing::error!("the database cannot be used: {error}");
         }
         drop(unfinished);
-        *self.last() = Look::Done(looked.is_ok(), self.environment.clock.monotonic());
+        *self.last() = Probe::Done(looked.is_ok(), self.environment.clock.monotonic());
         looked.is_ok()
     }
 
-    fn last(&self) -> MutexGuard<'_, Look> {
+    fn last(&self) -> MutexGuard<'_, Probe> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A look that is dropped half-way counts as none.
-struct Unfinished<'a>(&'a Mutex<Look>);
+/// A probe that is dropped half-way counts as none.
+struct Unfinished<'a>(&'a Mutex<Probe>);
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Look::Never;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Probe::Never;
     }
 }

@@ -196,7 +196,7 @@ impl PlaybookService {
         Ok(own)
     }
 
-    /// Refuses another device's activity. Says whether it is noted as this device's.
+    /// Refuses another device's activity. Says whether it is recorded as this device's.
     async fn check_activity(
         &self,
         work: &mut dyn UnitOfWork,

@@ -47,7 +47,7 @@ use crate::{
 };
 
 /// Between two looks at scripts that have not reached their agents.
-const PAUSE: Duration = Duration::from_secs(15);
+const RETRY_INTERVAL: Duration = Duration::from_secs(15);
 /// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run
 /// tomorrow.
 const PATIENCE: i64 = 300;
@@ -187,7 +187,7 @@ impl QuickRunService {
                 Ok(_) => {}
                 Err(error) => tracing::error!("undelivered quick runs: {error}"),
             }
-            let sleep = clock.sleep_until(clock.monotonic() + PAUSE);
+            let sleep = clock.sleep_until(clock.monotonic() + RETRY_INTERVAL);
             drop(working);
             working = sleep.await;
         }
@@ -314,7 +314,7 @@ impl QuickRunService {
         Ok(started)
     }
 
-    /// The activities, and with them the notes that bring them to their agents.
+    /// The activities, and with them the rows of undelivered work.
     async fn store_activities(
         &self,
         quick_run: &QuickRun,
@@ -398,9 +398,9 @@ impl QuickRunService {
             left += 1;
             if self
                 .delivery
-                .look_at(activity_id, &activity_status, sends)
+                .next_step(activity_id, &activity_status, sends)
                 .await?
-                == Next::Leave
+                == Next::Skip
             {
                 continue;
             }

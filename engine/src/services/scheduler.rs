@@ -137,8 +137,8 @@ impl Scheduler {
         }
     }
 
-    /// Ends what runs in the background. Work that has not arrived is noted and goes on after the next start; playbooks
-    /// that run on the server are killed, and end `Failed`, as do those that wait for their turn.
+    /// Ends what runs in the background. Work that has not arrived is recorded and goes on after the next start;
+    /// playbooks that run on the server are killed, and end `Failed`, as do those that wait for their turn.
     pub async fn stop(&self) {
         self.delivery.stop();
         self.tasks.shutdown().await;

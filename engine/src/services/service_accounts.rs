@@ -101,11 +101,11 @@ impl ServiceAccountService {
         }
     }
 
-    /// Notes at the first start to which devices the accounts belong that are there. One that is nobody's is the
+    /// Records at the first start to which devices the accounts belong that are there. One that is nobody's is the
     /// device's that first checks in with it, which gets a new password.
     ///
     /// # Errors
-    /// The store failed; nothing is noted then.
+    /// The store failed; nothing is recorded then.
     pub async fn assign(&self) -> Result<(), StoreError> {
         if !self.hosts.is_strict() {
             return Ok(());
@@ -131,7 +131,8 @@ impl ServiceAccountService {
         work.save().await
     }
 
-    /// The account of an agent that checks in, made where there is none. Notes on the way which agent the device runs.
+    /// The account of an agent that checks in, made where there is none. Also stores which agent the device
+    /// runs.
     ///
     /// # Errors
     /// [`AccountError`]; nothing is written then.
@@ -204,7 +205,7 @@ impl ServiceAccountService {
         Ok(credentials)
     }
 
-    /// Refuses an agent of another device, and a device that gets no credentials; else notes whose the agent is.
+    /// Refuses an agent of another device, and a device that gets no credentials; else records whose the agent is.
     ///
     /// Belongs into the change that it is for: whoever asks for the same agent meanwhile waits for the change to end,
     /// and finds it taken.

@@ -41,7 +41,7 @@ impl Peer {
         }
     }
 
-    /// Notes an agent that it has announced itself as; false where it has announced too many.
+    /// Records an agent that it has announced itself as; false where it has announced too many.
     pub(super) fn announce(&self, agent_id: &str) -> bool {
         let mut agents = self.agents();
         if agents.len() >= MOST_AGENTS && !agents.contains(agent_id) {

@@ -33,7 +33,7 @@ impl AcceptErrors {
         }
     }
 
-    /// Notes that a connection was not accepted.
+    /// Records that a connection was not accepted.
     pub fn note(&self, error: &io::Error) {
         if !error
             .raw_os_error()

@@ -230,7 +230,7 @@ impl Connection {
 pub(super) struct RequestConnection(Arc<Connection>);
 
 impl RequestConnection {
-    /// Notes that the caller was authenticated, where the request came on a connection of the listener's.
+    /// Records that the caller was authenticated, where the request came on a connection of the listener's.
     pub(super) fn note_authenticated(parts: &Parts) {
         if let Some(Self(connection)) = parts.extensions.get() {
             // Its request is under way, so it is in no total.

@@ -28,7 +28,7 @@ use crate::{
 pub struct SessionUse(Arc<AtomicBool>);
 
 impl SessionUse {
-    /// Notes that the session was looked at.
+    /// Records that the session was looked at.
     pub fn note(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{domain::work_devices::BoundTo, repositories::StoreError};
 
-/// The engine's own table `engine_activity_devices`. Notes are made with their activities.
+/// The engine's own table `engine_activity_devices`. Rows are made with their activities.
 #[async_trait]
 pub trait ReadWorkDevices: Send {
     /// For whom an activity is; `None` where the engine did not begin it.
@@ -18,6 +18,6 @@ pub trait ReadWorkDevices: Send {
 
 #[async_trait]
 pub trait WriteWorkDevices: Send {
-    /// Forgets notes of activities that were deleted, and of which no run is left either. A look at all notes.
+    /// Deletes the rows of activities that were deleted, and of which no run is left either. Scans the whole table.
     async fn forget_orphaned_devices(&mut self) -> Result<(), StoreError>;
 }

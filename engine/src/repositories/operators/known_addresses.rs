@@ -19,7 +19,7 @@ pub trait ReadKnownAddresses: Send {
 
 #[async_trait]
 pub trait WriteKnownAddresses: Send {
-    /// Notes a login, and forgets all logins before `oldest`.
+    /// Records a login, and forgets all logins before `oldest`.
     async fn note_address(
         &mut self,
         username: &str,

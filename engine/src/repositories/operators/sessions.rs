@@ -11,25 +11,25 @@ use crate::{
 /// the case of ASCII letters.
 #[async_trait]
 pub trait ReadOperatorSessions: Send {
-    /// The account that a credential names, and what is noted of both, in one query.
+    /// The account that a credential names, and what is recorded of both, in one query.
     async fn find_in_session(
         &mut self,
         credential: &OperatorCredential,
     ) -> Result<Option<AccountInSession>, StoreError>;
 
-    /// What is noted of an account.
+    /// What is recorded of an account.
     async fn account_note(&mut self, username: &str) -> Result<Option<AccountNote>, StoreError>;
 
-    /// The names of which an account is noted that is not there any more.
+    /// The names of which an account is recorded that is not there any more.
     async fn vanished_accounts(&mut self) -> Result<Vec<String>, StoreError>;
 }
 
 #[async_trait]
 pub trait WriteOperatorSessions: Send {
-    /// Notes what an account is; no session ends.
+    /// Records what an account is; no session ends.
     async fn note_account(&mut self, username: &str, state: &str) -> Result<(), StoreError>;
 
-    /// Ends every session that was issued until `now`, and notes what the account is; `None`: it is gone. Says how
+    /// Ends every session that was issued until `now`, and records what the account is; `None`: it is gone. Says how
     /// often that was.
     async fn end_sessions(
         &mut self,
@@ -44,7 +44,7 @@ pub trait WriteOperatorSessions: Send {
     /// Takes back that what was issued at this second was logged out: it is issued again.
     async fn reopen_session(&mut self, username: &str, issued_at: i64) -> Result<(), StoreError>;
 
-    /// Notes that these were issued after the account's end number `ends`; nothing where there was another since.
+    /// Records that these were issued after the account's end number `ends`; nothing where there was another since.
     async fn keep_sessions(&mut self, username: &str, ends: i64, issues: &[Issue]) -> Result<(), StoreError>;
 
     /// Forgets what concerns nothing but sessions that were issued before `oldest`.

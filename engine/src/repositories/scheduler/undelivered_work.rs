@@ -10,25 +10,25 @@ use crate::{
 /// The engine's own table `engine_undelivered_work`.
 #[async_trait]
 pub trait ReadUndeliveredWork: Send {
-    /// The noted work of scheduled jobs, by activity.
+    /// The undelivered work of scheduled jobs, by activity.
     async fn undelivered_components(&mut self) -> Result<Vec<UndeliveredComponent>, StoreError>;
 
-    /// The noted work of quick runs, by activity.
+    /// The undelivered work of quick runs, by activity.
     async fn undelivered_quick_runs(&mut self) -> Result<Vec<UndeliveredQuickRun>, StoreError>;
 }
 
 #[async_trait]
 pub trait WriteUndeliveredWork: Send {
-    /// Notes work that is to reach its agent.
+    /// Makes the row of work that is to reach its agent.
     async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError>;
 
     /// Removes such a row; whether there was one.
     async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError>;
 
     /// Counts one more send and returns how many they are with it. `None`, and nothing is counted, where it
-    /// was sent `most` times already, is not noted (any more), or its activity is not running (any more).
+    /// was sent `most` times already, has no row (any more), or its activity is not running (any more).
     async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError>;
 
-    /// Forgets notes of activities that were deleted.
+    /// Deletes the rows of activities that were deleted.
     async fn forget_orphaned_work(&mut self) -> Result<(), StoreError>;
 }

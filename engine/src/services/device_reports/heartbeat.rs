@@ -56,7 +56,7 @@ pub struct HeartbeatService {
 }
 
 impl HeartbeatService {
-    /// Over this store; notes in `agents` which hosts are alive.
+    /// Over this store; records in `agents` which hosts are alive.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,

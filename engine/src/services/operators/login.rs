@@ -64,7 +64,7 @@ pub enum Login {
     Pending(PendingLogin),
 }
 
-/// An operator whose login is complete, and what is to be noted of the session that he is given.
+/// An operator whose login is complete, and what is to be recorded of the session that he is given.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LoggedIn {
     /// Who it is.
@@ -153,7 +153,7 @@ impl LoginService {
         self.policy == AccessPolicy::Strict
     }
 
-    /// The account of this name and password, and what is noted of it.
+    /// The account of this name and password, and what is recorded of it.
     async fn check_password(
         &self,
         username: &str,
@@ -163,7 +163,7 @@ impl LoginService {
             return Err(LoginError::NoText);
         }
         let mut view = self.store.view().await?;
-        // Before the account: an end that comes between both is another one than is noted here.
+        // Before the account: an end that comes between both is another one than is recorded here.
         let note = match self.is_strict() {
             true => view.account_note(username).await?,
             false => None,
@@ -183,7 +183,7 @@ impl LoginService {
         }
     }
 
-    /// Notes an account of which nothing is noted, or something else.
+    /// Records an account of which nothing is recorded, or something else.
     async fn note_now(&self, checked: &User) -> Result<AccountNote, LoginError> {
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
@@ -196,7 +196,7 @@ impl LoginService {
         Ok(note)
     }
 
-    /// Notes the login of an account that was checked so. One that cannot be noted counts all the same, as in the
+    /// Records the login of an account that was checked so. One that cannot be recorded counts all the same, as in the
     /// legacy; `None` where the account was changed since, so that what was checked no longer holds.
     pub(super) async fn complete(&self, checked: User, from: LoginFrom<'_>) -> Option<LoggedIn> {
         let now = self.environment.now().time.as_second();

@@ -3,7 +3,7 @@
 //! and was not logged out itself.
 //!
 //! An end counts for the whole of its second, because that is what signed values know of their time. Who logs in after
-//! it, in that very second, is noted beside it.
+//! it, in that very second, is recorded beside it.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ pub(super) fn state_of(user: &User) -> String {
     sha256_hex(format!("{}\0{password}\0{role}", user.id).as_bytes())
 }
 
-/// Brings the note of an account up to date. What changed while nobody noted it (by the legacy, or in the file) ends
-/// its sessions.
+/// Brings the record of an account up to date. What changed while nobody recorded it (by the legacy, or in the file)
+/// ends its sessions.
 pub(super) async fn noted(
     work: &mut dyn UnitOfWork,
     user: &User,
@@ -61,7 +61,7 @@ pub(super) async fn noted(
     }
 }
 
-/// What has to be noted of sessions that are issued at `now` to an account of which this is noted.
+/// What has to be recorded of sessions that are issued at `now` to an account of which this is recorded.
 pub(super) fn issuing(note: &AccountNote, now: i64) -> Issuing {
     let shares_its_second = note.ended_at.is_some_and(|ended_at| ended_at >= now);
     Issuing {
@@ -125,7 +125,7 @@ impl OperatorService {
     /// Looks at every account, as at each start: what the legacy changed meanwhile has ended sessions.
     ///
     /// # Errors
-    /// The store failed; nothing was noted.
+    /// The store failed; nothing was recorded.
     pub async fn note_accounts(&self) -> Result<(), StoreError> {
         if !self.ends_count() {
             return Ok(());
@@ -171,7 +171,7 @@ impl OperatorService {
         Ok(())
     }
 
-    /// Notes what was issued, where that is needed. Where it cannot be, the operator has to log in again.
+    /// Records what was issued, where that is needed. Where it cannot be, the operator has to log in again.
     pub async fn note_issued(&self, username: &str, issuing: Issuing, issues: &[Issue]) {
         let (Some(ends), true) = (issuing.after_end, self.ends_count()) else {
             return;

@@ -139,8 +139,8 @@ impl UserService {
         Ok(())
     }
 
-    /// Gives an account another role; its sessions end, unless it has that role already. Says what has to be noted of a
-    /// session that the account is given now.
+    /// Gives an account another role; its sessions end, unless it has that role already. Says what has to be recorded
+    /// of a session that the account is given now.
     ///
     /// # Errors
     /// [`UserError`]; nothing is written then.

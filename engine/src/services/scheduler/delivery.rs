@@ -1,9 +1,9 @@
-//! Gets work to agents once, and a second time only where nothing shows that the first arrived.
+//! Delivers work to agents: once, and a second time only where nothing shows that the first delivery arrived.
 //!
-//! Work is noted in the transaction that begins it. Each send is counted in its note before the first byte leaves, so
-//! that not even a kill makes a third; the agent's receipt, or a result, deletes the note. A script may well be what
-//! ends the connection (it restarts its machine), so work whose second receipt stays out is given up: its activity and
-//! its run end `Failed`.
+//! Undelivered work has a row, written in the transaction that begins it. Each send is counted there before the first
+//! byte leaves, so that not even a kill makes a third; the agent's acknowledgement, or a result, deletes the row. A
+//! script may well be what ends the connection (it restarts its machine), so work that is not acknowledged after the
+//! second send is given up: its activity and its run end `Failed`.
 
 use std::{
     collections::HashSet,
@@ -23,10 +23,10 @@ use crate::{
     services::{Environment, hosts::HostRules},
 };
 
-/// Sends of one piece of work, at most.
+/// How often work is sent at most: once, and one retry.
 const MOST_SENDS: i64 = 2;
-/// Until an arrival that the store would not take is stored again.
-const PAUSE: Duration = Duration::from_secs(15);
+/// Until an acknowledgement that the store would not take is stored again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Why work is not sent a third time.
 const SENT_TWICE: &str = "Sent twice, and both times the connection ended before the device confirmed it. It may have \
@@ -78,7 +78,7 @@ impl Tasks {
     }
 }
 
-/// Noted work, ready to be sent.
+/// Undelivered work, ready to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Work<'a> {
     /// Its row in the activity history.
@@ -91,29 +91,29 @@ pub struct Work<'a> {
     pub payload: &'a Json,
 }
 
-/// Whether noted work is to be sent.
+/// Whether undelivered work is to be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Next {
-    /// It is, where its agent is there.
+    /// It is, where its agent is connected.
     Send,
-    /// It is on its way, or was just dealt with.
-    Leave,
+    /// It is in flight, or was just ended.
+    Skip,
 }
 
-/// Gets work to agents.
+/// Delivers work to agents.
 #[derive(Debug)]
 pub struct Delivery {
     store: Arc<dyn Store>,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
     hosts: HostRules,
-    /// Activities whose work was sent and whose receipt has not come.
+    /// Activities whose work was sent and is not acknowledged.
     in_flight: Mutex<HashSet<i64>>,
     tasks: Tasks,
 }
 
 impl Delivery {
-    /// Over this store and channel; `hosts` knows whom work is for.
+    /// Over this store and channel; `hosts` finds the device that work is for.
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,
@@ -130,12 +130,12 @@ impl Delivery {
         })
     }
 
-    /// Which devices hosts are.
+    /// The rules that map hosts to devices.
     pub fn hosts(&self) -> HostRules {
         self.hosts
     }
 
-    /// Ends what waits for receipts. Work that has not arrived is noted and goes on after the next start.
+    /// Ends the tasks that wait for acknowledgements. Undelivered work goes on after the next start.
     pub fn stop(&self) {
         self.tasks.abort();
     }
@@ -146,10 +146,10 @@ impl Delivery {
         self.tasks.running()
     }
 
-    /// Sends noted work, unless it is on its way, its activity has ended or it was sent often enough. Returns once it
-    /// is sent; what becomes of it is seen to in the background.
+    /// Sends undelivered work, unless it is in flight, its activity has ended or it was sent `MOST_SENDS` times.
+    /// Returns once it is sent; the acknowledgement is handled in the background.
     pub async fn send(self: &Arc<Self>, work: Work<'_>) {
-        let Some(flight) = Flight::begin(self, work.activity_id) else {
+        let Some(flight) = InFlight::begin(self, work.activity_id) else {
             return;
         };
         let mut sends = 0;
@@ -180,29 +180,29 @@ impl Delivery {
         Ok(number)
     }
 
-    /// What is to be done with work that is still noted. Sees to it that notes go whose activity has ended, and that
-    /// work is given up that was sent often enough: the server was stopped before the second receipt.
-    pub async fn look_at(
+    /// Whether undelivered work is to be sent now. Deletes the row where the activity has ended, and gives up work that
+    /// was sent `MOST_SENDS` times: the server was stopped before the second acknowledgement.
+    pub async fn next_step(
         &self,
         activity_id: i64,
         activity_status: &str,
         sends: i64,
     ) -> Result<Next, StoreError> {
         if self.in_flight().contains(&activity_id) {
-            return Ok(Next::Leave);
+            return Ok(Next::Skip);
         }
         if activity_status != status::RUNNING {
-            self.note_arrival(activity_id).await?;
-            return Ok(Next::Leave);
+            self.store_arrival(activity_id).await?;
+            return Ok(Next::Skip);
         }
         if sends >= MOST_SENDS {
             self.give_up(activity_id, status::FAILED, SENT_TWICE).await?;
-            return Ok(Next::Leave);
+            return Ok(Next::Skip);
         }
         Ok(Next::Send)
     }
 
-    async fn note_arrival(&self, activity_id: i64) -> Result<(), StoreError> {
+    async fn store_arrival(&self, activity_id: i64) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         work.note_delivered(activity_id).await?;
         work.save().await
@@ -241,14 +241,14 @@ impl Delivery {
     }
 }
 
-/// Work that is on its way; it is not for as long as this is dropped.
-struct Flight {
+/// Work is in flight for as long as this exists.
+struct InFlight {
     delivery: Arc<Delivery>,
     activity_id: i64,
 }
 
-impl Flight {
-    /// `None` where it is on its way already.
+impl InFlight {
+    /// `None` where it is in flight already.
     fn begin(delivery: &Arc<Delivery>, activity_id: i64) -> Option<Self> {
         delivery.in_flight().insert(activity_id).then(|| Self {
             delivery: Arc::clone(delivery),
@@ -262,10 +262,10 @@ impl Flight {
         match receipt.wait().await {
             Receipt::Arrived => {
                 // It stays in flight meanwhile: better that than to run the work twice.
-                while let Err(error) = delivery.note_arrival(id).await {
+                while let Err(error) = delivery.store_arrival(id).await {
                     tracing::error!("the arrival of activity {id} is not stored: {error}");
                     let clock = &delivery.environment.clock;
-                    let _working = clock.sleep_until(clock.monotonic() + PAUSE).await;
+                    let _working = clock.sleep_until(clock.monotonic() + RETRY_INTERVAL).await;
                 }
             }
             Receipt::Unknown if sends >= MOST_SENDS => {
@@ -287,7 +287,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.delivery.in_flight().remove(&self.activity_id);
     }

@@ -34,7 +34,7 @@ const AT_ONCE: usize = 8;
 /// Seconds after which a run is ended whose playbook names no limit: one that hangs must not hold its turn for ever.
 const LONGEST_RUN: i64 = 86_400;
 /// Until an end that the store would not take is stored again.
-const PAUSE: Duration = Duration::from_secs(15);
+const RETRY_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A playbook for one host. Its rows are written already, as `Pending`.
 pub struct ServerPlaybook {
@@ -234,7 +234,7 @@ impl ServerPlaybooks {
                 "[server_run] database update failed run_id={}: {error}",
                 playbook.run_id
             );
-            let sleep = clock.sleep_until(clock.monotonic() + PAUSE);
+            let sleep = clock.sleep_until(clock.monotonic() + RETRY_INTERVAL);
             drop(std::mem::take(&mut working));
             working = sleep.await;
         }

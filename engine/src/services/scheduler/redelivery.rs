@@ -1,4 +1,4 @@
-//! The work of scheduled jobs: sent when its run begins, and looked at again by each tick until it has arrived.
+//! The work of scheduled jobs: sent when its run begins, and retried by ticks until it has arrived.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
 /// Work for one host, its rows written.
 #[derive(Debug)]
 pub(super) struct Dispatch<'a> {
-    /// What.
+    /// What is sent.
     pub(super) component: &'a Component,
     pub(super) run: &'a JobRun,
     pub(super) device: Option<&'a Guid>,
@@ -60,7 +60,7 @@ impl Scheduler {
         random_uuid(&*self.environment.random).simple().to_string()
     }
 
-    /// Sends work to its agent. What does not arrive is looked at again by later ticks.
+    /// Sends work to its agent. What does not arrive is retried by later ticks.
     pub(super) async fn deliver(self: &Arc<Self>, dispatch: &Dispatch<'_>) {
         let (event, payload) = self.event(dispatch);
         let work = Work {
@@ -92,9 +92,9 @@ impl Scheduler {
             let id = note.activity_id;
             let next = self
                 .delivery
-                .look_at(id, &note.activity_status, note.sends)
+                .next_step(id, &note.activity_status, note.sends)
                 .await?;
-            if next == Next::Leave {
+            if next == Next::Skip {
                 continue;
             }
             let Some(run) = &note.run else {

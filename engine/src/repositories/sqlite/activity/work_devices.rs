@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// The note of an activity. It counts unless the row says another host: rows are the legacy's to change. It outlives a
-/// cleared history, since results may still come.
+/// The record of an activity. It counts unless the row says another host: rows are the legacy's to change. It outlives
+/// a cleared history, since results may still come.
 macro_rules! join_note {
     ($activity:literal) => {
         concat!(

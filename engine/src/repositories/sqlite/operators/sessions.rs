@@ -97,7 +97,7 @@ impl WriteOperatorSessions for SqliteWork {
         state: Option<&str>,
         now: i64,
     ) -> Result<i64, StoreError> {
-        // Nothing that was issued before this end outlives it, whatever was noted of it. Logged out is logged out.
+        // Nothing that was issued before this end outlives it, whatever was recorded of it. Logged out is logged out.
         sqlx::query("DELETE FROM engine_operator_sessions WHERE name = LOWER($1) AND signature <> ''")
             .bind(username)
             .execute(self.connection())

@@ -27,7 +27,7 @@ async fn a_caller_who_leaves_takes_nothing_with_him() {
         () = story.wire.died.notified() => {}
         _ = story.quick_runs.start(quick_run) => panic!("the caller stayed"),
     }
-    // The one that hangs is the test's doing; the server knows no caller any more, only its notes.
+    // The one that hangs is the test's doing; the server knows no caller any more, only its rows.
     assert_eq!(story.column(WAITING).await, ["1", "2"]);
 }
 
