@@ -3,17 +3,17 @@
 use super::digest::sha256_hex;
 use super::operators::User;
 
-/// What has to be recorded of sessions once they are issued.
+/// When sessions are issued, and what has to be stored of them then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Issuing {
     /// The second in which they are issued.
     pub at: i64,
-    /// The number of the end whose second that is; `None` where there is nothing to record.
+    /// The number of the end whose second that is; `None` where nothing has to be stored.
     pub after_end: Option<i64>,
 }
 
 impl Issuing {
-    /// Of sessions that need no record.
+    /// Of sessions of which nothing has to be stored.
     pub fn at(now: i64) -> Self {
         Self {
             at: now,
@@ -22,9 +22,9 @@ impl Issuing {
     }
 }
 
-/// What is recorded of an account.
+/// Until when the sessions of an account have ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccountNote {
+pub struct AccountSessions {
     /// What the account was when it was last looked at; `None` where it was deleted.
     pub state: Option<String>,
     /// Unix seconds: what was issued until then has ended.
@@ -33,13 +33,13 @@ pub struct AccountNote {
     pub ends: i64,
 }
 
-/// An account as it is, and what is recorded of it and of one of its sessions.
+/// An account as it is, and what is stored of its sessions and of one of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountInSession {
     /// The account, as it is found by its name.
     pub user: User,
-    /// What is recorded of it; `None` where it is seen for the first time.
-    pub note: Option<AccountNote>,
+    /// `None` where the account is seen for the first time.
+    pub sessions: Option<AccountSessions>,
     /// Whether the session was logged out.
     pub logged_out: bool,
     /// Whether it was issued after the end with which it shares its second.

@@ -298,7 +298,7 @@ impl Container {
             .ensure_default_admin()
             .instrument(by_itself)
             .await?;
-        self.operators.note_accounts().await?;
+        self.operators.refresh_accounts().await?;
         self.agents.restore(&*self.store, self.hosts).await?;
         if let Err(error) = prune_once(&*self.store, &self.environment, &self.operators).await {
             tracing::error!("prune job failure: {error}");

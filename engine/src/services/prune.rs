@@ -1,4 +1,4 @@
-//! Clears away codes, requests and records of sessions that nobody can use any more.
+//! Deletes codes, requests and ends of sessions that cannot matter any more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ const PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// A request that waited longer than this expires.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// One pass: codes and requests in one transaction, then what is recorded of sessions.
+/// One pass: codes and requests in one transaction, then what is stored of sessions.
 ///
 /// Requests on ended codes expire before the codes are deleted; the legacy does it the other way round and so keeps
 /// just those requests alive (ENR-9).

@@ -26,7 +26,7 @@ pub struct PendingLogin {
     pub expires: i64,
     /// When and how the client's copy was signed; `None` where it is not signed yet.
     pub issue: Option<Issue>,
-    /// What is to be recorded when it is signed.
+    /// What is to be stored when it is signed.
     pub issuing: Issuing,
 }
 

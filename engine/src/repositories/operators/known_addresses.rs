@@ -20,7 +20,7 @@ pub trait ReadKnownAddresses: Send {
 #[async_trait]
 pub trait WriteKnownAddresses: Send {
     /// Records a login, and forgets all logins before `oldest`.
-    async fn note_address(
+    async fn store_address(
         &mut self,
         username: &str,
         address: &str,

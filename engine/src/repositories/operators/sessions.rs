@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential},
+    domain::operator_session::{AccountInSession, AccountSessions, Issue, OperatorCredential},
     repositories::StoreError,
 };
 
@@ -11,25 +11,25 @@ use crate::{
 /// the case of ASCII letters.
 #[async_trait]
 pub trait ReadOperatorSessions: Send {
-    /// The account that a credential names, and what is recorded of both, in one query.
+    /// The account that a credential names, and what is stored of both, in one query.
     async fn find_in_session(
         &mut self,
         credential: &OperatorCredential,
     ) -> Result<Option<AccountInSession>, StoreError>;
 
-    /// What is recorded of an account.
-    async fn account_note(&mut self, username: &str) -> Result<Option<AccountNote>, StoreError>;
+    /// What is stored of the account's sessions.
+    async fn account_sessions(&mut self, username: &str) -> Result<Option<AccountSessions>, StoreError>;
 
-    /// The names of which an account is recorded that is not there any more.
+    /// The names of accounts that have a row here and are not there any more.
     async fn vanished_accounts(&mut self) -> Result<Vec<String>, StoreError>;
 }
 
 #[async_trait]
 pub trait WriteOperatorSessions: Send {
-    /// Records what an account is; no session ends.
-    async fn note_account(&mut self, username: &str, state: &str) -> Result<(), StoreError>;
+    /// Stores the state of an account; no session ends.
+    async fn store_account_sessions(&mut self, username: &str, state: &str) -> Result<(), StoreError>;
 
-    /// Ends every session that was issued until `now`, and records what the account is; `None`: it is gone. Says how
+    /// Ends every session that was issued until `now`, and stores the state of the account; `None`: it is gone. Returns how
     /// often that was.
     async fn end_sessions(
         &mut self,

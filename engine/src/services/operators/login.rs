@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Operator,
-    sessions::{issuing, noted, state_of},
+    sessions::{current_sessions, issuing, state_of},
 };
 use crate::{
     builders::operators::{login::Password, mfa::PendingLogin},
@@ -16,7 +16,7 @@ use crate::{
         digest::sha512_hex,
         guess_limit::{Guess, GuessLimit, GuessRules, Guesser},
         mask::shown,
-        operator_session::{AccountNote, Issuing},
+        operator_session::{AccountSessions, Issuing},
         operators::User,
         rate_limit::RateLimited,
         text::same_text,
@@ -64,7 +64,7 @@ pub enum Login {
     Pending(PendingLogin),
 }
 
-/// An operator whose login is complete, and what is to be recorded of the session that he is given.
+/// An operator whose login is complete, and what is to be stored of the session that is issued.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LoggedIn {
     /// Who it is.
@@ -136,14 +136,14 @@ impl LoginService {
         } else {
             self.take_back(guess);
         }
-        let (user, note) = checked?;
+        let (user, sessions) = checked?;
         if user.mfa_enabled {
-            let note = match note.filter(|note| note.state == Some(state_of(&user))) {
-                None if self.is_strict() => Some(self.note_now(&user).await?),
-                note => note,
+            let sessions = match sessions.filter(|sessions| sessions.state == Some(state_of(&user))) {
+                None if self.is_strict() => Some(self.sessions_now(&user).await?),
+                sessions => sessions,
             };
             tracing::info!(user = %shown(&user.username), "login asks for a code");
-            return Ok(Login::Pending(self.pending(user, note.as_ref())));
+            return Ok(Login::Pending(self.pending(user, sessions.as_ref())));
         }
         let logged_in = self.complete(user, from).await;
         Ok(Login::Complete(logged_in.ok_or(LoginError::Refused)?))
@@ -153,19 +153,19 @@ impl LoginService {
         self.policy == AccessPolicy::Strict
     }
 
-    /// The account of this name and password, and what is recorded of it.
+    /// The account of this name and password, and what is stored of its sessions.
     async fn check_password(
         &self,
         username: &str,
         password: &Password,
-    ) -> Result<(User, Option<AccountNote>), LoginError> {
+    ) -> Result<(User, Option<AccountSessions>), LoginError> {
         if *password == Password::NoText && self.is_strict() {
             return Err(LoginError::NoText);
         }
         let mut view = self.store.view().await?;
         // Before the account: an end that comes between both is another one than is recorded here.
-        let note = match self.is_strict() {
-            true => view.account_note(username).await?,
+        let sessions = match self.is_strict() {
+            true => view.account_sessions(username).await?,
             false => None,
         };
         let user = view.find_user(username).await?.ok_or(LoginError::Refused)?;
@@ -177,23 +177,23 @@ impl LoginService {
             Password::NoText => return Err(LoginError::NoText),
         };
         if same_text(&user.password_sha512.to_lowercase(), &digest) {
-            Ok((user, note))
+            Ok((user, sessions))
         } else {
             Err(LoginError::Refused)
         }
     }
 
-    /// Records an account of which nothing is recorded, or something else.
-    async fn note_now(&self, checked: &User) -> Result<AccountNote, LoginError> {
+    /// Brings what is stored of the sessions of an account up to date.
+    async fn sessions_now(&self, checked: &User) -> Result<AccountSessions, LoginError> {
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
         let user = work.find_user(&checked.username).await?;
         let user = user
             .filter(|user| state_of(user) == state_of(checked))
             .ok_or(LoginError::Refused)?;
-        let note = noted(&mut *work, &user, now).await?;
+        let sessions = current_sessions(&mut *work, &user, now).await?;
         work.save().await?;
-        Ok(note)
+        Ok(sessions)
     }
 
     /// Records the login of an account that was checked so. One that cannot be recorded counts all the same, as in the
@@ -226,7 +226,7 @@ impl LoginService {
     ) -> Result<Option<Issuing>, StoreError> {
         let username = &checked.username;
         let mut work = self.store.begin().await?;
-        let mut to_note = Issuing::at(now);
+        let mut issuing_now = Issuing::at(now);
         if self.is_strict() {
             let Some(user) = work.find_user(username).await? else {
                 return Ok(None);
@@ -234,14 +234,14 @@ impl LoginService {
             if state_of(&user) != state_of(checked) {
                 return Ok(None);
             }
-            to_note = issuing(&noted(&mut *work, &user, now).await?, now);
+            issuing_now = issuing(&current_sessions(&mut *work, &user, now).await?, now);
             work.reopen_session(username, now).await?;
         }
         work.record_login(username, now).await?;
-        work.note_address(username, from.limit_key, now, now.saturating_sub(KNOWN_FOR))
+        work.store_address(username, from.limit_key, now, now.saturating_sub(KNOWN_FOR))
             .await?;
         work.save().await?;
-        Ok(Some(to_note))
+        Ok(Some(issuing_now))
     }
 
     /// Counts a try as a wrong guess until it is taken back. Names are folded as the table compares them.

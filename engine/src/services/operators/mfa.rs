@@ -9,7 +9,7 @@ use crate::{
     builders::operators::mfa::{CodeAnswer, PendingLogin, Stage},
     domain::{
         mask::shown,
-        operator_session::{AccountNote, Issuing, OperatorCredential},
+        operator_session::{AccountSessions, Issuing, OperatorCredential},
         operators::User,
         random::random_uuid,
         rate_limit::RateLimited,
@@ -54,7 +54,7 @@ pub enum VerifyError {
 
 impl LoginService {
     /// Begins to wait for a code of this account.
-    pub(super) fn pending(&self, user: User, note: Option<&AccountNote>) -> PendingLogin {
+    pub(super) fn pending(&self, user: User, sessions: Option<&AccountSessions>) -> PendingLogin {
         let now = self.environment.now().time.as_second();
         let random = &*self.environment.random;
         let stage = if has_secret(&user) {
@@ -72,7 +72,7 @@ impl LoginService {
             stage,
             expires: now + PATIENCE,
             issue: None,
-            issuing: note.map_or_else(|| Issuing::at(now), |note| issuing(note, now)),
+            issuing: sessions.map_or_else(|| Issuing::at(now), |sessions| issuing(sessions, now)),
         }
     }
 

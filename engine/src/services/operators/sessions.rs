@@ -13,7 +13,7 @@ use crate::{
     domain::{
         digest::sha256_hex,
         mask::shown,
-        operator_session::{AccountInSession, AccountNote, Issue, Issuing, OperatorCredential},
+        operator_session::{AccountInSession, AccountSessions, Issue, Issuing, OperatorCredential},
         operators::User,
     },
     repositories::{StoreError, UnitOfWork},
@@ -27,32 +27,32 @@ pub(super) fn state_of(user: &User) -> String {
     sha256_hex(format!("{}\0{password}\0{role}", user.id).as_bytes())
 }
 
-/// Brings the record of an account up to date. What changed while nobody recorded it (by the legacy, or in the file)
-/// ends its sessions.
-pub(super) async fn noted(
+/// What is stored of the sessions of an account, brought up to date: a change that this server did not make (by the
+/// legacy, or in the file) ends them.
+pub(super) async fn current_sessions(
     work: &mut dyn UnitOfWork,
     user: &User,
     now: i64,
-) -> Result<AccountNote, StoreError> {
+) -> Result<AccountSessions, StoreError> {
     let state = state_of(user);
-    match work.account_note(&user.username).await? {
-        Some(note) if note.state.as_ref() == Some(&state) => Ok(note),
-        Some(note) => {
+    match work.account_sessions(&user.username).await? {
+        Some(sessions) if sessions.state.as_ref() == Some(&state) => Ok(sessions),
+        Some(sessions) => {
             let ends = work.end_sessions(&user.username, Some(&state), now).await?;
             tracing::info!(
                 user = %shown(&user.username),
                 reason = "the account was changed while this server did not look",
                 "operator sessions ended"
             );
-            Ok(AccountNote {
+            Ok(AccountSessions {
                 state: Some(state),
-                ended_at: note.ended_at.max(Some(now)),
+                ended_at: sessions.ended_at.max(Some(now)),
                 ends,
             })
         }
         None => {
-            work.note_account(&user.username, &state).await?;
-            Ok(AccountNote {
+            work.store_account_sessions(&user.username, &state).await?;
+            Ok(AccountSessions {
                 state: Some(state),
                 ended_at: None,
                 ends: 0,
@@ -61,23 +61,23 @@ pub(super) async fn noted(
     }
 }
 
-/// What has to be recorded of sessions that are issued at `now` to an account of which this is recorded.
-pub(super) fn issuing(note: &AccountNote, now: i64) -> Issuing {
-    let shares_its_second = note.ended_at.is_some_and(|ended_at| ended_at >= now);
+/// What has to be stored of sessions that are issued at `now` to the account of these.
+pub(super) fn issuing(sessions: &AccountSessions, now: i64) -> Issuing {
+    let shares_its_second = sessions.ended_at.is_some_and(|ended_at| ended_at >= now);
     Issuing {
         at: now,
-        after_end: shares_its_second.then_some(note.ends),
+        after_end: shares_its_second.then_some(sessions.ends),
     }
 }
 
 /// Whether what was issued to an account then has ended. An account that was changed unnoticed ends whatever came
 /// before.
 pub(super) fn has_ended(found: &AccountInSession, issued_at: i64) -> bool {
-    let Some(note) = &found.note else {
+    let Some(sessions) = &found.sessions else {
         return found.logged_out;
     };
-    let was_changed = note.state != Some(state_of(&found.user));
-    let before_an_end = note.ended_at.is_some_and(|ended_at| issued_at <= ended_at);
+    let was_changed = sessions.state != Some(state_of(&found.user));
+    let before_an_end = sessions.ended_at.is_some_and(|ended_at| issued_at <= ended_at);
     found.logged_out || was_changed || before_an_end && !found.kept
 }
 
@@ -104,21 +104,21 @@ impl OperatorService {
         let Some(found) = found else {
             return Ok(None);
         };
-        let is_noted = found
-            .note
+        let is_current = found
+            .sessions
             .as_ref()
-            .is_some_and(|note| note.state == Some(state_of(&found.user)));
-        if !is_noted && let Err(error) = self.note_anew(&found.user).await {
+            .is_some_and(|sessions| sessions.state == Some(state_of(&found.user)));
+        if !is_current && let Err(error) = self.refresh_account(&found.user).await {
             // What was found decides all the same, and the next request tries again.
             tracing::error!("a changed account could not be recorded: {error}");
         }
         Ok((!has_ended(&found, credential.issue.at)).then_some(found.user))
     }
 
-    async fn note_anew(&self, user: &User) -> Result<(), StoreError> {
+    async fn refresh_account(&self, user: &User) -> Result<(), StoreError> {
         let now = self.environment.now().time.as_second();
         let mut work = self.store.begin().await?;
-        noted(&mut *work, user, now).await?;
+        current_sessions(&mut *work, user, now).await?;
         work.save().await
     }
 
@@ -126,7 +126,7 @@ impl OperatorService {
     ///
     /// # Errors
     /// The store failed; nothing was recorded.
-    pub async fn note_accounts(&self) -> Result<(), StoreError> {
+    pub async fn refresh_accounts(&self) -> Result<(), StoreError> {
         if !self.ends_count() {
             return Ok(());
         }
@@ -141,7 +141,7 @@ impl OperatorService {
             }
         }
         for user in first.values() {
-            noted(&mut *work, user, now).await?;
+            current_sessions(&mut *work, user, now).await?;
         }
         for name in work.vanished_accounts().await? {
             work.end_sessions(&name, None, now).await?;
@@ -172,7 +172,7 @@ impl OperatorService {
     }
 
     /// Records what was issued, where that is needed. Where it cannot be, the operator has to log in again.
-    pub async fn note_issued(&self, username: &str, issuing: Issuing, issues: &[Issue]) {
+    pub async fn store_issued(&self, username: &str, issuing: Issuing, issues: &[Issue]) {
         let (Some(ends), true) = (issuing.after_end, self.ends_count()) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Operator,
-    sessions::{issuing, noted, state_of},
+    sessions::{current_sessions, issuing, state_of},
 };
 use crate::{
     builders::operators::users::MfaSwitch,
@@ -78,12 +78,13 @@ impl UserService {
             return Err(UserError::NameTaken);
         }
         // One of this name that was deleted unnoticed leaves nothing to this one.
-        if work.account_note(&user.username).await?.is_some() {
+        if work.account_sessions(&user.username).await?.is_some() {
             work.end_sessions(&user.username, None, now).await?;
         }
         work.insert_user(user, now).await?;
         if let Some(made) = work.find_user(&user.username).await? {
-            work.note_account(&made.username, &state_of(&made)).await?;
+            work.store_account_sessions(&made.username, &state_of(&made))
+                .await?;
         }
         work.save().await?;
         audit::changed("account.created", &user.username);
@@ -139,7 +140,7 @@ impl UserService {
         Ok(())
     }
 
-    /// Gives an account another role; its sessions end, unless it has that role already. Says what has to be recorded
+    /// Gives an account another role; its sessions end, unless it has that role already. Returns what has to be stored
     /// of a session that the account is given now.
     ///
     /// # Errors
@@ -163,14 +164,14 @@ impl UserService {
         if !keeps_it {
             end_sessions(&mut *work, username, now).await?;
         }
-        let note = match work.find_user(username).await? {
-            Some(user) => Some(noted(&mut *work, &user, now).await?),
+        let sessions = match work.find_user(username).await? {
+            Some(user) => Some(current_sessions(&mut *work, &user, now).await?),
             None => None,
         };
         work.save().await?;
         audit::changed("account.role_set", username);
         changed(&format!("role={}", role.as_stored()), username, caller);
-        Ok(note.map_or_else(|| Issuing::at(now), |note| issuing(&note, now)))
+        Ok(sessions.map_or_else(|| Issuing::at(now), |sessions| issuing(&sessions, now)))
     }
 
     /// Switches an account's MFA.

@@ -60,7 +60,7 @@ pub(in crate::interfaces::http) async fn logged_in(
     let CompletedLogin { operator, issuing } = login;
     let cookies = app.sessions.login(session, &operator, issuing.at, from.arrival);
     app.operators
-        .note_issued(&operator.username, issuing, &cookies.issues)
+        .store_issued(&operator.username, issuing, &cookies.issues)
         .await;
     app.realtime.browser_changed(&from.browser);
     let complete = LoginAnswer::Complete {

@@ -86,7 +86,7 @@ pub(in crate::interfaces::http) async fn code_required(
     let saved = app.sessions.save(session, issuing.at, arrival);
     let issues = saved.as_ref().and_then(|saved| saved.issue.clone());
     app.operators
-        .note_issued(&username, issuing, issues.as_slice())
+        .store_issued(&username, issuing, issues.as_slice())
         .await;
     Answer::ok(LoginAnswer::CodeRequired(answer)).with_cookies(saved.map(|saved| saved.set_cookie))
 }

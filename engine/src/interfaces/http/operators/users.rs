@@ -128,7 +128,7 @@ pub async fn set_role(
     let saved = app.sessions.save(session, issuing.at, browser.arrival);
     if let Some(issue) = saved.as_ref().and_then(|saved| saved.issue.as_ref()) {
         app.operators
-            .note_issued(&caller.username, issuing, std::slice::from_ref(issue))
+            .store_issued(&caller.username, issuing, std::slice::from_ref(issue))
             .await;
         // The page's socket has shown the cookie of before.
         app.realtime.browser_changed(&browser.browser);

@@ -29,7 +29,7 @@ impl<A: Access> ReadKnownAddresses for A {
 
 #[async_trait]
 impl WriteKnownAddresses for SqliteWork {
-    async fn note_address(
+    async fn store_address(
         &mut self,
         username: &str,
         address: &str,

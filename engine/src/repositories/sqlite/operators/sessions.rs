@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
-    domain::operator_session::{AccountInSession, AccountNote, Issue, OperatorCredential},
+    domain::operator_session::{AccountInSession, AccountSessions, Issue, OperatorCredential},
     repositories::{
         StoreError,
         operators::sessions::{ReadOperatorSessions, WriteOperatorSessions},
@@ -14,9 +14,9 @@ use crate::{
 
 const ACCOUNTS: &str = "engine_operator_accounts";
 
-fn read_note(row: &SqliteRow) -> Result<AccountNote, StoreError> {
+fn read_sessions(row: &SqliteRow) -> Result<AccountSessions, StoreError> {
     let row = Columns::of(ACCOUNTS, row);
-    Ok(AccountNote {
+    Ok(AccountSessions {
         state: row.get("state")?,
         ended_at: row.get("ended_at")?,
         ends: row.get("ends")?,
@@ -45,25 +45,25 @@ impl<A: Access> ReadOperatorSessions for A {
         .fetch_optional(self.connection())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let note = match row.try_get::<bool, _>("noted")? {
-            true => Some(read_note(&row)?),
+        let sessions = match row.try_get::<bool, _>("noted")? {
+            true => Some(read_sessions(&row)?),
             false => None,
         };
         Ok(Some(AccountInSession {
             user: crate::repositories::sqlite::operators::read(&row)?,
-            note,
+            sessions,
             logged_out: row.try_get("logged_out")?,
             kept: row.try_get("kept")?,
         }))
     }
 
-    async fn account_note(&mut self, username: &str) -> Result<Option<AccountNote>, StoreError> {
+    async fn account_sessions(&mut self, username: &str) -> Result<Option<AccountSessions>, StoreError> {
         sqlx::query("SELECT state, ended_at, ends FROM engine_operator_accounts WHERE name = LOWER($1)")
             .bind(username)
             .fetch_optional(self.connection())
             .await?
             .as_ref()
-            .map(read_note)
+            .map(read_sessions)
             .transpose()
     }
 
@@ -79,7 +79,7 @@ impl<A: Access> ReadOperatorSessions for A {
 
 #[async_trait]
 impl WriteOperatorSessions for SqliteWork {
-    async fn note_account(&mut self, username: &str, state: &str) -> Result<(), StoreError> {
+    async fn store_account_sessions(&mut self, username: &str, state: &str) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO engine_operator_accounts (name, state) VALUES (LOWER($1), $2) \
              ON CONFLICT (name) DO UPDATE SET state = excluded.state",
