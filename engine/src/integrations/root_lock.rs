@@ -14,8 +14,8 @@ use std::{
 use crate::domain::clock::Clock;
 
 /// `check` holds the lock for a moment, to see whether it can be had; a start that meets it tries again.
-const TRIES: u32 = 10;
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 10;
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why a root folder cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +96,9 @@ impl RootLock {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                Err(TryLockError::WouldBlock) if tries < ATTEMPTS => {
                     tries += 1;
-                    drop(clock.sleep_until(clock.monotonic() + BETWEEN_TRIES).await);
+                    drop(clock.sleep_until(clock.monotonic() + RETRY_INTERVAL).await);
                 }
                 Err(TryLockError::WouldBlock) => return Err(held(database, path, &mut file)),
                 Err(TryLockError::Error(error)) if cannot_lock(&error) => {

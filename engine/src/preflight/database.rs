@@ -22,8 +22,8 @@ use crate::{
 
 const SUBJECT: &str = "database";
 /// How long another process's lock is waited for, as long as a start would wait.
-const PATIENCE: Duration = Duration::from_secs(5);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Tables that a start reads whole: it makes sure that there is an administrator.
 const NEEDED_TO_START: [&str; 1] = ["users"];
 /// What an upgrade needs beside the database itself: the copy of it, and a journal of as much.
@@ -80,7 +80,7 @@ fn locked(path: impl std::fmt::Display, locker: Option<Locker>) -> String {
     format!(
         "{path} is locked: another program{by} has kept it so for more than {} seconds. Stop the legacy server, or \
          whatever else works in the database, and try again",
-        PATIENCE.as_secs()
+        LOCK_TIMEOUT.as_secs()
     )
 }
 
@@ -236,14 +236,14 @@ fn journals(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// Who keeps the database locked, and goes on with it: servers do so for moments only.
 async fn locker_that_stays(path: &Path, clock: &dyn Clock) -> Option<Locker> {
-    let end = clock.monotonic() + PATIENCE;
+    let end = clock.monotonic() + LOCK_TIMEOUT;
     loop {
         // A file that cannot be looked at is SQLite's to refuse.
         let locker = sqlite::locked_by(path).ok().flatten()?;
         if clock.monotonic() >= end {
             return Some(locker);
         }
-        drop(clock.sleep_until(clock.monotonic() + BETWEEN_LOOKS).await);
+        drop(clock.sleep_until(clock.monotonic() + POLL_INTERVAL).await);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// Between the end of one pass and the next.
 const PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// A request that waited longer than this expires.
-const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
+const PENDING_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 /// One pass: codes and requests in one transaction, then what is stored of sessions.
 ///
@@ -28,7 +28,11 @@ pub async fn prune_once(
     operators: &OperatorService,
 ) -> Result<(), StoreError> {
     let now = environment.now();
-    let oldest = iso_utc(now.time.saturating_sub(PATIENCE).unwrap_or(jiff::Timestamp::MIN));
+    let oldest = iso_utc(
+        now.time
+            .saturating_sub(PENDING_LIFETIME)
+            .unwrap_or(jiff::Timestamp::MIN),
+    );
     let mut work = store.begin().await?;
     let expired = work.expire_approvals(&now.iso, &oldest).await?;
     let removed = work.prune_codes(&now.iso).await?;

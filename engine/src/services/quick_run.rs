@@ -50,7 +50,7 @@ use crate::{
 const RETRY_INTERVAL: Duration = Duration::from_secs(15);
 /// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run
 /// tomorrow.
-const PATIENCE: i64 = 300;
+const AGENT_TIMEOUT: i64 = 300;
 
 /// Why a script does not run.
 #[derive(Debug, thiserror::Error)]
@@ -414,7 +414,7 @@ impl QuickRunService {
                     .await?;
                 continue;
             }
-            if asked_at.saturating_add(PATIENCE) <= now {
+            if asked_at.saturating_add(AGENT_TIMEOUT) <= now {
                 let reason = if sends == 0 { OFFLINE } else { WENT_AWAY };
                 self.delivery.give_up(activity_id, status::FAILED, reason).await?;
                 continue;

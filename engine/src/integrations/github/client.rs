@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long an answer may take, redirects and body included.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// More than any branch has; what follows is not read.
 const LONGEST_BODY: usize = 1024 * 1024;
 
@@ -109,11 +109,11 @@ impl GitHubClient {
         token: Option<&Secret>,
     ) -> Result<GitHubAnswer, Unreachable> {
         let request = self.request(branch, token)?;
-        let deadline = self.clock.monotonic() + PATIENCE;
+        let deadline = self.clock.monotonic() + REQUEST_TIMEOUT;
         tokio::select! {
             answer = self.exchange(request) => answer,
             _ = self.clock.sleep_until(deadline) => Err(Unreachable {
-                cause: format!("no answer within {} s", PATIENCE.as_secs()),
+                cause: format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
             }),
         }
     }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long a code is waited for, in seconds.
-const PATIENCE: i64 = 300;
+const PENDING_LIFETIME: i64 = 300;
 
 /// Why a pending login is not completed.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ impl LoginService {
             role: operator.role,
             token: random_uuid(random).simple().to_string(),
             stage,
-            expires: now + PATIENCE,
+            expires: now + PENDING_LIFETIME,
             issue: None,
             issuing: sessions.map_or_else(|| Issuing::at(now), |sessions| issuing(sessions, now)),
         }
