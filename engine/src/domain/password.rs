@@ -1,4 +1,4 @@
-//! Passwords that the server makes up.
+//! Passwords that the server generates.
 
 use super::random::{Random, random_bytes};
 

@@ -1,4 +1,4 @@
-//! Refresh tokens, known by their digest alone.
+//! Refresh tokens, stored as digests.
 
 /// A refresh token, which its device gets once and the store only as a digest.
 #[derive(Clone, Debug, Eq, PartialEq)]

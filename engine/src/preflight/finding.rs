@@ -1,4 +1,4 @@
-//! What was found, one line each.
+//! The findings of the preflight, one line each.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The secrets that operators' cookies and stored passwords hang on.
+//! The secrets that sign operators' cookies and seal stored passwords.
 
 use super::finding::{Report, Verdict};
 use crate::config::{secret::SecretStrength, settings::Settings};

@@ -1,4 +1,4 @@
-//! Keeps the server's certificate good while it is in use.
+//! Reissues the server's certificate in time, and loads a renewed one while the server runs.
 
 use std::{sync::Arc, time::Duration};
 

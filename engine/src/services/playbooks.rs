@@ -8,8 +8,8 @@ use super::{
     scheduler::{
         channel::AgentChannel,
         events::{self, EndedRun},
-        life,
         playbook_end::PlaybookRunView,
+        run_status,
     },
 };
 use crate::{
@@ -270,7 +270,7 @@ impl PlaybookService {
         let run = work.run_of_activity(id).await?;
         let status = report.status.as_deref();
         // An activity whose run has ended does not run again (SCH-17).
-        let status = status.filter(|word| !run.is_some_and(|run| life::is_late(&run, word)));
+        let status = status.filter(|word| !run.is_some_and(|run| run_status::is_late(&run, word)));
         work.store_progress(id, status, report.recap_text.as_deref())
             .await?;
         Ok(Some(id))
@@ -299,7 +299,7 @@ impl PlaybookService {
         } else {
             run.finished_ts = report.finished_ts.or(run.finished_ts);
         }
-        life::report(work, run, status, now).await
+        run_status::report(work, run, status, now).await
     }
 
     /// The playbook runs, of exactly this host where one is named, the one changed last first.

@@ -6,7 +6,6 @@ pub mod delivery;
 pub mod events;
 mod housekeeping;
 mod jobs;
-pub mod life;
 pub mod manifest;
 pub mod payload;
 mod plan;
@@ -14,6 +13,7 @@ pub mod playbook_end;
 mod playbook_files;
 pub mod playbook_run;
 mod redelivery;
+pub mod run_status;
 
 use std::{sync::Arc, time::Duration};
 

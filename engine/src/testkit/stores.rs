@@ -1,5 +1,5 @@
-//! The stores that tests run over. Another implementation gets an arm in [`Backend::open`] and is under every story
-//! that runs over [`BACKENDS`].
+//! The stores that tests run over. A second implementation is a variant in [`Backend::open`] and is then tested by
+//! every story that runs over [`BACKENDS`].
 
 use std::{
     fmt,

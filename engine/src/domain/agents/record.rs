@@ -1,4 +1,4 @@
-//! What is remembered of one agent.
+//! The record of one agent.
 
 use crate::domain::{
     agent_id::{NamedDevice, named_device},

@@ -1,4 +1,4 @@
-//! The channel as an application of the crate: who its clients are, and what comes of what they send.
+//! The channel as an application of the crate: who its clients are, and how their events are handled.
 
 use std::{sync::Arc, time::Duration};
 

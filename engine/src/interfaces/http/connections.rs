@@ -1,4 +1,4 @@
-//! How much the connections may take that have no request under way.
+//! Bounds of all connections that have no request in flight.
 //!
 //! The head of a request is kept in memory until it is whole, and nobody can be asked who sends it before that; an idle
 //! connection is a file, and the process may open only so many. Neither is bounded by the peer alone: a whole fleet may

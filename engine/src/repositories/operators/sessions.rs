@@ -29,8 +29,8 @@ pub trait WriteOperatorSessions: Send {
     /// Stores the state of an account; no session ends.
     async fn store_account_sessions(&mut self, username: &str, state: &str) -> Result<(), StoreError>;
 
-    /// Ends every session that was issued until `now`, and stores the state of the account; `None`: it is gone. Returns how
-    /// often that was.
+    /// Ends every session that was issued until `now`, and stores the state of the account; `None`: it is gone. Returns
+    /// how often that was.
     async fn end_sessions(
         &mut self,
         username: &str,

@@ -1,4 +1,4 @@
-//! Devices are shut out. Authentication and the refresh of tokens refuse what is revoked here.
+//! Revocation of devices. Authentication and the refresh of tokens refuse what is revoked here.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Devices report that they are alive, and what they look like.
+//! Heartbeats: devices report that they are alive, their host name and their inventory.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! Operators' accounts. Whatever happens to them, one admin is left.
+//! Operators' accounts, of which one admin always remains.
 
 use std::sync::Arc;
 

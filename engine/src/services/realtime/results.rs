@@ -1,4 +1,4 @@
-//! What came of jobs.
+//! The results of scripts that agents ran.
 
 use super::{Outcome, RealtimeService, Rights};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         audit,
         scheduler::{
             events::{self, EndedRun},
-            life,
+            run_status,
         },
     },
 };
@@ -81,7 +81,11 @@ impl RealtimeService {
         }
         // An activity whose run has ended does not run again (SCH-17).
         let status = match &activity {
-            Some(activity) if run.as_ref().is_some_and(|run| life::is_late(run, &result.status)) => {
+            Some(activity)
+                if run
+                    .as_ref()
+                    .is_some_and(|run| run_status::is_late(run, &result.status)) =>
+            {
                 activity.status.clone().unwrap_or_default()
             }
             _ => result.status.clone(),
@@ -90,7 +94,7 @@ impl RealtimeService {
             .await?;
         work.note_delivered(result.job_id).await?;
         let ended = match run {
-            Some(run) => life::report(&mut *work, run, &result.status, now).await?,
+            Some(run) => run_status::report(&mut *work, run, &result.status, now).await?,
             None => None,
         };
         work.save().await?;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::{
     channel::{AgentChannel, Eventual, PendingReceipt, Receipt, Recipient},
-    events, life,
+    events, run_status,
 };
 use crate::{
     domain::{job_runs::status, json::Json},
@@ -223,7 +223,7 @@ impl Delivery {
         let run = work.run_of_activity(activity_id).await?;
         let mut ended = None;
         if let Some(run) = run.filter(|run| run.status == status::RUNNING) {
-            ended = Some(life::end(&mut *work, run, word, reason, now).await?);
+            ended = Some(run_status::end(&mut *work, run, word, reason, now).await?);
         }
         work.save().await?;
         tracing::warn!("activity {activity_id} is not sent again: {reason}");

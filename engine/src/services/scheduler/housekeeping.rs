@@ -1,6 +1,6 @@
 //! What the tick does to runs before it looks at jobs: time-outs, assumed ends, retention.
 
-use super::{Scheduler, events, life};
+use super::{Scheduler, events, run_status};
 use crate::{
     domain::{
         job_runs::{OpenRun, status},
@@ -22,7 +22,7 @@ impl Scheduler {
                 if word == status::TIMED_OUT {
                     tracing::warn!("run {} of job {} timed out", open.run.id, open.run.job_id);
                 }
-                ended.push(life::end(&mut *work, open.run, word, "", now).await?);
+                ended.push(run_status::end(&mut *work, open.run, word, "", now).await?);
             }
         }
         let pruned = work.prune_runs(self.oldest_kept(now)).await?;

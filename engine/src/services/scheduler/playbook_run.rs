@@ -9,9 +9,10 @@ use tokio::sync::Semaphore;
 use super::{
     channel::AgentChannel,
     credentials::RunCredentials,
-    events, life,
+    events,
     playbook_end::{End, PlaybookRunView},
     playbook_files::{arguments, environment, unreachable, work_files},
+    run_status,
 };
 use crate::{
     domain::{
@@ -370,7 +371,7 @@ impl ServerPlaybooks {
                 };
                 run.started_ts = run.started_ts.or(Some(now));
                 let error = run.error.clone();
-                let end = life::end(&mut *work, run, word, &error, now).await?;
+                let end = run_status::end(&mut *work, run, word, &error, now).await?;
                 ended = was_open.then_some(end);
             }
         }

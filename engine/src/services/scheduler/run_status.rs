@@ -1,4 +1,4 @@
-//! How a run's status moves. Agents' results, reports of playbooks, the tick and server-side playbooks all move it
+//! How a run's status changes. Agents' results, reports of playbooks, the tick and server-side playbooks all move it
 //! through here.
 
 use super::events::EndedRun;
