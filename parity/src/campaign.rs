@@ -57,7 +57,7 @@ pub enum CampaignError {
 pub struct Campaign {
     places: Places,
     register: Register,
-    known: Vec<String>,
+    existing: Vec<String>,
     chosen: Vec<(Scenario, PathBuf)>,
     own: Vec<OwnScenario>,
 }
@@ -77,11 +77,11 @@ impl Campaign {
             path: places.scenarios.clone(),
             source,
         })?;
-        let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+        let existing: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
             .iter()
-            .find(|want| !known.iter().any(|name| fits(name, want)))
+            .find(|want| !existing.iter().any(|name| fits(name, want)))
         {
             return Err(CampaignError::Unknown(unknown.clone()));
         }
@@ -100,7 +100,7 @@ impl Campaign {
         Ok(Self {
             places,
             register,
-            known,
+            existing,
             chosen,
             own: own.collect(),
         })
@@ -146,7 +146,7 @@ impl Campaign {
             }
         }
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
-        let judgement = judge(&self.register, &ran, &self.known, today);
+        let judgement = judge(&self.register, &ran, &self.existing, today);
         let version = env!("CARGO_PKG_VERSION");
         let provenance = Provenance {
             legacy,

@@ -1,4 +1,5 @@
-//! Which layer may use which: read from the sources, so that the picture in the README stays true.
+//! Rules about the sources: which layer may use which, so that the picture in the README stays true, and files whose
+//! length needs a reason.
 #![allow(clippy::string_slice, reason = "positions that were found in the same text")]
 
 use std::{
