@@ -57,7 +57,7 @@ impl Engine {
         listener: TcpListener,
     ) -> Result<RunningEngine, StartError> {
         tracing::info!("bootstrap-started");
-        look_at(&settings)?;
+        check_settings(&settings)?;
         make_folders(&settings.root).map_err(|source| StartError::Root {
             path: settings.root.clone(),
             source,
@@ -124,8 +124,8 @@ impl Engine {
     }
 }
 
-/// Logs what the settings give cause to, and goes no further with a secret that everybody knows on a public address.
-fn look_at(settings: &Settings) -> Result<(), StartError> {
+/// Logs warnings about the settings, and refuses a default secret on a public address.
+fn check_settings(settings: &Settings) -> Result<(), StartError> {
     if settings.access_policy == AccessPolicy::Strict {
         tracing::info!("access policy strict");
     }

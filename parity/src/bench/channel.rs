@@ -28,7 +28,7 @@ pub struct ChannelPlan {
 
 /// Puts the same load on both, one after the other, as often as the plan says; tells what is being done.
 pub async fn compare(plan: &ChannelPlan, tell: impl Fn(String)) -> Result<Comparison, BenchError> {
-    borealis_engine::integrations::open_files::raise_limit();
+    borealis_engine::integrations::listener::raise_open_files_limit();
     let mut comparison = Comparison::new(plan.clients);
     for round in 1..=plan.rounds {
         let of = |name: &str| format!("round {round} of {}, {name}", plan.rounds);

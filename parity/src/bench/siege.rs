@@ -5,7 +5,7 @@ mod witnesses;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use borealis_engine::integrations::open_files;
+use borealis_engine::integrations::listener;
 
 use self::{
     attacks::{ATTACKS, Attack},
@@ -103,7 +103,7 @@ impl fmt::Display for Assault {
 
 /// Makes every attack, and tells of each when it is over.
 pub async fn besiege(plan: &Plan, mut tell: impl FnMut(Assault)) -> Result<(), BenchError> {
-    open_files::raise_limit();
+    listener::raise_open_files_limit();
     for attack in ATTACKS {
         let is_wanted = plan.attack.as_ref().is_none_or(|name| attack.name.contains(name));
         if is_wanted {

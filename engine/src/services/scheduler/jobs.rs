@@ -55,7 +55,7 @@ impl Scheduler {
         };
         let mut open = Vec::new();
         for job in jobs {
-            match self.look_at(&job, now).await {
+            match self.plan_of(&job, now).await {
                 Ok(Some(plan)) if !plan.start.is_empty() => open.push((job, plan)),
                 Ok(_) => {}
                 Err(error) => tracing::error!("[Scheduler] job {}: {error}", job.id),
@@ -89,7 +89,7 @@ impl Scheduler {
         self.store.view().await?.enabled_jobs().await
     }
 
-    async fn look_at(&self, job: &ScheduledJob, now: i64) -> Result<Option<Plan>, StoreError> {
+    async fn plan_of(&self, job: &ScheduledJob, now: i64) -> Result<Option<Plan>, StoreError> {
         if job.targets.is_none() {
             tracing::warn!("[Scheduler] job {}: its targets are unreadable", job.id);
         }
