@@ -9,9 +9,9 @@ mod database;
 mod finding;
 mod keys;
 mod modes;
-mod places;
 mod root;
 mod secrets;
+mod writable;
 
 use std::fs;
 
@@ -21,7 +21,7 @@ use crate::{
     integrations::root_lock,
 };
 
-use self::places::Need;
+use self::writable::Need;
 pub use self::{
     address::bind,
     database::{describe, describe_upgrade},
@@ -110,8 +110,8 @@ fn origins(report: &mut Report, settings: &Settings) {
 fn log(report: &mut Report, settings: &Settings) {
     let file = settings.root.join("Logs/Server/engine.log");
     let tried = match fs::metadata(&file) {
-        Ok(_) => places::file(&file),
-        Err(_) => places::folder_of(&file, Need::File),
+        Ok(_) => writable::file(&file),
+        Err(_) => writable::folder_of(&file, Need::File),
     };
     match tried {
         Ok(()) => report.add(Verdict::Ok, "log", file.display().to_string()),

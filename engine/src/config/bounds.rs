@@ -26,7 +26,8 @@ pub struct Bounds {
 pub struct AnonymousBounds {
     /// Bytes of a body of a login, a code, a poll or a refresh.
     pub body: usize,
-    /// Such bodies, and requests to enroll, that are read at the same time from one address. The oldest makes room.
+    /// Such bodies, and requests to enroll, that are read at the same time from one address. The oldest ends for the
+    /// next.
     pub bodies_an_address: usize,
     /// Bytes of a request to enroll.
     pub enrollment_body: usize,
@@ -40,7 +41,7 @@ pub struct AnonymousBounds {
     pub pending_requests: usize,
     /// Values in one JSON text, whoever sends it: each takes far more memory than its text.
     pub json_values: usize,
-    /// Sockets from one address. The oldest makes room for the next.
+    /// Sockets from one address. The oldest ends for the next.
     pub sockets_an_address: usize,
     /// Sockets in all, beside those with an identity.
     pub sockets: usize,

@@ -204,7 +204,7 @@ impl AgentRegistry {
     }
 
     /// A collector reports at `now` (Unix seconds with fraction). Says what is to be stored; `None` as outer value
-    /// where there is no room for the agent.
+    /// where there are too many agents already.
     pub fn collector(&mut self, event: &CollectorStatus, now: f64) -> Option<Option<UserSighting>> {
         let record = self.record(&event.agent_id)?;
         if event.hostname.is_some() {
@@ -227,7 +227,7 @@ impl AgentRegistry {
         )
     }
 
-    /// Gives an agent its configuration; it need not be registered yet. False where there is no room for it.
+    /// Gives an agent its configuration; it need not be registered yet. False where there are too many agents already.
     pub fn provision(&mut self, agent_id: &str, roles: Json) -> bool {
         if self.configurations.len() >= MOST_AGENTS && !self.configurations.contains_key(agent_id) {
             return false;
@@ -251,14 +251,14 @@ impl AgentRegistry {
             .then_some(AgentStatus::Provisioned)
     }
 
-    /// The record that an event of the channel is about, made where there is room.
+    /// The record that an event of the channel is about, made while there are few enough.
     fn record(&mut self, agent_id: &str) -> Option<&mut AgentRecord> {
-        let record = self.room_for(agent_id)?;
+        let record = self.get_or_insert(agent_id)?;
         record.announced = true;
         Some(record)
     }
 
-    fn room_for(&mut self, agent_id: &str) -> Option<&mut AgentRecord> {
+    fn get_or_insert(&mut self, agent_id: &str) -> Option<&mut AgentRecord> {
         if self.records.len() >= MOST_AGENTS && !self.records.contains_key(agent_id) {
             return None;
         }

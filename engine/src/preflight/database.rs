@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     finding::{Report, Verdict},
-    places::{self, Need},
+    writable::{self, Need},
 };
 use crate::{
     config::settings::Settings,
@@ -145,7 +145,7 @@ fn missing(report: &mut Report, settings: &Settings, tables_made: bool) {
                 "{shown} is not there, and BOREALIS_ENGINE_AUTO_MIGRATE is off: run `borealis-engine migrate`"
             ),
         );
-    } else if let Err(obstacle) = places::folder_of(path, Need::Database) {
+    } else if let Err(obstacle) = writable::folder_of(path, Need::Database) {
         report.add(
             Verdict::Problem,
             SUBJECT,
@@ -170,7 +170,7 @@ async fn present(
     let shown = path.display();
     let before = report.len();
     for file in std::iter::once(path.to_owned()).chain(journals(path)) {
-        if let Err(obstacle) = places::file(&file) {
+        if let Err(obstacle) = writable::file(&file) {
             report.add(
                 Verdict::Problem,
                 SUBJECT,
@@ -178,7 +178,7 @@ async fn present(
             );
         }
     }
-    if let Err(obstacle) = places::folder_of(path, Need::Journal) {
+    if let Err(obstacle) = writable::folder_of(path, Need::Journal) {
         report.add(
             Verdict::Problem,
             SUBJECT,
@@ -321,7 +321,7 @@ fn upgrade(report: &mut Report, path: &Path, length: u64, changes: &str, tables_
     let shown = path.display();
     let needed = length.saturating_mul(UPGRADE);
     let folder = path.parent().unwrap_or(Path::new("."));
-    if let Err(free) = places::room(folder, needed) {
+    if let Err(free) = writable::check_free_space(folder, needed) {
         report.add(
             Verdict::Problem,
             SUBJECT,

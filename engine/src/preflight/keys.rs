@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     finding::{Report, Verdict},
-    places::{self, Need},
+    writable::{self, Need},
 };
 use crate::{
     config::settings::Settings,
@@ -67,7 +67,7 @@ fn part(report: &mut Report, subject: &'static str, state: &PartState) {
         PartState::Unusable(error) => (Verdict::Problem, error.to_string()),
     };
     if let Some(path) = written(state)
-        && let Err(obstacle) = places::folder_of(path, Need::File)
+        && let Err(obstacle) = writable::folder_of(path, Need::File)
     {
         report.add(
             Verdict::Problem,
@@ -123,7 +123,7 @@ pub(super) fn sealing_key(report: &mut Report, settings: &Settings, stored: &[St
         (Some(main), None) => report.add(Verdict::Ok, subject, main.source.to_string()),
         (None, _) => {
             let file = settings.new_sealing_key_file();
-            match places::folder_of(&file, Need::File) {
+            match writable::folder_of(&file, Need::File) {
                 Ok(()) => report.add(
                     Verdict::Ok,
                     subject,

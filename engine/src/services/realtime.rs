@@ -138,8 +138,8 @@ impl RealtimeService {
         removed
     }
 
-    /// Gives an agent its configuration, and sends it to the agent if it is connected. False where there is no room for
-    /// more.
+    /// Gives an agent its configuration, and sends it to the agent if it is connected. False where there are too
+    /// many agents already.
     pub async fn provision(&self, agent_id: &str, roles: Vec<Json>) -> bool {
         let roles = Json::List(roles);
         if !self.agents.registry().provision(agent_id, roles.clone()) {

@@ -125,9 +125,9 @@ impl AgentRegistry {
             .for_each(|(_, record)| sets(record));
     }
 
-    /// An agent checked in: it belongs to this device, and gets a record if it has none and there is room for one.
+    /// An agent checked in: it belongs to this device, and gets a record if it has none and there are not too many.
     pub fn note_check_in(&mut self, agent_id: &str, guid: &Guid) {
-        if let Some(record) = self.room_for(agent_id) {
+        if let Some(record) = self.get_or_insert(agent_id) {
             record.agent_guid = Some(guid.clone());
         }
     }

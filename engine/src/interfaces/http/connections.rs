@@ -1,11 +1,11 @@
 //! Bounds of all connections that have no request in flight.
 //!
-//! The head of a request is kept in memory until it is whole, and nobody can be asked who sends it before that; an idle
-//! connection is a file, and the process may open only so many. Neither is bounded by the peer alone: a whole fleet may
-//! stand behind one address. So all of them together have a bound, and beyond it the peer that takes the most makes
-//! room: its oldest connections without a request end, as idle ones do anyway after a while. A connection whose request
-//! is being read, handled or answered, one that became a websocket, and one on which a device or an operator was
-//! authenticated, are never among them.
+//! The head of a request is kept in memory until it is whole, and its sender cannot be authenticated before that; an
+//! idle connection is a file, and the process may open only so many. A bound by peer would not do: a whole fleet may
+//! come from one address. So all of them together have a bound, and beyond it the oldest idle connections of the peer
+//! that has most are evicted; idle ones end after a while anyway. A connection whose request is being read, handled or
+//! answered, one that became a websocket, and one on which a device or an operator was authenticated, are never
+//! evicted.
 //!
 //! A connection whose peer takes nothing of what is sent for too long ends, too.
 
@@ -27,8 +27,8 @@ use http::request::Parts;
 use super::compat::forwarded::network_of;
 use crate::config::{bounds::Bounds, settings::Settings};
 
-/// Bytes of a head that do not count: the HTTP library makes room for as many on every connection.
-const FREE: usize = 8 * 1024;
+/// Bytes of a head that do not count: the HTTP library allocates as many on every connection.
+const UNCOUNTED: usize = 8 * 1024;
 
 /// All connections of the listener.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Connections {
         };
         let idle = self.totals.idle.fetch_add(1, Ordering::Relaxed) + 1;
         if idle > self.idle {
-            self.make_room(|_| 1, idle - self.idle + self.idle / 16);
+            self.evict(|_| 1, idle - self.idle + self.idle / 16);
         }
         Registered {
             connections: Arc::clone(self),
@@ -97,7 +97,7 @@ impl Connections {
     fn note_head(&self, connection: &Connection, bytes: usize) {
         let all = connection.note_read(bytes);
         if all > self.head_bytes {
-            self.make_room(
+            self.evict(
                 |state| state.head_bytes,
                 all - self.head_bytes + self.head_bytes / 16,
             );
@@ -106,9 +106,9 @@ impl Connections {
 
     /// Ends the oldest connections of the peer whose connections without a request take the most, until it takes so
     /// much less. More than is needed: the search looks at every connection.
-    fn make_room(&self, taken: impl Fn(&State) -> usize, surplus: usize) {
+    fn evict(&self, taken: impl Fn(&State) -> usize, surplus: usize) {
         let open = lock(&self.open);
-        let mut peers: HashMap<IpAddr, Taken<'_>> = HashMap::new();
+        let mut peers: HashMap<IpAddr, Usage<'_>> = HashMap::new();
         for connection in open.values() {
             let state = lock(&connection.state);
             let takes = taken(&state);
@@ -139,7 +139,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What the connections of one peer take.
 #[derive(Debug, Default)]
-struct Taken<'a> {
+struct Usage<'a> {
     all: usize,
     /// The oldest first, and what each takes.
     connections: Vec<(&'a Connection, usize)>,
@@ -181,7 +181,7 @@ impl Connection {
         let mut state = lock(&self.state);
         if state.is_idle() {
             state.read += bytes;
-            if state.read > FREE.max(state.head_bytes) {
+            if state.read > UNCOUNTED.max(state.head_bytes) {
                 let more = state.read - state.head_bytes;
                 state.head_bytes = state.read;
                 return self.totals.head_bytes.fetch_add(more, Ordering::Relaxed) + more;

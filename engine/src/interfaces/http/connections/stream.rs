@@ -141,7 +141,7 @@ where
     }))
 }
 
-/// A stream that counts what is read while there is no request, that comes to its end where its room is needed, and
+/// A stream that counts what is read while there is no request, that ends when its connection is evicted, and
 /// whose reading fails where it begins as HTTP/2 does.
 #[derive(Debug)]
 pub struct BoundedStream<S> {

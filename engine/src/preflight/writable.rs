@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How much room a start needs in a folder.
+/// How much space a start needs in a folder.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Need {
     /// For a key, a certificate or a log.
@@ -107,8 +107,8 @@ pub(super) fn folder_of(path: &Path, need: Need) -> Result<(), Obstacle> {
     tried.map_err(|error| Obstacle { place: folder, error })
 }
 
-/// Whether the disk of a folder that is there has room for so many bytes; how many it has where it has not.
-pub(super) fn room(folder: &Path, bytes: u64) -> Result<(), u64> {
+/// Whether the disk of a folder that is there has space for so many bytes; an error is how many it has.
+pub(super) fn check_free_space(folder: &Path, bytes: u64) -> Result<(), u64> {
     match rustix::fs::statvfs(folder) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -161,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_tells_how_much_room_it_has() {
+    fn a_disk_shows_how_much_space_it_has() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(room(folder.path(), 0), Ok(()));
-        assert!(room(folder.path(), u64::MAX).is_err());
+        assert_eq!(check_free_space(folder.path(), 0), Ok(()));
+        assert!(check_free_space(folder.path(), u64::MAX).is_err());
     }
 }
