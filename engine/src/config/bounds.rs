@@ -28,7 +28,7 @@ pub struct AnonymousBounds {
     pub body: usize,
     /// Such bodies, and requests to enroll, that are read at the same time from one address. The oldest ends for the
     /// next.
-    pub bodies_an_address: usize,
+    pub bodies_per_address: usize,
     /// Bytes of a request to enroll.
     pub enrollment_body: usize,
     /// Bytes of the host name in it.
@@ -42,7 +42,7 @@ pub struct AnonymousBounds {
     /// Values in one JSON text, whoever sends it: each takes far more memory than its text.
     pub json_values: usize,
     /// Sockets from one address. The oldest ends for the next.
-    pub sockets_an_address: usize,
+    pub sockets_per_address: usize,
     /// Sockets in all, beside those with an identity.
     pub sockets: usize,
     /// Bytes of a message. Such a socket may send no event, so it needs no long ones.
@@ -73,14 +73,14 @@ impl Default for AnonymousBounds {
     fn default() -> Self {
         Self {
             body: 64 * 1024,
-            bodies_an_address: 32,
+            bodies_per_address: 32,
             enrollment_body: 1024 * 1024,
             hostname: 1024,
             public_key: 4096,
             nonce: 1024,
             pending_requests: 100,
             json_values: 200_000,
-            sockets_an_address: 64,
+            sockets_per_address: 64,
             sockets: 2000,
             message: 64 * 1024,
             waiting_messages: 8,

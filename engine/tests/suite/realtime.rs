@@ -463,7 +463,7 @@ async fn operators_command_agents_and_see_what_they_report() {
 async fn anonymous_sessions_keep_no_agent_and_no_operator_out() {
     let server = Server::start_with("strict", DEVICE, |settings| {
         settings.bounds.sockets = 2;
-        settings.bounds.anonymous.sockets_an_address = 2;
+        settings.bounds.anonymous.sockets_per_address = 2;
         settings.bounds.anonymous.sockets = 3;
     })
     .await;

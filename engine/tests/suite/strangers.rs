@@ -112,7 +112,7 @@ async fn a_stranger_s_body_has_to_come_at_a_pace() {
 async fn of_many_unfinished_bodies_from_one_address_the_oldest_end() {
     let server = Server::start_with("strict", "", |settings| {
         settings.timing.anonymous_body_deadline = Duration::from_secs(3600);
-        settings.bounds.anonymous.bodies_an_address = 2;
+        settings.bounds.anonymous.bodies_per_address = 2;
     })
     .await;
     let mut unfinished = Vec::new();

@@ -69,7 +69,7 @@ impl AnonymousClients {
         let of_address = self
             .by_address
             .get(address)
-            .filter(|numbers| numbers.len() >= bounds.sockets_an_address)
+            .filter(|numbers| numbers.len() >= bounds.sockets_per_address)
             .and_then(BTreeSet::first);
         match of_address {
             Some(number) => self.clients.get(number),

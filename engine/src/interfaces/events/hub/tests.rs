@@ -33,7 +33,7 @@ async fn hub(policy: AccessPolicy) -> (Hub, Ground) {
         policy,
     ));
     let strangers = AnonymousBounds {
-        sockets_an_address: 2,
+        sockets_per_address: 2,
         sockets: 3,
         ..AnonymousBounds::default()
     };

@@ -250,7 +250,7 @@ impl<L> RawBody<L> {
         let in_flight = self
             .rules
             .in_flight
-            .begin(&self.address, bounds.bodies_an_address);
+            .begin(&self.address, bounds.bodies_per_address);
         tokio::select! {
             biased;
             read = self.read_whole() => read,
