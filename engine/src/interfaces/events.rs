@@ -6,7 +6,7 @@
 //! [`RealtimeService`]: crate::services::realtime::RealtimeService
 
 mod agents;
-mod channel;
+mod application;
 mod dispatch;
 mod handshake;
 mod hub;
@@ -35,7 +35,7 @@ use socketio_server::{
 pub use dispatch::EVENTS;
 pub use hub::Hub;
 
-use self::channel::Channel;
+use self::application::ChannelApplication;
 use super::http::compat::{
     cors::{AllowedOrigins, WithoutCors},
     forwarded::Caller,
@@ -53,7 +53,7 @@ const MAX_PAYLOAD: usize = 100_000_000;
 /// The Socket.IO endpoint.
 #[derive(Debug)]
 pub struct SocketEndpoint {
-    server: Arc<Server<SocketIo<Channel>>>,
+    server: Arc<Server<SocketIo<ChannelApplication>>>,
     origins: AllowedOrigins,
 }
 
@@ -72,7 +72,7 @@ impl SocketEndpoint {
         let random = Arc::new(InjectedRandom(Arc::clone(&environment.random)));
         let connections = Arc::clone(hub.connections());
         let clock = Arc::new(RealTime(Arc::clone(&real_clock)));
-        let channel = Channel::new(
+        let channel = ChannelApplication::new(
             hub,
             service,
             operators,

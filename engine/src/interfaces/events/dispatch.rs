@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{agents, channel::Channel, live_view, peer::Client, playbooks, quick_run};
+use super::{agents, application::ChannelApplication, live_view, peer::Client, playbooks, quick_run};
 use crate::{
     builders::agents::Reading,
     domain::{json::Json, payload::Payload},
@@ -44,7 +44,7 @@ impl Incoming<'_> {
 
 /// Handles an event; `None` where it is unknown.
 pub(super) async fn handle_event(
-    channel: &Channel,
+    channel: &ChannelApplication,
     client: &Arc<Client>,
     name: &str,
     payload: Payload,

@@ -146,7 +146,7 @@ impl Hub {
         {
             let mut members = self.members();
             match &self.anonymous {
-                Some(bounds) if *identity == Identity::Nobody => {
+                Some(bounds) if *identity == Identity::Anonymous => {
                     let address = &client.peer.handshake.limit_key;
                     while let Some(oldest) = members.anonymous.to_evict(address, bounds).cloned() {
                         members.anonymous.remove(&oldest);
@@ -172,7 +172,7 @@ impl Hub {
     pub(super) fn remove(&self, client: &Client) {
         let identity = client.peer.principal.identity();
         let mut members = self.members();
-        if self.anonymous.is_some() && *identity == Identity::Nobody {
+        if self.anonymous.is_some() && *identity == Identity::Anonymous {
             members.anonymous.remove(client);
         } else {
             members.identified = members.identified.saturating_sub(1);
@@ -261,7 +261,7 @@ fn is_of(client: &Client, whose: Whose<'_>) -> bool {
 fn may_be_meant(identity: &Identity, audience: Audience<'_>) -> bool {
     match audience {
         Audience::Connection(_) => true,
-        Audience::Everyone => *identity != Identity::Nobody,
+        Audience::Everyone => *identity != Identity::Anonymous,
         Audience::Operators => matches!(identity, Identity::Operator(_)),
         Audience::Device(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
     }
@@ -288,7 +288,7 @@ fn speaks_for(client: &Client, ending: &str) -> bool {
 async fn first_arrival(mut sent: JoinSet<Result<(), Unconfirmed>>) -> Receipt {
     while let Some(receipt) = sent.join_next().await {
         if matches!(receipt, Ok(Ok(()))) {
-            return Receipt::Arrived;
+            return Receipt::Delivered;
         }
     }
     Receipt::Unknown
@@ -312,11 +312,11 @@ impl Channel for Hub {
         Box::pin(async move {
             if !self.access.is_strict() {
                 if !before.await {
-                    return PendingReceipt::ready(Receipt::CalledOff);
+                    return PendingReceipt::ready(Receipt::Cancelled);
                 }
                 // Nobody knows whose connections these are: everybody gets it, and as with the legacy sent is arrived.
                 self.emit(Audience::Everyone, event, payload).await;
-                return PendingReceipt::ready(Receipt::Arrived);
+                return PendingReceipt::ready(Receipt::Delivered);
             }
             let mut reached = Vec::new();
             if let Some(audience) = device.map(Audience::Device) {
@@ -327,10 +327,10 @@ impl Channel for Hub {
                 }
             }
             if reached.is_empty() {
-                return PendingReceipt::ready(Receipt::NobodyThere);
+                return PendingReceipt::ready(Receipt::NotConnected);
             }
             if !before.await {
-                return PendingReceipt::ready(Receipt::CalledOff);
+                return PendingReceipt::ready(Receipt::Cancelled);
             }
             let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
             let argument = Argument::of(payload);

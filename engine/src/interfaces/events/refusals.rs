@@ -80,7 +80,7 @@ impl Refusals {
 /// Whom a connection belongs to, for the log.
 fn who(identity: &Identity) -> String {
     match identity {
-        Identity::Nobody => "nobody".to_owned(),
+        Identity::Anonymous => "nobody".to_owned(),
         Identity::Operator(credential) => format!("operator {}", credential.username),
         Identity::Device(claims) => format!("device {}", claims.guid()),
     }

@@ -28,8 +28,8 @@ const RIGHTS_CACHED: Duration = Duration::from_secs(5);
 /// What a connection showed when it was made.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Identity {
-    /// Nothing that counts.
-    Nobody,
+    /// No valid credential.
+    Anonymous,
     /// The session or token of an operator.
     Operator(OperatorCredential),
     /// A device's token.
@@ -193,7 +193,7 @@ impl ChannelAccess {
 
     async fn look_up(&self, identity: &Identity) -> Result<Rights, StoreError> {
         match identity {
-            Identity::Nobody => Ok(Rights::Nothing),
+            Identity::Anonymous => Ok(Rights::Nothing),
             Identity::Operator(credential) => {
                 let operator = self.operators.recognise(credential).await?;
                 Ok(operator.map_or(Rights::Nothing, |_| Rights::Operator))

@@ -47,13 +47,13 @@ impl Channel for Wire {
     ) -> Eventual<'a, PendingReceipt> {
         Box::pin(async move {
             if !before.await {
-                return PendingReceipt::ready(Receipt::CalledOff);
+                return PendingReceipt::ready(Receipt::Cancelled);
             }
             let Some(device) = device else {
-                return PendingReceipt::ready(Receipt::NobodyThere);
+                return PendingReceipt::ready(Receipt::NotConnected);
             };
             self.emit(Audience::Device(device), event, payload).await;
-            PendingReceipt::ready(Receipt::Arrived)
+            PendingReceipt::ready(Receipt::Delivered)
         })
     }
 

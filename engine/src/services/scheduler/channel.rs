@@ -8,13 +8,13 @@ use crate::domain::{clock::BoxFuture, guid::Guid, json::Json};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Receipt {
     /// It arrived: the agent acknowledged it, or answered the ping that followed it.
-    Arrived,
+    Delivered,
     /// It was sent, and the connection ended before it was acknowledged.
     Unknown,
     /// No agent of this device is connected: nothing was sent.
-    NobodyThere,
-    /// Whoever sends it called it off: nothing was sent.
-    CalledOff,
+    NotConnected,
+    /// Its sender cancelled it: nothing was sent.
+    Cancelled,
 }
 
 /// A future with a result that any task may own.
@@ -56,14 +56,14 @@ pub struct Recipient<'a> {
 
 /// The channel to agents and operators.
 pub trait AgentChannel: Debug + Send + Sync + 'static {
-    /// Those of these hosts whose agents are there, exact names.
+    /// Those of these hosts whose agents are online, by exact name.
     fn online_among<'a>(&'a self, hosts: &'a [String]) -> Eventual<'a, HashSet<String>>;
 
     /// Sends work to the agents of the device that it is for and to nobody else. It is sent when the outer future ends,
     /// so that work arrives in the order in which it was handed over; the receipt comes later.
     ///
-    /// Where an agent is there to get it, `before` is awaited ahead of the first byte: it writes down that the work is
-    /// being sent, or calls it off by saying false.
+    /// Where an agent is connected, `before` is awaited ahead of the first byte: it stores that the work is being sent, or
+    /// cancels it by returning false.
     fn hand_over<'a>(
         &'a self,
         recipient: Recipient<'a>,

@@ -260,7 +260,7 @@ impl InFlight {
         let id = self.activity_id;
         let delivery = &self.delivery;
         match receipt.wait().await {
-            Receipt::Arrived => {
+            Receipt::Delivered => {
                 // It stays in flight meanwhile: better that than to run the work twice.
                 while let Err(error) = delivery.store_arrival(id).await {
                     tracing::error!("the arrival of activity {id} is not stored: {error}");
@@ -279,10 +279,10 @@ impl InFlight {
                     "activity {id}: the agent went away before it confirmed it; it is sent once more when it is back"
                 );
             }
-            Receipt::NobodyThere => {
+            Receipt::NotConnected => {
                 tracing::info!("activity {id}: no agent is connected; it is sent when one is");
             }
-            Receipt::CalledOff => {}
+            Receipt::Cancelled => {}
         }
     }
 }

@@ -56,7 +56,7 @@ fn client_at(id: &str, identity: Identity, address: &str) -> Member {
 }
 
 fn join(hub: &Hub, id: &str) -> Member {
-    let member = client(id, Identity::Nobody);
+    let member = client(id, Identity::Anonymous);
     assert_eq!(hub.add(&member.client), Ok(()));
     member.connect(hub.connections());
     member.enter("/");
@@ -132,7 +132,7 @@ async fn clients_without_identity_leave_places_to_the_others() {
     let strangers: Vec<_> = ["a", "a", "a", "b", "c"]
         .iter()
         .enumerate()
-        .map(|(id, address)| come(&id.to_string(), Identity::Nobody, address).unwrap())
+        .map(|(id, address)| come(&id.to_string(), Identity::Anonymous, address).unwrap())
         .collect();
     let living = || -> Vec<bool> {
         let is_living = |stranger: &Member| !stranger.client.connection().is_ended();
@@ -142,7 +142,7 @@ async fn clients_without_identity_leave_places_to_the_others() {
     // Those that made room have none to give.
     hub.remove(&strangers[0].client);
     hub.remove(&strangers[3].client);
-    let another = come("6", Identity::Nobody, "a").unwrap();
+    let another = come("6", Identity::Anonymous, "a").unwrap();
     assert_eq!(living(), [false, false, true, true, true]);
     assert!(!another.client.connection().is_ended());
     hub.remove(&operators[0].client);
@@ -153,7 +153,7 @@ async fn clients_without_identity_leave_places_to_the_others() {
 async fn where_nobody_is_known_all_places_are_for_all() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;
     for id in ["1", "2", "3", "4", "5"] {
-        assert_eq!(hub.add(&client(id, Identity::Nobody).client), Ok(()));
+        assert_eq!(hub.add(&client(id, Identity::Anonymous).client), Ok(()));
     }
-    assert_eq!(hub.add(&client("6", Identity::Nobody).client), Err(Full));
+    assert_eq!(hub.add(&client("6", Identity::Anonymous).client), Err(Full));
 }

@@ -236,7 +236,7 @@ async fn no_activity_runs_on_when_its_run_has_ended() {
     story.job(two, r#"["A"]"#, &[]).await;
     story.job(SCRIPT, r#"["B"]"#, &[("expiration", "'1m'")]).await;
     // Taken from the end: what B gets is not confirmed.
-    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown, Receipt::Arrived, Receipt::Arrived];
+    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown, Receipt::Delivered, Receipt::Delivered];
     story.tick(M).await;
     // The agent of B never comes back.
     story.wire.connect(&["A"]);
@@ -299,7 +299,7 @@ async fn work_whose_agent_never_comes_back_ends_with_the_days_for_which_runs_are
 async fn a_component_that_has_not_arrived_goes_on_when_another_has_reported() {
     let story = Story::begin().await;
     story.wire.connect(&["A"]);
-    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown, Receipt::Arrived];
+    *story.wire.receipts.lock().unwrap() = vec![Receipt::Unknown, Receipt::Delivered];
     let two = r#"[{"type":"script","path":"hello.ps1"},{"type":"ansible","path":"p.yml"}]"#;
     story.job(two, r#"["A"]"#, &[]).await;
     story.tick(M).await;

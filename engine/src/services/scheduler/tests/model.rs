@@ -35,7 +35,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let receipt = select(vec![Receipt::Arrived, Receipt::Unknown, Receipt::Unknown]);
+    let receipt = select(vec![Receipt::Delivered, Receipt::Unknown, Receipt::Unknown]);
     prop_oneof![
         2 => any::<bool>().prop_map(Step::Connect),
         2 => vec(receipt, 1..3).prop_map(Step::Receipts),

@@ -119,11 +119,11 @@ impl AgentChannel for Wire {
         let hostname = recipient.hostname;
         Box::pin(async move {
             if !self.online.lock().unwrap().contains(hostname) {
-                return PendingReceipt::ready(Receipt::NobodyThere);
+                return PendingReceipt::ready(Receipt::NotConnected);
             }
             self.dies(Death::Uncounted).await;
             if !before.await {
-                return PendingReceipt::ready(Receipt::CalledOff);
+                return PendingReceipt::ready(Receipt::Cancelled);
             }
             self.dies(Death::Counted).await;
             let sent = (hostname.to_owned(), event.to_owned(), payload.clone());
@@ -135,7 +135,7 @@ impl AgentChannel for Wire {
                 return PendingReceipt::new(async { told.await.unwrap_or(Receipt::Unknown) });
             }
             let receipt = self.receipts.lock().unwrap().pop();
-            PendingReceipt::ready(receipt.unwrap_or(Receipt::Arrived))
+            PendingReceipt::ready(receipt.unwrap_or(Receipt::Delivered))
         })
     }
 

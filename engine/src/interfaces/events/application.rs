@@ -45,7 +45,7 @@ const LONGEST_NAME: usize = 64;
 
 /// What the channel's clients can do.
 #[derive(Debug)]
-pub(super) struct Channel {
+pub(super) struct ChannelApplication {
     hub: Arc<Hub>,
     service: Arc<RealtimeService>,
     operators: Arc<SessionCodec>,
@@ -80,7 +80,7 @@ impl Anonymous {
     }
 }
 
-impl Channel {
+impl ChannelApplication {
     /// Clients are in `hub`, and their events go to `service`; `of_all` is what any client may take.
     pub(super) fn new(
         hub: Arc<Hub>,
@@ -115,7 +115,7 @@ impl Channel {
     fn identify(&self, headers: &HeaderMap) -> Identity {
         let access = self.hub.access();
         if !access.is_strict() {
-            return Identity::Nobody;
+            return Identity::Anonymous;
         }
         let now = self.environment.clock.now().as_second();
         if let Some(credential) = self.operators.identify(headers, now) {
@@ -126,7 +126,7 @@ impl Channel {
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
             .map(str::trim)
             .and_then(|token| access.device(token))
-            .unwrap_or(Identity::Nobody)
+            .unwrap_or(Identity::Anonymous)
     }
 
     /// A new secret of a connection.
@@ -135,7 +135,7 @@ impl Channel {
     }
 }
 
-impl Application for Channel {
+impl Application for ChannelApplication {
     type Peer = Peer;
     type Data = Json;
 
@@ -149,7 +149,7 @@ impl Application for Channel {
         };
         let identity = self.identify(headers);
         let (limits, is_anonymous) = match &self.anonymous {
-            Some(anonymous) if identity == Identity::Nobody => (anonymous.limits.clone(), true),
+            Some(anonymous) if identity == Identity::Anonymous => (anonymous.limits.clone(), true),
             Some(anonymous) => {
                 let json_values = anonymous.bounds.json_values;
                 let limits = Limits {
@@ -164,7 +164,7 @@ impl Application for Channel {
         if !matches!(identity, Identity::Device(_)) {
             handshake.browser = Some(Box::new(ClientBrowser::of(headers, &caller).browser));
         }
-        if polls && identity != Identity::Nobody {
+        if polls && identity != Identity::Anonymous {
             handshake.key = Some(self.new_key().into());
         }
         let key = handshake.key.as_deref();
@@ -197,7 +197,7 @@ impl Application for Channel {
     /// connect alone, but keep cookies, so they are given one.
     fn is_its_client(&self, client: &Client, headers: &HeaderMap) -> bool {
         let opened_by = client.peer.principal.identity();
-        if *opened_by == Identity::Nobody {
+        if *opened_by == Identity::Anonymous {
             return true;
         }
         let is_same = match (opened_by, self.identify(headers)) {
@@ -322,7 +322,7 @@ fn actor(client: &Client) -> Span {
     span.in_scope(|| match client.peer.principal.identity() {
         Identity::Operator(shown) => audit::acts(Actor::Operator(&shown.username)),
         Identity::Device(claims) => audit::acts(Actor::Device(claims.guid().as_str())),
-        Identity::Nobody => {}
+        Identity::Anonymous => {}
     });
     span
 }
