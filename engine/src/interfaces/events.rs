@@ -1,6 +1,6 @@
 //! The Socket.IO channel: who may connect, what its events do, and who gets what is sent.
 //!
-//! The protocols are the crate `socketio-server`'s. The way of an event: the crate → `channel` → `dispatch` (names) →
+//! The protocols are the crate `socketio-server`'s. The way of an event: the crate → `application` → `dispatch` (names) →
 //! a feature's file → builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → the crate.
 //!
 //! [`RealtimeService`]: crate::services::realtime::RealtimeService
