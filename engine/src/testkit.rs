@@ -49,7 +49,6 @@ impl Ground {
         ground
     }
 
-    /// At another time.
     pub(crate) async fn at(seconds: i64) -> Self {
         Self::over(Backend::Sqlite, seconds).await
     }

@@ -28,7 +28,6 @@ pub use siege::{Assault, besiege};
 
 use crate::socket_io::{CloseReason, ConnectError};
 
-/// What is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum Load {
     /// From the start of the process to its first answer, and its memory when idle.
@@ -49,7 +48,6 @@ pub enum Load {
     Channel,
 }
 
-/// How much load.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The server's binary.
@@ -68,10 +66,8 @@ pub struct Plan {
     pub attack: Option<String>,
 }
 
-/// One measured fact.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Figure {
-    /// What was measured.
     pub name: &'static str,
     pub value: f64,
     pub unit: &'static str,
@@ -86,7 +82,6 @@ impl Figure {
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The server process.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The devices could not be put into the database.
@@ -97,12 +92,7 @@ pub enum BenchError {
     Connection(#[from] client::ClientError),
     /// The server refused what it should take.
     #[error("{request} was answered with {status}")]
-    Refused {
-        /// What was asked.
-        request: &'static str,
-        /// What came back.
-        status: u16,
-    },
+    Refused { request: &'static str, status: u16 },
     /// A client could not connect to the channel.
     #[error("the channel: {0}")]
     Channel(#[from] ConnectError),

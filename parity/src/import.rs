@@ -50,7 +50,6 @@ pub struct Imported {
 /// Why a text is no recording.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// No JSON.
     #[error("the recording is no JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// Another format.

@@ -65,7 +65,6 @@ pub struct OwnScenario {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntryNote {
-    /// The entry.
     pub id: String,
     /// The name of the defect in `engine/docs/legacy`.
     pub defect: String,
@@ -105,7 +104,6 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts verdicts.
     pub fn of<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Self {
         let mut out = Self::default();
         for verdict in verdicts {
@@ -137,18 +135,13 @@ pub enum ReportError {
     #[error("{path}: format {found} is too {age}, this parity reads {FORMAT}. Run the comparison again")]
     Format {
         path: PathBuf,
-        /// Its format.
         found: u64,
         /// `old` or `new`.
         age: &'static str,
     },
     /// No report.
     #[error("{path}: unreadable: {reason}. Run the comparison again")]
-    Unreadable {
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Unreadable { path: PathBuf, reason: String },
 }
 
 impl RunReport {

@@ -43,29 +43,17 @@ pub enum SnapshotError {
     },
     /// Made by an older program.
     #[error("{path}: format {found} is too old, this parity reads {FORMAT}. Record the snapshots again")]
-    TooOld {
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    TooOld { path: PathBuf, found: u32 },
     /// Made by a newer program.
     #[error(
         "{path}: format {found} is too new, this parity reads {FORMAT}. Use the parity that wrote it, or a newer one"
     )]
-    TooNew {
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    TooNew { path: PathBuf, found: u32 },
     /// Not a snapshot, or a damaged one.
     #[error(
         "{path}: unreadable: {reason}. Restore the file from version control or record the snapshot again"
     )]
-    Unreadable {
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Unreadable { path: PathBuf, reason: String },
     /// The content is not what the digest says.
     #[error(
         "{path}: its digest is {found}, but {expected} was noted. Restore the file from version control; if the change \

@@ -21,7 +21,6 @@ use serde_json::Value;
 pub enum Transport {
     /// Requests that wait for packets, and requests that carry them.
     Polling,
-    /// One websocket.
     WebSocket,
 }
 
@@ -38,7 +37,6 @@ pub struct ConnectOptions {
     pub transports: Vec<Transport>,
     /// The object that comes with the connect packet.
     pub auth: Option<Value>,
-    /// Bounds.
     pub limits: Limits,
 }
 
@@ -90,7 +88,6 @@ pub enum Incoming {
         /// Its arguments; binary ones as [`binary`] writes them.
         arguments: Vec<Value>,
     },
-    /// An acknowledgement.
     Ack {
         /// Of the emit with this id.
         id: u64,
@@ -120,7 +117,6 @@ pub enum CloseReason {
     WebSocket {
         /// The code; 1005 where none was given.
         code: u16,
-        /// The text.
         reason: String,
     },
     /// Polling was refused.

@@ -73,7 +73,6 @@ pub struct Observation {
 pub enum Seen {
     /// An HTTP answer.
     Answer {
-        /// Status code.
         status: u16,
         /// All headers but date, server, connection and content-length; names in lower case, sorted by name.
         headers: Vec<(String, String)>,
@@ -119,7 +118,6 @@ pub enum Seen {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Body {
-    /// No bytes.
     Empty,
     /// Readable JSON, whatever the content type.
     Json(Value),

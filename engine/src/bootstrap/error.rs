@@ -27,23 +27,19 @@ pub enum StartError {
     /// Going on would lose every stored secret.
     #[error(transparent)]
     Secrets(#[from] NoKeyOpens),
-    /// Certificate or keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// What GitHub would be asked with.
     #[error("cannot speak TLS with GitHub: {0}")]
     GitHub(#[from] NoTls),
-    /// The token key.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// The database.
     #[error("{}", preflight::describe(path, source))]
     Store {
         path: PathBuf,
         /// What is wrong with it.
         source: StoreError,
     },
-    /// The tables.
     #[error("{}", preflight::describe_upgrade(path, source))]
     Migration {
         path: PathBuf,

@@ -20,7 +20,6 @@ pub struct JobResult {
     pub job_id: i64,
     /// Its status in the agent's word, trimmed, not empty.
     pub status: String,
-    /// What it printed.
     pub stdout: String,
     /// What it printed of errors.
     pub stderr: String,

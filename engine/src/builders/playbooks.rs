@@ -23,7 +23,6 @@ pub enum PlaybookFieldError {
     WrongType,
 }
 
-/// Reads a report.
 pub fn playbook_report(body: &JsonObject) -> Result<PlaybookReport, PlaybookFieldError> {
     let text = |name| match body.get(name).filter(|value| value.is_truthy()) {
         None => Ok(None),

@@ -319,7 +319,6 @@ pub(crate) mod capture {
     /// unwanted by all; this one sees to it that there is another.
     static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
 
-    /// Begins to capture.
     pub(crate) fn capture() -> Captured {
         ANOTHER.get_or_init(|| Dispatch::new(Registry::default()));
         let folder = tempfile::tempdir().unwrap();

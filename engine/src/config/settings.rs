@@ -23,9 +23,7 @@ use crate::domain::{fernet::FernetKey, server_name::ServerName};
 pub enum TlsMode {
     /// TLS when the host is not a loopback address.
     Auto,
-    /// Always TLS.
     On,
-    /// Always plain HTTP.
     Off,
 }
 
@@ -53,7 +51,6 @@ pub struct CookieSettings {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub root: PathBuf,
-    /// The SQLite file.
     pub database_path: PathBuf,
     /// Whether tables are made and upgraded at start.
     pub auto_migrate: bool,

@@ -17,7 +17,6 @@ pub struct Activity {
     pub ran_at: Option<i64>,
     /// Its status, as the server or the agent called it.
     pub status: Option<String>,
-    /// What it printed.
     pub stdout: Option<String>,
     /// What it printed of errors.
     pub stderr: Option<String>,

@@ -22,7 +22,6 @@ pub const MOST_AGENTS: usize = 50_000;
 /// `connect_agent`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectAgent {
-    /// Who.
     pub agent_id: String,
     pub mode: ServiceMode,
 }
@@ -41,13 +40,11 @@ pub enum LastSeen {
 /// `agent_heartbeat`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentHeartbeat {
-    /// Who.
     pub agent_id: String,
     /// Its host's name, where it sent one.
     pub hostname: Option<String>,
     /// Its operating system, where it sent one.
     pub operating_system: Option<Json>,
-    /// When.
     pub last_seen: LastSeen,
     pub mode: ServiceMode,
 }
@@ -55,7 +52,6 @@ pub struct AgentHeartbeat {
 /// `collector_status`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectorStatus {
-    /// Who.
     pub agent_id: String,
     /// Its host's name, where it sent one.
     pub hostname: Option<String>,

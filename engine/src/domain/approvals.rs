@@ -46,7 +46,6 @@ pub struct HostnameHolder {
 /// An approval as operators see it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListedApproval {
-    /// The row.
     pub approval: Approval,
     /// The name of who decided.
     pub approved_by_username: Option<String>,

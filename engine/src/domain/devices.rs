@@ -93,6 +93,5 @@ pub struct DeviceReport {
     pub external_ip: Option<String>,
     /// Its address in its own network.
     pub internal_ip: Option<String>,
-    /// Its kind.
     pub device_type: Option<String>,
 }

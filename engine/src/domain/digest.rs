@@ -15,7 +15,6 @@ pub fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }

@@ -53,7 +53,6 @@ pub enum InstallCodeFilter {
 pub struct CodeUse<'a> {
     /// The code's row.
     pub id: &'a str,
-    /// The device.
     pub guid: &'a str,
     pub use_count: i64,
     /// Whether that spends the code.

@@ -7,7 +7,6 @@ use super::text::{python_float, python_quoted, python_trim};
 /// The members of a JSON object in the order they came; a duplicate key keeps its first place and its last value.
 pub type JsonObject = IndexMap<String, Json>;
 
-/// A JSON value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Json {
     /// `null`
@@ -22,7 +21,6 @@ pub enum Json {
     /// A number with a fraction or an exponent, `NaN` and the infinities.
     Float(f64),
     Text(String),
-    /// An array.
     List(Vec<Json>),
     Object(JsonObject),
 }

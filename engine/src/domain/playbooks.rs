@@ -20,7 +20,6 @@ pub struct PlaybookReport {
     pub activity_job_id: Option<i64>,
     /// Free text.
     pub status: Option<String>,
-    /// What it printed.
     pub recap_text: Option<String>,
     /// Its numbers, JSON text.
     pub recap_json: Option<String>,

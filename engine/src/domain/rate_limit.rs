@@ -25,7 +25,6 @@ pub struct RateLimited {
 }
 
 impl SlidingWindow {
-    /// An empty window.
     pub fn new(limit: usize, window: Duration) -> Self {
         Self {
             limit,

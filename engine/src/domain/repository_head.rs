@@ -155,7 +155,6 @@ impl HeadCache {
         self.heads.remove(key);
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Head)> {
         self.heads.iter().map(|(key, head)| (key.as_str(), head))
     }

@@ -51,7 +51,6 @@ pub struct PlaybookOutcome {
     pub code: Option<i32>,
     /// Whether it was killed because it took longer than it may.
     pub timed_out: bool,
-    /// What it printed.
     pub stdout: String,
     /// What it printed of errors.
     pub stderr: String,

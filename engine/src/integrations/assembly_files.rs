@@ -17,7 +17,6 @@ pub struct AssemblyFiles {
 }
 
 impl AssemblyFiles {
-    /// Below this folder.
     pub fn new(root: PathBuf) -> Self {
         Self { root }
     }

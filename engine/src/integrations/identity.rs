@@ -86,7 +86,6 @@ pub enum IdentityError {
     DoNotFit {
         certificate: PathBuf,
         key: PathBuf,
-        /// What is wrong.
         reason: String,
     },
     /// The root is there, its key is not.
@@ -102,10 +101,7 @@ pub enum IdentityError {
          do the present one: `borealis-engine certificate replace` makes a new identity, and agents have to enroll again",
         path.display()
     )]
-    NoRoot {
-        /// The root's file.
-        path: PathBuf,
-    },
+    NoRoot { path: PathBuf },
     /// The root is not the one that agents know.
     #[error(
         "{} is not in {}, so agents would not accept what it issues: `borealis-engine certificate replace` makes a new \

@@ -35,7 +35,6 @@ pub enum LockError {
     /// The file cannot be used.
     #[error("{} cannot be opened: {source}; {}", path.display(), cure(source))]
     File {
-        /// The lock's file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,

@@ -50,7 +50,6 @@ use crate::{
 /// The largest message, announced to clients (RT-5).
 const MAX_PAYLOAD: usize = 100_000_000;
 
-/// The Socket.IO endpoint.
 #[derive(Debug)]
 pub struct SocketEndpoint {
     server: Arc<Server<SocketIo<ChannelApplication>>>,

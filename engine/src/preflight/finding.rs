@@ -93,7 +93,6 @@ impl Report {
         self.0.extend(findings);
     }
 
-    /// All of them.
     pub fn finish(self) -> Vec<Finding> {
         self.0
     }

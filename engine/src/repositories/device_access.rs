@@ -23,7 +23,6 @@ pub trait ReadRefreshTokens: Send {
 
 #[async_trait]
 pub trait WriteRefreshTokens: Send {
-    /// Makes a token.
     async fn insert_refresh_token(&mut self, token: &NewRefreshToken<'_>) -> Result<(), StoreError>;
 
     /// Ends every token of the device that has not been ended.

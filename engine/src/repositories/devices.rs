@@ -38,7 +38,6 @@ pub trait WriteDevices: Send {
     /// Gives the device listed with the GUID `stored_guid` another status.
     async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError>;
 
-    /// Makes a device.
     async fn insert_device(&mut self, device: &NewDevice<'_>) -> Result<(), StoreError>;
 
     /// Gives the device stored as `stored_guid` its first key.

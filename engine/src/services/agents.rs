@@ -37,7 +37,6 @@ pub struct Agents {
 }
 
 impl Agents {
-    /// No agents.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,

@@ -36,7 +36,6 @@ pub struct HostnameConflict {
 /// An approval with what an operator must know to decide.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReviewedApproval {
-    /// The row.
     pub approval: Approval,
     /// Who decided.
     pub approved_by_username: Option<String>,
@@ -61,7 +60,6 @@ pub enum DecisionError {
     /// No device may be called as the approval claims.
     #[error(transparent)]
     InvalidHostname(#[from] InvalidHostname),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -20,7 +20,6 @@ pub struct AssemblyLibrary {
 }
 
 impl AssemblyLibrary {
-    /// Over these files.
     pub fn new(files: AssemblyFiles) -> Self {
         Self { files }
     }

@@ -53,9 +53,7 @@ use crate::{
 /// What services are made of.
 #[derive(Debug)]
 pub struct Resources {
-    /// The database.
     pub store: Arc<dyn Store>,
-    /// Time and randomness.
     pub environment: Environment,
     /// Makes and reads devices' tokens.
     pub tokens: AccessTokens,
@@ -69,7 +67,6 @@ pub struct Resources {
     pub github: GitHubClient,
 }
 
-/// The services.
 #[derive(Debug)]
 pub struct Container {
     store: Arc<dyn Store>,

@@ -27,7 +27,6 @@ pub enum CredentialError {
     /// There is no such credential.
     #[error("credential not found")]
     NotFound,
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -43,7 +42,6 @@ pub struct OpenCredential {
     pub metadata: JsonObject,
 }
 
-/// Keeps credentials.
 #[derive(Debug)]
 pub struct CredentialService {
     store: Arc<dyn Store>,

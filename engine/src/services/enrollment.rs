@@ -55,7 +55,6 @@ const FIRST_VERSION: i64 = 1;
 /// How long a refresh token lives.
 const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Lets devices join.
 #[derive(Debug)]
 pub struct EnrollmentService {
     store: Arc<dyn Store>,

@@ -47,7 +47,6 @@ pub struct HeadAnswer {
     pub source: HeadSource,
     /// Seconds since it was asked for.
     pub age: Option<f64>,
-    /// What went wrong.
     pub error: Option<String>,
 }
 

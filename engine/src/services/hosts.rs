@@ -93,7 +93,6 @@ pub struct HostRules {
 }
 
 impl HostRules {
-    /// Under this policy.
     pub fn new(policy: AccessPolicy) -> Self {
         Self { policy }
     }

@@ -16,7 +16,6 @@ use crate::{
     services::audit,
 };
 
-/// Manages install codes.
 #[derive(Clone, Debug)]
 pub struct InstallCodeService {
     store: Arc<dyn Store>,

@@ -40,7 +40,6 @@ pub enum PlaybookError {
     /// It is about another device's host.
     #[error("the report is about another host")]
     AnotherHost,
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -67,7 +67,6 @@ pub enum QuickRunError {
     /// The file cannot be read.
     #[error("the script cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The server stopped; what is stored goes on after its next start.

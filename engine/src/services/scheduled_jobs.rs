@@ -88,7 +88,6 @@ pub enum JobError {
     /// A playbook on the server may not have a variable of this name.
     #[error("the variable {0} is not allowed")]
     VariableNotAllowed(String),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -133,7 +132,6 @@ impl<'a> JobDefinition<'a> {
     }
 }
 
-/// Manages jobs.
 #[derive(Debug)]
 pub struct ScheduledJobService {
     store: Arc<dyn Store>,
@@ -191,7 +189,6 @@ impl ScheduledJobService {
             .collect())
     }
 
-    /// One job.
     pub async fn find(&self, id: i64) -> Result<Option<JobOverview>, StoreError> {
         let now = self.now();
         let mut view = self.store.view().await?;

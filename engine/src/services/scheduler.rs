@@ -52,7 +52,6 @@ pub struct Parts {
     pub channel: Arc<dyn AgentChannel>,
     /// What remote runs log in with.
     pub credentials: Arc<dyn RunCredentials>,
-    /// The settings.
     pub limits: Limits,
     /// Whether names and values are refused that could become code.
     pub policy: AccessPolicy,

@@ -59,7 +59,6 @@ pub enum AccountError {
     /// The device gets no credentials.
     #[error("the device is quarantined")]
     Quarantined,
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

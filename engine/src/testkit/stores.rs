@@ -26,7 +26,6 @@ pub(crate) enum Backend {
     Distant,
 }
 
-/// All of them.
 pub(crate) const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Distant];
 
 impl Backend {

@@ -62,7 +62,6 @@ impl Operator {
         Ok(connection.send(request).await?.0)
     }
 
-    /// Opens a channel.
     pub(super) async fn connect(&self, server: &ServerProcess) -> Result<Client, BenchError> {
         self.connect_to(server.address()).await
     }

@@ -22,7 +22,6 @@ pub(super) struct Rest {
     pub(super) is_over: bool,
 }
 
-/// A connection.
 pub(super) struct Raw(TcpStream);
 
 impl Raw {

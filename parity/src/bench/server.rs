@@ -23,25 +23,16 @@ pub enum ServerError {
     #[error(
         "{path} cannot be started: {source}; build it with `cargo build --release` or name it with --engine"
     )]
-    Start {
-        /// The binary.
-        path: String,
-        source: std::io::Error,
-    },
+    Start { path: String, source: std::io::Error },
     /// One of the two servers of `bench channel` cannot be run.
     #[error(
         "{path} cannot be started: {source}; build both with `cargo build --release --workspace --examples` or name them \
          with --ours and --peer"
     )]
-    StartExample {
-        /// The example.
-        path: String,
-        source: std::io::Error,
-    },
+    StartExample { path: String, source: std::io::Error },
     /// It started and did not say where it listens.
     #[error("{path} says {said:?} and not where it listens")]
     NoAddress {
-        /// The example.
         path: String,
         /// Its first line.
         said: String,

@@ -58,7 +58,6 @@ impl fmt::Display for Tally {
 /// What one attack did.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Assault {
-    /// Its name.
     pub attack: &'static str,
     /// What it tried.
     pub tried: &'static str,

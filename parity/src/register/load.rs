@@ -33,7 +33,6 @@ pub enum RegisterError {
         /// The line at which the entry's id stands.
         line: usize,
         entry: String,
-        /// What is wrong.
         reason: String,
     },
 }

@@ -35,7 +35,6 @@ impl ScenarioClock {
         self.at_us
     }
 
-    /// The wall time.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_microsecond(self.started_at_us.saturating_add(self.at_us)).unwrap_or_default()
     }

@@ -20,7 +20,6 @@ pub enum ReadError {
     /// The file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// Its contents.
     #[error(transparent)]
     Model(#[from] ModelError),
 }

@@ -30,11 +30,8 @@ pub enum Made {
     Ed448Sign(Ed448Sign),
     /// A proof of possession with an agent's key.
     Dpop(Dpop),
-    /// Any signed token.
     Jws(Jws),
-    /// A one-time code.
     Totp(Totp),
-    /// An operator cookie.
     SignCookie(SignCookie),
     /// A value in lower case.
     Lower(Lower),
@@ -46,7 +43,6 @@ pub enum Made {
 pub struct Ed25519Sign {
     /// Whose key.
     pub agent: String,
-    /// The message.
     pub parts: Vec<Part>,
 }
 
@@ -56,7 +52,6 @@ pub struct Ed25519Sign {
 pub struct Ed448Sign {
     /// The key's 57 bytes.
     pub key_seed_hex: String,
-    /// The message.
     pub parts: Vec<Part>,
 }
 
@@ -152,7 +147,6 @@ pub enum CookieKind {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lower {
-    /// The value.
     pub of: String,
 }
 
@@ -164,11 +158,7 @@ pub enum MadeError {
     UnknownFunction(String),
     /// A field is missing or wrong.
     #[error("{function}: {reason}")]
-    Fields {
-        function: String,
-        /// What is wrong.
-        reason: String,
-    },
+    Fields { function: String, reason: String },
     /// A template has no value.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -177,10 +167,7 @@ pub enum MadeError {
     UnknownAgent(String),
     /// A text is not what it should be.
     #[error("{what} cannot be read")]
-    Unreadable {
-        /// Which text.
-        what: &'static str,
-    },
+    Unreadable { what: &'static str },
 }
 
 impl Made {

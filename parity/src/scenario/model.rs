@@ -72,7 +72,6 @@ pub struct Step {
     pub note: String,
     /// Microseconds since the start at which the step is over.
     pub at_us: Option<i64>,
-    /// What is done.
     pub action: Action,
     /// What later steps may name, and where it is found.
     pub captures: Vec<(String, Capture)>,
@@ -87,7 +86,6 @@ pub enum Action {
     /// A client computes a value.
     Make {
         name: String,
-        /// How.
         made: Made,
         /// The function and its fields as they are written.
         fields: Map<String, Value>,
@@ -100,14 +98,12 @@ pub enum Action {
     },
     /// The database is read.
     Rows {
-        /// The query.
         statement: String,
         /// Parameters by position.
         params: Vec<Value>,
     },
     /// Time passes.
     Wait {
-        /// How long.
         microseconds: i64,
     },
     /// The server is stopped and started over the same root.
@@ -184,7 +180,6 @@ pub enum ModelError {
     At {
         /// The line, from 1.
         line: u64,
-        /// What is wrong.
         reason: String,
     },
 }

@@ -7,9 +7,7 @@ use crate::socket_io::Transport;
 /// What one client of a scenario does, or waits for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SocketStep {
-    /// The client's name.
     pub client: String,
-    /// What it does.
     pub act: SocketAct,
 }
 
@@ -18,7 +16,6 @@ pub struct SocketStep {
 pub enum SocketAct {
     /// Connects. A client that is connected already is dropped first.
     Connect(Connect),
-    /// Emits an event.
     Emit(Emit),
     /// Takes the next event of this name, which may have arrived before.
     Expect(String),

@@ -34,11 +34,8 @@ pub struct Exchange {
     pub authorization: Option<String>,
     /// The request's body; empty where there is none.
     pub request_body: String,
-    /// The answer's status.
     pub status: u16,
-    /// The answer's headers.
     pub headers: BTreeMap<String, String>,
-    /// The answer's body.
     pub body: String,
 }
 

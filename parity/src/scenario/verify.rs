@@ -17,7 +17,6 @@ use serde_json::Value;
 pub struct Problem {
     /// The line in the scenario file; 0 where none is known.
     pub line: u64,
-    /// What is wrong.
     pub reason: String,
 }
 

@@ -14,7 +14,6 @@ pub const ROOT: &str = "/";
 pub struct Packet {
     /// The namespace, with its slash.
     pub namespace: String,
-    /// What it says.
     pub content: Content,
 }
 
@@ -33,7 +32,6 @@ pub enum Content {
         /// The arguments; binary ones as [`binary`] writes them.
         arguments: Vec<Value>,
     },
-    /// An acknowledgement.
     Ack {
         /// Of the event with this id.
         id: u64,

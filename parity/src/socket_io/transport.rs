@@ -37,7 +37,6 @@ impl Handshake {
     }
 }
 
-/// An open session.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) handshake: Handshake,

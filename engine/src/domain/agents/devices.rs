@@ -14,7 +14,6 @@ pub struct RegisteredDevice {
     pub agent_id: Option<String>,
     pub hostname: Option<String>,
     pub operating_system: Option<String>,
-    /// Its kind.
     pub device_type: Option<String>,
     /// Unix seconds.
     pub last_seen: Option<i64>,
@@ -27,7 +26,6 @@ pub struct RegisteredDevice {
 /// A hash that a device reported of its agent's build.
 #[derive(Clone, Copy, Debug)]
 pub struct HashNote<'a> {
-    /// The device.
     pub guid: &'a Guid,
     pub agent_hash: &'a str,
     /// The agent's id, where one was given.
@@ -41,7 +39,6 @@ pub struct HashNote<'a> {
 /// What a details report changes in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct DetailsNote<'a> {
-    /// The device.
     pub guid: &'a Guid,
     /// The agent's id; an unknown one makes no record.
     pub agent_id: Option<&'a str>,

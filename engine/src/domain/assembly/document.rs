@@ -48,13 +48,11 @@ pub struct DocumentFile {
 /// A document in normal form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// Its version.
     pub version: i64,
     /// Its name, else its display name, else the file's; not trimmed.
     pub name: String,
     /// What scheduled runs call it: they pass over the display name.
     pub scheduled_name: String,
-    /// What it does.
     pub description: String,
     /// `script` or `application`.
     pub category: String,

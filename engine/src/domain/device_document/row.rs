@@ -24,7 +24,6 @@ pub struct DeviceRow {
     pub storage: Option<String>,
     /// JSON text, an object.
     pub cpu: Option<String>,
-    /// Its kind.
     pub device_type: Option<String>,
     pub domain: Option<String>,
     /// Its address as others see it.

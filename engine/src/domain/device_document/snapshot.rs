@@ -33,7 +33,6 @@ pub struct DeviceSnapshot {
     pub storage: Vec<Json>,
     /// Whatever the agent said.
     pub cpu: JsonObject,
-    /// Its kind.
     pub device_type: String,
     pub domain: String,
     /// Its address as others see it.

@@ -25,11 +25,7 @@ const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 pub enum HeadFileError {
     /// The file system refused.
     #[error("{path}: {source}")]
-    Io {
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// There is no list of heads in it.
     #[error("{path}: {reason}")]
     Unreadable {

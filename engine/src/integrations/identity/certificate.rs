@@ -78,7 +78,6 @@ pub enum CertificateWarning {
     /// Agents that trust the bundle alone cannot verify it.
     Unverifiable(Unverifiable),
     EndsSoon {
-        /// When.
         ends: Timestamp,
     },
     /// It lacks names that the settings list.

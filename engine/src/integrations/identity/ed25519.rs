@@ -12,7 +12,6 @@ use crate::domain::random::{Random, random_bytes};
 
 /// Where a key lives.
 pub(super) struct KeyPlace {
-    /// Its place.
     pub(super) path: PathBuf,
     /// Where older versions kept it, most recent first.
     pub(super) former: Vec<PathBuf>,

@@ -36,7 +36,6 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// Its argument.
     pub(super) fn value(&self) -> &Json {
         &self.payload.value
     }

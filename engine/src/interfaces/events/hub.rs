@@ -83,7 +83,6 @@ impl AnonymousClients {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Full;
 
-/// All clients.
 pub struct Hub {
     access: Arc<ChannelAccess>,
     /// How many clients there may be beside the anonymous ones.
@@ -168,7 +167,6 @@ impl Hub {
         Ok(())
     }
 
-    /// Forgets a client.
     pub(super) fn remove(&self, client: &Client) {
         let identity = client.peer.principal.identity();
         let mut members = self.members();

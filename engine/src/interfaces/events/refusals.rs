@@ -30,7 +30,6 @@ struct Recent {
 }
 
 impl Refusals {
-    /// None so far.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,

@@ -145,7 +145,6 @@ struct Usage<'a> {
     connections: Vec<(&'a Connection, usize)>,
 }
 
-/// One of them.
 #[derive(Debug)]
 struct Connection {
     peer: IpAddr,

@@ -76,7 +76,6 @@ pub struct CredentialList {
     credentials: Vec<ListedCredential>,
 }
 
-/// One credential.
 #[derive(Debug, Serialize)]
 pub struct One<T> {
     credential: T,

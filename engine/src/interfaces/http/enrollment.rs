@@ -79,7 +79,6 @@ pub enum Polled {
 pub enum Joined {
     /// To this poll.
     Now {
-        /// The device.
         guid: String,
         /// Its first access token.
         access_token: String,

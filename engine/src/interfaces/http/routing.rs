@@ -100,7 +100,6 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// No routes.
     pub fn new() -> Self {
         Self {
             routes: Vec::new(),
@@ -278,7 +277,6 @@ struct Table {
 pub(super) struct Dispatcher(Arc<Table>);
 
 impl Dispatcher {
-    /// Answers a request.
     pub(super) async fn dispatch(self, mut request: Request) -> Response {
         let table = &*self.0;
         let sent = decode(request.uri().path());

@@ -109,7 +109,6 @@ impl From<JobOverview> for JobView {
     }
 }
 
-/// All jobs.
 #[derive(Debug, Serialize)]
 pub struct JobList {
     jobs: Vec<JobView>,

@@ -7,13 +7,11 @@ use std::any::type_name;
 pub struct Signature {
     /// What is taken from a request, in the order in which it is.
     pub takes: Vec<String>,
-    /// What is answered.
     pub answers: String,
 }
 
 /// A handler whose types are known. `T` is what axum calls a handler's parameters.
 pub trait Described<T> {
-    /// Its types.
     fn signature() -> Signature;
 }
 

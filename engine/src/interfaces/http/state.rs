@@ -27,7 +27,6 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// For these services.
     pub fn new(
         settings: &Settings,
         services: Arc<Container>,

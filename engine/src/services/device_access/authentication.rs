@@ -109,7 +109,6 @@ pub enum AuthenticationError {
     /// The DPoP proof that came with the call is refused.
     #[error(transparent)]
     Proof(#[from] DpopError),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -34,7 +34,6 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    /// Has seen none.
     pub fn new(environment: Environment) -> Self {
         Self {
             environment,

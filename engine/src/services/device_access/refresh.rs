@@ -44,7 +44,6 @@ pub enum RefreshError {
     /// The DPoP proof that came with the request is refused.
     #[error(transparent)]
     Proof(#[from] DpopError),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The token could not be signed.

@@ -34,7 +34,6 @@ pub enum RevocationError {
     /// The device has no GUID: it never enrolled, so it has no tokens.
     #[error("the device never enrolled")]
     NeverEnrolled,
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

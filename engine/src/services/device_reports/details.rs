@@ -37,7 +37,6 @@ pub enum DetailsError {
     /// The report does not fit what is stored (DEV-6).
     #[error(transparent)]
     ShapesDiffer(#[from] ShapesDiffer),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -26,7 +26,6 @@ pub enum HashError {
     /// Neither the table nor the registry has a hash of the device.
     #[error("no hash is known")]
     NotFound,
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

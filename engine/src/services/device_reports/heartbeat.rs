@@ -32,7 +32,6 @@ pub enum HeartbeatError {
     /// It wants to be called what no device may be called.
     #[error(transparent)]
     InvalidHostname(#[from] InvalidHostname),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -45,7 +44,6 @@ struct Collision {
     since: Duration,
 }
 
-/// Takes heartbeats.
 #[derive(Debug)]
 pub struct HeartbeatService {
     store: Arc<dyn Store>,

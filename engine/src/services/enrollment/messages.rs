@@ -69,7 +69,6 @@ pub enum RequestError {
     /// As many requests with this code as may wait for an operator do so already.
     #[error("too many requests with this code wait for a decision")]
     TooManyPending,
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -95,7 +94,6 @@ pub enum PollError {
     /// The row has a status that this server does not know.
     #[error("unexpected status {0:?}")]
     UnexpectedStatus(String),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The token could not be signed.

@@ -50,7 +50,6 @@ pub enum LoginError {
     /// Too many wrong guesses for this name from this address.
     #[error("too many wrong guesses")]
     RateLimited(RateLimited),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

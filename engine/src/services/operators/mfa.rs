@@ -47,7 +47,6 @@ pub enum VerifyError {
     /// Too many wrong guesses for this name from this address.
     #[error("too many wrong guesses")]
     RateLimited(RateLimited),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

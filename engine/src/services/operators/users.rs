@@ -40,7 +40,6 @@ pub enum UserError {
     /// Nobody else is an admin, and this one is to be demoted.
     #[error("cannot demote the last admin")]
     DemotesLastAdmin,
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -45,7 +45,6 @@ pub enum Rights {
     Operator,
     /// Speak for the agents of this device.
     Device {
-        /// The device.
         guid: Guid,
         /// The host name in its row.
         hostname: Option<String>,

@@ -55,7 +55,6 @@ pub enum CredentialError {
     /// Its secrets were sealed with another key.
     #[error("Credential unreadable: sealed with another key")]
     Sealed,
-    /// The store failed.
     #[error("Credential unreadable: {0}")]
     Store(#[from] StoreError),
 }

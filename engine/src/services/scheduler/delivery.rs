@@ -47,7 +47,6 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Runs a task.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // What has ended is let go, so the set holds no more than what runs.
@@ -69,7 +68,6 @@ impl Tasks {
         tasks.shutdown().await;
     }
 
-    /// Ends them all.
     pub fn abort(&self) {
         self.tasks
             .lock()

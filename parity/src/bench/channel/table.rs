@@ -9,14 +9,12 @@ use super::super::Figure;
 pub struct Comparison {
     /// How many clients connected.
     pub clients: usize,
-    /// The figures.
     pub rows: Vec<Row>,
 }
 
 /// One fact about both, of every round in order.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
-    /// What was measured.
     pub name: &'static str,
     /// Its unit; counts have none.
     pub unit: &'static str,

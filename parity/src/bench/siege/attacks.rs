@@ -52,7 +52,6 @@ const PLAIN: Attack = Attack {
     judge: |_| None,
 };
 
-/// All of them.
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "handshakes",

@@ -38,7 +38,6 @@ pub struct BoundedAcceptor<A> {
 }
 
 impl<A> BoundedAcceptor<A> {
-    /// Around this one.
     pub(crate) fn new(inner: A, connections: Arc<Connections>) -> Self {
         Self { inner, connections }
     }

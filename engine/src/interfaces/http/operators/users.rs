@@ -53,7 +53,6 @@ impl From<User> for ListedUser {
     }
 }
 
-/// All accounts.
 #[derive(Debug, Serialize)]
 pub struct UserList {
     users: Vec<ListedUser>,

@@ -18,19 +18,13 @@ pub enum CopyError {
     /// The file cannot be made.
     #[error("{path}: {source}", path = path.display())]
     File {
-        /// The copy.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
     /// The database cannot be read, or the copy not be filled.
     #[error("{path}: {source}", path = path.display())]
-    Database {
-        /// The copy.
-        path: PathBuf,
-        /// What went wrong.
-        source: BackupError,
-    },
+    Database { path: PathBuf, source: BackupError },
 }
 
 /// What the names of copies of this database begin with.
