@@ -1,6 +1,4 @@
 //! The rules of the channel, without a socket.
-//!
-//! Long because it is a list of stories.
 
 use std::sync::Mutex;
 

@@ -1,6 +1,4 @@
 //! A scheduler over a store of its own, with agents and operators that only write down.
-//!
-//! Long because every story of the scheduler is told with it.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
