@@ -1,7 +1,7 @@
 //! The SQLite file that the legacy and the engine share.
 
 pub(super) mod activity;
-pub(super) mod approvals;
+mod approvals;
 mod backup;
 mod credentials;
 pub(super) mod device_access;
