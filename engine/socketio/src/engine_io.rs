@@ -2,20 +2,20 @@
 //!
 //! The way of a message: `server` (then `polling` or `websocket`) → `connection` (bounded queue) → [`Inbox`] → handler.
 //! The way back: [`Connection::send`] → `outbox` (bounded queue) → `polling` or `websocket`. Beside both ways `heartbeat`
-//! decides who is gone, by pongs and by the bytes that `moving` counts.
+//! decides who is gone, by pongs and by the bytes that `metered` counts.
 
 mod answer;
+mod budget;
 mod connection;
 mod connections;
 mod fragments;
 mod frame;
 mod heartbeat;
-mod moving;
+mod metered;
 mod outbox;
 mod payload;
 mod polling;
 mod receipts;
-mod room;
 mod server;
 mod websocket;
 
@@ -27,12 +27,12 @@ use http::HeaderMap;
 
 pub use self::{
     answer::BeforeOrigin,
+    budget::{Budget, Permit},
     connection::{Connection, Content, Inbox, Message},
     connections::Connections,
     frame::Frame,
     polling::read_body,
     receipts::{Receipt, Unconfirmed},
-    room::{Budget, Place},
     server::{Opening, Server, Transport},
 };
 pub(crate) use self::{connection::without_transport, server::new_id};

@@ -52,7 +52,7 @@ pub use self::{
 };
 use crate::{
     Bytes, Limits,
-    engine_io::{BodyError, Place, Rejection, Transport, read_body},
+    engine_io::{BodyError, Permit, Rejection, Transport, read_body},
     json_text,
 };
 
@@ -217,7 +217,7 @@ pub struct Event<D> {
     pub(crate) name: String,
     /// What it carries.
     pub arguments: Arguments<D>,
-    pub(crate) _place: Option<Arc<Place>>,
+    pub(crate) _permit: Option<Arc<Permit>>,
 }
 
 impl<D> Event<D> {

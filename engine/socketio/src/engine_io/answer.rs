@@ -15,7 +15,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::{
     Rejection,
-    moving::{AnswerBody, Delivery},
+    metered::{AnswerBody, Delivery},
 };
 use crate::{json_text, settings::Settings};
 

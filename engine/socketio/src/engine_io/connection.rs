@@ -10,11 +10,11 @@ use tokio::sync::{Notify, futures::Notified, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    budget::{Permit, ReceiveBudget},
     frame::Frame,
     heartbeat::Heartbeat,
     outbox::{Outbox, OutboxBounds, Overflow, Portion},
     receipts::{Receipt, Receipts},
-    room::{Place, Room},
 };
 use crate::{
     environment::Clock,
@@ -36,8 +36,8 @@ pub(super) enum Inbound {
 pub struct Message {
     /// What it says.
     pub content: Content,
-    /// The room that it takes.
-    pub place: Arc<Place>,
+    /// The memory that it takes.
+    pub permit: Arc<Permit>,
 }
 
 /// What a message says.
@@ -71,7 +71,7 @@ pub struct Connection {
     id: String,
     address: String,
     pub(super) limits: Limits,
-    pub(super) room: Room,
+    pub(super) receive_budget: ReceiveBudget,
     /// What waits to be sent.
     pub(crate) outbox: Outbox,
     receipts: Receipts,
@@ -102,7 +102,7 @@ impl Connection {
         let connection = Self {
             id,
             address,
-            room: Room::new(&limits),
+            receive_budget: ReceiveBudget::new(&limits),
             outbox: Outbox::new(OutboxBounds {
                 frames: limits.unsent_frames,
                 bytes: limits.unsent_bytes,
@@ -210,23 +210,23 @@ impl Connection {
         }
     }
 
-    /// A place for so many bytes that were read; waits while too much waits already. What was taken while a long message
+    /// A permit for so many bytes that were read; waits while too much waits already. What was taken while a long message
     /// was read is handed over with it.
-    pub(super) async fn place_for(&self, bytes: usize) -> Result<Arc<Place>, Over> {
-        let place = self.room.try_place(bytes);
-        if let Some(place) = place {
-            return Ok(Arc::new(place));
+    pub(super) async fn permit_for(&self, bytes: usize) -> Result<Arc<Permit>, Over> {
+        let permit = self.receive_budget.try_acquire(bytes);
+        if let Some(permit) = permit {
+            return Ok(Arc::new(permit));
         }
         let _backlog = self.heartbeat.backlog();
         tokio::select! {
-            place = self.room.place(bytes) => place.map(Arc::new).ok_or(Over),
+            permit = self.receive_budget.acquire(bytes) => permit.map(Arc::new).ok_or(Over),
             () = self.ended.cancelled() => Err(Over),
         }
     }
 
     /// Hands on a message.
-    pub(super) async fn receive(&self, content: Content, place: Arc<Place>) -> Result<(), Over> {
-        self.hand_on(Inbound::Message(Message { content, place })).await
+    pub(super) async fn receive(&self, content: Content, permit: Arc<Permit>) -> Result<(), Over> {
+        self.hand_on(Inbound::Message(Message { content, permit })).await
     }
 
     /// Hands on that the client is gone.

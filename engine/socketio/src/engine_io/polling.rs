@@ -11,11 +11,11 @@ use http::header;
 use http_body_util::BodyExt as _;
 
 use super::{
-    BodyError, Client as _, Connection, Content, Handler, Place, Server,
+    BodyError, Client as _, Connection, Content, Handler, Permit, Server,
     answer::Answer,
     connection::{Over, State},
     frame::Frame,
-    moving::{Delivery, MovingBody},
+    metered::{Delivery, MeteredBody},
     outbox::NoMore,
     payload::{self, Packet, Payload},
 };
@@ -88,7 +88,7 @@ pub(super) async fn post<H: Handler>(
 ) -> Answer {
     let connection = client.connection();
     let leniency = &server.settings.leniency;
-    let request = request.map(|body| MovingBody::wrap(body, Arc::clone(connection)));
+    let request = request.map(|body| MeteredBody::wrap(body, Arc::clone(connection)));
     let timeout = server.settings.body_timeout;
     let body = match server.handler.read_body(client, request, timeout).await {
         Ok(body) => body,
@@ -108,11 +108,11 @@ pub(super) async fn post<H: Handler>(
         }
     };
     // The body is held until the last of its packets is handled.
-    let Ok(place) = connection.place_for(payload.len()).await else {
+    let Ok(permit) = connection.permit_for(payload.len()).await else {
         return Answer::bad_request();
     };
     for packet in payload.packets() {
-        match take(connection, &payload, packet, &place, leniency).await {
+        match take(connection, &payload, packet, &permit, leniency).await {
             Ok(()) => {}
             Err(Stop::Closed) => return Answer::Ok,
             Err(Stop::Over) => return Answer::bad_request(),
@@ -146,17 +146,17 @@ async fn take(
     connection: &Connection,
     payload: &Payload,
     packet: Packet<'_>,
-    place: &Arc<Place>,
+    permit: &Arc<Permit>,
     leniency: &Leniency,
 ) -> Result<(), Stop> {
     match packet {
         Packet::Message(text) => {
             let text = Content::Text(payload.part(text));
-            connection.receive(text, Arc::clone(place)).await?;
+            connection.receive(text, Arc::clone(permit)).await?;
         }
         Packet::Binary(bytes) => {
             connection
-                .receive(Content::Binary(bytes), Arc::clone(place))
+                .receive(Content::Binary(bytes), Arc::clone(permit))
                 .await?;
         }
         Packet::Pong => connection.note_pong(),

@@ -34,12 +34,12 @@ use super::{
     answer::Answer,
     connection::{Over, State},
     frame::Frame,
-    moving::MovingStream,
+    metered::MeteredStream,
     payload::Packet,
 };
 use crate::settings::Leniency;
 
-type Socket = WebSocketStream<MovingStream<TokioIo<hyper::upgrade::Upgraded>>>;
+type Socket = WebSocketStream<MeteredStream<TokioIo<hyper::upgrade::Upgraded>>>;
 
 /// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
 const BUFFER: usize = 4096;
@@ -180,10 +180,10 @@ async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency
     }
 }
 
-/// Hands on what was read, once there is a place for it; whether the connection goes on.
+/// Hands on what was read, once there is a permit for it; whether the connection goes on.
 async fn hand_on(connection: &Connection, bytes: usize, content: Content) -> bool {
-    match connection.place_for(bytes).await {
-        Ok(place) => connection.receive(content, place).await.is_ok(),
+    match connection.permit_for(bytes).await {
+        Ok(permit) => connection.receive(content, permit).await.is_ok(),
         Err(Over) => false,
     }
 }
@@ -272,7 +272,7 @@ fn switching(request: &Request) -> Option<Response> {
 async fn accept(request: Request, connection: &Arc<Connection>) -> Option<Socket> {
     let upgraded = hyper::upgrade::on(request).await.ok()?;
     let largest = connection.limits.message;
-    let stream = MovingStream::new(TokioIo::new(upgraded), Arc::clone(connection));
+    let stream = MeteredStream::new(TokioIo::new(upgraded), Arc::clone(connection));
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)

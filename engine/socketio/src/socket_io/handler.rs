@@ -13,7 +13,9 @@ use super::{
     packet::{ACK, CONNECT_ERROR, Carried, Kind, Malformed, Packet},
 };
 use crate::{
-    engine_io::{BodyError, Connection, Content, Handler, Inbox, Message, Opening, Place, Rejection, new_id},
+    engine_io::{
+        BodyError, Connection, Content, Handler, Inbox, Message, Opening, Permit, Rejection, new_id,
+    },
     environment::Random,
     settings::{Leniency, Settings},
 };
@@ -166,16 +168,16 @@ struct Reader<'a, A: Application> {
 
 impl<A: Application> Reader<'_, A> {
     async fn handle(&mut self, message: Message) -> Next {
-        let Message { content, place } = message;
+        let Message { content, permit } = message;
         match content {
             // A client that forgets attachments would never be understood again.
             Content::Text(_) if self.pending.is_some() => self.close(),
-            Content::Text(text) => self.text(text, place).await,
-            Content::Binary(bytes) => self.attachment(bytes, place).await,
+            Content::Text(text) => self.text(text, permit).await,
+            Content::Binary(bytes) => self.attachment(bytes, permit).await,
         }
     }
 
-    async fn text(&mut self, text: Bytes, place: Arc<Place>) -> Next {
+    async fn text(&mut self, text: Bytes, permit: Arc<Permit>) -> Next {
         let size = text.len();
         let most_values = self.connection().limits().json_values;
         let packet = match std::str::from_utf8(&text) {
@@ -215,7 +217,7 @@ impl<A: Application> Reader<'_, A> {
             Kind::Message {
                 message,
                 attachments: None,
-            } => self.carry(&namespace, message, Vec::new(), place).await,
+            } => self.carry(&namespace, message, Vec::new(), permit).await,
             Kind::Message {
                 message,
                 attachments: Some(expected),
@@ -238,7 +240,7 @@ impl<A: Application> Reader<'_, A> {
         Next::Continue
     }
 
-    async fn attachment(&mut self, bytes: Bytes, place: Arc<Place>) -> Next {
+    async fn attachment(&mut self, bytes: Bytes, permit: Arc<Permit>) -> Next {
         let Some(mut pending) = self.pending.take() else {
             return self.malformed();
         };
@@ -274,7 +276,7 @@ impl<A: Application> Reader<'_, A> {
             attachments,
             ..
         } = pending;
-        self.carry(&namespace, message, attachments, place).await;
+        self.carry(&namespace, message, attachments, permit).await;
         Next::Continue
     }
 
@@ -320,14 +322,14 @@ impl<A: Application> Reader<'_, A> {
         namespace: &str,
         message: Carried<A::Data>,
         attachments: Vec<Bytes>,
-        place: Arc<Place>,
+        permit: Arc<Permit>,
     ) {
         match message {
             Carried::Event { id, data } => {
                 if let Some(data) = data
                     && self.client.is_in(namespace)
                 {
-                    self.event(namespace, id.as_deref(), data, attachments, place)
+                    self.event(namespace, id.as_deref(), data, attachments, permit)
                         .await;
                 }
             }
@@ -349,7 +351,7 @@ impl<A: Application> Reader<'_, A> {
         id: Option<&str>,
         data: A::Data,
         attachments: Vec<Bytes>,
-        place: Arc<Place>,
+        permit: Arc<Permit>,
     ) {
         let Some(mut values) = data.into_items().filter(|items| !items.is_empty()) else {
             return;
@@ -361,7 +363,7 @@ impl<A: Application> Reader<'_, A> {
         let event = Event {
             name: name.to_owned(),
             arguments: Arguments { values, attachments },
-            _place: Some(place),
+            _permit: Some(permit),
         };
         let client = self.client;
         let socket = Socket { client, namespace };

@@ -1,4 +1,5 @@
-//! Data on its way, counted: a client is alive while it moves, and is read from while it reads and there is room.
+//! Streams and bodies that count their bytes: a client is alive while data moves, and is read from while it reads and the
+//! budget allows it.
 
 use std::{
     io,
@@ -27,7 +28,7 @@ const MOST_UNANSWERED: usize = 64 * 1024;
 
 /// A websocket's connection. A client that does not read is not read from.
 #[derive(Debug)]
-pub(super) struct MovingStream<S> {
+pub(super) struct MeteredStream<S> {
     stream: S,
     connection: Arc<Connection>,
     /// Something waits to be written that the client does not take.
@@ -43,7 +44,7 @@ pub(super) struct MovingStream<S> {
     taken: usize,
 }
 
-impl<S> MovingStream<S> {
+impl<S> MeteredStream<S> {
     pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
         Self {
             stream,
@@ -92,7 +93,7 @@ impl<S> MovingStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for MovingStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for MeteredStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -102,7 +103,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MovingStream<S> {
             self.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        ready!(self.connection.room.poll_read_on(context));
+        ready!(self.connection.receive_budget.poll_read_on(context));
         // A header that is incomplete is not handed on: until then there is nothing that could be.
         while self.read.is_empty() {
             let mut space = [MaybeUninit::uninit(); READ];
@@ -114,7 +115,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MovingStream<S> {
             }
             let this = &mut *self;
             this.connection.heartbeat.note_received(bytes.len());
-            this.connection.room.note_read(bytes.len());
+            this.connection.receive_budget.note_read(bytes.len());
             if this.is_blocked {
                 this.unanswered = this.unanswered.saturating_add(bytes.len());
             }
@@ -125,7 +126,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MovingStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for MovingStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -152,18 +153,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MovingStream<S> {
 
 /// The body of a POST.
 #[derive(Debug)]
-pub(super) struct MovingBody {
+pub(super) struct MeteredBody {
     body: Body,
     connection: Arc<Connection>,
 }
 
-impl MovingBody {
+impl MeteredBody {
     pub(super) fn wrap(body: Body, connection: Arc<Connection>) -> Body {
         Body::new(Self { body, connection })
     }
 }
 
-impl HttpBody for MovingBody {
+impl HttpBody for MeteredBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -171,13 +172,13 @@ impl HttpBody for MovingBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        ready!(self.connection.room.poll_read_on(context));
+        ready!(self.connection.receive_budget.poll_read_on(context));
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
         {
             self.connection.heartbeat.note_received(data.len());
-            self.connection.room.note_read(data.len());
+            self.connection.receive_budget.note_read(data.len());
         }
         frame
     }

@@ -1,9 +1,8 @@
-//! What connections may take of the server's memory for what they have sent.
+//! The memory that connections may take for what they have sent.
 //!
 //! Bytes are counted from when they are read until the message that they make is handled. Short messages and long ones
-//! take of shares of their own, so that one who sends large files keeps nobody's reports waiting; of a long message the
-//! share is taken piece by piece while it is read, so that a client waits before the server holds what it has no room
-//! for.
+//! have budgets of their own, so that a client that sends large files keeps no other's reports waiting; for a long message
+//! permits are taken piece by piece while it is read, so that a client waits before the server holds more than it may.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -55,9 +54,9 @@ fn share(bytes: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((bytes / UNIT).max(1)))
 }
 
-/// Where what one client sent waits to be handled.
+/// One connection's part of the budget: what its client sent and is not handled yet.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct ReceiveBudget {
     own: Arc<Semaphore>,
     own_units: usize,
     short: Arc<Semaphore>,
@@ -73,13 +72,13 @@ struct Reading {
     taken: Option<OwnedSemaphorePermit>,
 }
 
-/// Room for one message, given back when it is dropped.
+/// The memory of one message, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Permit {
     _taken: Vec<OwnedSemaphorePermit>,
 }
 
-impl Room {
+impl ReceiveBudget {
     pub(super) fn new(limits: &Limits) -> Self {
         let Budget { short, long, pieces } = limits.budget.clone();
         let own_units = limits.waiting_bytes.div_ceil(UNIT).max(1);
@@ -133,11 +132,11 @@ impl Room {
         reading.taken.take()
     }
 
-    /// A place for a message that was read, where there is one now.
-    pub(super) fn try_place(&self, bytes: usize) -> Option<Place> {
+    /// A permit for a message that was read, where the budget has one now.
+    pub(super) fn try_acquire(&self, bytes: usize) -> Option<Permit> {
         if bytes >= LONG {
             let taken = self.take().into_iter().collect();
-            return Some(Place { _taken: taken });
+            return Some(Permit { _taken: taken });
         }
         let own = Arc::clone(&self.own)
             .try_acquire_many_owned(self.units(bytes))
@@ -146,21 +145,21 @@ impl Room {
             .try_acquire_many_owned(self.units(bytes))
             .ok()?;
         self.take();
-        Some(Place {
+        Some(Permit {
             _taken: vec![own, short],
         })
     }
 
-    /// A place for a message that was read, once there is one; `None` where there will be none.
-    pub(super) async fn place(&self, bytes: usize) -> Option<Place> {
+    /// A permit for a message that was read, once there is one; `None` where there will be none.
+    pub(super) async fn acquire(&self, bytes: usize) -> Option<Permit> {
         if bytes >= LONG {
-            return self.try_place(bytes);
+            return self.try_acquire(bytes);
         }
         let units = self.units(bytes);
         let own = Arc::clone(&self.own).acquire_many_owned(units).await.ok()?;
         let short = Arc::clone(&self.short).acquire_many_owned(units).await.ok()?;
         self.take();
-        Some(Place {
+        Some(Permit {
             _taken: vec![own, short],
         })
     }
@@ -182,22 +181,23 @@ mod tests {
 
     use super::*;
 
-    fn reads_on(room: &Room) -> bool {
-        room.poll_read_on(&mut Context::from_waker(Waker::noop()))
+    fn reads_on(budget: &ReceiveBudget) -> bool {
+        budget
+            .poll_read_on(&mut Context::from_waker(Waker::noop()))
             .is_ready()
     }
 
-    fn rooms<const N: usize>(bytes: usize) -> [Room; N] {
+    fn budgets<const N: usize>(bytes: usize) -> [ReceiveBudget; N] {
         let limits = Limits {
             budget: Budget::new(bytes),
             ..Limits::default()
         };
-        std::array::from_fn(|_| Room::new(&limits))
+        std::array::from_fn(|_| ReceiveBudget::new(&limits))
     }
 
     #[test]
     fn long_messages_are_read_as_far_as_there_is_room_and_short_ones_beside_them() {
-        let [one, other, short] = rooms(4_000_000);
+        let [one, other, short] = budgets(4_000_000);
         one.note_read(3_500_000);
         assert!(reads_on(&one));
         // The first has taken all three pieces; alone it goes on, and the other one waits.
@@ -207,22 +207,22 @@ mod tests {
         assert!(!reads_on(&other));
         one.note_read(90_000_000);
         assert!(reads_on(&one));
-        assert!(short.try_place(900_000).is_some());
-        let place = one.try_place(93_500_000).unwrap();
+        assert!(short.try_acquire(900_000).is_some());
+        let permit = one.try_acquire(93_500_000).unwrap();
         assert!(!reads_on(&other));
-        drop(place);
+        drop(permit);
         assert!(reads_on(&other));
     }
 
     #[test]
     fn short_messages_wait_for_one_another_and_for_those_of_all() {
-        let [one, other, third] = rooms(20_000_000);
-        let held: Vec<_> = (0..4).map(|_| one.try_place(999_000).unwrap()).collect();
-        assert!(one.try_place(999_000).is_none());
-        assert!(other.try_place(999_000).is_some());
-        let other_held = other.try_place(999_000).unwrap();
-        assert!(third.try_place(999_000).is_none());
+        let [one, other, third] = budgets(20_000_000);
+        let held: Vec<_> = (0..4).map(|_| one.try_acquire(999_000).unwrap()).collect();
+        assert!(one.try_acquire(999_000).is_none());
+        assert!(other.try_acquire(999_000).is_some());
+        let other_held = other.try_acquire(999_000).unwrap();
+        assert!(third.try_acquire(999_000).is_none());
         drop((held, other_held));
-        assert!(third.try_place(999_000).is_some());
+        assert!(third.try_acquire(999_000).is_some());
     }
 }
