@@ -23,6 +23,7 @@ use crate::{
 pub struct Places {
     /// Folder of the scenarios, with `divergences.toml` in it.
     pub scenarios: PathBuf,
+    /// Folder of the snapshots.
     pub snapshots: PathBuf,
 }
 
@@ -32,6 +33,7 @@ pub enum CampaignError {
     /// The folder of scenarios.
     #[error("{}: {source}", path.display())]
     Scenarios {
+        /// The folder.
         path: PathBuf,
         /// Why it cannot be read.
         source: std::io::Error,
@@ -39,12 +41,15 @@ pub enum CampaignError {
     /// A scenario cannot be read.
     #[error("{}: {reason}", path.display())]
     Scenario {
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
+    /// The register.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// The snapshots.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// A name that fits no scenario.
@@ -57,7 +62,7 @@ pub enum CampaignError {
 pub struct Campaign {
     places: Places,
     register: Register,
-    existing: Vec<String>,
+    known: Vec<String>,
     chosen: Vec<(Scenario, PathBuf)>,
     own: Vec<OwnScenario>,
 }
@@ -77,11 +82,11 @@ impl Campaign {
             path: places.scenarios.clone(),
             source,
         })?;
-        let existing: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+        let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
             .iter()
-            .find(|want| !existing.iter().any(|name| fits(name, want)))
+            .find(|want| !known.iter().any(|name| fits(name, want)))
         {
             return Err(CampaignError::Unknown(unknown.clone()));
         }
@@ -100,7 +105,7 @@ impl Campaign {
         Ok(Self {
             places,
             register,
-            existing,
+            known,
             chosen,
             own: own.collect(),
         })
@@ -146,7 +151,7 @@ impl Campaign {
             }
         }
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
-        let judgement = judge(&self.register, &ran, &self.existing, today);
+        let judgement = judge(&self.register, &ran, &self.known, today);
         let version = env!("CARGO_PKG_VERSION");
         let provenance = Provenance {
             legacy,

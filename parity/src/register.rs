@@ -123,6 +123,7 @@ pub struct Entry {
     pub legacy_behaviour: String,
     /// What the engine does.
     pub engine_behaviour: String,
+    /// Why.
     pub reason: String,
     /// Since when.
     pub since: Date,

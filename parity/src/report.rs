@@ -65,14 +65,17 @@ pub struct OwnScenario {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntryNote {
+    /// The entry.
     pub id: String,
     /// The name of the defect in `engine/docs/legacy`.
     pub defect: String,
+    /// The area.
     pub area: Area,
     /// What the legacy does.
     pub legacy_behaviour: String,
     /// What the engine does.
     pub engine_behaviour: String,
+    /// Why.
     pub reason: String,
     /// Since when.
     pub since: String,
@@ -104,6 +107,7 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts verdicts.
     pub fn of<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Self {
         let mut out = Self::default();
         for verdict in verdicts {
@@ -127,6 +131,7 @@ pub enum ReportError {
     /// The file could not be read or written.
     #[error("{path}: {source}")]
     Io {
+        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -134,14 +139,21 @@ pub enum ReportError {
     /// Another format.
     #[error("{path}: format {found} is too {age}, this parity reads {FORMAT}. Run the comparison again")]
     Format {
+        /// The file.
         path: PathBuf,
+        /// Its format.
         found: u64,
         /// `old` or `new`.
         age: &'static str,
     },
     /// No report.
     #[error("{path}: unreadable: {reason}. Run the comparison again")]
-    Unreadable { path: PathBuf, reason: String },
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl RunReport {
@@ -202,6 +214,7 @@ impl RunReport {
         }
     }
 
+    /// The verdicts of one area.
     pub fn in_area(&self, area: Area) -> impl Iterator<Item = &Verdict> {
         self.judgement
             .verdicts
@@ -215,8 +228,7 @@ const OWN: &str = "The legacy has no such policy, so there is nothing to compare
                    by this project itself, and `cargo test -p parity --test access` asserts it";
 
 /// 0: nothing unaccepted differs. 1: something does, or a register entry is unused, or (with `require_all`)
-/// something was not compared that has something to be compared with. 2: the run could not be done, or compared
-/// nothing.
+/// something was not compared that has something to be compared with. 2: the run could not be done, or compared nothing.
 #[must_use]
 pub fn exit_code(report: &RunReport, require_all: bool) -> u8 {
     let verdicts = &report.judgement.verdicts;

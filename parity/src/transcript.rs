@@ -30,6 +30,7 @@ pub struct Transcript {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
+    /// The client.
     pub client: String,
     /// The step during or before which it was seen.
     pub step: u32,
@@ -73,9 +74,11 @@ pub struct Observation {
 pub enum Seen {
     /// An HTTP answer.
     Answer {
+        /// Status code.
         status: u16,
         /// All headers but date, server, connection and content-length; names in lower case, sorted by name.
         headers: Vec<(String, String)>,
+        /// The body.
         body: Body,
     },
     /// Rows read from the database; blobs as `base64:…`.
@@ -111,13 +114,17 @@ pub enum Seen {
         requests: Vec<Asked>,
     },
     /// The step could not be done.
-    Failed { reason: String },
+    Failed {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A body, as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Body {
+    /// No bytes.
     Empty,
     /// Readable JSON, whatever the content type.
     Json(Value),

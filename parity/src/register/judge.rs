@@ -122,10 +122,10 @@ pub struct Judgement {
     pub expired_entries: Vec<String>,
 }
 
-/// Judges what ran. `existing` are all scenarios that exist: an entry is unused only if every one of them that it names
+/// Judges what ran. `known` are all scenarios that exist: an entry is unused only if every one of them that it names
 /// was compared. An entry whose scenarios did not run is not "fixed", it is unknown.
 #[must_use]
-pub fn judge(register: &Register, ran: &[Ran], existing: &[String], today: Date) -> Judgement {
+pub fn judge(register: &Register, ran: &[Ran], known: &[String], today: Date) -> Judgement {
     let mut used = BTreeSet::new();
     let verdicts: Vec<Verdict> = ran
         .iter()
@@ -138,10 +138,7 @@ pub fn judge(register: &Register, ran: &[Ran], existing: &[String], today: Date)
         .map(|one| one.scenario.as_str())
         .collect();
     let unused = register.entries.iter().filter(|entry| {
-        let mut all = existing
-            .iter()
-            .filter(|scenario| entry.names(scenario))
-            .peekable();
+        let mut all = known.iter().filter(|scenario| entry.names(scenario)).peekable();
         let names_none = all.peek().is_none();
         entry.is_alive(today)
             && !used.contains(&entry.id)

@@ -15,6 +15,7 @@ pub enum RegisterError {
     /// The file could not be read.
     #[error("{path}: {source}")]
     Io {
+        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -22,6 +23,7 @@ pub enum RegisterError {
     /// It is no TOML, or a key is unknown, missing or of a wrong type. The message shows the line.
     #[error("{path}: {reason}")]
     Syntax {
+        /// The file.
         path: PathBuf,
         /// What is wrong, with line and column.
         reason: String,
@@ -29,10 +31,13 @@ pub enum RegisterError {
     /// An entry contradicts the rules.
     #[error("{path}, line {line}, entry `{entry}`: {reason}")]
     Entry {
+        /// The file.
         path: PathBuf,
         /// The line at which the entry's id stands.
         line: usize,
+        /// The entry.
         entry: String,
+        /// What is wrong.
         reason: String,
     },
 }
