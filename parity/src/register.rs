@@ -111,7 +111,7 @@ pub struct Match {
 pub struct Entry {
     /// The entry's own name.
     pub id: String,
-    /// The name of the defect in `engine/docs/legacy`, such as `ENR-1`.
+    /// The contract's name of the defect, such as `ENR-1`.
     pub defect: String,
     /// Where the table lists it.
     pub area: Area,
