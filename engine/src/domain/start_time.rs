@@ -261,7 +261,10 @@ mod tests {
                 2 => format!("{of:04}-W{number:02}-{weekday}"),
                 _ => format!("{of:04}W{number:02}{weekday}"),
             };
-            let midnight = date.to_zoned(TimeZone::UTC).unwrap();
+            let midnight = date
+                .to_datetime(civil::Time::midnight())
+                .to_zoned_datetime(TimeZone::UTC)
+                .unwrap();
             (text, midnight.timestamp().as_second())
         })
     }

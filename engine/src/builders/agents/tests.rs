@@ -228,8 +228,11 @@ fn any_event() -> impl Strategy<Value = Json> {
         1 => Just(attachment),
     ];
     let named = proptest::option::of(Just(("agent_id", Json::from("a"))));
-    let members =
-        (named, proptest::collection::vec((select(&names), value), 0..8)).prop_map(|(named, members)| {
+    let members = (
+        named,
+        proptest::collection::vec((select(Vec::from(names)), value), 0..8),
+    )
+        .prop_map(|(named, members)| {
             let members = named.into_iter().chain(members);
             Json::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
         });
