@@ -52,9 +52,7 @@ async fn until(made: &AtomicU32, count: u32) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .expect("accounts are made no more");
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

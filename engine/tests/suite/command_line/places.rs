@@ -187,6 +187,10 @@ fn a_place_that_cannot_be_is_named_with_its_cure_and_nothing_is_made() {
         for told in [&check.output, &errors] {
             assert!(told.contains(value), "{variable}: {told}");
         }
-        assert_eq!(everything_in(apart.path()), [file.clone()], "{variable}");
+        assert_eq!(
+            everything_in(apart.path()),
+            std::slice::from_ref(&file),
+            "{variable}"
+        );
     }
 }

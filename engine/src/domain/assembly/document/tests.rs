@@ -282,7 +282,7 @@ proptest! {
         let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes).is_ok();
         prop_assert!(!(object && loaded.damaged));
         if loaded.damaged {
-            prop_assert_eq!(loaded.document, empty.clone());
+            prop_assert_eq!(&loaded.document, &empty);
         }
         let script = load("a.ps1", &bytes, "powershell");
         prop_assert!(!script.damaged && !script.document.script.contains('\r'));

@@ -131,7 +131,7 @@ mod tests {
             let readable = readable_query(&query);
             let decoded = |text: &str| percent_decode_str(text).collect::<Vec<_>>();
             prop_assert_eq!(decoded(&readable), decoded(&query));
-            prop_assert_eq!(readable_query(&readable), readable.clone());
+            prop_assert_eq!(&readable_query(&readable), &readable);
             // What is still escaped would be read as something else, or is no text.
             for escape in readable.split('%').skip(1) {
                 let byte = u8::from_str_radix(escape.get(..2).unwrap(), 16).unwrap();
