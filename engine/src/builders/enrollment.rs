@@ -233,6 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{arbitrary::any_json, base64::encode};
 
     fn body<const N: usize>(fields: [(&str, Json); N]) -> JsonObject {
         match Json::object(fields) {
@@ -294,20 +295,103 @@ mod tests {
         assert!(enrollment_poll(&with("", "".into())).is_ok());
     }
 
+    /// The field that an error names.
+    fn field_of(error: EnrollmentFieldError) -> &'static str {
+        use EnrollmentFieldError as Field;
+        match error {
+            Field::HostnameRequired | Field::LongHostname => "hostname",
+            Field::CodeRequired => "enrollment_code",
+            Field::PubkeyRequired | Field::InvalidPubkey | Field::ShortPubkey | Field::LongPubkey => {
+                "agent_pubkey"
+            }
+            Field::NonceRequired | Field::InvalidNonce | Field::ShortNonce | Field::LongNonce => {
+                "client_nonce"
+            }
+            Field::ReferenceRequired => "approval_reference",
+            Field::ProofRequired | Field::InvalidProof => "proof_sig",
+        }
+    }
+
+    /// What is read once each field that is named was mended; `None` where mending it did not help.
+    fn mended<T>(
+        body: &mut JsonObject,
+        read: impl Fn(&JsonObject) -> Result<T, EnrollmentFieldError>,
+    ) -> Option<T> {
+        let mut named = Vec::new();
+        loop {
+            let field = match read(body) {
+                Ok(read) => return Some(read),
+                Err(error) => field_of(error),
+            };
+            if named.contains(&field) {
+                return None;
+            }
+            named.push(field);
+            // Sixteen bytes as base64: good as a key, a nonce, a proof, and within the bounds below.
+            body.insert(field.to_owned(), "AAAAAAAAAAAAAAAAAAAAAA==".into());
+        }
+    }
+
+    fn any_body() -> impl Strategy<Value = JsonObject> {
+        let value = || {
+            prop_oneof![
+                1 => Just(None),
+                1 => any_json().prop_map(Some),
+                2 => "\\PC{0,30}".prop_map(|text| Some(text.into())),
+                4 => proptest::collection::vec(any::<u8>(), 0..48).prop_map(|bytes| Some(encode(&bytes).into())),
+            ]
+        };
+        let names = [
+            "hostname",
+            "enrollment_code",
+            "agent_pubkey",
+            "client_nonce",
+            "approval_reference",
+            "proof_sig",
+        ];
+        proptest::array::uniform6(value()).prop_map(move |values| {
+            let fields = names.into_iter().zip(values);
+            fields
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect()
+        })
+    }
+
     proptest! {
         #[test]
-        fn no_text_breaks_the_builders(texts in proptest::array::uniform4("\\PC*")) {
-            let [hostname, code, pubkey, nonce] = texts;
-            let fields = body([
-                ("hostname", hostname.as_str().into()),
-                ("enrollment_code", code.as_str().into()),
-                ("agent_pubkey", pubkey.as_str().into()),
-                ("client_nonce", nonce.as_str().into()),
-                ("approval_reference", code.as_str().into()),
-                ("proof_sig", pubkey.as_str().into()),
-            ]);
-            let _ = enrollment_request(&fields, None);
-            let _ = enrollment_poll(&fields);
+        fn whoever_mends_the_field_that_is_named_is_heard_with_what_was_sent(sent in any_body(), bounded: bool) {
+            let bounds = bounded.then(|| AnonymousBounds {
+                hostname: 24,
+                public_key: 40,
+                nonce: 32,
+                ..AnonymousBounds::default()
+            });
+            let mut body = sent;
+            let request = mended(&mut body, |body| enrollment_request(body, bounds.as_ref()));
+            let Some(request) = request else { panic!("{body:?}") };
+            prop_assert!(!request.hostname.is_empty() && !request.code.is_empty());
+            prop_assert_eq!(&request.hostname, &body["hostname"].python_text());
+            prop_assert_eq!(&request.code, &body["enrollment_code"].python_text());
+            prop_assert_eq!(Some(request.client_nonce.as_str()), body["client_nonce"].as_text());
+            prop_assert!(request.agent_pubkey_der.len() >= MIN_KEY_BYTES);
+            prop_assert!(decode_strict(&request.client_nonce).is_some_and(|nonce| nonce.len() >= MIN_NONCE_BYTES));
+            if let Some(bounds) = bounds {
+                prop_assert!(request.hostname.len() <= bounds.hostname);
+                prop_assert!(request.client_nonce.len() <= bounds.nonce);
+                prop_assert!(body["agent_pubkey"].as_text().unwrap().len() <= bounds.public_key);
+            }
+        }
+
+        #[test]
+        fn a_poll_reads_as_it_was_sent_once_the_fields_that_are_named_are_mended(sent in any_body()) {
+            let mut body = sent;
+            let Some(poll) = mended(&mut body, enrollment_poll) else { panic!("{body:?}") };
+            let text = |name: &str| body[name].as_text().unwrap();
+            prop_assert_eq!(poll.approval_reference.as_str(), text("approval_reference"));
+            prop_assert!(!poll.approval_reference.is_empty());
+            prop_assert_eq!(poll.client_nonce.as_str(), text("client_nonce"));
+            prop_assert_eq!(Some(poll.client_nonce_bytes), decode_strict(text("client_nonce")));
+            prop_assert_eq!(Some(poll.proof), decode_strict(text("proof_sig")));
         }
     }
 }

@@ -107,17 +107,29 @@ fn is_point(bytes: &[u8], coordinate: usize) -> bool {
 mod tests {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::*;
 
+    /// The DER of a short value.
+    fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
+        assert!(content.len() < 0x80);
+        let mut wrapped = vec![tag, u8::try_from(content.len()).unwrap()];
+        wrapped.extend(content);
+        wrapped
+    }
+
+    /// The DER of a number that is not negative.
+    fn number(bytes: &[u8]) -> Vec<u8> {
+        let mut digits: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
+        if digits.first().is_none_or(|first| *first >= 0x80) {
+            digits.insert(0, 0);
+        }
+        wrap(2, &digits)
+    }
+
     /// An SPKI: `algorithm` is the DER of what stands in the algorithm's sequence.
     fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
-        let wrap = |tag: u8, content: &[u8]| {
-            let mut wrapped = vec![tag, u8::try_from(content.len()).unwrap()];
-            wrapped.extend(content);
-            wrapped
-        };
         let key = [&[0][..], key].concat();
         wrap(0x30, &[wrap(0x30, algorithm), wrap(3, &key)].concat())
     }
@@ -128,6 +140,7 @@ mod tests {
     const EC_WITHOUT_CURVE: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
     const RSA_ALGORITHM: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
     const X25519: &[u8] = &[6, 3, 0x2b, 0x65, 0x6e];
+    const ED25519_ALONE: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
     const ED25519_WITH_NULL: &[u8] = &[6, 3, 0x2b, 0x65, 0x70, 5, 0];
     const UNKNOWN: &[u8] = &[6, 3, 0x2b, 0x65, 0x01];
     /// Modulus 0xc1, exponent 3.
@@ -170,12 +183,53 @@ mod tests {
         assert_eq!(kind_of(b"0123456789junk"), None);
     }
 
+    /// The bytes of a key, mostly of a length that some kind has.
+    fn any_point() -> impl Strategy<Value = Vec<u8>> {
+        (0_u8..6, prop_oneof![0_usize..70, select(&[31_usize, 32, 64])])
+            .prop_flat_map(|(first, length)| (Just(first), vec(any::<u8>(), length)))
+            .prop_map(|(first, rest)| [vec![first], rest].concat())
+    }
+
     proptest! {
         #[test]
-        fn no_bytes_break_it(der in any::<Vec<u8>>(), key in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = kind_of(&der);
-            for algorithm in [P256, RSA_ALGORITHM, X25519] {
-                let _ = kind_of(&spki(algorithm, &key));
+        fn a_key_is_read_by_the_length_that_its_kind_has(key in any_point()) {
+            let other = |readable: bool| readable.then_some(Kind::Other);
+            let is_point = matches!((key[0], key.len()), (4, 65) | (2 | 3, 33));
+            prop_assert_eq!(kind_of(&spki(P256, &key)), other(is_point));
+            prop_assert_eq!(kind_of(&spki(X25519, &key)), other(key.len() == 32));
+            let point = key.as_slice().try_into().ok().map(Kind::Ed25519);
+            prop_assert_eq!(kind_of(&spki(ED25519_ALONE, &key)), point);
+            prop_assert_eq!(kind_of(&spki(UNKNOWN, &key)), None);
+        }
+
+        #[test]
+        fn any_two_numbers_are_an_rsa_key_and_one_is_none(modulus in vec(any::<u8>(), 0..60), exponent in vec(any::<u8>(), 0..8)) {
+            let both = wrap(0x30, &[number(&modulus), number(&exponent)].concat());
+            let alone = wrap(0x30, &number(&modulus));
+            for (key, kind) in [(both, Some(Kind::Other)), (alone, None)] {
+                prop_assert_eq!(kind_of(&key), kind);
+                prop_assert_eq!(kind_of(&spki(RSA_ALGORITHM, &key)), kind);
+            }
+        }
+
+        #[test]
+        fn a_key_is_whole_and_nothing_follows_it(
+            kind in 0_usize..4, at in any::<prop::sample::Index>(), flipped: u8, more: u8, junk in any::<Vec<u8>>(),
+        ) {
+            let mut der = match kind {
+                0 => spki(P256, &[&[4][..], &[1; 64]].concat()),
+                1 => spki(ED25519_ALONE, &[1; 32]),
+                2 => spki(RSA_ALGORITHM, SMALL_RSA),
+                _ => SMALL_RSA.to_vec(),
+            };
+            prop_assert!(kind_of(&der).is_some());
+            let at = at.index(der.len());
+            der[at] ^= flipped;
+            for der in [der, junk] {
+                if kind_of(&der).is_some() {
+                    prop_assert_eq!(kind_of(&[&der[..], &[more]].concat()), None);
+                    prop_assert_eq!(kind_of(&der[..der.len() - 1]), None);
+                }
             }
         }
     }

@@ -245,16 +245,116 @@ mod tests {
         assert_eq!(read("2031-01-31T10:00:00Z"), Some(1_927_620_000));
     }
 
+    const DAY: i64 = 86_400;
+    /// The first second of the year 1.
+    const FIRST: i64 = -62_135_596_800;
+
+    /// A date in one of its forms, with the seconds of its midnight.
+    fn any_date() -> impl Strategy<Value = (String, i64)> {
+        (2_i16..9999, 1_i8..13, 1_i8..29, 0..4).prop_map(|(year, month, day, form)| {
+            let date = civil::Date::new(year, month, day).unwrap();
+            let week = date.iso_week_date();
+            let (of, number, weekday) = (week.year(), week.week(), week.weekday().to_monday_one_offset());
+            let text = match form {
+                0 => format!("{year:04}-{month:02}-{day:02}"),
+                1 => format!("{year:04}{month:02}{day:02}"),
+                2 => format!("{of:04}-W{number:02}-{weekday}"),
+                _ => format!("{of:04}W{number:02}{weekday}"),
+            };
+            let midnight = date
+                .to_datetime(civil::Time::midnight())
+                .to_zoned_datetime(TimeZone::UTC)
+                .unwrap();
+            (text, midnight.timestamp().as_second())
+        })
+    }
+
+    /// A time of day in one of its forms with what separates it, and its microseconds.
+    fn any_time() -> impl Strategy<Value = (String, i64)> {
+        let fraction = proptest::option::of("[.,][0-9]{1,9}");
+        (
+            (0_i64..24, 0_i64..60, 0_i64..60),
+            0..4,
+            any::<bool>(),
+            fraction,
+            "[T _\u{e9}]",
+        )
+            .prop_map(|((hour, minute, second), fields, colons, fraction, separator)| {
+                let colon = if colons { ":" } else { "" };
+                let (text, seconds) = match fields {
+                    0 => return (String::new(), 0),
+                    1 => (format!("{hour:02}"), hour * 3600),
+                    2 => (format!("{hour:02}{colon}{minute:02}"), (hour * 60 + minute) * 60),
+                    _ => (
+                        format!(
+                            "{hour:02}{colon}{minute:02}{colon}{second:02}{}",
+                            fraction.as_deref().unwrap_or("")
+                        ),
+                        (hour * 60 + minute) * 60 + second,
+                    ),
+                };
+                let digits = fraction
+                    .filter(|_| fields == 3)
+                    .unwrap_or_default()
+                    .replace(['.', ','], "");
+                let micros: String = digits.chars().chain("000000".chars()).take(6).collect();
+                (
+                    separator + &text,
+                    seconds * 1_000_000 + micros.parse::<i64>().unwrap(),
+                )
+            })
+    }
+
+    /// An offset in one of its forms, with its seconds; none says nothing.
+    fn any_offset() -> impl Strategy<Value = (String, Option<i64>)> {
+        (0_i64..24, 0_i64..60, 0..5, any::<bool>()).prop_map(|(hours, minutes, form, west)| {
+            let (sign, factor) = if west { ('-', -1) } else { ('+', 1) };
+            match form {
+                0 => (String::new(), None),
+                1 => ("Z".to_owned(), Some(0)),
+                2 => (format!("{sign}{hours:02}"), Some(factor * hours * 3600)),
+                3 => (
+                    format!("{sign}{hours:02}:{minutes:02}"),
+                    Some(factor * (hours * 60 + minutes) * 60),
+                ),
+                _ => (
+                    format!("{sign}{hours:02}{minutes:02}"),
+                    Some(factor * (hours * 60 + minutes) * 60),
+                ),
+            }
+        })
+    }
+
     proptest! {
         #[test]
-        fn no_text_breaks_it(text in "\\PC*", zoned in "[0-9W:T.,+\\-Z]{0,30}") {
-            let _ = (read(text), read(zoned));
+        fn every_form_of_a_moment_is_that_moment(
+            (date, midnight) in any_date(), (time, micros) in any_time(), (offset, seconds) in any_offset(), zone in -12_i8..13,
+        ) {
+            let has_time = !time.is_empty();
+            let text = if has_time { date + &time + &offset } else { date };
+            let own = i64::from(zone) * 3600;
+            let ahead = if has_time { seconds.unwrap_or(own) } else { own };
+            // Cut toward zero.
+            let expected = ((midnight - ahead) * 1_000_000 + micros) / 1_000_000;
+            let zone = TimeZone::fixed(Offset::constant(zone));
+            prop_assert_eq!(start_seconds(&text.as_str().into(), &zone), Some(expected), "{}", text);
         }
 
         #[test]
-        fn every_second_reads_back(seconds in -62_135_596_800_i64..253_402_300_800) {
+        fn blanks_around_a_start_do_not_count_and_it_lies_in_the_calendar(
+            text in prop_oneof!["\\PC*", "[0-9]{4}-?[0-9W]{2}-?[0-9W:T.,+\\-Z]{0,20}"],
+        ) {
+            let start = read(text.as_str());
+            prop_assert_eq!(read(format!(" {text}\t")), start);
+            if let Some(start) = start {
+                prop_assert!((FIRST - DAY..Timestamp::MAX.as_second() + DAY).contains(&start), "{}", start);
+            }
+        }
+
+        #[test]
+        fn every_second_reads_back(seconds in FIRST..Timestamp::MAX.as_second()) {
             let time = Timestamp::from_second(seconds).unwrap();
-            prop_assert_eq!(read(time.to_string()), if seconds == 0 { Some(0) } else { Some(seconds) });
+            prop_assert_eq!(read(time.to_string()), Some(seconds));
         }
     }
 }

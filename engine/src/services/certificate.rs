@@ -89,12 +89,13 @@ impl CertificateKeeper {
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::{
         domain::clock::Clock as _,
         integrations::{clock::ManualClock, identity::ServerIdentity, random::SeededRandom},
+        testkit::{START, clock_at},
     };
 
     /// Lets minutes pass until `happened`.
@@ -118,8 +119,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let variables = [("BOREALIS_ROOT".to_owned(), root.path().display().to_string())];
         let settings = Settings::from_map(&variables.into(), root.path()).unwrap();
-        let start = Timestamp::from_second(1_800_000_000).unwrap();
-        let clock = Arc::new(ManualClock::new(start));
+        let clock = clock_at(START);
         let random = Arc::new(SeededRandom::new(1));
         let made = ServerIdentity::load_or_create(&settings, &*clock, &*random).unwrap();
         let served = Arc::new(ServedCertificate::load(made.certificate).unwrap());
@@ -135,7 +135,7 @@ mod tests {
         pass_minutes_until(&clock, || served.bundle() != first).await;
 
         let second = served.bundle();
-        clock.set(start + SignedDuration::from_hours(24 * 1900));
+        clock.set(clock.now() + SignedDuration::from_hours(24 * 1900));
         pass_minutes_until(&clock, || served.bundle() != second).await;
         let described = identity::describe_certificate(&settings, &*clock, &*random).unwrap();
         assert!(!described.ended && described.verifiable.is_ok(), "{described:?}");

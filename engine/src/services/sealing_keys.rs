@@ -162,7 +162,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::integrations::identity::sealing_key::KeySource;
+    use crate::{integrations::identity::sealing_key::KeySource, testkit::START};
 
     fn key(number: u8) -> FoundKey {
         FoundKey {
@@ -176,7 +176,7 @@ mod tests {
             owner: owner.to_owned(),
             token: key(number)
                 .key
-                .seal(b"secret", 1_800_000_000, [3; 16])
+                .seal(b"secret", START.unsigned_abs(), [3; 16])
                 .into_bytes(),
         }
     }

@@ -66,14 +66,15 @@ impl SecretBox {
 mod tests {
     use std::sync::Arc;
 
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::integrations::{clock::ManualClock, random::SeededRandom};
+    use crate::{
+        integrations::random::SeededRandom,
+        testkit::{START, clock_at},
+    };
 
     fn secret_box(key: u8) -> SecretBox {
         let environment = Environment {
-            clock: Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
+            clock: clock_at(START),
             random: Arc::new(SeededRandom::new(1)),
         };
         SecretBox::new(FernetKey::from_bytes([key; 32]), environment)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from server import Server, pinned, session
 
-PATIENCE = 15
+PATIENCE = 60
 CONTEXT_HEADER = "X-Borealis-Agent-Context"
 
 

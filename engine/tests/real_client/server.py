@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 from requests.adapters import HTTPAdapter
 
-START_PATIENCE = 30
+START_PATIENCE = 60
 
 
 # How agents of today and tomorrow verify: Python 3.11's default, the same with RFC 5280 to the letter, and the two flags

@@ -7,6 +7,7 @@ mod devices;
 mod file_modes;
 mod install_codes;
 mod output;
+mod places;
 mod program;
 mod refusals;
 mod roots;

@@ -1,10 +1,12 @@
 //! What devices report of themselves and get from the server, on a whole server: documents, hashes, accounts.
 
+use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::testkit::{
     GUID, START,
+    answer::{Answer, Answers},
     rows::{Device, devices},
     server,
 };
@@ -37,7 +39,7 @@ impl Fleet {
         self.0.ask(method.as_str(), path, headers, &body).await
     }
 
-    async fn send(&self, method: Method, guid: &str, path: &str, body: Value) -> (u16, Value) {
+    async fn answer(&self, method: &Method, guid: &str, path: &str, body: &Value) -> Answer {
         let bearer = self.0.bearer(if guid == GUID { &WIN_1 } else { &WIN_2 });
         let headers = [
             ("authorization", bearer.as_str()),
@@ -48,8 +50,17 @@ impl Fleet {
         } else {
             body.to_string()
         };
-        let (status, text) = self.ask(method, path, &headers, body).await;
-        (status, serde_json::from_str(&text).unwrap())
+        self.0.send(method.as_str(), path, &headers, &body).await
+    }
+
+    async fn send(&self, method: Method, guid: &str, path: &str, body: Value) -> (u16, Value) {
+        self.answer(&method, guid, path, &body).await.status_and_json()
+    }
+
+    /// What the device `WIN-1` asks, with the answer.
+    async fn note(&self, answers: &mut Answers, method: Method, path: &str, body: Value) {
+        let answer = self.answer(&method, GUID, path, &body).await;
+        answers.note(format_args!("{method} {path} {body}"), &answer);
     }
 
     /// A POST of the device `WIN-1`.
@@ -147,21 +158,65 @@ async fn a_document_is_stored_merged_and_shown() {
         "details": { "summary": { "domain": "", "last_user": "me" }, "memory": [], "cpu": { "name": "y" } }
     });
     assert_eq!(server.post(DETAILS, more).await.0, 200);
-    let shown = server.shown("WIN-1").await;
-    assert_eq!(shown.as_object().unwrap().len(), 21);
-    let expected = json!({
-        "agent_guid": GUID, "agent_hash": "h", "agent_id": "agent-1", "domain": "LAB", "last_user": "me",
-        "uptime": 61, "external_ip": "203.0.113.7", "memory": [{ "slot": "A" }], "network": [],
-        "cpu": { "name": "y", "cores": 4 }, "created_at": 7, "last_seen": 5, "description": ""
-    });
-    for (name, value) in expected.as_object().unwrap() {
+    let mut shown = server.shown("WIN-1").await;
+    // The same as in the two places above it, for older clients.
+    let details = shown.as_object_mut().unwrap().shift_remove("details").unwrap();
+    for (name, value) in details.as_object().unwrap() {
         assert_eq!(&shown[name], value, "{name}");
     }
-    let summary = &shown["summary"];
-    assert_eq!(&shown["details"]["summary"], summary);
-    assert_eq!(summary["created"], "1970-01-01 00:00:07");
-    assert_eq!(summary["connection_endpoint"], "203.0.113.7");
-    assert_eq!(summary["connection_type"], "", "DEV-17");
+    // The connection type is not what the device says (DEV-17).
+    assert_snapshot!(format!("{shown:#}"), @r#"
+    {
+      "agent_guid": "3F2504E0-4F89-11D3-9A0C-0305E82C3301",
+      "agent_hash": "h",
+      "agent_id": "agent-1",
+      "cpu": {
+        "cores": 4,
+        "name": "y"
+      },
+      "created_at": 7,
+      "description": "",
+      "device_type": "",
+      "domain": "LAB",
+      "external_ip": "203.0.113.7",
+      "internal_ip": "",
+      "last_reboot": "",
+      "last_seen": 5,
+      "last_user": "me",
+      "memory": [
+        {
+          "slot": "A"
+        }
+      ],
+      "network": [],
+      "operating_system": "",
+      "software": [],
+      "storage": [],
+      "summary": {
+        "agent_guid": "3F2504E0-4F89-11D3-9A0C-0305E82C3301",
+        "agent_hash": "h",
+        "agent_id": "agent-1",
+        "ansible_ee_ver": "",
+        "connection_endpoint": "203.0.113.7",
+        "connection_type": "",
+        "created": "1970-01-01 00:00:07",
+        "created_at": 7,
+        "description": "",
+        "device_type": "",
+        "domain": "LAB",
+        "external_ip": "203.0.113.7",
+        "hostname": "WIN-1",
+        "internal_ip": "",
+        "last_reboot": "",
+        "last_seen": 5,
+        "last_user": "me",
+        "operating_system": "",
+        "uptime": 61,
+        "uptime_sec": 61
+      },
+      "uptime": 61
+    }
+    "#);
     let written = "SELECT COUNT(*) || '' FROM devices JOIN device_keys USING (guid) WHERE key_added_at = added_at \
                    AND device_keys.ssl_key_fingerprint = 'aa'";
     assert_eq!(server.text(written).await.as_deref(), Some("1"));
@@ -173,17 +228,13 @@ async fn a_document_that_does_not_fit_changes_nothing_and_blocks_nobody() {
     let server = Fleet::start("legacy").await;
     let details = json!({ "summary": { "domain": "NEW" }, "memory": [1] });
     let named = |hostname: &str| json!({ "hostname": hostname, "details": details });
-    assert_eq!(
-        server.post(DETAILS, named("WIN-2")).await,
-        error(403, "guid_mismatch")
-    );
-    for hostname in ["WIN-3", "win-1", " WIN-1 "] {
-        assert_eq!(
-            server.post(DETAILS, named(hostname)).await,
-            error(500, "UNIQUE constraint failed: devices.guid")
-        );
+    let mut answers = Answers::default();
+    for hostname in ["WIN-2", "WIN-3", "win-1", " WIN-1 ", "WIN-1"] {
+        let answer = server
+            .answer(&Method::POST, GUID, DETAILS, &named(hostname))
+            .await;
+        answers.note(format_args!("{hostname:?}"), &answer);
     }
-    assert_eq!(server.post(DETAILS, named("WIN-1")).await.0, 200);
     for wrong in [
         json!({ "hostname": "WIN-1", "details": { "summary": null } }),
         json!({ "hostname": "WIN-1", "details": { "memory": { "a": 1 } } }),
@@ -191,8 +242,21 @@ async fn a_document_that_does_not_fit_changes_nothing_and_blocks_nobody() {
         json!({ "hostname": 1, "details": {} }),
         json!({}),
     ] {
-        assert_eq!(server.post(DETAILS, wrong).await, error(400, "invalid payload"));
+        let answer = server.answer(&Method::POST, GUID, DETAILS, &wrong).await;
+        answers.note(&wrong, &answer);
     }
+    assert_snapshot!(answers, @r#"
+    "WIN-2": 403 {"error":"guid_mismatch"}
+    "WIN-3": 500 {"error":"UNIQUE constraint failed: devices.guid"}
+    "win-1": 500 {"error":"UNIQUE constraint failed: devices.guid"}
+    " WIN-1 ": 500 {"error":"UNIQUE constraint failed: devices.guid"}
+    "WIN-1": 200 {"status":"ok"}
+    {"hostname":"WIN-1","details":{"summary":null}}: 400 {"error":"invalid payload"}
+    {"hostname":"WIN-1","details":{"memory":{"a":1}}}: 400 {"error":"invalid payload"}
+    {"hostname":"WIN-1","details":{"summary":{"domain":{}}}}: 400 {"error":"invalid payload"}
+    {"hostname":1,"details":{}}: 400 {"error":"invalid payload"}
+    {}: 400 {"error":"invalid payload"}
+    "#);
     assert_eq!(server.shown("WIN-1").await["memory"], json!([1]));
     let renamed = json!({ "hostname": "WIN-3" });
     assert_eq!(server.post("/api/agent/heartbeat", renamed).await.0, 200);
@@ -239,28 +303,16 @@ async fn a_quarantined_device_gets_no_work() {
 #[tokio::test]
 async fn a_hash_is_stored_and_read_back() {
     let server = Fleet::start("legacy").await;
-    let required = error(400, "agent_hash and agent_guid or agent_id required");
-    assert_eq!(
-        server.send(Method::GET, GUID, HASH, Value::Null).await,
-        (
-            200,
-            json!({ "agent_guid": GUID, "agent_hash": "", "hostname": "WIN-1", "source": "database" })
-        )
-    );
-    let others = json!({ "agent_guid": OTHER });
-    assert_eq!(server.post(HASH, others).await, error(403, "guid_mismatch"));
-    assert_eq!(server.post(HASH, json!({})).await, required);
-    assert_eq!(server.post(HASH, json!({ "agent_hash": 5 })).await, required);
-    let report = json!({ "agent_hash": " h1 ", "agent_id": " a-1 ", "agent_guid": GUID.to_lowercase() });
-    assert_eq!(
-        server.post(HASH, report).await,
-        (
-            200,
-            json!({
-                "agent_guid": GUID, "agent_hash": "h1", "agent_id": "a-1", "hostname": "WIN-1", "status": "ok"
-            })
-        )
-    );
+    let mut answers = Answers::default();
+    server.note(&mut answers, Method::GET, HASH, Value::Null).await;
+    for body in [
+        json!({ "agent_guid": OTHER }),
+        json!({}),
+        json!({ "agent_hash": 5 }),
+        json!({ "agent_hash": " h1 ", "agent_id": " a-1 ", "agent_guid": GUID.to_lowercase() }),
+    ] {
+        server.note(&mut answers, Method::POST, HASH, body).await;
+    }
     assert_eq!(
         server.text("SELECT memory FROM devices LIMIT 1").await.as_deref(),
         Some("[]")
@@ -269,32 +321,24 @@ async fn a_hash_is_stored_and_read_back() {
     assert_eq!(server.post(CHECK_IN, json!({ "agent_id": "a-1" })).await.0, 200);
     assert_eq!(server.post(HASH, json!({ "agent_hash": "h2" })).await.0, 200);
     server.sql("UPDATE devices SET agent_hash = 'table'").await;
-    let (_, answer) = server
-        .send(Method::GET, GUID, &format!("{HASH}?id=whoever"), Value::Null)
-        .await;
-    assert_eq!(
-        answer,
-        json!({ "agent_guid": GUID, "agent_hash": "h2", "source": "memory" })
-    );
-    assert_eq!(
-        server
-            .send(
-                Method::GET,
-                GUID,
-                &format!("{HASH}?agent_guid={OTHER}"),
-                Value::Null
-            )
-            .await,
-        error(403, "guid_mismatch")
-    );
+    for query in ["id=whoever".to_owned(), format!("agent_guid={OTHER}")] {
+        let path = format!("{HASH}?{query}");
+        server.note(&mut answers, Method::GET, &path, Value::Null).await;
+    }
     server.sql("UPDATE devices SET hostname = NULL").await;
-    assert_eq!(
-        server.post(HASH, json!({ "agent_hash": "h3" })).await,
-        (
-            200,
-            json!({ "agent_guid": GUID, "agent_hash": "h3", "status": "ignored" })
-        )
-    );
+    server
+        .note(&mut answers, Method::POST, HASH, json!({ "agent_hash": "h3" }))
+        .await;
+    assert_snapshot!(answers, @r#"
+    GET /api/agent/hash null: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"","hostname":"WIN-1","source":"database"}
+    POST /api/agent/hash {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3302"}: 403 {"error":"guid_mismatch"}
+    POST /api/agent/hash {}: 400 {"error":"agent_hash and agent_guid or agent_id required"}
+    POST /api/agent/hash {"agent_hash":5}: 400 {"error":"agent_hash and agent_guid or agent_id required"}
+    POST /api/agent/hash {"agent_hash":" h1 ","agent_id":" a-1 ","agent_guid":"3f2504e0-4f89-11d3-9a0c-0305e82c3301"}: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"h1","agent_id":"a-1","hostname":"WIN-1","status":"ok"}
+    GET /api/agent/hash?id=whoever null: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"h2","source":"memory"}
+    GET /api/agent/hash?agent_guid=3F2504E0-4F89-11D3-9A0C-0305E82C3302 null: 403 {"error":"guid_mismatch"}
+    POST /api/agent/hash {"agent_hash":"h3"}: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"h3","status":"ignored"}
+    "#);
     server.0.stop().await;
 }
 

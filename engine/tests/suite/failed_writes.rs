@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::testkit::{
     GUID,
+    process::{self, ServerProcess, program},
     rows::{WIN_1, refresh_token},
     server::{Server, start},
 };
@@ -473,61 +474,26 @@ async fn the_journal_shrinks_once_a_long_reader_has_gone() {
     routes.server.stop().await;
 }
 
-/// The server's program over `root`, which must not write a file beyond `limit` blocks of 1 KiB.
-struct Limited {
-    process: Child,
-    base: String,
+/// The program over `root`, which must not write a file beyond `limit` blocks of 1 KiB.
+fn limited(root: &Path, limit: u32) -> ServerProcess {
+    let server = program(root, &["serve"], &[]);
+    let mut command = Command::new("/bin/bash");
+    command
+        .args(["-c", "ulimit -S -f \"$1\"; exec \"$0\" serve"])
+        .arg(server.get_program())
+        .arg(limit.to_string())
+        .current_dir(root)
+        .env_clear()
+        .envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    process::start(command).serving()
 }
 
-impl Limited {
-    async fn start(root: &Path, limit: u32) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new("bash")
-            .args([
-                "-c",
-                "ulimit -S -f \"$1\"; exec \"$0\"",
-                env!("CARGO_BIN_EXE_borealis-engine"),
-                &limit.to_string(),
-            ])
-            .env("BOREALIS_ROOT", root)
-            .env("BOREALIS_PORT", port.to_string())
-            .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let base = format!("http://127.0.0.1:{port}");
-        let waiting = async {
-            while crate::testkit::http::client()
-                .get(format!("{base}/health"))
-                .send()
-                .await
-                .is_err()
-            {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap();
-        Self { process, base }
-    }
-
-    fn lift_the_limit(&self) {
-        let done = Command::new("prlimit")
-            .args(["--fsize=unlimited", "--pid", &self.process.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(done.success());
-    }
-}
-
-impl Drop for Limited {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn lift_the_limit(server: &ServerProcess) {
+    let done = Command::new("prlimit")
+        .args(["--fsize=unlimited", "--pid", &server.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(done.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -536,20 +502,21 @@ async fn a_server_that_met_a_file_size_limit_writes_again_once_it_is_gone() {
     // Made without a limit, so that the start below finds everything.
     let made: PathBuf = root.path().to_owned();
     start(&made, &[]).await.stop().await;
-    let server = Limited::start(root.path(), 512).await;
+    let server = limited(root.path(), 512);
+    let base = format!("http://{}", server.address);
     let client = crate::testkit::http::builder()
         .cookie_store(true)
         .build()
         .unwrap();
     let login = client
-        .post(format!("{}/api/auth/login", server.base))
+        .post(format!("{base}/api/auth/login"))
         .json(&json!({"username": "admin", "password": "Password"}));
     assert_eq!(login.send().await.unwrap().status(), 200);
     let mut number = 0;
     let mut create = |size: usize| {
         number += 1;
         client
-            .post(format!("{}/api/credentials", server.base))
+            .post(format!("{base}/api/credentials"))
             .json(&json!({
                 "name": format!("c{number}"),
                 "connection_type": "ssh",
@@ -565,10 +532,10 @@ async fn a_server_that_met_a_file_size_limit_writes_again_once_it_is_gone() {
             assert!(tries < 1000, "the limit is not met");
         }
     }
-    until_ready_is(&server.base, 503).await;
-    server.lift_the_limit();
+    until_ready_is(&base, 503).await;
+    lift_the_limit(&server);
     assert_eq!(create(200_000).await.unwrap().status(), 201);
-    until_ready_is(&server.base, 200).await;
+    until_ready_is(&base, 200).await;
 }
 
 async fn until_ready_is(base: &str, status: u16) {

@@ -1,6 +1,6 @@
 //! The routes about GitHub on a whole server: what is refused, what is stored, and where the token does not show.
 
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use borealis_engine::{domain::repository_head::RepositoryBranch, integrations::github::GitHubClient};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::testkit::{
     browser::Browser,
     log::log_into,
     rows::WIN_1,
-    server::{Server, clock},
+    server::{NO_GITHUB, Server, clock},
 };
 
 const TOKEN: &str = "ghp_0123456789abcdefghij";
@@ -149,8 +149,7 @@ async fn the_token_shows_in_its_own_answer_and_nowhere_else() {
 
 #[tokio::test]
 async fn no_github_stops_no_start_and_no_answer() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let story = Story::asking(format!("http://{closed}"), None).await;
+    let story = Story::asking(NO_GITHUB.to_owned(), None).await;
     let (status, body) = story.head("?repo=acme/x").await;
     assert_eq!((status, &body["source"]), (503, &json!("github")));
     assert_eq!(

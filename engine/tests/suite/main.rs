@@ -20,6 +20,7 @@ mod github;
 mod http_rules;
 mod kill;
 mod layers;
+mod legacy_pages;
 mod legacy_root;
 mod log_lines;
 mod operator_sessions;

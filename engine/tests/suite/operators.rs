@@ -1,10 +1,11 @@
 //! Operators on a whole server: who logs in, who is limited, who loses his rights when, and what is kept secret.
 
 use borealis_engine::domain::{digest::sha256_hex, fernet::FernetKey, totp::Secret};
+use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::testkit::{START, browser::Browser, server::Server};
+use crate::testkit::{START, answer::Answers, browser::Browser, server::Server};
 
 const SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 
@@ -327,47 +328,28 @@ async fn rights_end_with_the_account_or_its_role() {
 async fn one_admin_is_always_left() {
     let server = Server::with(&[]).start().await;
     let admin = server.admin().await;
-    let delete = async |path: &str| {
-        let answer = admin.send(Method::DELETE, path, Value::Null).await;
-        answer.status_and_json()
+    let mut answers = Answers::default();
+    let mut ask = async |method: Method, path: &str, body: Value| {
+        let answer = admin.send(method.clone(), path, body.clone()).await;
+        answers.note(format_args!("{method} {path} {body}"), &answer);
     };
-    let (status, body) = delete("/api/users/nobody").await;
-    assert_eq!(status, 400);
-    assert!(
-        body["error"]
-            .as_str()
-            .unwrap()
-            .starts_with("There is only one user")
-    );
+    ask(Method::DELETE, "/api/users/nobody", Value::Null).await;
     admin.create("bob", "User").await;
-    assert_eq!(
-        admin.post("/api/users/admin/role", json!({"role": "User"})).await,
-        (400, error("cannot demote the last admin"))
-    );
-    let (status, body) = delete("/api/users/%20ADMIN").await;
-    assert_eq!(status, 400);
-    assert!(
-        body["error"]
-            .as_str()
-            .unwrap()
-            .starts_with("You cannot delete the user")
-    );
-    assert_eq!(delete("/api/users/nobody").await.0, 404);
-    assert_eq!(
-        admin
-            .post("/api/users/bob/role", json!({"role": "ADMIN"}))
-            .await
-            .0,
-        200
-    );
-    assert_eq!(
-        admin
-            .post("/api/users/admin/role", json!({"role": "User"}))
-            .await
-            .0,
-        200
-    );
-    assert_eq!(admin.get("/api/users").await.0, 403);
+    ask(Method::POST, "/api/users/admin/role", json!({"role": "User"})).await;
+    ask(Method::DELETE, "/api/users/%20ADMIN", Value::Null).await;
+    ask(Method::DELETE, "/api/users/nobody", Value::Null).await;
+    ask(Method::POST, "/api/users/bob/role", json!({"role": "ADMIN"})).await;
+    ask(Method::POST, "/api/users/admin/role", json!({"role": "User"})).await;
+    ask(Method::GET, "/api/users", Value::Null).await;
+    assert_snapshot!(answers, @r#"
+    DELETE /api/users/nobody null: 400 {"error":"There is only one user currently configured, you cannot delete this user until you have created another."}
+    POST /api/users/admin/role {"role":"User"}: 400 {"error":"cannot demote the last admin"}
+    DELETE /api/users/%20ADMIN null: 400 {"error":"You cannot delete the user you are currently logged in as."}
+    DELETE /api/users/nobody null: 404 {"error":"user not found"}
+    POST /api/users/bob/role {"role":"ADMIN"}: 200 {"status":"ok"}
+    POST /api/users/admin/role {"role":"User"}: 200 {"status":"ok"}
+    GET /api/users null: 403 {"error":"forbidden"}
+    "#);
     server.stop().await;
 }
 
@@ -376,16 +358,64 @@ async fn secrets_are_sealed_and_never_shown() {
     let server = Server::with(&[]).start().await;
     let admin = server.admin().await;
     let form = json!({"name": "root", "password": "p\u{e4}ss", "private_key": "k", "metadata": {"port": 22}});
-    let (status, made) = admin.post("/api/credentials", form).await;
-    assert_eq!(status, 201);
-    assert_eq!(made["credential"]["has_private_key"], true);
-    assert_eq!(made["credential"]["metadata"], json!({"port": 22}));
-    let (_, read) = admin.get("/api/credentials/1").await;
-    assert_eq!(
-        read["credential"]["password_fingerprint"],
-        fingerprint("p\u{e4}ss")
-    );
-    assert!(!format!("{made}{read}").contains("p\u{e4}ss"));
+    assert_snapshot!(admin.send(Method::POST, "/api/credentials", form).await, @r#"
+    201
+    {
+      "credential": {
+        "become_method": "",
+        "become_username": "",
+        "connection_type": "ssh",
+        "created_at": 1800000000,
+        "credential_type": "machine",
+        "description": "",
+        "has_become_password": false,
+        "has_password": true,
+        "has_private_key": true,
+        "has_private_key_passphrase": false,
+        "id": 1,
+        "metadata": {
+          "port": 22
+        },
+        "name": "root",
+        "site_id": null,
+        "site_name": null,
+        "updated_at": 1800000000,
+        "username": ""
+      }
+    }
+    "#);
+    let read = async || admin.send(Method::GET, "/api/credentials/1", Value::Null).await;
+    let shown = read().await;
+    assert!(shown.body.contains(&fingerprint("p\u{e4}ss")));
+    assert_snapshot!(shown, @r#"
+    200
+    {
+      "credential": {
+        "become_method": "",
+        "become_password_fingerprint": "",
+        "become_username": "",
+        "connection_type": "ssh",
+        "created_at": 1800000000,
+        "credential_type": "machine",
+        "description": "",
+        "has_become_password": false,
+        "has_password": true,
+        "has_private_key": true,
+        "has_private_key_passphrase": false,
+        "id": 1,
+        "metadata": {
+          "port": 22
+        },
+        "name": "root",
+        "password_fingerprint": "73c2e2fd2aec66e5",
+        "private_key_fingerprint": "19732980d68fbd00",
+        "site_id": null,
+        "site_name": null,
+        "updated_at": 1800000000,
+        "username": ""
+      }
+    }
+    "#);
 
     // Whoever has the key's file, as the legacy has, opens what is stored.
     let key = std::fs::read(server.root().join("Data/Server/server_secret.key")).unwrap();
@@ -404,7 +434,7 @@ async fn secrets_are_sealed_and_never_shown() {
         .execute(&mut server.database().await)
         .await
         .unwrap();
-    let (_, read) = admin.get("/api/credentials/1").await;
+    let (_, read) = read().await.status_and_json();
     assert_eq!(read["credential"]["password_fingerprint"], "");
     assert_eq!(read["credential"]["has_password"], true);
     assert_eq!(

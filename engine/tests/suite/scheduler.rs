@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::testkit::{
     AGENT, GUID, OTHER, START,
     agents::{agent, event, two_devices, work},
+    answer::Answers,
     server::Server,
     socket::Client,
 };
@@ -20,38 +22,45 @@ async fn strict_asks_for_an_operator_before_anything_else_and_legacy_does_not() 
     let strict = Server::start("strict", "").await;
     let legacy = Server::start("legacy", "").await;
     let cookies = strict.log_in().await;
-    for (method, path, body, status) in [
-        ("GET", "/api/scheduled_jobs", "", 200),
-        ("POST", "/api/scheduled_jobs", "[1]", 400),
-        ("GET", "/api/scheduled_jobs/7", "", 404),
-        ("PUT", "/api/scheduled_jobs/7", "{}", 400),
-        ("DELETE", "/api/scheduled_jobs/7", "", 404),
-        ("POST", "/api/scheduled_jobs/7/toggle", "{}", 404),
-        ("GET", "/api/scheduled_jobs/7/runs", "", 200),
-        ("DELETE", "/api/scheduled_jobs/7/runs", "", 200),
-        ("GET", "/api/scheduled_jobs/7/devices?occurrence=x", "", 400),
-        ("POST", "/api/scripts/quick_run", "{}", 400),
-        ("GET", "/api/device/activity/WIN-1", "", 200),
-        ("DELETE", "/api/device/activity/WIN-1", "", 200),
-        ("GET", "/api/device/activity/job/7", "", 404),
+    let mut answers = Answers::default();
+    for (method, path, body) in [
+        ("GET", "/api/scheduled_jobs", ""),
+        ("POST", "/api/scheduled_jobs", "[1]"),
+        ("GET", "/api/scheduled_jobs/7", ""),
+        ("PUT", "/api/scheduled_jobs/7", "{}"),
+        ("DELETE", "/api/scheduled_jobs/7", ""),
+        ("POST", "/api/scheduled_jobs/7/toggle", "{}"),
+        ("GET", "/api/scheduled_jobs/7/runs", ""),
+        ("DELETE", "/api/scheduled_jobs/7/runs", ""),
+        ("GET", "/api/scheduled_jobs/7/devices?occurrence=x", ""),
+        ("POST", "/api/scripts/quick_run", "{}"),
+        ("GET", "/api/device/activity/WIN-1", ""),
+        ("DELETE", "/api/device/activity/WIN-1", ""),
+        ("GET", "/api/device/activity/job/7", ""),
     ] {
+        let refused = strict.ask(method, path, &[], body).await;
         let unauthorized = (401, "{\"error\":\"unauthorized\"}\n".to_owned());
-        assert_eq!(
-            strict.ask(method, path, &[], body).await,
-            unauthorized,
-            "{method} {path}"
-        );
-        assert_eq!(
-            strict.ask(method, path, &[("cookie", &cookies)], body).await.0,
-            status,
-            "{method} {path}"
-        );
-        assert_eq!(
-            legacy.ask(method, path, &[], body).await.0,
-            status,
-            "{method} {path}"
-        );
+        assert_eq!(refused, unauthorized, "{method} {path}");
+        let open = legacy.send(method, path, &[], body).await;
+        let operator = strict.send(method, path, &[("cookie", &cookies)], body).await;
+        assert_eq!(operator.line(), open.line(), "{method} {path}");
+        answers.note(format_args!("{method} {path}"), &operator);
     }
+    assert_snapshot!(answers, @r#"
+    GET /api/scheduled_jobs: 200 {"jobs":[]}
+    POST /api/scheduled_jobs: 400 {"error":"invalid JSON body"}
+    GET /api/scheduled_jobs/7: 404 {"error":"not found"}
+    PUT /api/scheduled_jobs/7: 400 {"error":"no fields to update"}
+    DELETE /api/scheduled_jobs/7: 404 {"error":"not found"}
+    POST /api/scheduled_jobs/7/toggle: 404 {"error":"not found"}
+    GET /api/scheduled_jobs/7/runs: 200 {"runs":[]}
+    DELETE /api/scheduled_jobs/7/runs: 200 {"cleared":0,"status":"ok"}
+    GET /api/scheduled_jobs/7/devices?occurrence=x: 400 {"error":"invalid occurrence"}
+    POST /api/scripts/quick_run: 400 {"error":"Missing script_path or hostnames[]"}
+    GET /api/device/activity/WIN-1: 200 {"history":[]}
+    DELETE /api/device/activity/WIN-1: 200 {"status":"ok"}
+    GET /api/device/activity/job/7: 404 {"error":"Not found"}
+    "#);
     strict.stop().await;
     legacy.stop().await;
 }
@@ -189,12 +198,14 @@ async fn a_device_reports_of_its_own_playbooks_alone() {
     let server = Server::start("strict", two_devices()).await;
     server
         .sql(
-            "INSERT INTO activity_history (id, hostname, status) VALUES (7, 'WIN-1', 'Running'), \
+            format!(
+                "INSERT INTO activity_history (id, hostname, status) VALUES (7, 'WIN-1', 'Running'), \
              (8, 'WIN-2', 'Running'); \
              INSERT INTO scheduled_jobs (id, name, components_json, targets_json, schedule_type, execution_context, \
              enabled) VALUES (3, 'j', '[]', '[]', 'daily', 'system', 0); \
              INSERT INTO scheduled_job_runs (id, job_id, target_hostname, scheduled_ts, started_ts, status) \
-             VALUES (5, 3, 'WIN-1', 1800000000, 1800000000, 'Running')",
+             VALUES (5, 3, 'WIN-1', {START}, {START}, 'Running')",
+            )
         )
         .await;
     let cookies = server.log_in().await;

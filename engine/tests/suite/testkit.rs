@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod answer;
 pub(crate) mod browser;
+pub(crate) mod enrollment;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod log;

@@ -265,8 +265,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_a_crash(text in ".*") {
-            let _ = render(&text, &names());
+        fn what_is_no_template_stays_and_names_stand_where_they_stood(
+            text in prop_oneof![".*", "(.|\\$|\\{|\\}|\\$\\{[a-z]{0,2}\\}|\\$\\{repeat:x:[0-9]\\}){0,12}"],
+        ) {
+            let found = match used(&text) {
+                Ok(found) => found,
+                Err(error) => {
+                    prop_assert_eq!(render(&text, &names()), Err(error));
+                    return Ok(());
+                }
+            };
+            // Each name stands for its own template, so that only repeats change the text.
+            let themselves: Names = found.iter().map(|name| (name.clone(), json!(format!("${{{name}}}")))).collect();
+            let rendered = render(&text, &themselves).unwrap();
+            if !text.contains("${repeat:") {
+                prop_assert_eq!(&rendered, &text);
+            }
+            prop_assert_eq!(render_value(&json!([&text]), &themselves), Ok(json!([rendered])));
+            if let Some(first) = found.first() {
+                prop_assert_eq!(render(&text, &Names::new()), Err(TemplateError::Unknown(first.clone())));
+            }
+        }
+
+        #[test]
+        fn a_repeat_is_its_unit_so_many_times(unit in ".{1,3}", times in 0_usize..9, after in "[a-z]{0,3}") {
+            // The unit ends at the first `:digits}`, so one that holds such is another one.
+            prop_assume!(!unit.contains(':'));
+            let text = format!("${{repeat:{unit}:{times}}}{after}");
+            prop_assert_eq!(render(&text, &Names::new()), Ok(unit.repeat(times) + &after));
         }
 
         #[test]

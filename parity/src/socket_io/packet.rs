@@ -355,11 +355,27 @@ mod tests {
         }
 
         #[test]
-        fn no_text_breaks_the_decoder(text in "[0-6]?.{0,40}", digits in "[0-9/,\\[\\]\"a-]{0,24}", bytes in proptest::collection::vec(any::<u8>(), 0..4)) {
+        fn what_is_decoded_is_encoded_again_and_what_is_refused_leaves_nothing_behind(
+            text in prop_oneof![
+                "[0-6]?.{0,40}",
+                "[0-9/,\\[\\]\"a-]{0,24}",
+                "[0-6]([0-3]-)?(/[a-z?]{0,3},)?[0-9]{0,3}(\\[\"[a-z]\"(,[0-9]|,null)?\\]|\\{\\}|[0-9]|\\[\\])?",
+            ],
+            bytes in proptest::collection::vec(any::<u8>(), 0..4),
+        ) {
             let mut decoder = Decoder::default();
-            let _ = decoder.text(&text);
-            let _ = decoder.binary(bytes);
-            let _ = decoder.text(&digits);
+            let mut decoded = decoder.text(&text);
+            while decoded == Ok(None) {
+                decoded = decoder.binary(bytes.clone());
+            }
+            match decoded {
+                Ok(packet) => {
+                    let (text, attachments) = packet.clone().unwrap().encode();
+                    prop_assert_eq!(decode(&text, &attachments), Ok(packet));
+                }
+                Err(_) => prop_assert_eq!(decoder.text("2[\"a\"]"), Ok(Some(event(None, "a", &[])))),
+            }
+            prop_assert!(decoder.binary(bytes).is_err());
         }
     }
 }

@@ -1,9 +1,3 @@
-use std::{collections::BTreeMap, net::TcpListener, sync::Arc};
-
-use borealis_engine::{
-    Engine, RunningEngine, Settings,
-    integrations::{clock::ManualClock, random::SeededRandom},
-};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::json;
 use tokio::{
@@ -13,6 +7,7 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
 use super::*;
+use crate::{scenario::model::Scenario, target::embedded::Embedded};
 
 type Peer = WebSocketStream<tokio::net::TcpStream>;
 
@@ -160,7 +155,7 @@ async fn a_ping_that_comes_while_much_waits_to_be_sent_is_answered_after_it() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_reported() {
-    let (options, _server) = server_with_patience(200, async |peer| {
+    let (options, _server) = server_with_patience(2000, async |peer| {
         std::future::pending::<()>().await;
         drop(peer);
     })
@@ -210,31 +205,18 @@ async fn more_than_the_bounds_allow_closes_the_connection() {
     assert_eq!((events, reason), (4, CloseReason::Overflow));
 }
 
-async fn engine() -> (RunningEngine, tempfile::TempDir) {
-    let root = tempfile::tempdir().unwrap();
-    let variables = BTreeMap::from([
-        ("BOREALIS_ROOT".to_owned(), root.path().display().to_string()),
-        ("BOREALIS_ACCESS_POLICY".to_owned(), "legacy".to_owned()),
-        (
-            "BOREALIS_GITHUB_API_URL".to_owned(),
-            "http://127.0.0.1:9".to_owned(),
-        ),
-    ]);
-    let settings = Settings::from_map(&variables, root.path()).unwrap();
-    let clock = ManualClock::new(jiff::Timestamp::from_second(1_700_000_000).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let engine = Engine::start(
-        settings,
-        Arc::new(clock),
-        Arc::new(SeededRandom::new(1)),
-        listener,
-    );
-    (engine.await.unwrap(), root)
+/// The engine, as scenarios run over it.
+async fn engine() -> Embedded {
+    let scenario = "format: 1\ntitle: T\narea: A\nstarted_at: 1800000000\nsteps:\n  - get: /health\n";
+    let scenario = Scenario::read("realtime/client", scenario).unwrap();
+    Embedded::start(&scenario, &[], "http://127.0.0.1:9")
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_transport_reaches_the_engine_and_sees_its_end() {
-    let (engine, _root) = engine().await;
+    let engine = engine().await;
     let ways = [
         vec![Transport::WebSocket],
         vec![Transport::Polling],
@@ -246,7 +228,7 @@ async fn every_transport_reaches_the_engine_and_sees_its_end() {
             transports,
             query: "who=agent&x=1".to_owned(),
             headers: vec![("X-Test".to_owned(), "1".to_owned())],
-            ..ConnectOptions::websocket(engine.address())
+            ..ConnectOptions::websocket(engine.address().unwrap())
         };
         let leaving = Client::connect(&options).await.unwrap();
         assert!(!leaving.sid().is_empty());

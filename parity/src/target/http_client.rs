@@ -269,7 +269,7 @@ fn read_chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, HttpError> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prelude::*, sample::select};
 
     use super::*;
 
@@ -317,10 +317,42 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_crash(bytes in prop::collection::vec(any::<u8>(), 0..200), ended: bool) {
-            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".as_slice();
-            let _ = parse(&bytes, "GET", ended);
-            let _ = parse(&[head, &bytes].concat(), "GET", ended);
+        fn chunks_are_read_once_all_have_come_wherever_they_were_cut(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..5), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            for chunk in &chunks {
+                sent.extend(format!("{:x};e=1\r\n", chunk.len()).bytes());
+                sent.extend(chunk);
+                sent.extend(b"\r\n");
+            }
+            sent.extend(b"0\r\n\r\n");
+            let read = |bytes: &[u8], ended| parse(bytes, "GET", ended).unwrap().map(|answer| answer.body);
+            prop_assert_eq!(read(&sent, false), Some(chunks.concat()));
+            let cut = &sent[..cut.index(sent.len())];
+            prop_assert_eq!(read(cut, false), None);
+            prop_assert_eq!(read(cut, true), None);
+        }
+
+        #[test]
+        fn an_answer_that_was_read_is_not_changed_by_what_follows(
+            head in select(&["", "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200\r\nContent-Length: 3\r\n\r\n"]),
+            bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), "[0-3a\r\n]{0,30}".prop_map(String::into_bytes)],
+            ended: bool,
+        ) {
+            let sent = [head.as_bytes(), &bytes].concat();
+            match parse(&sent, "GET", ended) {
+                Ok(Some(answer)) => {
+                    prop_assert!(answer.body.len() <= bytes.len());
+                    if !ended {
+                        let more = parse(&[&sent[..], b"more"].concat(), "GET", false).unwrap();
+                        prop_assert_eq!(more, Some(answer));
+                    }
+                }
+                // Where it ended nothing can be missing but what was announced.
+                Ok(None) => prop_assert!(!ended || head != "HTTP/1.1 200\r\n\r\n"),
+                Err(error) => prop_assert!(matches!(error, HttpError::Malformed(_)), "{}", error),
+            }
         }
     }
 }

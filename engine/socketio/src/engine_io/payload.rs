@@ -163,5 +163,25 @@ mod tests {
             let count = packets(&body).unwrap_or(0);
             prop_assert!(count <= body.len());
         }
+
+        #[test]
+        fn what_is_encoded_reads_back(messages in prop::collection::vec(any_message(), 1..20)) {
+            let payload = Payload::read(encode(&messages).into(), &Leniency::default()).unwrap();
+            let expected: Vec<_> = messages
+                .iter()
+                .map(|message| match message {
+                    Frame::Text(text) => Packet::Message(text.strip_prefix('4').unwrap()),
+                    Frame::Binary(bytes) => Packet::Binary(bytes.clone()),
+                })
+                .collect();
+            prop_assert_eq!(payload.packets().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    fn any_message() -> impl Strategy<Value = Frame> {
+        prop_oneof![
+            "4[^\u{1e}]{0,12}".prop_map(Frame::text),
+            prop::collection::vec(any::<u8>(), 0..12).prop_map(|bytes| Frame::Binary(bytes.into())),
+        ]
     }
 }

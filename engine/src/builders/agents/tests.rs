@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::select};
 
 use super::*;
 use crate::domain::{arbitrary::any_json, json::JsonObject};
@@ -204,16 +204,106 @@ fn results_have_an_id_a_word_and_texts() {
     }
 }
 
+/// Anything, mostly an object of members that the events have.
+fn any_event() -> impl Strategy<Value = Json> {
+    let names = [
+        "agent_id",
+        "hostname",
+        "agent_operating_system",
+        "last_user",
+        "last_seen",
+        "job_id",
+        "status",
+        "stdout",
+        "stderr",
+        "image_base64",
+        "node_id",
+    ];
+    let attachment = Json::object([("_placeholder", true.into()), ("num", 0.into())]);
+    let value = prop_oneof![
+        2 => any_json(),
+        3 => "\\PC{0,8}".prop_map(Json::from),
+        1 => (LONGEST_TEXT - 1..LONGEST_TEXT + 2).prop_map(|length| "x".repeat(length).into()),
+        1 => any::<i64>().prop_map(Json::from),
+        1 => Just(attachment),
+    ];
+    let named = proptest::option::of(Just(("agent_id", Json::from("a"))));
+    let members = (
+        named,
+        proptest::collection::vec((select(Vec::from(names)), value), 0..8),
+    )
+        .prop_map(|(named, members)| {
+            let members = named.into_iter().chain(members);
+            Json::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
+        });
+    prop_oneof![1 => any_json(), 6 => members]
+}
+
+fn fits(text: &str) -> bool {
+    (1..=LONGEST_TEXT).contains(&text.len())
+}
+
 proptest! {
     #[test]
-    fn no_payload_panics(value in any_json()) {
-        let named = Json::object([("agent_id", "a".into()), ("last_seen", value.clone()), ("stdout", value.clone()),
-            ("hostname", value.clone()), ("job_id", value.clone()), ("image_base64", value.clone())]);
-        for value in [value, named] {
-            let _ = (connect_agent(&value), agent_heartbeat(&value), collector_status(&value));
-            let _ = quick_job_result(&value);
-            let payload = Payload { value, attachments: vec![Bytes::from_static(b"x")] };
-            let _ = (screenshot(payload.clone()), agent_screenshot_task(&payload), macro_status(&payload));
+    fn events_of_an_agent_agree_on_who_sends_them_and_keep_no_long_texts(value in any_event()) {
+        let who = request_config(&value);
+        if let Reading::Event(id) = &who {
+            prop_assert!(fits(id));
+            prop_assert_eq!(Some(id.as_str()), value.get("agent_id").and_then(Json::as_text));
+        }
+        prop_assert_eq!(&connect_agent(&value).map(|event| event.agent_id), &who);
+        prop_assert_eq!(&agent_heartbeat(&value).map(|event| event.agent_id), &who);
+        prop_assert_eq!(&collector_status(&value).map(|event| event.agent_id), &who);
+        if let Reading::Event(event) = agent_heartbeat(&value) {
+            prop_assert!(event.hostname.is_none_or(|name| fits(&name)));
+            prop_assert!(event.operating_system.is_none_or(|system| fits(&column_text(&system))));
+        }
+        if let Reading::Event(event) = collector_status(&value) {
+            prop_assert!(event.hostname.is_none_or(|name| fits(&name)));
+            prop_assert!(event.last_user.is_none_or(|name| fits(&name)));
+        }
+    }
+
+    #[test]
+    fn a_result_has_the_number_that_was_sent_and_a_status(value in any_event()) {
+        let number = value.get("job_id").and_then(integer_of).and_then(|id| i64::try_from(id).ok());
+        let status = value.get("status").filter(|status| status.is_truthy());
+        match quick_job_result(&value) {
+            Reading::Event(result) => {
+                prop_assert_eq!(Some(result.job_id), number);
+                let said = status.map(Json::python_text).filter(|status| !status.is_empty());
+                prop_assert_eq!(result.status, said.unwrap_or("Failed".to_owned()));
+            }
+            Reading::Unusable => prop_assert!(number.is_some() && status.is_some_and(|status| status.as_text().is_none())),
+            Reading::Nothing => {
+                let has_no_output = |name| output(value.get(name)).is_none();
+                prop_assert!(number.is_none() || has_no_output("stdout") || has_no_output("stderr"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_passed_on_is_what_was_sent(value in any_event()) {
+        let sent = Payload { value, attachments: vec![Bytes::from_static(b"x")] };
+        let agent_id = sent.value.get("agent_id");
+        let named = agent_id.and_then(Json::as_text);
+        let is_object = sent.value.as_object().is_some();
+        match screenshot(sent.clone()) {
+            Reading::Event((id, shown)) => {
+                prop_assert_eq!(id.as_deref(), named);
+                prop_assert_eq!(shown.value.as_object().unwrap().len(), 2);
+                prop_assert_eq!(shown.value.get("agent_id"), agent_id);
+                prop_assert_eq!(shown.value.get("image_base64"), sent.value.get("image_base64"));
+                prop_assert_eq!(shown.attachments, sent.attachments.clone());
+            }
+            Reading::Unusable => prop_assert!(!is_object || matches!(agent_id, Some(Json::List(_) | Json::Object(_)))),
+            Reading::Nothing => prop_assert!(is_object),
+        }
+        prop_assert_eq!(macro_status(&sent), if is_object { Reading::Event(named) } else { Reading::Unusable });
+        match agent_screenshot_task(&sent) {
+            Reading::Event(id) => prop_assert_eq!(id, named),
+            Reading::Unusable => prop_assert!(!is_object),
+            Reading::Nothing => prop_assert!(is_object),
         }
     }
 

@@ -71,7 +71,7 @@ pub fn details_report(mut body: JsonObject) -> Result<DetailsReport, InvalidDeta
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prelude::*, sample::select};
 
     use super::*;
     use crate::domain::{arbitrary::any_json, json_reader::read_text};
@@ -121,12 +121,47 @@ mod tests {
         );
     }
 
+    /// Members of these names, any of them missing.
+    fn any_members(names: &'static [&'static str]) -> impl Strategy<Value = JsonObject> {
+        let value = prop_oneof![1 => any_json(), 2 => "\\PC{0,8}".prop_map(Json::from), 1 => Just("".into())];
+        proptest::collection::vec((select(names), value), 0..8).prop_map(|members| {
+            members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
+        })
+    }
+
     proptest! {
         #[test]
-        fn no_body_breaks_it(hostname in any_json(), agent_id in any_json(), summary in any_json()) {
-            let details = Json::object([("summary", summary)]);
-            let body = [("hostname", hostname), ("agent_id", agent_id), ("details", details)];
-            let _ = details_report(body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        fn a_report_is_what_was_sent_but_for_how_the_device_is_reached(
+            mut body in any_members(&["hostname", "agent_id", "agent_hash"]),
+            mut details in any_members(&["os", "memory"]),
+            summary in proptest::option::of(prop_oneof![
+                1 => any_json(),
+                5 => any_members(&["hostname", "connection_type", "remote_type", "os"]).prop_map(Json::Object),
+            ]),
+        ) {
+            details.extend(summary.clone().map(|summary| ("summary".to_owned(), summary)));
+            body.insert("details".to_owned(), details.clone().into());
+            let names = [body.get("hostname"), summary.as_ref().and_then(|summary| summary.get("hostname"))];
+            let hostname = names.into_iter().flatten().find(|name| name.is_truthy());
+            let agent_id = body.get("agent_id").filter(|id| id.is_truthy());
+            let fits = summary.as_ref().is_none_or(|summary| summary.as_object().is_some())
+                && hostname.is_some_and(|name| name.as_text().is_some())
+                && !matches!(agent_id, Some(Json::List(_) | Json::Object(_)));
+            let Ok(report) = details_report(body.clone()) else {
+                prop_assert!(!fits);
+                return Ok(());
+            };
+            prop_assert!(fits);
+            prop_assert_eq!(Some(report.hostname.as_str()), hostname.and_then(Json::as_text));
+            prop_assert_eq!(report.agent_id, agent_id.map(Json::python_str));
+            prop_assert!(report.agent_hash.is_none_or(|hash| !hash.is_empty() && python_trim(&hash) == hash));
+            if let Some(Json::Object(summary)) = details.get_mut("summary") {
+                summary.retain(|name, _| !["connection_type", "remote_type"].contains(&name.as_str()));
+            }
+            prop_assert_eq!(report.details, details);
         }
     }
 }

@@ -1,7 +1,8 @@
 use ed25519_dalek::SigningKey;
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::select};
 
 use super::{making::*, *};
+use crate::domain::{arbitrary::any_json, coerce::integer_of, json_text::compact_text};
 
 const NOW: i64 = 1_700_000_000;
 const URL: &str = "http://a.example:5000/api/agent/hash?x=1";
@@ -168,9 +169,59 @@ proptest! {
     }
 
     #[test]
-    fn no_signed_text_breaks_it(head in ".*", body in ".*", name in "htm|htu|jti|iat|exp|ath", value in ".*") {
-        let _ = holds(&head, &body);
-        let _ = holds(&header(&key()), &body);
-        let _ = holds(&header(&key()), &claims(&[(&name, &value)]));
+    fn a_signature_alone_is_no_proof(text in ".*") {
+        prop_assert!(!holds(&text, &claims(&[])));
+        prop_assert!(!holds(&header(&key()), &text));
     }
+
+    #[test]
+    fn every_claim_is_good_or_the_proof_is_refused(name in select(&["htm", "htu", "jti", "iat", "exp", "nbf", "ath"]), value in any_claim()) {
+        let text = value.as_ref().and_then(Json::as_text);
+        let number = value.as_ref().and_then(integer_of);
+        let is_good = match name {
+            "htm" => text.is_some_and(|method| method.eq_ignore_ascii_case("POST")),
+            "htu" => text == Some(URL),
+            "jti" => text.is_some(),
+            "iat" => match &value {
+                Some(Json::Int(seconds)) => (NOW - 300..=NOW).contains(seconds),
+                Some(Json::Float(seconds)) => (NOW as f64 - 300.0..NOW as f64 + 1.0).contains(seconds),
+                _ => false,
+            },
+            "exp" => value.is_none() || number.is_some_and(|end| end > NOW.into()),
+            "nbf" => value.is_none() || number.is_some_and(|begin| begin <= NOW.into()),
+            _ => !value.as_ref().is_some_and(Json::is_truthy) || text == Some(token_hash().as_str()),
+        };
+        let value = value.as_ref().map(compact_text).unwrap_or_default();
+        prop_assert_eq!(holds(&header(&key()), &claims(&[(name, &value)])), is_good, "{}: {}", name, value);
+    }
+
+    #[test]
+    fn a_proof_holds_for_its_own_request_and_time_alone(age in -3..310_i64, method in "[A-Z]{3,7}|Post", path in "/[a-z?=&]{0,9}") {
+        let url = format!("http://a.example{path}");
+        let proof = proof(&key(), &url, "j", NOW - age);
+        let now = Timestamp::from_second(NOW).unwrap();
+        let is_timely = (0..=300).contains(&age);
+        prop_assert_eq!(proof.check(None, now).is_some(), is_timely);
+        let is_post = method.eq_ignore_ascii_case("POST");
+        let by_method = PresentedProof { method, ..proof.clone() };
+        prop_assert_eq!(by_method.check(None, now).is_some(), is_timely && is_post);
+        let elsewhere = PresentedProof { url: url + "x", ..proof };
+        prop_assert_eq!(elsewhere.check(None, now), None);
+    }
+}
+
+fn token_hash() -> String {
+    URL_SAFE_NO_PAD.encode(sha256(b"token"))
+}
+
+/// A claim: missing, what some claim must be, near the edges of the clock, or anything.
+fn any_claim() -> impl Strategy<Value = Option<Json>> {
+    let texts = ["POST", "Post", "GET", URL, "", "j"].map(str::to_owned).to_vec();
+    prop_oneof![
+        1 => Just(None),
+        3 => select([texts, vec![token_hash()]].concat()).prop_map(|text| Some(text.into())),
+        3 => prop_oneof![-303..-297_i64, -2..3_i64].prop_map(|seconds| Some((NOW + seconds).into())),
+        1 => (-302.0..2.0_f64).prop_map(|seconds| Some((NOW as f64 + seconds).into())),
+        2 => any_json().prop_map(Some),
+    ]
 }

@@ -86,6 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{arbitrary::any_json, json_text::compact_text};
 
     fn answer(body: &[u8]) -> GitHubAnswer {
         GitHubAnswer::new(StatusCode::OK, &HeaderMap::new(), body.to_vec(), true)
@@ -153,10 +154,29 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_breaks_it(body in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn the_id_is_the_one_in_the_body_trimmed(commit in any_json(), id in prop_oneof![any_json(), ".{0,9}".prop_map(Json::from)], named: bool) {
+            let commit = if named { Json::object([("sha", id)]) } else { commit };
+            let body = Json::object([("name", "main".into()), ("commit", commit.clone())]);
+            let sent = commit.get("sha").filter(|id| id.is_truthy());
+            let expected = match (&commit, sent) {
+                (Json::Object(_), Some(Json::Text(id))) => Ok(Some(python_trim(id).to_owned())),
+                (Json::Object(_), Some(_)) => Err(InvalidAnswer::IdNotText),
+                (Json::Object(_), None) => Ok(None),
+                (other, _) if other.is_truthy() => Err(InvalidAnswer::Unreadable),
+                _ => Ok(None),
+            };
+            prop_assert_eq!(answer(compact_text(&body).as_bytes()).commit_id(), expected);
+        }
+
+        #[test]
+        fn bytes_that_are_no_object_have_no_id_and_an_excerpt_is_short(body in prop::collection::vec(any::<u8>(), 0..300)) {
             let answer = answer(&body);
-            let _ = answer.commit_id();
-            prop_assert!(answer.excerpt(None).chars().count() <= EXCERPT);
+            if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body).is_err() {
+                prop_assert_eq!(answer.commit_id(), Err(InvalidAnswer::Unreadable));
+            }
+            let excerpt = answer.excerpt(None);
+            prop_assert!(excerpt.chars().count() <= EXCERPT);
+            prop_assert!(String::from_utf8_lossy(&body).starts_with(&excerpt));
         }
     }
 }

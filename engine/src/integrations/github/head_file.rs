@@ -146,12 +146,15 @@ pub fn write(path: &Path, cache: &HeadCache) -> Result<(), HeadFileError> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prelude::*, sample::select};
 
     use super::*;
-    use crate::domain::repository_head::RepositoryBranch;
+    use crate::{
+        domain::{arbitrary::any_json, json_text::compact_text, repository_head::RepositoryBranch},
+        testkit::START,
+    };
 
-    const NOW: f64 = 1_800_000_000.5;
+    const NOW: f64 = START as f64 + 0.5;
 
     fn cache() -> HeadCache {
         HeadCache::new(&RepositoryBranch::default())
@@ -247,8 +250,51 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_file_breaks_the_reader(text in "\\PC{0,80}") {
-            let _ = parse(&text);
+        fn whatever_heads_are_known_read_back(
+            heads in prop::collection::btree_map(".{0,12}", ("[!-~]{1,12}", any::<f64>()), 1..20)
+        ) {
+            let mut known = cache();
+            for (key, (commit, fetched_at)) in heads {
+                known.insert(key, Head { commit, fetched_at });
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("heads.json");
+            write(&file, &known).unwrap();
+            let mut again = cache();
+            read(&[&file], NOW, &mut again).unwrap();
+            prop_assert_eq!(again.iter().collect::<Vec<_>>(), known.iter().collect::<Vec<_>>());
         }
+
+        #[test]
+        fn what_is_read_makes_sense_and_another_file_is_named(
+            document in prop_oneof![
+                "\\PC{0,80}",
+                any_json().prop_map(|value| compact_text(&value)),
+                prop::collection::vec((".{0,3}/?.{0,3}", any_entry()), 0..6).prop_map(|entries| {
+                    let entries: JsonObject = entries.into_iter().collect();
+                    compact_text(&Json::object([("entries", entries.into())]))
+                }),
+            ]
+        ) {
+            match parse(&document) {
+                Ok(heads) => for (_, head) in heads.iter() {
+                    prop_assert!(!head.commit.is_empty() && python_trim(&head.commit) == head.commit);
+                    prop_assert!(head.fetched_at.is_finite());
+                },
+                Err(HeadFileError::Unreadable { path, .. }) => prop_assert!(path.ends_with("repo_hash_cache.json")),
+                Err(other) => prop_assert!(false, "{}", other),
+            }
+        }
+    }
+
+    fn any_entry() -> impl Strategy<Value = Json> {
+        let value = || prop_oneof![1 => any_json(), 2 => "[ a-f0-9.]{0,8}".prop_map(Json::from)];
+        (
+            select(&["sha", "SHA"]),
+            value(),
+            select(&["ts", "timestamp"]),
+            value(),
+        )
+            .prop_map(|(sha, commit, ts, time)| Json::object([(sha, commit), (ts, time)]))
     }
 }

@@ -65,13 +65,16 @@ impl AcceptErrors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::logging::capture::capture, integrations::clock::ManualClock};
+    use crate::{
+        config::logging::capture::capture,
+        testkit::{START, clock_at},
+    };
 
     #[test]
     fn running_out_of_open_files_is_logged_once_a_minute_with_the_number() {
         let log = capture();
-        let start = jiff::Timestamp::from_second(1_800_000_000).unwrap();
-        let clock = Arc::new(ManualClock::new(start));
+        let clock = clock_at(START);
+        let start = clock.now();
         let errors = AcceptErrors::new(clock.clone(), Some(1024));
         let full = io::Error::from_raw_os_error(24);
         for second in 0..130 {

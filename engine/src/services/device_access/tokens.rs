@@ -168,6 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{arbitrary::any_json, json::Json, json_text::compact_text};
 
     #[test]
     fn a_token_has_the_legacy_s_header_and_claims() {
@@ -314,9 +315,73 @@ mod tests {
         }
 
         #[test]
-        fn no_signed_text_breaks_verification(header in "\\PC*", claims in "\\PC*") {
-            let _ = server().verify(&signed_by(7, &header, &claims), NOW);
-            let _ = server().verify(&signed_by(7, HEADER, &claims), NOW);
+        fn a_signature_alone_makes_no_token(header in "\\PC*", claims in "\\PC*") {
+            let good = r#"{"iat":1,"exp":9e12,"sub":""}"#;
+            for (header, claims) in [(header.as_str(), good), (HEADER, claims.as_str())] {
+                prop_assert_eq!(server().verify(&signed_by(7, header, claims), NOW), Err(TokenError::Invalid));
+            }
         }
+
+        #[test]
+        fn what_is_verified_is_signed_and_timely_and_says_what_was_signed(claims in any_claims()) {
+            let token = signed_by(7, HEADER, &compact_text(&claims.clone().into()));
+            let verdict = server().verify(&token, NOW);
+            let number = |name: &str| claims.get(name).and_then(integer_of);
+            match &verdict {
+                Ok(read) => {
+                    prop_assert_eq!(read, &claims);
+                    prop_assert!(number("exp").is_some_and(|end| end > NOW.into()));
+                    prop_assert!(number("iat").is_some_and(|begin| begin <= NOW.into()));
+                    prop_assert!(!claims.contains_key("nbf") || number("nbf").is_some_and(|begin| begin <= NOW.into()));
+                    prop_assert!(claims["sub"].as_text().is_some());
+                    prop_assert!(claims.get("jti").is_none_or(|jti| jti.as_text().is_some()));
+                    prop_assert!(!claims.get("aud").is_some_and(Json::is_truthy));
+                    prop_assert_eq!(&server().verify_even_expired(&token, NOW), &verdict);
+                }
+                Err(TokenError::Expired) => prop_assert!(number("exp").is_some_and(|end| end <= NOW.into())),
+                // Nothing but its end is forgiven.
+                Err(TokenError::Invalid) => {
+                    prop_assert_eq!(&server().verify_even_expired(&token, NOW), &verdict);
+                }
+            }
+            let others = signed_by(8, HEADER, &compact_text(&claims.into()));
+            prop_assert_eq!(server().verify(&others, NOW), Err(TokenError::Invalid));
+        }
+    }
+
+    /// A claim that is mostly good, else missing, near the edge of the clock, or anything.
+    fn claim(good: impl Strategy<Value = Json> + 'static) -> impl Strategy<Value = Option<Json>> {
+        prop_oneof![
+            8 => good.prop_map(Some),
+            1 => Just(None),
+            1 => (-2..3_i64).prop_map(|seconds| Some((NOW + seconds).into())),
+            1 => any_json().prop_map(Some),
+        ]
+    }
+
+    fn any_claims() -> impl Strategy<Value = JsonObject> {
+        let time = |seconds: std::ops::Range<i64>| seconds.prop_map(|seconds| Json::from(NOW + seconds));
+        let text = || "\\PC{0,8}".prop_map(Json::from);
+        let claims = (
+            claim(time(1..900)),
+            claim(time(-900..1)),
+            claim(time(-900..1)),
+            claim(text()),
+            claim(text()),
+            claim(Just("".into())),
+        );
+        claims.prop_map(|(exp, iat, nbf, sub, jti, aud)| {
+            [
+                ("exp", exp),
+                ("iat", iat),
+                ("nbf", nbf),
+                ("sub", sub),
+                ("jti", jti),
+                ("aud", aud),
+            ]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+        })
     }
 }

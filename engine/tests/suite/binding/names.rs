@@ -1,5 +1,6 @@
 //! Which names a device may take.
 
+use insta::assert_snapshot;
 use serde_json::json;
 
 use super::{A, C, all_devices, as_operator, error, server};
@@ -140,12 +141,36 @@ async fn an_operator_is_asked_about_a_name_that_another_device_has_in_another_le
     let (server, cookies) = server().await;
     server.sql(APPROVALS).await;
     let path = "/api/admin/device-approvals";
-    let (_, listed) = server.get(path, &[("cookie", &cookies)]).await;
-    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    let first = &listed["approvals"][0];
-    assert_eq!(first["hostname_conflict"]["guid"], A.guid, "{first}");
-    assert_eq!(first["conflict_requires_prompt"], true);
-    assert_eq!(first["alternate_hostname"], "win-a-1");
+    let listed = server.send("GET", path, &[("cookie", &cookies)], "").await;
+    let (_, listed) = listed.status_and_json();
+    assert_snapshot!(format!("{:#}", listed["approvals"][0]), @r#"
+    {
+      "alternate_hostname": "win-a-1",
+      "approval_reference": "r1",
+      "approved_by_user_id": null,
+      "approved_by_username": null,
+      "client_nonce": "",
+      "conflict_requires_prompt": true,
+      "created_at": "1",
+      "enrollment_code_id": "c",
+      "fingerprint_match": false,
+      "guid": null,
+      "hostname_claimed": "win-a",
+      "hostname_conflict": {
+        "fingerprint_match": false,
+        "guid": "3F2504E0-4F89-11D3-9A0C-0305E82C3301",
+        "requires_prompt": true,
+        "site_id": null,
+        "site_name": "",
+        "ssl_key_fingerprint": "aa"
+      },
+      "id": "1",
+      "server_nonce": "",
+      "ssl_key_fingerprint_claimed": "f1",
+      "status": "pending",
+      "updated_at": ""
+    }
+    "#);
     let approve =
         async |id: &str, body| as_operator(&server, &cookies, &format!("{path}/{id}/approve"), body).await;
     let (status, answer) = approve("1", json!({})).await;

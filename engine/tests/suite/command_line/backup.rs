@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use borealis_engine::RunningEngine;
@@ -17,6 +18,8 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::program::{migrated, run, sql};
 use crate::testkit::{http::admin_token, server::start};
 
+/// How long what is sure to come may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 const WRITERS: u32 = 4;
 /// Accounts made before the first copy and between two copies.
 const BETWEEN: u32 = 10;
@@ -44,9 +47,12 @@ async fn users(engine: &RunningEngine) -> Vec<String> {
 
 /// Waits until `count` accounts have been made.
 async fn until(made: &AtomicU32, count: u32) {
-    while made.load(Ordering::SeqCst) < count {
-        tokio::task::yield_now().await;
-    }
+    let waiting = async {
+        while made.load(Ordering::SeqCst) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,12 @@
 //! Who else on the machine may read what the server writes.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use super::program::{program, run};
-use crate::testkit::process::{ServerProcess, start};
+use crate::testkit::{
+    files::everything_in,
+    process::{ServerProcess, start},
+};
 
 /// Serves with the file mask of a login shell, under which others may read what is made.
 fn serve(root: &Path) -> ServerProcess {
@@ -29,18 +27,6 @@ fn serve(root: &Path) -> ServerProcess {
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
-fn everything_in(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(everything_in(&path));
-        }
-        found.push(path);
-    }
-    found
 }
 
 #[test]

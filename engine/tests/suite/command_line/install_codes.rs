@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::program::{migrated, run, sql};
-use crate::testkit::server::start;
+use crate::testkit::{enrollment, server::start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_takes_a_new_code_and_no_revoked_one() {
@@ -11,20 +11,9 @@ async fn a_running_server_takes_a_new_code_and_no_revoked_one() {
     let root = folder.path();
     let engine = start(root, &[]).await;
     let enroll = async |code: &str| -> String {
-        let key = base64::Engine::encode(
-            &base64::engine::general_purpose::STANDARD,
-            ed25519_dalek::pkcs8::EncodePublicKey::to_public_key_der(
-                &ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key(),
-            )
-            .unwrap()
-            .as_bytes(),
-        );
         crate::testkit::http::client()
             .post(format!("http://{}/api/agent/enroll/request", engine.address()))
-            .json(&json!({
-                "hostname": "WIN-1", "enrollment_code": code, "agent_pubkey": key,
-                "client_nonce": "AAAAAAAAAAAAAAAAAAAAAA=="
-            }))
+            .json(&enrollment::request("WIN-1", code, [7; 32]))
             .send()
             .await
             .unwrap()

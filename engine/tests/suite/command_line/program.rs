@@ -1,12 +1,10 @@
 //! Runs the program over a root folder.
 
-use std::{
-    io::Write as _,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{io::Write as _, path::Path, process::Stdio};
 
 use serde_json::Value;
+
+pub(crate) use crate::testkit::process::program;
 
 /// What a run of the program came to.
 #[derive(Debug)]
@@ -44,22 +42,6 @@ impl Ran {
         assert_eq!((self.code, self.output.as_str()), (Some(1), ""), "{self:?}");
         self.errors
     }
-}
-
-pub(crate) fn program(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_borealis-engine"));
-    command
-        .args(arguments)
-        .env_clear()
-        .env("BOREALIS_ROOT", root)
-        .env("BOREALIS_PORT", "0")
-        .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
-        .envs(variables.iter().copied())
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
 }
 
 /// Runs it with these arguments and variables, without a terminal.

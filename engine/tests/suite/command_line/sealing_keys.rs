@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use borealis_engine::domain::fernet::FernetKey;
 
 use super::program::{connect, migrated, program, run};
-use crate::testkit::process::start;
+use crate::testkit::{START, process::start};
 
 const HERE: &str = "Data/Server/server_secret.key";
 const INSTALLED: &str = "Server/Borealis/server_secret.key";
@@ -30,7 +30,11 @@ async fn seal(root: &Path, agent: &str, number: u8) {
          VALUES ($1, 'u', $2, '')",
     )
     .bind(agent)
-    .bind(key(number).seal(b"P@ssw0rd", 1_800_000_000, [1; 16]).into_bytes())
+    .bind(
+        key(number)
+            .seal(b"P@ssw0rd", START.unsigned_abs(), [1; 16])
+            .into_bytes(),
+    )
     .execute(&mut connection)
     .await
     .unwrap();

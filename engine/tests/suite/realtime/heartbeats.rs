@@ -202,7 +202,11 @@ async fn a_polling_client_s_download_that_moves_is_not_cut_off() {
     let sid = polling_session(&server).await;
     let query = format!("sid={sid}");
     let (event, answer) = large_event(12_000_000);
-    assert!(server.poll("GET", &query, &[], "").await.2.starts_with(b"40{"));
+    let (_, _, joined) = server.poll("GET", &query, &[], "").await;
+    assert!(joined.windows(3).any(|part| part == b"40{"));
+    if joined.starts_with(b"2") {
+        assert_eq!(server.poll("POST", &query, &[], "3").await.0, 200);
+    }
     assert_eq!(server.poll("POST", &query, &[], &event).await.0, 200);
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let head = format!("GET /socket.io/?{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -276,11 +280,7 @@ async fn pings_go_out_on_time_whatever_waits_to_be_handled() {
 
 #[tokio::test]
 async fn a_pong_behind_a_full_inbox_is_waited_for() {
-    let server = Server::start_with("legacy", DEVICE, |settings| {
-        shortened(settings);
-        settings.timing.ping_timeout = Duration::from_secs(1);
-    })
-    .await;
+    let server = Server::start_with("legacy", DEVICE, shortened).await;
     let mut client = Client::join_new(&server, &[]).await;
     let lock = server.lock_database().await;
     let heartbeat = json!({ "agent_id": "A", "hostname": "WIN-1" });
@@ -291,7 +291,8 @@ async fn a_pong_behind_a_full_inbox_is_waited_for() {
     }
     assert_eq!(client.frame().await, "2");
     client.send("3").await;
-    sleep(Duration::from_secs(3)).await;
+    // Longer than a pong may take.
+    sleep(Duration::from_secs(5)).await;
     drop(lock);
     client.call_and_pass_over("connect_agent", json!({})).await;
     server.stop().await;
@@ -301,11 +302,7 @@ async fn a_pong_behind_a_full_inbox_is_waited_for() {
 async fn an_event_under_way_is_carried_through_when_its_client_goes() {
     let rows = "INSERT INTO activity_history (id, hostname, script_path, script_name, script_type, ran_at, status) \
         VALUES (7, 'WIN-1', 'p', 'n', 't', 1, 'Running'), (8, 'WIN-1', 'p', 'n', 't', 1, 'Running')";
-    let server = Server::start_with("legacy", rows, |settings| {
-        shortened(settings);
-        settings.timing.ping_timeout = Duration::from_millis(500);
-    })
-    .await;
+    let server = Server::start_with("legacy", rows, shortened).await;
     let mut watcher = Client::join_new(&server, &[]).await;
     let going = async {
         let mut client = Client::join_new(&server, &[]).await;

@@ -36,6 +36,30 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// The headers that matter; `application/json` is not mentioned.
+    fn shown_headers(&self) -> impl Iterator<Item = String> {
+        SHOWN
+            .iter()
+            .filter_map(|name| Some((name, self.header(name)?)))
+            .filter(|(_, value)| *value != "application/json")
+            .map(|(name, value)| format!("{name}: {value}"))
+    }
+
+    /// Status, the headers that matter and the body in one line. Every JSON body ends with a line feed; what does not is
+    /// quoted.
+    pub(crate) fn line(&self) -> String {
+        let body = match self.body.strip_suffix('\n') {
+            Some(line) if !line.contains('\n') => line.to_owned(),
+            _ => format!("{:?}", self.body),
+        };
+        [self.status.to_string()]
+            .into_iter()
+            .chain(self.shown_headers())
+            .chain([body])
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     /// The cookies it sets, as the next request sends them.
     pub(crate) fn cookies(&self) -> String {
         let cookies = self.headers.get_all("set-cookie").iter();
@@ -46,15 +70,28 @@ impl Answer {
     }
 }
 
+/// Answers as lines under what was asked, for one approved text.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(Vec<String>);
+
+impl Answers {
+    pub(crate) fn note(&mut self, asked: impl fmt::Display, answer: &Answer) {
+        self.0.push(format!("{asked}: {}", answer.line()));
+    }
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("\n"))
+    }
+}
+
 /// Status, the headers that matter, and the body: JSON with its fields a line each. `application/json` is not mentioned.
 impl fmt::Display for Answer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}", self.status)?;
-        for name in SHOWN {
-            match self.header(name) {
-                None | Some("application/json") => {}
-                Some(value) => writeln!(formatter, "{name}: {value}")?,
-            }
+        for header in self.shown_headers() {
+            writeln!(formatter, "{header}")?;
         }
         match serde_json::from_str::<Value>(&self.body) {
             Ok(json) => write!(formatter, "{json:#}"),

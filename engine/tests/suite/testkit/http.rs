@@ -1,6 +1,11 @@
 //! An HTTP client of the tests' own.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+
+/// How long an answer may take before the test has failed; never waited for when all is well.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A client.
 pub(crate) fn client() -> reqwest::Client {
@@ -11,7 +16,7 @@ pub(crate) fn client() -> reqwest::Client {
 pub(crate) fn builder() -> reqwest::ClientBuilder {
     // The engine names its provider where it needs one; reqwest wants a process's own. Who comes second changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    reqwest::Client::builder().timeout(PATIENCE)
 }
 
 /// The token of the administrator that every new database has.

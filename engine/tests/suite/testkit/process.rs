@@ -3,6 +3,7 @@
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -19,8 +20,27 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
+use super::server::NO_GITHUB;
+
 /// How long a start, a stop or an answer may take on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program over `root`, on any free port, with none of the test's own environment.
+pub(crate) fn program(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_borealis-engine"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("BOREALIS_ROOT", root)
+        .env("BOREALIS_PORT", "0")
+        .env("BOREALIS_GITHUB_API_URL", NO_GITHUB)
+        .envs(variables.iter().copied())
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
 
 /// What came of a start.
 #[derive(Debug)]
@@ -151,6 +171,17 @@ impl ServerProcess {
             .nth(1)
             .and_then(|status| status.parse().ok())
             .unwrap_or_else(|| panic!("no answer: {answer:?}"))
+    }
+
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kills it in the middle of what it does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     /// Ends it in order; the exit code, and standard error after it served.

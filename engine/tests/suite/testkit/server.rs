@@ -10,6 +10,7 @@ use std::{
 
 use borealis_engine::{
     Engine, RunningEngine, Settings, StartError,
+    config::timing::Timing,
     domain::clock::Clock as _,
     integrations::{clock::ManualClock, random::SeededRandom},
     services::device_access::tokens::AccessTokens,
@@ -50,9 +51,23 @@ pub(crate) async fn try_start(
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let mut settings = Settings::from_map(&variables, root).unwrap();
+    settings.timing = patient();
     adjust(&mut settings);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     Engine::start(settings, clock, Arc::new(SeededRandom::new(1)), listener).await
+}
+
+/// Production's deadlines are for clients that may be gone. Those of a test are only slow, where the machine is busy: no
+/// ping comes between what they expect, and nobody is let go. A test that is about a deadline sets it.
+fn patient() -> Timing {
+    const HOUR: Duration = Duration::from_secs(3600);
+    Timing {
+        ping_interval: HOUR,
+        ping_timeout: HOUR,
+        namespace_deadline: HOUR,
+        database_deadline: Duration::from_secs(60),
+        ..Timing::default()
+    }
 }
 
 /// A server over `root` for tests that need nothing but its address; it keeps running while they use it.

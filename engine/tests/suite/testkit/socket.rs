@@ -10,7 +10,7 @@ use tokio_tungstenite::{
 };
 
 /// How long an answer may take before the test has failed; never waited for when all is well.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Client {
     socket: WebSocketStream<TcpStream>,
@@ -54,7 +54,12 @@ impl Client {
 
     pub(crate) async fn join(&mut self) {
         self.send("40").await;
-        let joined = self.frame().await;
+        let mut joined = self.frame().await;
+        // Where pings are frequent, and the machine is busy, one comes before.
+        while joined == "2" {
+            self.send("3").await;
+            joined = self.frame().await;
+        }
         assert!(joined.starts_with("40{"), "{joined}");
     }
 

@@ -1,4 +1,4 @@
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::*;
@@ -121,15 +121,65 @@ fn packets_are_written_with_namespace_number_and_attachments() {
     assert_eq!(Packets::control(0, "/", "{}").frames(), [Frame::text("40{}")]);
 }
 
+/// A text of the parts that a packet has; each may be missing or wrong.
+fn any_parts() -> impl Strategy<Value = String> {
+    let namespace = prop_oneof![4 => "(/[a-z?/]{0,6},?)?", 1 => "/[a-z]{250,260},"];
+    let data = prop_oneof![
+        4 => "\\PC{0,5}".prop_map(|name| json!([name, 1.5, {"a": null}]).to_string()),
+        4 => select(&["", "{\"a\":[]}", "[]", "[7]", "[\"connect\"]", "\"x\"", "-5", "[", "\u{e9}"]).prop_map(str::to_owned),
+    ];
+    ("[0-9]?", "([0-9]{1,12}-)?", namespace, "[0-9]{0,4}", data)
+        .prop_map(|(kind, count, namespace, id, data)| [kind, count, namespace, id, data].concat())
+}
+
+/// The one way in which a packet that is as the protocol says is written.
+fn written(packet: &Packet<Value>) -> String {
+    let json = |data: &Option<Value>| data.as_ref().map(Value::to_string).unwrap_or_default();
+    let (kind, attachments, rest) = match &packet.kind {
+        Kind::Connect(data) => (CONNECT, None, json(data)),
+        Kind::Disconnect => (DISCONNECT, None, String::new()),
+        Kind::Message { message, attachments } => match message {
+            Carried::Event { id, data } => {
+                (EVENT, *attachments, id.clone().unwrap_or_default() + &json(data))
+            }
+            Carried::Acknowledgement { number, data } => (
+                ACK,
+                *attachments,
+                number.map(|number| number.to_string()).unwrap_or_default() + &json(data),
+            ),
+        },
+        Kind::Other => panic!("{packet:?}"),
+    };
+    let mut text = match attachments {
+        None => kind.to_string(),
+        Some(count) => format!("{}{count}-", kind + BINARY),
+    };
+    push_namespace(&mut text, &packet.namespace);
+    text + &rest
+}
+
 proptest! {
     #[test]
-    fn no_text_panics(text in "\\PC*") {
-        let _ = parse(&text).map(|packet| packet.is_strict());
+    fn a_packet_begins_with_its_type(text in "\\PC*") {
+        let read = parse(&text);
+        if !text.starts_with(|first: char| first.is_ascii_digit()) {
+            prop_assert_eq!(read, Err(Malformed::NoPacket));
+        }
     }
 
     #[test]
-    fn no_packet_like_text_panics(text in "[0-9]{0,3}(-|/|,|\\[|\"|[0-9]|\u{e9}|\\{){0,12}") {
-        let _ = parse(&text).map(|packet| packet.is_strict());
+    fn what_is_read_obeys_the_bounds_and_what_the_protocol_allows_is_written_in_one_way(text in any_parts()) {
+        let Ok(packet) = parse(&text) else { return Ok(()) };
+        let namespace = &packet.namespace;
+        prop_assert!(namespace.starts_with('/') && namespace.len() <= LONGEST_NAMESPACE, "{}", namespace);
+        prop_assert!(!namespace.contains([',', '?']), "{}", namespace);
+        if let Kind::Message { message: Carried::Event { id: Some(id), .. }, .. } = &packet.kind {
+            prop_assert!(id == "0" || !id.starts_with('0'), "{}", id);
+            prop_assert!(!id.is_empty() && id.bytes().all(|digit| digit.is_ascii_digit()), "{}", id);
+        }
+        if packet.is_strict() {
+            prop_assert_eq!(parse(&written(&packet)), Ok(packet));
+        }
     }
 
     #[test]

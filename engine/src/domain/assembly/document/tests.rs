@@ -1,6 +1,7 @@
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
+use crate::domain::arbitrary::any_json;
 
 fn read(text: &str) -> Document {
     let loaded = load("base.json", text.as_bytes(), "powershell");
@@ -131,11 +132,168 @@ fn sites_have_a_mode() {
     }
 }
 
+/// An object of these names, any of them missing, with values of which half are `good`.
+fn any_members(
+    names: &'static [&'static str],
+    good: impl Strategy<Value = Json> + 'static,
+) -> impl Strategy<Value = JsonObject> {
+    let value = prop_oneof![any_json(), good];
+    vec((select(names), value), 0..8).prop_map(|members| {
+        let members = members.into_iter();
+        members.map(|(name, value)| (name.to_owned(), value)).collect()
+    })
+}
+
+fn word() -> impl Strategy<Value = Json> {
+    let words = [
+        "ansible",
+        " Bash ",
+        "application",
+        "specific",
+        "boolean",
+        "plain",
+        "base64",
+        "ZWNobw==",
+        "",
+        " n ",
+        "12",
+        "0",
+    ];
+    prop_oneof![
+        select(Vec::from(words)).prop_map(Json::from),
+        "\\PC{0,8}".prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+    ]
+}
+
+fn any_document() -> impl Strategy<Value = JsonObject> {
+    const NAMES: &[&str] = &[
+        "version",
+        "name",
+        "display_name",
+        "description",
+        "category",
+        "type",
+        "script_type",
+        "script",
+        "content",
+        "script_encoding",
+        "script_lines",
+        "timeout_seconds",
+        "timeout",
+    ];
+    const VARIABLE: &[&str] = &[
+        "name",
+        "key",
+        "type",
+        "label",
+        "default",
+        "default_value",
+        "required",
+        "description",
+    ];
+    const FILE: &[&str] = &["file_name", "name", "data", "size", "mime_type", "mimeType"];
+    let list = |names| vec(any_members(names, word()), 0..4).prop_map(Json::list);
+    let sites = any_members(&["mode", "values"], vec(word(), 0..3).prop_map(Json::List));
+    (any_members(NAMES, word()), list(VARIABLE), list(FILE), sites).prop_map(
+        |(mut members, variables, files, sites)| {
+            members.insert("variables".to_owned(), variables);
+            members.insert("files".to_owned(), files);
+            members.insert("sites".to_owned(), sites.into());
+            members
+        },
+    )
+}
+
+/// A document that says what this normal form says.
+fn members_of(document: &Document) -> JsonObject {
+    let text = |text: &String| Json::from(text.as_str());
+    let variables = document.variables.iter().map(|one| {
+        Json::object([
+            ("name", text(&one.name)),
+            ("label", text(&one.label)),
+            ("type", text(&one.kind)),
+            ("default", one.default.clone()),
+            ("required", one.required.into()),
+            ("description", text(&one.description)),
+        ])
+    });
+    let files = document.files.iter().map(|one| {
+        Json::object([
+            ("file_name", text(&one.file_name)),
+            ("size", one.size.into()),
+            ("mime_type", text(&one.mime_type)),
+            ("data", text(&one.data)),
+        ])
+    });
+    let (mode, values) = &document.sites;
+    let sites = Json::object([
+        ("mode", text(mode)),
+        ("values", Json::list(values.iter().map(String::as_str))),
+    ]);
+    let members = [
+        // As a text, because a zero says nothing.
+        ("version", document.version.to_string().into()),
+        ("name", text(&document.name)),
+        ("description", text(&document.description)),
+        ("category", text(&document.category)),
+        ("type", text(&document.kind)),
+        ("script", text(&document.script)),
+        ("script_encoding", "plain".into()),
+        ("timeout_seconds", document.timeout_seconds.into()),
+        ("sites", sites),
+        ("variables", Json::list(variables)),
+        ("files", Json::list(files)),
+    ];
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
 proptest! {
     #[test]
-    fn no_bytes_break_the_loader(bytes in any::<Vec<u8>>(), text in "\\PC*") {
-        let _ = load("a.json", &bytes, "powershell");
-        let _ = load("a.json", format!("{{\"script\":\"{text}\"}}").as_bytes(), "ansible");
-        let _ = load("a.ps1", &bytes, "powershell");
+    fn a_normal_form_holds_known_words_and_is_its_own(members in any_document(), kind in select(TYPES.to_vec())) {
+        let document = normalize(&members, kind, "base");
+        prop_assert!(TYPES.contains(&document.kind.as_str()));
+        prop_assert!(["script", "application"].contains(&document.category.as_str()));
+        prop_assert!(["all", "specific"].contains(&document.sites.0.as_str()));
+        prop_assert!(document.timeout_seconds >= 0);
+        prop_assert!(document.sites.1.iter().all(|site| !site.is_empty() && python_trim(site) == site));
+        for variable in &document.variables {
+            prop_assert!(!variable.name.is_empty() && python_trim(&variable.name) == variable.name);
+            prop_assert!(["string", "number", "boolean", "credential"].contains(&variable.kind.as_str()));
+        }
+        prop_assert!(document.files.iter().all(|file| !file.file_name.is_empty()));
+        // A lone carriage return may have come to stand before a line feed.
+        prop_assume!(!document.script.contains("\r\n"));
+        let expected = Document {
+            scheduled_name: document.name.clone(),
+            script_encoding: Some("plain"),
+            ..document.clone()
+        };
+        prop_assert_eq!(normalize(&members_of(&document), kind, "base"), expected);
+    }
+
+    #[test]
+    fn a_file_that_is_no_document_reads_as_an_empty_one_or_as_its_own_script(bytes in any::<Vec<u8>>()) {
+        let empty = load("a.json", b"{}", "powershell").document;
+        let loaded = load("a.json", &bytes, "powershell");
+        let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes).is_ok();
+        prop_assert!(!(object && loaded.damaged));
+        if loaded.damaged {
+            prop_assert_eq!(&loaded.document, &empty);
+        }
+        let script = load("a.ps1", &bytes, "powershell");
+        prop_assert!(!script.damaged && !script.document.script.contains('\r'));
+        let without_script = Document {
+            script: String::new(),
+            script_encoding: empty.script_encoding,
+            ..script.document.clone()
+        };
+        prop_assert_eq!(without_script, empty);
+        if let (Ok(text), false) = (str::from_utf8(&bytes), bytes.contains(&b'\r')) {
+            prop_assert_eq!(script.document.script, text);
+        }
     }
 }

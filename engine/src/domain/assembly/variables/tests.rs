@@ -1,4 +1,4 @@
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 use crate::domain::{assembly::document::load, json_reader::read_text};
@@ -134,7 +134,61 @@ proptest! {
     }
 
     #[test]
-    fn no_script_breaks_it(script in "(\\PC|\\$env:|\\{|\\}){0,20}") {
-        let _ = fill(&declared(VARIABLES), &Overrides::new()).rewrite(&script, EscapePolicy::Refuse);
+    fn a_script_changes_where_it_names_a_variable_and_is_refused_for_one_that_it_names(pieces in vec(piece(), 0..12)) {
+        let script = pieces.concat();
+        let filled = fill(&declared(VARIABLES), &Overrides::new());
+        let allowed = filled.rewrite(&script, EscapePolicy::Allow).unwrap();
+        match filled.rewrite(&script, EscapePolicy::Refuse) {
+            Ok(rewritten) => prop_assert_eq!(&rewritten, &allowed),
+            // The only value of these that is more than a word.
+            Err(refused) => {
+                prop_assert_eq!(canonical(&refused.name), "GREETING");
+                prop_assert!(script.to_ascii_lowercase().contains(&refused.name.to_ascii_lowercase()));
+            }
+        }
+        prop_assert_eq!(fill(&[], &Overrides::new()).rewrite(&script, EscapePolicy::Refuse), Ok(script.clone()));
+        let unknown = fill(&[], &given(r#"{"other":"x"}"#));
+        prop_assert_eq!(unknown.rewrite(&script, EscapePolicy::Refuse), Ok(script.clone()));
+        if find_mark(&script, "$env:").is_none() {
+            prop_assert_eq!(&allowed, &script);
+        }
+        // What stands around the references stays, in its order.
+        let mut rest = allowed.as_str();
+        for piece in pieces.iter().filter(|piece| !piece.contains(['$', ':', '}'])) {
+            let Some((_, after)) = rest.split_once(piece.as_str()) else {
+                return Err(TestCaseError::fail(format!("{piece:?} of {script:?} is not in {allowed:?}")));
+            };
+            rest = after;
+        }
     }
+}
+
+/// A piece of a script: a reference, what gives it another meaning, or any character.
+fn piece() -> impl Strategy<Value = String> {
+    let known = select(&[
+        "$env:greeting",
+        "$ENV:{Greeting}",
+        "$env:my_var",
+        "$env:{flag}",
+        "$env:secret",
+    ]);
+    let odd = select(&[
+        "$env:nobody",
+        "$env:",
+        "$env:{greeting",
+        "'",
+        "\"",
+        "`",
+        "#",
+        "<#",
+        "#>",
+        "\n",
+        "$(",
+        ")",
+    ]);
+    prop_oneof![
+        known.prop_map(str::to_owned),
+        odd.prop_map(str::to_owned),
+        "\\PC".prop_map(String::from)
+    ]
 }

@@ -1,11 +1,6 @@
 //! The pages about the legacy are the specification that code, scenarios and the register cite: what is cited exists, and
 //! links lead somewhere.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "a failed assumption is a failed test"
-)]
+#![allow(clippy::string_slice, reason = "positions that were found in the same text")]
 
 use std::{
     collections::BTreeSet,

@@ -1,13 +1,4 @@
 //! What the server sends: acknowledgements, receipts, order, and clients that do not read.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failed assumption is a failed test"
-)]
-
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
-mod support;
 
 use std::{future::pending, sync::Arc};
 
@@ -18,8 +9,9 @@ use socketio_server::{
     environment::{SystemClock, SystemRandom},
     socket_io::{Admission, Application, Arguments, Client, Emit, Event, Handled, Request, Socket, SocketIo},
 };
-use support::Server;
 use tokio::sync::mpsc;
+
+use crate::support::{self, Server};
 
 /// Tells of every event, and handles none to its end that is called `stuck`.
 struct Teller(mpsc::UnboundedSender<String>);
