@@ -94,6 +94,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         settings,
         &detached,
         guard,
+        Arc::clone(&environment.clock),
     )
     .into_make_service_with_connect_info::<SocketAddr>();
 

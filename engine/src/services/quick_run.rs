@@ -16,7 +16,7 @@ use super::{
         channel::{AgentChannel, Recipient},
         delivery::{Delivery, Next, OFFLINE, QUARANTINED, Tasks, WENT_AWAY, Work},
         events,
-        payload::script_members,
+        payload::{script_event, script_members},
     },
     script_signer::ScriptSigner,
     secret_box::SecretBox,
@@ -365,14 +365,12 @@ impl QuickRunService {
         Ok(begun)
     }
 
-    async fn send(&self, activity_id: i64, recipient: Recipient<'_>, target: Json, mut members: JsonObject) {
-        members.insert("job_id".to_owned(), activity_id.into());
-        members.insert("target_hostname".to_owned(), target);
+    async fn send(&self, activity_id: i64, recipient: Recipient<'_>, target: Json, members: JsonObject) {
         let work = Work {
             activity_id,
             recipient,
             event: "quick_job_run",
-            payload: &members.into(),
+            payload: &script_event(activity_id.into(), target, members),
         };
         self.delivery.send(work).await;
     }

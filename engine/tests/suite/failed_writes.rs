@@ -294,7 +294,7 @@ async fn a_locked_database_is_waited_for_once_however_many_wait() {
         .await;
     assert_eq!(
         (status, body.as_str()),
-        (500, "{\"error\":\"database is locked\"}\n")
+        (500, "{\"error\": \"database is locked\"}")
     );
     let (status, body) = routes.ask(&Method::GET, "/ready", &Value::Null).await;
     assert_eq!(

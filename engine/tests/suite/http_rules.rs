@@ -1,11 +1,12 @@
 //! The HTTP rules on a real socket: what only the connection layer can show.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
 use axum::response::Response;
 use borealis_engine::{
     Settings,
     domain::json::Json,
+    integrations::clock::SystemClock,
     interfaces::http::{
         compat::{
             body::{BodyError, RawBody},
@@ -48,8 +49,14 @@ async fn start() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let mut server = axum_server::from_tcp(listener).unwrap();
     configure(server.http_builder(), &settings.timing);
-    let service = http_service(routes, &settings, &DetachedRequests::default(), None)
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let service = http_service(
+        routes,
+        &settings,
+        &DetachedRequests::default(),
+        None,
+        Arc::new(SystemClock::new()),
+    )
+    .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(server.serve(service));
     address
 }
@@ -99,14 +106,14 @@ async fn many_headers_and_no_host_are_fine() {
     .await;
     assert_eq!(status(&answer), "200");
     assert!(answer.ends_with("{\"status\":\"ok\"}\n"));
-    assert!(answer.contains("content-type: application/json\r\n"));
+    assert!(answer.contains("Content-Type: application/json\r\n"));
 }
 
 #[tokio::test]
 async fn head_has_the_headers_and_no_body() {
     let answer = send("HEAD /health HTTP/1.1\r\nConnection: close\r\n\r\n").await;
     assert!(
-        answer.contains("content-length: 16\r\n") && answer.ends_with("\r\n\r\n"),
+        answer.contains("Content-Length: 16\r\n") && answer.ends_with("\r\n\r\n"),
         "{answer}"
     );
 }
@@ -119,7 +126,7 @@ async fn a_panic_is_the_500_page_with_cross_origin_headers_and_the_connection_li
     .await;
     assert_eq!(status(&answer), "500");
     assert!(answer.contains("<h1>Internal Server Error</h1>"));
-    assert!(answer.contains("access-control-allow-origin: https://a"));
+    assert!(answer.contains("Access-Control-Allow-Origin: https://a"));
     assert!(answer.ends_with("{\"status\":\"ok\"}\n"), "{answer}");
 }
 

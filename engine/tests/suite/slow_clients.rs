@@ -142,9 +142,9 @@ async fn a_body_beyond_what_strangers_may_send_is_refused_with_the_413_page() {
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-            assert!(answer.contains("connection: close\r\n"), "{answer}");
+            assert!(answer.contains("Connection: close\r\n"), "{answer}");
             assert!(
-                answer.contains("content-type: text/html; charset=utf-8\r\n"),
+                answer.contains("Content-Type: text/html; charset=utf-8\r\n"),
                 "{answer}"
             );
             assert!(answer.ends_with(page), "{answer}");
@@ -187,6 +187,7 @@ async fn answer_to(sent: &str) -> (String, Duration) {
         &settings(),
         &DetachedRequests::default(),
         None,
+        Arc::new(SystemClock::new()),
     ));
     tokio::spawn(async move {
         let _ = builder.serve_connection(TokioIo::new(server), service).await;
@@ -213,7 +214,7 @@ async fn a_connection_whose_client_stops_ends_after_a_minute() {
         .await;
         assert!(minute.contains(&lived.as_secs()), "{lived:?}");
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert!(answer.contains("Connection: close\r\n"), "{answer}");
     }
 }
 
@@ -242,7 +243,13 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
         AcceptErrors::new(Arc::new(SystemClock::new()), None),
         Connections::new(&settings(), None),
     );
-    let service = http_service(Routes::new(), &settings(), &DetachedRequests::default(), None);
+    let service = http_service(
+        Routes::new(),
+        &settings(),
+        &DetachedRequests::default(),
+        None,
+        Arc::new(SystemClock::new()),
+    );
     tokio::spawn(server.serve(service.into_make_service_with_connect_info::<SocketAddr>()));
     let mut client = connect(address, "").await;
     let begin = tokio::time::Instant::now();

@@ -139,7 +139,7 @@ async fn of_many_unfinished_bodies_from_one_address_the_oldest_end() {
         answered.unwrap().unwrap();
         let mut rest = [0; 200];
         let length = stream.read(&mut rest).await.unwrap();
-        let is_ended = String::from_utf8_lossy(&rest[..length]).contains("connection: close");
+        let is_ended = String::from_utf8_lossy(&rest[..length]).contains("Connection: close");
         answers.push((String::from_utf8_lossy(&head).into_owned(), is_ended));
     }
     let refused = |is_ended| ("HTTP/1.1 400".to_owned(), is_ended);

@@ -16,5 +16,6 @@ pub mod query;
 pub mod reply;
 pub mod session;
 pub mod signed_value;
+pub mod wire;
 
 pub use crate::domain::json_reader;

@@ -1,9 +1,14 @@
 //! Every route of the server, one line each.
 
 use super::{
-    activity, agents, approvals, compat::error_page::options, credentials, device_access, device_reports,
-    enrollment, github, guards::Admin, health, install_codes, operators, playbooks, quick_run,
-    routing::Routes, scheduled_jobs, script_request, service_accounts, state::AppState,
+    activity, agents, approvals,
+    compat::{error_page::options, reply::TextForm},
+    credentials, device_access, device_reports, enrollment, github,
+    guards::Admin,
+    health, install_codes, operators, playbooks, quick_run,
+    routing::Routes,
+    scheduled_jobs, script_request, service_accounts,
+    state::AppState,
 };
 
 /// The whole table but for `/health`, which needs no services, and the socket endpoint.
@@ -41,15 +46,7 @@ pub fn table() -> Routes<AppState> {
         .get("/api/device/details/{hostname}", device_reports::details::read)
         .post("/api/agent/checkin", service_accounts::check_in)
         .post("/api/agent/service-account/rotate", service_accounts::rotate)
-        .get("/api/scheduled_jobs", scheduled_jobs::list)
-        .post("/api/scheduled_jobs", scheduled_jobs::create)
-        .get("/api/scheduled_jobs/{id:int}", scheduled_jobs::read)
-        .put("/api/scheduled_jobs/{id:int}", scheduled_jobs::update)
-        .delete("/api/scheduled_jobs/{id:int}", scheduled_jobs::delete)
-        .post("/api/scheduled_jobs/{id:int}/toggle", scheduled_jobs::toggle)
-        .get("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::runs)
-        .delete("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::clear_runs)
-        .get("/api/scheduled_jobs/{id:int}/devices", scheduled_jobs::devices)
+        .merge(scheduled_jobs_table())
         .post("/api/scripts/quick_run", quick_run::run)
         .post("/api/ansible/recap/report", playbooks::report)
         .get("/api/ansible/recap/{id:int}", playbooks::read)
@@ -89,6 +86,21 @@ pub fn table() -> Routes<AppState> {
         .options("/api/admin/device-approvals/{id}/deny", async |_: Admin| {
             options("GET, HEAD, OPTIONS, POST")
         })
+}
+
+/// The routes whose JSON is written as Python's `json.dumps` does by default.
+fn scheduled_jobs_table() -> Routes<AppState> {
+    Routes::new()
+        .get("/api/scheduled_jobs", scheduled_jobs::list)
+        .post("/api/scheduled_jobs", scheduled_jobs::create)
+        .get("/api/scheduled_jobs/{id:int}", scheduled_jobs::read)
+        .put("/api/scheduled_jobs/{id:int}", scheduled_jobs::update)
+        .delete("/api/scheduled_jobs/{id:int}", scheduled_jobs::delete)
+        .post("/api/scheduled_jobs/{id:int}/toggle", scheduled_jobs::toggle)
+        .get("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::runs)
+        .delete("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::clear_runs)
+        .get("/api/scheduled_jobs/{id:int}/devices", scheduled_jobs::devices)
+        .written(TextForm::AsMade)
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! The route table, and the layer before it that decides paths and methods as the legacy does.
+//!
+//! Long because the table and the way through it are read together.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +23,7 @@ use super::{
         error_page::{ErrorPage, options, redirect},
         forwarded::Caller,
         path::{decode, encode, is_socket_path},
+        reply::TextForm,
     },
     detached::DetachedRequests,
     pages::Pages,
@@ -70,6 +73,8 @@ struct Route<S> {
     segments: Vec<Segment>,
     methods: BTreeSet<&'static str>,
     handlers: MethodRouter<S>,
+    /// How its answers are written.
+    form: TextForm,
     /// What the handler of each method takes and answers.
     signatures: BTreeMap<&'static str, Signature>,
 }
@@ -152,6 +157,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         )
     }
 
+    /// The same routes, whose answers are written in this form.
+    pub fn written(mut self, form: TextForm) -> Self {
+        for route in &mut self.routes {
+            route.form = form;
+        }
+        self
+    }
+
     /// Paths and methods, in the order in which they were added.
     pub fn listing(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.signatures().map(|(method, path, _)| (method, path))
@@ -192,6 +205,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             segments: route.segments,
             methods: route.methods,
             handlers: route.handlers.with_state(state.clone()),
+            form: route.form,
             signatures: route.signatures,
         };
         Routes {
@@ -212,6 +226,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             segments: path.split('/').map(Segment::parse).collect(),
             methods: methods.iter().copied().collect(),
             handlers,
+            form: TextForm::default(),
             signatures: methods
                 .first()
                 .map(|method| (*method, signature))
@@ -291,7 +306,7 @@ impl Dispatcher {
         let method = request.method().clone();
 
         let matching = table.matching(&path);
-        if let Some((index, _)) = matching
+        if let Some((index, route)) = matching
             .iter()
             .find(|(_, route)| route.methods.contains(method.as_str()))
         {
@@ -299,7 +314,7 @@ impl Dispatcher {
                 Some(uri) => {
                     let client_uri = std::mem::replace(request.uri_mut(), uri);
                     request.extensions_mut().insert(ClientUri(client_uri));
-                    let answering = table.router.clone().oneshot(request);
+                    let answering = route.form.write(table.router.clone().oneshot(request));
                     if method.is_safe() {
                         infallible(answering.await)
                     } else {

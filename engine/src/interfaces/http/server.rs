@@ -27,6 +27,7 @@ use super::{
         forwarded::Caller,
         limits::enforce,
         reply::Answer,
+        wire::write_as_the_legacy,
     },
     connections::{Connections, stream::BoundedAcceptor},
     detached::DetachedRequests,
@@ -43,7 +44,7 @@ use crate::{
         settings::{AccessPolicy, Settings},
         timing::Timing,
     },
-    domain::mask::shown,
+    domain::{clock::Clock, mask::shown},
 };
 
 /// Enough for every head that [`enforce`] lets through.
@@ -76,6 +77,8 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
         .header_read_timeout(timing.idle_deadline)
         // Whoever has said all and only listens (`nc -N`, health checks) still gets an answer.
         .half_close(true)
+        // As the legacy writes them; names of headers mean the same in any letter case.
+        .title_case_headers(true)
         .max_buf_size(HEAD_BUFFER)
         .max_headers(MOST_HEADERS);
 }
@@ -87,6 +90,7 @@ pub fn http_service(
     settings: &Settings,
     detached: &DetachedRequests,
     guard: Option<BrowserGuard>,
+    clock: Arc<dyn Clock>,
 ) -> Router {
     let dispatcher = health::routes().merge(routes).into_dispatcher(
         Pages::new(settings.static_root.clone()),
@@ -117,6 +121,7 @@ pub fn http_service(
             settings.timing.unread_body_deadline,
             read_the_rest,
         ))
+        .layer(from_fn_with_state(clock, write_as_the_legacy))
 }
 
 #[derive(Clone)]

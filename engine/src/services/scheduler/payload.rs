@@ -79,6 +79,31 @@ pub(super) fn playbook_members(signer: &ScriptSigner, document: &Document, value
     members
 }
 
+/// The payload of `quick_job_run` for one host, in the legacy's order.
+pub fn script_event(activity_id: Json, host: Json, members: JsonObject) -> Json {
+    let mut payload = object([("job_id", activity_id), ("target_hostname", host)]);
+    payload.extend(members);
+    payload.into()
+}
+
+/// The payload of `ansible_playbook_run` for one host, in the legacy's order: `ids` stand behind the playbook's text.
+pub(super) fn playbook_event(
+    run_id: Json,
+    host: Json,
+    members: &JsonObject,
+    ids: [(&'static str, Json); 3],
+) -> Json {
+    let mut payload = object([("run_id", run_id), ("target_hostname", host)]);
+    payload.extend(members.clone());
+    let behind = payload
+        .get_index_of("playbook_encoding")
+        .map_or(payload.len(), |at| at + 1);
+    for (at, (name, value)) in (behind..).zip(ids) {
+        payload.shift_insert(at, name.to_owned(), value);
+    }
+    payload.into()
+}
+
 /// Files as agents get them: a name must not lead out of the folder that the agent puts it into (ASM-27).
 fn files(files: &[DocumentFile]) -> Json {
     Json::List(

@@ -7,6 +7,7 @@ use super::{
     channel::Recipient,
     delivery::{Next, OFFLINE, QUARANTINED, WENT_AWAY, Work},
     manifest::{Component, ComponentKind, Manifest},
+    payload::{playbook_event, script_event},
 };
 use crate::{
     domain::{
@@ -33,26 +34,22 @@ pub(super) struct Dispatch<'a> {
 
 impl Scheduler {
     fn event(&self, dispatch: &Dispatch<'_>) -> (&'static str, Json) {
-        let mut payload = dispatch.component.members.clone();
-        let mut set = |name: &str, value: Json| {
-            payload.insert(name.to_owned(), value);
-        };
         let run = dispatch.run;
-        set("target_hostname", run.hostname.clone().unwrap_or_default().into());
-        let event = match dispatch.component.kind {
-            ComponentKind::Script => {
-                set("job_id", dispatch.activity_id.into());
-                "quick_job_run"
-            }
+        let members = &dispatch.component.members;
+        let activity_id = dispatch.activity_id.into();
+        let host: Json = run.hostname.clone().unwrap_or_default().into();
+        match dispatch.component.kind {
+            ComponentKind::Script => ("quick_job_run", script_event(activity_id, host, members.clone())),
             ComponentKind::Playbook | ComponentKind::ServerPlaybook => {
-                set("run_id", self.new_run_id().into());
-                set("activity_job_id", dispatch.activity_id.into());
-                set("scheduled_job_id", run.job_id.into());
-                set("scheduled_run_id", run.id.into());
-                "ansible_playbook_run"
+                let ids = [
+                    ("activity_job_id", activity_id),
+                    ("scheduled_job_id", run.job_id.into()),
+                    ("scheduled_run_id", run.id.into()),
+                ];
+                let payload = playbook_event(self.new_run_id().into(), host, members, ids);
+                ("ansible_playbook_run", payload)
             }
-        };
-        (event, payload.into())
+        }
     }
 
     /// A new id of a playbook's run: 32 hex digits.

@@ -7,7 +7,36 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::json_writer::write_line;
-use crate::domain::json::Json;
+use crate::domain::{json::Json, json_text::column_text};
+
+tokio::task_local! {
+    /// The form of the answers that are made within the future.
+    static FORM: TextForm;
+}
+
+/// How a route writes its JSON. The legacy's routes do it in one of two ways, and their failures with them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TextForm {
+    /// Members sorted, no blanks, a line end.
+    #[default]
+    Sorted,
+    /// Members in the order in which they were made, blanks after commas and colons.
+    AsMade,
+}
+
+impl TextForm {
+    /// Awaits an answer that is written in this form.
+    pub async fn write<F: Future>(self, answer: F) -> F::Output {
+        FORM.scope(self, answer).await
+    }
+
+    fn text(value: &Json) -> String {
+        match FORM.try_with(|form| *form).unwrap_or_default() {
+            Self::Sorted => write_line(value),
+            Self::AsMade => column_text(value),
+        }
+    }
+}
 
 /// An answer whose body is JSON, written as the legacy writes it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,7 +113,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         let mut response = (
             self.status,
             [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            write_line(&Json::of(&self.body)),
+            TextForm::text(&Json::of(&self.body)),
         )
             .into_response();
         for cookie in self.cookies {

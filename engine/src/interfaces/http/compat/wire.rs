@@ -1,0 +1,197 @@
+//! How an answer is written beside what it says, as the legacy writes it: the reason in capitals, and the order of the
+//! headers. The letter case of their names is the connection's (`configure` in the server).
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
+use hyper::ext::ReasonPhrase;
+
+use super::path::{decode, is_socket_path};
+use crate::domain::clock::Clock;
+
+/// Gives an answer its reason, its date, the length of its body and the order of its headers.
+pub async fn write_as_the_legacy(
+    State(clock): State<Arc<dyn Clock>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_head = request.method() == Method::HEAD;
+    let order = Order {
+        socket: is_socket_path(&decode(request.uri().path())),
+        session_alone: false,
+    };
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
+    if let Some(reason) = reason(response.status()) {
+        response
+            .extensions_mut()
+            .insert(ReasonPhrase::from_static(reason));
+    }
+    let length = response
+        .body()
+        .size_hint()
+        .exact()
+        // What answers HEAD without a body says itself how long it would be.
+        .filter(|length| (!is_head || *length > 0) && has_length(response.status()));
+    if let Some(length) = length {
+        response
+            .headers_mut()
+            .entry(header::CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
+    }
+    let headers = response.headers_mut();
+    let seconds = u64::try_from(clock.now().as_second()).unwrap_or_default();
+    let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        headers.entry(header::DATE).or_insert(date);
+    }
+    *headers = order.of(std::mem::take(headers));
+    response
+}
+
+/// Whether a body may stand under a status.
+fn has_length(status: StatusCode) -> bool {
+    status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// In which order an answer's headers stand.
+#[derive(Clone, Copy, Debug, Default)]
+struct Order {
+    /// Of the channel's endpoint: its library sets the headers before the length is known.
+    socket: bool,
+    /// Whether the session's cookie is the only one: it is set at the very end, where others are set by their route.
+    session_alone: bool,
+}
+
+impl Order {
+    /// Where a header stands: what says what the body is comes first, as it is set first.
+    fn rank(self, name: &HeaderName) -> u8 {
+        match *name {
+            header::CONTENT_DISPOSITION => 0,
+            header::CONTENT_TYPE => 1,
+            header::ALLOW => 2,
+            header::CONTENT_LENGTH if self.socket => 9,
+            header::CONTENT_LENGTH => 3,
+            header::LAST_MODIFIED => 4,
+            header::SET_COOKIE if !self.session_alone => 5,
+            header::VARY => 7,
+            header::SET_COOKIE => 8,
+            header::DATE => 10,
+            header::ACCEPT_RANGES => 11,
+            header::CONTENT_RANGE => 12,
+            _ => 6,
+        }
+    }
+
+    fn of(mut self, headers: HeaderMap) -> HeaderMap {
+        let mut cookies = headers.get_all(header::SET_COOKIE).iter();
+        self.session_alone = cookies.all(|cookie| cookie.as_bytes().starts_with(b"session="));
+        let mut lines: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(headers.len());
+        let mut current = None;
+        for (name, value) in headers {
+            current = name.or(current);
+            if let Some(name) = &current {
+                lines.push((name.clone(), value));
+            }
+        }
+        lines.sort_by_key(|(name, _)| self.rank(name));
+        let mut ordered = HeaderMap::with_capacity(lines.len());
+        for (name, value) in lines {
+            ordered.append(name, value);
+        }
+        ordered
+    }
+}
+
+/// The words behind the status, in capitals; the library's own where the legacy never sends the status.
+fn reason(status: StatusCode) -> Option<&'static [u8]> {
+    Some(match status.as_u16() {
+        201 => b"CREATED",
+        202 => b"ACCEPTED",
+        204 => b"NO CONTENT",
+        206 => b"PARTIAL CONTENT",
+        302 => b"FOUND",
+        304 => b"NOT MODIFIED",
+        308 => b"PERMANENT REDIRECT",
+        400 => b"BAD REQUEST",
+        401 => b"UNAUTHORIZED",
+        403 => b"FORBIDDEN",
+        404 => b"NOT FOUND",
+        405 => b"METHOD NOT ALLOWED",
+        408 => b"REQUEST TIMEOUT",
+        409 => b"CONFLICT",
+        410 => b"GONE",
+        411 => b"LENGTH REQUIRED",
+        413 => b"REQUEST ENTITY TOO LARGE",
+        415 => b"UNSUPPORTED MEDIA TYPE",
+        416 => b"REQUESTED RANGE NOT SATISFIABLE",
+        417 => b"EXPECTATION FAILED",
+        422 => b"UNPROCESSABLE ENTITY",
+        429 => b"TOO MANY REQUESTS",
+        500 => b"INTERNAL SERVER ERROR",
+        501 => b"NOT IMPLEMENTED",
+        502 => b"BAD GATEWAY",
+        503 => b"SERVICE UNAVAILABLE",
+        504 => b"GATEWAY TIMEOUT",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_stand_in_the_order_of_the_legacy() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("vary", "Cookie"),
+            ("set-cookie", "a=1"),
+            ("content-length", "2"),
+            ("set-cookie", "b=2"),
+            ("content-type", "text/plain"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let lines: Vec<_> = Order::default()
+            .of(headers)
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "content-type: text/plain",
+                "content-length: 2",
+                "set-cookie: a=1",
+                "set-cookie: b=2",
+                "vary: Cookie"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_reason_is_the_usual_one_in_capitals() {
+        for status in (200..600).filter_map(|code| StatusCode::from_u16(code).ok()) {
+            let (Some(reason), Some(usual)) = (reason(status), status.canonical_reason()) else {
+                continue;
+            };
+            let reason = std::str::from_utf8(reason).unwrap();
+            // Where the words differ, the legacy has those of an older specification.
+            if !["REQUEST ENTITY TOO LARGE", "REQUESTED RANGE NOT SATISFIABLE"].contains(&reason) {
+                assert_eq!(reason, usual.to_uppercase());
+            }
+        }
+    }
+}
