@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::{
-    normalize::Normalized,
+    normalize::{NormalStep, Normalized},
     report::notice_lines,
     scenario::model::{Scenario, Step},
-    transcript::{Notice, NoticeKind},
+    transcript::{ASKED_AFTER, Notice, NoticeKind},
 };
 
 /// The headers that are shown of a step with a note: what a browser is told to do with an answer.
@@ -31,7 +31,9 @@ const BESIDE_OTHERS: &str = "x-content-type-options";
 #[must_use]
 pub fn render(scenario: &Scenario, seen: &Normalized, notices: &[Notice]) -> String {
     let mut out = format!("{}\n{}\nshown by the engine\n\n", scenario.name, scenario.title);
-    for step in &seen.steps {
+    // What stands in every table and file is too much to read in each scenario; those of the legacy compare it.
+    let shown = |step: &&NormalStep| step.step <= seen.last_step + ASKED_AFTER;
+    for step in seen.steps.iter().filter(shown) {
         let written = scenario.steps.iter().find(|one| one.id == step.step);
         if let Some(written) = written.filter(|written| !written.note.is_empty()) {
             let _ = writeln!(out, "      # {}", written.note);
@@ -142,7 +144,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_seen_stands_under_its_step() {
-        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1700000000\npolicy: strict\nagents: {agent1: {hostname: H}}\nsteps:\n  - {get: /health, note: alive}\n  - head: /health\n  - login: admin\n  - enroll: agent1\n  - rows: SELECT hostname, status FROM devices\n  - rows: SELECT 1 WHERE 0\n  - {socket: ui, as: admin, connect: {}}\n  - {socket: ui, emit: list_agent_windows, ack: true}\n  - {socket: ui, emit: screenshot, ack: true}\n  - {socket: ui, silence: screenshot}\n";
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\npolicy: strict\nagents: {agent1: {hostname: H}}\nsteps:\n  - {get: /health, note: alive}\n  - head: /health\n  - login: admin\n  - enroll: agent1\n  - rows: SELECT hostname, status FROM devices\n  - rows: SELECT 1 WHERE 0\n  - {socket: ui, as: admin, connect: {}}\n  - {socket: ui, emit: list_agent_windows, ack: true}\n  - {socket: ui, emit: screenshot, ack: true}\n  - {socket: ui, silence: screenshot}\n";
         let scenario = Scenario::read("a/b", text).unwrap();
         let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
         let mut notices = transcript.notices.clone();

@@ -16,6 +16,7 @@ use crate::{
         model::Scenario,
     },
     snapshot::{self, Snapshot, SnapshotError},
+    transcript::Transcript,
 };
 
 /// Where everything lies.
@@ -38,20 +39,18 @@ pub enum CampaignError {
         /// Why it cannot be read.
         source: std::io::Error,
     },
-    /// A scenario cannot be read.
-    #[error("{}: {reason}", path.display())]
-    Scenario {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// Scenarios cannot be read: every fault of each of them.
+    #[error("{0}")]
+    Unreadable(String),
     /// The register.
     #[error(transparent)]
     Register(#[from] RegisterError),
     /// The snapshots.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Entries of the register that speak of scenarios that do not exist.
+    #[error("divergences.toml: {0}")]
+    Places(String),
     /// A name that fits no scenario.
     #[error("no scenario or area is called {0}; `parity list` shows them")]
     Unknown(String),
@@ -62,7 +61,6 @@ pub enum CampaignError {
 pub struct Campaign {
     places: Places,
     register: Register,
-    known: Vec<String>,
     chosen: Vec<(Scenario, PathBuf)>,
     own: Vec<OwnScenario>,
 }
@@ -83,6 +81,10 @@ impl Campaign {
             source,
         })?;
         let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+        let unknown = register.unknown_scenarios(&known);
+        if !unknown.is_empty() {
+            return Err(CampaignError::Places(unknown.join("\n")));
+        }
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
             .iter()
@@ -90,11 +92,11 @@ impl Campaign {
         {
             return Err(CampaignError::Unknown(unknown.clone()));
         }
-        let chosen: Vec<_> = entries
+        let chosen: Vec<Entry> = entries
             .into_iter()
             .filter(|entry| wanted.is_empty() || wanted.iter().any(|want| fits(&entry.name, want)))
-            .map(readable)
-            .collect::<Result<_, _>>()?;
+            .collect();
+        let chosen = readable(chosen)?;
         let (chosen, own): (Vec<_>, Vec<_>) = chosen
             .into_iter()
             .partition(|(scenario, _)| scenario.has_legacy());
@@ -105,7 +107,6 @@ impl Campaign {
         Ok(Self {
             places,
             register,
-            known,
             chosen,
             own: own.collect(),
         })
@@ -147,11 +148,11 @@ impl Campaign {
                     legacy = source.unwrap_or(legacy);
                     ran.push(one);
                 }
-                Err(error) => ran.push(Ran::not_compared("?", format!("the run broke off: {error}"))),
+                Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
             }
         }
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
-        let judgement = judge(&self.register, &ran, &self.known, today);
+        let judgement = judge(&self.register, &ran, today);
         let version = env!("CARGO_PKG_VERSION");
         let provenance = Provenance {
             legacy,
@@ -163,14 +164,19 @@ impl Campaign {
     }
 }
 
-fn readable(entry: Entry) -> Result<(Scenario, PathBuf), CampaignError> {
-    let folder = entry.folder().to_owned();
-    match entry.scenario {
-        Ok(scenario) => Ok((scenario, folder)),
-        Err(error) => Err(CampaignError::Scenario {
-            path: entry.path,
-            reason: error.to_string(),
-        }),
+fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignError> {
+    let (mut scenarios, mut faults) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let folder = entry.folder().to_owned();
+        match entry.scenario {
+            Ok(scenario) => scenarios.push((scenario, folder)),
+            Err(error) => faults.extend(error.faults().iter().map(|fault| fault.in_file(&entry.path))),
+        }
+    }
+    if faults.is_empty() {
+        Ok(scenarios)
+    } else {
+        Err(CampaignError::Unreadable(faults.join("\n")))
     }
 }
 
@@ -181,21 +187,50 @@ async fn compare(
     places: &Places,
     events: &dyn RunEvents,
 ) -> (Ran, Option<String>) {
+    let failed = |reason: String| (Ran::could_not_run(&scenario.name, reason), None);
+    let recorded = snapshot::path_of(&places.snapshots, &scenario.name).exists();
+    if !recorded && scenario.expects() {
+        return match run_embedded(scenario, folder, events).await {
+            Ok(transcript) => (expected(scenario, transcript), None),
+            Err(error) => failed(error.to_string()),
+        };
+    }
     let Snapshot {
         provenance,
         normalized: legacy,
+        times,
     } = match snapshot::read(&places.snapshots, &scenario.name) {
         Ok(snapshot) => snapshot,
-        Err(error) => return (Ran::not_compared(&scenario.name, error.to_string()), None),
+        Err(error) => return failed(error.to_string()),
+    };
+    let scenario = match scenario.clone().with_times(&times) {
+        Ok(scenario) => scenario,
+        Err(error) => return failed(error.to_string()),
     };
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
-    let ran = match run_embedded(scenario, folder, events).await {
-        Ok(transcript) => {
-            Ran::compare(&legacy, &normalize(&transcript), &spans(scenario)).with_notices(transcript.notices)
-        }
-        Err(error) => Ran::not_compared(&scenario.name, error.to_string()),
+    let ran = match run_embedded(&scenario, folder, events).await {
+        Ok(transcript) => Ran::compare(&legacy, &normalize(&transcript), &spans(&scenario))
+            .with_missed(&transcript.missed)
+            .with_notices(transcript.notices),
+        Err(error) => Ran::could_not_run(&scenario.name, error.to_string()),
     };
     (ran, source)
+}
+
+/// A scenario that nobody has recorded: it is held against what it says itself, and only the steps that say something
+/// count as compared.
+fn expected(scenario: &Scenario, transcript: Transcript) -> Ran {
+    let mut shown = normalize(&transcript);
+    let expects = |id: u32| {
+        scenario
+            .steps
+            .iter()
+            .any(|step| step.id == id && !step.expect.is_empty())
+    };
+    shown.steps.retain(|step| expects(step.step));
+    Ran::compare(&shown, &shown, &spans(scenario))
+        .with_missed(&transcript.missed)
+        .with_notices(transcript.notices)
 }
 
 /// When each step was over in the recording; a step without a time of its own ended with the one before it.
@@ -210,4 +245,55 @@ fn spans(scenario: &Scenario) -> Spans {
         })
         .collect();
     Spans::new(&steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{register::Outcome, report, runner::Silent};
+
+    /// What becomes of a scenario that nobody has recorded.
+    async fn unrecorded(steps: &str) -> RunReport {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places {
+            scenarios: folder.path().join("scenarios"),
+            snapshots: folder.path().join("snapshots"),
+        };
+        std::fs::create_dir_all(places.scenarios.join("a")).unwrap();
+        std::fs::create_dir_all(&places.snapshots).unwrap();
+        std::fs::write(places.scenarios.join("divergences.toml"), "format = 2\n").unwrap();
+        let text = format!("format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nsteps:\n{steps}");
+        std::fs::write(places.scenarios.join("a/b.yaml"), text).unwrap();
+        let campaign = Campaign::prepare(places, &[]).unwrap();
+        campaign
+            .run(1, jiff::civil::date(2026, 11, 29), Arc::new(Silent))
+            .await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scenario_without_a_recording_is_held_against_what_it_expects() {
+        let met =
+            unrecorded("  - get: /health\n  - {get: /health, expect: {status: 200, body: {status: ok}}}\n")
+                .await;
+        let verdict = &met.judgement.verdicts[0];
+        assert_eq!((verdict.outcome, verdict.compared_steps), (Outcome::Same, 1));
+
+        let missed = unrecorded("  - {get: /health, expect: {status: 404, \"/nothing\": 1}}\n").await;
+        assert_eq!(report::ending(&missed), report::Ending::Differs);
+        let different: Vec<_> = missed.judgement.verdicts[0]
+            .different
+            .iter()
+            .map(|one| (one.path.as_str(), one.legacy.clone(), one.engine.clone()))
+            .collect();
+        assert_eq!(
+            different,
+            [
+                ("/expect/status", Some(404.into()), Some(200.into())),
+                ("/expect/nothing", Some(1.into()), None),
+            ]
+        );
+
+        let silent = unrecorded("  - get: /health\n").await;
+        assert_eq!(silent.judgement.verdicts[0].outcome, Outcome::CouldNotRun);
+    }
 }

@@ -6,8 +6,10 @@ use clap::{Parser, Subcommand};
 
 pub mod bench;
 pub mod check;
+pub mod convert;
 pub mod import;
 pub mod list;
+pub mod new;
 pub mod run;
 pub mod show;
 
@@ -36,11 +38,15 @@ pub enum Command {
     Run(run::Run),
     /// Turn recordings of the legacy server into scenarios.
     Import(import::Import),
+    /// Turn scenario files of an earlier format into the present one, in place.
+    Convert(convert::Convert),
+    /// Write a small scenario to begin with.
+    New(new::New),
     /// List the scenarios.
     List(list::List),
     /// Show the steps of one scenario.
     Show(show::Show),
-    /// Check that every scenario can be read and that everything it refers to is there.
+    /// Check every scenario, the register and the snapshots, and say everything that is wrong with them.
     Check(check::Check),
     /// Measure a server under load.
     Bench(bench::Bench),
@@ -52,6 +58,8 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
+        Command::Convert(convert) => convert.run(&arguments.scenarios),
+        Command::New(new) => new.run(&arguments.scenarios),
         Command::List(list) => list.run(&arguments.scenarios),
         Command::Show(show) => show.run(&arguments.scenarios),
         Command::Check(check) => check.run(&arguments.scenarios),

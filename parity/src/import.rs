@@ -2,13 +2,16 @@
 
 mod fields;
 mod http;
+mod keep;
+mod left;
 pub(crate) mod locate;
 mod socket;
 mod upstream;
 
 pub(crate) use http::label;
+pub use keep::{Kept, keep};
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -17,6 +20,9 @@ use self::fields::{array, decode, object, string, time};
 use crate::{
     scenario::{
         agent::{Agent, hex},
+        convert,
+        expect::Expect,
+        files::stays_inside,
         literals::literals,
         made::{Made, text_digest},
         model::{Action, FileSource, Policy, Scenario, Step},
@@ -27,7 +33,7 @@ use crate::{
 };
 
 /// The version of the recordings' format.
-const RECORDING_FORMAT: u64 = 1;
+const RECORDING_FORMAT: u64 = 2;
 
 /// Larger binary files stand beside the scenario instead of in it.
 const LARGEST_INLINE: usize = 2048;
@@ -53,11 +59,14 @@ pub enum ImportError {
     #[error("the recording is no JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// Another format.
-    #[error("the recording has format {0}, not {RECORDING_FORMAT}")]
+    #[error("the recording has format {0}, and this program reads {RECORDING_FORMAT}: record it anew")]
     Format(String),
     /// A field is missing or of the wrong kind.
     #[error("the recording has no readable {0}")]
     Field(String),
+    /// It names a file outside of the folder that it belongs into.
+    #[error("the recording names {0:?}, which leaves its folder; nothing was written")]
+    Leaves(String),
 }
 
 /// Reads a recording.
@@ -72,6 +81,11 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
     }
     let area = string(&recording, "area")?;
     let scenario = string(&recording, "scenario")?;
+    for name in [&area, &scenario] {
+        if !is_file_name(name) {
+            return Err(ImportError::Leaves(name.clone()));
+        }
+    }
     let mut importer = Importer {
         scenario: Scenario {
             name: format!("{area}/{scenario}"),
@@ -86,6 +100,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
                 .map(|(name, value)| (name, as_text(&value)))
                 .collect(),
             files: Vec::new(),
+            queries: Vec::new(),
             upstream: None,
             steps: Vec::new(),
         },
@@ -123,21 +138,58 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
     };
     let mut client_values = literals(&importer.scenario, &importer.contents);
     client_values.extend(importer.made);
+    let mut transcript = Transcript {
+        scenario: importer.scenario.name.clone(),
+        started_at_us: importer.scenario.started_at_us,
+        base: string(&recording, "base")?,
+        client_values: client_values.into_iter().collect(),
+        last_step: importer.scenario.last_step(),
+        observations: importer.observations,
+        notices: Vec::new(),
+        heard: left::heard(&recording)?,
+        left: Some(left::left(&recording)?),
+        missed: Vec::new(),
+    };
+    count_anew(&mut importer.scenario, &mut transcript);
     Ok(Imported {
-        transcript: Transcript {
-            scenario: importer.scenario.name.clone(),
-            started_at_us: importer.scenario.started_at_us,
-            base: string(&recording, "base")?,
-            client_values: client_values.into_iter().collect(),
-            observations: importer.observations,
-            notices: Vec::new(),
-        },
+        transcript,
         scenario: importer.scenario,
         server: source("server"),
         revision: source("revision"),
         not_runnable: importer.not_runnable,
         files: importer.files,
     })
+}
+
+/// Numbers of the recording, which count what is no step of a scenario too, become places in the scenario.
+fn count_anew(scenario: &mut Scenario, transcript: &mut Transcript) {
+    let recorded: Vec<u32> = scenario.steps.iter().map(|step| step.id).collect();
+    // The last step that is kept and not later.
+    let place = |number: u32| u32::try_from(recorded.partition_point(|id| *id <= number)).unwrap_or(u32::MAX);
+    let last = transcript.last_step;
+    transcript.last_step = place(last);
+    transcript
+        .observations
+        .retain(|one| one.step > last || recorded.contains(&one.step));
+    for observation in &mut transcript.observations {
+        observation.step = match observation.step.checked_sub(last) {
+            Some(after @ 1..) => transcript.last_step + after,
+            _ => place(observation.step),
+        };
+    }
+    for event in transcript.heard.iter_mut().flat_map(|one| &mut one.events) {
+        event.after_step = place(event.after_step);
+    }
+    if let Some(upstream) = &mut scenario.upstream {
+        let mut asks = BTreeMap::new();
+        for (step, count) in std::mem::take(&mut upstream.asks) {
+            *asks.entry(place(step)).or_default() += count;
+        }
+        upstream.asks = asks;
+    }
+    for (step, id) in scenario.steps.iter_mut().zip(1..) {
+        step.id = id;
+    }
 }
 
 struct Importer {
@@ -166,8 +218,13 @@ impl Importer {
     }
 
     fn file_source(&mut self, path: &str, fields: &Value) -> Result<(FileSource, Vec<u8>), ImportError> {
+        if !stays_inside(path) {
+            return Err(ImportError::Leaves(path.to_owned()));
+        }
         if let Some(text) = fields.get("text").and_then(Value::as_str) {
-            return Ok((FileSource::Text(text.to_owned()), text.as_bytes().to_vec()));
+            let mut source = FileSource::Text(text.to_owned());
+            convert::fold(&mut source);
+            return Ok((source, text.as_bytes().to_vec()));
         }
         let bytes = decode(fields.get("base64")).ok_or_else(|| ImportError::Field(format!("file {path}")))?;
         if bytes.len() <= LARGEST_INLINE {
@@ -218,6 +275,7 @@ impl Importer {
         self.started |= !matches!(action, Action::Set(_) | Action::Make { .. } | Action::Check(_));
         self.scenario.steps.push(Step {
             id,
+            name: String::new(),
             line: 0,
             who: step.get("who").and_then(Value::as_str).map(str::to_owned),
             note: step
@@ -228,6 +286,7 @@ impl Importer {
             at_us: Some(at_us),
             action,
             captures: Vec::new(),
+            expect: Expect::default(),
         });
         Ok(())
     }
@@ -366,6 +425,11 @@ fn read_agents(recording: &Value) -> Result<Vec<Agent>, ImportError> {
     }
     agents.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(agents)
+}
+
+/// Whether a name can be that of a file or folder and nothing else.
+fn is_file_name(name: &str) -> bool {
+    stays_inside(name) && !name.contains('/') && !name.starts_with('.')
 }
 
 fn title_case(area: &str) -> String {

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod campaign;
 pub mod cli;
 pub mod import;
+pub mod json_form;
 pub mod runner;
 pub mod scenario;
 pub mod socket_io;

@@ -6,6 +6,8 @@
 
 mod certificate;
 mod forms;
+mod headers;
+mod left;
 mod names;
 mod packets;
 mod shapes;
@@ -33,7 +35,9 @@ pub struct Normalized {
     pub scenario: String,
     /// Unix time, in microseconds, at which step times begin.
     pub started_at_us: i64,
-    /// What was seen, in the order of the steps.
+    /// The number of the scenario's last step.
+    pub last_step: u32,
+    /// What was seen, in the order of the steps; after them what was seen once they were over.
     pub steps: Vec<NormalStep>,
 }
 
@@ -56,14 +60,17 @@ pub struct NormalStep {
 #[must_use]
 pub fn normalize(transcript: &Transcript) -> Normalized {
     let mut normalizer = Normalizer::new(transcript);
-    let steps = transcript
+    let mut steps: Vec<NormalStep> = transcript
         .observations
         .iter()
         .map(|observation| normalizer.step(observation))
         .collect();
+    steps.extend(normalizer.heard(transcript));
+    steps.extend(normalizer.left(transcript));
     Normalized {
         scenario: transcript.scenario.clone(),
         started_at_us: transcript.started_at_us,
+        last_step: transcript.last_step,
         steps,
     }
 }
@@ -119,13 +126,15 @@ impl<'a> Normalizer<'a> {
         let step = observation.step;
         let seen = match &observation.seen {
             Seen::Answer {
-                status,
+                line,
                 headers,
                 body,
+                length,
+                form,
             } => {
                 let mut out = Map::new();
-                out.insert("status".to_owned(), json!(status));
-                out.insert("headers".to_owned(), self.headers(step, headers));
+                out.insert("status".to_owned(), json!(line.status));
+                out.insert("headers".to_owned(), self.headers(step, headers, *length));
                 let body = match body {
                     Body::Text(payload) if packets::is_endpoint(&observation.label) => {
                         Some(self.packets(step, payload))
@@ -135,6 +144,7 @@ impl<'a> Normalizer<'a> {
                 if let Some(body) = body {
                     out.insert("body".to_owned(), body);
                 }
+                out.insert("wire".to_owned(), headers::wire(line, headers, form.as_deref()));
                 Value::Object(out)
             }
             Seen::Rows { rows } => {
@@ -194,53 +204,6 @@ impl<'a> Normalizer<'a> {
         }
     }
 
-    fn headers(&mut self, step: u32, headers: &[(String, String)]) -> Value {
-        let mut out: Map<String, Value> = Map::new();
-        for (name, text) in headers {
-            let path = join("/headers", name);
-            let place = Place { step, path: &path };
-            let value = match name.as_str() {
-                "set-cookie" => self.cookie(place, text),
-                "allow" => allow(text),
-                "etag" => etag(text),
-                "retry-after" => text
-                    .parse::<u64>()
-                    .map_or_else(|_| json!(text), |seconds| json!(seconds)),
-                _ => self.text(place, text),
-            };
-            match out.get_mut(name) {
-                // Several headers of one name: their order is part of the answer.
-                Some(Value::Array(values)) if name == "set-cookie" => values.push(value),
-                Some(Value::Object(several)) if several.contains_key("<several>") => {
-                    if let Some(Value::Array(values)) = several.get_mut("<several>") {
-                        values.push(value);
-                    }
-                }
-                Some(first) => *first = json!({ "<several>": [first.clone(), value] }),
-                None if name == "set-cookie" => {
-                    out.insert(name.clone(), Value::Array(vec![value]));
-                }
-                None => {
-                    out.insert(name.clone(), value);
-                }
-            }
-        }
-        Value::Object(out)
-    }
-
-    fn cookie(&mut self, place: Place<'_>, text: &str) -> Value {
-        let mut parts = text.split(';').map(str::trim);
-        let (name, value) = parts
-            .next()
-            .unwrap_or_default()
-            .split_once('=')
-            .unwrap_or((text, ""));
-        let attributes: Vec<&str> = parts.collect();
-        let path = join(place.path, name);
-        let value = self.text(Place { path: &path, ..place }, value);
-        json!({ "name": name, "value": value, "attributes": attributes })
-    }
-
     /// Keys are walked in sorted order, because the order in which a server writes them must not decide a name.
     fn value(&mut self, place: Place<'_>, field: &str, value: &Value) -> Value {
         match value {
@@ -261,23 +224,29 @@ impl<'a> Normalizer<'a> {
                     })
                     .collect(),
             ),
+            Value::Object(map) if left::is_long(map) => left::long(map),
             Value::Object(map) => {
                 let mut keys: Vec<&String> = map.keys().collect();
                 keys.sort();
-                let mut out = Map::new();
+                let mut members: BTreeMap<&str, (String, Value)> = BTreeMap::new();
                 for key in keys {
                     let path = join(place.path, key);
                     let place = Place { path: &path, ..place };
                     let inner = map
                         .get(key)
                         .map_or(Value::Null, |inner| self.value(place, key, inner));
-                    let key = self.names.inside(
+                    let named = self.names.inside(
                         key,
                         |part| is_client(&self.client_values, &self.client_parts, part),
                         &place.text(),
                     );
-                    out.insert(key, inner);
+                    members.insert(key, (named, inner));
                 }
+                // The order in which they stand is part of what is compared.
+                let out: Map<String, Value> = map
+                    .keys()
+                    .filter_map(|key| members.remove(key.as_str()))
+                    .collect();
                 if out.len() == 1 && out.keys().all(|key| key.starts_with('<')) {
                     return json!({ "<object>": out });
                 }
@@ -297,6 +266,9 @@ impl<'a> Normalizer<'a> {
             } else {
                 json!(text)
             };
+        }
+        if let Some(text) = text.strip_prefix("base64:").and_then(tokens::sealed_blob) {
+            return self.text(place, &text);
         }
         if let Some(blob) = text.strip_prefix("base64:") {
             return match self.opaque(place, blob) {
@@ -358,6 +330,11 @@ impl<'a> Normalizer<'a> {
             let name = self.names.name(text, "jwt", &place.text());
             return Some(json!({ "<jwt>": { "name": name, "header": header, "claims": claims } }));
         }
+        if let Some(sealed) = tokens::fernet(text) {
+            let at = time::stamp("fernet", sealed.at_us.saturating_sub(self.started_at_us));
+            let name = self.names.name(text, "sealed", &place.text());
+            return Some(json!({ "<sealed>": { "name": name, "at": at, "blocks": sealed.blocks } }));
+        }
         let signed = tokens::signed(text)?;
         let payload = self.value(place, "", &signed.payload);
         let signed_at = self.value(place, "ts", &json!(signed.signed_at));
@@ -374,26 +351,6 @@ fn is_client(values: &BTreeSet<&str>, parts: &BTreeSet<&str>, value: &str) -> bo
 
 fn long(text: &str) -> Value {
     json!({ "<long>": { "size": text.len(), "sha256": sha256_hex(text.as_bytes()) } })
-}
-
-/// The order of `Allow` is arbitrary.
-fn allow(text: &str) -> Value {
-    let methods: BTreeSet<&str> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|method| !method.is_empty())
-        .collect();
-    json!(methods)
-}
-
-/// A tag's text is the server's own business; that it is a quoted, non-empty text is not.
-fn etag(text: &str) -> Value {
-    let (weak, tag) = text.strip_prefix("W/").map_or(("", text), |tag| ("W/", tag));
-    let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-    match inner {
-        Some(inner) if !inner.is_empty() && !inner.contains('"') => json!(format!("{weak}\"<etag>\"")),
-        _ => json!(text),
-    }
 }
 
 #[cfg(test)]

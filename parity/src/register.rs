@@ -1,15 +1,20 @@
-//! `scenarios/divergences.toml`: which differences are accepted, why and since when; and what is not compared yet.
+//! `scenarios/divergences.toml`: which differences are expected, why and since when.
+//!
+//! An entry is an expectation: each of its rows names places (scenario, step, path), and every one of them must show the
+//! difference, with these values on both sides. A place that no longer does is told as loudly as a difference that no
+//! entry expects.
 
 mod judge;
 mod load;
+mod value;
 
-pub use judge::{Judgement, Outcome, Ran, Verdict, judge};
+pub use judge::{Judgement, Outcome, Ran, Unmet, Verdict, judge};
 pub use load::{RegisterError, load, parse};
+pub use value::Constraint;
 
+use crate::transcript::{ASKED_AFTER, HEARD_AFTER, LEFT_AFTER};
 use jiff::civil::Date;
-use regex::Regex;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The areas of the divergence table.
@@ -68,42 +73,63 @@ impl Area {
     }
 }
 
-/// What one side of an accepted difference must be.
-#[derive(Clone, Debug)]
-pub enum Constraint {
-    /// Exactly this value.
-    Equals(Value),
-    /// A value whose text (a string itself, anything else as JSON) matches.
-    Matches(Regex),
-    /// Nothing is there.
-    Absent,
+/// Steps of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepName {
+    /// A step by its number.
+    Number(u32),
+    /// What the server asked of GitHub, which is known once the steps are over.
+    Asked,
+    /// Everything that the sockets received.
+    Heard,
+    /// What the server left.
+    Left,
 }
 
-impl Constraint {
-    /// Whether a side fits.
+impl StepName {
+    /// The number that it has in a scenario whose last step is `last`.
     #[must_use]
-    pub fn fits(&self, side: Option<&Value>) -> bool {
-        match (self, side) {
-            (Self::Absent, None) => true,
-            (Self::Equals(wanted), Some(value)) => wanted == value,
-            (Self::Matches(pattern), Some(Value::String(text))) => pattern.is_match(text),
-            (Self::Matches(pattern), Some(value)) => pattern.is_match(&value.to_string()),
-            _ => false,
+    pub fn number(&self, last: u32) -> u32 {
+        match self {
+            Self::Number(number) => *number,
+            Self::Asked => last + ASKED_AFTER,
+            Self::Heard => last + HEARD_AFTER,
+            Self::Left => last + LEFT_AFTER,
         }
     }
 }
 
-/// One place, or a family of places, at which an entry accepts a difference.
+/// Where a difference is expected.
 #[derive(Clone, Debug)]
-pub struct Match {
-    /// Paths; a segment `*` stands for exactly one segment.
-    pub paths: Vec<String>,
-    /// Only in these steps; empty means any.
-    pub steps: Vec<u32>,
+pub struct Place {
+    /// A scenario, or a pattern of scenarios: `enrollment/x`, `enrollment/*`, `*/*`.
+    pub scenarios: String,
+    /// The steps, each of which must show it; `None` where some step or other must.
+    pub steps: Option<Vec<StepName>>,
+}
+
+/// A difference in one path, with what both sides must be.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The path; a segment `*` stands for exactly one segment.
+    pub path: String,
     /// What the legacy must show.
     pub legacy: Constraint,
     /// What the engine must show.
     pub engine: Constraint,
+}
+
+/// Differences that are expected at the same places.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// Where.
+    pub places: Vec<Place>,
+    /// Scenarios that a pattern in `places` fits and that are not meant.
+    pub except: Vec<String>,
+    /// Which; each of them at each place.
+    pub rows: Vec<Row>,
+    /// Why patterns stand in it instead of exact places and values.
+    pub why_loose: Option<String>,
 }
 
 /// An accepted difference and its reason.
@@ -111,14 +137,12 @@ pub struct Match {
 pub struct Entry {
     /// The entry's own name.
     pub id: String,
-    /// The contract's name of the defect, such as `ENR-1`.
+    /// The defect or decision that it rests on, such as `ENR-1`.
     pub defect: String,
     /// Where the table lists it.
     pub area: Area,
-    /// Scenarios: `enrollment/x` or `enrollment/*`.
-    pub scenarios: Vec<String>,
-    /// What it accepts.
-    pub matches: Vec<Match>,
+    /// What it expects.
+    pub expectations: Vec<Expectation>,
     /// What the legacy does.
     pub legacy_behaviour: String,
     /// What the engine does.
@@ -131,21 +155,10 @@ pub struct Entry {
     pub owner: Option<String>,
     /// Where it is discussed.
     pub ticket: Option<String>,
-    /// The last day on which it accepts anything.
+    /// The last day on which it accepts and expects anything.
     pub expires: Option<Date>,
     /// Scenario and the step from which a mended defect makes the rest incomparable.
     pub not_compared_from_step: BTreeMap<String, u32>,
-}
-
-/// Routes that the engine does not have yet.
-#[derive(Clone, Debug)]
-pub struct Pending {
-    /// The method, or `*`.
-    pub method: String,
-    /// The path's pattern; a segment `*` stands for exactly one segment, `**` at the end for any rest.
-    pub path: String,
-    /// Why it is not compared.
-    pub reason: String,
 }
 
 /// The whole file.
@@ -153,19 +166,16 @@ pub struct Pending {
 pub struct Register {
     /// Accepted differences.
     pub entries: Vec<Entry>,
-    /// Routes to come.
-    pub pending: Vec<Pending>,
 }
 
-/// Whether a pattern whose segment `*` stands for exactly one segment, and whose last segment `**` stands for any
-/// rest, covers a path.
+/// Whether a pattern whose segment `*` stands for exactly one segment covers a path.
 #[must_use]
 pub fn covers(pattern: &str, path: &str) -> bool {
     let mut wanted = pattern.split('/');
     let mut there = path.split('/');
     loop {
         match (wanted.next(), there.next()) {
-            (Some("**"), _) | (None, None) => return true,
+            (None, None) => return true,
             (Some("*"), Some(_)) => {}
             (Some(wanted), Some(there)) if wanted == there => {}
             _ => return false,
@@ -174,10 +184,15 @@ pub fn covers(pattern: &str, path: &str) -> bool {
 }
 
 impl Entry {
-    /// Whether the entry speaks of a scenario.
-    #[must_use]
-    pub fn names(&self, scenario: &str) -> bool {
-        self.scenarios.iter().any(|pattern| covers(pattern, scenario))
+    /// The patterns of the scenarios that the entry speaks of.
+    pub fn scenarios(&self) -> impl Iterator<Item = &str> {
+        let places = self.expectations.iter().flat_map(|one| &one.places);
+        let excepted = self.expectations.iter().flat_map(|one| &one.except);
+        let whole = self.not_compared_from_step.keys().map(String::as_str);
+        places
+            .map(|place| place.scenarios.as_str())
+            .chain(excepted.map(String::as_str))
+            .chain(whole)
     }
 
     /// Whether the entry still accepts anything on a day.

@@ -6,7 +6,7 @@ mod terminal;
 
 pub use json::{read, render as json, write as write_json};
 pub use markdown::{render as markdown, write as write_markdown};
-pub use terminal::render as terminal;
+pub use terminal::{last_line, render as terminal};
 
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};
 use crate::transcript::{Notice, NoticeKind};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The version of [`RunReport`] that this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything that one run found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct RunReport {
     /// transcripts. They are in no count and no exit code.
     #[serde(default)]
     pub own: Vec<OwnScenario>,
+    /// Why it is no failure that something was not compared; nothing where nobody said so.
+    pub allowed_not_compared: Option<String>,
     /// Why the run could not be done at all.
     pub could_not_run: Option<String>,
 }
@@ -98,12 +100,18 @@ pub struct Counts {
     pub different: usize,
     /// No step was compared.
     pub not_compared: usize,
+    /// It could not run.
+    pub could_not_run: usize,
     /// Steps that were compared.
     pub compared_steps: usize,
     /// Steps that were not.
     pub not_compared_steps: usize,
-    /// Socket events and closings that no step asked for.
-    pub notices: usize,
+    /// Differences that are expected.
+    pub expected: usize,
+    /// Differences that are not.
+    pub unexpected: usize,
+    /// Places that should differ and do not.
+    pub unmet: usize,
 }
 
 impl Counts {
@@ -116,9 +124,12 @@ impl Counts {
                 Outcome::Accepted => out.accepted += 1,
                 Outcome::Different => out.different += 1,
                 Outcome::NotCompared => out.not_compared += 1,
+                Outcome::CouldNotRun => out.could_not_run += 1,
             }
             out.compared_steps += verdict.compared_steps;
-            out.notices += verdict.notices.len();
+            out.expected += verdict.accepted.len();
+            out.unexpected += verdict.different.len();
+            out.unmet += verdict.unmet.len();
             out.not_compared_steps += verdict.not_compared.keys().filter(|step| **step > 0).count();
         }
         out
@@ -186,6 +197,7 @@ impl RunReport {
             entries,
             own: Vec::new(),
             judgement,
+            allowed_not_compared: None,
             could_not_run: None,
         }
     }
@@ -196,12 +208,20 @@ impl RunReport {
         Self { own, ..self }
     }
 
+    /// Says why it is no failure that something was not compared.
+    #[must_use]
+    pub fn allowing_not_compared(self, reason: Option<String>) -> Self {
+        Self {
+            allowed_not_compared: reason,
+            ..self
+        }
+    }
+
     /// A report of a run that could not be done.
     #[must_use]
     pub fn failed(provenance: Provenance, reason: String) -> Self {
         let judgement = Judgement {
             verdicts: Vec::new(),
-            unused_entries: Vec::new(),
             expired_entries: Vec::new(),
         };
         Self {
@@ -210,6 +230,7 @@ impl RunReport {
             judgement,
             entries: Vec::new(),
             own: Vec::new(),
+            allowed_not_compared: None,
             could_not_run: Some(reason),
         }
     }
@@ -227,29 +248,46 @@ impl RunReport {
 const OWN: &str = "The legacy has no such policy, so there is nothing to compare with: what the engine shows is approved \
                    by this project itself, and `cargo test -p parity --test access` asserts it";
 
-/// 0: nothing unaccepted differs. 1: something does, or a register entry is unused, or (with `require_all`)
-/// something was not compared that has something to be compared with. 2: the run could not be done, or compared nothing.
+/// What a run ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing differs but what is expected to.
+    Pass,
+    /// Something differs that is not expected, or something expected differs no longer.
+    Differs,
+    /// Something could not run, or nothing did.
+    CouldNotRun,
+    /// Something was not compared that was selected.
+    NotCompared,
+}
+
+impl Ending {
+    /// The exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Differs => 1,
+            Self::CouldNotRun => 2,
+            Self::NotCompared => 3,
+        }
+    }
+}
+
+/// What a run ends with. That something could not run weighs most: then nothing can be said of it.
 #[must_use]
-pub fn exit_code(report: &RunReport, require_all: bool) -> u8 {
+pub fn ending(report: &RunReport) -> Ending {
     let verdicts = &report.judgement.verdicts;
-    if report.could_not_run.is_some() || verdicts.is_empty() {
-        return 2;
-    }
-    let different = verdicts
-        .iter()
-        .any(|verdict| verdict.outcome == Outcome::Different);
+    let any = |outcome: Outcome| verdicts.iter().any(|verdict| verdict.outcome == outcome);
     let left_out = verdicts.iter().any(|verdict| !verdict.not_compared.is_empty());
-    if different || !report.judgement.unused_entries.is_empty() || (require_all && left_out) {
-        return 1;
-    }
-    // Nothing was seen, so nothing can be said: that is not success.
-    if verdicts
-        .iter()
-        .all(|verdict| verdict.outcome == Outcome::NotCompared)
-    {
-        2
+    if report.could_not_run.is_some() || verdicts.is_empty() || any(Outcome::CouldNotRun) {
+        Ending::CouldNotRun
+    } else if any(Outcome::Different) {
+        Ending::Differs
+    } else if (left_out || any(Outcome::NotCompared)) && report.allowed_not_compared.is_none() {
+        Ending::NotCompared
     } else {
-        0
+        Ending::Pass
     }
 }
 

@@ -17,12 +17,11 @@ use crate::{
     import::{label, locate::token_claims},
     scenario::{
         clock::ScenarioClock,
-        files,
+        expect, files,
         literals::literals,
         model::{Action, Capture, Scenario, Step},
         socket::SocketAct,
         template::{self, Names, TemplateError, as_text},
-        upstream,
     },
     target::{
         cookies::Jar,
@@ -30,7 +29,7 @@ use crate::{
         embedded::{Embedded, TargetError},
         upstream::{PlayError, PlayedGitHub},
     },
-    transcript::{Asked, Observation, Seen, Transcript},
+    transcript::{ASKED_AFTER, Asked, Body, Left, Missed, Observation, Seen, Transcript},
 };
 
 /// What happens during a run. Every method may be left out.
@@ -97,20 +96,24 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
     }
     run.define_address();
     let base = run.names.get("base").map(as_text).unwrap_or_default();
-    let mut observations = Vec::new();
+    let (mut observations, mut missed) = (Vec::new(), Vec::new());
     github.settle(0).await;
     for step in &scenario.steps {
         let observation = run.step(step).await;
         github.settle(step.id).await;
+        run.sockets.settle(step.id).await;
         events.step_done(scenario, step, observation.as_ref());
+        missed.extend(run.missed(step, observation.as_ref()));
         observations.extend(observation);
     }
-    let notices = run.finish_sockets().await;
+    // While the server still runs and its sockets are open, as the recorder did.
+    let left = run.left().await?;
+    let (notices, heard) = run.finish_sockets().await;
     let client_values = run.client_values.into_iter().collect();
     let at_us = run.clock.at_us();
     run.target.stop().await;
     observations.extend(github.asked().map(|requests| Observation {
-        step: upstream::observed_at(&scenario.steps),
+        step: scenario.last_step() + ASKED_AFTER,
         at_us,
         label: Asked::LABEL.to_owned(),
         seen: Seen::Asked { requests },
@@ -120,8 +123,12 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         started_at_us: scenario.started_at_us,
         base,
         client_values,
+        last_step: scenario.last_step(),
         observations,
         notices,
+        heard,
+        left: Some(left),
+        missed,
     })
 }
 
@@ -143,7 +150,7 @@ const JUMP_US: i64 = 5_000_000;
 
 /// Whether the step only waits for what earlier steps caused.
 fn waits(step: &Step) -> bool {
-    matches!(&step.action, Action::Socket(socket) if matches!(socket.act, SocketAct::Expect(_) | SocketAct::Silence(_)))
+    matches!(&step.action, Action::Socket(socket) if matches!(socket.act, SocketAct::Receive(_) | SocketAct::Silence(_)))
 }
 
 /// Why a step could not be done, for people.
@@ -181,6 +188,26 @@ impl Run<'_> {
         })
     }
 
+    /// What the scenario itself expects of a step and the step did not show.
+    fn missed(&self, step: &Step, observation: Option<&Observation>) -> Vec<Missed> {
+        let Some(observation) = observation.filter(|_| !step.expect.is_empty()) else {
+            return Vec::new();
+        };
+        let unresolved = |error: &TemplateError| Seen::Failed {
+            reason: error.to_string(),
+        };
+        let missed = match template::render_value(&step.expect.value(), &self.names) {
+            Ok(expected) => expect::judge(&self.mask(expected), &observation.seen),
+            Err(error) => expect::judge(&step.expect.value(), &unresolved(&error)),
+        };
+        let missed = missed.into_iter().map(|what| Missed {
+            step: step.id,
+            label: observation.label.clone(),
+            what,
+        });
+        missed.collect()
+    }
+
     async fn act(&mut self, step: &Step) -> Result<Option<Seen>, StepError> {
         match &step.action {
             Action::Http(request) => self.http(step, request).await.map(Some),
@@ -203,7 +230,7 @@ impl Run<'_> {
                 let now = self.clock.now().as_second();
                 let value = made
                     .make(&self.scenario.agents, &self.names, now)
-                    .map_err(|error| format!("step {}: {name}: {error}", step.id))?;
+                    .map_err(|error| format!("step `{}`: {name}: {error}", step.name))?;
                 self.client_values.insert(value.clone());
                 self.names.insert(name.clone(), Value::String(value));
                 Ok(None)
@@ -228,6 +255,22 @@ impl Run<'_> {
             .iter()
             .map(|value| template::render_value(value, &self.names).map_err(|error| unresolved(step, &error)))
             .collect()
+    }
+
+    /// What the server has left so far.
+    async fn left(&self) -> Result<Left, RunError> {
+        let mut left = self.target.left().await?;
+        for rows in left.tables.values_mut() {
+            for row in rows {
+                *row = self.mask_fields(std::mem::take(row));
+            }
+        }
+        for file in left.files.values_mut() {
+            if let Some(Body::Text(text)) = &mut file.content {
+                *text = self.mask_text(text);
+            }
+        }
+        Ok(left)
     }
 
     async fn rows(&mut self, step: &Step, statement: &str, params: &[Value]) -> Result<Seen, StepError> {
@@ -286,7 +329,7 @@ fn in_data(source: &Capture, data: &Value) -> Option<Value> {
 }
 
 fn unresolved(step: &Step, error: &TemplateError) -> StepError {
-    format!("step {}: {error}", step.id)
+    format!("step `{}`: {error}", step.name)
 }
 
 /// A step in one line, for people.
@@ -306,87 +349,4 @@ pub fn step_label(step: &Step) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_the_server_asks_of_github_is_seen() {
-        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1700000000\nupstream:\n  asks: {0: 1}\n  exchanges: []\nsteps:\n  - get: /health\n";
-        let scenario = Scenario::read("a/b", text).unwrap();
-        let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
-        let last = transcript.observations.last().unwrap();
-        assert_eq!((last.step, last.label.as_str()), (2, Asked::LABEL));
-        let Seen::Asked { requests } = &last.seen else {
-            panic!("{last:?}")
-        };
-        let lines: Vec<_> = requests.iter().map(Asked::line).collect();
-        assert_eq!(lines, ["GET /repos/bunny-lab-io/Borealis/branches/main"]);
-    }
-
-    /// What the socket steps of a scenario with two clients showed.
-    async fn sockets(policy: &str, relayed: &str) -> Vec<Seen> {
-        let text = format!(
-            "format: 1\ntitle: T\narea: A\nstarted_at: 1700000000\npolicy: {policy}\nsteps:\n  - {{socket: ui, connect: {{}}}}\n  - {{socket: agent, connect: {{transports: [polling]}}}}\n  - {{socket: agent, emit: macro_status, data: {{n: 1}}, ack: true}}\n  - {{socket: ui, {relayed}}}\n  - {{socket: ui, emit: no_such_event, args: [\"${{n}}\"], ack: true}}\n  - {{socket: ui, silence: macro_status}}\n"
-        );
-        let scenario = Scenario::read("a/b", &text).unwrap();
-        let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
-        transcript.observations.into_iter().map(|one| one.seen).collect()
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn socket_clients_run_against_the_engine() {
-        let connected = Seen::Connected {
-            connected: true,
-            error: None,
-        };
-        let relayed = [
-            connected.clone(),
-            connected.clone(),
-            Seen::Acknowledged {
-                arguments: Some(Vec::new()),
-            },
-            Seen::Received {
-                arguments: Some(vec![json!({"n": 1})]),
-            },
-            Seen::Acknowledged { arguments: None },
-            Seen::Silence { arguments: None },
-        ];
-        assert_eq!(
-            sockets("legacy", "expect: macro_status, capture: {n: /n}").await,
-            relayed
-        );
-        let unresolved = Seen::Failed {
-            reason: "step 5: nothing defines ${n}".to_owned(),
-        };
-        let refused = [
-            connected.clone(),
-            connected,
-            Seen::Acknowledged { arguments: None },
-            Seen::Silence { arguments: None },
-            unresolved,
-            Seen::Silence { arguments: None },
-        ];
-        assert_eq!(sockets("strict", "silence: macro_status").await, refused);
-    }
-
-    #[tokio::test]
-    async fn a_scenario_runs_against_the_engine() {
-        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1700000000\nsteps:\n  - get: /health\n    capture: {s: /status}\n  - set: {a: \"${s}\"}\n  - get: /health?${nobody}\n";
-        let scenario = Scenario::read("a/b", text).unwrap();
-        let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
-        assert!(matches!(
-            transcript.observations[0].seen,
-            Seen::Answer { status: 200, .. }
-        ));
-        let last = transcript.observations.last().unwrap();
-        assert_eq!(last.step, 3);
-        assert_eq!(
-            last.seen,
-            Seen::Failed {
-                reason: "step 3: nothing defines ${nobody}".to_owned()
-            }
-        );
-    }
-}
+mod tests;

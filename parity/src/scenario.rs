@@ -2,14 +2,17 @@
 
 pub mod agent;
 pub mod clock;
+pub mod convert;
 pub mod emit;
+pub mod expect;
 pub mod files;
 pub mod library;
 pub mod literals;
 pub mod made;
 pub mod model;
+mod names;
 pub mod polling;
-mod raw;
+mod read;
 mod shorthand;
 pub mod socket;
 pub mod sqlite_text;
@@ -17,3 +20,4 @@ mod steps;
 pub mod template;
 pub mod upstream;
 pub mod verify;
+pub mod yaml;

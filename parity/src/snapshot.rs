@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// The format that this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const FIRST_LINE: &str = "parity snapshot, format ";
 const DIGESTS: &str = "DIGESTS";
+/// The member of the content that holds the steps' times.
+const TIMES: &str = "times";
 
 /// Where a snapshot came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Snapshot {
     pub provenance: Provenance,
     /// What was seen.
     pub normalized: Normalized,
+    /// When each step was over, in microseconds since the start, by the step's name.
+    pub times: BTreeMap<String, i64>,
 }
 
 /// Why a snapshot or the list of digests cannot be used, and what to do about it.
@@ -79,7 +83,11 @@ pub fn path_of(folder: &Path, scenario: &str) -> PathBuf {
 /// # Errors
 /// If the content cannot be written as JSON.
 pub fn render(snapshot: &Snapshot) -> Result<String, serde_json::Error> {
-    let content = serde_json::to_string_pretty(&snapshot.normalized)? + "\n";
+    let mut content = serde_json::to_value(&snapshot.normalized)?;
+    if let Some(members) = content.as_object_mut() {
+        members.insert(TIMES.to_owned(), serde_json::to_value(&snapshot.times)?);
+    }
+    let content = serde_json::to_string_pretty(&content)? + "\n";
     let Provenance {
         server,
         revision,
@@ -141,8 +149,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Snapshot, SnapshotError> {
             found,
         });
     }
-    let normalized: Normalized =
-        serde_json::from_str(content).map_err(|error| unreadable(error.to_string()))?;
+    let wrong = |error: serde_json::Error| unreadable(error.to_string());
+    let mut content: serde_json::Value = serde_json::from_str(content).map_err(wrong)?;
+    let times = content.as_object_mut().and_then(|members| members.remove(TIMES));
+    let times = times.ok_or_else(|| unreadable(format!("`{TIMES}` is missing")))?;
+    let times = serde_json::from_value(times).map_err(wrong)?;
+    let normalized: Normalized = serde_json::from_value(content).map_err(wrong)?;
     if normalized.scenario != field("scenario")? {
         return Err(unreadable(
             "header and content name different scenarios".to_owned(),
@@ -156,6 +168,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot {
         provenance,
         normalized,
+        times,
     })
 }
 
@@ -228,7 +241,10 @@ pub fn verify_digests(folder: &Path) -> Result<Vec<SnapshotError>, SnapshotError
 }
 
 /// The snapshots that are there: `<area>/<name>.snap`, sorted.
-fn snapshots_in(folder: &Path) -> Result<Vec<String>, SnapshotError> {
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn snapshots_in(folder: &Path) -> Result<Vec<String>, SnapshotError> {
     let list = |path: &Path| -> Result<Vec<PathBuf>, SnapshotError> {
         let failed = |source| SnapshotError::Io {
             path: path.to_owned(),
@@ -304,8 +320,10 @@ mod tests {
             normalized: Normalized {
                 scenario: "enrollment/x".to_owned(),
                 started_at_us: 5,
+                last_step: 1,
                 steps: Vec::new(),
             },
+            times: BTreeMap::from([("login admin".to_owned(), 7)]),
         }
     }
 
@@ -329,11 +347,11 @@ mod tests {
         let text = render(&sample()).unwrap();
         let parse = |text: &str| parse(Path::new("a.snap"), text);
         assert!(matches!(
-            parse(&text.replace("format 1", "format 0")),
+            parse(&text.replace("format 2", "format 1")),
             Err(SnapshotError::TooOld { .. })
         ));
         assert!(matches!(
-            parse(&text.replace("format 1", "format 2")),
+            parse(&text.replace("format 2", "format 3")),
             Err(SnapshotError::TooNew { .. })
         ));
         assert!(matches!(

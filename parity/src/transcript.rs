@@ -1,9 +1,11 @@
 //! What was seen while a scenario ran against one target: the only type that later stages read.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::scenario::upstream::Exchange;
+use crate::scenario::{expect::Shortfall, upstream::Exchange};
 
 /// Everything that one run of one scenario showed from outside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,12 +20,97 @@ pub struct Transcript {
     /// Values that the client made or that stand in the scenario: whatever equals one of them is compared as it
     /// is, never named.
     pub client_values: Vec<String>,
+    /// The number of the scenario's last step.
+    pub last_step: u32,
     /// The observations, in the order of the steps. A step that shows nothing (a capture, a wait) has none.
     pub observations: Vec<Observation>,
-    /// What socket clients showed beside the steps. No recording holds such things, so they are listed and never
-    /// compared.
+    /// What socket clients showed beside the steps, for scenarios that no legacy is held against.
     #[serde(default)]
     pub notices: Vec<Notice>,
+    /// Everything that every socket connection received, asked for by a step or not.
+    #[serde(default)]
+    pub heard: Vec<Heard>,
+    /// What the server left after the last step; nothing where nobody could look.
+    #[serde(default)]
+    pub left: Option<Left>,
+    /// What the scenario itself expects and was not shown.
+    #[serde(default)]
+    pub missed: Vec<Missed>,
+}
+
+/// An expectation of the scenario that a step did not meet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Missed {
+    /// The step.
+    pub step: u32,
+    /// The step in one line.
+    pub label: String,
+    /// What was expected, where, and what was there.
+    pub what: Shortfall,
+}
+
+/// What one connection of a socket client received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heard {
+    /// The client.
+    pub client: String,
+    /// Which of the scenario's connections it is, from 1 in the order in which they were made.
+    pub connection: u32,
+    /// What came, in the order of arrival.
+    pub events: Vec<HeardEvent>,
+    /// Why the server ended the connection; nothing where the scenario ended it.
+    pub closed: Option<String>,
+}
+
+/// Something that a connection received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeardEvent {
+    /// The last step that was over when it came. A recording may be one off.
+    pub after_step: u32,
+    /// Its name.
+    pub event: String,
+    /// Its argument; null where it has none, a list where it has several.
+    pub data: Value,
+}
+
+/// What a server left behind: every table and every file under the root.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    /// The rows of every table, in the order of the table; blobs as `base64:…`.
+    pub tables: BTreeMap<String, Vec<Map<String, Value>>>,
+    /// The files, by their path under the root. The database, its journals and the logs are no part of it.
+    pub files: BTreeMap<String, LeftFile>,
+}
+
+/// How far behind the last step it stands what the server asked of GitHub.
+pub const ASKED_AFTER: u32 = 1;
+/// How far behind the last step it stands what the sockets received.
+pub const HEARD_AFTER: u32 = 2;
+/// How far behind the last step it stands what the server left.
+pub const LEFT_AFTER: u32 = 3;
+
+/// At most so many rows of a table are looked at.
+pub const MOST_ROWS: usize = 200;
+/// Files up to this many bytes are compared by their content, longer ones by their digest.
+pub const LONGEST_FILE: usize = 4096;
+
+/// A file that a server left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftFile {
+    /// Who may read and write it, as `0o644`.
+    pub mode: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// The whole content, where it is short and no private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Body>,
 }
 
 /// Something that a socket client showed and no step asked for.
@@ -74,12 +161,17 @@ pub struct Observation {
 pub enum Seen {
     /// An HTTP answer.
     Answer {
-        /// Status code.
-        status: u16,
-        /// All headers but date, server, connection and content-length; names in lower case, sorted by name.
+        /// The first line.
+        line: StatusLine,
+        /// The headers as they came, in their order and with the letter case of their names.
         headers: Vec<(String, String)>,
         /// The body.
         body: Body,
+        /// The bytes of the body.
+        length: usize,
+        /// How a JSON body is written, as [`crate::json_form::form`] says; nothing where nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        form: Option<String>,
     },
     /// Rows read from the database; blobs as `base64:…`.
     Rows {
@@ -118,6 +210,18 @@ pub enum Seen {
         /// Why.
         reason: String,
     },
+}
+
+/// The first line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusLine {
+    /// The version of HTTP, such as `1.1`.
+    pub version: String,
+    /// The status code.
+    pub status: u16,
+    /// What follows it: `NOT FOUND`.
+    pub reason: String,
 }
 
 /// A body, as far as it could be read.

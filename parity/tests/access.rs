@@ -56,6 +56,7 @@ async fn the_engine_shows_what_was_approved() {
                 panic!("{}, step {}: {reason}", scenario.name, observation.step);
             }
         }
+        assert_eq!(transcript.missed, [], "{}", scenario.name);
         let text = approved::render(&scenario, &normalize(&transcript), &transcript.notices);
         shown.push((approved_name(&scenario), text));
     }

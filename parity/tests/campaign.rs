@@ -11,7 +11,7 @@ use std::{path::Path, sync::Arc};
 use parity::{
     campaign::{Campaign, CampaignError, Places},
     register::Outcome,
-    report,
+    report::{self, Ending},
     runner::Silent,
 };
 
@@ -32,8 +32,8 @@ async fn nothing_differs_from_the_legacy_but_what_the_register_accepts() {
     assert!(!campaign.is_empty());
     let report = campaign.run(4, TODAY, Arc::new(Silent)).await;
     assert_eq!(
-        report::exit_code(&report, false),
-        0,
+        report::ending(&report),
+        Ending::Pass,
         "{}",
         report::terminal(&report)
     );
@@ -56,7 +56,7 @@ async fn without_the_register_the_mended_defects_show_as_differences() {
         area.join("codes_crash_types.yaml"),
     )
     .unwrap();
-    std::fs::write(folder.path().join("divergences.toml"), "").unwrap();
+    std::fs::write(folder.path().join("divergences.toml"), "format = 2\n").unwrap();
     let campaign = Campaign::prepare(
         Places {
             scenarios: folder.path().to_owned(),
@@ -66,11 +66,35 @@ async fn without_the_register_the_mended_defects_show_as_differences() {
     )
     .unwrap();
     let report = campaign.run(1, TODAY, Arc::new(Silent)).await;
-    assert_eq!(report::exit_code(&report, false), 1);
+    assert_eq!(report::ending(&report), Ending::Differs);
     let text = report::terminal(&report);
     assert!(
         text.contains("enrollment/codes_crash_types") && text.contains("/status"),
         "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_does_not_start_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let area = folder.path().join("platform");
+    std::fs::create_dir(&area).unwrap();
+    let name = "platform/health_and_its_methods.yaml";
+    let text = std::fs::read_to_string(places().scenarios.join(name)).unwrap();
+    let text = text.replacen("\nsteps:", "\nenv: {BOREALIS_ACCESS_POLICY: none}\nsteps:", 1);
+    std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::write(folder.path().join("divergences.toml"), "format = 2\n").unwrap();
+    let places = Places {
+        scenarios: folder.path().to_owned(),
+        ..places()
+    };
+    let campaign = Campaign::prepare(places, &[]).unwrap();
+    let report = campaign.run(1, TODAY, Arc::new(Silent)).await;
+    assert_eq!(report::ending(&report), Ending::CouldNotRun);
+    assert!(
+        report::terminal(&report).contains("BOREALIS_ACCESS_POLICY"),
+        "{}",
+        report::terminal(&report)
     );
 }
 

@@ -1,6 +1,7 @@
 //! `parity import`: recordings become scenarios and snapshots.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -8,9 +9,14 @@ use std::{
 use clap::Args;
 
 use crate::{
-    import::{Imported, import_recording},
+    import::{Imported, Kept, import_recording, keep},
     normalize::{normalize, sha256_hex},
-    scenario::emit::to_yaml,
+    scenario::{
+        convert::convert,
+        emit::to_yaml,
+        model::{ModelError, Scenario},
+        yaml,
+    },
     snapshot::{self, Provenance, Snapshot},
 };
 
@@ -31,10 +37,16 @@ impl Import {
         let mut failed = false;
         for recording in &self.recordings {
             match import(recording, scenarios, &self.snapshots) {
-                Ok(imported) => {
+                Ok((imported, kept)) => {
                     println!("{}", imported.scenario.name);
                     for step in &imported.not_runnable {
                         println!("  not runnable: {step}");
+                    }
+                    for what in &kept.kept {
+                        println!("  kept: {what}");
+                    }
+                    for what in &kept.lost {
+                        println!("  not kept: {what}");
                     }
                 }
                 Err(error) => {
@@ -55,13 +67,34 @@ fn import(
     recording: &Path,
     scenarios: &Path,
     snapshots: &Path,
-) -> Result<Imported, Box<dyn std::error::Error>> {
+) -> Result<(Imported, Kept), Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(recording)?;
-    let imported = import_recording(&text)?;
-    let path = scenarios.join(format!("{}.yaml", imported.scenario.name));
+    let mut imported = import_recording(&text)?;
+    let name = imported.scenario.name.clone();
+    let path = scenarios.join(format!("{name}.yaml"));
+    let (existing, remarks) = existing(&name, &path)?;
+    // The times stand in the snapshot, by the names that the steps get.
+    let at: Vec<_> = imported
+        .scenario
+        .steps
+        .iter_mut()
+        .map(|step| step.at_us.take())
+        .collect();
+    let mut kept = keep(&mut imported.scenario, existing.as_ref());
+    for (line, remark) in remarks {
+        kept.lost.push(format!(
+            "the remark in line {line}, which a `note` would keep: {remark}"
+        ));
+    }
+    let named = imported.scenario.steps.iter().zip(at);
+    let times: BTreeMap<String, i64> = named
+        .filter_map(|(step, at)| Some((step.name.clone(), at?)))
+        .collect();
+    let yaml = to_yaml(&imported.scenario);
+    Scenario::read(&name, &yaml).map_err(|error| format!("it cannot be written as a scenario: {error}"))?;
     let folder = path.parent().unwrap_or(scenarios);
     std::fs::create_dir_all(folder)?;
-    std::fs::write(&path, to_yaml(&imported.scenario))?;
+    std::fs::write(&path, yaml)?;
     for (name, bytes) in &imported.files {
         let file = folder.join(name);
         if let Some(parent) = file.parent() {
@@ -78,7 +111,114 @@ fn import(
                 recording_sha256: sha256_hex(text.as_bytes()),
             },
             normalized: normalize(&imported.transcript),
+            times,
         },
     )?;
-    Ok(imported)
+    Ok((imported, kept))
+}
+
+/// The remarks of a file, with their lines.
+type Remarks = Vec<(u64, String)>;
+
+/// The scenario as its file stands, whatever format it has, and the remarks in it.
+fn existing(name: &str, path: &Path) -> Result<(Option<Scenario>, Remarks), Box<dyn std::error::Error>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((None, Vec::new())),
+        Err(error) => return Err(error.into()),
+    };
+    let unreadable = |error: ModelError| {
+        let faults: Vec<String> = error.0.iter().map(|fault| fault.in_file(path)).collect();
+        format!(
+            "the scenario is there already and cannot be read; mend it, or delete it if nothing in it is to be kept\n{}",
+            faults.join("\n")
+        )
+    };
+    let converted = convert(name, &text).map_err(unreadable)?;
+    let scenario = match converted {
+        Some(converted) => converted.scenario,
+        None => Scenario::read(name, &text).map_err(unreadable)?,
+    };
+    Ok((Some(scenario), yaml::remarks(&text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn recording(name: &str) -> String {
+        let step = |id: u32, path: &str| {
+            json!({"id": id, "at": f64::from(id), "kind": "http", "who": "w", "note": "recorded", "request": {"method": "GET", "path": path, "headers": {}},
+                   "response": {"status": 200, "json": {}, "wire": {"version": "1.1", "reason": "OK", "length": 2, "headers": []}}})
+        };
+        let recording = json!({
+            "format": 2, "area": "a", "scenario": name, "title": "Recorded.", "base": "http://h", "started_at": 5.5,
+            "upstream": "unreachable", "env": {}, "files_before_start": {}, "agents": {},
+            "steps": [step(1, "/x"), step(4, "/x")], "heard": [], "final": {"tables": {}, "files": {}},
+        });
+        recording.to_string()
+    }
+
+    #[test]
+    fn an_import_writes_times_beside_and_keeps_what_people_wrote() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("r.json"), recording("s")).unwrap();
+        let run = || {
+            import(&at("r.json"), &at("scenarios"), &at("snapshots"))
+                .unwrap()
+                .1
+        };
+        assert_eq!(run(), Kept::default());
+        let file = at("scenarios/a/s.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            !text.contains("\n    at:") && text.contains("title: Recorded."),
+            "{text}"
+        );
+        let snapshot = snapshot::read(&at("snapshots"), "a/s").unwrap();
+        let times: Vec<_> = snapshot.times.into_iter().collect();
+        assert_eq!(
+            times,
+            [("GET x".to_owned(), 1_000_000), ("GET x 2".to_owned(), 4_000_000)]
+        );
+
+        let text = text.replace("title: Recorded.", "title: By hand. # why").replace(
+            "  - as: w\n    note: recorded\n",
+            "  - as: w\n    note: by hand\n    name: mine\n",
+        );
+        std::fs::write(
+            &file,
+            text.replacen("name: mine", "name: first", 1)
+                .replacen("name: mine", "name: second", 1),
+        )
+        .unwrap();
+        let kept = run();
+        assert_eq!(kept.kept.len(), 5, "{kept:?}");
+        assert_eq!(
+            kept.lost,
+            ["the remark in line 2, which a `note` would keep: why"]
+        );
+        let again = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            again.contains("title: By hand.\n") && again.contains("name: second\n"),
+            "{again}"
+        );
+        let snapshot = snapshot::read(&at("snapshots"), "a/s").unwrap();
+        assert_eq!(snapshot.times.keys().collect::<Vec<_>>(), ["first", "second"]);
+    }
+
+    #[test]
+    fn nothing_is_written_for_a_recording_that_leaves_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut bad: Value = serde_json::from_str(&recording("s")).unwrap();
+        bad["area"] = json!("../..");
+        std::fs::write(at("r.json"), bad.to_string()).unwrap();
+        let error = import(&at("r.json"), &at("scenarios"), &at("snapshots")).unwrap_err();
+        assert!(error.to_string().contains("leaves its folder"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

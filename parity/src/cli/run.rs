@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     campaign::{Campaign, Places},
-    report::{self, exit_code},
+    report,
     runner::{RunError, RunEvents},
     scenario::model::Scenario,
     transcript::Transcript,
@@ -20,10 +20,12 @@ use crate::{
 
 /// Arguments of `parity run`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 nothing unaccepted differs, 1 something does, 2 it could not run.\n\n\
-    Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows"
-)]
+#[command(after_help = "Exit codes:\n  \
+      0  nothing differs but what the register expects to\n  \
+      1  something else differs, or something that the register expects differs no longer\n  \
+      2  something could not run\n  \
+      3  something was not compared (see --allow-not-compared)\n\n\
+    Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows")]
 pub struct Run {
     /// Areas or scenarios; none means all.
     #[arg(value_name = "AREA|SCENARIO")]
@@ -34,9 +36,9 @@ pub struct Run {
     /// Folder that divergences.md and report.json are written to.
     #[arg(long, default_value = "parity-report", value_name = "FOLDER")]
     pub report: PathBuf,
-    /// Count what could not be compared as a failure.
-    #[arg(long)]
-    pub require_all: bool,
+    /// Do not fail because something was not compared; the reason stands in the reports.
+    #[arg(long, value_name = "REASON")]
+    pub allow_not_compared: Option<String>,
     /// How many scenarios run at a time.
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub side_by_side: usize,
@@ -71,9 +73,15 @@ impl Run {
         let campaign = Campaign::prepare(places, &self.wanted)?;
         let bar = ProgressBar::new(campaign.len().try_into().unwrap_or(u64::MAX));
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")?);
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "how long the run took is said to a person; no scenario sees it"
+        )]
+        let began = std::time::Instant::now();
         let runtime = tokio::runtime::Runtime::new()?;
         let report =
             runtime.block_on(campaign.run(self.side_by_side, today(), Arc::new(Progress(bar.clone()))));
+        let report = report.allowing_not_compared(self.allow_not_compared.clone());
         bar.finish_and_clear();
         print!("{}", report::terminal(&report));
         std::fs::create_dir_all(&self.report)?;
@@ -84,7 +92,8 @@ impl Run {
         report::write_markdown(&markdown, &report)?;
         report::write_json(&json, &report)?;
         println!("{} and {} written", markdown.display(), json.display());
-        Ok(exit_code(&report, self.require_all))
+        println!("{}", report::last_line(&report, began.elapsed()));
+        Ok(report::ending(&report).code())
     }
 }
 

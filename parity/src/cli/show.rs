@@ -25,7 +25,9 @@ impl Show {
         let scenario = match &entry.scenario {
             Ok(scenario) => scenario,
             Err(error) => {
-                eprintln!("{}: {error}", entry.path.display());
+                for fault in error.faults() {
+                    eprintln!("{}", fault.in_file(&entry.path));
+                }
                 return ExitCode::from(super::COULD_NOT_RUN);
             }
         };
@@ -37,7 +39,11 @@ impl Show {
             println!("file before the start: {path}");
         }
         for step in &scenario.steps {
-            println!("{:>4}  {}", step.id, step_label(step));
+            println!("{:>4}  {}", step.id, step.name);
+            let label = step_label(step);
+            if label != step.name {
+                println!("      {label}");
+            }
             if let Action::Socket(socket) = &step.action
                 && let Some(texts) = shortened(&socket.texts())
             {
@@ -45,6 +51,9 @@ impl Show {
             }
             if !step.note.is_empty() {
                 println!("      {}", step.note);
+            }
+            if !step.expect.is_empty() {
+                println!("      expects {}", step.expect.value());
             }
             let names: Vec<_> = step.captures.iter().map(|(name, _)| name.as_str()).collect();
             if !names.is_empty() {

@@ -30,6 +30,15 @@ fn form(name: &str) -> &str {
         .map_or(name, |(form, _)| form)
 }
 
+/// A text in which every name is only its form.
+pub(crate) fn without_places(text: &str) -> String {
+    NAME.replace_all(text, |found: &regex::Captures<'_>| {
+        let name = found.get(0).map_or("", |name| name.as_str());
+        format!("{}>", form(name))
+    })
+    .into_owned()
+}
+
 impl Aliases {
     /// Whether two texts are equal, with names compared by their ties; new ties are kept only if they are.
     pub(crate) fn equal(&mut self, legacy: &str, engine: &str) -> bool {

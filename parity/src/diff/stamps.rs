@@ -5,6 +5,10 @@ use serde_json::Value;
 /// How far the replay's clock moves within a step, and how exactly step times were recorded.
 const TOLERANCE_US: i64 = 1000;
 const SECOND_US: i64 = 1_000_000;
+/// An event can reach the recorder this much after the step that caused it.
+const LATE_US: i64 = 50_000;
+/// A little more than a tenth of a second, because a tenth has no exact binary form.
+const DURATION_TOLERANCE: f64 = 0.100_000_1;
 /// The legacy had started at most this long before the scenario's start.
 const EARLIEST_START_US: i64 = -2 * SECOND_US;
 
@@ -30,6 +34,39 @@ impl Spans {
             before = *at;
         }
         Self { spans }
+    }
+
+    /// When a step was over, in microseconds since the scenario's start; what is no step came at the very end.
+    fn end(&self, step: u64) -> i64 {
+        let found = self.spans.iter().find(|(number, ..)| u64::from(*number) == step);
+        found.or(self.spans.last()).map_or(0, |(_, _, at)| *at)
+    }
+
+    /// Whether an event that the recorder had when the step `legacy` was over can be the one that the step `engine`
+    /// caused. Its steps may be one off, and where they are short it can come some steps late.
+    pub(crate) fn may_come_after(&self, legacy: u64, engine: u64) -> bool {
+        legacy + 1 >= engine && (legacy <= engine + 1 || self.end(legacy) - self.end(engine) <= LATE_US)
+    }
+
+    /// Whether two durations in seconds are equal that were measured within a step: to a tenth, and the step's length,
+    /// because the replay's clock stands at its end. One that began with the server is longer in a recording, whose
+    /// server started before the scenario did.
+    pub(crate) fn equal_durations(&self, legacy: f64, engine: f64, step: u32) -> bool {
+        let seconds = |us: i64| std::time::Duration::from_micros(us.unsigned_abs()).as_secs_f64();
+        let end = self.end(u64::from(step));
+        let before = self
+            .spans
+            .iter()
+            .find(|(number, ..)| *number == step)
+            .map_or(end, |(_, before, _)| *before);
+        let tolerance = DURATION_TOLERANCE + seconds(end - before);
+        let since_start = (engine - seconds(end)).abs() <= tolerance;
+        let earlier_start = if since_start {
+            seconds(EARLIEST_START_US)
+        } else {
+            0.0
+        };
+        (-tolerance..=tolerance + earlier_start).contains(&(legacy - engine))
     }
 }
 

@@ -6,6 +6,7 @@ fn one(seen: Value) -> Normalized {
     Normalized {
         scenario: "a/b".to_owned(),
         started_at_us: START,
+        last_step: 2,
         steps: vec![NormalStep {
             step: 2,
             at_us: 20_000,
@@ -41,7 +42,9 @@ fn every_kind_has_its_path() {
         ("/body/b/1", Kind::Value),
         ("/body/b/2", Kind::Extra),
         ("/body/e", Kind::Extra),
+        ("/body/<order>", Kind::Value),
         ("/status", Kind::Value),
+        ("/<order>", Kind::Value),
     ];
     assert_eq!(found, expected.map(|(path, kind)| (path.to_owned(), kind)));
 }

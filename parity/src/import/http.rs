@@ -8,11 +8,13 @@ use super::{
     locate,
 };
 use crate::{
+    json_form,
     scenario::{
         model::{Action, METHODS, Request, RequestBody},
         template::{as_text, fold_repeats},
+        yaml::keeps_its_text,
     },
-    transcript::{Body, Observation, Seen},
+    transcript::{Body, Observation, Seen, StatusLine},
 };
 
 impl Importer {
@@ -79,16 +81,7 @@ fn read_body(request: &Value) -> RequestBody {
 /// Whether every number keeps its text on the way through YAML; others travel inside a body text.
 pub(super) fn survives_yaml(value: &Value) -> bool {
     match value {
-        Value::Number(number) => {
-            let text = number.to_string();
-            number.is_i64()
-                || number.is_u64()
-                || (text.contains('.')
-                    && number
-                        .as_f64()
-                        .and_then(serde_json::Number::from_f64)
-                        .is_some_and(|read| read.to_string() == text))
-        }
+        Value::Number(number) => keeps_its_text(number),
         Value::Array(items) => items.iter().all(survives_yaml),
         Value::Object(fields) => fields.values().all(survives_yaml),
         _ => true,
@@ -113,25 +106,47 @@ fn read_answer(id: u32, response: &Value) -> Result<(Seen, locate::Answer), Impo
         .and_then(Value::as_u64)
         .and_then(|status| u16::try_from(status).ok())
         .ok_or_else(|| ImportError::Field(format!("status of step {id}")))?;
-    let headers: Vec<(String, String)> = array(response, "headers")
+    let wire = response
+        .get("wire")
+        .ok_or_else(|| ImportError::Field(format!("wire of step {id}")))?;
+    let headers: Vec<(String, String)> = array(wire, "headers")
         .iter()
         .filter_map(|pair| match pair.as_array()?.as_slice() {
-            [name, value] => Some((name.as_str()?.to_lowercase(), as_text(value))),
+            [name, value] => Some((name.as_str()?.to_owned(), as_text(value))),
             _ => None,
         })
         .collect();
+    let line = StatusLine {
+        version: string(wire, "version")?,
+        status,
+        reason: string(wire, "reason")?,
+    };
     let body = match (response.get("json"), response.get("text"), response.get("base64")) {
         (Some(json), ..) => Body::Json(json.clone()),
         (None, Some(text), _) if text.as_str() != Some("") => Body::Text(as_text(text)),
         (None, None, Some(base64)) => Body::Base64(as_text(base64)),
         _ => Body::Empty,
     };
+    // A longer text is not in the recording; then only what it says is compared.
+    let form = match (&body, response.get("raw").and_then(Value::as_str)) {
+        (Body::Json(_), Some(raw)) => serde_json::from_str(raw)
+            .ok()
+            .map(|value| json_form::form(raw, &value)),
+        _ => None,
+    };
+    let length = wire
+        .get("length")
+        .and_then(Value::as_u64)
+        .and_then(|length| usize::try_from(length).ok())
+        .ok_or_else(|| ImportError::Field(format!("length of step {id}")))?;
     let answer = locate::Answer::http(&body, &headers);
     Ok((
         Seen::Answer {
-            status,
+            line,
             headers,
             body,
+            length,
+            form,
         },
         answer,
     ))

@@ -42,7 +42,7 @@ impl Answer {
             Body::Empty | Body::Base64(_) => Vec::new(),
         };
         for (name, value) in headers {
-            if name == "set-cookie"
+            if name.eq_ignore_ascii_case("set-cookie")
                 && let Some((cookie, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
             {
                 places.push((Value::from(value), Capture::Cookie(cookie.to_owned())));

@@ -48,7 +48,7 @@ impl Importer {
                 let missing = step.get("missing") == Some(&Value::Bool(true));
                 let arguments = (!missing).then(|| arguments(step.get("data")));
                 (
-                    SocketAct::Expect(string(step, "event")?),
+                    SocketAct::Receive(string(step, "event")?),
                     Some(Seen::Received { arguments }),
                 )
             }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{ImportError, Importer, fields::array};
 use crate::{
-    scenario::upstream::{self, Exchange, Upstream},
-    transcript::{Asked, Observation, Seen},
+    scenario::upstream::{Exchange, Upstream},
+    transcript::{ASKED_AFTER, Asked, Observation, Seen},
 };
 
 impl Importer {
@@ -46,7 +46,7 @@ impl Importer {
         }
         let at_us = self.observations.last().map_or(0, |last| last.at_us);
         self.observations.push(Observation {
-            step: upstream::observed_at(&self.scenario.steps),
+            step: self.scenario.last_step() + ASKED_AFTER,
             at_us,
             label: Asked::LABEL.to_owned(),
             seen: Seen::Asked {
@@ -109,23 +109,27 @@ mod tests {
     use serde_json::json;
 
     use crate::{
-        import::import_recording,
+        import::{import_recording, keep},
         scenario::{emit::to_yaml, model::Scenario},
         transcript::{Asked, Seen},
     };
+
+    fn wire() -> serde_json::Value {
+        json!({"version": "1.1", "reason": "OK", "length": 1, "headers": []})
+    }
 
     fn recording(upstream: &serde_json::Value) -> String {
         let token = |id: u32, method: &str, has_token: bool| {
             json!({"id": id, "at": 0.1, "kind": "http", "who": "w", "note": "",
                    "request": {"method": method, "path": "/api/github/token", "headers": {}},
-                   "response": {"status": 200, "headers": [], "json": {"has_token": has_token}}})
+                   "response": {"status": 200, "json": {"has_token": has_token}, "wire": wire()}})
         };
         let head = |id: u32, source: &str| {
             json!({"id": id, "at": 0.1, "kind": "http", "who": "w", "note": "",
                    "request": {"method": "GET", "path": "/api/repo/current_hash?ttl=1", "headers": {}},
-                   "response": {"status": 200, "headers": [], "json": {"source": source}}})
+                   "response": {"status": 200, "json": {"source": source}, "wire": wire()}})
         };
-        json!({"format": 1, "area": "platform", "scenario": "s", "title": "T", "base": "http://h", "started_at": 5.5, "env": {},
+        json!({"format": 2, "heard": [], "final": {"tables": {}, "files": {}}, "area": "platform", "scenario": "s", "title": "T", "base": "http://h", "started_at": 5.5, "env": {},
                "files_before_start": {}, "agents": {}, "upstream": upstream, "steps": [
                    token(1, "GET", false), head(2, "cache"), token(3, "POST", true), token(4, "GET", true),
                    head(5, "cache-stale"), head(6, "github"), token(7, "POST", false)]})
@@ -157,11 +161,13 @@ mod tests {
             panic!("{last:?}")
         };
         assert_eq!(requests.len(), 7);
-        let mut read = Scenario::read("platform/s", &to_yaml(&imported.scenario)).unwrap();
+        let mut written = imported.scenario.clone();
+        keep(&mut written, None);
+        let mut read = Scenario::read("platform/s", &to_yaml(&written)).unwrap();
         for step in &mut read.steps {
             step.line = 0;
         }
-        assert_eq!(read, imported.scenario);
+        assert_eq!(read, written);
 
         all.pop();
         let cut_off = import_recording(&recording(&json!(all)))

@@ -3,9 +3,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use crate::transcript::Asked;
+use crate::transcript::{Asked, StatusLine};
 
 const START: i64 = 1_795_448_990_335_000;
+
+fn ok() -> StatusLine {
+    StatusLine {
+        version: "1.1".to_owned(),
+        status: 200,
+        reason: "OK".to_owned(),
+    }
+}
 
 fn answer(step: u32, headers: &[(&str, &str)], body: Value) -> Observation {
     Observation {
@@ -13,12 +21,14 @@ fn answer(step: u32, headers: &[(&str, &str)], body: Value) -> Observation {
         at_us: i64::from(step) * 1000,
         label: format!("step {step}"),
         seen: Seen::Answer {
-            status: 200,
+            line: ok(),
             headers: headers
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            length: body.to_string().len(),
             body: Body::Json(body),
+            form: None,
         },
     }
 }
@@ -29,8 +39,12 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         started_at_us: START,
         base: "http://127.0.0.1:39695".to_owned(),
         client_values: client.iter().map(|value| (*value).to_owned()).collect(),
+        last_step: 0,
         observations,
         notices: Vec::new(),
+        heard: Vec::new(),
+        left: None,
+        missed: Vec::new(),
     }
 }
 
@@ -115,7 +129,7 @@ fn headers_with_a_form_of_their_own() {
     let out = normalize(&transcript(&[], vec![answer(1, &headers, json!({}))]));
     assert_eq!(
         out.steps[0].seen["headers"],
-        json!({ "allow": ["GET", "OPTIONS", "POST"], "etag": "\"<etag>\"", "location": "${base}/a", "retry-after": 7 })
+        json!({ "allow": ["GET", "OPTIONS", "POST"], "etag": "\"<etag first seen in step 1 /headers/etag>\"", "location": "${base}/a", "retry-after": 7 })
     );
 }
 
@@ -278,9 +292,11 @@ fn session_ids_in_payloads_keep_identity_and_length_and_pings_are_left_out() {
         at_us: 0,
         label: "GET /socket.io/?EIO=4&transport=polling as p".to_owned(),
         seen: Seen::Answer {
-            status: 200,
+            line: ok(),
             headers: Vec::new(),
             body: Body::Text(text.to_owned()),
+            length: text.len(),
+            form: None,
         },
     };
     let out = normalize(&transcript(

@@ -1,7 +1,7 @@
 //! Signed texts taken apart: access tokens (JWT) and the operators' cookies.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use std::io::Read as _;
 
@@ -36,6 +36,38 @@ pub(crate) fn jwt(text: &str) -> Option<Jwt> {
     let header: Value = serde_json::from_slice(&decoded(header)?).ok()?;
     let claims: Value = serde_json::from_slice(&decoded(claims)?).ok()?;
     (header.get("alg").is_some() && claims.is_object()).then_some(Jwt { header, claims })
+}
+
+/// The readable parts of a text that Fernet sealed.
+pub(crate) struct Sealed {
+    /// When it was sealed, Unix microseconds; whole seconds.
+    pub(crate) at_us: i64,
+    /// How many blocks of 16 bytes it holds.
+    pub(crate) blocks: usize,
+}
+
+/// Bytes of version, time and vector, and those of the signature.
+const FERNET_HEAD: usize = 25;
+const FERNET_SIGNATURE: usize = 32;
+
+/// Reads a Fernet token.
+pub(crate) fn fernet(text: &str) -> Option<Sealed> {
+    let bytes = URL_SAFE.decode(text).ok()?;
+    let sealed = bytes.len().checked_sub(FERNET_HEAD + FERNET_SIGNATURE)?;
+    if bytes.first() != Some(&0x80) || sealed == 0 || sealed % 16 != 0 {
+        return None;
+    }
+    let seconds = i64::from_be_bytes(bytes.get(1..9)?.try_into().ok()?);
+    Some(Sealed {
+        at_us: seconds.checked_mul(1_000_000)?,
+        blocks: sealed / 16,
+    })
+}
+
+/// The Fernet token that a blob holds, given as base64.
+pub(crate) fn sealed_blob(blob: &str) -> Option<String> {
+    let text = String::from_utf8(STANDARD.decode(blob).ok()?).ok()?;
+    fernet(&text).map(|_| text)
 }
 
 /// Reads a signed cookie or an operator's token: HMAC-SHA1 over a JSON body, plain or deflated, and a time.
@@ -87,6 +119,16 @@ mod tests {
         );
         assert!(deflated.compressed);
         assert!(signed("a.b.c").is_none());
+    }
+
+    #[test]
+    fn sealed_texts_show_when_and_how_much() {
+        // The example of the Fernet specification.
+        let text = "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==";
+        let sealed = fernet(text).unwrap();
+        assert_eq!((sealed.at_us, sealed.blocks), (499_162_800_000_000, 1));
+        assert_eq!(sealed_blob(&STANDARD.encode(text)).as_deref(), Some(text));
+        assert!(fernet("gAAA").is_none() && fernet(&text.replacen('g', "A", 1)).is_none());
     }
 
     #[test]

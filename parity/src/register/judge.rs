@@ -1,19 +1,21 @@
 //! Differences and the register together give a verdict for each scenario.
 
-use super::{Register, covers};
-use crate::diff::{Difference, Spans, diff};
+use super::{Entry, Expectation, Register, Row, covers};
+use crate::diff::{Difference, Kind, Spans, diff};
 use crate::normalize::Normalized;
-use crate::transcript::Notice;
+use crate::transcript::{Missed, Notice};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One scenario as it went.
 #[derive(Clone, Debug)]
 pub struct Ran {
     /// `<area>/<name>`.
     pub scenario: String,
+    /// The number of the scenario's last step.
+    pub last_step: u32,
     /// Number and label of every step that showed something on either side; a label of an HTTP step begins with
     /// method and path.
     pub steps: Vec<(u32, String)>,
@@ -21,7 +23,7 @@ pub struct Ran {
     pub not_compared: BTreeMap<u32, String>,
     /// What socket clients showed beside the steps.
     pub notices: Vec<Notice>,
-    /// What [`crate::diff::diff`] found; or why nothing could be compared.
+    /// What [`crate::diff::diff`] found; or why it could not run.
     pub outcome: Result<Vec<Difference>, String>,
 }
 
@@ -46,6 +48,7 @@ impl Ran {
         }
         Self {
             scenario: engine.scenario.clone(),
+            last_step: engine.last_step,
             steps: steps.into_iter().collect(),
             not_compared: failed(engine)
                 .into_iter()
@@ -62,11 +65,34 @@ impl Ran {
         Self { notices, ..self }
     }
 
-    /// A scenario of which nothing could be compared.
+    /// Adds what the scenario itself expects and was not shown: the legacy's side is what was expected.
     #[must_use]
-    pub fn not_compared(scenario: &str, reason: String) -> Self {
+    pub fn with_missed(mut self, missed: &[Missed]) -> Self {
+        let differences = missed.iter().map(|missed| Difference {
+            scenario: self.scenario.clone(),
+            step: missed.step,
+            label: missed.label.clone(),
+            path: missed.what.path.clone(),
+            kind: match missed.what.found {
+                Some(_) => Kind::Value,
+                None => Kind::Missing,
+            },
+            legacy: Some(missed.what.expected.clone()),
+            engine: missed.what.found.clone(),
+        });
+        let differences: Vec<_> = differences.collect();
+        if let Ok(all) = &mut self.outcome {
+            all.extend(differences);
+        }
+        self
+    }
+
+    /// A scenario that could not run.
+    #[must_use]
+    pub fn could_not_run(scenario: &str, reason: String) -> Self {
         Self {
             scenario: scenario.to_owned(),
+            last_step: 0,
             steps: Vec::new(),
             not_compared: BTreeMap::new(),
             notices: Vec::new(),
@@ -75,18 +101,32 @@ impl Ran {
     }
 }
 
-/// The three outcomes; an accepted difference is a difference.
+/// The outcomes; an accepted difference is a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything compared is the same.
     Same,
-    /// All that differs stands in the register.
+    /// All that differs is expected, and all that is expected differs.
     Accepted,
-    /// Something differs that does not stand in the register.
+    /// Something differs that is not expected, or something expected differs no longer.
     Different,
     /// No step could be compared.
     NotCompared,
+    /// It could not run: the engine does not start, or there is nothing to compare with.
+    CouldNotRun,
+}
+
+/// A place that an entry names and that does not show the difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unmet {
+    /// The entry.
+    pub entry: String,
+    /// The step; 0 where the entry names none.
+    pub step: u32,
+    /// The path.
+    pub path: String,
 }
 
 /// What was found about one scenario.
@@ -103,9 +143,11 @@ pub struct Verdict {
     pub accepted: Vec<(String, Difference)>,
     /// Differences that nothing accepts.
     pub different: Vec<Difference>,
+    /// Places that should differ and do not.
+    pub unmet: Vec<Unmet>,
     /// Steps that were not compared and why; step 0 stands for the whole scenario.
     pub not_compared: BTreeMap<u32, String>,
-    /// Socket events and closings that no step asked for: they are not compared either.
+    /// What socket clients showed beside the steps; it is compared as what the sockets received.
     #[serde(default)]
     pub notices: Vec<Notice>,
 }
@@ -116,53 +158,37 @@ pub struct Verdict {
 pub struct Judgement {
     /// In the order in which the scenarios were given.
     pub verdicts: Vec<Verdict>,
-    /// Entries all of whose scenarios ran, and that matched nothing.
-    pub unused_entries: Vec<String>,
     /// Entries whose last day is past.
     pub expired_entries: Vec<String>,
 }
 
-/// Judges what ran. `known` are all scenarios that exist: an entry is unused only if every one of them that it names
-/// was compared. An entry whose scenarios did not run is not "fixed", it is unknown.
+/// Judges what ran.
 #[must_use]
-pub fn judge(register: &Register, ran: &[Ran], known: &[String], today: Date) -> Judgement {
-    let mut used = BTreeSet::new();
-    let verdicts: Vec<Verdict> = ran
+pub fn judge(register: &Register, ran: &[Ran], today: Date) -> Judgement {
+    let alive: Vec<&Entry> = register
+        .entries
         .iter()
-        .map(|one| verdict(register, one, today, &mut used))
+        .filter(|entry| entry.is_alive(today))
         .collect();
-    // A scenario that was cut short by something else than the entry itself has not shown that the entry is unused.
-    let whole: BTreeSet<&str> = verdicts
-        .iter()
-        .filter(|one| one.not_compared.is_empty())
-        .map(|one| one.scenario.as_str())
-        .collect();
-    let unused = register.entries.iter().filter(|entry| {
-        let mut all = known.iter().filter(|scenario| entry.names(scenario)).peekable();
-        let names_none = all.peek().is_none();
-        entry.is_alive(today)
-            && !used.contains(&entry.id)
-            && (names_none || all.all(|one| whole.contains(one.as_str())))
-    });
     Judgement {
-        unused_entries: unused.map(|entry| entry.id.clone()).collect(),
+        verdicts: ran.iter().map(|one| verdict(&alive, one)).collect(),
         expired_entries: register
             .entries
             .iter()
             .filter(|one| !one.is_alive(today))
             .map(|one| one.id.clone())
             .collect(),
-        verdicts,
     }
 }
 
-fn verdict(register: &Register, ran: &Ran, today: Date, used: &mut BTreeSet<String>) -> Verdict {
+fn verdict(entries: &[&Entry], ran: &Ran) -> Verdict {
     let mut out = Verdict {
         scenario: ran.scenario.clone(),
         outcome: Outcome::NotCompared,
         compared_steps: 0,
         accepted: Vec::new(),
         different: Vec::new(),
+        unmet: Vec::new(),
         not_compared: ran.not_compared.clone(),
         notices: ran.notices.clone(),
     };
@@ -170,29 +196,39 @@ fn verdict(register: &Register, ran: &Ran, today: Date, used: &mut BTreeSet<Stri
         Ok(differences) => differences,
         Err(reason) => {
             out.not_compared.insert(0, reason.clone());
+            out.outcome = Outcome::CouldNotRun;
             return out;
         }
     };
-    for (step, label) in &ran.steps {
-        if let Some(reason) = skip(register, &ran.scenario, *step, label, today, used) {
+    for (step, _) in &ran.steps {
+        if let Some(reason) = cut_off(entries, &ran.scenario, *step) {
             out.not_compared.insert(*step, reason);
         } else if !out.not_compared.contains_key(step) {
             out.compared_steps += 1;
         }
     }
-    for difference in differences {
-        if out.not_compared.contains_key(&difference.step) {
-            continue;
-        }
-        match accepting(register, difference, today) {
-            Some(id) => {
-                used.insert(id.to_owned());
-                out.accepted.push((id.to_owned(), difference.clone()));
+    let compared: Vec<&Difference> = differences
+        .iter()
+        .filter(|difference| !out.not_compared.contains_key(&difference.step))
+        .collect();
+    let mut accepted_by: Vec<Option<&str>> = vec![None; compared.len()];
+    for entry in entries {
+        for expectation in &entry.expectations {
+            for unmet in meet(entry, expectation, ran, &compared, &mut accepted_by) {
+                // A step that was not compared has shown nothing, neither this nor the contrary.
+                if !out.not_compared.contains_key(&unmet.step) {
+                    out.unmet.push(unmet);
+                }
             }
+        }
+    }
+    for (difference, entry) in compared.into_iter().zip(accepted_by) {
+        match entry {
+            Some(id) => out.accepted.push((id.to_owned(), difference.clone())),
             None => out.different.push(difference.clone()),
         }
     }
-    out.outcome = if !out.different.is_empty() {
+    out.outcome = if !out.different.is_empty() || !out.unmet.is_empty() {
         Outcome::Different
     } else if !out.accepted.is_empty() {
         Outcome::Accepted
@@ -204,45 +240,68 @@ fn verdict(register: &Register, ran: &Ran, today: Date, used: &mut BTreeSet<Stri
     out
 }
 
-/// Why a step is not compared, if it is not.
-fn skip(
-    register: &Register,
-    scenario: &str,
-    step: u32,
-    label: &str,
-    today: Date,
-    used: &mut BTreeSet<String>,
-) -> Option<String> {
-    for entry in register.entries.iter().filter(|entry| entry.is_alive(today)) {
-        if entry
-            .not_compared_from_step
-            .get(scenario)
-            .is_some_and(|from| step >= *from)
-        {
-            used.insert(entry.id.clone());
-            return Some(format!("{}: {}", entry.id, entry.reason));
+/// Holds an expectation against the differences of one scenario: those that fit are marked with the entry, places that
+/// show none come back.
+fn meet<'e>(
+    entry: &'e Entry,
+    expectation: &Expectation,
+    ran: &Ran,
+    differences: &[&Difference],
+    accepted_by: &mut [Option<&'e str>],
+) -> Vec<Unmet> {
+    let mut unmet = Vec::new();
+    if expectation.except.contains(&ran.scenario) {
+        return Vec::new();
+    }
+    let here = expectation
+        .places
+        .iter()
+        .filter(|place| covers(&place.scenarios, &ran.scenario));
+    for place in here {
+        let steps: Vec<Option<u32>> = match &place.steps {
+            Some(steps) => steps
+                .iter()
+                .map(|step| Some(step.number(ran.last_step)))
+                .collect(),
+            None => vec![None],
+        };
+        for step in steps {
+            for row in &expectation.rows {
+                let mut seen = false;
+                for (difference, accepted) in differences.iter().zip(accepted_by.iter_mut()) {
+                    if step.is_none_or(|step| step == difference.step) && fits(row, difference) {
+                        accepted.get_or_insert(&entry.id);
+                        seen = true;
+                    }
+                }
+                if !seen {
+                    unmet.push(Unmet {
+                        entry: entry.id.clone(),
+                        step: step.unwrap_or_default(),
+                        path: row.path.clone(),
+                    });
+                }
+            }
         }
     }
-    let mut words = label.split_whitespace();
-    let (method, target) = (words.next()?, words.next()?);
-    let path = target.split_once('?').map_or(target, |(path, _)| path);
-    register
-        .pending
-        .iter()
-        .find(|pending| (pending.method == "*" || pending.method == method) && covers(&pending.path, path))
-        .map(|pending| pending.reason.clone())
+    unmet
 }
 
-fn accepting<'a>(register: &'a Register, difference: &Difference, today: Date) -> Option<&'a str> {
-    let fits = |entry: &&super::Entry| {
-        entry.is_alive(today)
-            && entry.names(&difference.scenario)
-            && entry.matches.iter().any(|one| {
-                (one.steps.is_empty() || one.steps.contains(&difference.step))
-                    && one.paths.iter().any(|pattern| covers(pattern, &difference.path))
-                    && one.legacy.fits(difference.legacy.as_ref())
-                    && one.engine.fits(difference.engine.as_ref())
-            })
-    };
-    register.entries.iter().find(fits).map(|entry| entry.id.as_str())
+fn fits(row: &Row, difference: &Difference) -> bool {
+    covers(&row.path, &difference.path)
+        && row.legacy.fits(difference.legacy.as_ref())
+        && row.engine.fits(difference.engine.as_ref())
+}
+
+/// Why a step is not compared, if a mended defect has changed what came before it.
+fn cut_off(entries: &[&Entry], scenario: &str, step: u32) -> Option<String> {
+    entries
+        .iter()
+        .find(|entry| {
+            entry
+                .not_compared_from_step
+                .get(scenario)
+                .is_some_and(|from| step >= *from)
+        })
+        .map(|entry| format!("{}: {}", entry.id, entry.reason))
 }

@@ -1,15 +1,19 @@
 //! Reading and checking the register's text.
 
-use super::{Area, Constraint, Entry, Match, Pending, Register};
+use super::{Area, Constraint, Entry, Expectation, Place, Register, Row, StepName, covers};
 use jiff::civil::Date;
 use regex::Regex;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
-/// Why the register cannot be used.
+/// The format that this program reads.
+const FORMAT: u32 = 2;
+
+/// Why the register cannot be used: every mistake in it.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// The file could not be read.
@@ -20,7 +24,7 @@ pub enum RegisterError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// It is no TOML, or a key is unknown, missing or of a wrong type. The message shows the line.
+    /// It is no TOML, or has an unknown table. The message shows the line.
     #[error("{path}: {reason}")]
     Syntax {
         /// The file.
@@ -28,46 +32,61 @@ pub enum RegisterError {
         /// What is wrong, with line and column.
         reason: String,
     },
-    /// An entry contradicts the rules.
-    #[error("{path}, line {line}, entry `{entry}`: {reason}")]
-    Entry {
-        /// The file.
-        path: PathBuf,
-        /// The line at which the entry's id stands.
-        line: usize,
-        /// The entry.
-        entry: String,
-        /// What is wrong.
-        reason: String,
-    },
+    /// Entries that break the rules, all of them.
+    #[error("{}", lines(.0))]
+    Entries(Vec<Mistake>),
+}
+
+/// What is wrong with one entry.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file.
+    pub path: PathBuf,
+    /// The line at which the entry begins.
+    pub line: usize,
+    /// The entry's id, where it has a readable one.
+    pub entry: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            line,
+            entry,
+            reason,
+        } = self;
+        write!(out, "{}:{line}: entry `{entry}`: {reason}", path.display())
+    }
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
+    lines.join("\n")
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRegister {
     #[serde(default)]
-    divergence: Vec<RawEntry>,
+    format: u32,
+    /// Long values that several rows name.
     #[serde(default)]
-    pending: Vec<RawPending>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPending {
-    method: String,
-    path: Spanned<String>,
-    reason: String,
+    values: BTreeMap<String, Value>,
+    #[serde(default)]
+    divergence: Vec<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEntry {
-    id: Spanned<String>,
+    id: String,
     defect: String,
     area: Area,
-    scenarios: Vec<String>,
-    #[serde(default, rename = "match")]
-    matches: Vec<RawMatch>,
+    #[serde(default, rename = "expect")]
+    expectations: Vec<RawExpectation>,
     legacy_behaviour: String,
     engine_behaviour: String,
     reason: String,
@@ -81,24 +100,35 @@ struct RawEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawMatch {
-    paths: Vec<String>,
+struct RawExpectation {
+    at: BTreeMap<String, RawSteps>,
     #[serde(default)]
-    steps: Vec<u32>,
-    legacy: RawConstraint,
-    engine: RawConstraint,
+    except: Vec<String>,
+    differ: Vec<RawRow>,
+    why_loose: Option<String>,
+}
+
+/// `"any"`, or a list of steps.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawSteps {
+    Word(String),
+    These(Vec<RawStep>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawStep {
+    Number(u32),
+    Name(String),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawConstraint {
-    equals: Option<Value>,
-    /// TOML has no null.
-    #[serde(default)]
-    null: bool,
-    matches: Option<String>,
-    #[serde(default)]
-    absent: bool,
+struct RawRow {
+    path: String,
+    legacy: Option<Value>,
+    engine: Option<Value>,
 }
 
 /// Reads the register from a file.
@@ -118,43 +148,69 @@ pub fn load(path: &Path) -> Result<Register, RegisterError> {
 /// # Errors
 /// If it breaks a rule.
 pub fn parse(path: &Path, text: &str) -> Result<Register, RegisterError> {
-    let raw: RawRegister = toml::from_str(text).map_err(|error| RegisterError::Syntax {
+    let syntax = |reason: String| RegisterError::Syntax {
         path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
+        reason,
+    };
+    let raw: RawRegister = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+    if raw.format != FORMAT {
+        return Err(syntax(format!(
+            "the register has format {}, and this program reads {FORMAT}; the first line says it: `format = {FORMAT}`",
+            raw.format
+        )));
+    }
     let mut ids = BTreeSet::new();
     let mut register = Register::default();
+    let mut mistakes = Vec::new();
     for entry in raw.divergence {
-        let (id, at) = (entry.id.get_ref().clone(), entry.id.span().start);
-        let wrong = |reason| RegisterError::Entry {
-            path: path.to_owned(),
-            line: line(text, at),
-            entry: id.clone(),
-            reason,
-        };
-        if !ids.insert(id.clone()) {
-            return Err(wrong("the id is used twice".to_owned()));
-        }
-        register.entries.push(check(entry).map_err(wrong)?);
-    }
-    for pending in raw.pending {
-        let at = pending.path.span().start;
-        let pattern = pending.path.into_inner();
-        if pending.reason.trim().is_empty() || !pattern.starts_with('/') {
-            return Err(RegisterError::Entry {
-                path: path.to_owned(),
-                line: line(text, at),
-                entry: format!("{} {pattern}", pending.method),
-                reason: "a pending route has a path from `/` on, and a reason".to_owned(),
+        let at = line(text, entry.span().start);
+        let entry = entry.into_inner();
+        let id = entry
+            .get("id")
+            .and_then(toml::Value::as_str)
+            .unwrap_or("?")
+            .to_owned();
+        let read = RawEntry::deserialize(entry)
+            .map_err(|error| error.message().to_owned())
+            .and_then(|raw_entry| check(raw_entry, &raw.values))
+            .and_then(|entry| {
+                if ids.insert(id.clone()) {
+                    Ok(entry)
+                } else {
+                    Err("the id is used twice".to_owned())
+                }
             });
+        match read {
+            Ok(entry) => register.entries.push(entry),
+            Err(reason) => mistakes.push(Mistake {
+                path: path.to_owned(),
+                line: at,
+                entry: id,
+                reason,
+            }),
         }
-        register.pending.push(Pending {
-            method: pending.method,
-            path: pattern,
-            reason: pending.reason,
-        });
     }
-    Ok(register)
+    if mistakes.is_empty() {
+        Ok(register)
+    } else {
+        Err(RegisterError::Entries(mistakes))
+    }
+}
+
+impl Register {
+    /// Patterns that fit none of the scenarios that there are, with the entry that has them.
+    #[must_use]
+    pub fn unknown_scenarios(&self, known: &[String]) -> Vec<String> {
+        let mut out = Vec::new();
+        for entry in &self.entries {
+            for pattern in entry.scenarios() {
+                if !known.iter().any(|scenario| covers(pattern, scenario)) {
+                    out.push(format!("entry `{}`: there is no scenario `{pattern}`", entry.id));
+                }
+            }
+        }
+        out
+    }
 }
 
 fn line(text: &str, at: usize) -> usize {
@@ -166,9 +222,9 @@ fn date(field: &str, text: &str) -> Result<Date, String> {
         .map_err(|_| format!("`{field}` is no date like 2026-11-25"))
 }
 
-fn check(raw: RawEntry) -> Result<Entry, String> {
+fn check(raw: RawEntry, values: &BTreeMap<String, Value>) -> Result<Entry, String> {
     for (field, text) in [
-        ("id", raw.id.get_ref()),
+        ("id", &raw.id),
         ("defect", &raw.defect),
         ("legacy_behaviour", &raw.legacy_behaviour),
         ("engine_behaviour", &raw.engine_behaviour),
@@ -178,83 +234,152 @@ fn check(raw: RawEntry) -> Result<Entry, String> {
             return Err(format!("`{field}` is empty"));
         }
     }
-    if raw.scenarios.is_empty() {
-        return Err("`scenarios` names none".to_owned());
+    if raw.expectations.is_empty() && raw.not_compared_from_step.is_empty() {
+        return Err("it accepts nothing: neither `expect` nor `not_compared_from_step`".to_owned());
     }
-    if raw.matches.is_empty() && raw.not_compared_from_step.is_empty() {
-        return Err("it accepts nothing: neither a match nor `not_compared_from_step`".to_owned());
-    }
-    let entry = Entry {
+    Ok(Entry {
         since: date("since", &raw.since)?,
         expires: raw
             .expires
             .as_deref()
             .map(|text| date("expires", text))
             .transpose()?,
-        matches: raw
-            .matches
+        expectations: raw
+            .expectations
             .into_iter()
-            .map(check_match)
+            .map(|one| expectation(one, values))
             .collect::<Result<_, _>>()?,
-        id: raw.id.into_inner(),
+        id: raw.id,
         defect: raw.defect,
         area: raw.area,
-        scenarios: raw.scenarios,
         legacy_behaviour: raw.legacy_behaviour,
         engine_behaviour: raw.engine_behaviour,
         reason: raw.reason,
         owner: raw.owner,
         ticket: raw.ticket,
         not_compared_from_step: raw.not_compared_from_step,
-    };
-    match entry
-        .not_compared_from_step
-        .keys()
-        .find(|scenario| !entry.names(scenario))
-    {
-        Some(other) => Err(format!(
-            "`not_compared_from_step` names `{other}`, which `scenarios` does not"
-        )),
-        None => Ok(entry),
-    }
-}
-
-fn check_match(raw: RawMatch) -> Result<Match, String> {
-    if raw.paths.is_empty() {
-        return Err("a match has no `paths`".to_owned());
-    }
-    if let Some(path) = raw
-        .paths
-        .iter()
-        .find(|path| !path.is_empty() && !path.starts_with('/'))
-    {
-        return Err(format!("the path `{path}` does not begin with `/`"));
-    }
-    if let Some(path) = raw
-        .paths
-        .iter()
-        .find(|path| path.split('/').any(|segment| segment == "**"))
-    {
-        return Err(format!("the path `{path}` has `**`: name the places"));
-    }
-    Ok(Match {
-        paths: raw.paths,
-        steps: raw.steps,
-        legacy: constraint("legacy", raw.legacy)?,
-        engine: constraint("engine", raw.engine)?,
     })
 }
 
-fn constraint(side: &str, raw: RawConstraint) -> Result<Constraint, String> {
-    match (raw.equals, raw.null, raw.matches, raw.absent) {
-        (Some(value), false, None, false) => Ok(Constraint::Equals(value)),
-        (None, true, None, false) => Ok(Constraint::Equals(Value::Null)),
-        (None, false, Some(text), false) => Regex::new(&text)
-            .map(Constraint::Matches)
-            .map_err(|error| format!("`{side}.matches`: {error}")),
-        (None, false, None, true) => Ok(Constraint::Absent),
-        _ => Err(format!(
-            "`{side}` needs exactly one of `equals`, `null = true`, `matches`, `absent = true`"
+fn expectation(raw: RawExpectation, values: &BTreeMap<String, Value>) -> Result<Expectation, String> {
+    if raw.at.is_empty() || raw.differ.is_empty() {
+        return Err("an `expect` needs places in `at` and rows in `differ`".to_owned());
+    }
+    let places: Vec<Place> = raw
+        .at
+        .into_iter()
+        .map(|(scenarios, steps)| {
+            let steps = steps_of(&scenarios, steps)?;
+            Ok(Place { scenarios, steps })
+        })
+        .collect::<Result<_, String>>()?;
+    let rows: Vec<Row> = raw
+        .differ
+        .into_iter()
+        .map(|one| row(one, values))
+        .collect::<Result<_, _>>()?;
+    let is_pattern = |text: &str| text.split('/').any(|segment| segment == "*");
+    let loose = places
+        .iter()
+        .any(|place| place.steps.is_none() || is_pattern(&place.scenarios))
+        || rows
+            .iter()
+            .any(|row| is_pattern(&row.path) || row.legacy.is_loose() || row.engine.is_loose());
+    match (&raw.why_loose, loose) {
+        (None, true) => Err(
+            "it has patterns (`*`, `any`, `matches`, `has`) in place of exact places and values: \
+             `why_loose` says why nothing exact will do"
+                .to_owned(),
+        ),
+        (Some(why), true) if why.trim().is_empty() => Err("`why_loose` is empty".to_owned()),
+        (Some(_), false) => Err("`why_loose` stands where everything is exact".to_owned()),
+        _ => Ok(Expectation {
+            places,
+            except: raw.except,
+            rows,
+            why_loose: raw.why_loose,
+        }),
+    }
+}
+
+fn steps_of(scenario: &str, raw: RawSteps) -> Result<Option<Vec<StepName>>, String> {
+    let named = |name: &str| match name {
+        "asked" => Ok(StepName::Asked),
+        "heard" => Ok(StepName::Heard),
+        "left" => Ok(StepName::Left),
+        other => Err(format!(
+            "`{other}` in the steps of {scenario} is neither a number nor `asked`, `heard` or `left`"
         )),
+    };
+    match raw {
+        RawSteps::Word(word) if word == "any" => Ok(None),
+        RawSteps::Word(word) => named(&word).map(|step| Some(vec![step])),
+        RawSteps::These(steps) if steps.is_empty() => Err(format!("`at` names no step of {scenario}")),
+        RawSteps::These(steps) => steps
+            .into_iter()
+            .map(|step| match step {
+                RawStep::Number(number) => Ok(StepName::Number(number)),
+                RawStep::Name(name) => named(&name),
+            })
+            .collect::<Result<_, _>>()
+            .map(Some),
+    }
+}
+
+fn row(raw: RawRow, values: &BTreeMap<String, Value>) -> Result<Row, String> {
+    let RawRow { path, legacy, engine } = raw;
+    if !path.is_empty() && !path.starts_with('/') {
+        return Err(format!("the path `{path}` does not begin with `/`"));
+    }
+    if path.split('/').any(|segment| segment == "**") {
+        return Err(format!("the path `{path}` has `**`: name the places"));
+    }
+    if legacy.is_none() && engine.is_none() {
+        return Err(format!("`{path}` says of neither side what it shows"));
+    }
+    let side = |side: &str, raw: Option<Value>| {
+        constraint(raw, values).map_err(|reason| format!("`{side}` of `{path}`: {reason}"))
+    };
+    Ok(Row {
+        legacy: side("legacy", legacy)?,
+        engine: side("engine", engine)?,
+        path,
+    })
+}
+
+/// A plain value is that value; a table says what it must be.
+fn constraint(raw: Option<Value>, values: &BTreeMap<String, Value>) -> Result<Constraint, String> {
+    let members = match raw {
+        None => return Ok(Constraint::Absent),
+        Some(Value::Object(members)) => members,
+        Some(plain) => return Ok(Constraint::Equals(plain)),
+    };
+    let one = || {
+        let mut members = members.iter();
+        let (Some(one), None) = (members.next(), members.next()) else {
+            return None;
+        };
+        Some((one.0.as_str(), one.1))
+    };
+    match one() {
+        Some(("equals", value)) => Ok(Constraint::Equals(value.clone())),
+        // TOML has no null.
+        Some(("null", Value::Bool(true))) => Ok(Constraint::Equals(Value::Null)),
+        Some(("has", Value::Object(members))) => Ok(Constraint::Has(Map::clone(members))),
+        Some(("matches", Value::String(text))) => Regex::new(text)
+            .map(Constraint::Matches)
+            .map_err(|error| format!("`matches`: {error}")),
+        Some(("value", Value::String(name))) => values
+            .get(name)
+            .map(|value| Constraint::Equals(value.clone()))
+            .ok_or_else(|| format!("`[values]` has no `{name}`")),
+        // JSON in a text: values with nulls in them.
+        Some(("json", Value::String(text))) => serde_json::from_str(text)
+            .map(Constraint::Equals)
+            .map_err(|error| format!("`json`: {error}")),
+        _ => Err(
+            "a table has exactly one of `equals`, `null = true`, `has`, `matches`, `value`, `json`"
+                .to_owned(),
+        ),
     }
 }

@@ -1,14 +1,18 @@
 use super::*;
 use crate::diff::{Difference, Kind};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 const TEXT: &str = r#"
+format = 2
+
+[values]
+"the crash page" = "<!doctype html>"
+
 [[divergence]]
 id = "wrong-types"
 defect = "ENR-1"
 area = "Enrollment"
-scenarios = ["enrollment/*"]
 legacy_behaviour = "500"
 engine_behaviour = "400"
 reason = "A crash is no answer"
@@ -16,15 +20,19 @@ since = "2026-11-20"
 expires = "2026-12-31"
 not_compared_from_step = { "enrollment/cut" = 4 }
 
-[[divergence.match]]
-paths = ["/status", "/rows/*/status"]
-legacy = { equals = 500 }
-engine = { matches = "^4" }
+[[divergence.expect]]
+at = { "enrollment/x" = [1, "left"] }
+differ = [
+  { path = "/status", legacy = 500, engine = 400 },
+]
 
-[[pending]]
-method = "GET"
-path = "/api/later/*"
-reason = "comes later"
+[[divergence.expect]]
+why_loose = "the error names what was wrong with the value"
+at = { "enrollment/y" = "any" }
+differ = [
+  { path = "/rows/*/status", legacy = { value = "the crash page" }, engine = { matches = "^4" } },
+  { path = "/rows/*/more", engine = { null = true } },
+]
 "#;
 
 fn register() -> Register {
@@ -35,120 +43,159 @@ fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
 
-fn difference(scenario: &str, step: u32, path: &str, legacy: u16, engine: u16) -> Difference {
+fn difference(scenario: &str, step: u32, path: &str, sides: [Option<Value>; 2]) -> Difference {
+    let [legacy, engine] = sides;
     Difference {
         scenario: scenario.to_owned(),
         step,
         label: "POST /x".to_owned(),
         path: path.to_owned(),
         kind: Kind::Value,
-        legacy: Some(json!(legacy)),
-        engine: Some(json!(engine)),
+        legacy,
+        engine,
     }
 }
 
-fn ran(scenario: &str, labels: &[&str], differences: Vec<Difference>) -> Ran {
-    let steps = labels
-        .iter()
-        .enumerate()
-        .map(|(at, label)| (u32::try_from(at).unwrap() + 1, (*label).to_owned()));
+fn status(step: u32, legacy: u16, engine: u16) -> Difference {
+    difference(
+        "enrollment/x",
+        step,
+        "/status",
+        [Some(json!(legacy)), Some(json!(engine))],
+    )
+}
+
+/// A scenario of four steps.
+fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
     Ran {
         scenario: scenario.to_owned(),
-        steps: steps.collect(),
+        last_step: 4,
+        steps: (1..=7).map(|step| (step, "POST /x".to_owned())).collect(),
         not_compared: BTreeMap::new(),
         notices: Vec::new(),
         outcome: Ok(differences),
     }
 }
 
-fn outcome(path: &str, legacy: u16, engine: u16, today: &str) -> Outcome {
-    let found = difference("enrollment/x", 1, path, legacy, engine);
-    let known = ["enrollment/x".to_owned()];
-    judge(
-        &register(),
-        &[ran("enrollment/x", &["POST /x"], vec![found])],
-        &known,
-        day(today),
-    )
-    .verdicts[0]
-        .outcome
+fn judged(ran: Ran, today: &str) -> Verdict {
+    judge(&register(), &[ran], day(today)).verdicts.remove(0)
+}
+
+/// The outcome, and the places that no longer differ.
+fn of(ran: Ran) -> (Outcome, Vec<(u32, String)>) {
+    let verdict = judged(ran, "2026-11-25");
+    let unmet = verdict.unmet.into_iter().map(|one| (one.step, one.path));
+    (verdict.outcome, unmet.collect())
 }
 
 #[test]
-fn both_values_and_the_path_decide() {
-    assert_eq!(outcome("/status", 500, 400, "2026-11-25"), Outcome::Accepted);
+fn every_place_that_an_entry_names_must_show_its_difference() {
+    let whole = || vec![status(1, 500, 400), status(7, 500, 400)];
+    assert_eq!(of(ran("enrollment/x", whole())), (Outcome::Accepted, vec![]));
+    let status = "/status".to_owned();
     assert_eq!(
-        outcome("/rows/3/status", 500, 400, "2026-11-25"),
-        Outcome::Accepted
+        of(ran("enrollment/x", whole().split_off(1))),
+        (Outcome::Different, vec![(1, status.clone())]),
+        "a place that is mended"
+    );
+    let mut other_value = whole();
+    other_value[0].engine = Some(json!(404));
+    assert_eq!(
+        of(ran("enrollment/x", other_value)),
+        (Outcome::Different, vec![(1, status.clone())])
     );
     assert_eq!(
-        outcome("/rows/3/4/status", 500, 400, "2026-11-25"),
-        Outcome::Different
+        of(ran("enrollment/x", Vec::new())).1,
+        [(1, status.clone()), (7, status)],
+        "an entry that is not needed"
     );
-    assert_eq!(outcome("/status", 500, 500, "2026-11-25"), Outcome::Different);
-    assert_eq!(outcome("/status", 200, 400, "2026-11-25"), Outcome::Different);
-    assert_eq!(
-        outcome("/status", 500, 400, "2027-01-01"),
-        Outcome::Different,
-        "expired"
-    );
+    assert_eq!(of(ran("enrollment/z", Vec::new())), (Outcome::Same, vec![]));
 }
 
 #[test]
-fn unused_only_if_all_its_scenarios_were_compared() {
-    let known = ["enrollment/x".to_owned(), "enrollment/y".to_owned()];
-    let today = day("2026-11-25");
-    let x = ran("enrollment/x", &["POST /x"], Vec::new());
-    let y = ran("enrollment/y", &["POST /x"], Vec::new());
-    assert!(
-        judge(&register(), std::slice::from_ref(&x), &known, today)
-            .unused_entries
-            .is_empty()
+fn a_pattern_wants_one_difference_and_every_row_its_own() {
+    let page = difference(
+        "enrollment/y",
+        3,
+        "/rows/5/status",
+        [Some(json!("<!doctype html>")), Some(json!(404))],
+    );
+    let more = difference("enrollment/y", 2, "/rows/0/more", [None, Some(Value::Null)]);
+    assert_eq!(
+        of(ran("enrollment/y", vec![page.clone(), more])),
+        (Outcome::Accepted, vec![])
     );
     assert_eq!(
-        judge(&register(), &[x, y], &known, today).unused_entries,
-        ["wrong-types"]
-    );
-}
-
-#[test]
-fn steps_that_are_not_compared_are_not_the_same() {
-    let known = ["enrollment/cut".to_owned()];
-    let today = day("2026-11-25");
-    let labels = ["POST /a", "GET /api/later/5?x=1 as admin", "POST /b", "POST /c"];
-    let found = difference("enrollment/cut", 4, "/body", 1, 2);
-    let judged = judge(
-        &register(),
-        &[ran("enrollment/cut", &labels, vec![found])],
-        &known,
-        today,
-    );
-    assert_eq!(judged.verdicts[0].outcome, Outcome::Same);
-    assert_eq!(judged.verdicts[0].compared_steps, 2);
-    assert_eq!(judged.verdicts[0].not_compared[&2], "comes later");
-    assert!(judged.verdicts[0].not_compared[&4].starts_with("wrong-types"));
-    let failed = Ran::not_compared("enrollment/cut", "no server".to_owned());
-    assert_eq!(
-        judge(&register(), &[failed], &known, today).verdicts[0].outcome,
-        Outcome::NotCompared
+        of(ran("enrollment/y", vec![page])),
+        (Outcome::Different, vec![(0, "/rows/*/more".to_owned())])
     );
 }
 
 #[test]
-fn mistakes_name_file_line_and_entry() {
+fn after_its_last_day_an_entry_neither_accepts_nor_expects() {
+    let verdict = judged(ran("enrollment/x", vec![status(1, 500, 400)]), "2027-01-01");
+    assert_eq!((verdict.outcome, verdict.unmet.len()), (Outcome::Different, 0));
+    let judged = judge(&register(), &[], day("2027-01-01"));
+    assert_eq!(judged.expired_entries, ["wrong-types"]);
+}
+
+#[test]
+fn steps_that_are_not_compared_show_nothing() {
+    let found = difference("enrollment/cut", 4, "/body", [Some(json!(1)), Some(json!(2))]);
+    let verdict = judged(ran("enrollment/cut", vec![found]), "2026-11-25");
+    assert_eq!((verdict.outcome, verdict.compared_steps), (Outcome::Same, 3));
+    assert!(verdict.not_compared[&4].starts_with("wrong-types"));
+    let mut failed = ran("enrollment/x", vec![status(7, 500, 400)]);
+    failed.not_compared.insert(1, "the network".to_owned());
+    assert_eq!(of(failed), (Outcome::Accepted, vec![]));
+    let broken = Ran::could_not_run("enrollment/cut", "no server".to_owned());
+    assert_eq!(judged(broken, "2026-11-25").outcome, Outcome::CouldNotRun);
+}
+
+#[test]
+fn every_mistake_names_file_line_and_entry() {
     let message = |text: &str| {
         parse(Path::new("divergences.toml"), text)
             .unwrap_err()
             .to_string()
     };
-    let twice = format!("{TEXT}{}", TEXT.split("[[pending]]").next().unwrap());
-    assert!(message(&twice).contains("entry `wrong-types`: the id is used twice"));
-    assert!(
-        message(&TEXT.replace("{ equals = 500 }", "{}"))
-            .contains("line 3, entry `wrong-types`: `legacy` needs")
+    let entry = TEXT.split("[[divergence]]").nth(1).unwrap();
+    let twice = format!("{TEXT}[[divergence]]{entry}");
+    assert_eq!(
+        message(&twice),
+        "divergences.toml:31: entry `wrong-types`: the id is used twice"
     );
-    assert!(message(&TEXT.replace("reason = \"A", "raeson = \"A")).contains("raeson"));
-    assert!(message(&TEXT.replace("2026-11-20", "yesterday")).contains("`since` is no date"));
+    let both = twice.replace("2026-11-20", "yesterday");
+    assert_eq!(
+        message(&both).lines().count(),
+        2,
+        "all mistakes at once: {}",
+        message(&both)
+    );
+    let of = |from: &str, to: &str| message(&TEXT.replace(from, to));
+    assert!(
+        of(
+            "{ path = \"/status\", legacy = 500, engine = 400 }",
+            "{ path = \"/status\" }"
+        )
+        .contains("neither side")
+    );
+    assert!(of("reason = \"A", "raeson = \"A").contains("raeson"));
+    assert!(of("\"left\"", "\"later\"").contains("`later` in the steps of enrollment/x"));
+    assert!(of("why_loose = ", "#").contains("`why_loose` says why"));
+    assert!(
+        of(
+            "at = { \"enrollment/x\" ",
+            "why_loose = \"x\"\nat = { \"enrollment/x\" "
+        )
+        .contains("everything is exact")
+    );
+    assert!(of("value = \"the crash page\"", "value = \"the page\"").contains("has no `the page`"));
+    assert!(of("format = 2", "format = 1").contains("this program reads 2"));
+    assert_eq!(
+        register().unknown_scenarios(&["enrollment/x".to_owned(), "enrollment/cut".to_owned()]),
+        ["entry `wrong-types`: there is no scenario `enrollment/y`"]
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `divergences.md`: the table that is signed before a cut-over.
 
-use super::{Counts, EntryNote, OWN, ReportError, RunReport, notice_lines, reasons, shown, write_text};
+use super::{Counts, EntryNote, OWN, ReportError, RunReport, reasons, shown, write_text};
 use crate::register::Area;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -55,8 +55,8 @@ pub fn render(report: &RunReport) -> String {
             let _ = writeln!(out, "| {} | | | {note} |", area.name());
         }
     }
-    out.push_str("\n## Counts\n\n| Area | Same | Accepted | Different | Not compared | Steps compared | Steps not compared | Unasked events |\n");
-    out.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    out.push_str("\n## Counts\n\n| Area | Same | Accepted | Different | Not compared | Steps compared | Steps not compared |\n");
+    out.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
     for area in Area::ALL {
         counts_row(&mut out, area.name(), Counts::of(report.in_area(area)));
     }
@@ -76,23 +76,6 @@ pub fn render(report: &RunReport) -> String {
     for (reason, (steps, scenarios)) in reasons {
         let _ = writeln!(out, "- {}: {steps} steps in {scenarios} scenarios", cell(reason));
     }
-    let mut unasked = report
-        .judgement
-        .verdicts
-        .iter()
-        .filter(|one| !one.notices.is_empty())
-        .peekable();
-    if unasked.peek().is_some() {
-        out.push_str("\n## Seen over sockets, asked for by no step and so not compared\n\n");
-    }
-    for verdict in unasked {
-        let _ = writeln!(
-            out,
-            "- {}: {}",
-            verdict.scenario,
-            cell(&notice_lines(&verdict.notices).join("; "))
-        );
-    }
     if !report.own.is_empty() {
         let _ = writeln!(out, "\n## Access policy: what strict refuses\n\n{OWN}.\n");
     }
@@ -100,13 +83,22 @@ pub fn render(report: &RunReport) -> String {
         let _ = writeln!(out, "- {}: {}", one.scenario, cell(&one.title));
     }
     let judged = &report.judgement;
-    if !judged.unused_entries.is_empty() || !judged.expired_entries.is_empty() {
+    let unmet = judged
+        .verdicts
+        .iter()
+        .flat_map(|verdict| verdict.unmet.iter().map(move |one| (verdict, one)));
+    let unmet: Vec<_> = unmet.collect();
+    if !unmet.is_empty() || !judged.expired_entries.is_empty() {
         out.push_str("\n## The register\n\n");
     }
-    for id in &judged.unused_entries {
+    for (verdict, one) in unmet {
         let _ = writeln!(
             out,
-            "- `{id}` matched nothing, though all its scenarios were compared."
+            "- `{}` expects a difference in {}, step {}, `{}`, and there is none any more.",
+            one.entry,
+            verdict.scenario,
+            one.step,
+            cell(&one.path)
         );
     }
     for id in &judged.expired_entries {
@@ -145,14 +137,13 @@ fn accepted_row(out: &mut String, report: &RunReport, entry: &EntryNote) {
 fn counts_row(out: &mut String, name: &str, counts: Counts) {
     let _ = writeln!(
         out,
-        "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {} | {} | {} | {} | {} | {} |",
         counts.same,
         counts.accepted,
         counts.different,
-        counts.not_compared,
+        counts.not_compared + counts.could_not_run,
         counts.compared_steps,
-        counts.not_compared_steps,
-        counts.notices
+        counts.not_compared_steps
     );
 }
 

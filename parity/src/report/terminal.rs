@@ -1,6 +1,6 @@
 //! The report for a person at a terminal.
 
-use super::{Counts, OWN, RunReport, notice_lines, reasons, shown};
+use super::{Counts, Ending, OWN, RunReport, ending, reasons, shown};
 use crate::register::Area;
 use std::fmt::Write as _;
 
@@ -20,16 +20,25 @@ pub fn render(report: &RunReport) -> String {
     );
     let _ = writeln!(
         out,
-        "{:<16}{:>8}{:>10}{:>11}{:>14}{:>18}{:>16}",
-        "Area", "same", "accepted", "different", "not compared", "steps compared", "unasked events"
+        "{:<16}{:>8}{:>10}{:>11}{:>14}{:>18}",
+        "Area", "same", "accepted", "different", "not compared", "steps compared"
     );
     for area in Area::ALL {
         row(&mut out, area.name(), Counts::of(report.in_area(area)));
     }
     row(&mut out, "All", Counts::of(&report.judgement.verdicts));
     for verdict in &report.judgement.verdicts {
-        if !verdict.different.is_empty() {
+        if !verdict.different.is_empty() || !verdict.unmet.is_empty() {
             let _ = writeln!(out, "\n{}: different", verdict.scenario);
+        }
+        for one in &verdict.unmet {
+            let _ = writeln!(
+                out,
+                "  {}  {}\n    no longer differs as the register's entry `{}` says: remove the place there, or correct it",
+                step(one.step),
+                one.path,
+                one.entry
+            );
         }
         for one in &verdict.different {
             let path = if one.path.is_empty() { "(all)" } else { &one.path };
@@ -52,35 +61,47 @@ pub fn render(report: &RunReport) -> String {
     for one in &report.own {
         let _ = writeln!(out, "  {}: {}", one.scenario, one.title);
     }
-    let unasked = report.judgement.verdicts.iter();
-    let unasked: Vec<_> = unasked.filter(|verdict| !verdict.notices.is_empty()).collect();
-    if !unasked.is_empty() {
-        let _ = writeln!(
-            out,
-            "\nSeen over sockets, asked for by no step and so not compared:"
-        );
-    }
-    for verdict in unasked {
-        let _ = writeln!(
-            out,
-            "  {}: {}",
-            verdict.scenario,
-            notice_lines(&verdict.notices).join("; ")
-        );
-    }
-    for id in &report.judgement.unused_entries {
-        let _ = writeln!(
-            out,
-            "\nThe register's entry `{id}` matched nothing: remove it, or correct its paths."
-        );
-    }
     for id in &report.judgement.expired_entries {
         let _ = writeln!(
             out,
             "\nThe register's entry `{id}` has expired and accepts nothing any more."
         );
     }
+    if let Some(reason) = &report.allowed_not_compared {
+        let _ = writeln!(out, "\nThat something was not compared is allowed: {reason}");
+    }
     out
+}
+
+fn step(number: u32) -> String {
+    match number {
+        0 => "any step".to_owned(),
+        number => format!("step {number}"),
+    }
+}
+
+/// The last line: whether all is well, what was counted, and how long it took.
+#[must_use]
+pub fn last_line(report: &RunReport, took: std::time::Duration) -> String {
+    let counts = Counts::of(&report.judgement.verdicts);
+    let (word, why) = match ending(report) {
+        Ending::Pass => ("PASS", ""),
+        Ending::Differs => ("FAIL", ", something differs"),
+        Ending::CouldNotRun => ("FAIL", ", something could not run"),
+        Ending::NotCompared => ("FAIL", ", something was not compared"),
+    };
+    format!(
+        "{word}{why}: {} scenarios, {} steps compared, {} differences expected, {} not expected, {} expected and not \
+         seen, {} steps not compared, {} scenarios could not run, {:.1} s",
+        report.judgement.verdicts.len(),
+        counts.compared_steps,
+        counts.expected,
+        counts.unexpected,
+        counts.unmet,
+        counts.not_compared_steps,
+        counts.could_not_run,
+        took.as_secs_f64()
+    )
 }
 
 fn kind(kind: crate::diff::Kind) -> &'static str {
@@ -97,7 +118,10 @@ fn row(out: &mut String, name: &str, counts: Counts) {
     let compared = format!("{} of {steps}", counts.compared_steps);
     let _ = writeln!(
         out,
-        "{name:<16}{:>8}{:>10}{:>11}{:>14}{compared:>18}{:>16}",
-        counts.same, counts.accepted, counts.different, counts.not_compared, counts.notices
+        "{name:<16}{:>8}{:>10}{:>11}{:>14}{compared:>18}",
+        counts.same,
+        counts.accepted,
+        counts.different,
+        counts.not_compared + counts.could_not_run
     );
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::diff::{Difference, Kind, Spans};
 use crate::normalize::normalize;
-use crate::register::{Ran, judge};
-use crate::transcript::{Body, Observation, Seen, Transcript};
+use crate::register::{Ran, Unmet, judge};
+use crate::transcript::{Body, Observation, Seen, StatusLine, Transcript};
 use serde_json::json;
 
 fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
@@ -21,6 +21,7 @@ fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
         compared_steps: usize::from(outcome != Outcome::NotCompared),
         accepted: Vec::new(),
         different: different.into_iter().collect(),
+        unmet: Vec::new(),
         not_compared: (outcome == Outcome::NotCompared)
             .then(|| (0, "no | server".to_owned()))
             .into_iter()
@@ -36,33 +37,59 @@ fn report(outcomes: &[Outcome]) -> RunReport {
         .collect();
     let judgement = Judgement {
         verdicts,
-        unused_entries: Vec::new(),
         expired_entries: Vec::new(),
     };
     RunReport::new(Provenance::default(), judgement, &Register::default())
 }
 
 #[test]
-fn exit_codes() {
-    assert_eq!(exit_code(&report(&[Outcome::Same, Outcome::Accepted]), true), 0);
-    assert_eq!(exit_code(&report(&[Outcome::Same, Outcome::Different]), false), 1);
+fn what_a_run_ends_with() {
+    let ends = |outcomes: &[Outcome]| ending(&report(outcomes)).code();
+    assert_eq!(ends(&[Outcome::Same, Outcome::Accepted]), 0);
     assert_eq!(
-        exit_code(&report(&[Outcome::Same, Outcome::NotCompared]), false),
-        0
-    );
-    assert_eq!(
-        exit_code(&report(&[Outcome::Same, Outcome::NotCompared]), true),
+        ends(&[Outcome::Same, Outcome::NotCompared, Outcome::Different]),
         1
     );
-    assert_eq!(exit_code(&report(&[]), false), 2);
-    assert_eq!(exit_code(&report(&[Outcome::NotCompared]), false), 2);
+    assert_eq!(ends(&[]), 2);
+    assert_eq!(ends(&[Outcome::Different, Outcome::CouldNotRun]), 2);
+    assert_eq!(ends(&[Outcome::Same, Outcome::NotCompared]), 3);
+    let allowed = |outcomes: &[Outcome]| {
+        let report = report(outcomes).allowing_not_compared(Some("no database here".to_owned()));
+        (
+            ending(&report).code(),
+            terminal(&report).contains("is allowed: no database here"),
+        )
+    };
+    assert_eq!(allowed(&[Outcome::Same, Outcome::NotCompared]), (0, true));
+    assert_eq!(allowed(&[Outcome::Different]), (1, true));
+    let failed = RunReport::failed(Provenance::default(), "x".to_owned());
+    assert_eq!(ending(&failed), Ending::CouldNotRun);
+}
+
+#[test]
+fn the_last_line_says_whether_all_is_well() {
+    let took = std::time::Duration::from_millis(1250);
     assert_eq!(
-        exit_code(&RunReport::failed(Provenance::default(), "x".to_owned()), false),
-        2
+        last_line(&report(&[Outcome::Same]), took),
+        "PASS: 1 scenarios, 1 steps compared, 0 differences expected, 0 not expected, 0 expected and not seen, 0 steps \
+         not compared, 0 scenarios could not run, 1.2 s"
     );
-    let mut unused = report(&[Outcome::Same]);
-    unused.judgement.unused_entries.push("old".to_owned());
-    assert_eq!(exit_code(&unused, false), 1);
+    assert!(last_line(&report(&[Outcome::Different]), took).starts_with("FAIL, something differs: "));
+}
+
+#[test]
+fn a_place_that_differs_no_longer_is_told() {
+    let mut report = report(&[Outcome::Different]);
+    report.judgement.verdicts[0].unmet.push(Unmet {
+        entry: "old".to_owned(),
+        step: 4,
+        path: "/status".to_owned(),
+    });
+    assert!(
+        terminal(&report)
+            .contains("  step 4  /status\n    no longer differs as the register's entry `old` says")
+    );
+    assert!(markdown(&report).contains("- `old` expects a difference in enrollment/x, step 4, `/status`"));
 }
 
 #[test]
@@ -72,9 +99,9 @@ fn scenarios_of_the_project_s_own_are_listed_and_counted_nowhere() {
         title: "Nobody gets | in".to_owned(),
     };
     let alone = report(&[]).with_own(vec![own.clone()]);
-    assert_eq!(exit_code(&alone, false), 2, "nothing was compared");
+    assert_eq!(ending(&alone), Ending::CouldNotRun, "nothing was compared");
     let report = report(&[Outcome::Same]).with_own(vec![own]);
-    assert_eq!(exit_code(&report, true), 0);
+    assert_eq!(ending(&report), Ending::Pass);
     assert!(terminal(&report).contains("  access/nobody: Nobody gets | in"));
     let table = markdown(&report);
     assert!(table.contains("## Access policy: what strict refuses"));
@@ -91,7 +118,7 @@ fn a_stored_report_is_read_back() {
     write_json(&path, &report).unwrap();
     write_json(&path, &report).unwrap();
     assert_eq!(read(&path).unwrap(), report);
-    std::fs::write(&path, r#"{"format": 2}"#).unwrap();
+    std::fs::write(&path, r#"{"format": 3}"#).unwrap();
     assert!(read(&path).unwrap_err().to_string().contains("too new"));
 }
 
@@ -119,9 +146,15 @@ fn transcript(status: u16, event: Option<serde_json::Value>, notices: Vec<Notice
         (
             "GET /x?a=1 as admin",
             Seen::Answer {
-                status,
-                headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+                line: StatusLine {
+                    version: "1.1".to_owned(),
+                    status,
+                    reason: "OK".to_owned(),
+                },
+                headers: vec![("Content-Type".to_owned(), "text/plain".to_owned())],
                 body: Body::Text("hello".to_owned()),
+                length: 5,
+                form: None,
             },
         ),
         (
@@ -155,8 +188,12 @@ fn transcript(status: u16, event: Option<serde_json::Value>, notices: Vec<Notice
         started_at_us: 1_795_448_990_335_000,
         base: "http://127.0.0.1:39695".to_owned(),
         client_values: Vec::new(),
+        last_step: 4,
         observations: observations.collect(),
         notices,
+        heard: Vec::new(),
+        left: None,
+        missed: Vec::new(),
     }
 }
 
@@ -181,9 +218,8 @@ fn the_reports_of_a_small_transcript() {
     );
     let spans = Spans::new(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
     let ran = Ran::compare(&normalize(&legacy), &normalize(&engine), &spans).with_notices(engine.notices);
-    let known = [legacy.scenario];
     let day = jiff::civil::date(2026, 11, 25);
-    let judgement = judge(&Register::default(), &[ran], &known, day);
+    let judgement = judge(&Register::default(), &[ran], day);
     let provenance = Provenance {
         legacy: "legacy 6df391f21a63".to_owned(),
         engine: "engine 0".to_owned(),

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
+    scenario::socket::data,
     socket_io::{Client, CloseReason, Incoming},
-    transcript::{Notice, NoticeKind},
+    transcript::{Heard, HeardEvent, Notice, NoticeKind},
 };
 
 /// The legacy acknowledges it without any effect; under the strict policy only agents are answered.
@@ -76,6 +77,8 @@ pub(super) struct Connection {
     barriers: Barriers,
     pub(super) patience: Patience,
     pub(super) step: u32,
+    /// All that came, whether a step took it or not.
+    heard: Heard,
 }
 
 #[derive(Debug)]
@@ -87,7 +90,7 @@ pub(super) struct Arrived {
 }
 
 impl Connection {
-    pub(super) fn new(client: Client, patience: Patience, step: u32) -> Self {
+    pub(super) fn new(client: Client, patience: Patience, step: u32, heard: Heard) -> Self {
         Self {
             client,
             arrived: VecDeque::new(),
@@ -101,6 +104,7 @@ impl Connection {
             barriers: Barriers::Untried,
             patience,
             step,
+            heard,
         }
     }
 
@@ -108,6 +112,11 @@ impl Connection {
         match incoming {
             Incoming::Event { name, arguments, .. } => {
                 self.count += 1;
+                self.heard.events.push(HeardEvent {
+                    after_step: self.step,
+                    event: name.clone(),
+                    data: data(&arguments),
+                });
                 self.arrived.push_back(Arrived {
                     number: self.count,
                     step: self.step,
@@ -119,7 +128,10 @@ impl Connection {
                 self.acks.insert(id, arguments);
             }
             Incoming::Refused { .. } => self.refused += 1,
-            Incoming::Closed(reason) => self.closed = Some(reason),
+            Incoming::Closed(reason) => {
+                self.heard.closed = Some(reason.to_string());
+                self.closed = Some(reason);
+            }
         }
     }
 
@@ -183,6 +195,10 @@ impl Connection {
     pub(super) fn take(&mut self, event: &str) -> Option<Arrived> {
         let at = self.arrived.iter().position(|one| one.name == event)?;
         self.arrived.remove(at)
+    }
+
+    pub(super) fn into_heard(self) -> (Client, Heard) {
+        (self.client, self.heard)
     }
 
     pub(super) fn note(&self, client: &str, notices: &mut Vec<Notice>) {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Run, StepError, in_data, unresolved};
 use crate::{
+    json_form,
     scenario::{
         model::{Capture, Request, RequestBody, Step},
         polling,
@@ -28,24 +29,30 @@ impl Run<'_> {
             .map_err(|error| error.to_string())?;
         let jar = self.jars.entry(step.who.clone().unwrap_or_default()).or_default();
         for (name, value) in &received.headers {
-            if name == "set-cookie" {
+            if name.eq_ignore_ascii_case("set-cookie") {
                 jar.take(value, self.clock.now());
             }
         }
-        let body = read_body(&received);
+        let (body, form) = read_body(&received);
         let json = match &body {
             Body::Json(json) => json.clone(),
             _ => Value::Null,
         };
         self.capture(step, |source| find(source, &body, &json, &received.headers));
         Ok(Seen::Answer {
-            status: received.status,
-            headers: self.mask_headers(received.headers),
+            line: received.line,
+            headers: received
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name, self.mask_text(&value)))
+                .collect(),
             body: match body {
                 Body::Json(json) => Body::Json(self.mask(json)),
                 Body::Text(text) => Body::Text(self.mask_text(&text)),
                 other => other,
             },
+            length: received.body.len(),
+            form,
         })
     }
 
@@ -74,36 +81,31 @@ impl Run<'_> {
             },
         })
     }
-
-    fn mask_headers(&self, headers: Vec<(String, String)>) -> Vec<(String, String)> {
-        const LEFT_OUT: [&str; 4] = ["date", "server", "connection", "content-length"];
-        let mut kept: Vec<_> = headers
-            .into_iter()
-            .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
-            .map(|(name, value)| (name, self.mask_text(&value)))
-            .collect();
-        kept.sort_by(|left, right| left.0.cmp(&right.0));
-        kept
-    }
 }
 
-fn read_body(received: &Received) -> Body {
+/// The body, and how it is written if it is JSON.
+fn read_body(received: &Received) -> (Body, Option<String>) {
     if received.body.is_empty() {
-        return Body::Empty;
+        return (Body::Empty, None);
     }
     let Ok(text) = std::str::from_utf8(&received.body) else {
-        return Body::Base64(BASE64.encode(&received.body));
+        return (Body::Base64(BASE64.encode(&received.body)), None);
     };
     // Whatever the content type says: that is compared for itself, and the recordings do the same.
-    let json = serde_json::from_str(text).ok();
-    json.map_or_else(|| Body::Text(text.to_owned()), Body::Json)
+    match serde_json::from_str(text) {
+        Ok(json) => {
+            let form = json_form::form(text, &json);
+            (Body::Json(json), Some(form))
+        }
+        Err(_) => (Body::Text(text.to_owned()), None),
+    }
 }
 
 fn find(source: &Capture, body: &Body, json: &Value, headers: &[(String, String)]) -> Option<Value> {
     match source {
         Capture::Cookie(wanted) => headers
             .iter()
-            .filter(|(name, _)| name == "set-cookie")
+            .filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
             .filter_map(|(_, value)| value.split(';').next()?.split_once('='))
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| Value::from(value)),

@@ -11,7 +11,7 @@ use crate::{
     },
     socket_io::{ConnectOptions, Limits},
     target::cookies::Jar,
-    transcript::{Notice, Seen},
+    transcript::{Heard, Notice, Seen},
 };
 
 impl Run<'_> {
@@ -32,7 +32,7 @@ impl Run<'_> {
                     .emit(client, step.id, &emit.event, &arguments, emit.ack)
                     .await?
             }
-            SocketAct::Expect(event) => Some(Seen::Received {
+            SocketAct::Receive(event) => Some(Seen::Received {
                 arguments: self.sockets.expect(client, step.id, event).await?,
             }),
             SocketAct::Silence(event) => Some(Seen::Silence {
@@ -93,13 +93,16 @@ impl Run<'_> {
     }
 
     /// Ends all connections; what was noted about them.
-    pub(super) async fn finish_sockets(&mut self) -> Vec<Notice> {
+    pub(super) async fn finish_sockets(&mut self) -> (Vec<Notice>, Vec<Heard>) {
         let sockets: Sockets = std::mem::take(&mut self.sockets);
-        let mut notices = sockets.finish().await;
+        let (mut notices, mut heard) = sockets.finish().await;
         for notice in &mut notices {
             let arguments = std::mem::take(&mut notice.arguments);
             notice.arguments = arguments.into_iter().map(|one| self.mask(one)).collect();
         }
-        notices
+        for event in heard.iter_mut().flat_map(|heard| &mut heard.events) {
+            event.data = self.mask(event.data.take());
+        }
+        (notices, heard)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::connection::{Connection, Patience};
 use crate::{
     socket_io::{Client, CloseReason, ConnectOptions},
-    transcript::{Notice, NoticeKind, Seen},
+    transcript::{Heard, Notice, NoticeKind, Seen},
 };
 
 /// All clients, by name.
@@ -17,24 +17,38 @@ pub(super) struct Sockets {
     clients: BTreeMap<String, Connection>,
     notices: Vec<Notice>,
     patience: Patience,
+    /// How many connections were tried.
+    tried: u32,
+    /// What connections received that are over.
+    heard: Vec<Heard>,
 }
 
 impl Sockets {
     pub(super) async fn connect(&mut self, name: &str, options: &ConnectOptions, step: u32) -> Seen {
         self.disconnect(name).await;
+        self.tried += 1;
+        let heard = Heard {
+            client: name.to_owned(),
+            connection: self.tried,
+            events: Vec::new(),
+            closed: None,
+        };
         match Client::connect(options).await {
             Ok(client) => {
-                let connection = Connection::new(client, self.patience, step);
+                let connection = Connection::new(client, self.patience, step, heard);
                 self.clients.insert(name.to_owned(), connection);
                 Seen::Connected {
                     connected: true,
                     error: None,
                 }
             }
-            Err(error) => Seen::Connected {
-                connected: false,
-                error: Some(error.to_string()),
-            },
+            Err(error) => {
+                self.heard.push(heard);
+                Seen::Connected {
+                    connected: false,
+                    error: Some(error.to_string()),
+                }
+            }
         }
     }
 
@@ -43,9 +57,20 @@ impl Sockets {
         if let Some(mut connection) = self.clients.remove(name) {
             connection.settle().await;
             connection.note(name, &mut self.notices);
-            if connection.closed.is_none() {
-                connection.client.disconnect().await;
+            let open = connection.closed.is_none();
+            let (client, heard) = connection.into_heard();
+            self.heard.push(heard);
+            if open {
+                client.disconnect().await;
             }
+        }
+    }
+
+    /// Takes in what a step caused on every connection, so that it is known when it came.
+    pub(super) async fn settle(&mut self, step: u32) {
+        for connection in self.clients.values_mut().filter(|one| one.closed.is_none()) {
+            connection.step = step;
+            connection.settle().await;
         }
     }
 
@@ -133,13 +158,14 @@ impl Sockets {
         Ok(connection.take(event).map(|found| found.arguments))
     }
 
-    /// Ends all connections; what was noted about them.
-    pub(super) async fn finish(mut self) -> Vec<Notice> {
+    /// Ends all connections; what was noted about them, and what each of them received.
+    pub(super) async fn finish(mut self) -> (Vec<Notice>, Vec<Heard>) {
         let names: Vec<String> = self.clients.keys().cloned().collect();
         for name in names {
             self.disconnect(&name).await;
         }
-        self.notices
+        self.heard.sort_by_key(|heard| heard.connection);
+        (self.notices, self.heard)
     }
 }
 

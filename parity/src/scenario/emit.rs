@@ -1,13 +1,121 @@
 //! Writes a scenario as YAML: block style for the outline, JSON-like flow style for data, so that a step stays short.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    ops::Range,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::model::{
-    Action, Capture, FORMAT, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step,
+use super::{
+    model::{Action, Capture, FORMAT, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step},
+    names,
+    shorthand::{self, FIRST_OPERATOR, Kind},
+    steps::JSON_TYPE,
+    template,
+    yaml::is_plain_text,
 };
+
+/// One entry of the file: what it is, the steps that it stands for, and what it is called where the file says nothing.
+struct Entry {
+    kind: Kind,
+    steps: Range<usize>,
+    usual: String,
+}
+
+fn entries(scenario: &Scenario) -> Vec<Entry> {
+    let groups = shorthand::fold(scenario);
+    let bases: Vec<String> = groups
+        .iter()
+        .map(|(kind, steps)| {
+            let step = || {
+                scenario
+                    .steps
+                    .get(steps.start)
+                    .map(|step| names::base(step, &scenario.queries))
+            };
+            kind.base().or_else(step).unwrap_or_default()
+        })
+        .collect();
+    let named = groups.into_iter().zip(names::number(&bases));
+    named
+        .map(|((kind, steps), usual)| Entry { kind, steps, usual })
+        .collect()
+}
+
+/// What each step is called where the file gives it no name, in the order of the steps.
+pub fn usual_names(scenario: &Scenario) -> Vec<String> {
+    let parts = entries(scenario).into_iter().flat_map(|entry| {
+        let parts: Vec<&str> = entry.kind.steps().iter().map(|(part, _)| *part).collect();
+        let name = move |part: &str| {
+            if part.is_empty() {
+                entry.usual.clone()
+            } else {
+                format!("{}: {part}", entry.usual)
+            }
+        };
+        if parts.is_empty() {
+            vec![name("")]
+        } else {
+            parts.into_iter().map(name).collect()
+        }
+    });
+    parts.collect()
+}
+
+/// Brings a scenario that a program made into the form in which it is written: steps are counted, those without a name
+/// get the usual one, SQL texts that stand in it more than once get a name, and what nearly is a shorthand becomes one.
+pub fn straighten(scenario: &mut Scenario) {
+    shorthand::straighten(scenario);
+    name_queries(scenario);
+    for (step, id) in scenario.steps.iter_mut().zip(1..) {
+        step.id = id;
+    }
+    let usual = usual_names(scenario);
+    for (step, usual) in scenario.steps.iter_mut().zip(usual) {
+        if step.name.is_empty() {
+            step.name = usual;
+        }
+    }
+}
+
+fn name_queries(scenario: &mut Scenario) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut order = Vec::new();
+    for step in &scenario.steps {
+        if let Action::Rows { statement, .. } = &step.action {
+            let count = counts.entry(statement).or_default();
+            *count += 1;
+            if *count == 2 {
+                order.push(statement.clone());
+            }
+        }
+    }
+    let mut queries = std::mem::take(&mut scenario.queries);
+    queries.retain(|(_, statement)| counts.contains_key(statement.as_str()));
+    let mut taken: BTreeSet<String> = queries.iter().map(|(name, _)| name.clone()).collect();
+    for statement in order {
+        if queries.iter().any(|(_, known)| *known == statement) {
+            continue;
+        }
+        let table = names::table(&statement).unwrap_or_else(|| "query".to_owned());
+        let numbered = |times: usize| {
+            if times == 1 {
+                table.clone()
+            } else {
+                format!("{table}_{times}")
+            }
+        };
+        let free = (1..).map(numbered).find(|name| !taken.contains(name));
+        if let Some(name) = free {
+            taken.insert(name.clone());
+            queries.push((name, statement));
+        }
+    }
+    scenario.queries = queries;
+}
 
 /// The YAML text of a scenario; reading it gives the scenario back.
 pub fn to_yaml(scenario: &Scenario) -> String {
@@ -47,50 +155,123 @@ pub fn to_yaml(scenario: &Scenario) -> String {
             file(&mut out, 4, "file", source);
         }
     }
-    if let Some(upstream) = &scenario.upstream {
-        out.push_str("upstream:\n");
-        if !upstream.asks.is_empty() {
-            let asks: Vec<_> = upstream
-                .asks
-                .iter()
-                .map(|(step, count)| format!("{step}: {count}"))
-                .collect();
-            line(&mut out, 2, "asks", &format!("{{{}}}", asks.join(", ")));
-        }
-        if upstream.unrecorded > 0 {
-            line(&mut out, 2, "unrecorded", &upstream.unrecorded.to_string());
-        }
-        out.push_str(if upstream.exchanges.is_empty() {
-            "  exchanges: []\n"
-        } else {
-            "  exchanges:\n"
-        });
-        for exchange in &upstream.exchanges {
-            let _ = writeln!(out, "    - {}", flow(&exchange.fields()));
+    if !scenario.queries.is_empty() {
+        out.push_str("queries:\n");
+        for (name, statement) in &scenario.queries {
+            line(&mut out, 2, &scalar(name), &scalar(statement));
         }
     }
+    write_upstream(&mut out, scenario);
     out.push_str(if scenario.steps.is_empty() {
         "steps: []\n"
     } else {
         "steps:\n"
     });
-    for step in &scenario.steps {
-        write_step(&mut out, step);
+    for entry in entries(scenario) {
+        if let Some(steps) = scenario.steps.get(entry.steps.clone()) {
+            let mut text = String::new();
+            write_entry(&mut text, &entry, steps, scenario);
+            out.push_str("  - ");
+            out.push_str(text.trim_start());
+        }
     }
     out
 }
 
-fn write_step(out: &mut String, step: &Step) {
-    let _ = writeln!(out, "  - id: {}", step.id);
-    if let Some(who) = &step.who {
-        line(out, 4, "as", &scalar(who));
+fn write_upstream(out: &mut String, scenario: &Scenario) {
+    let Some(upstream) = &scenario.upstream else {
+        return;
+    };
+    out.push_str("upstream:\n");
+    if !upstream.asks.is_empty() {
+        let name = |id: &u32| match scenario.steps.iter().find(|step| step.id == *id) {
+            Some(step) => quote(&step.name),
+            None => names::START.to_owned(),
+        };
+        let asks: Vec<_> = upstream
+            .asks
+            .iter()
+            .map(|(step, count)| format!("{}: {count}", name(step)))
+            .collect();
+        line(out, 2, "asks", &format!("{{{}}}", asks.join(", ")));
     }
+    if upstream.unrecorded > 0 {
+        line(out, 2, "unrecorded", &upstream.unrecorded.to_string());
+    }
+    out.push_str(if upstream.exchanges.is_empty() {
+        "  exchanges: []\n"
+    } else {
+        "  exchanges:\n"
+    });
+    for exchange in &upstream.exchanges {
+        let _ = writeln!(out, "    - {}", flow(&exchange.fields()));
+    }
+}
+
+fn write_entry(out: &mut String, entry: &Entry, steps: &[Step], scenario: &Scenario) {
+    let Some(step) = steps.first() else { return };
+    let parts = entry.kind.steps();
+    let suffix = match parts.as_slice() {
+        [(part, _), _, ..] => format!(": {part}"),
+        _ => String::new(),
+    };
+    let name = step.name.strip_suffix(&suffix).unwrap_or(&step.name);
+    if name != entry.usual && !name.is_empty() {
+        line(out, 4, "name", &scalar(name));
+    }
+    let mut captures = step.captures.as_slice();
+    match &entry.kind {
+        Kind::Step => {
+            if let Some(who) = &step.who {
+                line(out, 4, "as", &scalar(who));
+            }
+            write_remarks(out, step);
+            write_action(out, step, scenario);
+        }
+        Kind::Login { operator, password } => {
+            line(out, 4, "login", &scalar(operator));
+            if let Some(password) = password {
+                line(out, 4, "password", &scalar(password));
+            }
+            write_remarks(out, step);
+            // The first is the shorthand's own.
+            captures = captures.get(1..).unwrap_or_default();
+        }
+        Kind::Enroll { agent, operator } => {
+            line(out, 4, "enroll", &scalar(agent));
+            if operator != FIRST_OPERATOR {
+                line(out, 4, "as", &scalar(operator));
+            }
+            write_remarks(out, step);
+            captures = &[];
+        }
+        Kind::Proof { agent } => {
+            line(out, 4, "proof", &scalar(agent));
+            write_remarks(out, step);
+        }
+    }
+    if !captures.is_empty() {
+        let captures: Vec<_> = captures
+            .iter()
+            .map(|(name, source)| format!("{}: {}", quote(name), capture(source)))
+            .collect();
+        line(out, 4, "capture", &format!("{{{}}}", captures.join(", ")));
+    }
+    if !step.expect.is_empty() {
+        line(out, 4, "expect", &flow(&step.expect.value()));
+    }
+}
+
+fn write_remarks(out: &mut String, step: &Step) {
     if !step.note.is_empty() {
         line(out, 4, "note", &scalar(&step.note));
     }
     if let Some(at_us) = step.at_us {
         line(out, 4, "at", &seconds(at_us));
     }
+}
+
+fn write_action(out: &mut String, step: &Step, scenario: &Scenario) {
     match &step.action {
         Action::Http(request) => write_request(out, request),
         Action::Set(values) => {
@@ -103,7 +284,10 @@ fn write_step(out: &mut String, step: &Step) {
             line(out, 4, "make", &flow(&Value::Object(all)));
         }
         Action::Sql { statement, params } => write_statement(out, "sql", statement, params),
-        Action::Rows { statement, params } => write_statement(out, "rows", statement, params),
+        Action::Rows { statement, params } => {
+            let query = scenario.queries.iter().find(|(_, text)| text == statement);
+            write_statement(out, "rows", query.map_or(statement, |(name, _)| name), params);
+        }
         Action::Wait { microseconds } => line(out, 4, "wait", &seconds(*microseconds)),
         Action::Restart => line(out, 4, "restart", "true"),
         Action::File { path, source } => {
@@ -122,14 +306,6 @@ fn write_step(out: &mut String, step: &Step) {
         }
         Action::Check(values) => line(out, 4, "check", &flow(values)),
     }
-    if !step.captures.is_empty() {
-        let captures: Vec<_> = step
-            .captures
-            .iter()
-            .map(|(name, source)| format!("{}: {}", quote(name), capture(source)))
-            .collect();
-        line(out, 4, "capture", &format!("{{{}}}", captures.join(", ")));
-    }
 }
 
 fn write_request(out: &mut String, request: &Request) {
@@ -138,9 +314,21 @@ fn write_request(out: &mut String, request: &Request) {
         .find(|(_, method)| *method == request.method)
         .map_or("get", |(key, _)| key);
     line(out, 4, key, &scalar(&request.path));
-    if !request.headers.is_empty() {
-        let headers: Vec<_> = request
-            .headers
+    let mut headers = request.headers.as_slice();
+    if matches!(request.body, RequestBody::Json(_)) {
+        let has_type = |(name, _): &(String, String)| name.eq_ignore_ascii_case(JSON_TYPE.0);
+        match headers.split_first() {
+            Some(((name, value), others))
+                if (name.as_str(), value.as_str()) == JSON_TYPE && !others.iter().any(has_type) =>
+            {
+                headers = others;
+            }
+            _ if headers.iter().any(has_type) => {}
+            _ => line(out, 4, "content_type", "none"),
+        }
+    }
+    if !headers.is_empty() {
+        let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{}: {}", quote(name), quote(value)))
             .collect();
@@ -149,9 +337,18 @@ fn write_request(out: &mut String, request: &Request) {
     match &request.body {
         RequestBody::Empty => {}
         RequestBody::Json(value) => line(out, 4, "json", &flow(value)),
-        RequestBody::Text(text) => line(out, 4, "body", &quote(text)),
+        RequestBody::Text(text) => match template::whole_repeat(text) {
+            Some((unit, times)) if template::repeat(&unit, times) == *text => {
+                line(out, 4, "repeat", &repeated(&unit, times));
+            }
+            _ => line(out, 4, "body", &quote(text)),
+        },
         RequestBody::Bytes(bytes) => line(out, 4, "body_base64", &quote(&BASE64.encode(bytes))),
     }
+}
+
+fn repeated(unit: &str, times: usize) -> String {
+    flow(&json!({"text": unit, "times": times}))
 }
 
 fn write_statement(out: &mut String, key: &str, statement: &str, params: &[Value]) {
@@ -179,6 +376,7 @@ fn file(out: &mut String, indent: usize, beside: &str, source: &FileSource) {
             }
         }
         FileSource::Text(text) => line(out, indent, "text", &quote(text)),
+        FileSource::Repeat(unit, times) => line(out, indent, "repeat", &repeated(unit, *times)),
         FileSource::Bytes(bytes) => line(out, indent, "base64", &quote(&BASE64.encode(bytes))),
         FileSource::Beside(path) => line(out, indent, beside, &scalar(path)),
     }
@@ -244,13 +442,12 @@ fn quote(text: &str) -> String {
 
 /// A text in block context: plain where YAML surely reads it as this text, else in double quotes.
 fn scalar(text: &str) -> String {
-    let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/');
     let ends_well = !text.ends_with([' ', ':']);
     let plain = text.chars().all(|character| {
         character.is_ascii_alphanumeric() || " _/.,()?=&%*+<>'|;!@~-${}:".contains(character)
     });
-    let harmless = !text.contains(": ") && !reserved.contains(&text.to_ascii_lowercase().as_str());
+    let harmless = !text.contains(": ") && is_plain_text(text);
     if starts_well && ends_well && plain && harmless {
         text.to_owned()
     } else {
@@ -282,6 +479,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scenario::expect::Expect;
 
     fn with_text(text: &str) -> Scenario {
         Scenario {
@@ -294,9 +492,11 @@ mod tests {
             policy: Policy::Legacy,
             env: Vec::new(),
             files: vec![("f".to_owned(), FileSource::Text(text.to_owned()))],
+            queries: Vec::new(),
             upstream: None,
             steps: vec![Step {
-                id: 3,
+                id: 1,
+                name: "a name".to_owned(),
                 line: 0,
                 who: None,
                 note: text.to_owned(),
@@ -310,6 +510,7 @@ mod tests {
                     ),
                 }),
                 captures: vec![("n".to_owned(), Capture::Pointer("/a/0".to_owned()))],
+                expect: Expect::default(),
             }],
         }
     }

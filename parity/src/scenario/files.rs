@@ -21,11 +21,21 @@ pub fn contents(source: &FileSource, folder: &Path) -> Result<Vec<u8>, FileError
     match source {
         FileSource::Text(text) => Ok(text.as_bytes().to_vec()),
         FileSource::Bytes(bytes) => Ok(bytes.clone()),
+        FileSource::Repeat(unit, times) => Ok(unit.repeat(*times).into_bytes()),
         FileSource::Beside(path) => std::fs::read(folder.join(path)).map_err(|source| FileError {
             path: path.clone(),
             source,
         }),
     }
+}
+
+/// Whether a relative path stays in the folder that it is relative to.
+pub fn stays_inside(path: &str) -> bool {
+    !path.is_empty()
+        && !path.contains('\\')
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)))
 }
 
 /// All files before the start.

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::model::{ModelError, Scenario};
+use super::{
+    model::{ModelError, Scenario},
+    yaml::Fault,
+};
 
 /// A scenario file, and what reading it gave.
 #[derive(Debug)]
@@ -22,6 +25,20 @@ pub enum ReadError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Model(#[from] ModelError),
+}
+
+impl ReadError {
+    /// Everything that is wrong.
+    pub fn faults(&self) -> Vec<Fault> {
+        match self {
+            Self::Io(error) => vec![Fault {
+                line: 0,
+                column: 0,
+                reason: error.to_string(),
+            }],
+            Self::Model(ModelError(faults)) => faults.clone(),
+        }
+    }
 }
 
 impl Entry {

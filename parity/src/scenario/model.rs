@@ -1,21 +1,15 @@
 //! A scenario, read and checked.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::{
-    agent::Agent,
-    made::Made,
-    raw::{RawFile, RawPolicy, RawScenario},
-    shorthand::read_steps,
-    socket::SocketStep,
-    steps::{at, file_source},
-    upstream::Upstream,
+    agent::Agent, expect::Expect, made::Made, read, socket::SocketStep, upstream::Upstream, yaml::Fault,
 };
 
 /// The version of the format that this program reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
@@ -37,6 +31,8 @@ pub struct Scenario {
     pub env: Vec<(String, String)>,
     /// Files under the root before the server starts.
     pub files: Vec<(String, FileSource)>,
+    /// SQL texts that have a name in the file.
+    pub queries: Vec<(String, String)>,
     /// What GitHub answers; nobody answers where this is left out.
     pub upstream: Option<Upstream>,
     pub steps: Vec<Step>,
@@ -56,14 +52,18 @@ pub enum Policy {
 pub enum FileSource {
     Text(String),
     Bytes(Vec<u8>),
+    /// A text over and over.
+    Repeat(String, usize),
     /// A file beside the scenario, as a path relative to the scenario's folder.
     Beside(String),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// The stable number.
+    /// Its place in the file, from 1; what shorthands stand for counts too.
     pub id: u32,
+    /// Its name, which no other step of the scenario has.
+    pub name: String,
     /// The line in the YAML file; 0 where there is none.
     pub line: u64,
     /// Whose cookies are used.
@@ -75,6 +75,8 @@ pub struct Step {
     pub action: Action,
     /// What later steps may name, and where it is found.
     pub captures: Vec<(String, Capture)>,
+    /// What the scenario itself says that it must show.
+    pub expect: Expect,
 }
 
 /// What a step does.
@@ -163,26 +165,26 @@ pub enum Capture {
     Packet(String),
 }
 
-/// Why a scenario cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ModelError {
-    /// The YAML is malformed or has unknown fields; the text names line and column.
-    #[error("{0}")]
-    Yaml(String),
-    /// Written by a later version.
-    #[error("format {0} is newer than this program, which reads {FORMAT}")]
-    TooNew(u32),
-    /// Written by an earlier version.
-    #[error("format {0} is older than this program reads ({FORMAT})")]
-    TooOld(u32),
-    /// One place is wrong.
-    #[error("line {line}: {reason}")]
-    At {
-        /// The line, from 1.
-        line: u64,
-        reason: String,
-    },
+/// Why a scenario cannot be read: everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelError(pub Vec<Fault>);
+
+impl std::fmt::Display for ModelError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(Fault::to_string).collect();
+        out.write_str(&lines.join("\n"))
+    }
 }
+
+impl std::error::Error for ModelError {}
+
+/// A snapshot speaks of a step that the scenario has not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the snapshot has a time for the step `{0}`, and the scenario has no such step. Import the recording again, or give \
+     the step its name back"
+)]
+pub struct UnknownStep(pub String);
 
 /// The methods a step may use, as key and as sent.
 pub const METHODS: [(&str, &str); 7] = [
@@ -204,11 +206,6 @@ pub fn microseconds(seconds: f64) -> i64 {
     (seconds * 1e6).round() as i64
 }
 
-/// The seed of an agent that names none: it follows from scenario and agent, so runs repeat themselves.
-fn derived_seed(scenario: &str, agent: &str) -> [u8; 32] {
-    Sha256::digest(format!("seed:{scenario}:{agent}")).into()
-}
-
 impl Scenario {
     /// Whether there is anything of the legacy to compare it with. The legacy has no access policy but its own, so
     /// what the strict one refuses is the project's own to say: such scenarios have approved transcripts instead.
@@ -216,79 +213,54 @@ impl Scenario {
         self.policy == Policy::Legacy
     }
 
+    /// The number of the last step; what is seen once the steps are over has the numbers after it.
+    pub fn last_step(&self) -> u32 {
+        self.steps.iter().map(|step| step.id).max().unwrap_or_default()
+    }
+
+    /// Gives the steps the times at which they were over when the scenario was recorded. A step that has a time of its
+    /// own keeps it.
+    ///
+    /// # Errors
+    /// If a time is of a step that is not there.
+    pub fn with_times(mut self, times: &BTreeMap<String, i64>) -> Result<Self, UnknownStep> {
+        if let Some(unknown) = times.keys().find(|name| self.step(name).is_none()) {
+            return Err(UnknownStep(unknown.clone()));
+        }
+        for step in &mut self.steps {
+            step.at_us = step.at_us.or_else(|| times.get(&step.name).copied());
+        }
+        Ok(self)
+    }
+
+    /// The step of a name.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.name == name)
+    }
+
+    /// Whether any step says itself what it must show.
+    pub fn expects(&self) -> bool {
+        self.steps.iter().any(|step| !step.expect.is_empty())
+    }
+
     /// Reads a scenario from its YAML text.
     ///
     /// # Errors
-    /// If the text is no scenario of this format.
+    /// Everything because of which the text is no scenario of this format.
     pub fn read(name: &str, text: &str) -> Result<Self, ModelError> {
-        let raw: RawScenario = match serde_saphyr::from_str(text) {
-            Ok(raw) => raw,
-            Err(error) => {
-                return Err(version_error(text).unwrap_or_else(|| ModelError::Yaml(error.to_string())));
-            }
-        };
-        check_version(raw.format)?;
-        let mut agents = Vec::new();
-        for (agent, fields) in raw.agents {
-            let line = fields.referenced.line();
-            let seed = match &fields.value.seed {
-                None => derived_seed(name, &agent),
-                Some(seed) => BASE64
-                    .decode(seed)
-                    .ok()
-                    .and_then(|seed| seed.try_into().ok())
-                    .ok_or_else(|| at(line, "the seed is no base64 text of 32 bytes"))?,
-            };
-            agents.push(Agent {
-                name: agent,
-                hostname: fields.value.hostname,
-                seed,
-            });
-        }
-        let mut files = Vec::new();
-        for (path, file) in raw.files {
-            let line = file.referenced.line();
-            let RawFile { text, base64, file } = file.value;
-            files.push((path, file_source(line, text, base64, file)?));
-        }
-        let mut steps = Vec::new();
-        let mut previous = 0;
-        for step in raw.steps {
-            let read = read_steps(step.referenced.line(), step.value, previous)?;
-            previous = read.last().map_or(previous, |step| step.id);
-            steps.extend(read);
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            title: raw.title,
-            area: raw.area,
-            checklist: raw.checklist,
-            agents,
-            started_at_us: microseconds(raw.started_at),
-            policy: match raw.policy {
-                RawPolicy::Legacy => Policy::Legacy,
-                RawPolicy::Strict => Policy::Strict,
-            },
-            env: raw.env.into_iter().collect(),
-            files,
-            upstream: raw.upstream,
-            steps,
-        })
+        read::read(name, text)
     }
 }
 
-fn check_version(format: u32) -> Result<(), ModelError> {
-    match format.cmp(&FORMAT) {
-        std::cmp::Ordering::Greater => Err(ModelError::TooNew(format)),
-        std::cmp::Ordering::Less => Err(ModelError::TooOld(format)),
-        std::cmp::Ordering::Equal => Ok(()),
+impl Step {
+    /// Whether later steps can capture from it.
+    pub(super) fn shows_data(&self) -> bool {
+        match &self.action {
+            Action::Http(_) | Action::Rows { .. } => true,
+            Action::Socket(socket) => socket.shows_data(),
+            _ => false,
+        }
     }
-}
-
-/// A file of another version has other fields: saying so helps more than naming the first strange field.
-fn version_error(text: &str) -> Option<ModelError> {
-    let line = text.lines().find_map(|line| line.strip_prefix("format:"))?;
-    check_version(line.trim().parse().ok()?).err()
 }
 
 #[cfg(test)]
@@ -296,18 +268,22 @@ mod tests {
     use super::*;
 
     const HEAD: &str =
-        "format: 1\ntitle: T\narea: A\nstarted_at: 1795448990.335\nagents: {agent1: {hostname: H}}\nsteps:\n";
+        "format: 2\ntitle: T\narea: A\nstarted_at: 1795448990.335\nagents: {agent1: {hostname: H}}\nsteps:\n";
 
     #[test]
     fn a_scenario_is_read_as_people_write_it() {
         let text = format!(
-            "{HEAD}  - as: admin\n    post: /x\n    json: {{ ttl: 1, n: null, \"f\": 1.5 }}\n    capture: {{ code: /code }}\n  - id: 7\n    rows: SELECT 1\n"
+            "{HEAD}  - as: admin\n    post: /x\n    json: {{ ttl: 1, n: null, \"f\": 1.5 }}\n    capture: {{ code: /code }}\n  - name: seven\n    rows: SELECT 1\n"
         );
         let scenario = Scenario::read("a/b", &text).unwrap();
         assert_eq!(scenario.started_at_us, 1_795_448_990_335_000);
         assert_eq!(
-            scenario.steps.iter().map(|step| step.id).collect::<Vec<_>>(),
-            [1, 7]
+            scenario
+                .steps
+                .iter()
+                .map(|step| (step.id, step.name.as_str()))
+                .collect::<Vec<_>>(),
+            [(1, "POST x"), (2, "seven")]
         );
         assert_eq!(
             scenario.steps[0].captures,
@@ -328,21 +304,84 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_their_line() {
+    fn every_mistake_names_its_place() {
         let read = |steps: &str| {
             Scenario::read("a/b", &format!("{HEAD}{steps}"))
                 .unwrap_err()
                 .to_string()
         };
-        assert!(read("  - socket: ui\n").contains("line 7: a socket step"));
-        assert!(read("  - get: /\n  - get: /\n    sql: X\n").contains("line 8"));
-        assert!(read("  - get: /\n    jsno: {}\n").contains('8'));
-        assert!(read("  - as: admin\n").contains("does nothing"));
-        assert!(read("  - make: {name: p, function: nothing}\n").contains("no function"));
-        assert_eq!(
-            Scenario::read("a/b", "format: 2\nstrange: 1\n"),
-            Err(ModelError::TooNew(2))
+        let all = read(
+            "  - socket: ui\n  - get: /\n    sql: X\n  - get: /\n    jsno: {}\n  - as: admin\n  - make: {name: p, function: nothing}\n  - {get: /, as: no}\n  - {get: /, headers: {X: 0123}}\n  - rows: codes\n  - {name: x, get: /}\n  - {name: x, get: /}\n  - {get: /, expect: {status: none}}\n  - {wait: 1, expect: {status: 200}}\n  - {post: /, body: x, json: 1}\n  - {sql: DELETE FROM x, content_type: none}\n",
         );
-        assert_eq!(Scenario::read("a/b", "format: 0\n"), Err(ModelError::TooOld(0)));
+        insta::assert_snapshot!(all);
+    }
+
+    #[test]
+    fn other_formats_are_told() {
+        let read = |text: &str| Scenario::read("a/b", text).unwrap_err().to_string();
+        assert!(read("format: 3\nstrange: 1\n").contains("newer than this program"));
+        assert!(read("format: 1\n").contains("parity convert"));
+        assert!(read("title: T\n").contains("`format: 2`"));
+    }
+
+    #[test]
+    fn json_implies_its_content_type_and_nothing_else_does() {
+        let text = format!(
+            "{HEAD}  - {{post: /, json: {{}}}}\n  - {{post: /, json: {{}}, headers: {{A: b}}}}\n  - {{post: /, json: {{}}, headers: {{A: b, content-type: t}}}}\n  - {{post: /, json: {{}}, content_type: none}}\n  - {{post: /, body: x}}\n"
+        );
+        let scenario = Scenario::read("a/b", &text).unwrap();
+        let headers: Vec<Vec<String>> = scenario
+            .steps
+            .iter()
+            .map(|step| match &step.action {
+                Action::Http(request) => request
+                    .headers
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {value}"))
+                    .collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+        let json = "Content-Type: application/json";
+        assert_eq!(
+            headers,
+            [
+                vec![json],
+                vec![json, "A: b"],
+                vec!["A: b", "content-type: t"],
+                vec![],
+                vec![]
+            ]
+        );
+    }
+
+    #[test]
+    fn times_are_given_by_name() {
+        let scenario = Scenario::read("a/b", &format!("{HEAD}  - get: /\n  - {{get: /, at: 5}}\n")).unwrap();
+        let times = BTreeMap::from([("GET /".to_owned(), 7), ("GET / 2".to_owned(), 8)]);
+        let timed = scenario.clone().with_times(&times).unwrap();
+        assert_eq!(
+            (timed.steps[0].at_us, timed.steps[1].at_us),
+            (Some(7), Some(5_000_000))
+        );
+        let unknown = BTreeMap::from([("GET / 3".to_owned(), 7)]);
+        assert_eq!(
+            scenario.with_times(&unknown),
+            Err(UnknownStep("GET / 3".to_owned()))
+        );
+    }
+
+    #[test]
+    fn queries_are_named_once_and_repeats_are_written_out() {
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nqueries: {codes: SELECT 1}\nfiles: {f: {repeat: {text: ab, times: 3}}}\nsteps:\n  - rows: codes\n  - {post: /, repeat: {text: x, times: 5}}\n";
+        let scenario = Scenario::read("a/b", text).unwrap();
+        assert!(
+            matches!(&scenario.steps[0].action, Action::Rows { statement, .. } if statement == "SELECT 1")
+        );
+        assert_eq!(scenario.steps[0].name, "rows codes");
+        assert_eq!(scenario.files[0].1, FileSource::Repeat("ab".to_owned(), 3));
+        assert!(
+            matches!(&scenario.steps[1].action, Action::Http(request) if request.body == RequestBody::Text("${repeat:x:5}".to_owned()))
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::yaml::{Fault, Fields, Node};
 use crate::socket_io::Transport;
 
 /// What one client of a scenario does, or waits for.
@@ -18,7 +19,7 @@ pub enum SocketAct {
     Connect(Connect),
     Emit(Emit),
     /// Takes the next event of this name, which may have arrived before.
-    Expect(String),
+    Receive(String),
     /// No event of this name has arrived.
     Silence(String),
     Disconnect,
@@ -55,73 +56,71 @@ pub struct Emit {
     pub ack: bool,
 }
 
-/// The fields of a socket step as they stand in the file.
-#[derive(Debug, Default)]
-pub(super) struct Fields {
-    pub(super) connect: Option<Value>,
-    pub(super) emit: Option<String>,
-    pub(super) data: Option<Value>,
-    pub(super) args: Option<Vec<Value>>,
-    pub(super) ack: Option<bool>,
-    pub(super) expect: Option<String>,
-    pub(super) silence: Option<String>,
-    pub(super) disconnect: Option<bool>,
-}
+/// The keys of socket steps besides `socket`.
+const KEYS: [&str; 8] = [
+    "connect",
+    "emit",
+    "data",
+    "args",
+    "ack",
+    "receive",
+    "silence",
+    "disconnect",
+];
 
-impl Fields {
-    pub(super) fn any(&self) -> bool {
-        self.connect.is_some()
-            || self.emit.is_some()
-            || self.data.is_some()
-            || self.args.is_some()
-            || self.ack.is_some()
-            || self.expect.is_some()
-            || self.silence.is_some()
-            || self.disconnect.is_some()
+/// Takes the fields of a socket step; nothing where there are none.
+pub(super) fn read(fields: &mut Fields, faults: &mut Vec<Fault>) -> Option<SocketStep> {
+    let place = fields.place;
+    let named = fields.has("socket");
+    if !named && !KEYS.iter().any(|key| fields.has(key)) {
+        return None;
     }
-
-    /// Makes sense of the fields.
-    pub(super) fn read(self, client: Option<String>) -> Result<SocketStep, String> {
-        let client = client.ok_or("a socket step names its client: `socket: <name>`")?;
-        let belongs_to_emit = self.data.is_some() || self.args.is_some() || self.ack.is_some();
-        let act = match (
-            self.connect,
-            self.emit,
-            self.expect,
-            self.silence,
-            self.disconnect,
-        ) {
-            (Some(connect), None, None, None, None) => SocketAct::Connect(read_connect(connect)?),
-            (None, Some(event), None, None, None) => {
-                let arguments = match (self.data, self.args) {
-                    (None | Some(Value::Null), None) => Vec::new(),
-                    (Some(data), None) => vec![data],
-                    (None, Some(all)) => all,
-                    (Some(_), Some(_)) => return Err("an emit has data or args, not both".to_owned()),
-                };
-                return Ok(SocketStep {
-                    client,
-                    act: SocketAct::Emit(Emit {
-                        event,
-                        arguments,
-                        ack: self.ack.unwrap_or(false),
-                    }),
-                });
-            }
-            (None, None, Some(event), None, None) => SocketAct::Expect(event),
-            (None, None, None, Some(event), None) => SocketAct::Silence(event),
-            (None, None, None, None, Some(true)) => SocketAct::Disconnect,
-            _ => {
-                return Err(
-                    "a socket step has one of connect, emit, expect, silence and disconnect: true".to_owned(),
-                );
-            }
-        };
-        if belongs_to_emit {
-            return Err("data, args and ack belong to an emit".to_owned());
+    let client = fields.text("socket", faults);
+    if !named {
+        faults.push(place.fault("a socket step names its client: `socket: <name>`"));
+    }
+    let connect = fields.take("connect");
+    let (emit, receive) = (fields.text("emit", faults), fields.text("receive", faults));
+    let silence = fields.text("silence", faults);
+    let (data, args) = (fields.value("data", faults), fields.values("args", faults));
+    let ack = fields.flag("ack", faults);
+    let disconnect = fields.flag("disconnect", faults);
+    let belongs_to_emit = data.is_some() || args.is_some() || ack.is_some();
+    let is_emit = emit.is_some();
+    let act = match (connect, emit, receive, silence, disconnect) {
+        (Some(connect), None, None, None, None) => SocketAct::Connect(read_connect(connect, faults)),
+        (None, Some(event), None, None, None) => {
+            let arguments = match (data, args) {
+                (None | Some(Value::Null), None) => Vec::new(),
+                (Some(data), None) => vec![data],
+                (None, Some(all)) => all,
+                (Some(_), Some(_)) => {
+                    faults.push(place.fault("an emit has data or args, not both"));
+                    Vec::new()
+                }
+            };
+            SocketAct::Emit(Emit {
+                event,
+                arguments,
+                ack: ack.unwrap_or(false),
+            })
         }
-        Ok(SocketStep { client, act })
+        (None, None, Some(event), None, None) => SocketAct::Receive(event),
+        (None, None, None, Some(event), None) => SocketAct::Silence(event),
+        (None, None, None, None, Some(true)) => SocketAct::Disconnect,
+        _ => {
+            let reason = "a socket step has one of connect, emit, receive, silence and disconnect: true";
+            faults.push(place.fault(reason));
+            SocketAct::Disconnect
+        }
+    };
+    if belongs_to_emit && !is_emit {
+        faults.push(place.fault("data, args and ack belong to an emit"));
     }
+    Some(SocketStep {
+        client: client.unwrap_or_default(),
+        act,
+    })
 }
 
 /// The name of a transport in the files.
@@ -138,33 +137,40 @@ pub fn transport(name: &str) -> Option<Transport> {
         .find(|one| transport_name(*one) == name)
 }
 
-fn read_connect(value: Value) -> Result<Connect, String> {
-    let Value::Object(fields) = value else {
-        return Err("connect is an object, `{}` for the usual".to_owned());
-    };
+fn read_connect(node: Node, faults: &mut Vec<Fault>) -> Connect {
     let mut connect = Connect::default();
-    for (key, value) in fields {
-        match (key.as_str(), value) {
-            ("headers", Value::Object(headers)) => {
-                for (name, value) in headers {
-                    let Value::String(text) = value else {
-                        return Err(format!("header {name} is no text"));
-                    };
-                    connect.headers.push((name, text));
-                }
-            }
-            ("query", Value::String(query)) => connect.query = query,
-            ("transports", Value::Array(names)) => {
-                connect.transports = names
-                    .iter()
-                    .map(|name| name.as_str().and_then(transport))
-                    .collect::<Option<_>>()
-                    .ok_or("transports are websocket and polling")?;
-            }
-            (key, _) => return Err(format!("connect has no such {key}")),
+    let place = node.place;
+    let Some(mut fields) = node.fields("connect", faults) else {
+        return connect;
+    };
+    if let Some(headers) = fields.take("headers") {
+        connect.headers = texts(headers, "headers", faults);
+    }
+    connect.query = fields.text("query", faults).unwrap_or_default();
+    if let Some(names) = fields.values("transports", faults) {
+        let transports = names
+            .iter()
+            .map(|name| name.as_str().and_then(transport))
+            .collect();
+        match transports {
+            Some(transports) => connect.transports = transports,
+            None => faults.push(place.fault("transports are websocket and polling")),
         }
     }
-    Ok(connect)
+    fields.end("connect", faults);
+    connect
+}
+
+/// Names and texts in order, such as headers.
+pub(super) fn texts(node: Node, what: &str, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
+    let Some(mut fields) = node.fields(what, faults) else {
+        return Vec::new();
+    };
+    fields
+        .rest()
+        .into_iter()
+        .filter_map(|(name, _, node)| Some((name.clone(), node.text(&name, faults)?)))
+        .collect()
 }
 
 impl SocketStep {
@@ -184,7 +190,7 @@ impl SocketStep {
                 }
                 fields
             }
-            SocketAct::Expect(event) => vec![("expect", json!(event))],
+            SocketAct::Receive(event) => vec![("receive", json!(event))],
             SocketAct::Silence(event) => vec![("silence", json!(event))],
             SocketAct::Disconnect => vec![("disconnect", json!(true))],
         }
@@ -196,7 +202,7 @@ impl SocketStep {
         match &self.act {
             SocketAct::Connect(_) => format!("connect as {client}"),
             SocketAct::Emit(emit) => format!("emit {} as {client}", emit.event),
-            SocketAct::Expect(event) => format!("expect {event} as {client}"),
+            SocketAct::Receive(event) => format!("receive {event} as {client}"),
             SocketAct::Silence(event) => format!("silence {event} as {client}"),
             SocketAct::Disconnect => format!("disconnect as {client}"),
         }
@@ -207,7 +213,7 @@ impl SocketStep {
         match &self.act {
             SocketAct::Connect(connect) => connect.written(),
             SocketAct::Emit(emit) => json!(emit.arguments),
-            SocketAct::Expect(_) | SocketAct::Silence(_) | SocketAct::Disconnect => Value::Null,
+            SocketAct::Receive(_) | SocketAct::Silence(_) | SocketAct::Disconnect => Value::Null,
         }
     }
 
@@ -215,7 +221,7 @@ impl SocketStep {
     pub(super) fn shows_data(&self) -> bool {
         match &self.act {
             SocketAct::Emit(emit) => emit.ack,
-            SocketAct::Expect(_) => true,
+            SocketAct::Receive(_) => true,
             _ => false,
         }
     }
@@ -256,7 +262,7 @@ pub fn data(arguments: &[Value]) -> Value {
 mod tests {
     use crate::scenario::{emit::to_yaml, model::Scenario};
 
-    const HEAD: &str = "format: 1\ntitle: T\narea: A\nstarted_at: 1\nsteps:\n";
+    const HEAD: &str = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nsteps:\n";
 
     fn read(steps: &str) -> Scenario {
         Scenario::read("a/b", &format!("{HEAD}{steps}")).unwrap()
@@ -271,41 +277,33 @@ mod tests {
     #[test]
     fn the_steps_are_read_as_people_write_them_and_come_back() {
         let scenario = read(
-            "  - {socket: ui, connect: {}}\n  - {socket: a, connect: {headers: {X: \"1\"}, query: who=a, transports: [polling, websocket]}}\n  - {socket: a, emit: none}\n  - {socket: a, emit: none, data: null, ack: true, capture: {x: /y}}\n  - {socket: a, emit: two, args: [null, {\"<binary>\": AAEC}]}\n  - {socket: ui, expect: two, capture: {z: /1}}\n  - {socket: ui, silence: none}\n  - {socket: a, disconnect: true}\n",
+            "  - {socket: ui, connect: {}}\n  - {socket: a, connect: {headers: {X: \"1\"}, query: who=a, transports: [polling, websocket]}}\n  - {socket: a, emit: none}\n  - {socket: a, emit: none, data: null, ack: true, capture: {x: /y}}\n  - {socket: a, emit: two, args: [null, {\"<binary>\": AAEC}]}\n  - {socket: ui, receive: two, capture: {z: /1}}\n  - {socket: ui, silence: none}\n  - {socket: a, disconnect: true}\n",
         );
         insta::assert_snapshot!(to_yaml(&scenario), @r#"
-        format: 1
+        format: 2
         title: T
         area: A
         started_at: 1
         steps:
-          - id: 1
-            socket: ui
+          - socket: ui
             connect: {}
-          - id: 2
-            socket: a
+          - socket: a
             connect: {"headers": {"X": "1"}, "query": "who=a", "transports": ["polling", "websocket"]}
-          - id: 3
-            socket: a
+          - socket: a
             emit: none
-          - id: 4
-            socket: a
+          - socket: a
             emit: none
             ack: true
             capture: {"x": "/y"}
-          - id: 5
-            socket: a
+          - socket: a
             emit: two
             args: [null, {"<binary>": "AAEC"}]
-          - id: 6
-            socket: ui
-            expect: two
+          - socket: ui
+            receive: two
             capture: {"z": "/1"}
-          - id: 7
-            socket: ui
+          - socket: ui
             silence: none
-          - id: 8
-            socket: a
+          - socket: a
             disconnect: true
         "#);
         let again = Scenario::read("a/b", &to_yaml(&scenario)).unwrap();
@@ -317,11 +315,11 @@ mod tests {
     fn mistakes_are_told() {
         assert!(problem("  - {connect: {}}\n").contains("names its client"));
         assert!(problem("  - {socket: a}\n").contains("one of connect"));
-        assert!(problem("  - {socket: a, expect: x, silence: y}\n").contains("one of connect"));
-        assert!(problem("  - {socket: a, expect: x, data: 1}\n").contains("belong to an emit"));
+        assert!(problem("  - {socket: a, receive: x, silence: z}\n").contains("one of connect"));
+        assert!(problem("  - {socket: a, receive: x, data: 1}\n").contains("belong to an emit"));
         assert!(problem("  - {socket: a, emit: x, data: 1, args: [2]}\n").contains("not both"));
         assert!(problem("  - {socket: a, connect: {transports: [pigeon]}}\n").contains("transports are"));
         assert!(problem("  - {socket: a, emit: x, capture: {a: /b}}\n").contains("captured from"));
-        assert!(problem("  - {socket: a, expect: x, get: /}\n").contains("two things"));
+        assert!(problem("  - {socket: a, receive: x, get: /}\n").contains("two things"));
     }
 }

@@ -186,8 +186,21 @@ pub fn used_in(value: &Value) -> Result<Vec<String>, TemplateError> {
     Ok(names)
 }
 
+/// The template of a repeated unit.
+pub fn repeat(unit: &str, times: usize) -> String {
+    format!("${{repeat:{unit}:{times}}}")
+}
+
+/// The unit and the times, where a text is nothing but one repeat.
+pub fn whole_repeat(text: &str) -> Option<(String, usize)> {
+    match pieces(text).ok()?.as_slice() {
+        [Piece::Repeat(unit, times)] => Some(((*unit).to_owned(), *times)),
+        _ => None,
+    }
+}
+
 /// The longest unit that [`fold_repeats`] looks for.
-const LONGEST_UNIT: usize = 8;
+const LONGEST_UNIT: usize = 16;
 /// The shortest run that is worth a template.
 const SHORTEST_RUN: usize = 400;
 
@@ -209,7 +222,7 @@ pub fn fold_repeats(text: &str) -> String {
         });
         if let Some((unit, times)) = run {
             let unit_text: String = unit.iter().collect();
-            out.push_str(&format!("${{repeat:{unit_text}:{times}}}"));
+            out.push_str(&repeat(&unit_text, times));
             rest = rest.get(unit.len() * times..).unwrap_or_default();
         } else {
             out.push(*first);

@@ -5,18 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::model::Step;
-
 /// What the server was answered when it asked GitHub.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upstream {
-    /// How often the server asks during a step, by the step's number; 0 stands for the start. The run waits for that
-    /// many before it goes on, because the server asks in the background too.
-    #[serde(default)]
+    /// How often the server asks during a step, by the step's number; 0 stands for the start. The file names the
+    /// steps. The run waits for that many before it goes on, because the server asks in the background too.
     pub asks: BTreeMap<u32, u32>,
     /// How many of the last questions came after the recording's end. They are waited for and not compared.
-    #[serde(default)]
     pub unrecorded: u32,
     /// Every request and its answer, in the order of the recording.
     pub exchanges: Vec<Exchange>,
@@ -73,14 +68,4 @@ impl Exchange {
         }
         Value::Object(fields)
     }
-}
-
-/// The number under which all that the server asked is observed, once the steps are over.
-pub fn observed_at(steps: &[Step]) -> u32 {
-    steps
-        .iter()
-        .map(|step| step.id)
-        .max()
-        .unwrap_or_default()
-        .saturating_add(1)
 }

@@ -9,19 +9,12 @@ use super::{
     model::{Action, FileSource, Request, RequestBody, Scenario, Step},
     socket::SocketAct,
     template,
+    yaml::Fault,
 };
 use serde_json::Value;
 
-/// Something that cannot be resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The line in the scenario file; 0 where none is known.
-    pub line: u64,
-    pub reason: String,
-}
-
 /// Everything in the scenario that cannot be resolved; `folder` is where its file lies.
-pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Problem> {
+pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Fault> {
     let mut found = Vec::new();
     let mut names: BTreeSet<String> = ["base", "host"].map(str::to_owned).into();
     names.extend(
@@ -35,18 +28,8 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Problem> {
         if let FileSource::Beside(path) = source
             && !folder.join(path).is_file()
         {
-            found.push(Problem {
-                line: 0,
-                reason: format!("the file {path} is missing"),
-            });
+            found.push(fault(0, format!("the file {path} is missing")));
         }
-    }
-    let asking = scenario.upstream.iter().flat_map(|upstream| upstream.asks.keys());
-    for unknown in asking.filter(|id| **id != 0 && !scenario.steps.iter().any(|step| step.id == **id)) {
-        found.push(Problem {
-            line: 0,
-            reason: format!("upstream: there is no step {unknown} during which the server could ask"),
-        });
     }
     let mut clients = BTreeSet::new();
     for step in &scenario.steps {
@@ -54,20 +37,17 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Problem> {
             if matches!(socket.act, SocketAct::Connect(_)) {
                 clients.insert(socket.client.as_str());
             } else if !clients.contains(socket.client.as_str()) {
-                found.push(Problem {
-                    line: step.line,
-                    reason: format!(
-                        "step {}: {} was never connected before it",
-                        step.id, socket.client
+                found.push(fault(
+                    step.line,
+                    format!(
+                        "step `{}`: {} was never connected before it",
+                        step.name, socket.client
                     ),
-                });
+                ));
             }
         }
         for reason in step_problems(step, scenario, &names) {
-            found.push(Problem {
-                line: step.line,
-                reason: format!("step {}: {reason}", step.id),
-            });
+            found.push(fault(step.line, format!("step `{}`: {reason}", step.name)));
         }
         names.extend(step.captures.iter().map(|(name, _)| name.clone()));
         match &step.action {
@@ -81,9 +61,18 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Problem> {
     found
 }
 
+fn fault(line: u64, reason: String) -> Fault {
+    Fault {
+        line,
+        column: 0,
+        reason,
+    }
+}
+
 fn step_problems(step: &Step, scenario: &Scenario, names: &BTreeSet<String>) -> Vec<String> {
     let mut reasons = Vec::new();
-    match template::used_in(&texts(&step.action)) {
+    let texts = Value::Array(vec![texts(&step.action), step.expect.value()]);
+    match template::used_in(&texts) {
         Ok(used) => reasons.extend(
             used.into_iter()
                 .filter(|name| !names.contains(name))
@@ -149,14 +138,13 @@ mod tests {
 
     #[test]
     fn unknown_names_agents_and_files_are_found_with_their_line() {
-        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1\nfiles: {f: {file: files/none}}\nsteps:\n  - get: /${late}\n    capture: {late: /x}\n  - get: /${late}\n  - make: {name: p, function: ed25519_sign, agent: ghost, parts: [{utf8: x}]}\n";
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nfiles: {f: {file: files/none}}\nsteps:\n  - get: /${late}\n    capture: {late: /x}\n  - get: /${late}\n  - make: {name: p, function: ed25519_sign, agent: ghost, parts: [{utf8: x}]}\n";
         let found = problems(&Scenario::read("a/b", text).unwrap(), Path::new("."));
         let lines: Vec<_> = found.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [0, 7, 10], "{found:?}");
 
-        let text = "format: 1\ntitle: T\narea: A\nstarted_at: 1\nupstream: {asks: {0: 1, 1: 1, 2: 1}, exchanges: []}\nsteps:\n  - get: /x\n";
-        let found = problems(&Scenario::read("a/b", text).unwrap(), Path::new("."));
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].reason.contains("no step 2"));
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nupstream: {asks: {start: 1, GET x: 1, GET y: 1}, exchanges: []}\nsteps:\n  - get: /x\n";
+        let error = Scenario::read("a/b", text).unwrap_err().to_string();
+        assert!(error.contains("there is no step `GET y`"), "{error}");
     }
 }

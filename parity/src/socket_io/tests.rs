@@ -207,7 +207,7 @@ async fn more_than_the_bounds_allow_closes_the_connection() {
 
 /// The engine, as scenarios run over it.
 async fn engine() -> Embedded {
-    let scenario = "format: 1\ntitle: T\narea: A\nstarted_at: 1800000000\nsteps:\n  - get: /health\n";
+    let scenario = "format: 2\ntitle: T\narea: A\nstarted_at: 1800000000\nsteps:\n  - get: /health\n";
     let scenario = Scenario::read("realtime/client", scenario).unwrap();
     Embedded::start(&scenario, &[], "http://127.0.0.1:9")
         .await

@@ -1,6 +1,6 @@
 //! The database as somebody beside the server sees and changes it.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
@@ -10,6 +10,8 @@ use sqlx::{
     query::Query,
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow},
 };
+
+use crate::transcript::MOST_ROWS;
 
 /// How long another writer may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,6 +57,31 @@ pub async fn rows(
     let result = query.fetch_all(&mut connection).await;
     connection.close().await?;
     result?.iter().map(read_row).collect()
+}
+
+/// The rows of every table that is not SQLite's own, the first [`MOST_ROWS`] of each in the order of the table.
+///
+/// # Errors
+/// What SQLite says.
+pub async fn tables(path: &Path) -> Result<BTreeMap<String, Vec<Map<String, Value>>>, sqlx::Error> {
+    let mut connection = open(path).await?;
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )
+    .fetch_all(&mut connection)
+    .await?;
+    let mut tables = BTreeMap::new();
+    for name in names {
+        let quoted = name.replace('"', "\"\"");
+        let query = format!("SELECT * FROM \"{quoted}\" LIMIT {MOST_ROWS}");
+        let rows = sqlx::query(AssertSqlSafe(query))
+            .fetch_all(&mut connection)
+            .await?;
+        let rows = rows.iter().map(read_row).collect::<Result<_, _>>()?;
+        tables.insert(name, rows);
+    }
+    connection.close().await?;
+    Ok(tables)
 }
 
 fn bind<'q>(

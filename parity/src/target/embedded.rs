@@ -16,12 +16,18 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::scenario::model::{Policy, Scenario};
+use super::{database, files};
+use crate::{
+    scenario::model::{Policy, Scenario},
+    transcript::Left,
+};
 
 /// The page of the web client that the recordings were made with.
 const INDEX: &str = "<!doctype html><title>Borealis</title><div id=\"root\"></div>\n";
 /// How long work that has come due may take, in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Where it lies under the root.
+const WEB: &str = "Data/web-interface/build";
 /// Its only script.
 const SCRIPT: &str = "console.log(\"borealis\");\n";
 
@@ -39,6 +45,9 @@ pub enum TargetError {
     /// A path that leads out of the root.
     #[error("{0} is no path under the root")]
     Outside(String),
+    /// The database.
+    #[error("the database cannot be read: {0}")]
+    Database(String),
     /// The scenario's environment.
     #[error("settings: {0}")]
     Settings(String),
@@ -84,7 +93,7 @@ impl Embedded {
             random: Arc::new(SeededRandom::new(seed)),
             engine: None,
         };
-        let web = target.folder.path().join("web");
+        let web = target.root().join(WEB);
         target.variables = variables(scenario, &target.root(), &web, github);
         write(&target.root(), ".", None, origin)?;
         write(&web, "index.html", Some(INDEX.as_bytes()), origin)?;
@@ -143,6 +152,19 @@ impl Embedded {
         self.variables
             .get("BOREALIS_DATABASE_PATH")
             .map_or_else(|| self.root().join("database.db"), PathBuf::from)
+    }
+
+    /// Every table and every file under the root as they are now.
+    ///
+    /// # Errors
+    /// If the database or a file cannot be read.
+    pub async fn left(&self) -> Result<Left, TargetError> {
+        let database = self.database();
+        let unreadable = |source: sqlx::Error| TargetError::Database(source.to_string());
+        let tables = database::tables(&database).await.map_err(unreadable)?;
+        let files = files::under(&self.root(), &database)
+            .map_err(|(path, source)| TargetError::File { path, source })?;
+        Ok(Left { tables, files })
     }
 
     /// Moves the clock, and waits until the work that has come due is done.

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::transcript::StatusLine;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -30,9 +31,9 @@ pub struct Outgoing {
 /// An answer as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The status code.
-    pub status: u16,
-    /// Names in lower case, in the order they came.
+    /// The first line.
+    pub line: StatusLine,
+    /// In the order they came, names as they came.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
@@ -168,39 +169,42 @@ fn parse(input: &[u8], method: &str, ended: bool) -> Result<Option<Received>, Ht
             return Ok(None);
         };
         let (head, body) = rest.split_at_checked(end + 4).unwrap_or((rest, &[]));
-        let (status, headers) = parse_head(head)?;
-        if (100..200).contains(&status) {
+        let (line, headers) = parse_head(head)?;
+        if (100..200).contains(&line.status) {
             rest = body;
             continue;
         }
-        let body = read_body(status, &headers, body, method, ended)?;
-        return Ok(body.map(|body| Received {
-            status,
-            headers,
-            body,
-        }));
+        let body = read_body(line.status, &headers, body, method, ended)?;
+        return Ok(body.map(|body| Received { line, headers, body }));
     }
 }
 
-type Head = (u16, Vec<(String, String)>);
+type Head = (StatusLine, Vec<(String, String)>);
 
 fn parse_head(head: &[u8]) -> Result<Head, HttpError> {
     let text = text(head);
     let mut lines = text.split("\r\n");
-    let first = lines.next().unwrap_or_default();
-    let status = first
-        .strip_prefix("HTTP/1.")
-        .and_then(|rest| rest.split(' ').nth(1))
-        .and_then(|status| status.parse().ok())
+    let first = status_line(lines.next().unwrap_or_default())
         .ok_or(HttpError::Malformed("its first line is no status line"))?;
     let mut headers = Vec::new();
     for line in lines.filter(|line| !line.is_empty()) {
         let (name, value) = line
             .split_once(':')
             .ok_or(HttpError::Malformed("a header has no colon"))?;
-        headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+        headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    Ok((status, headers))
+    Ok((first, headers))
+}
+
+fn status_line(text: &str) -> Option<StatusLine> {
+    let (version, rest) = text.strip_prefix("HTTP/")?.split_once(' ')?;
+    let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    let status = version.starts_with("1.").then(|| status.parse().ok())??;
+    Some(StatusLine {
+        version: version.to_owned(),
+        status,
+        reason: reason.to_owned(),
+    })
 }
 
 /// Header bytes as UTF-8 where they are, else as Latin-1: nothing is lost either way.
@@ -221,7 +225,7 @@ fn read_body(
     let header = |wanted: &str| {
         headers
             .iter()
-            .find(|(name, _)| name == wanted)
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
             .map(|(_, value)| value.as_str())
     };
     if method == "HEAD" || status == 204 || status == 304 {

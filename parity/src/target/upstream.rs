@@ -242,7 +242,7 @@ mod tests {
         ] {
             let received = ask(&github, path).await;
             assert_eq!(
-                (received.status, received.body.as_slice()),
+                (received.line.status, received.body.as_slice()),
                 (status, body.as_bytes()),
                 "{path}"
             );

@@ -123,7 +123,7 @@ async fn what_came_and_what_did_not_is_told_apart() {
         assert_eq!(sockets.silence("ui", 6, "echo", true).await, Ok(None));
         assert_eq!(sockets.emit("ui", 7, "echo", &[], false).await, Ok(None));
         assert_eq!(sockets.silence("ui", 8, "echo", false).await, Ok(Some(vec![])));
-        assert_eq!(sockets.finish().await, []);
+        assert_eq!(sockets.finish().await.0, []);
     }
 }
 
@@ -138,7 +138,7 @@ async fn what_no_step_asks_for_is_noted() {
     let error = sockets.emit("ui", 7, "echo", &[], false).await.unwrap_err();
     assert!(error.contains("ui cannot emit"), "{error}");
     assert!(sockets.expect("nobody", 8, "x").await.is_err());
-    let notices = sockets.finish().await;
+    let (notices, _) = sockets.finish().await;
     let kinds: Vec<_> = notices
         .iter()
         .map(|notice| (notice.kind, notice.event.as_str(), notice.step))

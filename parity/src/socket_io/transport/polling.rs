@@ -138,9 +138,9 @@ async fn ask(
     };
     let stream = dial(options).await?;
     let answer = exchange_over(stream, &options.address.to_string(), &request).await?;
-    if answer.status == 200 {
+    if answer.line.status == 200 {
         Ok(answer.body)
     } else {
-        Err(refused(answer.status, &answer.body))
+        Err(refused(answer.line.status, &answer.body))
     }
 }

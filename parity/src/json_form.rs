@@ -1,0 +1,106 @@
+//! How a JSON text is written, beside what it says: white space, escapes, and that no key stands twice.
+
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// The ways in which the servers write JSON: between members, between key and value, at the end.
+const WAYS: [(&str, &str, &str, &str); 3] = [
+    ("compact, a newline at the end", ",", ":", "\n"),
+    ("a blank after each separator", ", ", ": ", ""),
+    ("compact", ",", ":", ""),
+];
+
+/// The way in which `text`, which says `value`, is written; the text itself where it is written in none of the known
+/// ways. Two texts with equal values and equal forms are equal.
+#[must_use]
+pub fn form(text: &str, value: &Value) -> String {
+    let known = WAYS.iter().find(|(_, between, after_key, end)| {
+        text.strip_suffix(end).is_some_and(|text| {
+            let mut written = String::with_capacity(text.len());
+            write(value, between, after_key, &mut written);
+            written == text
+        })
+    });
+    known.map_or_else(|| text.to_owned(), |(name, ..)| (*name).to_owned())
+}
+
+/// Python's `json.dumps`: all but ASCII is escaped, and numbers keep the text that they came with.
+fn write(value: &Value, between: &str, after_key: &str, out: &mut String) {
+    match value {
+        Value::Object(members) => {
+            out.push('{');
+            for (at, (key, member)) in members.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { between });
+                write_text(key, out);
+                out.push_str(after_key);
+                write(member, between, after_key, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { between });
+                write(item, between, after_key, out);
+            }
+            out.push(']');
+        }
+        Value::String(text) => write_text(text, out),
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            ' '..='~' => out.push(character),
+            other => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    // A String takes whatever is written to it.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form_of(text: &str) -> String {
+        form(text, &serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn the_ways_of_the_servers_are_known_and_every_other_text_stands_for_itself() {
+        let flask = r#"{"b":1.50,"a":["\u00e9\ud83d\ude00\n\u007f"]}"#.to_owned() + "\n";
+        assert_eq!(form_of(&flask), "compact, a newline at the end");
+        assert_eq!(
+            form_of(r#"{"b": 1e-07, "a": {}}"#),
+            "a blank after each separator"
+        );
+        assert_eq!(form_of("[null,true]"), "compact");
+        for other in [
+            "{\"a\":1,\"a\":2}\n",
+            "[1 ,2]",
+            "[\"é\"]\n",
+            r#"["\/"]"#,
+            " 1",
+            "[1E5]",
+            "[1]\r\n",
+            r#"["\u00E9"]"#,
+        ] {
+            assert_eq!(form_of(other), other);
+        }
+    }
+}

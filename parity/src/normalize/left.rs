@@ -1,0 +1,107 @@
+//! What stands beside the steps: everything that sockets received, and what the server left.
+
+use super::{NormalStep, Normalizer, Place, join};
+use crate::json_form;
+use crate::transcript::{Body, HEARD_AFTER, LEFT_AFTER, LONGEST_FILE, LeftFile, Transcript};
+use serde_json::{Map, Value, json};
+
+/// How recordings write a text that is too long for them.
+const LONG_TEXT: &str = "$long";
+
+pub(super) fn is_long(map: &Map<String, Value>) -> bool {
+    map.len() == 1 && map.contains_key(LONG_TEXT)
+}
+
+/// A long text as [`super::long`] shows it.
+pub(super) fn long(map: &Map<String, Value>) -> Value {
+    let text = map.get(LONG_TEXT);
+    let part = |name: &str| text.and_then(|text| text.get(name)).cloned().unwrap_or_default();
+    json!({ "<long>": { "size": part("length"), "sha256": part("sha256") } })
+}
+
+fn at_the_end(transcript: &Transcript, after: u32, label: &str, seen: Value) -> NormalStep {
+    NormalStep {
+        step: transcript.last_step + after,
+        at_us: transcript.observations.last().map_or(0, |last| last.at_us),
+        label: label.to_owned(),
+        seen,
+    }
+}
+
+impl Normalizer<'_> {
+    /// `{"sockets": {"1 ui": {"events": [{"after_step", "event", "data"}], "closed"}}}`.
+    pub(super) fn heard(&mut self, transcript: &Transcript) -> Option<NormalStep> {
+        if transcript.heard.is_empty() {
+            return None;
+        }
+        let step = transcript.last_step + HEARD_AFTER;
+        let mut sockets = Map::new();
+        for heard in &transcript.heard {
+            let name = format!("{} {}", heard.connection, heard.client);
+            let path = join("/sockets", &name);
+            let mut events = Vec::new();
+            for (at, event) in heard.events.iter().enumerate() {
+                let path = format!("{path}/events/{at}/data");
+                let place = Place { step, path: &path };
+                events.push(json!({
+                    "after_step": event.after_step,
+                    "event": event.event,
+                    "data": self.value(place, "", &event.data),
+                }));
+            }
+            sockets.insert(name, json!({ "events": events, "closed": heard.closed }));
+        }
+        let seen = json!({ "sockets": sockets });
+        Some(at_the_end(
+            transcript,
+            HEARD_AFTER,
+            "what the sockets received",
+            seen,
+        ))
+    }
+
+    /// `{"tables": {"users": [row]}, "files": {"path": {"mode", "content"}}}`.
+    pub(super) fn left(&mut self, transcript: &Transcript) -> Option<NormalStep> {
+        let left = transcript.left.as_ref()?;
+        let step = transcript.last_step + LEFT_AFTER;
+        let mut tables = Map::new();
+        for (table, rows) in &left.tables {
+            let path = join("/tables", table);
+            let rows = rows.iter().cloned().map(Value::Object).collect();
+            let rows = self.value(Place { step, path: &path }, "", &Value::Array(rows));
+            tables.insert(table.clone(), rows);
+        }
+        let mut files = Map::new();
+        for (name, file) in &left.files {
+            let path = join("/files", name);
+            let file = self.file(Place { step, path: &path }, file);
+            files.insert(name.clone(), file);
+        }
+        let seen = json!({ "tables": tables, "files": files });
+        Some(at_the_end(transcript, LEFT_AFTER, "what the server left", seen))
+    }
+
+    fn file(&mut self, place: Place<'_>, file: &LeftFile) -> Value {
+        let mode = &file.mode;
+        match &file.content {
+            Some(Body::Text(text)) => match serde_json::from_str::<Value>(text) {
+                Ok(value) if value.is_object() || value.is_array() => {
+                    let form = json_form::form(text, &value);
+                    json!({ "mode": mode, "json": self.value(place, "", &value), "form": form })
+                }
+                _ => json!({ "mode": mode, "content": self.text(place, text) }),
+            },
+            Some(Body::Base64(text)) => match self.opaque(place, text) {
+                Some(name) => json!({ "mode": mode, "bytes": name }),
+                None => json!({ "mode": mode, "bytes": text }),
+            },
+            Some(Body::Json(_) | Body::Empty) => json!({ "mode": mode, "content": "" }),
+            // A key: another one in each run, but of one length.
+            None if usize::try_from(file.size).is_ok_and(|size| size <= LONGEST_FILE) => {
+                let name = self.names.name(&file.sha256, "digest of a key", &place.text());
+                json!({ "mode": mode, "size": file.size, "sha256": name })
+            }
+            None => json!({ "mode": mode, "size": file.size, "sha256": file.sha256 }),
+        }
+    }
+}

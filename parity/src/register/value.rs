@@ -1,0 +1,91 @@
+//! What one side of an expected difference must be.
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+/// Two replays of one scenario may read the clock this far apart: what is below a millisecond is not time.
+const SAME_TIME_US: i64 = 1000;
+
+/// What one side must be.
+#[derive(Clone, Debug)]
+pub enum Constraint {
+    /// Exactly this value.
+    Equals(Value),
+    /// An object with at least these members.
+    Has(Map<String, Value>),
+    /// A value whose text (a string itself, anything else as JSON) matches.
+    Matches(Regex),
+    /// Nothing is there.
+    Absent,
+}
+
+impl Constraint {
+    /// Whether a side fits.
+    #[must_use]
+    pub fn fits(&self, side: Option<&Value>) -> bool {
+        match (self, side) {
+            (Self::Absent, None) => true,
+            (Self::Equals(wanted), Some(value)) => same(wanted, value),
+            (Self::Has(members), Some(Value::Object(there))) => members
+                .iter()
+                .all(|(name, wanted)| there.get(name).is_some_and(|value| same(wanted, value))),
+            (Self::Matches(pattern), Some(Value::String(text))) => pattern.is_match(text),
+            (Self::Matches(pattern), Some(value)) => pattern.is_match(&value.to_string()),
+            _ => false,
+        }
+    }
+
+    /// Whether it leaves open what the value is.
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        matches!(self, Self::Has(_) | Self::Matches(_))
+    }
+}
+
+/// Equality of normalised values. Members may stand in another order: that is a difference of its own.
+fn same(wanted: &Value, value: &Value) -> bool {
+    match (wanted, value) {
+        (Value::Object(wanted), Value::Object(value)) => {
+            wanted.len() == value.len()
+                && wanted.iter().all(|(name, wanted)| {
+                    value.get(name).is_some_and(|value| {
+                        match (name.as_str(), wanted.as_i64(), value.as_i64()) {
+                            ("offset_us", Some(wanted), Some(value)) => {
+                                wanted.abs_diff(value) < SAME_TIME_US.unsigned_abs()
+                            }
+                            _ => same(wanted, value),
+                        }
+                    })
+                })
+        }
+        (Value::Array(wanted), Value::Array(value)) => {
+            wanted.len() == value.len()
+                && wanted
+                    .iter()
+                    .zip(value)
+                    .all(|(wanted, value)| same(wanted, value))
+        }
+        (wanted, value) => wanted == value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_fits_whole_or_in_the_members_that_are_named() {
+        let row = json!({ "id": 1, "at": { "<time>": { "format": "epoch", "offset_us": 5_000_400 } } });
+        let other_time =
+            json!({ "at": { "<time>": { "format": "epoch", "offset_us": 5_001_100 } }, "id": 1 });
+        assert!(Constraint::Equals(row.clone()).fits(Some(&other_time)));
+        assert!(!Constraint::Equals(row.clone()).fits(Some(&json!({ "id": 1 }))));
+        let one = |members: Value| Constraint::Has(members.as_object().unwrap().clone());
+        assert!(one(json!({ "id": 1 })).fits(Some(&row)));
+        assert!(!one(json!({ "id": 2 })).fits(Some(&row)));
+        assert!(!one(json!({ "id": 1 })).fits(Some(&json!([1]))));
+        assert!(Constraint::Absent.fits(None) && !Constraint::Absent.fits(Some(&Value::Null)));
+        assert!(Constraint::Equals(Value::Null).fits(Some(&Value::Null)));
+    }
+}

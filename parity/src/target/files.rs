@@ -1,0 +1,112 @@
+//! The files that a server leaves under its root.
+
+use std::{collections::BTreeMap, io, os::unix::fs::PermissionsExt as _, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    scenario::agent::hex,
+    transcript::{Body, LONGEST_FILE, LeftFile},
+};
+
+/// Why a file could not be looked at: its path and the cause.
+pub type Unreadable = (String, io::Error);
+
+/// All files under `root` but the database, its journals and the logs, by their path under the root.
+///
+/// # Errors
+/// If a folder or file cannot be read.
+pub fn under(root: &Path, database: &Path) -> Result<BTreeMap<String, LeftFile>, Unreadable> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let wrong = |source| (folder.display().to_string(), source);
+        for entry in std::fs::read_dir(&folder).map_err(wrong)? {
+            let path = entry.map_err(wrong)?.path();
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !is_left_out(&path, &name, database) {
+                let file = look(&path, &name).map_err(|source| (name.clone(), source))?;
+                files.insert(name, file);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The database is looked at as tables, and what stands in logs is not part of what a server keeps.
+fn is_left_out(path: &Path, name: &str, database: &Path) -> bool {
+    let journal = |end: &str| {
+        let mut journal = database.as_os_str().to_owned();
+        journal.push(end);
+        path.as_os_str() == journal
+    };
+    ["", "-wal", "-shm", "-journal"].into_iter().any(journal) || name.starts_with("Logs/")
+}
+
+fn look(path: &Path, name: &str) -> io::Result<LeftFile> {
+    let bytes = std::fs::read(path)?;
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+    // The recordings hold none either.
+    let secret = name.ends_with(".key") || name.ends_with("-key.pem");
+    let content = (bytes.len() <= LONGEST_FILE && !secret).then(|| match std::str::from_utf8(&bytes) {
+        Ok(text) => Body::Text(text.to_owned()),
+        Err(_) => Body::Base64(BASE64.encode(&bytes)),
+    });
+    Ok(LeftFile {
+        mode: format!("0o{mode:o}"),
+        size: bytes.len() as u64,
+        sha256: hex(&Sha256::digest(&bytes)),
+        content,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_there_with_mode_and_content_but_no_key_no_database_and_no_log() {
+        let root = tempfile::tempdir().unwrap();
+        let database = root.path().join("database.db");
+        for (path, content) in [
+            ("database.db", "d"),
+            ("database.db-wal", "w"),
+            ("database.db.lock", "l"),
+            ("Logs/Server/engine.log", "x"),
+            ("a/server.key", "secret"),
+            ("a/b/text.txt", "words"),
+        ] {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        std::fs::write(root.path().join("a/bytes.bin"), [0xff]).unwrap();
+        std::fs::write(root.path().join("a/long.txt"), "x".repeat(LONGEST_FILE + 1)).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(root.path().join("a/b/text.txt"), mode).unwrap();
+        let files = under(root.path(), &database).unwrap();
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "a/b/text.txt",
+                "a/bytes.bin",
+                "a/long.txt",
+                "a/server.key",
+                "database.db.lock"
+            ]
+        );
+        let content = |name: &str| files[name].content.clone();
+        assert_eq!(content("a/b/text.txt"), Some(Body::Text("words".to_owned())));
+        assert_eq!(content("a/bytes.bin"), Some(Body::Base64("/w==".to_owned())));
+        assert_eq!((content("a/long.txt"), content("a/server.key")), (None, None));
+        assert_eq!(files["a/b/text.txt"].mode, "0o640");
+    }
+}
