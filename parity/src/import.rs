@@ -1,4 +1,6 @@
 //! Turns a recording of the legacy server into a scenario and the transcript of what the legacy showed.
+//!
+//! Long because a recording is read in one go, and its parts know of each other.
 
 mod fields;
 mod http;

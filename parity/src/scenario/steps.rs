@@ -1,4 +1,6 @@
 //! Makes sense of the steps as they stand in the file.
+//!
+//! Long because it is a list: one kind of step after the other.
 
 use std::collections::BTreeSet;
 

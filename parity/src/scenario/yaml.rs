@@ -3,6 +3,8 @@
 //! A plain scalar is a text unless it is written exactly as JSON writes `null`, `true`, `false` or a number. What one
 //! YAML reader or another takes for something else (`no`, `1.10`, `0123`, `1_000`, `0x1F`, `~`, dates) is refused: whoever
 //! means a text quotes it. Every fault is collected with its place; reading goes on after it.
+//!
+//! Long because reading, its refusals and their words stand together.
 
 use std::sync::LazyLock;
 
