@@ -1,6 +1,6 @@
 //! The main job: runs scenarios side by side, compares each with its snapshot and judges the differences.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use jiff::civil::Date;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -140,12 +140,12 @@ impl Campaign {
                 compare(&scenario, &folder, &places, &*events).await
             });
         }
-        let mut legacy = String::new();
+        let mut legacy = BTreeSet::new();
         let mut ran = Vec::new();
         while let Some(result) = tasks.join_next().await {
             match result {
                 Ok((one, source)) => {
-                    legacy = source.unwrap_or(legacy);
+                    legacy.extend(source);
                     ran.push(one);
                 }
                 Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
@@ -154,12 +154,20 @@ impl Campaign {
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
         let judgement = judge(&self.register, &ran, today);
         let version = env!("CARGO_PKG_VERSION");
+        let several = legacy.len() > 1;
         let provenance = Provenance {
-            legacy,
+            legacy: legacy.into_iter().collect::<Vec<_>>().join("; "),
             engine: format!("borealis-engine {version}, in this process"),
             parity: format!("parity {version}"),
             date: today.to_string(),
         };
+        if several {
+            let reason = format!(
+                "the snapshots show several revisions of the legacy: {}",
+                provenance.legacy
+            );
+            return RunReport::failed(provenance, reason);
+        }
         RunReport::new(provenance, judgement, &self.register).with_own(self.own)
     }
 }
@@ -199,7 +207,7 @@ async fn compare(
         provenance,
         normalized: legacy,
         times,
-    } = match snapshot::read(&places.snapshots, &scenario.name) {
+    } = match snapshot::read_for(&places.snapshots, scenario) {
         Ok(snapshot) => snapshot,
         Err(error) => return failed(error.to_string()),
     };

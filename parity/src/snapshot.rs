@@ -1,6 +1,7 @@
 //! Snapshots: the legacy's normalised behaviour, one readable file a scenario, guarded by a list of digests.
 
 use crate::normalize::{Normalized, sha256_hex};
+use crate::scenario::{emit::requests_digest, model::Scenario};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct Provenance {
     pub revision: String,
     /// SHA-256 of the recording that the snapshot was made from.
     pub recording_sha256: String,
+    /// What the scenario did that the legacy answered: [`crate::scenario::emit::requests_digest`].
+    pub requests_sha256: String,
 }
 
 /// One scenario's recorded behaviour.
@@ -58,6 +61,15 @@ pub enum SnapshotError {
         "{path}: unreadable: {reason}. Restore the file from version control or record the snapshot again"
     )]
     Unreadable { path: PathBuf, reason: String },
+    /// The scenario does something else than what was recorded.
+    #[error(
+        "{path}: it shows what the legacy answered to other requests: the scenario was edited since. Restore the \
+         scenario from version control, or record it again and import the recording"
+    )]
+    OtherRequests {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content is not what the digest says.
     #[error(
         "{path}: its digest is {found}, but {expected} was noted. Restore the file from version control; if the change \
@@ -92,10 +104,11 @@ pub fn render(snapshot: &Snapshot) -> Result<String, serde_json::Error> {
         server,
         revision,
         recording_sha256,
+        requests_sha256,
     } = &snapshot.provenance;
     Ok(format!(
         "{FIRST_LINE}{FORMAT}\nscenario: {}\nserver: {server}\nrevision: {revision}\n\
-         recording_sha256: {recording_sha256}\ncontent_sha256: {}\n\n{content}",
+         recording_sha256: {recording_sha256}\nrequests_sha256: {requests_sha256}\ncontent_sha256: {}\n\n{content}",
         snapshot.normalized.scenario,
         sha256_hex(content.as_bytes()),
     ))
@@ -164,11 +177,26 @@ pub fn parse(path: &Path, text: &str) -> Result<Snapshot, SnapshotError> {
         server: field("server")?,
         revision: field("revision")?,
         recording_sha256: field("recording_sha256")?,
+        requests_sha256: field("requests_sha256")?,
     };
     Ok(Snapshot {
         provenance,
         normalized,
         times,
+    })
+}
+
+/// Reads the snapshot of a scenario, and checks that it answers what this scenario does.
+///
+/// # Errors
+/// As [`read`], or if the scenario was edited since.
+pub fn read_for(folder: &Path, scenario: &Scenario) -> Result<Snapshot, SnapshotError> {
+    let snapshot = read(folder, &scenario.name)?;
+    if snapshot.provenance.requests_sha256 == requests_digest(scenario) {
+        return Ok(snapshot);
+    }
+    Err(SnapshotError::OtherRequests {
+        path: path_of(folder, &scenario.name),
     })
 }
 
@@ -316,6 +344,7 @@ mod tests {
                 server: "legacy".to_owned(),
                 revision: "6df391f21a63".to_owned(),
                 recording_sha256: "00".to_owned(),
+                requests_sha256: "01".to_owned(),
             },
             normalized: Normalized {
                 scenario: "enrollment/x".to_owned(),

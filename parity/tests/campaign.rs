@@ -74,15 +74,12 @@ async fn without_the_register_the_mended_defects_show_as_differences() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_does_not_start_is_no_success() {
+/// What a run of a single scenario of this text shows at the terminal, and how it ends.
+async fn alone(name: &str, text: &str) -> (String, Ending) {
     let folder = tempfile::tempdir().unwrap();
-    let area = folder.path().join("platform");
-    std::fs::create_dir(&area).unwrap();
-    let name = "platform/health_and_its_methods.yaml";
-    let text = std::fs::read_to_string(places().scenarios.join(name)).unwrap();
-    let text = text.replacen("\nsteps:", "\nenv: {BOREALIS_ACCESS_POLICY: none}\nsteps:", 1);
-    std::fs::write(folder.path().join(name), text).unwrap();
+    let file = folder.path().join(name);
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
     std::fs::write(folder.path().join("divergences.toml"), "format = 2\n").unwrap();
     let places = Places {
         scenarios: folder.path().to_owned(),
@@ -90,12 +87,27 @@ async fn an_engine_that_does_not_start_is_no_success() {
     };
     let campaign = Campaign::prepare(places, &[]).unwrap();
     let report = campaign.run(1, TODAY, Arc::new(Silent)).await;
-    assert_eq!(report::ending(&report), Ending::CouldNotRun);
-    assert!(
-        report::terminal(&report).contains("BOREALIS_ACCESS_POLICY"),
-        "{}",
-        report::terminal(&report)
-    );
+    (report::terminal(&report), report::ending(&report))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_does_not_start_is_no_success() {
+    let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nenv: {BOREALIS_ACCESS_POLICY: none}\nsteps:\n  \
+        - {get: /health, expect: {status: 200}}\n";
+    let (shown, ending) = alone("platform/no_start.yaml", text).await;
+    assert_eq!(ending, Ending::CouldNotRun);
+    assert!(shown.contains("BOREALIS_ACCESS_POLICY"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_scenario_is_not_held_against_answers_to_another_one() {
+    let name = "platform/health_and_its_methods.yaml";
+    let text = std::fs::read_to_string(places().scenarios.join(name)).unwrap();
+    let (shown, ending) = alone(name, &text.replacen("title: ", "title: Other words # ", 1)).await;
+    assert_ne!(ending, Ending::CouldNotRun, "a title is no request: {shown}");
+    let (shown, ending) = alone(name, &text.replacen("get: /health", "get: /healthy", 1)).await;
+    assert_eq!(ending, Ending::CouldNotRun);
+    assert!(shown.contains("the scenario was edited since"), "{shown}");
 }
 
 #[test]

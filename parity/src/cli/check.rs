@@ -119,7 +119,7 @@ pub fn faults(scenarios: &Path, snapshots: &Path) -> std::io::Result<(usize, Vec
 /// What is wrong between a scenario and its snapshot; what the digest tells is not told twice.
 fn in_snapshot(snapshots: &Path, scenario: &crate::scenario::model::Scenario) -> Option<String> {
     let path = snapshot::path_of(snapshots, &scenario.name);
-    match snapshot::read(snapshots, &scenario.name) {
+    match snapshot::read_for(snapshots, scenario) {
         Ok(snapshot) => {
             let error = scenario.clone().with_times(&snapshot.times).err()?;
             Some(format!("{}: {error}", path.display()))

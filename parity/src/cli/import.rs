@@ -13,7 +13,7 @@ use crate::{
     normalize::{normalize, sha256_hex},
     scenario::{
         convert::convert,
-        emit::to_yaml,
+        emit::{requests_digest, to_yaml},
         model::{ModelError, Scenario},
         yaml,
     },
@@ -91,7 +91,8 @@ fn import(
         .filter_map(|(step, at)| Some((step.name.clone(), at?)))
         .collect();
     let yaml = to_yaml(&imported.scenario);
-    Scenario::read(&name, &yaml).map_err(|error| format!("it cannot be written as a scenario: {error}"))?;
+    let written = Scenario::read(&name, &yaml)
+        .map_err(|error| format!("it cannot be written as a scenario: {error}"))?;
     let folder = path.parent().unwrap_or(scenarios);
     std::fs::create_dir_all(folder)?;
     std::fs::write(&path, yaml)?;
@@ -109,6 +110,7 @@ fn import(
                 server: imported.server.clone(),
                 revision: imported.revision.clone(),
                 recording_sha256: sha256_hex(text.as_bytes()),
+                requests_sha256: requests_digest(&written),
             },
             normalized: normalize(&imported.transcript),
             times,

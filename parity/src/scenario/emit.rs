@@ -12,6 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Map, Value, json};
 
 use super::{
+    expect::Expect,
     model::{Action, Capture, FORMAT, FileSource, METHODS, Policy, Request, RequestBody, Scenario, Step},
     names,
     shorthand::{self, FIRST_OPERATOR, Kind},
@@ -19,6 +20,7 @@ use super::{
     template,
     yaml::is_plain_text,
 };
+use crate::normalize::sha256_hex;
 
 /// One entry of the file: what it is, the steps that it stands for, and what it is called where the file says nothing.
 struct Entry {
@@ -117,6 +119,29 @@ fn name_queries(scenario: &mut Scenario) {
         }
     }
     scenario.queries = queries;
+}
+
+/// SHA-256 of all that a scenario does, as its steps unfold, and of nothing that only people read. A snapshot names it, so
+/// that an edited scenario is not held against what the legacy answered to another one.
+pub fn requests_digest(scenario: &Scenario) -> String {
+    let mut bare = Scenario {
+        title: String::new(),
+        area: String::new(),
+        checklist: Vec::new(),
+        queries: Vec::new(),
+        ..scenario.clone()
+    };
+    for step in &mut bare.steps {
+        step.name.clear();
+        step.note.clear();
+        step.at_us = None;
+        step.expect = Expect::default();
+    }
+    let usual = usual_names(&bare);
+    for (step, usual) in bare.steps.iter_mut().zip(usual) {
+        step.name = usual;
+    }
+    sha256_hex(to_yaml(&bare).as_bytes())
 }
 
 /// The YAML text of a scenario; reading it gives the scenario back.
