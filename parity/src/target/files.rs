@@ -54,7 +54,7 @@ fn look(path: &Path, name: &str) -> io::Result<LeftFile> {
     let bytes = std::fs::read(path)?;
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
     // The recordings hold none either.
-    let secret = name.ends_with(".key") || name.ends_with("-key.pem");
+    let secret = name.ends_with(".key") || name.contains("-key.pem");
     let content = (bytes.len() <= LONGEST_FILE && !secret).then(|| match std::str::from_utf8(&bytes) {
         Ok(text) => Body::Text(text.to_owned()),
         Err(_) => Body::Base64(BASE64.encode(&bytes)),
@@ -81,6 +81,7 @@ mod tests {
             ("database.db.lock", "l"),
             ("Logs/Server/engine.log", "x"),
             ("a/server.key", "secret"),
+            ("a/server-key.pem.replaced-1", "secret"),
             ("a/b/text.txt", "words"),
         ] {
             let path = root.path().join(path);
@@ -99,6 +100,7 @@ mod tests {
                 "a/b/text.txt",
                 "a/bytes.bin",
                 "a/long.txt",
+                "a/server-key.pem.replaced-1",
                 "a/server.key",
                 "database.db.lock"
             ]
@@ -106,7 +108,9 @@ mod tests {
         let content = |name: &str| files[name].content.clone();
         assert_eq!(content("a/b/text.txt"), Some(Body::Text("words".to_owned())));
         assert_eq!(content("a/bytes.bin"), Some(Body::Base64("/w==".to_owned())));
-        assert_eq!((content("a/long.txt"), content("a/server.key")), (None, None));
+        for without_content in ["a/long.txt", "a/server.key", "a/server-key.pem.replaced-1"] {
+            assert_eq!(content(without_content), None, "{without_content}");
+        }
         assert_eq!(files["a/b/text.txt"].mode, "0o640");
     }
 }
