@@ -3,7 +3,7 @@
 use super::{Entry, Expectation, Register, Row, covers};
 use crate::diff::{Difference, Kind, Spans, diff};
 use crate::normalize::Normalized;
-use crate::transcript::{Missed, Notice};
+use crate::transcript::Missed;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,8 +21,6 @@ pub struct Ran {
     pub steps: Vec<(u32, String)>,
     /// Steps that could not be done or watched, and why: they are not compared.
     pub not_compared: BTreeMap<u32, String>,
-    /// What socket clients showed beside the steps.
-    pub notices: Vec<Notice>,
     /// What [`crate::diff::diff`] found; or why it could not run.
     pub outcome: Result<Vec<Difference>, String>,
 }
@@ -54,15 +52,8 @@ impl Ran {
                 .into_iter()
                 .filter(|(step, _)| by_legacy.contains_key(step))
                 .collect(),
-            notices: Vec::new(),
             outcome: Ok(diff(legacy, engine, spans)),
         }
-    }
-
-    /// Adds what socket clients showed beside the steps.
-    #[must_use]
-    pub fn with_notices(self, notices: Vec<Notice>) -> Self {
-        Self { notices, ..self }
     }
 
     /// Adds what the scenario itself expects and was not shown: the legacy's side is what was expected.
@@ -95,7 +86,6 @@ impl Ran {
             last_step: 0,
             steps: Vec::new(),
             not_compared: BTreeMap::new(),
-            notices: Vec::new(),
             outcome: Err(reason),
         }
     }
@@ -147,9 +137,6 @@ pub struct Verdict {
     pub unmet: Vec<Unmet>,
     /// Steps that were not compared and why; step 0 stands for the whole scenario.
     pub not_compared: BTreeMap<u32, String>,
-    /// What socket clients showed beside the steps; it is compared as what the sockets received.
-    #[serde(default)]
-    pub notices: Vec<Notice>,
 }
 
 /// All verdicts, and what is wrong with the register itself.
@@ -190,7 +177,6 @@ fn verdict(entries: &[&Entry], ran: &Ran) -> Verdict {
         different: Vec::new(),
         unmet: Vec::new(),
         not_compared: ran.not_compared.clone(),
-        notices: ran.notices.clone(),
     };
     let differences = match &ran.outcome {
         Ok(differences) => differences,

@@ -72,7 +72,6 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         last_step: 4,
         steps: (1..=7).map(|step| (step, "POST /x".to_owned())).collect(),
         not_compared: BTreeMap::new(),
-        notices: Vec::new(),
         outcome: Ok(differences),
     }
 }

@@ -26,7 +26,6 @@ fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
             .then(|| (0, "no | server".to_owned()))
             .into_iter()
             .collect(),
-        notices: Vec::new(),
     }
 }
 
@@ -141,7 +140,7 @@ fn reports_for_people_show_what_differs() {
 }
 
 /// What one side showed: an answer, a connection, an acknowledgement and an event.
-fn transcript(status: u16, event: Option<serde_json::Value>, notices: Vec<Notice>) -> Transcript {
+fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
     let seen = [
         (
             "GET /x?a=1 as admin",
@@ -190,7 +189,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>, notices: Vec<Notice
         client_values: Vec::new(),
         last_step: 4,
         observations: observations.collect(),
-        notices,
+        notices: Vec::new(),
         heard: Vec::new(),
         left: None,
         missed: Vec::new(),
@@ -199,25 +198,10 @@ fn transcript(status: u16, event: Option<serde_json::Value>, notices: Vec<Notice
 
 #[test]
 fn the_reports_of_a_small_transcript() {
-    let unasked = |kind, event: &str, argument: serde_json::Value| Notice {
-        client: "ui".to_owned(),
-        step: 4,
-        kind,
-        event: event.to_owned(),
-        arguments: vec![argument],
-    };
-    let legacy = transcript(200, Some(json!({"success": true})), Vec::new());
-    let engine = transcript(
-        503,
-        None,
-        vec![
-            unasked(NoticeKind::NotWaitedFor, "agent_window_list", json!({})),
-            unasked(NoticeKind::NotWaitedFor, "agent_window_list", json!([])),
-            unasked(NoticeKind::Closed, "", json!("the connection broke")),
-        ],
-    );
+    let legacy = transcript(200, Some(json!({"success": true})));
+    let engine = transcript(503, None);
     let spans = Spans::new(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
-    let ran = Ran::compare(&normalize(&legacy), &normalize(&engine), &spans).with_notices(engine.notices);
+    let ran = Ran::compare(&normalize(&legacy), &normalize(&engine), &spans);
     let day = jiff::civil::date(2026, 11, 25);
     let judgement = judge(&Register::default(), &[ran], day);
     let provenance = Provenance {
