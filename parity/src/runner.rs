@@ -22,6 +22,7 @@ use crate::{
         model::{Action, Capture, Scenario, Step},
         socket::SocketAct,
         template::{self, Names, TemplateError, as_text},
+        upstream::UPSTREAM_PORT,
     },
     target::{
         cookies::Jar,
@@ -96,6 +97,8 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         agent.define(&mut run.names);
     }
     run.define_address();
+    let port = Value::String(github.port().to_owned());
+    run.names.insert(UPSTREAM_PORT.to_owned(), port);
     let base = run.names.get("base").map(as_text).unwrap_or_default();
     let (mut observations, mut missed) = (Vec::new(), Vec::new());
     github.settle(0).await;
@@ -336,7 +339,7 @@ fn in_data(source: &Capture, data: &Value) -> Option<Value> {
         Capture::Claim { token, claim } => token_claims(data.pointer(token)?.as_str()?)?
             .pointer(claim)
             .cloned(),
-        Capture::Cookie(_) | Capture::Packet(_) => None,
+        Capture::Cookie(_) | Capture::Header(_) | Capture::Packet(_) => None,
     }
 }
 
