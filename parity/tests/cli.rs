@@ -132,7 +132,7 @@ fn a_place_is_named_by_its_step_and_a_wrong_name_is_told_with_the_nearest() {
     let (code, text) = with("[\"POST enrolment-codes\"]");
     assert_eq!(code, 1, "{text}");
     assert!(
-        text.contains("divergences.toml:4: entry `wrong-types`: ")
+        text.contains("divergences.toml:13:1: entry `wrong-types`: ")
             && text.contains("has no step `POST enrolment-codes`; the nearest are `POST enrollment-codes`, "),
         "{text}"
     );

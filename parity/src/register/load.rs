@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
+use toml_edit::{Item, Table};
 
 /// The format that this program reads.
 const FORMAT: u32 = 2;
@@ -42,7 +43,7 @@ pub enum RegisterError {
 pub struct Mistake {
     /// The file.
     pub path: PathBuf,
-    /// The line at which the entry begins.
+    /// The line at which the entry or its block begins.
     pub line: usize,
     /// The entry's id, where it has a readable one.
     pub entry: String,
@@ -58,7 +59,7 @@ impl fmt::Display for Mistake {
             entry,
             reason,
         } = self;
-        write!(out, "{}:{line}: entry `{entry}`: {reason}", path.display())
+        write!(out, "{}:{line}:1: entry `{entry}`: {reason}", path.display())
     }
 }
 
@@ -165,6 +166,7 @@ pub fn parse(path: &Path, text: &str, known: &KnownScenarios) -> Result<Register
             raw.format
         )));
     }
+    let blocks = blocks(text);
     let mut read = Vec::new();
     for entry in raw.divergence {
         let at = line(text, entry.span().start);
@@ -186,12 +188,17 @@ pub fn parse(path: &Path, text: &str, known: &KnownScenarios) -> Result<Register
         let mut wrong = Vec::new();
         match entry {
             Ok(entry) => register.entries.extend(check(entry, &shared, &mut wrong)),
-            Err(reason) => wrong.push(reason),
+            Err(reason) => wrong.push((None, reason)),
         }
         if !ids.insert(id.clone()) {
-            wrong.push("the id is used twice".to_owned());
+            wrong.push((None, "the id is used twice".to_owned()));
         }
-        faults.extend(wrong.into_iter().map(|reason| (at, id.clone(), reason)));
+        let line = |block: Option<usize>| block.and_then(|block| blocks.get(&at)?.get(block).copied());
+        faults.extend(
+            wrong
+                .into_iter()
+                .map(|(block, reason)| (line(block).unwrap_or(at), id.clone(), reason)),
+        );
     }
     if faults.is_empty() {
         register.values = raw.values;
@@ -216,6 +223,21 @@ struct Shared<'a> {
     /// The rows of the expectations that have a name.
     named: &'a BTreeMap<String, Vec<RawRow>>,
     known: &'a KnownScenarios,
+}
+
+/// The lines at which the blocks of each entry begin, by the line of the entry.
+fn blocks(text: &str) -> BTreeMap<usize, Vec<usize>> {
+    let Ok(document) = toml_edit::Document::parse(text) else {
+        return BTreeMap::new();
+    };
+    let entries = document.get("divergence").and_then(Item::as_array_of_tables);
+    let at = |table: &Table| table.span().map(|span| line(text, span.start));
+    let of = |entry: &Table| {
+        let blocks = entry.get("expect").and_then(Item::as_array_of_tables);
+        let blocks = blocks.into_iter().flatten().filter_map(at);
+        Some((at(entry)?, blocks.collect()))
+    };
+    entries.into_iter().flatten().filter_map(of).collect()
 }
 
 /// What is wrong with an entry: its line, its id and the reason.
@@ -247,8 +269,11 @@ fn date(field: &str, text: &str) -> Result<Date, String> {
         .map_err(|_| format!("`{field}` is no date like 2026-11-25"))
 }
 
+/// What is wrong, and with which block of the entry.
+type Faults = Vec<(Option<usize>, String)>;
+
 /// The entry that is written, as far as nothing is wrong with it; what is wrong comes to `wrong`.
-fn check(raw: RawEntry, shared: &Shared<'_>, wrong: &mut Vec<String>) -> Option<Entry> {
+fn check(raw: RawEntry, shared: &Shared<'_>, wrong: &mut Faults) -> Option<Entry> {
     for (field, text) in [
         ("id", Some(&raw.id)),
         ("defect", Some(&raw.defect)),
@@ -259,34 +284,38 @@ fn check(raw: RawEntry, shared: &Shared<'_>, wrong: &mut Vec<String>) -> Option<
         ("ticket", raw.ticket.as_ref()),
     ] {
         if text.is_some_and(|text| text.trim().is_empty()) {
-            wrong.push(format!("`{field}` is empty"));
+            wrong.push((None, format!("`{field}` is empty")));
         }
     }
     if raw.expectations.is_none() && raw.not_compared_from_step.is_empty() {
-        wrong.push("it accepts nothing: neither `expect` nor `not_compared_from_step`".to_owned());
+        let reason = "it accepts nothing: neither `expect` nor `not_compared_from_step`";
+        wrong.push((None, reason.to_owned()));
     }
     let mut told = |result: Result<Date, String>| match result {
         Ok(date) => Some(date),
         Err(reason) => {
-            wrong.push(reason);
+            wrong.push((None, reason));
             None
         }
     };
     let since = told(date("since", &raw.since));
     let expires = raw.expires.as_deref().map(|text| told(date("expires", text)));
     let mut expectations = Vec::new();
-    for one in raw.expectations.unwrap_or_default() {
-        match expectation(one, shared, wrong) {
+    for (at, one) in raw.expectations.unwrap_or_default().into_iter().enumerate() {
+        let mut in_block = Vec::new();
+        match expectation(one, shared, &mut in_block) {
             Ok(one) => expectations.push(one),
-            Err(reason) => wrong.push(reason),
+            Err(reason) => in_block.push(reason),
         }
+        wrong.extend(in_block.into_iter().map(|reason| (Some(at), reason)));
     }
     let mut not_compared_from_step = BTreeMap::new();
     for (scenario, step) in raw.not_compared_from_step {
-        wrong.extend(shared.known.scenario_fault(&scenario));
-        if let Some(name) = step_name(&scenario, step, shared.known, wrong) {
+        let mut faults: Vec<String> = shared.known.scenario_fault(&scenario).into_iter().collect();
+        if let Some(name) = step_name(&scenario, step, shared.known, &mut faults) {
             not_compared_from_step.insert(scenario, name);
         }
+        wrong.extend(faults.into_iter().map(|reason| (None, reason)));
     }
     Some(Entry {
         id: raw.id,

@@ -171,8 +171,8 @@ fn every_mistake_names_file_line_and_entry() {
     let twice = format!("{TEXT}[[divergence]]{entry}");
     assert_eq!(
         message(&twice),
-        "divergences.toml:32: entry `wrong-types`: the name `400 in place of 500` is used twice\n\
-         divergences.toml:32: entry `wrong-types`: the id is used twice"
+        "divergences.toml:32:1: entry `wrong-types`: the name `400 in place of 500` is used twice\n\
+         divergences.toml:32:1: entry `wrong-types`: the id is used twice"
     );
     let both = twice.replace("2026-11-20", "yesterday");
     assert_eq!(
@@ -216,7 +216,16 @@ fn all_mistakes_of_an_entry_are_told_at_once() {
         .replace("[\"POST x\", \"left\"]", "[\"POST z\", 3]")
         .replace("\"any\"", "\"some\"");
     let message = read(&text).unwrap_err().to_string();
-    assert_eq!(message.lines().count(), 3, "{message}");
+    let lines: Vec<&str> = message
+        .lines()
+        .filter_map(|line| line.split(": entry").next())
+        .collect();
+    let block = "divergences.toml:18:1";
+    assert_eq!(
+        lines,
+        [block, block, "divergences.toml:25:1"],
+        "each at its block: {message}"
+    );
 }
 
 #[test]
