@@ -251,15 +251,14 @@ async fn compare(
     let Snapshot {
         provenance,
         normalized: legacy,
-        times,
+        recorded,
     } = match snapshot::read_for(&places.snapshots, scenario) {
         Ok(snapshot) => snapshot,
         Err(error) => return failed(error.to_string()),
     };
-    let scenario = match scenario.clone().with_times(&times) {
-        Ok(scenario) => scenario,
-        Err(error) => return failed(error.to_string()),
-    };
+    let scenario = scenario
+        .clone()
+        .with_times(recorded.iter().map(|step| step.at_us));
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
     let ran = match run_embedded(&scenario, folder, events).await {
         Ok(transcript) => {

@@ -11,15 +11,17 @@ mod left;
 mod names;
 mod packets;
 mod shapes;
+mod signatures;
 mod time;
 mod tokens;
 
 pub(crate) use names::sha256_hex;
 
-use crate::transcript::{Body, Observation, Seen, Transcript};
+use crate::transcript::{Body, Keys, Observation, Seen, Transcript};
 use names::Names;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use signatures::Sealed;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts longer than this are compared by size and digest.
@@ -82,6 +84,7 @@ struct Normalizer<'a> {
     client_values: BTreeSet<&'a str>,
     /// UUIDs and codes within longer values that a client made.
     client_parts: BTreeSet<&'a str>,
+    keys: &'a Keys,
     names: Names,
 }
 
@@ -118,6 +121,7 @@ impl<'a> Normalizer<'a> {
             host,
             client_values,
             client_parts,
+            keys: &transcript.keys,
             names: Names::default(),
         }
     }
@@ -232,9 +236,15 @@ impl<'a> Normalizer<'a> {
                 for key in keys {
                     let path = join(place.path, key);
                     let place = Place { path: &path, ..place };
-                    let inner = map
-                        .get(key)
-                        .map_or(Value::Null, |inner| self.value(place, key, inner));
+                    let inner = match map.get(key) {
+                        Some(Value::String(text))
+                            if key == "signature" && map.contains_key("signing_key") =>
+                        {
+                            self.signature(place, map, text)
+                        }
+                        Some(inner) => self.value(place, key, inner),
+                        None => Value::Null,
+                    };
                     let named = self.names.inside(
                         key,
                         |part| is_client(&self.client_values, &self.client_parts, part),
@@ -283,6 +293,11 @@ impl<'a> Normalizer<'a> {
         if let Some(form) = shapes::recognise(text) {
             return form;
         }
+        if let Some(picture) = shapes::picture(text) {
+            let says = picture.says.map(|says| self.text(place, &says));
+            let (width, height) = (picture.width, picture.height);
+            return json!({ "<png>": { "width": width, "height": height, "qr_code": says } });
+        }
         if let Some(stamp) = time::text(text, self.started_at_us) {
             return stamp;
         }
@@ -328,19 +343,36 @@ impl<'a> Normalizer<'a> {
             }
             let claims = self.value(place, "", &jwt.claims);
             let name = self.names.name(text, "jwt", &place.text());
-            return Some(json!({ "<jwt>": { "name": name, "header": header, "claims": claims } }));
+            let mut parts = json!({ "name": name, "header": header, "claims": claims });
+            // Of a recorded server no key is known, so only a signature that is wrong can be told.
+            if signatures::token(self.keys, text) == Some(false)
+                && let Some(parts) = parts.as_object_mut()
+            {
+                parts.insert("signature".to_owned(), json!(signatures::BROKEN));
+            }
+            return Some(json!({ "<jwt>": parts }));
         }
         if let Some(sealed) = tokens::fernet(text) {
             let at = time::stamp("fernet", sealed.at_us.saturating_sub(self.started_at_us));
             let name = self.names.name(text, "sealed", &place.text());
-            return Some(json!({ "<sealed>": { "name": name, "at": at, "blocks": sealed.blocks } }));
+            let mut parts = json!({ "name": name, "at": at, "blocks": sealed.blocks });
+            let more = match signatures::sealed(self.keys, text) {
+                Sealed::Says(says) => Some(("says", self.text(place, &says))),
+                Sealed::Broken => Some(("signature", json!(signatures::BROKEN))),
+                Sealed::Opens | Sealed::Unknown => None,
+            };
+            if let (Some((name, value)), Some(parts)) = (more, parts.as_object_mut()) {
+                parts.insert(name.to_owned(), value);
+            }
+            return Some(json!({ "<sealed>": parts }));
         }
         let signed = tokens::signed(text)?;
         let payload = self.value(place, "", &signed.payload);
         let signed_at = self.value(place, "ts", &json!(signed.signed_at));
         let name = self.names.name(text, "signed", &place.text());
         Some(json!({ "<signed>": {
-            "name": name, "payload": payload, "compressed": signed.compressed, "signed_at": signed_at,
+            "name": name, "signed_as": signatures::cookie(self.keys, text), "payload": payload,
+            "compressed": signed.compressed, "signed_at": signed_at,
         } }))
     }
 }

@@ -3,7 +3,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use crate::transcript::{Asked, StatusLine};
+use crate::transcript::{Asked, Keys, StatusLine};
 
 const START: i64 = 1_795_448_990_335_000;
 
@@ -45,6 +45,7 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         heard: Vec::new(),
         left: None,
         missed: Vec::new(),
+        keys: Keys::default(),
     }
 }
 
@@ -175,7 +176,8 @@ fn a_certificate_says_what_it_is() {
         parts["alternative_names"],
         json!(["dns:localhost", "dns:127.0.0.1", "dns:::1"])
     );
-    assert_eq!(parts["lifetime_days"], 36500);
+    assert_eq!(parts["lifetime_s"], 36_500_i64 * 86_400 + 300);
+    assert_eq!(parts["signed_by"], "its own key");
     assert_eq!(
         parts["extensions"][1],
         json!({ "id": "2.5.29.19", "critical": true, "value": "30030101ff" })
