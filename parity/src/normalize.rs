@@ -53,7 +53,7 @@ pub struct NormalStep {
     pub at_us: i64,
     /// The step in one line.
     pub label: String,
-    /// `{status, headers, body}`, `{rows}` or `{failed}`; of a socket `{connected}`, or the arguments, or null where
+    /// `{status, headers, body}`, `{rows}` or `{failed}`; of a socket `{connected}`, with the reason where it was `refused`, or the arguments, or null where
     /// nothing came, as `{acknowledged}`, `{received}` or (where silence was due) `{heard}`.
     pub seen: Value,
 }
@@ -155,7 +155,22 @@ impl<'a> Normalizer<'a> {
                 let rows = rows.iter().cloned().map(Value::Object).collect();
                 json!({ "rows": self.value(Place { step, path: "/rows" }, "", &Value::Array(rows)) })
             }
-            Seen::Connected { connected, .. } => json!({ "connected": connected }),
+            Seen::Connected { connected: true, .. } => json!({ "connected": true }),
+            Seen::Connected {
+                connected: false,
+                error,
+            } => {
+                let reason = error.as_deref().map(|reason| {
+                    self.text(
+                        Place {
+                            step,
+                            path: "/refused",
+                        },
+                        reason,
+                    )
+                });
+                json!({ "connected": false, "refused": reason })
+            }
             Seen::Acknowledged { arguments } => self.arguments(step, "acknowledged", arguments.as_ref()),
             Seen::Received { arguments } => self.arguments(step, "received", arguments.as_ref()),
             Seen::Silence { arguments } => self.arguments(step, "heard", arguments.as_ref()),

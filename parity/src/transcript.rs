@@ -119,6 +119,9 @@ pub struct HeardEvent {
     pub event: String,
     /// Its argument; null where it has none, a list where it has several.
     pub data: Value,
+    /// Whether the server asked for an acknowledgement. The legacy never does, and its recordings do not say so.
+    #[serde(default)]
+    pub asks: bool,
 }
 
 /// What a server left behind: every table and every file under the root.
@@ -233,7 +236,7 @@ pub enum Seen {
     Connected {
         /// Whether it did.
         connected: bool,
-        /// Why not, in the client's own words, which are not compared.
+        /// Why not.
         error: Option<String>,
     },
     /// A socket client emitted an event and asked for an acknowledgement.
