@@ -5,6 +5,7 @@
 
 use super::covers;
 use crate::scenario::{
+    agent::Agent,
     library,
     model::Scenario,
     names::{AFTER_THE_STEPS, START},
@@ -28,13 +29,23 @@ const OFFERED: usize = 3;
 static SEEN_IN_STEP: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"first seen in step (\d+) ").ok());
 
-/// The names of a scenario's steps, and of what is seen once they are over.
+/// Shorter values of agents, such as host names, may be equal to something else by chance.
+const SHORTEST: usize = 32;
+
+/// The names of a scenario's steps, of what is seen once they are over, and of its agents' values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StepNames(BTreeMap<u32, String>);
+pub struct StepNames {
+    steps: BTreeMap<u32, String>,
+    /// What a value is called in the scenario: `${agent1.fingerprint}`.
+    values: BTreeMap<String, String>,
+}
 
 impl From<BTreeMap<u32, String>> for StepNames {
     fn from(names: BTreeMap<u32, String>) -> Self {
-        Self(names)
+        Self {
+            steps: names,
+            values: BTreeMap::new(),
+        }
     }
 }
 
@@ -53,19 +64,24 @@ impl StepNames {
         {
             names.insert(last + behind, name.to_owned());
         }
-        Self(names)
+        Self::from(names)
     }
 
     /// The names that a scenario gives.
     #[must_use]
     pub fn of(scenario: &Scenario) -> Self {
-        Self::new(scenario.steps.iter().map(|step| step.name.as_str()))
+        let mut names = Self::new(scenario.steps.iter().map(|step| step.name.as_str()));
+        let values = scenario.agents.iter().flat_map(Agent::values);
+        for (name, value) in values.filter(|(_, value)| value.len() >= SHORTEST) {
+            names.values.entry(value).or_insert(format!("${{{name}}}"));
+        }
+        names
     }
 
     /// The place of a step.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u32> {
-        self.0
+        self.steps
             .iter()
             .find(|(_, known)| *known == name)
             .map(|(number, _)| *number)
@@ -74,18 +90,18 @@ impl StepNames {
     /// The name of a step.
     #[must_use]
     pub fn name(&self, number: u32) -> Option<&str> {
-        self.0.get(&number).map(String::as_str)
+        self.steps.get(&number).map(String::as_str)
     }
 
-    /// All of them by their places.
+    /// Those of the steps by their places.
     #[must_use]
     pub fn into_all(self) -> BTreeMap<u32, String> {
-        self.0
+        self.steps
     }
 
     /// The names that come nearest to a wrong one.
     fn nearest(&self, wrong: &str) -> String {
-        let mut names: Vec<&String> = self.0.values().collect();
+        let mut names: Vec<&String> = self.steps.values().collect();
         names.sort_by_key(|name| strsim::osa_distance(name, wrong));
         let names: Vec<String> = names
             .into_iter()
@@ -96,8 +112,8 @@ impl StepNames {
     }
 }
 
-/// How values are written for people, and so in the register: with the names of steps, and with times that say which
-/// second it was.
+/// How values are written for people, and so in the register: with the names of steps and of agents' values, and with
+/// times that say which second it was.
 pub(super) struct Wording<'a> {
     /// What steps are called.
     pub(super) names: &'a StepNames,
@@ -138,6 +154,9 @@ impl Wording<'_> {
     }
 
     fn text(&self, text: &str) -> String {
+        if let Some(name) = self.names.values.get(text) {
+            return name.clone();
+        }
         let Some(pattern) = SEEN_IN_STEP.as_ref() else {
             return text.to_owned();
         };
@@ -308,6 +327,31 @@ mod tests {
         assert_eq!(
             said("/sockets/1 ui/events/0/after_step", json!(2)),
             json!("GET users")
+        );
+    }
+
+    #[test]
+    fn what_is_an_agent_s_own_has_the_name_that_the_scenario_gives_it() {
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nagents: {agent1: {hostname: H}}\nsteps:\n  - get: /\n";
+        let scenario = Scenario::read("a/b", text).unwrap();
+        let names = StepNames::of(&scenario);
+        let wording = Wording {
+            names: &names,
+            started_at_us: None,
+            is_heard: false,
+        };
+        for (name, value) in scenario.agents[0].values() {
+            let said = if value.len() < SHORTEST {
+                value.clone()
+            } else {
+                format!("${{{name}}}")
+            };
+            assert_eq!(wording.side("/body", &json!([value])), json!([said]));
+        }
+        assert_eq!(
+            wording.side("/body", &json!("H")),
+            json!("H"),
+            "a host name may stand for itself"
         );
     }
 

@@ -94,8 +94,12 @@ impl Folder {
 pub fn replace(path: &Path, text: &str) -> Result<(), ReportError> {
     let neighbour = path.with_extension("new");
     let written = fs::write(&neighbour, text).and_then(|()| fs::rename(&neighbour, path));
-    written.map_err(|source| ReportError::Io {
-        path: path.to_owned(),
-        source,
+    written.map_err(|source| {
+        // A half written one is of use to nobody.
+        let _ = fs::remove_file(&neighbour);
+        ReportError::Io {
+            path: path.to_owned(),
+            source,
+        }
     })
 }
