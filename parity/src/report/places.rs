@@ -30,16 +30,20 @@ pub(super) fn of<'a>(report: &'a RunReport, entry: &str) -> BTreeMap<&'a str, BT
     out
 }
 
-/// The places in lines: scenarios that show it in steps of the same names and positions share one.
+/// The places in lines: scenarios that show it in steps of the same names and positions share one, and so do those that show
+/// it once the steps are over.
 pub(super) fn lines(report: &RunReport, places: &BTreeMap<&str, BTreeSet<u32>>) -> Vec<String> {
     let mut by_steps: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for verdict in &report.judgement.verdicts {
         if let Some(steps) = places.get(verdict.scenario.as_str()) {
-            let steps: Vec<String> = steps.iter().map(|number| short(verdict, *number)).collect();
-            by_steps
-                .entry(steps.join(", "))
-                .or_default()
-                .push(&verdict.scenario);
+            let names = steps.iter().map(|number| short(verdict, *number));
+            let (after, steps): (Vec<String>, Vec<String>) = names.partition(|name| name.starts_with('`'));
+            for names in [steps, after].into_iter().filter(|names| !names.is_empty()) {
+                by_steps
+                    .entry(names.join(", "))
+                    .or_default()
+                    .push(&verdict.scenario);
+            }
         }
     }
     let mut out: Vec<(Vec<&str>, String)> = by_steps.into_iter().map(|(steps, who)| (who, steps)).collect();

@@ -230,3 +230,83 @@ fn the_reports_of_a_small_transcript() {
     insta::assert_snapshot!("terminal", terminal(&report));
     insta::assert_snapshot!("markdown", markdown(&report));
 }
+
+fn note(id: &str, defect: &str, area: Area) -> EntryNote {
+    EntryNote {
+        id: id.to_owned(),
+        defect: defect.to_owned(),
+        area,
+        legacy_behaviour: "It crashes.".to_owned(),
+        engine_behaviour: format!("It answers 400 for {id}."),
+        reason: "A crash is no answer.".to_owned(),
+        since: "2026-11-25".to_owned(),
+        owner: None,
+        ticket: None,
+        expires: None,
+        accepted: 0,
+    }
+}
+
+#[test]
+fn the_table_has_one_row_a_defect_and_its_places_below() {
+    let shown = |scenario: &str, places: &[(&str, u32)]| {
+        let mut verdict = verdict(scenario, Outcome::Accepted);
+        let difference = |step: u32| Difference {
+            scenario: scenario.to_owned(),
+            step,
+            label: String::new(),
+            path: "/status".to_owned(),
+            kind: Kind::Value,
+            legacy: Some(json!(500)),
+            engine: Some(json!(400)),
+        };
+        verdict.accepted = places
+            .iter()
+            .map(|(id, step)| ((*id).to_owned(), difference(*step)))
+            .collect();
+        verdict
+    };
+    // Two steps, so what the server left is the fifth.
+    let verdicts = vec![
+        shown("enrollment/a", &[("one", 1), ("one", 1), ("two", 2), ("one", 5)]),
+        shown("enrollment/b", &[("one", 1), ("one", 5)]),
+        shown("enrollment/c", &[("one", 5)]),
+        shown("enrollment/d", &[]),
+    ];
+    let judgement = Judgement {
+        verdicts,
+        expired_entries: Vec::new(),
+    };
+    let mut report = RunReport::new(Provenance::default(), judgement, &Register::default());
+    report.entries = vec![
+        note("one", "X-1", Area::Enrollment),
+        note("other", "X-2", Area::Enrollment),
+        note("two", "X-1", Area::Other),
+    ];
+    let table = markdown(&report);
+    let row = "| Enrollment, Other | X-1 | It crashes. | (1) It answers 400 for one.<br>(2) It answers 400 for two. | \
+               A crash is no answer. | 6 | 2026-11-25 |";
+    assert!(table.contains(row), "{table}");
+    assert!(
+        table.contains("| Enrollment | X-2 | It crashes. | It answers 400 for other. |"),
+        "{table}"
+    );
+    let places = table
+        .split("### X-1")
+        .nth(1)
+        .unwrap()
+        .split("---")
+        .next()
+        .unwrap();
+    insta::assert_snapshot!(places, @r"
+    - (1) `one`, 5 places
+      - enrollment/a, enrollment/b: 1 `login admin`
+      - all 4 scenarios of this run but enrollment/d: `left`
+    - (2) `two`, 1 place
+      - enrollment/a: 2 `GET x`
+
+    ### X-2
+
+    - `other`, not seen in this run
+    ");
+}
