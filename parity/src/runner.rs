@@ -154,6 +154,9 @@ struct Run<'a> {
     keys: Keys,
 }
 
+/// How the number of this process is shown, which is another one in each run.
+const PROCESS: &str = "${process}";
+
 /// A jump of the clock from which on background work may be due.
 const JUMP_US: i64 = 5_000_000;
 
@@ -281,8 +284,14 @@ impl Run<'_> {
             }
         }
         for file in left.files.values_mut() {
-            if let Some(Body::Text(text)) = &mut file.content {
-                *text = self.mask_text(text);
+            match &mut file.content {
+                // The lock of the engine that runs in this process.
+                Some(Body::Text(text)) if *text == std::process::id().to_string() => {
+                    PROCESS.clone_into(text);
+                }
+                Some(Body::Text(text)) => *text = self.mask_text(text),
+                Some(Body::Json(value)) => *value = self.mask(std::mem::take(value)),
+                _ => {}
             }
         }
         Ok(left)

@@ -172,8 +172,8 @@ impl Reader<'_> {
             return None;
         }
         let name = fields.text("name", self.faults)?;
-        if name == names::START || names::tidy(&name) != name || name.is_empty() {
-            let reason = format!("a name is one short line, and not `{}`", names::START);
+        if names::is_taken(&name) || names::tidy(&name) != name || name.is_empty() {
+            let reason = "a name is one short line, and not `start`, `asked`, `heard` or `left`";
             self.faults.push(place.fault(reason));
         }
         Some(name)
