@@ -7,7 +7,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     diff::Spans,
-    normalize::normalize,
+    normalize::{Normalized, normalize},
     register::{self, Ran, Register, RegisterError, judge},
     report::{OwnScenario, Provenance, RunReport},
     runner::{RunEvents, run_embedded},
@@ -122,6 +122,42 @@ impl Campaign {
         self.chosen.is_empty()
     }
 
+    /// Runs everything that has a recording, at most `side_by_side` scenarios at a time, and keeps both sides.
+    ///
+    /// # Errors
+    /// What could not run, and why.
+    pub async fn observe(
+        self,
+        side_by_side: usize,
+        events: Arc<dyn RunEvents + Send + Sync>,
+    ) -> Result<(Register, Vec<BothSides>), String> {
+        let places = Arc::new(self.places);
+        let turns = Arc::new(Semaphore::new(side_by_side.max(1)));
+        let mut tasks = JoinSet::new();
+        for (scenario, folder) in self.chosen {
+            let (places, turns, events) = (Arc::clone(&places), Arc::clone(&turns), Arc::clone(&events));
+            tasks.spawn(async move {
+                let _turn = turns.acquire().await;
+                let snapshot = snapshot::read_for(&places.snapshots, &scenario).map_err(|it| it.to_string())?;
+                let scenario = scenario.with_times(&snapshot.times).map_err(|it| it.to_string())?;
+                let transcript = run_embedded(&scenario, &folder, &*events)
+                    .await
+                    .map_err(|it| format!("{}: {it}", scenario.name))?;
+                Ok::<_, String>(BothSides {
+                    legacy: snapshot.normalized,
+                    transcript,
+                    spans: spans(&scenario),
+                })
+            });
+        }
+        let mut sides = Vec::new();
+        while let Some(result) = tasks.join_next().await {
+            sides.push(result.map_err(|error| format!("the run broke off: {error}"))??);
+        }
+        sides.sort_by(|one, other| one.legacy.scenario.cmp(&other.legacy.scenario));
+        Ok((self.register, sides))
+    }
+
     /// Runs everything that the legacy can be compared with, at most `side_by_side` scenarios at a time.
     pub async fn run(
         self,
@@ -170,6 +206,17 @@ impl Campaign {
         }
         RunReport::new(provenance, judgement, &self.register).with_own(self.own)
     }
+}
+
+/// What both servers showed of one scenario: the legacy normalised, the engine as it came.
+#[derive(Debug)]
+pub struct BothSides {
+    /// The snapshot.
+    pub legacy: Normalized,
+    /// What the engine showed.
+    pub transcript: Transcript,
+    /// When each step was over in the recording.
+    pub spans: Spans,
 }
 
 fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignError> {

@@ -71,23 +71,63 @@ pub const ORDER: &str = "<order>";
 /// Compares what the legacy showed with what the engine showed. `spans` are those of the replay.
 #[must_use]
 pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Vec<Difference> {
+    let mut comparison = Comparison::new(legacy, engine, spans);
+    let mut out = Vec::new();
+    for (_, left, right) in paired(legacy, engine) {
+        out.append(&mut comparison.step(left, right));
+    }
+    out
+}
+
+/// A step's number, and what either side showed in it.
+pub(crate) type Paired<'a> = (u32, Option<&'a NormalStep>, Option<&'a NormalStep>);
+
+/// The steps of both sides, in their order.
+pub(crate) fn paired<'a>(legacy: &'a Normalized, engine: &'a Normalized) -> Vec<Paired<'a>> {
     let ours: BTreeMap<u32, &NormalStep> = engine.steps.iter().map(|step| (step.step, step)).collect();
     let theirs: BTreeMap<u32, &NormalStep> = legacy.steps.iter().map(|step| (step.step, step)).collect();
-    let mut out = Vec::new();
-    let mut aliases = Aliases::default();
     let numbers: BTreeSet<u32> = theirs.keys().chain(ours.keys()).copied().collect();
-    for number in numbers {
-        let (left, right) = (theirs.get(&number), ours.get(&number));
-        let Some(label) = right.or(left).map(|step| step.label.clone()) else {
-            continue;
+    numbers
+        .into_iter()
+        .map(|number| (number, theirs.get(&number).copied(), ours.get(&number).copied()))
+        .collect()
+}
+
+/// A comparison step by step: all that one step leaves to the next are the names that are tied to each other.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Comparison<'a> {
+    scenario: &'a str,
+    starts: (i64, i64),
+    spans: &'a Spans,
+    aliases: Aliases,
+}
+
+impl<'a> Comparison<'a> {
+    pub(crate) fn new(legacy: &'a Normalized, engine: &Normalized, spans: &'a Spans) -> Self {
+        Self {
+            scenario: &legacy.scenario,
+            starts: (legacy.started_at_us, engine.started_at_us),
+            spans,
+            aliases: Aliases::default(),
+        }
+    }
+
+    /// Compares the next step.
+    pub(crate) fn step(
+        &mut self,
+        left: Option<&NormalStep>,
+        right: Option<&NormalStep>,
+    ) -> Vec<Difference> {
+        let Some(step) = right.or(left) else {
+            return Vec::new();
         };
         let mut walk = Walk {
-            scenario: &legacy.scenario,
-            step: number,
-            label: &label,
-            spans,
-            aliases: &mut aliases,
-            starts: (legacy.started_at_us, engine.started_at_us),
+            scenario: self.scenario,
+            step: step.step,
+            label: &step.label,
+            spans: self.spans,
+            aliases: &mut self.aliases,
+            starts: self.starts,
             stamps: Vec::new(),
             out: Vec::new(),
         };
@@ -96,9 +136,8 @@ pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Vec<Diff
             (left, right) => walk.one_sided("", left.map(|step| &step.seen), right.map(|step| &step.seen)),
         }
         walk.identity();
-        out.append(&mut walk.out);
+        walk.out
     }
-    out
 }
 
 struct Walk<'a> {

@@ -14,6 +14,7 @@ mod shapes;
 mod time;
 mod tokens;
 
+pub(crate) use forms::pattern;
 pub(crate) use names::sha256_hex;
 
 use crate::transcript::{Body, Observation, Seen, Transcript};

@@ -44,7 +44,8 @@ pub struct Run {
     pub side_by_side: usize,
 }
 
-struct Progress(ProgressBar);
+/// Moves a bar on with each scenario.
+pub(super) struct Progress(pub(super) ProgressBar);
 
 impl RunEvents for Progress {
     fn scenario_finished(&self, scenario: &Scenario, _result: Result<&Transcript, &RunError>) {
@@ -102,6 +103,6 @@ impl Run {
     clippy::disallowed_methods,
     reason = "an expired entry expires on the real day; no scenario sees this"
 )]
-fn today() -> jiff::civil::Date {
+pub(super) fn today() -> jiff::civil::Date {
     jiff::Timestamp::now().to_zoned_datetime(TimeZone::UTC).date()
 }

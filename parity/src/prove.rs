@@ -1,0 +1,313 @@
+//! The mutation campaign: what the engine showed is changed in one place, as a faulty server would show it, and sent
+//! through the whole comparison. A change that nobody notices is a survivor.
+
+pub mod operators;
+pub mod subject;
+pub mod survivors;
+pub mod tally;
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use jiff::civil::Date;
+
+use crate::{
+    campaign::BothSides,
+    diff::{Comparison, Difference, paired},
+    normalize::{Normalized, normalize, sha256_hex},
+    register::{Outcome, Ran, Register, covers, judge},
+    transcript::Transcript,
+};
+use operators::{Change, Known, Operator, Place};
+use subject::{Subject, sites};
+use tally::Tally;
+
+/// At most so many places of one part are changed by one operator; which of them depends on their names alone.
+pub const MOST_PLACES: usize = 4;
+
+/// A mutant that was not noticed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Survivor {
+    /// The operator.
+    pub operator: &'static str,
+    /// `<area>/<name>`.
+    pub scenario: String,
+    /// The part, for people: `step 4`, `table users`.
+    pub part: String,
+    /// The kind of part and the path in it: `answer/headers/date`, `tables/users/0/created_at`.
+    pub path: String,
+}
+
+/// Why the campaign could not judge anything.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// Without a change the scenario must be as expected.
+    #[error("{0} differs from the legacy without any change: `parity run {0}` says where")]
+    Different(String),
+}
+
+/// Proves every scenario, as many at a time as there are processors. `done` hears of each one that is over.
+///
+/// # Errors
+/// If a scenario is not as expected without any change.
+pub fn prove(
+    register: &Register,
+    scenarios: &[BothSides],
+    today: Date,
+    done: &(dyn Fn(&str) + Sync),
+) -> Result<Tally, ProveError> {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        let mut tally = Tally::default();
+        while let Some(one) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (register, mut transcript) = (about(register, &one.legacy.scenario), one.transcript.clone());
+            let engine = normalize(&one.transcript);
+            Judge::new(&register, one, &engine, today)?.mutate(&mut transcript, &mut tally);
+            done(&one.legacy.scenario);
+        }
+        Ok(tally)
+    };
+    let mut whole = Tally::default();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(tally) => whole.add(tally?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(whole)
+    })
+}
+
+/// What of the register speaks of a scenario.
+fn about(register: &Register, scenario: &str) -> Register {
+    let mut register = register.clone();
+    for entry in &mut register.entries {
+        entry.expectations.retain(|expectation| {
+            expectation
+                .places
+                .iter()
+                .any(|place| covers(&place.scenarios, scenario))
+        });
+    }
+    register
+        .entries
+        .retain(|entry| !entry.expectations.is_empty() || entry.not_compared_from_step.contains_key(scenario));
+    register
+}
+
+/// Judges the mutants of one scenario as `parity run` would, without doing again what a mutant leaves as it was.
+struct Judge<'a> {
+    register: &'a Register,
+    legacy: &'a Normalized,
+    engine: &'a Normalized,
+    today: Date,
+    /// The comparison in front of each step, and what the step shows, without any change.
+    steps: Vec<(Comparison<'a>, Vec<Difference>)>,
+    ran: Ran,
+}
+
+impl<'a> Judge<'a> {
+    fn new(
+        register: &'a Register,
+        sides: &'a BothSides,
+        engine: &'a Normalized,
+        today: Date,
+    ) -> Result<Self, ProveError> {
+        let BothSides { legacy, spans, .. } = sides;
+        let ran = Ran::compare(legacy, engine, spans).with_missed(&sides.transcript.missed);
+        let mut comparison = Comparison::new(legacy, engine, spans);
+        let steps = paired(legacy, engine)
+            .into_iter()
+            .map(|(_, left, right)| (comparison.clone(), comparison.step(left, right)))
+            .collect();
+        let judge = Self {
+            register,
+            legacy,
+            engine,
+            today,
+            steps,
+            ran,
+        };
+        let differences = judge.ran.outcome.clone().unwrap_or_default();
+        if judge.is_different(differences) {
+            return Err(ProveError::Different(legacy.scenario.clone()));
+        }
+        Ok(judge)
+    }
+
+    /// Whether the scenario is different with these differences.
+    fn is_different(&self, differences: Vec<Difference>) -> bool {
+        self.verdict(differences).outcome == Outcome::Different
+    }
+
+    fn verdict(&self, differences: Vec<Difference>) -> crate::register::Verdict {
+        let ran = Ran {
+            outcome: Ok(differences),
+            ..self.ran.clone()
+        };
+        let mut verdicts = judge(self.register, &[ran], self.today).verdicts;
+        verdicts.remove(0)
+    }
+
+    /// Whether a mutant is noticed.
+    fn is_noticed(&self, mutant: &Normalized) -> bool {
+        let mut all = Vec::new();
+        let mut ours: Option<Comparison<'a>> = None;
+        let baseline = paired(self.legacy, self.engine);
+        let pairs = paired(self.legacy, mutant);
+        if pairs.len() != baseline.len() {
+            return true;
+        }
+        for (((_, left, right), (_, _, was)), (before, differences)) in
+            pairs.into_iter().zip(baseline).zip(&self.steps)
+        {
+            let as_before = ours.as_ref().is_none_or(|ours| ours == before);
+            if as_before && right.map(|step| &step.seen) == was.map(|step| &step.seen) {
+                ours = None;
+                all.extend(differences.iter().cloned());
+                continue;
+            }
+            let comparison = ours.get_or_insert_with(|| before.clone());
+            let found = comparison.step(left, right);
+            // A difference that no entry accepts is noticed whatever comes later.
+            if found != *differences && !self.verdict(found.clone()).different.is_empty() {
+                return true;
+            }
+            all.extend(found);
+        }
+        self.is_different(all)
+    }
+
+    /// Makes and judges every mutant.
+    fn mutate(&self, transcript: &mut Transcript, tally: &mut Tally) {
+        let scenario = self.legacy.scenario.clone();
+        let known = Known::of(transcript);
+        for subject in Subject::all(transcript) {
+            let (part, root) = (subject.name(transcript), subject.root(transcript));
+            let Some(original) = subject.copy(transcript) else {
+                continue;
+            };
+            let sites = sites(transcript, &subject);
+            for operator in operators::ALL.iter().copied().flatten() {
+                let places = operator.change.places(&known, transcript, &subject, &sites);
+                let seed = format!("{scenario} {part} {}", operator.name);
+                let mut mutants = 0;
+                for place in in_turn(&seed, places) {
+                    if mutants == MOST_PLACES {
+                        break;
+                    }
+                    let applied = operator.change.apply(transcript, &subject, &sites, &place);
+                    if applied.is_some() && subject.copy(transcript).as_ref() != Some(&original) {
+                        mutants += 1;
+                        let noticed = self.is_noticed(&normalize(transcript));
+                        tally.count(operator.name, &scenario, noticed, || Survivor {
+                            operator: operator.name,
+                            scenario: scenario.clone(),
+                            part: part.clone(),
+                            path: format!("{root}{}", place.path),
+                        });
+                    }
+                    subject.restore(transcript, original.clone());
+                }
+            }
+        }
+        for operator in operators::ALL.iter().copied().flatten() {
+            if let Change::Legacy { whole } = operator.change {
+                self.bring_back(operator, whole, tally);
+            }
+        }
+    }
+
+    /// The legacy's behaviour comes back where a difference from it is expected.
+    fn bring_back(&self, operator: &Operator, whole: bool, tally: &mut Tally) {
+        let scenario = &self.legacy.scenario;
+        let all: Vec<Difference> = self.ran.outcome.clone().unwrap_or_default();
+        let steps: BTreeSet<u32> = all.iter().map(|one| one.step).collect();
+        for step in steps {
+            let label = match step.checked_sub(self.ran.last_step) {
+                Some(after @ 1..) => ["asked", "heard", "left"]
+                    .get(after as usize - 1)
+                    .copied()
+                    .unwrap_or("after")
+                    .to_owned(),
+                _ => format!("step {step}"),
+            };
+            let mut count = |path: &str, noticed: bool| {
+                tally.count(operator.name, scenario, noticed, || Survivor {
+                    operator: operator.name,
+                    scenario: scenario.clone(),
+                    part: label.clone(),
+                    path: format!("expected{path}"),
+                });
+            };
+            if whole {
+                let mut engine = self.engine.clone();
+                let legacy = self.legacy.steps.iter().find(|one| one.step == step);
+                engine.steps.retain(|one| one.step != step || legacy.is_some());
+                for one in engine.steps.iter_mut().filter(|one| one.step == step) {
+                    if let Some(legacy) = legacy {
+                        one.seen = legacy.seen.clone();
+                    }
+                }
+                count("", self.is_noticed(&engine));
+                continue;
+            }
+            let here = all.iter().enumerate().filter(|(_, one)| one.step == step);
+            let places = here.map(|(at, one)| (at, one.path.clone())).collect();
+            let seed = format!("{scenario} {label} {}", operator.name);
+            for (at, path) in in_turn(&seed, places).into_iter().take(MOST_PLACES) {
+                let mut rest = all.clone();
+                rest.remove(at);
+                count(&path, self.is_different(rest));
+            }
+        }
+    }
+}
+
+/// What a list of places is put in order by.
+trait Named {
+    fn path(&self) -> &str;
+}
+
+impl Named for Place {
+    fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Named for (usize, String) {
+    fn path(&self) -> &str {
+        &self.1
+    }
+}
+
+/// The places in the order in which they are tried: one of each of [`MOST_PLACES`] stretches first, chosen by the text of
+/// the seed and the path, so that every run chooses the same; then the others.
+fn in_turn<P: Named>(seed: &str, places: Vec<P>) -> Vec<P> {
+    if places.len() <= MOST_PLACES {
+        return places;
+    }
+    let stretch = places.len().div_ceil(MOST_PLACES);
+    let mut ranked: Vec<(String, usize, P)> = places
+        .into_iter()
+        .enumerate()
+        .map(|(at, place)| (sha256_hex(format!("{seed} {at} {}", place.path()).as_bytes()), at, place))
+        .collect();
+    ranked.sort_by(|one, other| (one.1 / stretch, &one.0).cmp(&(other.1 / stretch, &other.0)));
+    let mut rank_in_stretch = std::collections::BTreeMap::<usize, usize>::new();
+    let mut turns: Vec<((usize, usize), P)> = ranked
+        .into_iter()
+        .map(|(_, at, place)| {
+            let rank = rank_in_stretch.entry(at / stretch).or_default();
+            *rank += 1;
+            ((*rank, at / stretch), place)
+        })
+        .collect();
+    turns.sort_by_key(|(turn, _)| *turn);
+    turns.into_iter().map(|(_, place)| place).collect()
+}

@@ -1,0 +1,1 @@
+//! `scenarios/survivors.toml`: which mutants nobody notices, how many they are, and why that is right.
