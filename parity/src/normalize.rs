@@ -18,7 +18,7 @@ pub(crate) use forms::pattern;
 pub(crate) use names::sha256_hex;
 
 use crate::transcript::{Body, Observation, Seen, Transcript};
-use names::Names;
+pub(crate) use names::Names;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,13 +61,8 @@ pub struct NormalStep {
 #[must_use]
 pub fn normalize(transcript: &Transcript) -> Normalized {
     let mut normalizer = Normalizer::new(transcript);
-    let mut steps: Vec<NormalStep> = transcript
-        .observations
-        .iter()
-        .map(|observation| normalizer.step(observation))
-        .collect();
-    steps.extend(normalizer.heard(transcript));
-    steps.extend(normalizer.left(transcript));
+    let parts = 0..normalizer.parts(transcript);
+    let steps = parts.filter_map(|part| normalizer.part(transcript, part)).collect();
     Normalized {
         scenario: transcript.scenario.clone(),
         started_at_us: transcript.started_at_us,
@@ -76,14 +71,15 @@ pub fn normalize(transcript: &Transcript) -> Normalized {
     }
 }
 
-struct Normalizer<'a> {
+pub(crate) struct Normalizer<'a> {
     started_at_us: i64,
     base: &'a str,
     host: &'a str,
     client_values: BTreeSet<&'a str>,
     /// UUIDs and codes within longer values that a client made.
     client_parts: BTreeSet<&'a str>,
-    names: Names,
+    /// All that one part of a transcript leaves to the next.
+    pub(crate) names: Names,
 }
 
 /// Where a value stands.
@@ -105,7 +101,21 @@ pub(crate) fn join(path: &str, key: &str) -> String {
 }
 
 impl<'a> Normalizer<'a> {
-    fn new(transcript: &'a Transcript) -> Self {
+    /// How many parts a transcript has: its observations, what the sockets received, what the server left.
+    pub(crate) fn parts(&self, transcript: &Transcript) -> usize {
+        transcript.observations.len() + 2
+    }
+
+    /// One part; nothing where the transcript has none.
+    pub(crate) fn part(&mut self, transcript: &Transcript, part: usize) -> Option<NormalStep> {
+        match part.checked_sub(transcript.observations.len()) {
+            None => Some(self.step(transcript.observations.get(part)?)),
+            Some(0) => self.heard(transcript),
+            Some(_) => self.left(transcript),
+        }
+    }
+
+    pub(crate) fn new(transcript: &'a Transcript) -> Self {
         let client_values: BTreeSet<&str> = transcript.client_values.iter().map(String::as_str).collect();
         let client_parts = client_values
             .iter()

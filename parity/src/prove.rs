@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use crate::{
     campaign::BothSides,
     diff::{Comparison, Difference, paired},
-    normalize::{Normalized, normalize, sha256_hex},
+    normalize::{Names, Normalized, Normalizer, normalize, sha256_hex},
     register::{Outcome, Ran, Register, covers, judge},
     transcript::Transcript,
 };
@@ -108,6 +108,9 @@ struct Judge<'a> {
     today: Date,
     /// The comparison in front of each step, and what the step shows, without any change.
     steps: Vec<(Comparison<'a>, Vec<Difference>)>,
+    /// The names in front of each part of the transcript and behind the last, without any change.
+    names: Vec<Names>,
+    original: &'a Transcript,
     ran: Ran,
 }
 
@@ -125,7 +128,15 @@ impl<'a> Judge<'a> {
             .into_iter()
             .map(|(_, left, right)| (comparison.clone(), comparison.step(left, right)))
             .collect();
+        let mut normalizer = Normalizer::new(&sides.transcript);
+        let mut names = vec![normalizer.names.clone()];
+        for part in 0..normalizer.parts(&sides.transcript) {
+            normalizer.part(&sides.transcript, part);
+            names.push(normalizer.names.clone());
+        }
         let judge = Self {
+            names,
+            original: &sides.transcript,
             register,
             legacy,
             engine,
@@ -152,6 +163,33 @@ impl<'a> Judge<'a> {
         };
         let mut verdicts = judge(self.register, &[ran], self.today).verdicts;
         verdicts.remove(0)
+    }
+
+    /// Whether a mutant is noticed in which one part is another one. Most are noticed in that part itself; only for the
+    /// others all that comes later is looked at.
+    fn is_noticed_in(&self, part: usize, mutant: &Transcript) -> bool {
+        let mut normalizer = Normalizer::new(self.original);
+        let (Some(before), Some(after)) = (self.names.get(part), self.names.get(part + 1)) else {
+            return self.is_noticed(&normalize(mutant));
+        };
+        normalizer.names.clone_from(before);
+        let shown = normalizer.part(mutant, part);
+        let number = shown.as_ref().map(|step| step.step);
+        let step = paired(self.legacy, self.engine)
+            .into_iter()
+            .zip(&self.steps)
+            .find(|((step, ..), _)| Some(*step) == number);
+        let (Some(shown), Some(((_, left, was), (before, differences)))) = (shown, step) else {
+            return self.is_noticed(&normalize(mutant));
+        };
+        if was.is_some_and(|was| was.seen == shown.seen) && normalizer.names == *after {
+            return false;
+        }
+        let found = before.clone().step(left, Some(&shown));
+        if found != *differences && !self.verdict(found).different.is_empty() {
+            return true;
+        }
+        self.is_noticed(&normalize(mutant))
     }
 
     /// Whether a mutant is noticed.
@@ -193,6 +231,11 @@ impl<'a> Judge<'a> {
                 continue;
             };
             let sites = sites(transcript, &subject);
+            let part_number = match &subject {
+                Subject::Step(at) => *at,
+                Subject::Connection(_) => transcript.observations.len(),
+                Subject::Table(_) | Subject::File(_) => transcript.observations.len() + 1,
+            };
             for operator in operators::ALL.iter().copied().flatten() {
                 let places = operator.change.places(&known, transcript, &subject, &sites);
                 let seed = format!("{scenario} {part} {}", operator.name);
@@ -204,7 +247,7 @@ impl<'a> Judge<'a> {
                     let applied = operator.change.apply(transcript, &subject, &sites, &place);
                     if applied.is_some() && subject.copy(transcript).as_ref() != Some(&original) {
                         mutants += 1;
-                        let noticed = self.is_noticed(&normalize(transcript));
+                        let noticed = self.is_noticed_in(part_number, transcript);
                         tally.count(operator.name, &scenario, noticed, || Survivor {
                             operator: operator.name,
                             scenario: scenario.clone(),

@@ -95,7 +95,13 @@ pub(crate) fn text(text: &str, started_at_us: i64) -> Option<Value> {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
     let number = months.iter().position(|name| *name == month)? + 1;
-    let offset = civil(&format!("{year}-{number:02}-{day}T{clock}"))?.checked_sub(started_at_us)?;
+    let instant = civil(&format!("{year}-{number:02}-{day}T{clock}"))?;
+    // A date with the name of another day is none: it is compared as it is written.
+    let written = jiff::Timestamp::from_microsecond(instant).ok()?;
+    if written.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string() != text {
+        return None;
+    }
+    let offset = instant.checked_sub(started_at_us)?;
     plausible(offset).then(|| stamp("http-date", offset))
 }
 
@@ -110,6 +116,10 @@ pub(crate) fn number(field: &str, number: &serde_json::Number, started_at_us: i6
         return plausible(offset).then(|| stamp("epoch", offset));
     }
     let seconds = number.as_f64().filter(|seconds| (0.0..1e11).contains(seconds))?;
+    // What the servers write is the shortest text of the number; another one is compared as it is written.
+    if format!("{seconds:?}") != number.to_string() {
+        return None;
+    }
     #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
     let offset = ((seconds * 1e6).round() as i64).checked_sub(started_at_us)?;
     plausible(offset).then(|| stamp("epoch.float", offset))
@@ -137,6 +147,11 @@ mod tests {
             Some(stamp("http-date", 665_000))
         );
         assert_eq!(text("2020-01-01T00:00:00Z", START), None);
+        assert_eq!(
+            text("Tue, 23 Nov 2026 15:49:51 GMT", START),
+            None,
+            "that day was a Monday"
+        );
     }
 
     #[test]
@@ -145,5 +160,10 @@ mod tests {
         assert_eq!(number("created_at", &now, START), Some(stamp("epoch", 665_000)));
         assert_eq!(number("size", &now, START), None);
         assert_eq!(number("created_at", &serde_json::Number::from(5), START), None);
+        let written = |text: &str| number("created_at", &serde_json::from_str(text).unwrap(), START);
+        assert_eq!(written("1795448991.5"), Some(stamp("epoch.float", 1_165_000)));
+        for other in ["1795448991.50", "1.7954489915e9", "1795448991e0"] {
+            assert_eq!(written(other), None, "{other} is written another way");
+        }
     }
 }

@@ -47,6 +47,9 @@ pub(super) const ALL: &[Operator] = &[
             if file.content.is_some() {
                 return set_file(file, "");
             }
+            if let Some(Body::Base64(text)) = &mut file.content {
+                text.clear();
+            }
             file.size = 0;
             file.sha256 = crate::normalize::sha256_hex(b"");
             Some(())
@@ -60,6 +63,9 @@ pub(super) const ALL: &[Operator] = &[
             if let Some(Body::Text(text)) = &file.content {
                 let text = format!("{text}\n");
                 return set_file(file, &text);
+            }
+            if let Some(Body::Base64(text)) = &mut file.content {
+                text.insert_str(0, "AAAA");
             }
             file.size += 1;
             file.sha256 = crate::normalize::sha256_hex(file.sha256.as_bytes());

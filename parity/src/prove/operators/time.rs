@@ -100,6 +100,11 @@ pub(super) const ALL: &[Operator] = &[
         change: Change::Value(|_, site| duration(site, 1.0)),
     },
     Operator {
+        name: "duration-second-shorter",
+        sentence: "a measured duration one second shorter",
+        change: Change::Value(|_, site| duration(site, -1.0)),
+    },
+    Operator {
         name: "duration-half-second",
         sentence: "a measured duration half a second shorter",
         change: Change::Value(|_, site| duration(site, -0.5)),
@@ -148,13 +153,18 @@ fn duration(site: &Site, by: f64) -> Option<Value> {
     ["retry_after", "age_seconds", "retry-after"].contains(&field).then_some(())?;
     match &site.value {
         Value::Number(number) if number.is_i64() || number.is_u64() => {
-            (by >= 1.0).then(|| number.as_i64().map(|whole| json!(whole + 1)))?
+            Some(json!(number.as_i64()?.checked_add(whole(by)?)?))
         }
         Value::Number(number) => Some(json!(number.as_f64()? + by)),
         Value::String(text) => {
-            let whole: u64 = text.parse().ok()?;
-            (by >= 1.0).then(|| json!((whole + 1).to_string()))
+            let seconds: i64 = text.parse().ok()?;
+            Some(json!(seconds.checked_add(whole(by)?)?.to_string()))
         }
         _ => None,
     }
+}
+
+fn whole(by: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "a second or a part of one")]
+    (by.fract() == 0.0).then_some(by as i64)
 }
