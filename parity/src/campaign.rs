@@ -138,8 +138,11 @@ impl Campaign {
             let (places, turns, events) = (Arc::clone(&places), Arc::clone(&turns), Arc::clone(&events));
             tasks.spawn(async move {
                 let _turn = turns.acquire().await;
-                let snapshot = snapshot::read_for(&places.snapshots, &scenario).map_err(|it| it.to_string())?;
-                let scenario = scenario.with_times(&snapshot.times).map_err(|it| it.to_string())?;
+                let snapshot =
+                    snapshot::read_for(&places.snapshots, &scenario).map_err(|it| it.to_string())?;
+                let scenario = scenario
+                    .with_times(&snapshot.times)
+                    .map_err(|it| it.to_string())?;
                 let transcript = run_embedded(&scenario, &folder, &*events)
                     .await
                     .map_err(|it| format!("{}: {it}", scenario.name))?;
@@ -253,15 +256,14 @@ async fn compare(
     let Snapshot {
         provenance,
         normalized: legacy,
-        times,
+        recorded,
     } = match snapshot::read_for(&places.snapshots, scenario) {
         Ok(snapshot) => snapshot,
         Err(error) => return failed(error.to_string()),
     };
-    let scenario = match scenario.clone().with_times(&times) {
-        Ok(scenario) => scenario,
-        Err(error) => return failed(error.to_string()),
-    };
+    let scenario = scenario
+        .clone()
+        .with_times(recorded.iter().map(|step| step.at_us));
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
     let ran = match run_embedded(&scenario, folder, events).await {
         Ok(transcript) => {

@@ -113,11 +113,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Compares the next step.
-    pub(crate) fn step(
-        &mut self,
-        left: Option<&NormalStep>,
-        right: Option<&NormalStep>,
-    ) -> Vec<Difference> {
+    pub(crate) fn step(&mut self, left: Option<&NormalStep>, right: Option<&NormalStep>) -> Vec<Difference> {
         let Some(step) = right.or(left) else {
             return Vec::new();
         };
@@ -319,7 +315,9 @@ impl Walk<'_> {
         }
         // The shortest text of a float is what both servers write.
         let shortest = |number: &Number| {
-            let float = number.as_f64().filter(|float| format!("{float:?}") == number.to_string());
+            let float = number
+                .as_f64()
+                .filter(|float| format!("{float:?}") == number.to_string());
             float
         };
         let (Some(legacy), Some(engine)) = (shortest(legacy), shortest(engine)) else {

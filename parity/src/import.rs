@@ -31,7 +31,7 @@ use crate::{
         template::{self, as_text},
         verify::texts,
     },
-    transcript::{Observation, Seen, Transcript},
+    transcript::{Keys, Observation, Seen, Transcript},
 };
 
 /// The version of the recordings' format.
@@ -151,6 +151,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         heard: left::heard(&recording)?,
         left: Some(left::left(&recording)?),
         missed: Vec::new(),
+        keys: Keys::of(&importer.scenario),
     };
     count_anew(&mut importer.scenario, &mut transcript);
     Ok(Imported {

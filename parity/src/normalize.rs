@@ -11,16 +11,18 @@ mod left;
 mod names;
 mod packets;
 mod shapes;
+mod signatures;
 mod time;
 mod tokens;
 
 pub(crate) use forms::pattern;
 pub(crate) use names::sha256_hex;
 
-use crate::transcript::{Body, Observation, Seen, Transcript};
+use crate::transcript::{Body, Keys, Observation, Seen, Transcript};
 pub(crate) use names::Names;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use signatures::Sealed;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts longer than this are compared by size and digest.
@@ -52,7 +54,7 @@ pub struct NormalStep {
     pub at_us: i64,
     /// The step in one line.
     pub label: String,
-    /// `{status, headers, body}`, `{rows}` or `{failed}`; of a socket `{connected}`, or the arguments, or null where
+    /// `{status, headers, body}`, `{rows}` or `{failed}`; of a socket `{connected}`, with the reason where it was `refused`, or the arguments, or null where
     /// nothing came, as `{acknowledged}`, `{received}` or (where silence was due) `{heard}`.
     pub seen: Value,
 }
@@ -62,7 +64,9 @@ pub struct NormalStep {
 pub fn normalize(transcript: &Transcript) -> Normalized {
     let mut normalizer = Normalizer::new(transcript);
     let parts = 0..normalizer.parts(transcript);
-    let steps = parts.filter_map(|part| normalizer.part(transcript, part)).collect();
+    let steps = parts
+        .filter_map(|part| normalizer.part(transcript, part))
+        .collect();
     Normalized {
         scenario: transcript.scenario.clone(),
         started_at_us: transcript.started_at_us,
@@ -78,6 +82,7 @@ pub(crate) struct Normalizer<'a> {
     client_values: BTreeSet<&'a str>,
     /// UUIDs and codes within longer values that a client made.
     client_parts: BTreeSet<&'a str>,
+    keys: &'a Keys,
     /// All that one part of a transcript leaves to the next.
     pub(crate) names: Names,
 }
@@ -129,6 +134,7 @@ impl<'a> Normalizer<'a> {
             host,
             client_values,
             client_parts,
+            keys: &transcript.keys,
             names: Names::default(),
         }
     }
@@ -162,7 +168,22 @@ impl<'a> Normalizer<'a> {
                 let rows = rows.iter().cloned().map(Value::Object).collect();
                 json!({ "rows": self.value(Place { step, path: "/rows" }, "", &Value::Array(rows)) })
             }
-            Seen::Connected { connected, .. } => json!({ "connected": connected }),
+            Seen::Connected { connected: true, .. } => json!({ "connected": true }),
+            Seen::Connected {
+                connected: false,
+                error,
+            } => {
+                let reason = error.as_deref().map(|reason| {
+                    self.text(
+                        Place {
+                            step,
+                            path: "/refused",
+                        },
+                        reason,
+                    )
+                });
+                json!({ "connected": false, "refused": reason })
+            }
             Seen::Acknowledged { arguments } => self.arguments(step, "acknowledged", arguments.as_ref()),
             Seen::Received { arguments } => self.arguments(step, "received", arguments.as_ref()),
             Seen::Silence { arguments } => self.arguments(step, "heard", arguments.as_ref()),
@@ -243,9 +264,15 @@ impl<'a> Normalizer<'a> {
                 for key in keys {
                     let path = join(place.path, key);
                     let place = Place { path: &path, ..place };
-                    let inner = map
-                        .get(key)
-                        .map_or(Value::Null, |inner| self.value(place, key, inner));
+                    let inner = match map.get(key) {
+                        Some(Value::String(text))
+                            if key == "signature" && map.contains_key("signing_key") =>
+                        {
+                            self.signature(place, map, text)
+                        }
+                        Some(inner) => self.value(place, key, inner),
+                        None => Value::Null,
+                    };
                     let named = self.names.inside(
                         key,
                         |part| is_client(&self.client_values, &self.client_parts, part),
@@ -294,6 +321,11 @@ impl<'a> Normalizer<'a> {
         if let Some(form) = shapes::recognise(text) {
             return form;
         }
+        if let Some(picture) = shapes::picture(text) {
+            let says = picture.says.map(|says| self.text(place, &says));
+            let (width, height) = (picture.width, picture.height);
+            return json!({ "<png>": { "width": width, "height": height, "qr_code": says } });
+        }
         if let Some(stamp) = time::text(text, self.started_at_us) {
             return stamp;
         }
@@ -339,19 +371,36 @@ impl<'a> Normalizer<'a> {
             }
             let claims = self.value(place, "", &jwt.claims);
             let name = self.names.name(text, "jwt", &place.text());
-            return Some(json!({ "<jwt>": { "name": name, "header": header, "claims": claims } }));
+            let mut parts = json!({ "name": name, "header": header, "claims": claims });
+            // Of a recorded server no key is known, so only a signature that is wrong can be told.
+            if signatures::token(self.keys, text) == Some(false)
+                && let Some(parts) = parts.as_object_mut()
+            {
+                parts.insert("signature".to_owned(), json!(signatures::BROKEN));
+            }
+            return Some(json!({ "<jwt>": parts }));
         }
         if let Some(sealed) = tokens::fernet(text) {
             let at = time::stamp("fernet", sealed.at_us.saturating_sub(self.started_at_us));
             let name = self.names.name(text, "sealed", &place.text());
-            return Some(json!({ "<sealed>": { "name": name, "at": at, "blocks": sealed.blocks } }));
+            let mut parts = json!({ "name": name, "at": at, "blocks": sealed.blocks });
+            let more = match signatures::sealed(self.keys, text) {
+                Sealed::Says(says) => Some(("says", self.text(place, &says))),
+                Sealed::Broken => Some(("signature", json!(signatures::BROKEN))),
+                Sealed::Opens | Sealed::Unknown => None,
+            };
+            if let (Some((name, value)), Some(parts)) = (more, parts.as_object_mut()) {
+                parts.insert(name.to_owned(), value);
+            }
+            return Some(json!({ "<sealed>": parts }));
         }
         let signed = tokens::signed(text)?;
         let payload = self.value(place, "", &signed.payload);
         let signed_at = self.value(place, "ts", &json!(signed.signed_at));
         let name = self.names.name(text, "signed", &place.text());
         Some(json!({ "<signed>": {
-            "name": name, "payload": payload, "compressed": signed.compressed, "signed_at": signed_at,
+            "name": name, "signed_as": signatures::cookie(self.keys, text), "payload": payload,
+            "compressed": signed.compressed, "signed_at": signed_at,
         } }))
     }
 }

@@ -94,9 +94,9 @@ fn about(register: &Register, scenario: &str) -> Register {
                 .any(|place| covers(&place.scenarios, scenario))
         });
     }
-    register
-        .entries
-        .retain(|entry| !entry.expectations.is_empty() || entry.not_compared_from_step.contains_key(scenario));
+    register.entries.retain(|entry| {
+        !entry.expectations.is_empty() || entry.not_compared_from_step.contains_key(scenario)
+    });
     register
 }
 
@@ -339,7 +339,13 @@ fn in_turn<P: Named>(seed: &str, places: Vec<P>) -> Vec<P> {
     let mut ranked: Vec<(String, usize, P)> = places
         .into_iter()
         .enumerate()
-        .map(|(at, place)| (sha256_hex(format!("{seed} {at} {}", place.path()).as_bytes()), at, place))
+        .map(|(at, place)| {
+            (
+                sha256_hex(format!("{seed} {at} {}", place.path()).as_bytes()),
+                at,
+                place,
+            )
+        })
         .collect();
     ranked.sort_by(|one, other| (one.1 / stretch, &one.0).cmp(&(other.1 / stretch, &other.0)));
     let mut rank_in_stretch = std::collections::BTreeMap::<usize, usize>::new();

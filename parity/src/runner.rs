@@ -29,7 +29,7 @@ use crate::{
         embedded::{Embedded, TargetError},
         upstream::{PlayError, PlayedGitHub},
     },
-    transcript::{ASKED_AFTER, Asked, Body, Left, Missed, Observation, Seen, Transcript},
+    transcript::{ASKED_AFTER, Asked, Body, Keys, Left, Missed, Observation, Seen, Transcript},
 };
 
 /// What happens during a run. Every method may be left out.
@@ -90,6 +90,7 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         sockets: Sockets::default(),
         woken: false,
         client_values: literals(scenario, &contents),
+        keys: Keys::of(scenario),
     };
     for agent in &scenario.agents {
         agent.define(&mut run.names);
@@ -108,8 +109,10 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
     }
     // While the server still runs and its sockets are open, as the recorder did.
     let left = run.left().await?;
+    run.know_keys();
     let (notices, heard) = run.finish_sockets().await;
     let client_values = run.client_values.into_iter().collect();
+    let keys = run.keys;
     let at_us = run.clock.at_us();
     run.target.stop().await;
     observations.extend(github.asked().map(|requests| Observation {
@@ -129,6 +132,7 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         heard,
         left: Some(left),
         missed,
+        keys,
     })
 }
 
@@ -143,6 +147,8 @@ struct Run<'a> {
     /// Whether the clock made a jump that may have woken background work.
     woken: bool,
     client_values: BTreeSet<String>,
+    /// The keys that the server had so far.
+    keys: Keys,
 }
 
 /// A jump of the clock from which on background work may be due.
@@ -236,6 +242,7 @@ impl Run<'_> {
                 Ok(None)
             }
             Action::Restart => {
+                self.know_keys();
                 self.target.restart().await.map_err(|error| error.to_string())?;
                 self.define_address();
                 Ok(None)
@@ -255,6 +262,11 @@ impl Run<'_> {
             .iter()
             .map(|value| template::render_value(value, &self.names).map_err(|error| unresolved(step, &error)))
             .collect()
+    }
+
+    /// Takes note of the keys that the server has now: it may have others after its next start.
+    fn know_keys(&mut self) {
+        self.target.add_keys(&mut self.keys);
     }
 
     /// What the server has left so far.

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+mod blocks;
+mod layout;
+
 /// The format that this program writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 const FIRST_LINE: &str = "parity snapshot, format ";
 const DIGESTS: &str = "DIGESTS";
-/// The member of the content that holds the steps' times.
-const TIMES: &str = "times";
 
 /// Where a snapshot came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +35,17 @@ pub struct Snapshot {
     pub provenance: Provenance,
     /// What was seen.
     pub normalized: Normalized,
-    /// When each step was over, in microseconds since the start, by the step's name.
-    pub times: BTreeMap<String, i64>,
+    /// The scenario's steps, in their order.
+    pub recorded: Vec<StepTime>,
+}
+
+/// A step as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepTime {
+    /// Its name then, for people.
+    pub name: String,
+    /// When it was over, in microseconds since the start; nothing where it took no time of its own.
+    pub at_us: Option<i64>,
 }
 
 /// Why a snapshot or the list of digests cannot be used, and what to do about it.
@@ -90,28 +100,22 @@ pub fn path_of(folder: &Path, scenario: &str) -> PathBuf {
     folder.join(format!("{scenario}.snap"))
 }
 
-/// The snapshot as text: a header of `key: value` lines, an empty line, and the content as indented JSON.
-///
-/// # Errors
-/// If the content cannot be written as JSON.
-pub fn render(snapshot: &Snapshot) -> Result<String, serde_json::Error> {
-    let mut content = serde_json::to_value(&snapshot.normalized)?;
-    if let Some(members) = content.as_object_mut() {
-        members.insert(TIMES.to_owned(), serde_json::to_value(&snapshot.times)?);
-    }
-    let content = serde_json::to_string_pretty(&content)? + "\n";
+/// The snapshot as text: a header of `key: value` lines, an empty line, and one block a step.
+#[must_use]
+pub fn render(snapshot: &Snapshot) -> String {
+    let content = blocks::write(&snapshot.normalized, &snapshot.recorded);
     let Provenance {
         server,
         revision,
         recording_sha256,
         requests_sha256,
     } = &snapshot.provenance;
-    Ok(format!(
+    format!(
         "{FIRST_LINE}{FORMAT}\nscenario: {}\nserver: {server}\nrevision: {revision}\n\
          recording_sha256: {recording_sha256}\nrequests_sha256: {requests_sha256}\ncontent_sha256: {}\n\n{content}",
         snapshot.normalized.scenario,
         sha256_hex(content.as_bytes()),
-    ))
+    )
 }
 
 /// Reads a snapshot's text; `path` is for messages.
@@ -162,17 +166,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Snapshot, SnapshotError> {
             found,
         });
     }
-    let wrong = |error: serde_json::Error| unreadable(error.to_string());
-    let mut content: serde_json::Value = serde_json::from_str(content).map_err(wrong)?;
-    let times = content.as_object_mut().and_then(|members| members.remove(TIMES));
-    let times = times.ok_or_else(|| unreadable(format!("`{TIMES}` is missing")))?;
-    let times = serde_json::from_value(times).map_err(wrong)?;
-    let normalized: Normalized = serde_json::from_value(content).map_err(wrong)?;
-    if normalized.scenario != field("scenario")? {
-        return Err(unreadable(
-            "header and content name different scenarios".to_owned(),
-        ));
-    }
+    let (normalized, recorded) = blocks::read(&field("scenario")?, content).map_err(unreadable)?;
     let provenance = Provenance {
         server: field("server")?,
         revision: field("revision")?,
@@ -182,7 +176,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot {
         provenance,
         normalized,
-        times,
+        recorded,
     })
 }
 
@@ -216,10 +210,13 @@ pub fn read(folder: &Path, scenario: &str) -> Result<Snapshot, SnapshotError> {
 pub fn write(folder: &Path, snapshot: &Snapshot) -> Result<PathBuf, SnapshotError> {
     let scenario = &snapshot.normalized.scenario;
     let path = path_of(folder, scenario);
-    let text = render(snapshot).map_err(|error| SnapshotError::Unreadable {
-        path: path.clone(),
-        reason: error.to_string(),
-    })?;
+    let text = render(snapshot);
+    if parse(&path, &text)? != *snapshot {
+        return Err(SnapshotError::Unreadable {
+            path,
+            reason: "what was recorded cannot be written so that it is read back as it was".to_owned(),
+        });
+    }
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|source| SnapshotError::Io {
             path: parent.to_owned(),
@@ -352,7 +349,10 @@ mod tests {
                 last_step: 1,
                 steps: Vec::new(),
             },
-            times: BTreeMap::from([("login admin".to_owned(), 7)]),
+            recorded: vec![StepTime {
+                name: "login admin".to_owned(),
+                at_us: Some(7),
+            }],
         }
     }
 
@@ -373,18 +373,18 @@ mod tests {
 
     #[test]
     fn old_new_and_changed_are_told_apart() {
-        let text = render(&sample()).unwrap();
+        let text = render(&sample());
         let parse = |text: &str| parse(Path::new("a.snap"), text);
         assert!(matches!(
-            parse(&text.replace("format 2", "format 1")),
+            parse(&text.replace("format 3", "format 2")),
             Err(SnapshotError::TooOld { .. })
         ));
         assert!(matches!(
-            parse(&text.replace("format 2", "format 3")),
+            parse(&text.replace("format 3", "format 4")),
             Err(SnapshotError::TooNew { .. })
         ));
         assert!(matches!(
-            parse(&text.replace(": 5", ": 6")),
+            parse(&text.replace("+0.000005", "+0.000006")),
             Err(SnapshotError::DigestMismatch { .. })
         ));
     }

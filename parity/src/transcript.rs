@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::scenario::{expect::Shortfall, upstream::Exchange};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use ed25519_dalek::VerifyingKey;
+
+use crate::scenario::{expect::Shortfall, model::Scenario, upstream::Exchange};
 
 /// Everything that one run of one scenario showed from outside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,48 @@ pub struct Transcript {
     /// What the scenario itself expects and was not shown.
     #[serde(default)]
     pub missed: Vec<Missed>,
+    /// What signatures are verified with.
+    #[serde(skip)]
+    pub keys: Keys,
+}
+
+/// What is known of the keys that a server signed and sealed with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keys {
+    /// The secret of cookies and operators' tokens.
+    pub cookie_secret: Option<String>,
+    /// Those of access tokens; none where the server was recorded, because recordings hold no private key.
+    pub token_keys: Vec<VerifyingKey>,
+    /// Those of stored secrets that the scenario gives to either server, as Fernet writes them.
+    pub sealing_keys: Vec<String>,
+    /// Those of stored secrets that the server made for itself; none where it was recorded.
+    pub own_sealing_keys: Vec<String>,
+}
+
+impl Keys {
+    /// What a scenario's environment says.
+    #[must_use]
+    pub fn of(scenario: &Scenario) -> Self {
+        let variable = |wanted: &str| {
+            let mut set = scenario.env.iter().filter(|(name, _)| name == wanted);
+            set.next_back().map(|(_, value)| value.as_str())
+        };
+        let secret = variable("BOREALIS_SECRET").unwrap_or(USUAL_SECRET);
+        let mut keys = Self {
+            cookie_secret: Some(secret.to_owned()),
+            ..Self::default()
+        };
+        if let Some(key) = variable("BOREALIS_SECRET_KEY") {
+            // The engine takes the key as it is, the legacy its base64.
+            let decoded = URL_SAFE
+                .decode(key)
+                .ok()
+                .and_then(|key| String::from_utf8(key).ok());
+            keys.sealing_keys.extend(decoded);
+            keys.sealing_keys.push(key.to_owned());
+        }
+        keys
+    }
 }
 
 /// An expectation of the scenario that a step did not meet.
@@ -74,6 +119,9 @@ pub struct HeardEvent {
     pub event: String,
     /// Its argument; null where it has none, a list where it has several.
     pub data: Value,
+    /// Whether the server asked for an acknowledgement. The legacy never does, and its recordings do not say so.
+    #[serde(default)]
+    pub asks: bool,
 }
 
 /// What a server left behind: every table and every file under the root.
@@ -85,6 +133,9 @@ pub struct Left {
     /// The files, by their path under the root. The database, its journals and the logs are no part of it.
     pub files: BTreeMap<String, LeftFile>,
 }
+
+/// The secret that cookies are signed with where a scenario sets none.
+pub const USUAL_SECRET: &str = "borealis-dev-secret";
 
 /// How far behind the last step it stands what the server asked of GitHub.
 pub const ASKED_AFTER: u32 = 1;
@@ -182,7 +233,7 @@ pub enum Seen {
     Connected {
         /// Whether it did.
         connected: bool,
-        /// Why not, in the client's own words, which are not compared.
+        /// Why not.
         error: Option<String>,
     },
     /// A socket client emitted an event and asked for an acknowledgement.

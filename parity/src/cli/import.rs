@@ -1,7 +1,6 @@
 //! `parity import`: recordings become scenarios and snapshots.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -17,7 +16,7 @@ use crate::{
         model::{ModelError, Scenario},
         yaml,
     },
-    snapshot::{self, Provenance, Snapshot},
+    snapshot::{self, Provenance, Snapshot, StepTime},
 };
 
 /// Arguments of `parity import`.
@@ -73,7 +72,7 @@ fn import(
     let name = imported.scenario.name.clone();
     let path = scenarios.join(format!("{name}.yaml"));
     let (existing, remarks) = existing(&name, &path)?;
-    // The times stand in the snapshot, by the names that the steps get.
+    // The times stand in the snapshot.
     let at: Vec<_> = imported
         .scenario
         .steps
@@ -87,9 +86,11 @@ fn import(
         ));
     }
     let named = imported.scenario.steps.iter().zip(at);
-    let times: BTreeMap<String, i64> = named
-        .filter_map(|(step, at)| Some((step.name.clone(), at?)))
-        .collect();
+    let recorded = named.map(|(step, at_us)| StepTime {
+        name: step.name.clone(),
+        at_us,
+    });
+    let recorded = recorded.collect();
     let yaml = to_yaml(&imported.scenario);
     let written = Scenario::read(&name, &yaml)
         .map_err(|error| format!("it cannot be written as a scenario: {error}"))?;
@@ -113,7 +114,7 @@ fn import(
                 requests_sha256: requests_digest(&written),
             },
             normalized: normalize(&imported.transcript),
-            times,
+            recorded,
         },
     )?;
     Ok((imported, kept))
@@ -181,11 +182,9 @@ mod tests {
             "{text}"
         );
         let snapshot = snapshot::read(&at("snapshots"), "a/s").unwrap();
-        let times: Vec<_> = snapshot.times.into_iter().collect();
-        assert_eq!(
-            times,
-            [("GET x".to_owned(), 1_000_000), ("GET x 2".to_owned(), 4_000_000)]
-        );
+        let times = |snapshot: Snapshot| snapshot.recorded.into_iter().map(|step| (step.name, step.at_us));
+        let (first, second) = (Some(1_000_000), Some(4_000_000));
+        assert!(times(snapshot).eq([("GET x".to_owned(), first), ("GET x 2".to_owned(), second)]));
 
         let text = text.replace("title: Recorded.", "title: By hand. # why").replace(
             "  - as: w\n    note: recorded\n",
@@ -209,7 +208,7 @@ mod tests {
             "{again}"
         );
         let snapshot = snapshot::read(&at("snapshots"), "a/s").unwrap();
-        assert_eq!(snapshot.times.keys().collect::<Vec<_>>(), ["first", "second"]);
+        assert!(times(snapshot).eq([("first".to_owned(), first), ("second".to_owned(), second)]));
     }
 
     #[test]

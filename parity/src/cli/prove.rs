@@ -100,7 +100,11 @@ impl Prove {
         if self.note {
             review.note(&tally)?;
         }
-        let review = if self.note { Review::load(scenarios)? } else { review };
+        let review = if self.note {
+            Review::load(scenarios)?
+        } else {
+            review
+        };
         let faults = review.faults(&tally, self.wanted.is_empty());
         for fault in &faults {
             println!("{fault}");

@@ -39,6 +39,7 @@ pub(super) fn heard(recording: &Value) -> Result<Vec<Heard>, ImportError> {
                     after_step: number(event, "after_step")?,
                     event: string(event, "event")?,
                     data: whole(event.get("data").cloned().unwrap_or_default(), &long),
+                    asks: false,
                 }),
             }
         }

@@ -3,7 +3,7 @@
 use super::time;
 use serde_json::{Value, json};
 use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
+use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
@@ -20,7 +20,7 @@ pub(crate) fn parts(pem: &str, started_at_us: i64) -> Option<Value> {
     let chain = Certificate::load_pem_chain(pem.trim().as_bytes()).ok()?;
     let mut parts = chain
         .iter()
-        .map(|certificate| parts_of(certificate, started_at_us));
+        .map(|certificate| parts_of(certificate, &chain, started_at_us));
     let mut first = parts.next()??;
     let others = parts.collect::<Option<Vec<_>>>()?;
     if !others.is_empty() {
@@ -31,7 +31,34 @@ pub(crate) fn parts(pem: &str, started_at_us: i64) -> Option<Value> {
     Some(first)
 }
 
-fn parts_of(certificate: &Certificate, started_at_us: i64) -> Option<Value> {
+/// Whose key made a certificate's signature. The certificates are those that stand together with it.
+fn signed_by(certificate: &Certificate, chain: &[Certificate]) -> &'static str {
+    let by = |other: &Certificate| signature_fits(certificate, other).unwrap_or_default();
+    if by(certificate) {
+        "its own key"
+    } else if chain.iter().any(by) {
+        "the key of one that stands beside it"
+    } else {
+        "a key that is not there"
+    }
+}
+
+/// Whether the key of `issuer` made the signature of `certificate`; nothing where it is of another kind than the
+/// servers' keys are, ECDSA on P-384 with SHA-384.
+fn signature_fits(certificate: &Certificate, issuer: &Certificate) -> Option<bool> {
+    use p384::ecdsa::{DerSignature, VerifyingKey, signature::Verifier as _};
+    let key = issuer
+        .tbs_certificate()
+        .subject_public_key_info()
+        .subject_public_key
+        .as_bytes()?;
+    let key = VerifyingKey::from_sec1_bytes(key).ok()?;
+    let signature = DerSignature::from_bytes(certificate.signature().as_bytes()?).ok()?;
+    let signed = certificate.tbs_certificate().to_der().ok()?;
+    Some(key.verify(&signed, &signature).is_ok())
+}
+
+fn parts_of(certificate: &Certificate, chain: &[Certificate], started_at_us: i64) -> Option<Value> {
     let tbs = certificate.tbs_certificate();
     let seconds =
         |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
@@ -81,7 +108,8 @@ fn parts_of(certificate: &Certificate, started_at_us: i64) -> Option<Value> {
         "alternative_names": names,
         "extensions": extensions,
         "not_before": not_before,
-        "lifetime_days": until.saturating_sub(from) / 86_400,
+        "lifetime_s": until.saturating_sub(from),
+        "signed_by": signed_by(certificate, chain),
     }))
 }
 

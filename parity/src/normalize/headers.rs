@@ -78,7 +78,10 @@ impl Normalizer<'_> {
 
 /// A number that is written as numbers are, or the text.
 fn whole_number(text: &str) -> Value {
-    let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+    let number = text
+        .parse::<u64>()
+        .ok()
+        .filter(|number| number.to_string() == text);
     number.map_or_else(|| json!(text), |number| json!(number))
 }
 
@@ -86,7 +89,8 @@ fn whole_number(text: &str) -> Value {
 fn allow(text: &str) -> Value {
     let methods: BTreeSet<&str> = text.split(", ").collect();
     let is_method = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let as_usual = methods.iter().all(|method| is_method(method)) && text.split(", ").count() == methods.len();
+    let as_usual =
+        methods.iter().all(|method| is_method(method)) && text.split(", ").count() == methods.len();
     if as_usual { json!(methods) } else { json!(text) }
 }
 

@@ -43,11 +43,15 @@ impl Normalizer<'_> {
             for (at, event) in heard.events.iter().enumerate() {
                 let path = format!("{path}/events/{at}/data");
                 let place = Place { step, path: &path };
-                events.push(json!({
+                let mut seen = json!({
                     "after_step": event.after_step,
                     "event": event.event,
                     "data": self.value(place, "", &event.data),
-                }));
+                });
+                if let (true, Some(members)) = (event.asks, seen.as_object_mut()) {
+                    members.insert("asks_for_an_acknowledgement".to_owned(), json!(true));
+                }
+                events.push(seen);
             }
             sockets.insert(name, json!({ "events": events, "closed": heard.closed }));
         }

@@ -67,7 +67,11 @@ impl Names {
         }
         out.push_str(text.get(rest..).unwrap_or_default());
         for (value, name) in &self.by_value {
-            if value.len() >= SHORTEST_INSIDE && value.len() < out.len() && out.contains(value.as_str()) && !is_client(value) {
+            if value.len() >= SHORTEST_INSIDE
+                && value.len() < out.len()
+                && out.contains(value.as_str())
+                && !is_client(value)
+            {
                 out = out.replace(value.as_str(), name);
             }
         }

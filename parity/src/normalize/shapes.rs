@@ -7,6 +7,9 @@ use regex::Regex;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
+/// The most that a picture may take, in bytes; a QR code takes less than a tenth of it.
+const LARGEST: usize = 4 << 20;
+
 /// The server time's text for people; recordings hold `<display>` in its place.
 static DISPLAY: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
@@ -15,38 +18,85 @@ static DISPLAY: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// The server time's display text, or a picture (a QR code shows a secret that is named elsewhere).
+/// The server time's display text.
 pub(crate) fn recognise(text: &str) -> Option<Value> {
-    if DISPLAY.is_match(text) {
-        return Some(json!("<display>"));
-    }
+    DISPLAY.is_match(text).then(|| json!("<display>"))
+}
+
+/// What a picture shows.
+pub(crate) struct Picture {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// The text of the QR code that it shows; nothing where it shows none that can be read.
+    pub(crate) says: Option<String>,
+}
+
+/// A picture as a page shows it: a PNG in a `data:` URL. Two encoders make different bytes of one picture.
+pub(crate) fn picture(text: &str) -> Option<Picture> {
     let bytes = STANDARD
         .decode(text.strip_prefix("data:image/png;base64,")?)
         .ok()?;
-    if !bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        return None;
-    }
-    let side = |from: usize| {
-        let four = bytes.get(from..from + 4)?;
-        Some(four.iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte)))
+    let mut decoder =
+        png::Decoder::new_with_limits(std::io::Cursor::new(bytes), png::Limits { bytes: LARGEST });
+    decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
+    let mut reader = decoder.read_info().ok()?;
+    let mut pixels = vec![0; reader.output_buffer_size().filter(|size| *size <= LARGEST)?];
+    let frame = reader.next_frame(&mut pixels).ok()?;
+    let (width, height) = (frame.width, frame.height);
+    let (columns, samples) = (usize::try_from(width).ok()?, frame.color_type.samples());
+    // The first sample will do: the codes are black and white.
+    let dark = |x: usize, y: usize| {
+        pixels
+            .get((y * columns + x) * samples)
+            .copied()
+            .unwrap_or_default()
     };
-    Some(json!({ "<png>": { "width": side(16)?, "height": side(20)? } }))
+    let rows = usize::try_from(height).ok()?;
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(columns, rows, dark);
+    let says = image
+        .detect_grids()
+        .first()
+        .and_then(|grid| grid.decode().ok())
+        .map(|(_, says)| says);
+    Some(Picture { width, height, says })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A code as the legacy draws it.
+    const CODE: &str = concat!(
+        "data:image/png;base64,",
+        "iVBORw0KGgoAAAANSUhEUgAAASYAAAEmAQAAAADnvwB3AAACzElEQVR4nO2aQW7rMAxEn0oDWSo36FHkmxW9mXKU3IBeFmAwf0E5/bvfovlIKk",
+        "SLIIZnwQHFETlyEf9el5cvgOCJeqKeqJ+hkLIiW9QeNPIX5M0cwKR41Oi/ztEkeRsEa48qaHLMW7795RxfALaywFLfzVm2lW2ldmgBpax3jOt/",
+        "oD6OTepLfdd5XTg9TFw/RC1/P5hzWVosq2ovx7vGdXNUVQDb286rwYkqQOp3jOuGqEsp5Yg5dl4PzsFZtjc7rwunUsr94roVCu3LvAVNDgw5va",
+        "4JdHXZSilrcDo4l9duTjlyKYWtTKGrSJKPkjT1gKhdknkWY/v95yOSokre5I0qeYNG7ZKi9gF41Oi/wXGvyqgy9ajdnPxDnaAeRx7z/7V5y8eg",
+        "xSx5hEZV1C71oa7qUUedzsHRpKBBMydoprFXx76dgiO1UwejbMXlaOzb/vvzmP1qY1sNgFg46FRqX+J9idNHweJxo//GXnWo3bzJm6nLm0kBs8",
+        "zIL8Dltdv57eNIOcK2LnDtyak97hbXrVC7D6AeVVHznEx1zVfzaE62cNee3K7EZzkf5UlwaGmSDUgja448ZhuQuxTItieqguwHZuCYfWmOHvKW",
+        "ipoTpfkkc0d6qqYuJ6psn0H2tmcGjkHLnTmORfVU1Bj9zxQcq+QkO9NuIKcBMs3ZkQpTxwgZ4yKgBUyWRxhDh7SfHaNOZ+CY8yO177ceYxKRM8",
+        "Xc8Tk/mpMuR0qQdHWupuDoLa+uAKXs1JFcm8FfHbNVTlXmQ1HN227yTFKPu0+e6toDAjK55pPMj6WUUtaPIwcHWHKjcmJb0/p46Oi/sK73yKS5",
+        "ypDWYULWCe6RRz3auP3/dB3NGzAZxxRSeZOP5JqkGerxL45JUMrROHu8cfHxqNF/A1WVWlpeOxD1/eCwlXSV7xjXjVCf3+dkh7NfXbGncgIfoD",
+        "y/CXyinqiHQf0B7nnwTAUvb/8AAAAASUVORK5CYII=",
+    );
+
     #[test]
     fn only_the_exact_shape_counts() {
         assert_eq!(recognise("November 23rd 2026 @ 3:52PM"), Some(json!("<display>")));
         assert_eq!(recognise("November 23rd 2026 @ 03:52PM"), None);
-        assert_eq!(recognise("data:image/png;base64,AAAA"), None);
-        let header = [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &[0, 0, 1, 38, 0, 0, 1, 38]].concat();
-        let text = format!("data:image/png;base64,{}", STANDARD.encode(header));
-        assert_eq!(
-            recognise(&text),
-            Some(json!({ "<png>": { "width": 294, "height": 294 } }))
+    }
+
+    #[test]
+    fn a_picture_says_what_its_code_says() {
+        let shown = picture(CODE).unwrap();
+        assert_eq!((shown.width, shown.height), (294, 294));
+        let says = shown.says.unwrap();
+        assert!(
+            says.starts_with("otpauth://totp/Borealis:bob%20smith%40x?secret="),
+            "{says}"
         );
+        for other in ["data:image/png;base64,AAAA", CODE.get(..200).unwrap(), "AAAA"] {
+            assert!(picture(other).is_none(), "{other}");
+        }
     }
 }

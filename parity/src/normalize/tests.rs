@@ -3,7 +3,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use crate::transcript::{Asked, StatusLine};
+use crate::transcript::{Asked, Heard, HeardEvent, Keys, StatusLine};
 
 const START: i64 = 1_795_448_990_335_000;
 
@@ -45,6 +45,7 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         heard: Vec::new(),
         left: None,
         missed: Vec::new(),
+        keys: Keys::default(),
     }
 }
 
@@ -190,7 +191,8 @@ fn a_certificate_says_what_it_is() {
         parts["alternative_names"],
         json!(["dns:localhost", "dns:127.0.0.1", "dns:::1"])
     );
-    assert_eq!(parts["lifetime_days"], 36500);
+    assert_eq!(parts["lifetime_s"], 36_500_i64 * 86_400 + 300);
+    assert_eq!(parts["signed_by"], "its own key");
     assert_eq!(
         parts["extensions"][1],
         json!({ "id": "2.5.29.19", "critical": true, "value": "30030101ff" })
@@ -364,4 +366,39 @@ fn what_was_asked_is_counted_because_its_order_is_an_accident() {
     assert_eq!(seen(vec![known.clone(), plain.clone(), plain.clone()]), expected);
     assert_ne!(seen(vec![known.clone(), plain.clone()]), expected);
     assert_ne!(seen(vec![known, plain, other]), expected);
+}
+
+#[test]
+fn why_a_connection_was_refused_and_what_asks_for_an_acknowledgement_is_kept() {
+    let refused = |error: &str| Observation {
+        step: 1,
+        at_us: 0,
+        label: "connect as ui".to_owned(),
+        seen: Seen::Connected {
+            connected: false,
+            error: Some(error.to_owned()),
+        },
+    };
+    let heard = |asks: bool| HeardEvent {
+        after_step: 1,
+        event: "quick_job_run".to_owned(),
+        data: json!({ "job_id": 1 }),
+        asks,
+    };
+    let mut seen = transcript(&[], vec![refused("the namespace was refused: \"not allowed\"")]);
+    seen.heard.push(Heard {
+        client: "ui".to_owned(),
+        connection: 1,
+        events: vec![heard(false), heard(true)],
+        closed: None,
+    });
+    let steps = normalize(&seen).steps;
+    assert_eq!(
+        steps[0].seen,
+        json!({ "connected": false, "refused": "the namespace was refused: \"not allowed\"" })
+    );
+    let plain = json!({ "after_step": 1, "event": "quick_job_run", "data": { "job_id": 1 } });
+    let mut asking = plain.clone();
+    asking["asks_for_an_acknowledgement"] = json!(true);
+    assert_eq!(steps[1].seen["sockets"]["1 ui"]["events"], json!([plain, asking]));
 }

@@ -275,5 +275,10 @@ fn other_letter(text: &str, from: usize) -> Option<String> {
         b'z' | b'Z' => letter - 25,
         _ => letter + 1,
     };
-    Some(format!("{}{}{}", text.get(..at)?, char::from(other), text.get(at + 1..)?))
+    Some(format!(
+        "{}{}{}",
+        text.get(..at)?,
+        char::from(other),
+        text.get(at + 1..)?
+    ))
 }

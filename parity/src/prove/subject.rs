@@ -233,7 +233,14 @@ fn collect(document: usize, pointer: &str, path: &str, field: &str, value: &Valu
     match value {
         Value::Object(members) => {
             for (name, inner) in members {
-                collect(document, &join(pointer, name), &join(path, name), name, inner, out);
+                collect(
+                    document,
+                    &join(pointer, name),
+                    &join(path, name),
+                    name,
+                    inner,
+                    out,
+                );
             }
         }
         Value::Array(items) => {
@@ -250,7 +257,11 @@ fn collect(document: usize, pointer: &str, path: &str, field: &str, value: &Valu
 fn cookie(header: &str) -> Option<(&str, &str, &str)> {
     let from = header.find('=')? + 1;
     let until = header.find(';').unwrap_or(header.len());
-    Some((header.get(..from)?, header.get(from..until)?, header.get(until..)?))
+    Some((
+        header.get(..from)?,
+        header.get(from..until)?,
+        header.get(until..)?,
+    ))
 }
 
 /// The JSON of a text that holds an object or a list.
@@ -301,14 +312,7 @@ fn documents(transcript: &mut Transcript, subject: &Subject) -> Vec<(String, Val
                 "/rows".to_owned(),
                 Value::Array(rows.iter().cloned().map(Value::Object).collect()),
             )],
-            Some(
-                Seen::Acknowledged {
-                    arguments: Some(all),
-                }
-                | Seen::Received {
-                    arguments: Some(all),
-                },
-            ) => {
+            Some(Seen::Acknowledged { arguments: Some(all) } | Seen::Received { arguments: Some(all) }) => {
                 vec![("/arguments".to_owned(), json!(all))]
             }
             _ => Vec::new(),
@@ -359,12 +363,7 @@ fn rows_of(value: Value) -> Option<Vec<Map<String, Value>>> {
         .collect()
 }
 
-fn set_document(
-    transcript: &mut Transcript,
-    subject: &Subject,
-    document: usize,
-    value: Value,
-) -> Option<()> {
+fn set_document(transcript: &mut Transcript, subject: &Subject, document: usize, value: Value) -> Option<()> {
     match subject {
         Subject::Table(_) => *subject.rows(transcript)? = rows_of(value)?,
         Subject::Connection(at) => {

@@ -128,7 +128,13 @@ impl Review {
             }
         }
         for (at, group) in groups.survivors.iter().enumerate() {
-            let known = |name: &String| operators::ALL.iter().copied().flatten().any(|one| one.name == name);
+            let known = |name: &String| {
+                operators::ALL
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .any(|one| one.name == name)
+            };
             if let Some(unknown) = group.operators.iter().find(|name| !known(name)) {
                 let reason = format!("group {}: no operator is called {unknown}", at + 1);
                 return Err(unreadable(&survivors, reason));
@@ -170,8 +176,14 @@ impl Review {
             } = survivor;
             faults.push(format!("nobody notices {operator} in {scenario}, {part}: {path}"));
         }
-        if let Some(more) = unexplained.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
-            faults.push(format!("and {more} more survivors that {SURVIVORS} gives no reason for (--json lists all)"));
+        if let Some(more) = unexplained
+            .len()
+            .checked_sub(MOST_LISTED)
+            .filter(|more| *more > 0)
+        {
+            faults.push(format!(
+                "and {more} more survivors that {SURVIVORS} gives no reason for (--json lists all)"
+            ));
         }
         if !whole {
             return faults;
@@ -188,16 +200,23 @@ impl Review {
         }
         for (operator, areas) in &self.mutants {
             for (area, least) in areas {
-                let made = tally.counts().get(operator.as_str()).and_then(|areas| areas.get(area));
+                let made = tally
+                    .counts()
+                    .get(operator.as_str())
+                    .and_then(|areas| areas.get(area));
                 let made = made.map_or(0, |count| count.mutants);
                 if made < *least {
-                    faults.push(format!("{MUTANTS}: {made} mutants of {operator} in {area}, but {least} are noted"));
+                    faults.push(format!(
+                        "{MUTANTS}: {made} mutants of {operator} in {area}, but {least} are noted"
+                    ));
                 }
             }
         }
         let rate = tally.whole().rate();
         if rate < LEAST_RATE {
-            faults.push(format!("{rate:.2} % of the mutants are noticed, but {LEAST_RATE} % have to be"));
+            faults.push(format!(
+                "{rate:.2} % of the mutants are noticed, but {LEAST_RATE} % have to be"
+            ));
         }
         faults
     }
@@ -224,10 +243,12 @@ impl Review {
         let survivors = self.folder.join(SURVIVORS);
         let noted: String = read(&survivors)?
             .lines()
-            .map(|line| match line.strip_prefix("count = ").and_then(|_| counts.next()) {
-                Some(count) => format!("count = {count}\n"),
-                None => format!("{line}\n"),
-            })
+            .map(
+                |line| match line.strip_prefix("count = ").and_then(|_| counts.next()) {
+                    Some(count) => format!("count = {count}\n"),
+                    None => format!("{line}\n"),
+                },
+            )
             .collect();
         for (path, text) in [(survivors, noted), (self.folder.join(MUTANTS), mutants)] {
             std::fs::write(&path, text).map_err(|source| ReviewError::Io { path, source })?;
@@ -256,12 +277,17 @@ mod tests {
     fn review(survivors: &str, mutants: &str) -> (tempfile::TempDir, Result<Review, ReviewError>) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(SURVIVORS), format!("format = 1\n{survivors}")).unwrap();
-        std::fs::write(folder.path().join(MUTANTS), format!("format = 1\n[mutants]\n{mutants}")).unwrap();
+        std::fs::write(
+            folder.path().join(MUTANTS),
+            format!("format = 1\n[mutants]\n{mutants}"),
+        )
+        .unwrap();
         let review = Review::load(folder.path());
         (folder, review)
     }
 
-    const GROUP: &str = "[[survivors]]\noperators = [\"status\"]\npaths = [\"answer/*\"]\ncount = 1\nreason = \"R\"\n";
+    const GROUP: &str =
+        "[[survivors]]\noperators = [\"status\"]\npaths = [\"answer/*\"]\ncount = 1\nreason = \"R\"\n";
 
     #[test]
     fn a_survivor_without_a_reason_and_one_that_survives_no_longer_are_faults() {
@@ -271,9 +297,17 @@ mod tests {
         assert_eq!(review.faults(&tally(2, 200), true).len(), 1, "one more");
         assert_eq!(review.faults(&tally(0, 200), true).len(), 1, "one less");
         assert_eq!(review.faults(&tally(1, 199), true).len(), 1, "fewer mutants");
-        assert_eq!(review.faults(&tally(1, 90), false), [""; 0], "a part of the scenarios");
+        assert_eq!(
+            review.faults(&tally(1, 90), false),
+            [""; 0],
+            "a part of the scenarios"
+        );
         let (_folder, none) = self::review("", "");
-        assert_eq!(none.unwrap().faults(&tally(1, 200), false).len(), 1, "without a reason");
+        assert_eq!(
+            none.unwrap().faults(&tally(1, 200), false).len(),
+            1,
+            "without a reason"
+        );
     }
 
     #[test]
@@ -292,7 +326,10 @@ mod tests {
         assert_eq!(noted.faults(&tally(5, 1000), true), [""; 0]);
         assert_eq!(noted.faults(&tally(5, 999), true).len(), 1);
         let text = std::fs::read_to_string(folder.path().join(SURVIVORS)).unwrap();
-        assert_eq!(text, format!("format = 1\n{}", GROUP.replace("count = 1", "count = 5")));
+        assert_eq!(
+            text,
+            format!("format = 1\n{}", GROUP.replace("count = 1", "count = 5"))
+        );
     }
 
     #[test]

@@ -58,7 +58,12 @@ impl Tally {
     pub(super) fn add(&mut self, other: Self) {
         for (operator, areas) in other.counts {
             for (area, count) in areas {
-                self.counts.entry(operator).or_default().entry(area).or_default().add(count);
+                self.counts
+                    .entry(operator)
+                    .or_default()
+                    .entry(area)
+                    .or_default()
+                    .add(count);
             }
         }
         self.survivors.extend(other.survivors);
@@ -78,7 +83,10 @@ impl Tally {
     /// Everything together.
     pub fn whole(&self) -> Count {
         let mut whole = Count::default();
-        self.counts.values().flat_map(BTreeMap::values).for_each(|one| whole.add(*one));
+        self.counts
+            .values()
+            .flat_map(BTreeMap::values)
+            .for_each(|one| whole.add(*one));
         whole
     }
 
@@ -89,7 +97,10 @@ impl Tally {
             areas.values().for_each(|one| sum.add(*one));
             sum
         };
-        self.counts.iter().map(|(name, areas)| ((*name).to_owned(), sum(areas))).collect()
+        self.counts
+            .iter()
+            .map(|(name, areas)| ((*name).to_owned(), sum(areas)))
+            .collect()
     }
 
     /// By area.
@@ -111,7 +122,10 @@ impl Tally {
             for (name, count) in rows.iter().chain([&all]) {
                 let Count { mutants, caught } = count;
                 let (survivors, rate) = (mutants - caught, count.rate());
-                let _ = writeln!(out, "{name:<26} {mutants:>8} {caught:>9} {survivors:>10} {rate:>7.2}%");
+                let _ = writeln!(
+                    out,
+                    "{name:<26} {mutants:>8} {caught:>9} {survivors:>10} {rate:>7.2}%"
+                );
             }
             out.push('\n');
         }

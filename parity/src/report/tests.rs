@@ -2,7 +2,7 @@ use super::*;
 use crate::diff::{Difference, Kind, Spans};
 use crate::normalize::normalize;
 use crate::register::{Ran, Unmet, judge};
-use crate::transcript::{Body, Observation, Seen, StatusLine, Transcript};
+use crate::transcript::{Body, Keys, Observation, Seen, StatusLine, Transcript};
 use serde_json::json;
 
 fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
@@ -193,6 +193,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
         heard: Vec::new(),
         left: None,
         missed: Vec::new(),
+        keys: Keys::default(),
     }
 }
 

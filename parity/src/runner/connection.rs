@@ -110,12 +110,13 @@ impl Connection {
 
     fn take_in(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Event { name, arguments, .. } => {
+            Incoming::Event { id, name, arguments } => {
                 self.count += 1;
                 self.heard.events.push(HeardEvent {
                     after_step: self.step,
                     event: name.clone(),
                     data: data(&arguments),
+                    asks: id.is_some(),
                 });
                 self.arrived.push_back(Arrived {
                     number: self.count,

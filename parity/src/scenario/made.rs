@@ -374,17 +374,20 @@ fn one_time_code(secret: &str, time: i64) -> Option<String> {
     Some(format!("{:06}", number % 1_000_000))
 }
 
+/// The signature over `input`, which is a body and a time, in the form that a cookie holds.
+pub(crate) fn cookie_signature(kind: CookieKind, secret: &str, input: &str) -> String {
+    let secret = secret.as_bytes();
+    let key = match kind {
+        CookieKind::Session => hmac_sha1(secret, b"cookie-session"),
+        CookieKind::Token => Sha1::digest([b"borealis-authsigner".as_slice(), secret].concat()).to_vec(),
+    };
+    BASE64URL.encode(hmac_sha1(&key, input.as_bytes()))
+}
+
 fn sign_cookie(cookie: &SignCookie, payload: &Value, signed_at: i64) -> String {
-    let secret = cookie.secret.as_bytes();
-    let (key, text) = match cookie.kind {
-        CookieKind::Session => (
-            hmac_sha1(secret, b"cookie-session"),
-            escape_non_ascii(&payload.to_string()),
-        ),
-        CookieKind::Token => {
-            let material = [b"borealis-authsigner".as_slice(), secret].concat();
-            (Sha1::digest(material).to_vec(), payload.to_string())
-        }
+    let text = match cookie.kind {
+        CookieKind::Session => escape_non_ascii(&payload.to_string()),
+        CookieKind::Token => payload.to_string(),
     };
     let body = if cookie.compressed {
         format!(".{}", BASE64URL.encode(compress(text.as_bytes())))
@@ -397,7 +400,7 @@ fn sign_cookie(cookie: &SignCookie, payload: &Value, signed_at: i64) -> String {
         .skip_while(|byte| *byte == 0)
         .collect();
     let input = format!("{body}.{}", BASE64URL.encode(stamp));
-    let signature = BASE64URL.encode(hmac_sha1(&key, input.as_bytes()));
+    let signature = cookie_signature(cookie.kind, &cookie.secret, &input);
     format!("{input}.{signature}")
 }
 

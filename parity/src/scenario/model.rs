@@ -1,7 +1,5 @@
 //! A scenario, read and checked.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use super::{
@@ -178,14 +176,6 @@ impl std::fmt::Display for ModelError {
 
 impl std::error::Error for ModelError {}
 
-/// A snapshot speaks of a step that the scenario has not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the snapshot has a time for the step `{0}`, and the scenario has no such step. Import the recording again, or give \
-     the step its name back"
-)]
-pub struct UnknownStep(pub String);
-
 /// The methods a step may use, as key and as sent.
 pub const METHODS: [(&str, &str); 7] = [
     ("get", "GET"),
@@ -218,24 +208,14 @@ impl Scenario {
         self.steps.iter().map(|step| step.id).max().unwrap_or_default()
     }
 
-    /// Gives the steps the times at which they were over when the scenario was recorded. A step that has a time of its
-    /// own keeps it.
-    ///
-    /// # Errors
-    /// If a time is of a step that is not there.
-    pub fn with_times(mut self, times: &BTreeMap<String, i64>) -> Result<Self, UnknownStep> {
-        if let Some(unknown) = times.keys().find(|name| self.step(name).is_none()) {
-            return Err(UnknownStep(unknown.clone()));
+    /// Gives the steps, in their order, the times at which they were over when the scenario was recorded. A step that has
+    /// a time of its own keeps it.
+    #[must_use]
+    pub fn with_times(mut self, times: impl IntoIterator<Item = Option<i64>>) -> Self {
+        for (step, at_us) in self.steps.iter_mut().zip(times) {
+            step.at_us = step.at_us.or(at_us);
         }
-        for step in &mut self.steps {
-            step.at_us = step.at_us.or_else(|| times.get(&step.name).copied());
-        }
-        Ok(self)
-    }
-
-    /// The step of a name.
-    pub fn step(&self, name: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| step.name == name)
+        self
     }
 
     /// Whether any step says itself what it must show.
@@ -356,18 +336,12 @@ mod tests {
     }
 
     #[test]
-    fn times_are_given_by_name() {
+    fn times_are_given_in_the_order_of_the_steps() {
         let scenario = Scenario::read("a/b", &format!("{HEAD}  - get: /\n  - {{get: /, at: 5}}\n")).unwrap();
-        let times = BTreeMap::from([("GET /".to_owned(), 7), ("GET / 2".to_owned(), 8)]);
-        let timed = scenario.clone().with_times(&times).unwrap();
+        let timed = scenario.with_times([Some(7), Some(8)]);
         assert_eq!(
             (timed.steps[0].at_us, timed.steps[1].at_us),
             (Some(7), Some(5_000_000))
-        );
-        let unknown = BTreeMap::from([("GET / 3".to_owned(), 7)]);
-        assert_eq!(
-            scenario.with_times(&unknown),
-            Err(UnknownStep("GET / 3".to_owned()))
         );
     }
 

@@ -12,6 +12,7 @@ use borealis_engine::{
     Engine, RunningEngine, Settings,
     integrations::{clock::ManualClock, random::SeededRandom},
 };
+use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 use super::{database, files};
 use crate::{
     scenario::model::{Policy, Scenario},
-    transcript::Left,
+    transcript::{Keys, Left, USUAL_SECRET},
 };
 
 /// The page of the web client that the recordings were made with.
@@ -28,6 +29,10 @@ const INDEX: &str = "<!doctype html><title>Borealis</title><div id=\"root\"></di
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Where it lies under the root.
 const WEB: &str = "Data/web-interface/build";
+/// The file of the key that signs access tokens.
+const TOKEN_KEY: &str = "borealis-jwt-ed25519.key";
+/// The file of the key that seals stored secrets.
+const SEALING_KEY: &str = "server_secret.key";
 /// Its only script.
 const SCRIPT: &str = "console.log(\"borealis\");\n";
 
@@ -167,6 +172,26 @@ impl Embedded {
         Ok(Left { tables, files })
     }
 
+    /// Adds the keys that lie under the root now to those that are known. One that cannot be read is none: whoever signs
+    /// with it shows that.
+    pub fn add_keys(&self, keys: &mut Keys) {
+        for path in files::named(&self.root(), TOKEN_KEY) {
+            let key = std::fs::read_to_string(path).map(|pem| SigningKey::from_pkcs8_pem(&pem));
+            if let Ok(Ok(key)) = key
+                && !keys.token_keys.contains(&key.verifying_key())
+            {
+                keys.token_keys.push(key.verifying_key());
+            }
+        }
+        for path in files::named(&self.root(), SEALING_KEY) {
+            if let Ok(key) = std::fs::read_to_string(path)
+                && !keys.own_sealing_keys.contains(&key)
+            {
+                keys.own_sealing_keys.push(key);
+            }
+        }
+    }
+
     /// Moves the clock, and waits until the work that has come due is done.
     pub async fn set_time(&self, time: Timestamp) {
         let moved = async {
@@ -206,7 +231,7 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path, github: &str) -> BTre
     let usual = [
         ("BOREALIS_ROOT", root.display().to_string()),
         ("BOREALIS_STATIC_ROOT", web.display().to_string()),
-        ("BOREALIS_SECRET", "borealis-dev-secret".to_owned()),
+        ("BOREALIS_SECRET", USUAL_SECRET.to_owned()),
         ("BOREALIS_ACCESS_POLICY", policy.to_owned()),
         ("BOREALIS_HOST", "127.0.0.1".to_owned()),
         ("BOREALIS_TLS", "off".to_owned()),

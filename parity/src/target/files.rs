@@ -1,6 +1,11 @@
 //! The files that a server leaves under its root.
 
-use std::{collections::BTreeMap, io, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use sha2::{Digest, Sha256};
@@ -38,6 +43,23 @@ pub fn under(root: &Path, database: &Path) -> Result<BTreeMap<String, LeftFile>,
         }
     }
     Ok(files)
+}
+
+/// The files of a name anywhere under `root`; a folder that cannot be read has none.
+pub fn named(root: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|file| file == name) {
+                found.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// The database is looked at as tables, and what stands in logs is not part of what a server keeps.

@@ -11,7 +11,13 @@ pub(super) const ALL: &[Operator] = &[
         name: "status",
         sentence: "another status code of the same class",
         change: Change::Seen("/status", |seen| {
-            line(seen).map(|line| line.status = if line.status % 100 == 9 { line.status - 1 } else { line.status + 1 })
+            line(seen).map(|line| {
+                line.status = if line.status % 100 == 9 {
+                    line.status - 1
+                } else {
+                    line.status + 1
+                }
+            })
         }),
     },
     Operator {
@@ -24,7 +30,9 @@ pub(super) const ALL: &[Operator] = &[
     Operator {
         name: "reason",
         sentence: "another reason in the first line",
-        change: Change::Seen("/wire/reason", |seen| line(seen).map(|line| line.reason.push('S'))),
+        change: Change::Seen("/wire/reason", |seen| {
+            line(seen).map(|line| line.reason.push('S'))
+        }),
     },
     Operator {
         name: "reason-case",
@@ -61,7 +69,10 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "a newline less or more at the end of a JSON body",
         change: Change::Seen("/wire/json", |seen| {
             json(seen, |text| {
-                Some(text.strip_suffix('\n').map_or_else(|| format!("{text}\n"), str::to_owned))
+                Some(
+                    text.strip_suffix('\n')
+                        .map_or_else(|| format!("{text}\n"), str::to_owned),
+                )
             })
         }),
     },
@@ -70,11 +81,16 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "a letter of a JSON body written as \\u00…",
         change: Change::Seen("/wire/json", |seen| {
             json(seen, |text| {
-                let at = text.match_indices('"').map(|(at, _)| at + 1).find(|at| {
-                    text.as_bytes().get(*at).is_some_and(u8::is_ascii_alphabetic)
-                })?;
+                let at = text
+                    .match_indices('"')
+                    .map(|(at, _)| at + 1)
+                    .find(|at| text.as_bytes().get(*at).is_some_and(u8::is_ascii_alphabetic))?;
                 let letter = *text.as_bytes().get(at)?;
-                Some(format!("{}\\u{letter:04x}{}", text.get(..at)?, text.get(at + 1..)?))
+                Some(format!(
+                    "{}\\u{letter:04x}{}",
+                    text.get(..at)?,
+                    text.get(at + 1..)?
+                ))
             })
         }),
     },
@@ -82,7 +98,11 @@ pub(super) const ALL: &[Operator] = &[
         name: "json-key-twice",
         sentence: "the last member of a JSON body stands twice",
         change: Change::Seen("/wire/json", |seen| {
-            let Seen::Answer { body: Body::Json(value), .. } = &*seen else {
+            let Seen::Answer {
+                body: Body::Json(value),
+                ..
+            } = &*seen
+            else {
                 return None;
             };
             let (name, inner) = value.as_object()?.iter().next_back()?;
@@ -98,7 +118,9 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "a body without its last quarter",
         change: Change::Seen("/body", |seen| {
             let whole = text(seen)?;
-            let at = (0..=whole.len() * 3 / 4).rev().find(|at| whole.is_char_boundary(*at))?;
+            let at = (0..=whole.len() * 3 / 4)
+                .rev()
+                .find(|at| whole.is_char_boundary(*at))?;
             set_text(seen, whole.get(..at)?)
         }),
     },
@@ -130,7 +152,10 @@ fn line(seen: &mut Seen) -> Option<&mut StatusLine> {
 
 /// Writes a JSON body another way.
 fn json(seen: &mut Seen, change: impl Fn(&str) -> Option<String>) -> Option<()> {
-    let Seen::Answer { body: Body::Json(_), .. } = &*seen else {
+    let Seen::Answer {
+        body: Body::Json(_), ..
+    } = &*seen
+    else {
         return None;
     };
     let new = change(&text(seen)?)?;

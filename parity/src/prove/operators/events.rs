@@ -58,7 +58,11 @@ pub(super) const ALL: &[Operator] = &[
         name: "event-misdirected",
         sentence: "an event comes to another client",
         change: Change::Event(|heard, connection, at| {
-            let other = if connection + 1 < heard.len() { connection + 1 } else { connection.checked_sub(1)? };
+            let other = if connection + 1 < heard.len() {
+                connection + 1
+            } else {
+                connection.checked_sub(1)?
+            };
             let event = heard.get_mut(connection)?.events.remove(at);
             let events = &mut heard.get_mut(other)?.events;
             let at = events.iter().position(|one| one.after_step > event.after_step);
@@ -70,7 +74,11 @@ pub(super) const ALL: &[Operator] = &[
         name: "event-overheard",
         sentence: "an event comes to another client, too",
         change: Change::Event(|heard, connection, at| {
-            let other = if connection + 1 < heard.len() { connection + 1 } else { connection.checked_sub(1)? };
+            let other = if connection + 1 < heard.len() {
+                connection + 1
+            } else {
+                connection.checked_sub(1)?
+            };
             let event = heard.get(connection)?.events.get(at)?.clone();
             let events = &mut heard.get_mut(other)?.events;
             let at = events.iter().position(|one| one.after_step > event.after_step);
@@ -102,9 +110,7 @@ pub(super) const ALL: &[Operator] = &[
     Operator {
         name: "connection-kept",
         sentence: "the server keeps a connection that it ended",
-        change: Change::Connection(|heard, connection| {
-            heard.get_mut(connection)?.closed.take().map(|_| ())
-        }),
+        change: Change::Connection(|heard, connection| heard.get_mut(connection)?.closed.take().map(|_| ())),
     },
     Operator {
         name: "connection-end-reason",

@@ -80,7 +80,11 @@ pub(super) const ALL: &[Operator] = &[
         change: Change::Header(|headers, at| {
             let value = &mut headers.get_mut(at)?.1;
             let lower = value.to_lowercase();
-            *value = if lower == *value { value.to_uppercase() } else { lower };
+            *value = if lower == *value {
+                value.to_uppercase()
+            } else {
+                lower
+            };
             Some(())
         }),
     },

@@ -53,24 +53,35 @@ impl Known {
         let at = self.ids.iter().position(|known| known == id)?;
         let (before, after) = self.ids.split_at_checked(at)?;
         let alike = |other: &&String| form(other) == form(id) && other.as_str() != id;
-        before.iter().rev().find(alike).or_else(|| after.iter().find(alike))
+        before
+            .iter()
+            .rev()
+            .find(alike)
+            .or_else(|| after.iter().find(alike))
     }
 }
 
 fn ids_in(value: &Value) -> Vec<String> {
     let text = value.as_str().unwrap_or_default();
-    ID.find_iter(text).map(|found| found.as_str().to_owned()).collect()
+    ID.find_iter(text)
+        .map(|found| found.as_str().to_owned())
+        .collect()
 }
 
 /// The kinds of its characters.
 fn form(id: &str) -> (usize, bool, bool) {
     let any = |class: fn(&char) -> bool| id.chars().any(|one| class(&one));
-    (id.len(), any(char::is_ascii_uppercase), any(char::is_ascii_lowercase))
+    (
+        id.len(),
+        any(char::is_ascii_uppercase),
+        any(char::is_ascii_lowercase),
+    )
 }
 
 /// An id of the same form that is nowhere else.
 fn fresh(id: &str) -> String {
-    let digest = sha256_hex(format!("fresh {id}").as_bytes()) + &sha256_hex(format!("fresher {id}").as_bytes());
+    let digest =
+        sha256_hex(format!("fresh {id}").as_bytes()) + &sha256_hex(format!("fresher {id}").as_bytes());
     id.chars()
         .zip(digest.chars())
         .map(|(old, new)| match old {

@@ -11,7 +11,9 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "another letter in a text",
         change: Change::Value(|_, site| {
             let text = site.value.as_str()?;
-            other_letter(text, text.len() / 2).or_else(|| other_letter(text, 0)).map(Value::from)
+            other_letter(text, text.len() / 2)
+                .or_else(|| other_letter(text, 0))
+                .map(Value::from)
         }),
     },
     Operator {
@@ -20,7 +22,11 @@ pub(super) const ALL: &[Operator] = &[
         change: Change::Value(|_, site| {
             let text = site.value.as_str()?;
             let upper = text.to_uppercase();
-            Some(Value::from(if upper == text { text.to_lowercase() } else { upper }))
+            Some(Value::from(if upper == text {
+                text.to_lowercase()
+            } else {
+                upper
+            }))
         }),
     },
     Operator {
@@ -83,7 +89,11 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "a number of the other sign",
         change: Change::Value(|_, site| {
             let text = site.value.as_number()?.to_string();
-            number(&text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned))
+            number(
+                &text
+                    .strip_prefix('-')
+                    .map_or_else(|| format!("-{text}"), str::to_owned),
+            )
         }),
     },
     Operator {
@@ -134,9 +144,9 @@ pub(super) const ALL: &[Operator] = &[
         change: Change::Member(|members, name| {
             let other = other_letter(name, 0)?;
             (!members.contains_key(&other)).then(|| {
-                let renamed = members.iter().map(|(key, value)| {
-                    (if key == name { &other } else { key }.clone(), value.clone())
-                });
+                let renamed = members
+                    .iter()
+                    .map(|(key, value)| (if key == name { &other } else { key }.clone(), value.clone()));
                 renamed.collect()
             })
         }),

@@ -62,11 +62,13 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "a time with another zone, or one where it has none",
         change: Change::Value(|_, site| {
             let text = site.value.as_str().filter(|text| ISO.is_match(text))?;
-            Some(json!(match (text.strip_suffix('Z'), text.strip_suffix("+00:00")) {
-                (Some(text), _) => format!("{text}+00:00"),
-                (None, Some(text)) => format!("{text}Z"),
-                (None, None) => format!("{text}Z"),
-            }))
+            Some(json!(
+                match (text.strip_suffix('Z'), text.strip_suffix("+00:00")) {
+                    (Some(text), _) => format!("{text}+00:00"),
+                    (None, Some(text)) => format!("{text}Z"),
+                    (None, None) => format!("{text}Z"),
+                }
+            ))
         }),
     },
     Operator {
@@ -75,7 +77,9 @@ pub(super) const ALL: &[Operator] = &[
         change: Change::Value(|_, site| {
             let text = site.value.as_str()?;
             let rest = ISO.captures(text)?.get(2)?;
-            let decimals = rest.as_str().find(|one: char| one != '.' && !one.is_ascii_digit());
+            let decimals = rest
+                .as_str()
+                .find(|one: char| one != '.' && !one.is_ascii_digit());
             let end = rest.start() + decimals.unwrap_or(rest.len());
             let (before, zone) = text.split_at_checked(end)?;
             Some(json!(if rest.as_str().starts_with('.') {
@@ -91,7 +95,10 @@ pub(super) const ALL: &[Operator] = &[
         change: Change::Value(|_, site| {
             let text = site.value.as_str().filter(|text| HTTP_DATE.is_match(text))?;
             let rest = text.get(3..)?;
-            Some(json!(format!("{}{rest}", if text.starts_with("Mon") { "Tue" } else { "Mon" })))
+            Some(json!(format!(
+                "{}{rest}",
+                if text.starts_with("Mon") { "Tue" } else { "Mon" }
+            )))
         }),
     },
     Operator {
@@ -129,7 +136,10 @@ fn later(known: &Known, site: &Site, seconds: i64) -> Option<Value> {
                 let (civil, rest) = (parts.get(1)?.as_str(), parts.get(2)?.as_str());
                 let moved = civil.parse::<DateTime>().ok()?.checked_add(by).ok()?;
                 let separator = civil.get(10..11)?;
-                return Some(json!(format!("{}{rest}", moved.strftime(&format!("%Y-%m-%d{separator}%H:%M:%S")))));
+                return Some(json!(format!(
+                    "{}{rest}",
+                    moved.strftime(&format!("%Y-%m-%d{separator}%H:%M:%S"))
+                )));
             }
             HTTP_DATE.is_match(text).then_some(())?;
             let civil = DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
@@ -150,7 +160,9 @@ fn later(known: &Known, site: &Site, seconds: i64) -> Option<Value> {
 /// Fields that hold how long something takes or took.
 fn duration(site: &Site, by: f64) -> Option<Value> {
     let field = site.field.as_str();
-    ["retry_after", "age_seconds", "retry-after"].contains(&field).then_some(())?;
+    ["retry_after", "age_seconds", "retry-after"]
+        .contains(&field)
+        .then_some(())?;
     match &site.value {
         Value::Number(number) if number.is_i64() || number.is_u64() => {
             Some(json!(number.as_i64()?.checked_add(whole(by)?)?))

@@ -24,7 +24,10 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "a token for somebody else",
         change: Change::Value(|_, site| {
             claims(&site.value, |claims| {
-                let text = claims.as_object_mut()?.values_mut().find(|value| value.is_string())?;
+                let text = claims
+                    .as_object_mut()?
+                    .values_mut()
+                    .find(|value| value.is_string())?;
                 *text = json!(super::other_letter(text.as_str()?, 0)?);
                 Some(())
             })
@@ -75,7 +78,9 @@ pub(super) const ALL: &[Operator] = &[
         change: Change::Value(|_, site| {
             const END: &str = "-----END CERTIFICATE-----";
             let text = site.value.as_str()?;
-            let (body, rest) = text.strip_prefix("-----BEGIN CERTIFICATE-----")?.split_once(END)?;
+            let (body, rest) = text
+                .strip_prefix("-----BEGIN CERTIFICATE-----")?
+                .split_once(END)?;
             let mut bytes = STANDARD.decode(body.replace('\n', "")).ok()?;
             *bytes.last_mut()? ^= 1;
             let encoded = STANDARD.encode(bytes);
@@ -83,7 +88,10 @@ pub(super) const ALL: &[Operator] = &[
                 .step_by(64)
                 .filter_map(|at| encoded.get(at..encoded.len().min(at + 64)))
                 .collect();
-            Some(json!(format!("-----BEGIN CERTIFICATE-----\n{}\n{END}{rest}", lines.join("\n"))))
+            Some(json!(format!(
+                "-----BEGIN CERTIFICATE-----\n{}\n{END}{rest}",
+                lines.join("\n")
+            )))
         }),
     },
 ];
