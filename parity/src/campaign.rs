@@ -10,7 +10,7 @@ use crate::{
     normalize::{Normalized, normalize},
     register::{self, Ran, Register, RegisterError, judge},
     report::{OwnScenario, Provenance, RunReport},
-    runner::{RunEvents, run_embedded},
+    runner::{Between, Nothing, RunEvents, run_between, run_embedded},
     scenario::{
         library::{self, Entry},
         model::Scenario,
@@ -140,9 +140,7 @@ impl Campaign {
                 let _turn = turns.acquire().await;
                 let snapshot =
                     snapshot::read_for(&places.snapshots, &scenario).map_err(|it| it.to_string())?;
-                let scenario = scenario
-                    .with_times(&snapshot.times)
-                    .map_err(|it| it.to_string())?;
+                let scenario = scenario.with_times(snapshot.recorded.iter().map(|step| step.at_us));
                 let transcript = run_embedded(&scenario, &folder, &*events)
                     .await
                     .map_err(|it| format!("{}: {it}", scenario.name))?;
@@ -168,15 +166,28 @@ impl Campaign {
         today: Date,
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> RunReport {
+        self.run_between(side_by_side, today, events, Arc::new(Nothing))
+            .await
+    }
+
+    /// As [`Self::run`], with something between the clients and the engine.
+    pub async fn run_between(
+        self,
+        side_by_side: usize,
+        today: Date,
+        events: Arc<dyn RunEvents + Send + Sync>,
+        between: Arc<dyn Between>,
+    ) -> RunReport {
         let places = Arc::new(self.places);
         let turns = Arc::new(Semaphore::new(side_by_side.max(1)));
         let mut tasks = JoinSet::new();
         for (scenario, folder) in self.chosen {
             let (places, turns, events) = (Arc::clone(&places), Arc::clone(&turns), Arc::clone(&events));
+            let between = Arc::clone(&between);
             tasks.spawn(async move {
                 // The semaphore is never closed; without a turn the scenario would merely run at once.
                 let _turn = turns.acquire().await;
-                compare(&scenario, &folder, &places, &*events).await
+                compare(&scenario, &folder, &places, &*events, &*between).await
             });
         }
         let mut legacy = BTreeSet::new();
@@ -244,11 +255,12 @@ async fn compare(
     folder: &std::path::Path,
     places: &Places,
     events: &dyn RunEvents,
+    between: &dyn Between,
 ) -> (Ran, Option<String>) {
     let failed = |reason: String| (Ran::could_not_run(&scenario.name, reason), None);
     let recorded = snapshot::path_of(&places.snapshots, &scenario.name).exists();
     if !recorded && scenario.expects() {
-        return match run_embedded(scenario, folder, events).await {
+        return match run_between(scenario, folder, events, between).await {
             Ok(transcript) => (expected(scenario, &transcript), None),
             Err(error) => failed(error.to_string()),
         };
@@ -265,7 +277,7 @@ async fn compare(
         .clone()
         .with_times(recorded.iter().map(|step| step.at_us));
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
-    let ran = match run_embedded(&scenario, folder, events).await {
+    let ran = match run_between(&scenario, folder, events, between).await {
         Ok(transcript) => {
             Ran::compare(&legacy, &normalize(&transcript), &spans(&scenario)).with_missed(&transcript.missed)
         }

@@ -16,6 +16,7 @@ mod time;
 mod tokens;
 
 pub(crate) use forms::pattern;
+pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
 
 use crate::transcript::{Body, Keys, Observation, Seen, Transcript};

@@ -12,11 +12,12 @@ use std::{
 };
 
 use jiff::civil::Date;
+use serde_json::Value;
 
 use crate::{
     campaign::BothSides,
     diff::{Comparison, Difference, paired},
-    normalize::{Names, Normalized, Normalizer, normalize, sha256_hex},
+    normalize::{Item, Names, NormalStep, Normalized, Normalizer, left_of, normalize, sha256_hex},
     register::{Outcome, Ran, Register, covers, judge},
     transcript::Transcript,
 };
@@ -110,6 +111,8 @@ struct Judge<'a> {
     steps: Vec<(Comparison<'a>, Vec<Difference>)>,
     /// The names in front of each part of the transcript and behind the last, without any change.
     names: Vec<Names>,
+    /// What the server left: each table and file, the names in front of it, and what it is normalised to.
+    left: Vec<(Item<'a>, Names, Value)>,
     original: &'a Transcript,
     ran: Ran,
 }
@@ -134,8 +137,18 @@ impl<'a> Judge<'a> {
             normalizer.part(&sides.transcript, part);
             names.push(normalizer.names.clone());
         }
+        let mut left = Vec::new();
+        normalizer.names = names
+            .get(sides.transcript.observations.len() + 1)
+            .cloned()
+            .unwrap_or_default();
+        for item in Item::all(&sides.transcript) {
+            let before = normalizer.names.clone();
+            left.push((item, before, normalizer.item(&sides.transcript, item)));
+        }
         let judge = Self {
             names,
+            left,
             original: &sides.transcript,
             register,
             legacy,
@@ -173,7 +186,11 @@ impl<'a> Judge<'a> {
             return self.is_noticed(&normalize(mutant));
         };
         normalizer.names.clone_from(before);
-        let shown = normalizer.part(mutant, part);
+        let shown = if part == mutant.observations.len() + 1 {
+            Some(self.left_of(mutant, &mut normalizer, after))
+        } else {
+            normalizer.part(mutant, part)
+        };
         let number = shown.as_ref().map(|step| step.step);
         let step = paired(self.legacy, self.engine)
             .into_iter()
@@ -190,6 +207,42 @@ impl<'a> Judge<'a> {
             return true;
         }
         self.is_noticed(&normalize(mutant))
+    }
+
+    /// What a mutant left: only what is another table or file, or comes after one that changed the names, is normalised
+    /// anew.
+    fn left_of(&self, mutant: &Transcript, normalizer: &mut Normalizer<'_>, after: &Names) -> NormalStep {
+        let names_before = |at: usize| self.left.get(at).map_or(after, |(_, names, _)| names);
+        let (mut as_before, mut at) = (true, 0);
+        let mut values = Vec::new();
+        for item in Item::all(mutant) {
+            // What is missing gave names, perhaps.
+            while self.left.get(at).is_some_and(|(known, ..)| known.is_before(item)) {
+                if as_before && names_before(at) != names_before(at + 1) {
+                    as_before = false;
+                    normalizer.names.clone_from(names_before(at));
+                }
+                at += 1;
+            }
+            let there = self.left.get(at).filter(|(known, ..)| known.is_called(item));
+            if let Some((known, _, value)) = there
+                && as_before
+                && *known == item
+            {
+                values.push(value.clone());
+            } else {
+                if as_before {
+                    normalizer.names.clone_from(names_before(at));
+                }
+                values.push(normalizer.item(mutant, item));
+                as_before = as_before && normalizer.names == *names_before(at + usize::from(there.is_some()));
+            }
+            at += usize::from(there.is_some());
+        }
+        if as_before && (at..self.left.len()).all(|at| names_before(at) == names_before(at + 1)) {
+            normalizer.names.clone_from(after);
+        }
+        left_of(mutant, values)
     }
 
     /// Whether a mutant is noticed.

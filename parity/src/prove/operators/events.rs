@@ -96,6 +96,15 @@ pub(super) const ALL: &[Operator] = &[
         }),
     },
     Operator {
+        name: "event-asks",
+        sentence: "an event asks for an acknowledgement that asked for none, or no longer does",
+        change: Change::Event(|heard, connection, at| {
+            let event = heard.get_mut(connection)?.events.get_mut(at)?;
+            event.asks = !event.asks;
+            Some(())
+        }),
+    },
+    Operator {
         name: "connection-closed",
         sentence: "the server ends a connection that it kept",
         change: Change::Connection(|heard, connection| {
