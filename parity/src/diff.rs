@@ -6,7 +6,7 @@ mod stamps;
 
 pub use stamps::Spans;
 
-use crate::normalize::{NormalStep, Normalized, join};
+use crate::normalize::{NormalStep, Normalized, is_shortest, join};
 use aliases::Aliases;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
@@ -313,14 +313,10 @@ impl Walk<'_> {
         if !DURATIONS.contains(&field) || whole(legacy) || whole(engine) {
             return false;
         }
-        // The shortest text of a float is what both servers write.
-        let shortest = |number: &Number| {
-            let float = number
-                .as_f64()
-                .filter(|float| format!("{float:?}") == number.to_string());
-            float
-        };
-        let (Some(legacy), Some(engine)) = (shortest(legacy), shortest(engine)) else {
+        if !(is_shortest(legacy) && is_shortest(engine)) {
+            return false;
+        }
+        let (Some(legacy), Some(engine)) = (legacy.as_f64(), engine.as_f64()) else {
             return false;
         };
         self.spans.equal_durations(legacy, engine, self.step)

@@ -18,6 +18,7 @@ mod tokens;
 pub(crate) use forms::pattern;
 pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
+pub(crate) use time::is_shortest;
 
 use crate::transcript::{Body, Keys, Observation, Seen, Transcript};
 pub(crate) use names::Names;

@@ -66,7 +66,9 @@ pub fn prove(
         while let Some(one) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (register, mut transcript) = (about(register, &one.legacy.scenario), one.transcript.clone());
             let engine = normalize(&one.transcript);
-            Judge::new(&register, one, &engine, today)?.mutate(&mut transcript, &mut tally);
+            let judge = Judge::new(&register, one, &engine, today)
+                .inspect_err(|_| next.store(scenarios.len(), Ordering::Relaxed))?;
+            judge.mutate(&mut transcript, &mut tally);
             done(&one.legacy.scenario);
         }
         Ok(tally)
@@ -113,7 +115,7 @@ struct Judge<'a> {
     names: Vec<Names>,
     /// What the server left: each table and file, the names in front of it, and what it is normalised to.
     left: Vec<(Item<'a>, Names, Value)>,
-    original: &'a Transcript,
+    sides: &'a BothSides,
     ran: Ran,
 }
 
@@ -149,7 +151,7 @@ impl<'a> Judge<'a> {
         let judge = Self {
             names,
             left,
-            original: &sides.transcript,
+            sides,
             register,
             legacy,
             engine,
@@ -181,7 +183,7 @@ impl<'a> Judge<'a> {
     /// Whether a mutant is noticed in which one part is another one. Most are noticed in that part itself; only for the
     /// others all that comes later is looked at.
     fn is_noticed_in(&self, part: usize, mutant: &Transcript) -> bool {
-        let mut normalizer = Normalizer::new(self.original);
+        let mut normalizer = Normalizer::new(&self.sides.transcript);
         let (Some(before), Some(after)) = (self.names.get(part), self.names.get(part + 1)) else {
             return self.is_noticed(&normalize(mutant));
         };
@@ -301,6 +303,13 @@ impl<'a> Judge<'a> {
                     if applied.is_some() && subject.copy(transcript).as_ref() != Some(&original) {
                         mutants += 1;
                         let noticed = self.is_noticed_in(part_number, transcript);
+                        #[cfg(test)]
+                        assert_eq!(
+                            noticed,
+                            self.is_noticed_the_whole_way(transcript),
+                            "{} {place:?}",
+                            operator.name
+                        );
                         tally.count(operator.name, &scenario, noticed, || Survivor {
                             operator: operator.name,
                             scenario: scenario.clone(),
@@ -412,4 +421,78 @@ fn in_turn<P: Named>(seed: &str, places: Vec<P>) -> Vec<P> {
         .collect();
     turns.sort_by_key(|(turn, _)| *turn);
     turns.into_iter().map(|(_, place)| place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        diff::{Spans, diff},
+        runner::{Silent, run_embedded},
+        scenario::model::Scenario,
+    };
+
+    impl Judge<'_> {
+        /// As `parity run` would judge it.
+        pub(super) fn is_noticed_the_whole_way(&self, mutant: &Transcript) -> bool {
+            let engine = normalize(mutant);
+            self.is_different(diff(self.legacy, &engine, &self.sides.spans))
+        }
+    }
+
+    #[test]
+    fn there_are_many_operators_and_each_has_a_name_of_its_own() {
+        let all: Vec<_> = operators::ALL.iter().copied().flatten().collect();
+        let names: BTreeSet<_> = all.iter().map(|one| one.name).collect();
+        assert!(all.len() >= 40 && names.len() == all.len());
+    }
+
+    #[test]
+    fn places_are_chosen_by_their_names_and_spread() {
+        let places =
+            |count: usize| -> Vec<(usize, String)> { (0..count).map(|at| (at, format!("/{at}"))).collect() };
+        let chosen = |seed: &str| -> Vec<usize> {
+            let turns = in_turn(seed, places(100));
+            turns.into_iter().take(MOST_PLACES).map(|(at, _)| at).collect()
+        };
+        assert_eq!(chosen("a"), chosen("a"));
+        assert_ne!(chosen("a"), chosen("b"));
+        let stretches: Vec<usize> = chosen("a").into_iter().map(|at| at / 25).collect();
+        assert_eq!(stretches, [0, 1, 2, 3]);
+        let mut all: Vec<usize> = in_turn("a", places(99)).into_iter().map(|(at, _)| at).collect();
+        all.sort_unstable();
+        assert_eq!(
+            all,
+            (0..99).collect::<Vec<_>>(),
+            "none is lost, should some not apply"
+        );
+    }
+
+    /// Every mutant is judged both ways: see where they are made.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_not_done_again_changes_no_verdict() {
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nagents: {agent1: {hostname: H}}\nsteps:\n  \
+            - login: admin\n  - enroll: agent1\n  - {socket: ui, connect: {}}\n  - {socket: agent, connect: {}}\n  \
+            - {socket: agent, emit: screenshot, data: {agent_id: A, image_base64: AAAA}, ack: true}\n  \
+            - rows: SELECT * FROM devices\n";
+        let scenario = Scenario::read("a/b", text).unwrap();
+        let transcript = run_embedded(&scenario, std::path::Path::new("."), &Silent)
+            .await
+            .unwrap();
+        let steps: Vec<_> = scenario.steps.iter().map(|step| (step.id, 0)).collect();
+        let sides = BothSides {
+            legacy: normalize(&transcript),
+            transcript,
+            spans: Spans::new(&steps),
+        };
+        let tally = prove(
+            &Register::default(),
+            &[sides],
+            jiff::civil::date(2026, 11, 29),
+            &|_| {},
+        )
+        .unwrap();
+        let whole = tally.whole();
+        assert!(whole.mutants > 1000 && whole.rate() > 90.0, "{}", tally.tables());
+    }
 }

@@ -105,6 +105,16 @@ pub(crate) fn text(text: &str, started_at_us: i64) -> Option<Value> {
     plausible(offset).then(|| stamp("http-date", offset))
 }
 
+/// Whether a float is written as short as can be, as both servers write theirs; another text is compared as it is. Of two
+/// that are as short and as near Python may take the other one.
+pub(crate) fn is_shortest(number: &serde_json::Number) -> bool {
+    let written = number.to_string().replace("e-0", "e-");
+    number.as_f64().is_some_and(|float| {
+        let shortest = format!("{float:?}");
+        written.len() == shortest.len() && written.contains('e') == shortest.contains('e')
+    })
+}
+
 /// A number of Unix seconds near the scenario's start, in a field whose name speaks of time.
 pub(crate) fn number(field: &str, number: &serde_json::Number, started_at_us: i64) -> Option<Value> {
     let lower = field.to_lowercase();
@@ -116,8 +126,7 @@ pub(crate) fn number(field: &str, number: &serde_json::Number, started_at_us: i6
         return plausible(offset).then(|| stamp("epoch", offset));
     }
     let seconds = number.as_f64().filter(|seconds| (0.0..1e11).contains(seconds))?;
-    // What the servers write is the shortest text of the number; another one is compared as it is written.
-    if format!("{seconds:?}") != number.to_string() {
+    if !is_shortest(number) {
         return None;
     }
     #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
@@ -164,6 +173,13 @@ mod tests {
         assert_eq!(written("1795448991.5"), Some(stamp("epoch.float", 1_165_000)));
         for other in ["1795448991.50", "1.7954489915e9", "1795448991e0"] {
             assert_eq!(written(other), None, "{other} is written another way");
+        }
+        // The second is Python's text for a number that lies between two texts.
+        for shortest in ["0.1", "0.06837844848632812", "5e-05", "12.0"] {
+            assert!(
+                is_shortest(&serde_json::from_str(shortest).unwrap()),
+                "{shortest}"
+            );
         }
     }
 }
