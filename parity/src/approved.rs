@@ -11,6 +11,7 @@ use crate::{
     normalize::{NormalStep, Normalized},
     report::notice_lines,
     scenario::model::{Scenario, Step},
+    snapshot::line,
     transcript::{ASKED_AFTER, Notice, NoticeKind},
 };
 
@@ -96,13 +97,13 @@ fn without_reasons(notices: &[Notice]) -> Vec<Notice> {
 fn lines(seen: &Value, with_body: bool) -> Vec<String> {
     if let Some(status) = seen.get("status") {
         let body = seen.get("body").filter(|_| with_body);
-        return vec![body.map_or_else(|| status.to_string(), |body| format!("{status} {body}"))];
+        return vec![body.map_or_else(|| status.to_string(), |body| format!("{status} {}", line(body)))];
     }
     if let Some(rows) = seen.get("rows").and_then(Value::as_array) {
         return if rows.is_empty() {
             vec!["no rows".to_owned()]
         } else {
-            rows.iter().map(Value::to_string).collect()
+            rows.iter().map(line).collect()
         };
     }
     let came = |key: &str, nothing: &str| {
@@ -110,14 +111,14 @@ fn lines(seen: &Value, with_body: bool) -> Vec<String> {
             vec![if arguments.is_null() {
                 nothing.to_owned()
             } else {
-                format!("{key} {arguments}")
+                format!("{key} {}", line(arguments))
             }]
         })
     };
     came("acknowledged", "no acknowledgement")
         .or_else(|| came("received", "nothing came"))
         .or_else(|| came("heard", "nothing came"))
-        .unwrap_or_else(|| vec![seen.to_string()])
+        .unwrap_or_else(|| vec![line(seen)])
 }
 
 fn header_lines(seen: &Value) -> Vec<String> {

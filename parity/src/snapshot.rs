@@ -10,6 +10,8 @@ use std::{fs, io};
 mod blocks;
 mod layout;
 
+pub(crate) use layout::line;
+
 /// The format that this program writes and reads.
 pub const FORMAT: u32 = 3;
 const FIRST_LINE: &str = "parity snapshot, format ";

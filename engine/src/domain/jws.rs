@@ -9,6 +9,7 @@ use super::{
     base64::decode_jws_part,
     coerce::integer_of,
     json::{Json, JsonObject},
+    json_reader,
 };
 
 /// A signed text that is well-formed; whether its signature is good is for [`Jws::verify`] to say.
@@ -104,37 +105,8 @@ pub fn check_claims(claims: &JsonObject, required: &[&str], now: i64) -> Result<
 
 /// Reads a JSON object; `None` where the bytes are anything else.
 fn parse_object(bytes: &[u8]) -> Option<JsonObject> {
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
-    Some(
-        members
-            .into_iter()
-            .map(|(name, value)| (name, json_of(value)))
-            .collect(),
-    )
-}
-
-// The reader bounds the depth.
-fn json_of(value: serde_json::Value) -> Json {
-    match value {
-        serde_json::Value::Null => Json::Null,
-        serde_json::Value::Bool(value) => Json::Bool(value),
-        serde_json::Value::Number(number) => number_of(&number),
-        serde_json::Value::String(text) => Json::Text(text),
-        serde_json::Value::Array(items) => Json::List(items.into_iter().map(json_of).collect()),
-        serde_json::Value::Object(members) => Json::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, json_of(value)))
-                .collect(),
-        ),
-    }
-}
-
-fn number_of(number: &serde_json::Number) -> Json {
-    let text = number.to_string();
-    if text.contains(['.', 'e', 'E']) {
-        text.parse().map_or(Json::Null, Json::Float)
-    } else {
-        text.parse().map_or_else(|_| Json::BigInt(text), Json::Int)
+    match json_reader::read(bytes).ok()? {
+        Json::Object(members) => Some(members),
+        _ => None,
     }
 }

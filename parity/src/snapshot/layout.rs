@@ -111,6 +111,11 @@ pub(super) fn write(value: &Value, before: usize) -> String {
     out
 }
 
+/// The value in one line.
+pub(crate) fn line(value: &Value) -> String {
+    one_line(&fold(value))
+}
+
 /// What [`write`] wrote.
 ///
 /// # Errors
