@@ -194,19 +194,32 @@ impl<'a> Judge<'a> {
             normalizer.part(mutant, part)
         };
         let number = shown.as_ref().map(|step| step.step);
-        let step = paired(self.legacy, self.engine)
-            .into_iter()
-            .zip(&self.steps)
-            .find(|((step, ..), _)| Some(*step) == number);
-        let (Some(shown), Some(((_, left, was), (before, differences)))) = (shown, step) else {
+        let pairs = paired(self.legacy, self.engine);
+        let at = pairs.iter().position(|(step, ..)| Some(*step) == number);
+        let step = at.and_then(|at| Some((at, pairs.get(at)?, self.steps.get(at)?)));
+        let (Some(shown), Some((at, (_, left, was), (before, differences)))) = (shown, step) else {
             return self.is_noticed(&normalize(mutant));
         };
         if was.is_some_and(|was| was.seen == shown.seen) && normalizer.names == *after {
             return false;
         }
-        let found = before.clone().step(left, Some(&shown));
-        if found != *differences && !self.verdict(found).different.is_empty() {
+        let mut comparison = before.clone();
+        let found = comparison.step(*left, Some(&shown));
+        if found != *differences && !self.verdict(found.clone()).different.is_empty() {
             return true;
+        }
+        // Where nothing comes later, or all that comes later begins as it did, it is as it was.
+        let as_before = self
+            .steps
+            .get(at + 1)
+            .is_none_or(|(next, _)| *next == comparison && normalizer.names == *after);
+        if as_before {
+            let all = self.steps.iter().enumerate().flat_map(
+                |(other, (_, differences))| {
+                    if other == at { &found } else { differences }
+                },
+            );
+            return self.is_different(all.cloned().collect());
         }
         self.is_noticed(&normalize(mutant))
     }
