@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     campaign::BothSides,
     diff::{Comparison, Difference, paired},
-    normalize::{Item, Names, NormalStep, Normalized, Normalizer, left_of, normalize, sha256_hex},
+    normalize::{Item, Names, NormalStep, Normalized, Normalizer, left_of, normalize},
     register::{Outcome, Ran, Register, covers, judge},
     transcript::Transcript,
 };
@@ -387,6 +387,16 @@ impl<'a> Judge<'a> {
     }
 }
 
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+/// FNV-1a, which is the same in every build and quick: there are millions of places.
+fn hash(begin: u64, text: &str) -> u64 {
+    text.bytes().fold(begin, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
+    })
+}
+
 /// What a list of places is put in order by.
 trait Named {
     fn path(&self) -> &str;
@@ -411,18 +421,13 @@ fn in_turn<P: Named>(seed: &str, places: Vec<P>) -> Vec<P> {
         return places;
     }
     let stretch = places.len().div_ceil(MOST_PLACES);
-    let mut ranked: Vec<(String, usize, P)> = places
+    let begin = hash(FNV_OFFSET, seed);
+    let mut ranked: Vec<(u64, usize, P)> = places
         .into_iter()
         .enumerate()
-        .map(|(at, place)| {
-            (
-                sha256_hex(format!("{seed} {at} {}", place.path()).as_bytes()),
-                at,
-                place,
-            )
-        })
+        .map(|(at, place)| (hash(hash(begin, &at.to_string()), place.path()), at, place))
         .collect();
-    ranked.sort_by(|one, other| (one.1 / stretch, &one.0).cmp(&(other.1 / stretch, &other.0)));
+    ranked.sort_by_key(|(hash, at, _)| (at / stretch, *hash));
     let mut rank_in_stretch = std::collections::BTreeMap::<usize, usize>::new();
     let mut turns: Vec<((usize, usize), P)> = ranked
         .into_iter()
