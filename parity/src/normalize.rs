@@ -359,7 +359,9 @@ impl<'a> Normalizer<'a> {
 
     /// Tokens, cookies and certificates: readable parts beside the name that keeps the identity.
     fn expanded(&mut self, place: Place<'_>, text: &str) -> Option<Value> {
-        if text.starts_with("-----BEGIN CERTIFICATE-----") {
+        if text.starts_with("-----BEGIN CERTIFICATE-----")
+            && text.strip_suffix('\n').unwrap_or(text).ends_with("-----")
+        {
             let parts = certificate::parts(text, self.started_at_us)?;
             let name = self.names.name(text, "certificate", &place.text());
             return Some(json!({ "<certificate>": { "name": name, "parts": parts } }));

@@ -70,6 +70,14 @@ impl Normalizer<'_> {
             .split_once('=')
             .unwrap_or((text, ""));
         let attributes: Vec<&str> = parts.collect();
+        let mut as_usual = format!("{name}={value}");
+        for attribute in &attributes {
+            as_usual.push_str("; ");
+            as_usual.push_str(attribute);
+        }
+        if as_usual != text {
+            return json!(text);
+        }
         let path = join(place.path, name);
         let value = self.text(Place { path: &path, ..place }, value);
         json!({ "name": name, "value": value, "attributes": attributes })

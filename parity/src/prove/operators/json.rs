@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Change, Operator, other_letter};
+use super::{Change, Known, Operator, other_letter};
 use crate::prove::subject::Site;
 
 pub(super) const ALL: &[Operator] = &[
@@ -76,13 +76,13 @@ pub(super) const ALL: &[Operator] = &[
     },
     Operator {
         name: "number-more",
-        sentence: "a number is one more",
-        change: Change::Value(|_, site| moved(site, 1)),
+        sentence: "a number that is no time is one more",
+        change: Change::Value(|known, site| moved(known, site, 1)),
     },
     Operator {
         name: "number-less",
-        sentence: "a number is one less",
-        change: Change::Value(|_, site| moved(site, -1)),
+        sentence: "a number that is no time is one less",
+        change: Change::Value(|known, site| moved(known, site, -1)),
     },
     Operator {
         name: "number-negative",
@@ -215,8 +215,12 @@ fn number(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-fn moved(site: &Site, by: i64) -> Option<Value> {
+/// Times have operators of their own.
+fn moved(known: &Known, site: &Site, by: i64) -> Option<Value> {
     let number = site.value.as_number()?;
+    if super::time::epoch(known, &site.value).is_some() {
+        return None;
+    }
     if let Some(whole) = number.as_i64() {
         return Some(json!(whole.checked_add(by)?));
     }

@@ -119,7 +119,7 @@ pub(super) const ALL: &[Operator] = &[
 ];
 
 /// The instant that a number of seconds stands for, if it can be one of the scenario's.
-fn epoch(known: &Known, value: &Value) -> Option<jiff::Timestamp> {
+pub(super) fn epoch(known: &Known, value: &Value) -> Option<jiff::Timestamp> {
     let number = value.as_number()?;
     let seconds = number.as_f64()?;
     let start = jiff::Timestamp::from_microsecond(known.started_at_us).ok()?;
