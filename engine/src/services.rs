@@ -18,6 +18,7 @@ pub mod hosts;
 pub mod install_codes;
 pub mod operators;
 pub mod playbooks;
+pub mod proxy;
 pub mod prune;
 pub mod published_identity;
 pub mod quick_run;
@@ -27,6 +28,7 @@ pub mod scheduler;
 pub mod script_signer;
 pub mod sealing_keys;
 pub mod secret_box;
+pub mod server_time;
 pub mod service_accounts;
 
 use std::sync::Arc;

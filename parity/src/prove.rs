@@ -127,7 +127,8 @@ impl<'a> Judge<'a> {
         today: Date,
     ) -> Result<Self, ProveError> {
         let BothSides { legacy, spans, .. } = sides;
-        let ran = Ran::compare(legacy, engine, spans).with_missed(&sides.transcript.missed);
+        let ran =
+            Ran::compare(legacy, engine, spans, sides.names.clone()).with_missed(&sides.transcript.missed);
         let mut comparison = Comparison::new(legacy, engine, spans);
         let steps = paired(legacy, engine)
             .into_iter()
@@ -347,7 +348,7 @@ impl<'a> Judge<'a> {
         let all: Vec<Difference> = self.ran.outcome.clone().unwrap_or_default();
         let steps: BTreeSet<u32> = all.iter().map(|one| one.step).collect();
         for step in steps {
-            let label = match step.checked_sub(self.ran.last_step) {
+            let label = match step.checked_sub(self.engine.last_step) {
                 Some(after @ 1..) => ["asked", "heard", "left"]
                     .get(after as usize - 1)
                     .copied()
@@ -502,6 +503,7 @@ mod tests {
             legacy: normalize(&transcript),
             transcript,
             spans: Spans::new(&steps),
+            names: crate::register::StepNames::of(&scenario),
         };
         let tally = prove(
             &Register::default(),

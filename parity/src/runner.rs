@@ -23,6 +23,7 @@ use crate::{
         model::{Action, Capture, Scenario, Step},
         socket::SocketAct,
         template::{self, Names, TemplateError, as_text},
+        upstream::UPSTREAM_PORT,
     },
     target::{
         cookies::Jar,
@@ -51,7 +52,7 @@ impl RunEvents for Silent {}
 
 /// Something between the clients and the engine. Tests change there what clients see and what the engine has left, to show
 /// that the comparison notices. Every method may be left out.
-pub trait Between: Send + Sync {
+pub trait Between: std::fmt::Debug + Send + Sync {
     /// The engine listens at an address, over a root; where its clients find it instead.
     fn in_front(&self, engine: SocketAddr, _root: &Path) -> SocketAddr {
         engine
@@ -134,6 +135,8 @@ async fn run(
         agent.define(&mut run.names);
     }
     run.define_address();
+    let port = Value::String(github.port().to_owned());
+    run.names.insert(UPSTREAM_PORT.to_owned(), port);
     let base = run.names.get("base").map(as_text).unwrap_or_default();
     let (mut observations, mut missed) = (Vec::new(), Vec::new());
     github.settle(0).await;
@@ -192,6 +195,9 @@ struct Run<'a> {
     /// The keys that the server had so far.
     keys: Keys,
 }
+
+/// How the number of this process is shown, which is another one in each run.
+const PROCESS: &str = "${process}";
 
 /// A jump of the clock from which on background work may be due.
 const JUMP_US: i64 = 5_000_000;
@@ -322,8 +328,14 @@ impl Run<'_> {
             }
         }
         for file in left.files.values_mut() {
-            if let Some(Body::Text(text)) = &mut file.content {
-                *text = self.mask_text(text);
+            match &mut file.content {
+                // The lock of the engine that runs in this process.
+                Some(Body::Text(text)) if *text == std::process::id().to_string() => {
+                    PROCESS.clone_into(text);
+                }
+                Some(Body::Text(text)) => *text = self.mask_text(text),
+                Some(Body::Json(value)) => *value = self.mask(std::mem::take(value)),
+                _ => {}
             }
         }
         Ok(left)
@@ -380,7 +392,7 @@ fn in_data(source: &Capture, data: &Value) -> Option<Value> {
         Capture::Claim { token, claim } => token_claims(data.pointer(token)?.as_str()?)?
             .pointer(claim)
             .cloned(),
-        Capture::Cookie(_) | Capture::Packet(_) => None,
+        Capture::Cookie(_) | Capture::Header(_) | Capture::Packet(_) => None,
     }
 }
 

@@ -11,12 +11,15 @@ pub mod enrollment;
 pub mod github;
 pub mod health;
 pub mod install_codes;
+pub mod ocr;
 pub mod operators;
 pub mod pages;
 pub mod playbooks;
+pub mod proxy;
 pub mod quick_run;
 pub mod scheduled_jobs;
 pub mod script_request;
+pub mod server_time;
 pub mod service_accounts;
 
 // What every request passes, or several features use.

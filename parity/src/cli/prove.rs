@@ -10,7 +10,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::run::{Progress, today};
+use super::{
+    output::{complain, say},
+    run::{Progress, today},
+};
 use crate::{
     campaign::{Campaign, Places},
     prove::{operators, prove, survivors::Review, tally::Tally},
@@ -58,14 +61,14 @@ impl Prove {
     pub fn run(&self, scenarios: &Path) -> ExitCode {
         if self.operators {
             for operator in operators::ALL.iter().copied().flatten() {
-                println!("{:<26} {}", operator.name, operator.sentence);
+                say!("{:<26} {}", operator.name, operator.sentence);
             }
             return ExitCode::SUCCESS;
         }
         match self.try_run(scenarios) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
-                eprintln!("parity: {error}");
+                complain!("parity: {error}");
                 ExitCode::from(super::COULD_NOT_RUN)
             }
         }
@@ -93,7 +96,8 @@ impl Prove {
             bar.inc(1);
         })?;
         bar.finish_and_clear();
-        print!("{}", tally.tables());
+        say!("{}", tally.tables().trim_end());
+        say!("");
         if let Some(file) = &self.json {
             std::fs::write(file, json(&tally)).map_err(|error| format!("{}: {error}", file.display()))?;
         }
@@ -107,10 +111,10 @@ impl Prove {
         };
         let faults = review.faults(&tally, self.wanted.is_empty());
         for fault in &faults {
-            println!("{fault}");
+            say!("{fault}");
         }
         let (whole, took) = (tally.whole(), began.elapsed().as_secs_f64());
-        println!(
+        say!(
             "{}: {} of {} changes noticed in {} scenarios, {:.2} %, {} survivors, {} faults, {took:.1} s",
             if faults.is_empty() { "PASS" } else { "FAIL" },
             whole.caught,

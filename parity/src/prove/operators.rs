@@ -35,6 +35,7 @@ pub struct Operator {
 
 type Headers = Vec<(String, String)>;
 type Row = Map<String, Value>;
+type Members = Map<String, Value>;
 
 /// How an operator changes what was seen. A function that gives nothing finds nothing to change there.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,7 @@ pub enum Change {
     /// A value, header or text: each one.
     Value(fn(&Known, &Site) -> Option<Value>),
     /// An object, at each of its members.
-    Member(fn(&Map<String, Value>, &str) -> Option<Map<String, Value>>),
+    Member(fn(&Members, &str) -> Option<Members>),
     /// A list, at each of its elements.
     Element(fn(&[Value], usize) -> Option<Vec<Value>>),
     /// Rows, at each of them.

@@ -23,7 +23,7 @@ pub(crate) struct Answer {
 }
 
 /// A fault of a server.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// In the answer to the request whose first line begins so, the only one or the one of this index.
     Answer(&'static str, usize, fn(&mut Answer, &Path)),
@@ -34,6 +34,7 @@ pub(crate) enum Fault {
 }
 
 /// The engine with a fault.
+#[derive(Debug)]
 pub(crate) struct Faulty {
     pub(crate) fault: Fault,
     /// How many requests the fault is for that have come.

@@ -203,9 +203,8 @@ async fn what_is_planted_in_the_running_engine_is_found_where_it_was_planted() {
             snapshots: top.join("snapshots"),
         };
         let campaign = Campaign::prepare(folders, &[(*scenario).to_owned()]).unwrap();
-        let report = campaign
-            .run_between(1, TODAY, Arc::new(Silent), Arc::new(Faulty::new(*fault)))
-            .await;
+        let faulty = campaign.with(Arc::new(Faulty::new(*fault)));
+        let report = faulty.run(1, TODAY, Arc::new(Silent)).await;
         let verdict = &report.judgement.verdicts[0];
         let differ = verdict
             .different
@@ -241,7 +240,8 @@ async fn a_proxy_that_changes_nothing_changes_no_verdict() {
     let campaign = Campaign::prepare(folders, &scenarios).unwrap();
     let nothing = Faulty::new(Fault::Packet(|packet, _| same(packet)));
     let report = campaign
-        .run_between(4, TODAY, Arc::new(Silent), Arc::new(nothing))
+        .with(Arc::new(nothing))
+        .run(4, TODAY, Arc::new(Silent))
         .await;
     assert_eq!(
         report::ending(&report),

@@ -5,9 +5,9 @@ use super::{
     compat::{error_page::options, reply::TextForm},
     credentials, device_access, device_reports, enrollment, github,
     guards::Admin,
-    health, install_codes, operators, playbooks, quick_run,
+    health, install_codes, ocr, operators, playbooks, proxy, quick_run,
     routing::Routes,
-    scheduled_jobs, script_request, service_accounts,
+    scheduled_jobs, script_request, server_time, service_accounts,
     state::AppState,
 };
 
@@ -62,6 +62,10 @@ pub fn table() -> Routes<AppState> {
             "/api/agent/{agent_id}/node/{node_id}/screenshot/live",
             agents::live_view,
         )
+        .get("/api/server/time", server_time::read)
+        .post("/api/ocr", ocr::recognise)
+        .get("/api/proxy", proxy::forward)
+        .post("/api/proxy", proxy::forward)
         .get("/api/repo/current_hash", github::current_hash)
         .get("/api/github/token", github::token)
         .post("/api/github/token", github::store_token)
@@ -111,7 +115,7 @@ mod tests {
     use crate::{
         config::bounds::Bounds,
         interfaces::http::{
-            compat::body::{BodyLimit, Enrollment, Login, RawBody, Small, SmallOfAnybody, Usual},
+            compat::body::{BodyLimit, Enrollment, RawBody, Small, SmallOfAnybody, Usual, UsualOfAnybody},
             signature::plain,
         },
     };
@@ -143,7 +147,7 @@ mod tests {
         for limit in [
             limit::<Usual>(),
             limit::<Small>(),
-            limit::<Login>(),
+            limit::<UsualOfAnybody>(),
             limit::<SmallOfAnybody>(),
             limit::<Enrollment>(),
         ] {
