@@ -25,6 +25,7 @@ use crate::{
         github::GitHubClient,
         identity::{self, ServedCertificate, ServerIdentity},
         private_files::make_folders,
+        proxy_client::ProxyClient,
         root_lock::RootLock,
     },
     interfaces::events::Hub,
@@ -82,6 +83,7 @@ impl Engine {
             signer: ScriptSigner::new(&identity.script_key),
             publisher: IdentityPublisher::new(Arc::clone(&certificate), &identity.script_key),
             github: GitHubClient::new(&settings.github.api_url, Arc::clone(&environment.clock))?,
+            proxy: ProxyClient::new(settings.proxy_reach(), Arc::clone(&environment.clock))?,
             environment: environment.clone(),
         };
         let (services, hub) = Container::new(&settings, resources, |access| {

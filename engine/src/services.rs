@@ -20,6 +20,7 @@ pub mod hosts;
 pub mod install_codes;
 pub mod operators;
 pub mod playbooks;
+pub mod proxy;
 pub mod prune;
 pub mod published_identity;
 pub mod quick_run;
@@ -31,6 +32,7 @@ pub mod script_signer;
 pub mod sealing_keys;
 pub mod search;
 pub mod secret_box;
+pub mod server_time;
 pub mod service_accounts;
 pub mod sites;
 

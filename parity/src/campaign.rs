@@ -1,15 +1,23 @@
 //! The main job: runs scenarios side by side, compares each with its snapshot and judges the differences.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    future::{Future, pending},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use jiff::civil::Date;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, JoinSet},
+};
 
 use crate::{
     diff::Spans,
     normalize::normalize,
-    register::{self, Ran, Register, RegisterError, judge},
-    report::{OwnScenario, Provenance, RunReport},
+    register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
+    report::{OwnScenario, Partial, Provenance, RunReport},
     runner::{RunEvents, run_embedded},
     scenario::{
         library::{self, Entry},
@@ -48,9 +56,6 @@ pub enum CampaignError {
     /// The snapshots.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// Entries of the register that speak of scenarios that do not exist.
-    #[error("divergences.toml: {0}")]
-    Places(String),
     /// A name that fits no scenario.
     #[error("no scenario or area is called {0}; `parity list` shows them")]
     Unknown(String),
@@ -72,7 +77,6 @@ impl Campaign {
     /// # Errors
     /// [`CampaignError`]
     pub fn prepare(places: Places, wanted: &[String]) -> Result<Self, CampaignError> {
-        let register = register::load(&places.scenarios.join("divergences.toml"))?;
         if let Some(changed) = snapshot::verify_digests(&places.snapshots)?.into_iter().next() {
             return Err(changed.into());
         }
@@ -80,11 +84,11 @@ impl Campaign {
             path: places.scenarios.clone(),
             source,
         })?;
+        let register = register::load(
+            &places.scenarios.join(register::FILE),
+            &KnownScenarios::of(&entries),
+        )?;
         let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
-        let unknown = register.unknown_scenarios(&known);
-        if !unknown.is_empty() {
-            return Err(CampaignError::Places(unknown.join("\n")));
-        }
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
             .iter()
@@ -129,6 +133,18 @@ impl Campaign {
         today: Date,
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> RunReport {
+        self.run_until(pending(), side_by_side, today, events).await
+    }
+
+    /// As [`Self::run`], but ends when it is told to stop; the report is partial then, and says so.
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()>,
+        side_by_side: usize,
+        today: Date,
+        events: Arc<dyn RunEvents + Send + Sync>,
+    ) -> RunReport {
+        let chosen = self.len();
         let places = Arc::new(self.places);
         let turns = Arc::new(Semaphore::new(side_by_side.max(1)));
         let mut tasks = JoinSet::new();
@@ -142,24 +158,38 @@ impl Campaign {
         }
         let mut legacy = BTreeSet::new();
         let mut ran = Vec::new();
-        while let Some(result) = tasks.join_next().await {
-            match result {
-                Ok((one, source)) => {
-                    legacy.extend(source);
-                    ran.push(one);
-                }
-                Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
+        let mut take = |result: Result<(Ran, Option<String>), JoinError>| match result {
+            Ok((one, source)) => {
+                legacy.extend(source);
+                ran.push(one);
             }
+            Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
+        };
+        tokio::pin!(stop);
+        let interrupted = loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break true,
+                result = tasks.join_next() => match result {
+                    Some(result) => take(result),
+                    None => break false,
+                },
+            }
+        };
+        while interrupted && let Some(result) = tasks.try_join_next() {
+            take(result);
         }
+        let partial = interrupted.then_some(Partial {
+            ran: ran.len(),
+            chosen,
+        });
+        tasks.shutdown().await;
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
         let judgement = judge(&self.register, &ran, today);
-        let version = env!("CARGO_PKG_VERSION");
         let several = legacy.len() > 1;
         let provenance = Provenance {
             legacy: legacy.into_iter().collect::<Vec<_>>().join("; "),
-            engine: format!("borealis-engine {version}, in this process"),
-            parity: format!("parity {version}"),
-            date: today.to_string(),
+            ..provenance(today)
         };
         if several {
             let reason = format!(
@@ -168,7 +198,22 @@ impl Campaign {
             );
             return RunReport::failed(provenance, reason);
         }
-        RunReport::new(provenance, judgement, &self.register).with_own(self.own)
+        RunReport::new(provenance, judgement, &self.register)
+            .with_own(self.own)
+            .interrupted(partial)
+    }
+}
+
+/// What every report is made from; the legacy's side is known once snapshots are read.
+#[must_use]
+pub fn provenance(today: Date) -> Provenance {
+    let version = env!("CARGO_PKG_VERSION");
+    Provenance {
+        legacy: String::new(),
+        engine: format!("borealis-engine {version}, in this process"),
+        revision: env!("BOREALIS_REVISION").to_owned(),
+        parity: format!("parity {version}"),
+        date: today.to_string(),
     }
 }
 
@@ -217,7 +262,9 @@ async fn compare(
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
     let ran = match run_embedded(&scenario, folder, events).await {
         Ok(transcript) => {
-            Ran::compare(&legacy, &normalize(&transcript), &spans(&scenario)).with_missed(&transcript.missed)
+            let names = StepNames::of(&scenario);
+            Ran::compare(&legacy, &normalize(&transcript), &spans(&scenario), names)
+                .with_missed(&transcript.missed)
         }
         Err(error) => Ran::could_not_run(&scenario.name, error.to_string()),
     };
@@ -235,7 +282,8 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
             .any(|step| step.id == id && !step.expect.is_empty())
     };
     shown.steps.retain(|step| expects(step.step));
-    Ran::compare(&shown, &shown, &spans(scenario)).with_missed(&transcript.missed)
+    let names = StepNames::of(scenario);
+    Ran::compare(&shown, &shown, &spans(scenario), names).with_missed(&transcript.missed)
 }
 
 /// When each step was over in the recording; a step without a time of its own ended with the one before it.

@@ -4,12 +4,14 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub mod accept;
 pub mod bench;
 pub mod check;
 pub mod convert;
 pub mod import;
 pub mod list;
 pub mod new;
+pub mod output;
 pub mod run;
 pub mod show;
 
@@ -48,6 +50,8 @@ pub enum Command {
     Show(show::Show),
     /// Check every scenario, the register and the snapshots, and say everything that is wrong with them.
     Check(check::Check),
+    /// Run one scenario and write what differs in it into an entry of the register.
+    Accept(accept::Accept),
     /// Measure a server under load.
     Bench(bench::Bench),
 }
@@ -55,7 +59,7 @@ pub enum Command {
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.command {
+    let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::Convert(convert) => convert.run(&arguments.scenarios),
@@ -63,6 +67,11 @@ pub fn main() -> ExitCode {
         Command::List(list) => list.run(&arguments.scenarios),
         Command::Show(show) => show.run(&arguments.scenarios),
         Command::Check(check) => check.run(&arguments.scenarios),
+        Command::Accept(accept) => accept.run(&arguments.scenarios),
         Command::Bench(bench) => bench.run(),
+    };
+    if code == ExitCode::SUCCESS && !output::is_whole() {
+        return ExitCode::from(COULD_NOT_RUN);
     }
+    code
 }

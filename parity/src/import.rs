@@ -29,6 +29,7 @@ use crate::{
         made::{Made, text_digest},
         model::{Action, FileSource, Policy, Scenario, Step},
         template::{self, as_text},
+        upstream::UPSTREAM_PORT,
         verify::texts,
     },
     transcript::{Keys, Observation, Seen, Transcript},
@@ -343,6 +344,10 @@ impl Importer {
                     Some(Action::Set(vec![(name, value)]))
                 }
             });
+        }
+        if name == UPSTREAM_PORT {
+            // Another one in each run, which defines it.
+            return Ok(None);
         }
         self.captured.push((name.clone(), as_text(&value)));
         let agents = &self.scenario.agents;

@@ -1,5 +1,11 @@
 //! Replays recorded agent scenarios against Borealis servers and reports every divergence.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when their reader goes away: `cli/output.rs` has what does not"
+)]
+
 pub mod approved;
 pub mod bench;
 pub mod campaign;

@@ -6,16 +6,23 @@
 
 mod judge;
 mod load;
+mod steps;
 mod value;
+mod write;
 
-pub use judge::{Judgement, Outcome, Ran, Unmet, Verdict, judge};
+pub use judge::{Expired, Judgement, Outcome, Ran, Unmet, Verdict, judge};
 pub use load::{RegisterError, load, parse};
+pub use steps::{KnownScenarios, StepNames};
 pub use value::Constraint;
+pub use write::{AcceptError, accept};
 
-use crate::transcript::{ASKED_AFTER, HEARD_AFTER, LEFT_AFTER};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// The register's file in the folder of scenarios.
+pub const FILE: &str = "divergences.toml";
 
 /// The areas of the divergence table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,39 +80,14 @@ impl Area {
     }
 }
 
-/// Steps of a scenario.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StepName {
-    /// A step by its number.
-    Number(u32),
-    /// What the server asked of GitHub, which is known once the steps are over.
-    Asked,
-    /// Everything that the sockets received.
-    Heard,
-    /// What the server left.
-    Left,
-}
-
-impl StepName {
-    /// The number that it has in a scenario whose last step is `last`.
-    #[must_use]
-    pub fn number(&self, last: u32) -> u32 {
-        match self {
-            Self::Number(number) => *number,
-            Self::Asked => last + ASKED_AFTER,
-            Self::Heard => last + HEARD_AFTER,
-            Self::Left => last + LEFT_AFTER,
-        }
-    }
-}
-
 /// Where a difference is expected.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// A scenario, or a pattern of scenarios: `enrollment/x`, `enrollment/*`, `*/*`.
     pub scenarios: String,
-    /// The steps, each of which must show it; `None` where some step or other must.
-    pub steps: Option<Vec<StepName>>,
+    /// The names of the steps, each of which must show it; `None` where some step or other must. What is seen once the
+    /// steps are over is called `asked`, `heard` and `left`.
+    pub steps: Option<Vec<String>>,
 }
 
 /// A difference in one path, with what both sides must be.
@@ -128,6 +110,8 @@ pub struct Expectation {
     pub except: Vec<String>,
     /// Which; each of them at each place.
     pub rows: Vec<Row>,
+    /// What other expectations call the rows.
+    pub name: Option<String>,
     /// Why patterns stand in it instead of exact places and values.
     pub why_loose: Option<String>,
 }
@@ -157,13 +141,15 @@ pub struct Entry {
     pub ticket: Option<String>,
     /// The last day on which it accepts and expects anything.
     pub expires: Option<Date>,
-    /// Scenario and the step from which a mended defect makes the rest incomparable.
-    pub not_compared_from_step: BTreeMap<String, u32>,
+    /// Scenario and the name of the step from which a mended defect makes the rest incomparable.
+    pub not_compared_from_step: BTreeMap<String, String>,
 }
 
 /// The whole file.
 #[derive(Clone, Debug, Default)]
 pub struct Register {
+    /// Long values by name.
+    pub values: BTreeMap<String, Value>,
     /// Accepted differences.
     pub entries: Vec<Entry>,
 }
@@ -183,18 +169,28 @@ pub fn covers(pattern: &str, path: &str) -> bool {
     }
 }
 
-impl Entry {
-    /// The patterns of the scenarios that the entry speaks of.
-    pub fn scenarios(&self) -> impl Iterator<Item = &str> {
-        let places = self.expectations.iter().flat_map(|one| &one.places);
-        let excepted = self.expectations.iter().flat_map(|one| &one.except);
-        let whole = self.not_compared_from_step.keys().map(String::as_str);
-        places
-            .map(|place| place.scenarios.as_str())
-            .chain(excepted.map(String::as_str))
-            .chain(whole)
+impl Register {
+    /// What is wrong with entries that accept nothing yet.
+    pub fn unfinished(&self) -> impl Iterator<Item = String> {
+        let nothing =
+            |entry: &Entry| entry.expectations.is_empty() && entry.not_compared_from_step.is_empty();
+        self.entries.iter().filter(move |entry| nothing(entry)).map(|entry| {
+            format!(
+                "entry `{}`: it accepts nothing yet: `parity accept SCENARIO --as {}` writes what it does, or delete it",
+                entry.id, entry.id
+            )
+        })
     }
 
+    /// How many expectations have patterns in place of exact places and values.
+    #[must_use]
+    pub fn loose(&self) -> usize {
+        let expectations = self.entries.iter().flat_map(|entry| &entry.expectations);
+        expectations.filter(|one| one.why_loose.is_some()).count()
+    }
+}
+
+impl Entry {
     /// Whether the entry still accepts anything on a day.
     #[must_use]
     pub fn is_alive(&self, today: Date) -> bool {

@@ -1,21 +1,25 @@
 //! Reports: everything is made from one [`RunReport`], so it can be made again at any time.
 
+mod files;
 mod json;
 mod markdown;
+mod places;
 mod terminal;
 
-pub use json::{read, render as json, write as write_json};
-pub use markdown::{render as markdown, write as write_markdown};
+pub use files::{Folder, FolderError, replace};
+pub use json::{read, render as json};
+pub use markdown::{Signed, render as markdown, verify as verify_markdown};
 pub use terminal::{last_line, render as terminal};
 
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};
 use crate::transcript::{Notice, NoticeKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 
 /// The version of [`RunReport`] that this program writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Everything that one run found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +37,9 @@ pub struct RunReport {
     /// transcripts. They are in no count and no exit code.
     #[serde(default)]
     pub own: Vec<OwnScenario>,
+    /// How far the run came, where it was interrupted.
+    #[serde(default)]
+    pub partial: Option<Partial>,
     /// Why it is no failure that something was not compared; nothing where nobody said so.
     pub allowed_not_compared: Option<String>,
     /// Why the run could not be done at all.
@@ -47,10 +54,29 @@ pub struct Provenance {
     pub legacy: String,
     /// The engine side, with its version.
     pub engine: String,
+    /// The revision of the sources that the engine was built from.
+    pub revision: String,
     /// This program's version.
     pub parity: String,
     /// The day of the run.
     pub date: String,
+}
+
+/// How far a run came that was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partial {
+    /// The scenarios that were over.
+    pub ran: usize,
+    /// The scenarios that were chosen.
+    pub chosen: usize,
+}
+
+impl fmt::Display for Partial {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ran, chosen } = self;
+        write!(out, "the run was interrupted after {ran} of {chosen} scenarios")
+    }
 }
 
 /// A scenario of the project's own.
@@ -85,6 +111,8 @@ pub struct EntryNote {
     pub owner: Option<String>,
     /// Where it is discussed.
     pub ticket: Option<String>,
+    /// Its last day.
+    pub expires: Option<String>,
     /// How many differences it accepted in this run.
     pub accepted: usize,
 }
@@ -188,6 +216,7 @@ impl RunReport {
                 since: entry.since.to_string(),
                 owner: entry.owner.clone(),
                 ticket: entry.ticket.clone(),
+                expires: entry.expires.map(|day| day.to_string()),
                 accepted: accepted.get(entry.id.as_str()).copied().unwrap_or(0),
             })
             .collect();
@@ -197,6 +226,7 @@ impl RunReport {
             entries,
             own: Vec::new(),
             judgement,
+            partial: None,
             allowed_not_compared: None,
             could_not_run: None,
         }
@@ -206,6 +236,12 @@ impl RunReport {
     #[must_use]
     pub fn with_own(self, own: Vec<OwnScenario>) -> Self {
         Self { own, ..self }
+    }
+
+    /// Says that the run was interrupted.
+    #[must_use]
+    pub fn interrupted(self, partial: Option<Partial>) -> Self {
+        Self { partial, ..self }
     }
 
     /// Says why it is no failure that something was not compared.
@@ -230,9 +266,17 @@ impl RunReport {
             judgement,
             entries: Vec::new(),
             own: Vec::new(),
+            partial: None,
             allowed_not_compared: None,
             could_not_run: Some(reason),
         }
+    }
+
+    /// The last day of an entry that has one, as part of a sentence.
+    fn last_day(&self, id: &str) -> String {
+        let entry = self.entries.iter().find(|entry| entry.id == id);
+        let day = entry.and_then(|entry| entry.expires.as_ref());
+        day.map(|day| format!(" on {day}")).unwrap_or_default()
     }
 
     /// The verdicts of one area.
@@ -259,6 +303,8 @@ pub enum Ending {
     CouldNotRun,
     /// Something was not compared that was selected.
     NotCompared,
+    /// The run was interrupted: what did not run may be anything.
+    Interrupted,
 }
 
 impl Ending {
@@ -270,6 +316,8 @@ impl Ending {
             Self::Differs => 1,
             Self::CouldNotRun => 2,
             Self::NotCompared => 3,
+            // As shells have it for a program that SIGINT ended.
+            Self::Interrupted => 130,
         }
     }
 }
@@ -280,7 +328,9 @@ pub fn ending(report: &RunReport) -> Ending {
     let verdicts = &report.judgement.verdicts;
     let any = |outcome: Outcome| verdicts.iter().any(|verdict| verdict.outcome == outcome);
     let left_out = verdicts.iter().any(|verdict| !verdict.not_compared.is_empty());
-    if report.could_not_run.is_some() || verdicts.is_empty() || any(Outcome::CouldNotRun) {
+    if report.partial.is_some() {
+        Ending::Interrupted
+    } else if report.could_not_run.is_some() || verdicts.is_empty() || any(Outcome::CouldNotRun) {
         Ending::CouldNotRun
     } else if any(Outcome::Different) {
         Ending::Differs
@@ -289,14 +339,6 @@ pub fn ending(report: &RunReport) -> Ending {
     } else {
         Ending::Pass
     }
-}
-
-/// Writes a report's file; an older one is overwritten.
-fn write_text(path: &Path, text: &str) -> Result<(), ReportError> {
-    std::fs::write(path, text).map_err(|source| ReportError::Io {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// A value for people: compact JSON, cut where it gets long.

@@ -22,6 +22,7 @@ use crate::{
         model::{Action, Capture, Scenario, Step},
         socket::SocketAct,
         template::{self, Names, TemplateError, as_text},
+        upstream::UPSTREAM_PORT,
     },
     target::{
         cookies::Jar,
@@ -96,6 +97,8 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         agent.define(&mut run.names);
     }
     run.define_address();
+    let port = Value::String(github.port().to_owned());
+    run.names.insert(UPSTREAM_PORT.to_owned(), port);
     let base = run.names.get("base").map(as_text).unwrap_or_default();
     let (mut observations, mut missed) = (Vec::new(), Vec::new());
     github.settle(0).await;
@@ -150,6 +153,9 @@ struct Run<'a> {
     /// The keys that the server had so far.
     keys: Keys,
 }
+
+/// How the number of this process is shown, which is another one in each run.
+const PROCESS: &str = "${process}";
 
 /// A jump of the clock from which on background work may be due.
 const JUMP_US: i64 = 5_000_000;
@@ -278,8 +284,14 @@ impl Run<'_> {
             }
         }
         for file in left.files.values_mut() {
-            if let Some(Body::Text(text)) = &mut file.content {
-                *text = self.mask_text(text);
+            match &mut file.content {
+                // The lock of the engine that runs in this process.
+                Some(Body::Text(text)) if *text == std::process::id().to_string() => {
+                    PROCESS.clone_into(text);
+                }
+                Some(Body::Text(text)) => *text = self.mask_text(text),
+                Some(Body::Json(value)) => *value = self.mask(std::mem::take(value)),
+                _ => {}
             }
         }
         Ok(left)
@@ -336,7 +348,7 @@ fn in_data(source: &Capture, data: &Value) -> Option<Value> {
         Capture::Claim { token, claim } => token_claims(data.pointer(token)?.as_str()?)?
             .pointer(claim)
             .cloned(),
-        Capture::Cookie(_) | Capture::Packet(_) => None,
+        Capture::Cookie(_) | Capture::Header(_) | Capture::Packet(_) => None,
     }
 }
 

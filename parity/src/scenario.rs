@@ -10,7 +10,7 @@ pub mod library;
 pub mod literals;
 pub mod made;
 pub mod model;
-mod names;
+pub(crate) mod names;
 pub mod polling;
 mod read;
 mod shorthand;

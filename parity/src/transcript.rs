@@ -162,6 +162,9 @@ pub struct LeftFile {
     pub size: u64,
     /// SHA-256 in hex.
     pub sha256: String,
+    /// Whether it is a database of SQLite, such as a copy: its content is its tables then.
+    #[serde(default)]
+    pub is_database: bool,
     /// The whole content, where it is short and no private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Body>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    integrations::{github::NoTls, identity::IdentityError, root_lock::LockError},
+    integrations::{identity::IdentityError, root_lock::LockError, web_tls::NoTls},
     preflight,
     repositories::{StoreError, sqlite::MigrationError},
     services::{device_access::tokens::SigningError, sealing_keys::NoKeyOpens},

@@ -1,15 +1,17 @@
 //! Addresses that the settings name: whose forwarding headers are trusted, and where browsers reach the server.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-/// An address or network whose forwarding headers are trusted, besides loopback.
+use crate::domain::public_address::is_public;
+
+/// An address or network.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TrustedNetwork {
+pub struct Network {
     address: IpAddr,
     prefix: u8,
 }
 
-impl TrustedNetwork {
+impl Network {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse::<u8>().ok()?)),
@@ -31,6 +33,61 @@ impl TrustedNetwork {
         };
         let shift = bits - u32::from(self.prefix);
         network.checked_shr(shift).unwrap_or(0) == peer.checked_shr(shift).unwrap_or(0)
+    }
+}
+
+/// Where a request may go: the name of a host, or an address or network.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Destination {
+    /// A host, whatever its addresses are; in lower case.
+    Host(String),
+    Network(Network),
+}
+
+impl Destination {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if let Some(network) = Network::parse(text) {
+            return Some(Self::Network(network));
+        }
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        (!text.is_empty() && text.bytes().all(is_name)).then(|| Self::Host(text.to_ascii_lowercase()))
+    }
+
+    /// Whether this is the host of that name.
+    pub fn is_host(&self, name: &str) -> bool {
+        matches!(self, Self::Host(host) if host.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether an address lies in this network.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        matches!(self, Self::Network(network) if network.contains(address))
+    }
+}
+
+/// Which addresses `/api/proxy` may reach.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// Any.
+    Anywhere,
+    /// Those of the internet, and these of the site's own.
+    PublicAnd(Arc<[Destination]>),
+}
+
+impl Reach {
+    /// Whether a host may be reached whatever its address is.
+    pub fn allows_host(&self, host: &str) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::PublicAnd(allowed) => allowed.iter().any(|one| one.is_host(host)),
+        }
+    }
+
+    /// Whether an address may be reached.
+    pub fn allows_address(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::PublicAnd(allowed) => is_public(address) || allowed.iter().any(|one| one.contains(address)),
+        }
     }
 }
 

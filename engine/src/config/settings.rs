@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::{
     bounds::{AnonymousBounds, Bounds},
     github::{self, GitHubSettings},
-    network::{PublicUrl, TrustedNetwork},
+    network::{Destination, Network, PublicUrl, Reach},
     reader::{InvalidSettings, Reader, parts},
     secret::{Secret, SecretStrength},
     timing::Timing,
@@ -77,7 +77,9 @@ pub struct Settings {
     /// Who may call what the legacy leaves open.
     pub access_policy: AccessPolicy,
     /// Whose forwarding headers are trusted, besides loopback.
-    pub trusted_proxies: Vec<TrustedNetwork>,
+    pub trusted_proxies: Vec<Network>,
+    /// What `/api/proxy` may reach although it is of this machine or a private network.
+    pub proxy_allow: Vec<Destination>,
     /// Folder of the server's certificate, key and bundle.
     pub server_certificates: PathBuf,
     /// Further names for a certificate that the server makes.
@@ -203,7 +205,12 @@ impl Settings {
             trusted_proxies: reader.list(
                 "BOREALIS_TRUSTED_PROXIES",
                 "addresses or networks separated by commas, such as 10.0.0.1, 192.168.0.0/16",
-                TrustedNetwork::parse,
+                Network::parse,
+            ),
+            proxy_allow: reader.list(
+                "BOREALIS_PROXY_ALLOW",
+                "hosts, addresses or networks separated by commas, such as wiki.lan, 10.0.0.1, 192.168.0.0/16",
+                Destination::parse,
             ),
             server_certificates: reader
                 .path(&["BOREALIS_SERVER_CERT_ROOT"])
@@ -289,6 +296,14 @@ impl Settings {
         match self.access_policy {
             AccessPolicy::Strict => Some(self.bounds.anonymous),
             AccessPolicy::Legacy => None,
+        }
+    }
+
+    /// Where `/api/proxy` may go.
+    pub fn proxy_reach(&self) -> Reach {
+        match self.access_policy {
+            AccessPolicy::Strict => Reach::PublicAnd(self.proxy_allow.clone().into()),
+            AccessPolicy::Legacy => Reach::Anywhere,
         }
     }
 

@@ -5,4 +5,4 @@ pub mod client;
 pub mod head_file;
 
 pub use answer::{GitHubAnswer, InvalidAnswer};
-pub use client::{GitHubClient, NoTls, Unreachable};
+pub use client::{GitHubClient, Unreachable};

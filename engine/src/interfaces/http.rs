@@ -13,14 +13,17 @@ pub mod enrollment;
 pub mod github;
 pub mod health;
 pub mod install_codes;
+pub mod ocr;
 pub mod operators;
 pub mod pages;
 pub mod playbooks;
+pub mod proxy;
 pub mod quick_run;
 pub mod remote_devices;
 pub mod scheduled_jobs;
 pub mod script_request;
 pub mod search;
+pub mod server_time;
 pub mod service_accounts;
 pub mod sites;
 

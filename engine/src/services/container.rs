@@ -22,6 +22,7 @@ use super::{
     install_codes::InstallCodeService,
     operators::{OperatorService, login::LoginService, users::UserService},
     playbooks::PlaybookService,
+    proxy::ProxyService,
     prune::{prune_daily, prune_once},
     published_identity::IdentityPublisher,
     quick_run::QuickRunService,
@@ -38,13 +39,16 @@ use super::{
     script_signer::ScriptSigner,
     search::SearchService,
     secret_box::SecretBox,
+    server_time::ServerTimeService,
     service_accounts::ServiceAccountService,
     sites::SiteService,
 };
 use crate::{
     config::settings::Settings,
     domain::{clock::Working, operator_session::SESSION_MAX_AGE},
-    integrations::{ansible::WorkRoot, assembly_files::AssemblyFiles, github::GitHubClient},
+    integrations::{
+        ansible::WorkRoot, assembly_files::AssemblyFiles, github::GitHubClient, proxy_client::ProxyClient,
+    },
     repositories::{Store, StoreError},
     services::{
         device_access::{
@@ -70,6 +74,8 @@ pub struct Resources {
     pub publisher: IdentityPublisher,
     /// Asks GitHub.
     pub github: GitHubClient,
+    /// Asks what operators name.
+    pub proxy: ProxyClient,
 }
 
 #[derive(Debug)]
@@ -110,6 +116,10 @@ pub struct Container {
     pub install_codes: InstallCodeService,
     /// Heads of repositories, and the token.
     pub github: GitHubService,
+    /// Asks other servers for operators.
+    pub proxy: ProxyService,
+    /// What the clock shows.
+    pub server_time: ServerTimeService,
     /// What jobs log in with.
     pub credentials: Arc<CredentialService>,
     /// Who is calling.
@@ -146,6 +156,7 @@ impl Container {
             signer,
             publisher,
             github,
+            proxy,
         } = resources;
         let policy = settings.access_policy;
         let hosts = HostRules::new(policy);
@@ -276,6 +287,8 @@ impl Container {
             approvals: ApprovalService::new(Arc::clone(&store), environment.clone(), hosts),
             install_codes: InstallCodeService::new(Arc::clone(&store), environment.clone()),
             github: GitHubService::new(Arc::clone(&store), environment.clone(), github, &settings.github),
+            proxy: ProxyService::new(proxy),
+            server_time: ServerTimeService::new(environment.clone(), settings.time_zone.clone()),
             credentials,
             operators,
             logins: LoginService::new(

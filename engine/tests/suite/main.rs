@@ -26,6 +26,7 @@ mod legacy_root;
 mod log_lines;
 mod operator_sessions;
 mod operators;
+mod proxy;
 mod realtime;
 mod scheduler;
 mod slow_clients;

@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Args, ValueEnum as _};
 use indicatif::ProgressBar;
 
+use super::output::{complain, say, write_out};
 use crate::bench::{BenchError, ChannelPlan, Load, Plan, besiege, compare, measure};
 
 /// How often the message of a measurement that goes on is drawn.
@@ -67,7 +68,7 @@ impl Bench {
         match self.try_run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("parity: {error}");
+                complain!("parity: {error}");
                 ExitCode::from(super::COULD_NOT_RUN)
             }
         }
@@ -112,12 +113,12 @@ impl Bench {
         }
         let figures = measure(load, plan).await?;
         if self.json {
-            println!("{}", serde_json::json!({"load": name, "figures": figures}));
+            say!("{}", serde_json::json!({"load": name, "figures": figures}));
             return Ok(());
         }
-        println!("{name}");
+        say!("{name}");
         for figure in figures {
-            println!("  {:<22} {:>10.1} {}", figure.name, figure.value, figure.unit);
+            say!("  {:<22} {:>10.1} {}", figure.name, figure.value, figure.unit);
         }
         Ok(())
     }
@@ -139,12 +140,12 @@ impl Bench {
         progress.finish_and_clear();
         let comparison = compared?;
         if self.json {
-            println!(
+            say!(
                 "{}",
                 serde_json::json!({"load": "channel", "comparison": comparison})
             );
         } else {
-            print!("{comparison}");
+            write_out(format_args!("{comparison}"));
         }
         Ok(())
     }
@@ -153,17 +154,17 @@ impl Bench {
     async fn print_siege(&self, plan: &Plan) -> Result<(), BenchError> {
         let mut assaults = Vec::new();
         if !self.json {
-            println!("siege");
+            say!("siege");
         }
         besiege(plan, |assault| {
             if !self.json {
-                print!("{assault}");
+                write_out(format_args!("{assault}"));
             }
             assaults.push(assault);
         })
         .await?;
         if self.json {
-            println!("{}", serde_json::json!({"load": "siege", "attacks": assaults}));
+            say!("{}", serde_json::json!({"load": "siege", "attacks": assaults}));
         }
         Ok(())
     }

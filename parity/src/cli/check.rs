@@ -8,8 +8,10 @@ use std::{
 
 use clap::Args;
 
+use super::output::{complain, say};
 use crate::{
-    register,
+    register::{self, KnownScenarios, RegisterError},
+    report::{Signed, verify_markdown},
     scenario::{library, verify},
     snapshot,
 };
@@ -19,8 +21,12 @@ use crate::{
 #[command(after_help = "Exit codes:\n  \
       0  nothing is wrong\n  \
       1  something is wrong: each fault stands in a line of its own, `file:line:column: reason`\n  \
-      2  the folder of scenarios cannot be read")]
+      2  the folder of scenarios, or a table, cannot be read\n\n\
+    Examples:\n  parity check\n  parity check parity-report/divergences.md    # is it as the run wrote it?")]
 pub struct Check {
+    /// Tables of `parity run`, to be held against the digest in their last line; nothing else is checked then.
+    #[arg(value_name = "TABLE")]
+    pub tables: Vec<PathBuf>,
     /// Folder of the legacy's recorded behaviour.
     #[arg(long, default_value = "snapshots", value_name = "FOLDER")]
     pub snapshots: PathBuf,
@@ -29,12 +35,22 @@ pub struct Check {
 impl Check {
     /// Prints every fault of every file.
     pub fn run(&self, scenarios: &Path) -> ExitCode {
+        if !self.tables.is_empty() {
+            return self.check_tables();
+        }
         match faults(scenarios, &self.snapshots) {
-            Ok((count, faults)) => {
+            Ok(Checked {
+                scenarios,
+                loose,
+                faults,
+            }) => {
                 for fault in &faults {
-                    println!("{fault}");
+                    say!("{fault}");
                 }
-                println!("{count} scenarios, {} faults", faults.len());
+                let loose = loose
+                    .map(|count| format!("{count} loose blocks in the register, "))
+                    .unwrap_or_default();
+                say!("{scenarios} scenarios, {loose}{} faults", faults.len());
                 if faults.is_empty() {
                     ExitCode::SUCCESS
                 } else {
@@ -42,18 +58,59 @@ impl Check {
                 }
             }
             Err(error) => {
-                eprintln!("{}: {error}", scenarios.display());
+                complain!("{}: {error}", scenarios.display());
                 ExitCode::from(super::COULD_NOT_RUN)
             }
         }
     }
+
+    fn check_tables(&self) -> ExitCode {
+        let mut code = 0;
+        for path in &self.tables {
+            let shown = path.display();
+            let text = match std::fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(error) => {
+                    complain!("{shown}: {error}");
+                    code = super::COULD_NOT_RUN;
+                    continue;
+                }
+            };
+            let fault = match verify_markdown(&text) {
+                Signed::Whole => {
+                    say!("{shown}: as the run wrote it");
+                    continue;
+                }
+                Signed::Changed => {
+                    "it was changed after the run wrote it: the digest in its last line is of another text"
+                }
+                Signed::Without => {
+                    "its last line has no digest: it is no table of `parity run`, or something was added below"
+                }
+            };
+            say!("{shown}: {fault}. Run the comparison again");
+            code = code.max(super::WRONG);
+        }
+        ExitCode::from(code)
+    }
 }
 
-/// How many scenarios there are, and everything that is wrong with them, the register and the snapshots.
+/// What `parity check` found.
+#[derive(Debug)]
+pub struct Checked {
+    /// How many scenarios there are.
+    pub scenarios: usize,
+    /// How many blocks of the register have patterns; nothing where it cannot be read.
+    pub loose: Option<usize>,
+    /// Everything that is wrong.
+    pub faults: Vec<String>,
+}
+
+/// Looks at the scenarios, the register and the snapshots.
 ///
 /// # Errors
 /// If the folder of scenarios cannot be read.
-pub fn faults(scenarios: &Path, snapshots: &Path) -> std::io::Result<(usize, Vec<String>)> {
+pub fn faults(scenarios: &Path, snapshots: &Path) -> std::io::Result<Checked> {
     let entries = library::load(scenarios)?;
     let mut faults = Vec::new();
     let mut recorded = BTreeSet::new();
@@ -102,18 +159,28 @@ pub fn faults(scenarios: &Path, snapshots: &Path) -> std::io::Result<(usize, Vec
         }
         Err(error) => faults.push(error.to_string()),
     }
-    let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
-    let path = scenarios.join("divergences.toml");
-    match register::load(&path) {
+    let path = scenarios.join(register::FILE);
+    let loose = match register::load(&path, &KnownScenarios::of(&entries)) {
         Ok(register) => {
-            let unknown = register.unknown_scenarios(&known);
-            faults.extend(unknown.iter().map(|fault| format!("{}: {fault}", path.display())));
+            let unfinished = register.unfinished();
+            faults.extend(unfinished.map(|fault| format!("{}: {fault}", path.display())));
+            Some(register.loose())
         }
-        Err(error) => faults.push(error.to_string()),
-    }
+        Err(error) => {
+            match error {
+                RegisterError::Entries(mistakes) => faults.extend(mistakes.iter().map(ToString::to_string)),
+                other => faults.push(other.to_string()),
+            }
+            None
+        }
+    };
     let mut seen = BTreeSet::new();
     faults.retain(|fault| seen.insert(fault.clone()));
-    Ok((entries.len(), faults))
+    Ok(Checked {
+        scenarios: entries.len(),
+        loose,
+        faults,
+    })
 }
 
 /// What is wrong between a scenario and its snapshot; what the digest tells is not told twice.
@@ -153,7 +220,12 @@ mod tests {
         fs::write(scenarios.join("a/four.yaml"), "format: 1\n").unwrap();
         fs::write(snapshots.join("a/gone.snap"), "x").unwrap();
         fs::write(scenarios.join("divergences.toml"), "format = 2\nstrange = 1\n").unwrap();
-        let (count, faults) = faults(&scenarios, &snapshots).unwrap();
+        let Checked {
+            scenarios: count,
+            loose,
+            faults,
+        } = faults(&scenarios, &snapshots).unwrap();
+        assert_eq!(loose, None, "the register cannot be read");
         let faults: Vec<String> = faults
             .iter()
             .map(|fault| fault.replace(&folder.path().display().to_string(), ""))

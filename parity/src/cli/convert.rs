@@ -8,6 +8,7 @@ use std::{
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::output::{complain, say};
 use crate::scenario::convert::{Converted, convert};
 
 /// Arguments of `parity convert`.
@@ -42,7 +43,7 @@ impl Convert {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(super::WRONG),
             Err(error) => {
-                eprintln!("parity: {error}");
+                complain!("parity: {error}");
                 ExitCode::from(super::COULD_NOT_RUN)
             }
         }
@@ -62,7 +63,7 @@ impl Convert {
                 Done::Already => already += 1,
                 Done::Wrong(faults) => {
                     wrong += 1;
-                    faults.iter().for_each(|fault| eprintln!("{fault}"));
+                    faults.iter().for_each(|fault| complain!("{fault}"));
                 }
             }
         }
@@ -70,7 +71,7 @@ impl Convert {
             let text = format!("{:#}\n", Value::Object(map));
             std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        println!("{converted} converted, {already} had the format already, {wrong} could not be converted");
+        say!("{converted} converted, {already} had the format already, {wrong} could not be converted");
         Ok(wrong == 0)
     }
 

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 
+use super::output::{complain, say};
 use crate::{
     import::{Imported, Kept, import_recording, keep},
     normalize::{normalize, sha256_hex},
@@ -37,19 +38,19 @@ impl Import {
         for recording in &self.recordings {
             match import(recording, scenarios, &self.snapshots) {
                 Ok((imported, kept)) => {
-                    println!("{}", imported.scenario.name);
+                    say!("{}", imported.scenario.name);
                     for step in &imported.not_runnable {
-                        println!("  not runnable: {step}");
+                        say!("  not runnable: {step}");
                     }
                     for what in &kept.kept {
-                        println!("  kept: {what}");
+                        say!("  kept: {what}");
                     }
                     for what in &kept.lost {
-                        println!("  not kept: {what}");
+                        say!("  not kept: {what}");
                     }
                 }
                 Err(error) => {
-                    eprintln!("{}: {error}", recording.display());
+                    complain!("{}: {error}", recording.display());
                     failed = true;
                 }
             }

@@ -4,6 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use clap::Args;
 
+use super::output::{complain, say};
 use crate::scenario::library;
 
 /// Arguments of `parity list`.
@@ -20,20 +21,20 @@ impl List {
         let entries = match library::load(scenarios) {
             Ok(entries) => entries,
             Err(error) => {
-                eprintln!("{}: {error}", scenarios.display());
+                complain!("{}: {error}", scenarios.display());
                 return ExitCode::from(super::COULD_NOT_RUN);
             }
         };
         let wanted = |name: &str| self.filter.as_deref().is_none_or(|text| name.contains(text));
         for entry in entries.iter().filter(|entry| wanted(&entry.name)) {
             match &entry.scenario {
-                Ok(scenario) => println!(
+                Ok(scenario) => say!(
                     "{:<50} {:>3} steps  {}",
                     entry.name,
                     scenario.steps.len(),
                     scenario.title
                 ),
-                Err(error) => println!("{:<50} unreadable: {error}", entry.name),
+                Err(error) => say!("{:<50} unreadable: {error}", entry.name),
             }
         }
         ExitCode::SUCCESS

@@ -4,6 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use clap::Args;
 
+use super::output::{complain, say};
 use crate::scenario::{files::stays_inside, model::Scenario};
 
 /// Arguments of `parity new`.
@@ -50,7 +51,7 @@ impl New {
     pub fn run(&self, scenarios: &Path) -> ExitCode {
         match self.write(scenarios) {
             Ok(path) => {
-                println!(
+                say!(
                     "{} written. `parity check` reads it, `parity run {}` runs it",
                     path.display(),
                     self.scenario
@@ -58,7 +59,7 @@ impl New {
                 ExitCode::SUCCESS
             }
             Err(error) => {
-                eprintln!("parity: {error}");
+                complain!("parity: {error}");
                 ExitCode::from(super::COULD_NOT_RUN)
             }
         }

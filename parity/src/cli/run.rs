@@ -1,18 +1,21 @@
 //! `parity run`: the main job.
 
 use std::{
+    future::{Future, poll_fn},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    task::Poll,
 };
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::tz::TimeZone;
+use jiff::{civil::Date, tz::TimeZone};
 
+use super::output::{complain, say, write_out};
 use crate::{
-    campaign::{Campaign, Places},
-    report,
+    campaign::{Campaign, CampaignError, Places, provenance},
+    report::{self, RunReport},
     runner::{RunError, RunEvents},
     scenario::model::Scenario,
     transcript::Transcript,
@@ -24,7 +27,9 @@ use crate::{
       0  nothing differs but what the register expects to\n  \
       1  something else differs, or something that the register expects differs no longer\n  \
       2  something could not run\n  \
-      3  something was not compared (see --allow-not-compared)\n\n\
+      3  something was not compared (see --allow-not-compared)\n  \
+      130  it was interrupted (Ctrl-C): the reports hold what ran, and are marked partial\n\n\
+    The reports of an earlier run are replaced as soon as a run begins. Only one run at a time writes into a folder.\n\n\
     Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows")]
 pub struct Run {
     /// Areas or scenarios; none means all.
@@ -44,6 +49,9 @@ pub struct Run {
     pub side_by_side: usize,
 }
 
+/// As [`report::Ending::Interrupted`] has it.
+const INTERRUPTED: u8 = 130;
+
 struct Progress(ProgressBar);
 
 impl RunEvents for Progress {
@@ -59,18 +67,44 @@ impl Run {
         match self.try_run(scenarios) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
-                eprintln!("parity: {error}");
+                complain!("parity: {error}");
                 ExitCode::from(super::COULD_NOT_RUN)
             }
         }
     }
 
     fn try_run(&self, scenarios: &Path) -> Result<u8, Box<dyn std::error::Error>> {
-        let places = Places {
-            scenarios: scenarios.to_owned(),
-            snapshots: self.snapshots.clone(),
-        };
-        let campaign = Campaign::prepare(places, &self.wanted)?;
+        let runtime = tokio::runtime::Runtime::new()?;
+        let code = runtime.block_on(async {
+            let mut stop = Box::pin(interrupted());
+            // Whoever presses Ctrl-C from here on gets reports of what ran.
+            let early = poll_fn(|context| Poll::Ready(stop.as_mut().poll(context).is_ready())).await;
+            if early {
+                Ok(INTERRUPTED)
+            } else {
+                self.compare(scenarios, stop).await
+            }
+        });
+        // What an interruption left behind is nothing to wait for.
+        runtime.shutdown_background();
+        code
+    }
+
+    async fn compare(
+        &self,
+        scenarios: &Path,
+        stop: impl Future<Output = ()>,
+    ) -> Result<u8, Box<dyn std::error::Error>> {
+        let today = today();
+        let folder = report::Folder::take(&self.report)?;
+        // Whatever ends this run early, what lies there is no earlier run's.
+        let failed = |reason: &str| folder.write(&RunReport::failed(provenance(today), reason.to_owned()));
+        failed("the run that began to write here has not come to its end")?;
+        let campaign = self.prepare(scenarios).inspect_err(|error| {
+            if let Err(error) = failed(&error.to_string()) {
+                complain!("parity: {error}");
+            }
+        })?;
         let bar = ProgressBar::new(campaign.len().try_into().unwrap_or(u64::MAX));
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")?);
         #[allow(
@@ -78,22 +112,35 @@ impl Run {
             reason = "how long the run took is said to a person; no scenario sees it"
         )]
         let began = std::time::Instant::now();
-        let runtime = tokio::runtime::Runtime::new()?;
-        let report =
-            runtime.block_on(campaign.run(self.side_by_side, today(), Arc::new(Progress(bar.clone()))));
+        let events = Arc::new(Progress(bar.clone()));
+        let report = campaign.run_until(stop, self.side_by_side, today, events).await;
         let report = report.allowing_not_compared(self.allow_not_compared.clone());
         bar.finish_and_clear();
-        print!("{}", report::terminal(&report));
-        std::fs::create_dir_all(&self.report)?;
-        let (markdown, json) = (
-            self.report.join("divergences.md"),
-            self.report.join("report.json"),
+        write_out(format_args!("{}", report::terminal(&report)));
+        folder.write(&report)?;
+        say!(
+            "{} and {} written",
+            folder.markdown().display(),
+            folder.json().display()
         );
-        report::write_markdown(&markdown, &report)?;
-        report::write_json(&json, &report)?;
-        println!("{} and {} written", markdown.display(), json.display());
-        println!("{}", report::last_line(&report, began.elapsed()));
+        say!("{}", report::last_line(&report, began.elapsed()));
         Ok(report::ending(&report).code())
+    }
+
+    fn prepare(&self, scenarios: &Path) -> Result<Campaign, CampaignError> {
+        let places = Places {
+            scenarios: scenarios.to_owned(),
+            snapshots: self.snapshots.clone(),
+        };
+        Campaign::prepare(places, &self.wanted)
+    }
+}
+
+/// Comes to its end when a person presses Ctrl-C.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Nobody can be heard: the signal ends the process as it would without this.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -102,6 +149,6 @@ impl Run {
     clippy::disallowed_methods,
     reason = "an expired entry expires on the real day; no scenario sees this"
 )]
-fn today() -> jiff::civil::Date {
+pub(super) fn today() -> Date {
     jiff::Timestamp::now().to_zoned_datetime(TimeZone::UTC).date()
 }

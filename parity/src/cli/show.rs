@@ -6,6 +6,7 @@ use clap::Args;
 
 use serde_json::{Value, json};
 
+use super::output::{complain, say};
 use crate::{
     runner::step_label,
     scenario::{library, model::Action},
@@ -26,38 +27,38 @@ impl Show {
             Ok(scenario) => scenario,
             Err(error) => {
                 for fault in error.faults() {
-                    eprintln!("{}", fault.in_file(&entry.path));
+                    complain!("{}", fault.in_file(&entry.path));
                 }
                 return ExitCode::from(super::COULD_NOT_RUN);
             }
         };
-        println!("{}\n{}\n", scenario.name, scenario.title);
+        say!("{}\n{}\n", scenario.name, scenario.title);
         for agent in &scenario.agents {
-            println!("agent {}: {}", agent.name, agent.hostname);
+            say!("agent {}: {}", agent.name, agent.hostname);
         }
         for (path, _) in &scenario.files {
-            println!("file before the start: {path}");
+            say!("file before the start: {path}");
         }
         for step in &scenario.steps {
-            println!("{:>4}  {}", step.id, step.name);
+            say!("{:>4}  {}", step.id, step.name);
             let label = step_label(step);
             if label != step.name {
-                println!("      {label}");
+                say!("      {label}");
             }
             if let Action::Socket(socket) = &step.action
                 && let Some(texts) = shortened(&socket.texts())
             {
-                println!("      {texts}");
+                say!("      {texts}");
             }
             if !step.note.is_empty() {
-                println!("      {}", step.note);
+                say!("      {}", step.note);
             }
             if !step.expect.is_empty() {
-                println!("      expects {}", step.expect.value());
+                say!("      expects {}", step.expect.value());
             }
             let names: Vec<_> = step.captures.iter().map(|(name, _)| name.as_str()).collect();
             if !names.is_empty() {
-                println!("      captures {}", names.join(", "));
+                say!("      captures {}", names.join(", "));
             }
         }
         ExitCode::SUCCESS

@@ -114,6 +114,8 @@ pub(super) fn left(recording: &Value) -> Result<Left, ImportError> {
                 .and_then(Value::as_u64)
                 .ok_or_else(|| ImportError::Field(format!("size of {path}")))?,
             sha256: string(&file, "sha256")?,
+            // A recording holds a database's bytes, never its tables.
+            is_database: false,
             content,
         };
         left.files.insert(path, file);

@@ -47,6 +47,10 @@ impl Answer {
             {
                 places.push((Value::from(value), Capture::Cookie(cookie.to_owned())));
             }
+            // A tag is sent back to ask whether the file has changed.
+            if name.eq_ignore_ascii_case("etag") {
+                places.push((Value::from(value.as_str()), Capture::Header("etag".to_owned())));
+            }
         }
         Self {
             from_rows: false,
@@ -68,7 +72,7 @@ impl Answer {
                     2
                 }
             }
-            Capture::Cookie(cookie) => u8::from(cookie != wanted) * 2,
+            Capture::Cookie(name) | Capture::Header(name) => u8::from(name != wanted) * 2,
         };
         self.places
             .iter()

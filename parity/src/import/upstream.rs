@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{ImportError, Importer, fields::array};
 use crate::{
-    scenario::upstream::{Exchange, Upstream},
+    scenario::upstream::{Exchange, UPSTREAM_PORT, Upstream},
     transcript::{ASKED_AFTER, Asked, Observation, Seen},
 };
 
@@ -19,7 +19,7 @@ impl Importer {
         }
         let mut exchanges = Vec::new();
         for exchange in array(recording, "upstream") {
-            exchanges.push(self.exchange(exchange)?);
+            exchanges.push(Self::exchange(exchange)?);
         }
         let period = self.refresh_period();
         let mut asks = BTreeMap::from([(0, 1)]);
@@ -72,13 +72,7 @@ impl Importer {
         seconds.unwrap_or(60).clamp(30, 3600).into()
     }
 
-    fn exchange(&mut self, mut recorded: Value) -> Result<Exchange, ImportError> {
-        if let Some(fields) = recorded.as_object_mut()
-            && fields.remove("body_base64").is_some()
-        {
-            self.not_runnable
-                .push("upstream: an answer that is no text cannot be replayed yet".to_owned());
-        }
+    fn exchange(recorded: Value) -> Result<Exchange, ImportError> {
         serde_json::from_value(recorded).map_err(|error| ImportError::Field(format!("upstream: {error}")))
     }
 }
@@ -93,7 +87,10 @@ fn asked_during(step: &Value) -> u32 {
     }
     let path = text("/request/path").split('?').next().unwrap_or_default();
     let judged = u32::from(answer("has_token") == Some(&Value::Bool(true)));
+    // Whatever an operator asks for is asked of the played server where the address names its port.
+    let names_the_port = text("/request/path").contains(UPSTREAM_PORT);
     match (text("/request/method"), path) {
+        ("GET" | "HEAD" | "POST", "/api/proxy") => u32::from(names_the_port),
         ("POST", "/api/github/token") if answer("has_token").is_some() => judged + 1,
         ("GET", "/api/github/token") => judged,
         ("GET", "/api/repo/current_hash") => {

@@ -99,6 +99,11 @@ impl Normalizer<'_> {
                 Some(name) => json!({ "mode": mode, "bytes": name }),
                 None => json!({ "mode": mode, "bytes": text }),
             },
+            Some(Body::Json(tables)) if file.is_database => {
+                let path = join(place.path, "tables");
+                let place = Place { path: &path, ..place };
+                json!({ "mode": mode, "tables": self.value(place, "", tables) })
+            }
             Some(Body::Json(_) | Body::Empty) => json!({ "mode": mode, "content": "" }),
             // A key: another one in each run, but of one length.
             None if usize::try_from(file.size).is_ok_and(|size| size <= LONGEST_FILE) => {

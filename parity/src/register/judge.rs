@@ -1,6 +1,7 @@
 //! Differences and the register together give a verdict for each scenario.
 
-use super::{Entry, Expectation, Register, Row, covers};
+use super::steps::Wording;
+use super::{Entry, Expectation, Register, Row, StepNames, covers};
 use crate::diff::{Difference, Kind, Spans, diff};
 use crate::normalize::Normalized;
 use crate::transcript::Missed;
@@ -14,8 +15,11 @@ use std::collections::BTreeMap;
 pub struct Ran {
     /// `<area>/<name>`.
     pub scenario: String,
-    /// The number of the scenario's last step.
-    pub last_step: u32,
+    /// What its steps are called.
+    pub names: StepNames,
+    /// When the legacy's and the engine's side began, as Unix time in microseconds; nothing where the differences say
+    /// times as the register does.
+    pub started_at_us: Option<[i64; 2]>,
     /// Number and label of every step that showed something on either side; a label of an HTTP step begins with
     /// method and path.
     pub steps: Vec<(u32, String)>,
@@ -28,7 +32,7 @@ pub struct Ran {
 impl Ran {
     /// Compares a scenario's two sides. A step that failed on both sides shows nothing about either server.
     #[must_use]
-    pub fn compare(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Self {
+    pub fn compare(legacy: &Normalized, engine: &Normalized, spans: &Spans, names: StepNames) -> Self {
         let failed = |side: &Normalized| -> BTreeMap<u32, String> {
             let reason = |seen: &Value| {
                 seen.get("failed")
@@ -46,7 +50,8 @@ impl Ran {
         }
         Self {
             scenario: engine.scenario.clone(),
-            last_step: engine.last_step,
+            names,
+            started_at_us: Some([legacy.started_at_us, engine.started_at_us]),
             steps: steps.into_iter().collect(),
             not_compared: failed(engine)
                 .into_iter()
@@ -78,12 +83,30 @@ impl Ran {
         self
     }
 
+    /// A difference in the words of the register.
+    fn worded(&self, difference: &Difference) -> Difference {
+        let side = |side: usize, value: &Option<Value>| {
+            let wording = Wording {
+                names: &self.names,
+                started_at_us: self.started_at_us.and_then(|both| both.get(side).copied()),
+                is_heard: difference.path.starts_with("/sockets/"),
+            };
+            value.as_ref().map(|value| wording.side(&difference.path, value))
+        };
+        Difference {
+            legacy: side(0, &difference.legacy),
+            engine: side(1, &difference.engine),
+            ..difference.clone()
+        }
+    }
+
     /// A scenario that could not run.
     #[must_use]
     pub fn could_not_run(scenario: &str, reason: String) -> Self {
         Self {
             scenario: scenario.to_owned(),
-            last_step: 0,
+            names: StepNames::default(),
+            started_at_us: None,
             steps: Vec::new(),
             not_compared: BTreeMap::new(),
             outcome: Err(reason),
@@ -115,8 +138,20 @@ pub struct Unmet {
     pub entry: String,
     /// The step; 0 where the entry names none.
     pub step: u32,
+    /// What the entry calls the step; nothing where it names none.
+    pub name: Option<String>,
     /// The path.
     pub path: String,
+}
+
+/// A difference that an entry accepted until its last day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expired {
+    /// Where it stands in [`Verdict::different`], from 0.
+    pub difference: usize,
+    /// The entry.
+    pub entry: String,
 }
 
 /// What was found about one scenario.
@@ -127,12 +162,16 @@ pub struct Verdict {
     pub scenario: String,
     /// The outcome of what was compared.
     pub outcome: Outcome,
+    /// What the steps are called, by their places; also what is seen once they are over.
+    pub steps: BTreeMap<u32, String>,
     /// How many steps were compared.
     pub compared_steps: usize,
     /// Accepted differences, each with the entry that accepts it.
     pub accepted: Vec<(String, Difference)>,
     /// Differences that nothing accepts.
     pub different: Vec<Difference>,
+    /// Which of them entries would accept that have expired.
+    pub expired: Vec<Expired>,
     /// Places that should differ and do not.
     pub unmet: Vec<Unmet>,
     /// Steps that were not compared and why; step 0 stands for the whole scenario.
@@ -152,29 +191,23 @@ pub struct Judgement {
 /// Judges what ran.
 #[must_use]
 pub fn judge(register: &Register, ran: &[Ran], today: Date) -> Judgement {
-    let alive: Vec<&Entry> = register
-        .entries
-        .iter()
-        .filter(|entry| entry.is_alive(today))
-        .collect();
+    let (alive, expired): (Vec<&Entry>, Vec<&Entry>) =
+        register.entries.iter().partition(|entry| entry.is_alive(today));
     Judgement {
-        verdicts: ran.iter().map(|one| verdict(&alive, one)).collect(),
-        expired_entries: register
-            .entries
-            .iter()
-            .filter(|one| !one.is_alive(today))
-            .map(|one| one.id.clone())
-            .collect(),
+        verdicts: ran.iter().map(|one| verdict(&alive, &expired, one)).collect(),
+        expired_entries: expired.iter().map(|one| one.id.clone()).collect(),
     }
 }
 
-fn verdict(entries: &[&Entry], ran: &Ran) -> Verdict {
+fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
     let mut out = Verdict {
         scenario: ran.scenario.clone(),
         outcome: Outcome::NotCompared,
+        steps: ran.names.clone().into_all(),
         compared_steps: 0,
         accepted: Vec::new(),
         different: Vec::new(),
+        expired: Vec::new(),
         unmet: Vec::new(),
         not_compared: ran.not_compared.clone(),
     };
@@ -187,15 +220,16 @@ fn verdict(entries: &[&Entry], ran: &Ran) -> Verdict {
         }
     };
     for (step, _) in &ran.steps {
-        if let Some(reason) = cut_off(entries, &ran.scenario, *step) {
+        if let Some(reason) = cut_off(entries, ran, *step) {
             out.not_compared.insert(*step, reason);
         } else if !out.not_compared.contains_key(step) {
             out.compared_steps += 1;
         }
     }
-    let compared: Vec<&Difference> = differences
+    let compared: Vec<Difference> = differences
         .iter()
         .filter(|difference| !out.not_compared.contains_key(&difference.step))
+        .map(|difference| ran.worded(difference))
         .collect();
     let mut accepted_by: Vec<Option<&str>> = vec![None; compared.len()];
     for entry in entries {
@@ -208,10 +242,22 @@ fn verdict(entries: &[&Entry], ran: &Ran) -> Verdict {
             }
         }
     }
-    for (difference, entry) in compared.into_iter().zip(accepted_by) {
+    let mut once_accepted_by: Vec<Option<&str>> = vec![None; compared.len()];
+    for entry in expired {
+        for expectation in &entry.expectations {
+            meet(entry, expectation, ran, &compared, &mut once_accepted_by);
+        }
+    }
+    for ((difference, entry), once) in compared.into_iter().zip(accepted_by).zip(once_accepted_by) {
         match entry {
-            Some(id) => out.accepted.push((id.to_owned(), difference.clone())),
-            None => out.different.push(difference.clone()),
+            Some(id) => out.accepted.push((id.to_owned(), difference)),
+            None => {
+                out.expired.extend(once.map(|entry| Expired {
+                    difference: out.different.len(),
+                    entry: entry.to_owned(),
+                }));
+                out.different.push(difference);
+            }
         }
     }
     out.outcome = if !out.different.is_empty() || !out.unmet.is_empty() {
@@ -232,7 +278,7 @@ fn meet<'e>(
     entry: &'e Entry,
     expectation: &Expectation,
     ran: &Ran,
-    differences: &[&Difference],
+    differences: &[Difference],
     accepted_by: &mut [Option<&'e str>],
 ) -> Vec<Unmet> {
     let mut unmet = Vec::new();
@@ -244,18 +290,17 @@ fn meet<'e>(
         .iter()
         .filter(|place| covers(&place.scenarios, &ran.scenario));
     for place in here {
-        let steps: Vec<Option<u32>> = match &place.steps {
-            Some(steps) => steps
-                .iter()
-                .map(|step| Some(step.number(ran.last_step)))
-                .collect(),
+        let steps: Vec<Option<&String>> = match &place.steps {
+            Some(steps) => steps.iter().map(Some).collect(),
             None => vec![None],
         };
-        for step in steps {
+        for name in steps {
+            let step = name.and_then(|name| ran.names.number(name));
             for row in &expectation.rows {
                 let mut seen = false;
                 for (difference, accepted) in differences.iter().zip(accepted_by.iter_mut()) {
-                    if step.is_none_or(|step| step == difference.step) && fits(row, difference) {
+                    let here = name.is_none() || step == Some(difference.step);
+                    if here && fits(row, difference) {
                         accepted.get_or_insert(&entry.id);
                         seen = true;
                     }
@@ -264,6 +309,7 @@ fn meet<'e>(
                     unmet.push(Unmet {
                         entry: entry.id.clone(),
                         step: step.unwrap_or_default(),
+                        name: name.cloned(),
                         path: row.path.clone(),
                     });
                 }
@@ -280,14 +326,10 @@ fn fits(row: &Row, difference: &Difference) -> bool {
 }
 
 /// Why a step is not compared, if a mended defect has changed what came before it.
-fn cut_off(entries: &[&Entry], scenario: &str, step: u32) -> Option<String> {
+fn cut_off(entries: &[&Entry], ran: &Ran, step: u32) -> Option<String> {
+    let from = |entry: &Entry| ran.names.number(entry.not_compared_from_step.get(&ran.scenario)?);
     entries
         .iter()
-        .find(|entry| {
-            entry
-                .not_compared_from_step
-                .get(scenario)
-                .is_some_and(|from| step >= *from)
-        })
+        .find(|entry| from(entry).is_some_and(|from| step >= from))
         .map(|entry| format!("{}: {}", entry.id, entry.reason))
 }

@@ -1,6 +1,6 @@
 //! Reading and checking the register's text.
 
-use super::{Area, Constraint, Entry, Expectation, Place, Register, Row, StepName, covers};
+use super::{Area, Constraint, Entry, Expectation, KnownScenarios, Place, Register, Row};
 use jiff::civil::Date;
 use regex::Regex;
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
+use toml_edit::{Item, Table};
 
 /// The format that this program reads.
 const FORMAT: u32 = 2;
@@ -42,7 +43,7 @@ pub enum RegisterError {
 pub struct Mistake {
     /// The file.
     pub path: PathBuf,
-    /// The line at which the entry begins.
+    /// The line at which the entry or its block begins.
     pub line: usize,
     /// The entry's id, where it has a readable one.
     pub entry: String,
@@ -58,7 +59,7 @@ impl fmt::Display for Mistake {
             entry,
             reason,
         } = self;
-        write!(out, "{}:{line}: entry `{entry}`: {reason}", path.display())
+        write!(out, "{}:{line}:1: entry `{entry}`: {reason}", path.display())
     }
 }
 
@@ -85,8 +86,9 @@ struct RawEntry {
     id: String,
     defect: String,
     area: Area,
-    #[serde(default, rename = "expect")]
-    expectations: Vec<RawExpectation>,
+    /// None yet where it stands there empty.
+    #[serde(rename = "expect")]
+    expectations: Option<Vec<RawExpectation>>,
     legacy_behaviour: String,
     engine_behaviour: String,
     reason: String,
@@ -95,16 +97,21 @@ struct RawEntry {
     ticket: Option<String>,
     expires: Option<String>,
     #[serde(default)]
-    not_compared_from_step: BTreeMap<String, u32>,
+    not_compared_from_step: BTreeMap<String, RawStep>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawExpectation {
+    /// What `same_as` calls the rows.
+    name: Option<String>,
     at: BTreeMap<String, RawSteps>,
     #[serde(default)]
     except: Vec<String>,
+    #[serde(default)]
     differ: Vec<RawRow>,
+    /// The expectation whose rows these are, too.
+    same_as: Option<String>,
     why_loose: Option<String>,
 }
 
@@ -123,7 +130,7 @@ enum RawStep {
     Name(String),
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRow {
     path: String,
@@ -135,19 +142,19 @@ struct RawRow {
 ///
 /// # Errors
 /// If it cannot be read or breaks a rule.
-pub fn load(path: &Path) -> Result<Register, RegisterError> {
+pub fn load(path: &Path, known: &KnownScenarios) -> Result<Register, RegisterError> {
     let text = std::fs::read_to_string(path).map_err(|source| RegisterError::Io {
         path: path.to_owned(),
         source,
     })?;
-    parse(path, &text)
+    parse(path, &text, known)
 }
 
 /// Reads the register's text; `path` is for messages.
 ///
 /// # Errors
-/// If it breaks a rule.
-pub fn parse(path: &Path, text: &str) -> Result<Register, RegisterError> {
+/// If it breaks a rule, or names a scenario or step that is not there.
+pub fn parse(path: &Path, text: &str, known: &KnownScenarios) -> Result<Register, RegisterError> {
     let syntax = |reason: String| RegisterError::Syntax {
         path: path.to_owned(),
         reason,
@@ -159,58 +166,98 @@ pub fn parse(path: &Path, text: &str) -> Result<Register, RegisterError> {
             raw.format
         )));
     }
-    let mut ids = BTreeSet::new();
-    let mut register = Register::default();
-    let mut mistakes = Vec::new();
+    let blocks = blocks(text);
+    let mut read = Vec::new();
     for entry in raw.divergence {
         let at = line(text, entry.span().start);
         let entry = entry.into_inner();
-        let id = entry
-            .get("id")
-            .and_then(toml::Value::as_str)
-            .unwrap_or("?")
-            .to_owned();
-        let read = RawEntry::deserialize(entry)
-            .map_err(|error| error.message().to_owned())
-            .and_then(|raw_entry| check(raw_entry, &raw.values))
-            .and_then(|entry| {
-                if ids.insert(id.clone()) {
-                    Ok(entry)
-                } else {
-                    Err("the id is used twice".to_owned())
-                }
-            });
-        match read {
-            Ok(entry) => register.entries.push(entry),
-            Err(reason) => mistakes.push(Mistake {
-                path: path.to_owned(),
-                line: at,
-                entry: id,
-                reason,
-            }),
+        let id = entry.get("id").and_then(toml::Value::as_str).unwrap_or("?");
+        let id = id.to_owned();
+        let entry = RawEntry::deserialize(entry).map_err(|error| error.message().to_owned());
+        read.push((at, id, entry));
+    }
+    let (named, mut faults) = named_rows(&read);
+    let shared = Shared {
+        values: &raw.values,
+        named: &named,
+        known,
+    };
+    let mut ids = BTreeSet::new();
+    let mut register = Register::default();
+    for (at, id, entry) in read {
+        let mut wrong = Vec::new();
+        match entry {
+            Ok(entry) => register.entries.extend(check(entry, &shared, &mut wrong)),
+            Err(reason) => wrong.push((None, reason)),
         }
+        if !ids.insert(id.clone()) {
+            wrong.push((None, "the id is used twice".to_owned()));
+        }
+        let line = |block: Option<usize>| block.and_then(|block| blocks.get(&at)?.get(block).copied());
+        faults.extend(
+            wrong
+                .into_iter()
+                .map(|(block, reason)| (line(block).unwrap_or(at), id.clone(), reason)),
+        );
     }
-    if mistakes.is_empty() {
-        Ok(register)
-    } else {
-        Err(RegisterError::Entries(mistakes))
+    if faults.is_empty() {
+        register.values = raw.values;
+        return Ok(register);
     }
+    faults.sort_by_key(|(at, _, _)| *at);
+    let mistakes = faults.into_iter().map(|(line, entry, reason)| Mistake {
+        path: path.to_owned(),
+        line,
+        entry,
+        reason,
+    });
+    Err(RegisterError::Entries(mistakes.collect()))
 }
 
-impl Register {
-    /// Patterns that fit none of the scenarios that there are, with the entry that has them.
-    #[must_use]
-    pub fn unknown_scenarios(&self, known: &[String]) -> Vec<String> {
-        let mut out = Vec::new();
-        for entry in &self.entries {
-            for pattern in entry.scenarios() {
-                if !known.iter().any(|scenario| covers(pattern, scenario)) {
-                    out.push(format!("entry `{}`: there is no scenario `{pattern}`", entry.id));
-                }
+/// An entry with its line and id, or why it cannot be read.
+type Read = (usize, String, Result<RawEntry, String>);
+
+/// What all entries of the file share.
+struct Shared<'a> {
+    values: &'a BTreeMap<String, Value>,
+    /// The rows of the expectations that have a name.
+    named: &'a BTreeMap<String, Vec<RawRow>>,
+    known: &'a KnownScenarios,
+}
+
+/// The lines at which the blocks of each entry begin, by the line of the entry.
+fn blocks(text: &str) -> BTreeMap<usize, Vec<usize>> {
+    let Ok(document) = toml_edit::Document::parse(text) else {
+        return BTreeMap::new();
+    };
+    let entries = document.get("divergence").and_then(Item::as_array_of_tables);
+    let at = |table: &Table| table.span().map(|span| line(text, span.start));
+    let of = |entry: &Table| {
+        let blocks = entry.get("expect").and_then(Item::as_array_of_tables);
+        let blocks = blocks.into_iter().flatten().filter_map(at);
+        Some((at(entry)?, blocks.collect()))
+    };
+    entries.into_iter().flatten().filter_map(of).collect()
+}
+
+/// What is wrong with an entry: its line, its id and the reason.
+type Wrong = (usize, String, String);
+
+/// The rows that have a name, and the names that are used twice.
+fn named_rows(read: &[Read]) -> (BTreeMap<String, Vec<RawRow>>, Vec<Wrong>) {
+    let (mut named, mut faults) = (BTreeMap::new(), Vec::new());
+    for (at, id, entry) in read {
+        let expectations = entry.iter().flat_map(|entry| &entry.expectations).flatten();
+        for (name, one) in expectations.filter_map(|one| Some((one.name.clone()?, one))) {
+            if one.same_as.is_some() {
+                let reason = format!("the rows `{name}` are those of another expectation: name that one");
+                faults.push((*at, id.clone(), reason));
+            } else if named.insert(name.clone(), one.differ.clone()).is_some() {
+                faults.push((*at, id.clone(), format!("the name `{name}` is used twice")));
             }
         }
-        out
     }
+    (named, faults)
 }
 
 fn line(text: &str, at: usize) -> usize {
@@ -222,61 +269,97 @@ fn date(field: &str, text: &str) -> Result<Date, String> {
         .map_err(|_| format!("`{field}` is no date like 2026-11-25"))
 }
 
-fn check(raw: RawEntry, values: &BTreeMap<String, Value>) -> Result<Entry, String> {
+/// What is wrong, and with which block of the entry.
+type Faults = Vec<(Option<usize>, String)>;
+
+/// The entry that is written, as far as nothing is wrong with it; what is wrong comes to `wrong`.
+fn check(raw: RawEntry, shared: &Shared<'_>, wrong: &mut Faults) -> Option<Entry> {
     for (field, text) in [
-        ("id", &raw.id),
-        ("defect", &raw.defect),
-        ("legacy_behaviour", &raw.legacy_behaviour),
-        ("engine_behaviour", &raw.engine_behaviour),
-        ("reason", &raw.reason),
+        ("id", Some(&raw.id)),
+        ("defect", Some(&raw.defect)),
+        ("legacy_behaviour", Some(&raw.legacy_behaviour)),
+        ("engine_behaviour", Some(&raw.engine_behaviour)),
+        ("reason", Some(&raw.reason)),
+        ("owner", raw.owner.as_ref()),
+        ("ticket", raw.ticket.as_ref()),
     ] {
-        if text.trim().is_empty() {
-            return Err(format!("`{field}` is empty"));
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            wrong.push((None, format!("`{field}` is empty")));
         }
     }
-    if raw.expectations.is_empty() && raw.not_compared_from_step.is_empty() {
-        return Err("it accepts nothing: neither `expect` nor `not_compared_from_step`".to_owned());
+    if raw.expectations.is_none() && raw.not_compared_from_step.is_empty() {
+        let reason = "it accepts nothing: neither `expect` nor `not_compared_from_step`";
+        wrong.push((None, reason.to_owned()));
     }
-    Ok(Entry {
-        since: date("since", &raw.since)?,
-        expires: raw
-            .expires
-            .as_deref()
-            .map(|text| date("expires", text))
-            .transpose()?,
-        expectations: raw
-            .expectations
-            .into_iter()
-            .map(|one| expectation(one, values))
-            .collect::<Result<_, _>>()?,
+    let mut told = |result: Result<Date, String>| match result {
+        Ok(date) => Some(date),
+        Err(reason) => {
+            wrong.push((None, reason));
+            None
+        }
+    };
+    let since = told(date("since", &raw.since));
+    let expires = raw.expires.as_deref().map(|text| told(date("expires", text)));
+    let mut expectations = Vec::new();
+    for (at, one) in raw.expectations.unwrap_or_default().into_iter().enumerate() {
+        let mut in_block = Vec::new();
+        match expectation(one, shared, &mut in_block) {
+            Ok(one) => expectations.push(one),
+            Err(reason) => in_block.push(reason),
+        }
+        wrong.extend(in_block.into_iter().map(|reason| (Some(at), reason)));
+    }
+    let mut not_compared_from_step = BTreeMap::new();
+    for (scenario, step) in raw.not_compared_from_step {
+        let mut faults: Vec<String> = shared.known.scenario_fault(&scenario).into_iter().collect();
+        if let Some(name) = step_name(&scenario, step, shared.known, &mut faults) {
+            not_compared_from_step.insert(scenario, name);
+        }
+        wrong.extend(faults.into_iter().map(|reason| (None, reason)));
+    }
+    Some(Entry {
         id: raw.id,
         defect: raw.defect,
         area: raw.area,
+        expectations,
         legacy_behaviour: raw.legacy_behaviour,
         engine_behaviour: raw.engine_behaviour,
         reason: raw.reason,
+        since: since?,
         owner: raw.owner,
         ticket: raw.ticket,
-        not_compared_from_step: raw.not_compared_from_step,
+        expires: expires.flatten(),
+        not_compared_from_step,
     })
 }
 
-fn expectation(raw: RawExpectation, values: &BTreeMap<String, Value>) -> Result<Expectation, String> {
-    if raw.at.is_empty() || raw.differ.is_empty() {
-        return Err("an `expect` needs places in `at` and rows in `differ`".to_owned());
+fn expectation(
+    raw: RawExpectation,
+    shared: &Shared<'_>,
+    wrong: &mut Vec<String>,
+) -> Result<Expectation, String> {
+    let mut raw_rows = raw.differ;
+    if let Some(name) = &raw.same_as {
+        let others = shared.named.get(name);
+        let others = others.ok_or_else(|| {
+            format!("no expectation is called `{name}`, of which `same_as` speaks: give one that `name`")
+        })?;
+        raw_rows.extend(others.iter().cloned());
     }
-    let places: Vec<Place> = raw
-        .at
+    if raw.at.is_empty() || raw_rows.is_empty() {
+        return Err("an `expect` needs places in `at`, and rows in `differ` or by `same_as`".to_owned());
+    }
+    for scenario in raw.at.keys().chain(&raw.except) {
+        wrong.extend(shared.known.scenario_fault(scenario));
+    }
+    let mut places = Vec::new();
+    for (scenarios, steps) in raw.at {
+        let steps = steps_of(&scenarios, steps, shared.known, wrong)?;
+        places.push(Place { scenarios, steps });
+    }
+    let rows: Vec<Row> = raw_rows
         .into_iter()
-        .map(|(scenarios, steps)| {
-            let steps = steps_of(&scenarios, steps)?;
-            Ok(Place { scenarios, steps })
-        })
-        .collect::<Result<_, String>>()?;
-    let rows: Vec<Row> = raw
-        .differ
-        .into_iter()
-        .map(|one| row(one, values))
+        .map(|one| row(one, shared.values))
         .collect::<Result<_, _>>()?;
     let is_pattern = |text: &str| text.split('/').any(|segment| segment == "*");
     let loose = places
@@ -297,32 +380,46 @@ fn expectation(raw: RawExpectation, values: &BTreeMap<String, Value>) -> Result<
             places,
             except: raw.except,
             rows,
+            name: raw.name,
             why_loose: raw.why_loose,
         }),
     }
 }
 
-fn steps_of(scenario: &str, raw: RawSteps) -> Result<Option<Vec<StepName>>, String> {
-    let named = |name: &str| match name {
-        "asked" => Ok(StepName::Asked),
-        "heard" => Ok(StepName::Heard),
-        "left" => Ok(StepName::Left),
-        other => Err(format!(
-            "`{other}` in the steps of {scenario} is neither a number nor `asked`, `heard` or `left`"
-        )),
-    };
+fn steps_of(
+    scenario: &str,
+    raw: RawSteps,
+    known: &KnownScenarios,
+    wrong: &mut Vec<String>,
+) -> Result<Option<Vec<String>>, String> {
     match raw {
         RawSteps::Word(word) if word == "any" => Ok(None),
-        RawSteps::Word(word) => named(&word).map(|step| Some(vec![step])),
+        RawSteps::Word(word) => Err(format!("`{scenario}` = \"{word}\": steps are a list, or \"any\"")),
         RawSteps::These(steps) if steps.is_empty() => Err(format!("`at` names no step of {scenario}")),
-        RawSteps::These(steps) => steps
-            .into_iter()
-            .map(|step| match step {
-                RawStep::Number(number) => Ok(StepName::Number(number)),
-                RawStep::Name(name) => named(&name),
-            })
-            .collect::<Result<_, _>>()
-            .map(Some),
+        RawSteps::These(steps) => {
+            let names = steps
+                .into_iter()
+                .filter_map(|step| step_name(scenario, step, known, wrong));
+            Ok(Some(names.collect()))
+        }
+    }
+}
+
+fn step_name(
+    scenario: &str,
+    step: RawStep,
+    known: &KnownScenarios,
+    wrong: &mut Vec<String>,
+) -> Option<String> {
+    match step {
+        RawStep::Number(number) => {
+            wrong.push(known.number_fault(scenario, number));
+            None
+        }
+        RawStep::Name(name) => {
+            wrong.extend(known.step_fault(scenario, &name));
+            Some(name)
+        }
     }
 }
 

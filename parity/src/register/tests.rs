@@ -18,10 +18,11 @@ engine_behaviour = "400"
 reason = "A crash is no answer"
 since = "2026-11-20"
 expires = "2026-12-31"
-not_compared_from_step = { "enrollment/cut" = 4 }
+not_compared_from_step = { "enrollment/cut" = "POST x 4" }
 
 [[divergence.expect]]
-at = { "enrollment/x" = [1, "left"] }
+name = "400 in place of 500"
+at = { "enrollment/x" = ["POST x", "left"] }
 differ = [
   { path = "/status", legacy = 500, engine = 400 },
 ]
@@ -35,8 +36,19 @@ differ = [
 ]
 "#;
 
+/// What four steps are called.
+fn names() -> StepNames {
+    StepNames::new(["POST x", "POST x 2", "POST x 3", "POST x 4"])
+}
+
+fn read(text: &str) -> Result<Register, RegisterError> {
+    let scenarios = ["enrollment/x", "enrollment/y", "enrollment/cut"];
+    let known = KnownScenarios::new(scenarios.map(|name| (name.to_owned(), names())));
+    parse(Path::new("divergences.toml"), text, &known)
+}
+
 fn register() -> Register {
-    parse(Path::new("divergences.toml"), TEXT).unwrap()
+    read(TEXT).unwrap()
 }
 
 fn day(text: &str) -> Date {
@@ -69,7 +81,8 @@ fn status(step: u32, legacy: u16, engine: u16) -> Difference {
 fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
     Ran {
         scenario: scenario.to_owned(),
-        last_step: 4,
+        names: names(),
+        started_at_us: None,
         steps: (1..=7).map(|step| (step, "POST /x".to_owned())).collect(),
         not_compared: BTreeMap::new(),
         outcome: Ok(differences),
@@ -153,21 +166,18 @@ fn steps_that_are_not_compared_show_nothing() {
 
 #[test]
 fn every_mistake_names_file_line_and_entry() {
-    let message = |text: &str| {
-        parse(Path::new("divergences.toml"), text)
-            .unwrap_err()
-            .to_string()
-    };
+    let message = |text: &str| read(text).unwrap_err().to_string();
     let entry = TEXT.split("[[divergence]]").nth(1).unwrap();
     let twice = format!("{TEXT}[[divergence]]{entry}");
     assert_eq!(
         message(&twice),
-        "divergences.toml:31: entry `wrong-types`: the id is used twice"
+        "divergences.toml:32:1: entry `wrong-types`: the name `400 in place of 500` is used twice\n\
+         divergences.toml:32:1: entry `wrong-types`: the id is used twice"
     );
     let both = twice.replace("2026-11-20", "yesterday");
     assert_eq!(
         message(&both).lines().count(),
-        2,
+        4,
         "all mistakes at once: {}",
         message(&both)
     );
@@ -180,7 +190,14 @@ fn every_mistake_names_file_line_and_entry() {
         .contains("neither side")
     );
     assert!(of("reason = \"A", "raeson = \"A").contains("raeson"));
-    assert!(of("\"left\"", "\"later\"").contains("`later` in the steps of enrollment/x"));
+    assert!(of("\"left\"", "\"lift\"").contains("enrollment/x has no step `lift`; the nearest are `left`, "));
+    assert!(of("[\"POST x\"", "[2").contains("step 2 is called \"POST x 2\""));
+    assert!(of("\"POST x 4\"", "\"POST x 5\"").contains("enrollment/cut has no step `POST x 5`"));
+    assert!(
+        of("enrollment/y", "enrollment/z")
+            .contains("there is no scenario `enrollment/z`; the nearest name is")
+    );
+    assert!(of("expires = \"2026", "owner = \" \"\nexpires = \"2026").contains("`owner` is empty"));
     assert!(of("why_loose = ", "#").contains("`why_loose` says why"));
     assert!(
         of(
@@ -191,10 +208,69 @@ fn every_mistake_names_file_line_and_entry() {
     );
     assert!(of("value = \"the crash page\"", "value = \"the page\"").contains("has no `the page`"));
     assert!(of("format = 2", "format = 1").contains("this program reads 2"));
+}
+
+#[test]
+fn all_mistakes_of_an_entry_are_told_at_once() {
+    let text = TEXT
+        .replace("[\"POST x\", \"left\"]", "[\"POST z\", 3]")
+        .replace("\"any\"", "\"some\"");
+    let message = read(&text).unwrap_err().to_string();
+    let lines: Vec<&str> = message
+        .lines()
+        .filter_map(|line| line.split(": entry").next())
+        .collect();
+    let block = "divergences.toml:18:1";
     assert_eq!(
-        register().unknown_scenarios(&["enrollment/x".to_owned(), "enrollment/cut".to_owned()]),
-        ["entry `wrong-types`: there is no scenario `enrollment/y`"]
+        lines,
+        [block, block, "divergences.toml:25:1"],
+        "each at its block: {message}"
     );
+}
+
+#[test]
+fn rows_are_written_once_and_named_elsewhere() {
+    let other = "\n[[divergence.expect]]\nat = { \"enrollment/y\" = [\"POST x 2\"] }\nsame_as = \"400 in place of 500\"\n";
+    let text = format!("{TEXT}{other}");
+    let entries = read(&text).unwrap().entries;
+    let [first, _, last] = entries[0].expectations.as_slice() else {
+        panic!("three expectations")
+    };
+    assert_eq!(last.rows[0].path, first.rows[0].path);
+    let unknown = read(&text.replace("same_as = \"400", "same_as = \"300"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        unknown.contains("no expectation is called `300 in place of 500`"),
+        "{unknown}"
+    );
+    let chain = text.replace("same_as =", "name = \"again\"\nsame_as =");
+    assert!(read(&chain).unwrap_err().to_string().contains("name that one"));
+}
+
+#[test]
+fn a_step_that_is_put_in_moves_no_place_of_the_register() {
+    let mut moved = ran("enrollment/x", vec![status(2, 500, 400), status(8, 500, 400)]);
+    moved.names = StepNames::new(["GET health", "POST x", "POST x 2", "POST x 3", "POST x 4"]);
+    assert_eq!(of(moved), (Outcome::Accepted, vec![]));
+}
+
+#[test]
+fn what_an_expired_entry_accepted_is_told_as_its_own() {
+    let verdict = judged(
+        ran("enrollment/x", vec![status(1, 500, 400), status(2, 500, 400)]),
+        "2027-01-01",
+    );
+    let expired = Expired {
+        difference: 0,
+        entry: "wrong-types".to_owned(),
+    };
+    assert_eq!((verdict.different.len(), verdict.expired), (2, vec![expired]));
+}
+
+#[test]
+fn loose_blocks_are_counted() {
+    assert_eq!(register().loose(), 1);
 }
 
 #[test]

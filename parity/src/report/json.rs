@@ -1,6 +1,6 @@
 //! `report.json`: the whole [`RunReport`].
 
-use super::{FORMAT, ReportError, RunReport, write_text};
+use super::{FORMAT, ReportError, RunReport};
 use serde_json::Value;
 use std::path::Path;
 
@@ -10,18 +10,6 @@ use std::path::Path;
 /// If the report cannot be written as JSON.
 pub fn render(report: &RunReport) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
-}
-
-/// Writes `report.json`, over an older one.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write(path: &Path, report: &RunReport) -> Result<(), ReportError> {
-    let text = render(report).map_err(|error| ReportError::Unreadable {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
-    write_text(path, &text)
 }
 
 /// Reads a stored report, from which every other report can be made again.

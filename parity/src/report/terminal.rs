@@ -1,5 +1,6 @@
 //! The report for a person at a terminal.
 
+use super::places::step;
 use super::{Counts, Ending, OWN, RunReport, ending, reasons, shown};
 use crate::register::Area;
 use std::fmt::Write as _;
@@ -15,9 +16,12 @@ pub fn render(report: &RunReport) -> String {
     let provenance = &report.provenance;
     let _ = writeln!(
         out,
-        "legacy: {}\nengine: {}\n",
-        provenance.legacy, provenance.engine
+        "legacy: {}\nengine: {}, {}\n",
+        provenance.legacy, provenance.engine, provenance.revision
     );
+    if let Some(partial) = report.partial {
+        let _ = writeln!(out, "Partial: {partial}. Of the others nothing is said.\n");
+    }
     let _ = writeln!(
         out,
         "{:<16}{:>8}{:>10}{:>11}{:>14}{:>18}",
@@ -35,17 +39,20 @@ pub fn render(report: &RunReport) -> String {
             let _ = writeln!(
                 out,
                 "  {}  {}\n    no longer differs as the register's entry `{}` says: remove the place there, or correct it",
-                step(one.step),
+                step(verdict, one.step, one.name.as_deref()),
                 one.path,
                 one.entry
             );
         }
-        for one in &verdict.different {
+        for (at, one) in verdict.different.iter().enumerate() {
             let path = if one.path.is_empty() { "(all)" } else { &one.path };
-            let _ = writeln!(out, "  step {}  {}", one.step, one.label);
+            let _ = writeln!(out, "  {}  {}", step(verdict, one.step, None), one.label);
             let _ = writeln!(out, "    {path}  ({})", kind(one.kind));
             let _ = writeln!(out, "      legacy  {}", shown(one.legacy.as_ref()));
             let _ = writeln!(out, "      engine  {}", shown(one.engine.as_ref()));
+            for expired in verdict.expired.iter().filter(|expired| expired.difference == at) {
+                let _ = writeln!(out, "      accepted until the entry `{}` expired", expired.entry);
+            }
         }
     }
     let reasons = reasons(report);
@@ -64,20 +71,15 @@ pub fn render(report: &RunReport) -> String {
     for id in &report.judgement.expired_entries {
         let _ = writeln!(
             out,
-            "\nThe register's entry `{id}` has expired and accepts nothing any more."
+            "\nThe register's entry `{id}` has expired{} and accepts nothing any more: mend what it accepted, or decide \
+             on it anew.",
+            report.last_day(id)
         );
     }
     if let Some(reason) = &report.allowed_not_compared {
         let _ = writeln!(out, "\nThat something was not compared is allowed: {reason}");
     }
     out
-}
-
-fn step(number: u32) -> String {
-    match number {
-        0 => "any step".to_owned(),
-        number => format!("step {number}"),
-    }
 }
 
 /// The last line: whether all is well, what was counted, and how long it took.
@@ -89,6 +91,7 @@ pub fn last_line(report: &RunReport, took: std::time::Duration) -> String {
         Ending::Differs => ("FAIL", ", something differs"),
         Ending::CouldNotRun => ("FAIL", ", something could not run"),
         Ending::NotCompared => ("FAIL", ", something was not compared"),
+        Ending::Interrupted => ("FAIL", ", the run was interrupted"),
     };
     format!(
         "{word}{why}: {} scenarios, {} steps compared, {} differences expected, {} not expected, {} expected and not \

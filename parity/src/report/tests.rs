@@ -1,7 +1,7 @@
 use super::*;
 use crate::diff::{Difference, Kind, Spans};
 use crate::normalize::normalize;
-use crate::register::{Ran, Unmet, judge};
+use crate::register::{Ran, StepNames, Unmet, judge};
 use crate::transcript::{Body, Keys, Observation, Seen, StatusLine, Transcript};
 use serde_json::json;
 
@@ -18,9 +18,11 @@ fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
     Verdict {
         scenario: scenario.to_owned(),
         outcome,
+        steps: StepNames::new(["login admin", "GET x"]).into_all(),
         compared_steps: usize::from(outcome != Outcome::NotCompared),
         accepted: Vec::new(),
         different: different.into_iter().collect(),
+        expired: Vec::new(),
         unmet: Vec::new(),
         not_compared: (outcome == Outcome::NotCompared)
             .then(|| (0, "no | server".to_owned()))
@@ -81,14 +83,17 @@ fn a_place_that_differs_no_longer_is_told() {
     let mut report = report(&[Outcome::Different]);
     report.judgement.verdicts[0].unmet.push(Unmet {
         entry: "old".to_owned(),
-        step: 4,
+        step: 2,
+        name: Some("GET x".to_owned()),
         path: "/status".to_owned(),
     });
     assert!(
         terminal(&report)
-            .contains("  step 4  /status\n    no longer differs as the register's entry `old` says")
+            .contains("  step 2 `GET x`  /status\n    no longer differs as the register's entry `old` says")
     );
-    assert!(markdown(&report).contains("- `old` expects a difference in enrollment/x, step 4, `/status`"));
+    assert!(
+        markdown(&report).contains("- `old` expects a difference in enrollment/x, step 2 `GET x`, `/status`")
+    );
 }
 
 #[test]
@@ -112,12 +117,13 @@ fn scenarios_of_the_project_s_own_are_listed_and_counted_nowhere() {
 #[test]
 fn a_stored_report_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.json");
     let report = report(&[Outcome::Different, Outcome::NotCompared]);
-    write_json(&path, &report).unwrap();
-    write_json(&path, &report).unwrap();
+    let folder = Folder::take(folder.path()).unwrap();
+    folder.write(&report).unwrap();
+    folder.write(&report).unwrap();
+    let path = folder.json();
     assert_eq!(read(&path).unwrap(), report);
-    std::fs::write(&path, r#"{"format": 3}"#).unwrap();
+    std::fs::write(&path, r#"{"format": 4}"#).unwrap();
     assert!(read(&path).unwrap_err().to_string().contains("too new"));
 }
 
@@ -126,17 +132,19 @@ fn reports_for_people_show_what_differs() {
     let report = report(&[Outcome::Different, Outcome::NotCompared]);
     let text = terminal(&report);
     assert!(
-        text.contains("step 2  GET /x")
+        text.contains("step 2 `GET x`  GET /x")
             && text.contains("legacy  null")
             && text.contains("engine  (nothing)")
     );
     let table = markdown(&report);
-    assert!(table.contains("| Area | Legacy Behaviour | Engine Behaviour | Notes / Links |"));
     assert!(table.contains(
-        "| Enrollment | <code>null</code> | <code>(nothing)</code> | **Not accepted.** enrollment/x"
+        "| Area | Defect or decision | Legacy behaviour | Engine behaviour | Why | Places | Since |"
+    ));
+    assert!(table.contains(
+        "| Enrollment | **Not accepted** | <code>null</code> | <code>(nothing)</code> | enrollment/x, step 2 `GET x`"
     ));
     assert!(table.contains("- no \\| server: 0 steps in 1 scenarios"));
-    assert!(table.contains("| GitHub | | | Nothing was compared |"));
+    assert!(table.contains("| GitHub | | | | Nothing was compared | 0 | |"));
 }
 
 /// What one side showed: an answer, a connection, an acknowledgement and an event.
@@ -202,16 +210,103 @@ fn the_reports_of_a_small_transcript() {
     let legacy = transcript(200, Some(json!({"success": true})));
     let engine = transcript(503, None);
     let spans = Spans::new(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
-    let ran = Ran::compare(&normalize(&legacy), &normalize(&engine), &spans);
+    let names = StepNames::new([
+        "GET x",
+        "ui connects",
+        "ui emits macro_status",
+        "ui receives macro_status",
+    ]);
+    let ran = Ran::compare(&normalize(&legacy), &normalize(&engine), &spans, names);
     let day = jiff::civil::date(2026, 11, 25);
     let judgement = judge(&Register::default(), &[ran], day);
     let provenance = Provenance {
         legacy: "legacy 6df391f21a63".to_owned(),
         engine: "engine 0".to_owned(),
+        revision: "revision 0".to_owned(),
         parity: "parity 0".to_owned(),
         date: day.to_string(),
     };
     let report = RunReport::new(provenance, judgement, &Register::default());
     insta::assert_snapshot!("terminal", terminal(&report));
     insta::assert_snapshot!("markdown", markdown(&report));
+}
+
+fn note(id: &str, defect: &str, area: Area) -> EntryNote {
+    EntryNote {
+        id: id.to_owned(),
+        defect: defect.to_owned(),
+        area,
+        legacy_behaviour: "It crashes.".to_owned(),
+        engine_behaviour: format!("It answers 400 for {id}."),
+        reason: "A crash is no answer.".to_owned(),
+        since: "2026-11-25".to_owned(),
+        owner: None,
+        ticket: None,
+        expires: None,
+        accepted: 0,
+    }
+}
+
+#[test]
+fn the_table_has_one_row_a_defect_and_its_places_below() {
+    let shown = |scenario: &str, places: &[(&str, u32)]| {
+        let mut verdict = verdict(scenario, Outcome::Accepted);
+        let difference = |step: u32| Difference {
+            scenario: scenario.to_owned(),
+            step,
+            label: String::new(),
+            path: "/status".to_owned(),
+            kind: Kind::Value,
+            legacy: Some(json!(500)),
+            engine: Some(json!(400)),
+        };
+        verdict.accepted = places
+            .iter()
+            .map(|(id, step)| ((*id).to_owned(), difference(*step)))
+            .collect();
+        verdict
+    };
+    // Two steps, so what the server left is the fifth.
+    let verdicts = vec![
+        shown("enrollment/a", &[("one", 1), ("one", 1), ("two", 2), ("one", 5)]),
+        shown("enrollment/b", &[("one", 1), ("one", 5)]),
+        shown("enrollment/c", &[("one", 5)]),
+        shown("enrollment/d", &[]),
+    ];
+    let judgement = Judgement {
+        verdicts,
+        expired_entries: Vec::new(),
+    };
+    let mut report = RunReport::new(Provenance::default(), judgement, &Register::default());
+    report.entries = vec![
+        note("one", "X-1", Area::Enrollment),
+        note("other", "X-2", Area::Enrollment),
+        note("two", "X-1", Area::Other),
+    ];
+    let table = markdown(&report);
+    let row = "| Enrollment, Other | X-1 | It crashes. | (1) It answers 400 for one.<br>(2) It answers 400 for two. | \
+               A crash is no answer. | 6 | 2026-11-25 |";
+    assert!(table.contains(row), "{table}");
+    assert!(
+        table.contains("| Enrollment | X-2 | It crashes. | It answers 400 for other. |"),
+        "{table}"
+    );
+    let places = table
+        .split("### X-1")
+        .nth(1)
+        .unwrap()
+        .split("---")
+        .next()
+        .unwrap();
+    insta::assert_snapshot!(places, @r"
+    - (1) `one`, 5 places
+      - enrollment/a, enrollment/b: 1 `login admin`
+      - all 4 scenarios of this run but enrollment/d: `left`
+    - (2) `two`, 1 place
+      - enrollment/a: 2 `GET x`
+
+    ### X-2
+
+    - `other`, not seen in this run
+    ");
 }

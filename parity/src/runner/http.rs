@@ -109,6 +109,10 @@ fn find(source: &Capture, body: &Body, json: &Value, headers: &[(String, String)
             .filter_map(|(_, value)| value.split(';').next()?.split_once('='))
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| Value::from(value)),
+        Capture::Header(wanted) => headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| Value::from(value.as_str())),
         Capture::Packet(pointer) => match body {
             Body::Text(text) => polling::find(text, pointer),
             _ => None,

@@ -389,6 +389,7 @@ fn capture(source: &Capture) -> String {
     match source {
         Capture::Pointer(pointer) => quote(pointer),
         Capture::Cookie(cookie) => format!("{{cookie: {}}}", quote(cookie)),
+        Capture::Header(header) => format!("{{header: {}}}", quote(header)),
         Capture::Packet(pointer) => format!("{{packet: {}}}", quote(pointer)),
         Capture::Claim { token, claim } => format!("{{token: {}, claim: {}}}", quote(token), quote(claim)),
     }

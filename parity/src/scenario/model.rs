@@ -152,6 +152,8 @@ pub enum Capture {
     Pointer(String),
     /// A cookie that the answer sets.
     Cookie(String),
+    /// A header of the answer.
+    Header(String),
     /// A claim of a token that the pointer finds.
     Claim {
         /// JSON pointer to the token in the body.

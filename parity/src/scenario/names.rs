@@ -10,7 +10,10 @@ use super::{
 };
 
 /// What `upstream.asks` calls the time before the first step.
-pub(super) const START: &str = "start";
+pub(crate) const START: &str = "start";
+/// What the register calls that which is seen once the steps are over: what the server asked of GitHub, what the sockets
+/// received, what the server left.
+pub(crate) const AFTER_THE_STEPS: [&str; 3] = ["asked", "heard", "left"];
 /// A path in a name is cut here.
 const LONGEST: usize = 60;
 
@@ -60,6 +63,11 @@ pub(super) fn base(step: &Step, queries: &[(String, String)]) -> String {
 /// The first table that a query reads.
 pub(super) fn table(statement: &str) -> Option<String> {
     captured(&FROM, statement)
+}
+
+/// Whether no step may have the name, because it stands for something else.
+pub(super) fn is_taken(name: &str) -> bool {
+    name == START || AFTER_THE_STEPS.contains(&name)
 }
 
 /// One line without needless space, not too long.

@@ -172,8 +172,8 @@ impl Reader<'_> {
             return None;
         }
         let name = fields.text("name", self.faults)?;
-        if name == names::START || names::tidy(&name) != name || name.is_empty() {
-            let reason = format!("a name is one short line, and not `{}`", names::START);
+        if names::is_taken(&name) || names::tidy(&name) != name || name.is_empty() {
+            let reason = "a name is one short line, and not `start`, `asked`, `heard` or `left`";
             self.faults.push(place.fault(reason));
         }
         Some(name)
@@ -215,7 +215,7 @@ impl Reader<'_> {
             match capture(&node.value(self.faults)) {
                 Some(source) => all.push((name, source)),
                 None => self.faults.push(place.fault(
-                    "a capture is a JSON pointer, {cookie: name}, {token: pointer, claim: pointer} or {packet: pointer}",
+                    "a capture is a JSON pointer, {cookie: name}, {header: name}, {token: pointer, claim: pointer} or {packet: pointer}",
                 )),
             }
         }
@@ -374,6 +374,7 @@ fn capture(source: &Value) -> Option<Capture> {
         }
         (None, 1) => text("cookie")
             .map(Capture::Cookie)
+            .or_else(|| text("header").map(Capture::Header))
             .or_else(|| text("packet").map(Capture::Packet)),
         (None, 2) => Some(Capture::Claim {
             token: text("token")?,

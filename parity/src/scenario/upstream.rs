@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// What the server was answered when it asked GitHub.
+/// The name of the port at which the played servers are found: `${stub.port}` in a scenario.
+pub const UPSTREAM_PORT: &str = "stub.port";
+
+/// What the server was answered when it asked GitHub, or what an operator asked for through it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upstream {
     /// How often the server asks during a step, by the step's number; 0 stands for the start. The file names the
@@ -32,6 +35,8 @@ pub struct Exchange {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    /// The body in base64, where it is no text.
+    pub body_base64: Option<String>,
 }
 
 impl Upstream {
@@ -52,14 +57,18 @@ impl Exchange {
             status,
             headers,
             body,
+            body_base64,
         } = self;
         let mut fields = Map::from_iter([
             ("method".to_owned(), json!(method)),
             ("path".to_owned(), json!(path)),
             ("status".to_owned(), json!(status)),
             ("headers".to_owned(), json!(headers)),
-            ("body".to_owned(), json!(body)),
         ]);
+        match body_base64 {
+            Some(bytes) => fields.insert("body_base64".to_owned(), json!(bytes)),
+            None => fields.insert("body".to_owned(), json!(body)),
+        };
         if let Some(authorization) = authorization {
             fields.insert("authorization".to_owned(), json!(authorization));
         }

@@ -9,6 +9,7 @@ use super::{
     model::{Action, FileSource, Request, RequestBody, Scenario, Step},
     socket::SocketAct,
     template,
+    upstream::UPSTREAM_PORT,
     yaml::Fault,
 };
 use serde_json::Value;
@@ -16,7 +17,7 @@ use serde_json::Value;
 /// Everything in the scenario that cannot be resolved; `folder` is where its file lies.
 pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Fault> {
     let mut found = Vec::new();
-    let mut names: BTreeSet<String> = ["base", "host"].map(str::to_owned).into();
+    let mut names: BTreeSet<String> = ["base", "host", UPSTREAM_PORT].map(str::to_owned).into();
     names.extend(
         scenario
             .agents

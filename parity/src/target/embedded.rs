@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,13 +15,14 @@ use borealis_engine::{
 };
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::{database, files};
 use crate::{
     scenario::model::{Policy, Scenario},
-    transcript::{Keys, Left, USUAL_SECRET},
+    transcript::{Body, Keys, Left, USUAL_SECRET},
 };
 
 /// The page of the web client that the recordings were made with.
@@ -167,8 +169,17 @@ impl Embedded {
         let database = self.database();
         let unreadable = |source: sqlx::Error| TargetError::Database(source.to_string());
         let tables = database::tables(&database).await.map_err(unreadable)?;
-        let files = files::under(&self.root(), &database)
+        let mut files = files::under(&self.root(), &database)
             .map_err(|(path, source)| TargetError::File { path, source })?;
+        for (name, file) in &mut files {
+            // Its bytes follow the version of SQLite, what stands in it does not.
+            if file.is_database {
+                let tables = database::tables(&self.root().join(name))
+                    .await
+                    .map_err(unreadable)?;
+                file.content = Some(Body::Json(json!(tables)));
+            }
+        }
         Ok(Left { tables, files })
     }
 
@@ -201,7 +212,9 @@ impl Embedded {
         if tokio::time::timeout(PATIENCE, moved).await.is_err() {
             self.clock.set(time);
             // What is compared next shows what is missing.
-            eprintln!(
+            // Where nobody reads it there is nobody to tell.
+            let _ = writeln!(
+                std::io::stderr(),
                 "parity: work that came due was not done within {} seconds",
                 PATIENCE.as_secs()
             );

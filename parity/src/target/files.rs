@@ -15,6 +15,9 @@ use crate::{
     transcript::{Body, LONGEST_FILE, LeftFile},
 };
 
+/// What a database of SQLite begins with.
+const DATABASE: &[u8] = b"SQLite format 3\0";
+
 /// Why a file could not be looked at: its path and the cause.
 pub type Unreadable = (String, io::Error);
 
@@ -85,6 +88,7 @@ fn look(path: &Path, name: &str) -> io::Result<LeftFile> {
         mode: format!("0o{mode:o}"),
         size: bytes.len() as u64,
         sha256: hex(&Sha256::digest(&bytes)),
+        is_database: bytes.starts_with(DATABASE),
         content,
     })
 }
@@ -134,5 +138,6 @@ mod tests {
             assert_eq!(content(without_content), None, "{without_content}");
         }
         assert_eq!(files["a/b/text.txt"].mode, "0o640");
+        assert!(!files["a/b/text.txt"].is_database);
     }
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -103,6 +104,11 @@ impl PlayedGitHub {
         &self.url
     }
 
+    /// The port at which it is found.
+    pub fn port(&self) -> &str {
+        self.url.rsplit(':').next().unwrap_or_default()
+    }
+
     /// Waits until the server has asked as often as the script says it does by the end of a step, for a while at most.
     pub async fn settle(&self, step: u32) {
         if let Some(Playing { script, stage, .. }) = &self.playing {
@@ -155,7 +161,11 @@ fn as_response(exchange: &Exchange) -> Option<Response<Full<Bytes>>> {
     for (name, value) in &exchange.headers {
         response = response.header(name, value);
     }
-    response.body(Full::from(exchange.body.clone())).ok()
+    let body = match &exchange.body_base64 {
+        Some(bytes) => Bytes::from(BASE64.decode(bytes).ok()?),
+        None => Bytes::from(exchange.body.clone()),
+    };
+    response.body(Full::from(body)).ok()
 }
 
 async fn accept(listener: TcpListener, stage: Arc<Stage>) {
@@ -183,6 +193,8 @@ async fn serve(stream: TcpStream, stage: Arc<Stage>) {
     // A client that goes away early was counted nevertheless.
     let _ = http1::Builder::new()
         .keep_alive(false)
+        // The scenario's answer has the headers that it has, and its time is not this one.
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     stage.served.send_modify(|served| *served += 1);

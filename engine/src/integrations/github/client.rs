@@ -1,16 +1,10 @@
 //! Asks GitHub's REST API.
 
-use std::{
-    error::Error,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::BodyExt as _;
 use reqwest::{Body, Client, redirect};
-use rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tower::{ServiceExt as _, service_fn};
 use tower_http::follow_redirect::{FollowRedirect, policy::Standard};
 
@@ -18,26 +12,13 @@ use super::GitHubAnswer;
 use crate::{
     config::secret::Secret,
     domain::{clock::Clock, repository_head::RepositoryBranch},
+    integrations::web_tls,
 };
 
 /// How long an answer may take, redirects and body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// More than any branch has; what follows is not read.
 const LONGEST_BODY: usize = 1024 * 1024;
-
-/// With the certificates that this machine trusts, read once: an enterprise server's may be the site's own.
-static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()?;
-    let verified = match builder.clone().with_platform_verifier() {
-        Ok(verified) => verified,
-        Err(error) => {
-            tracing::warn!("GitHub cannot be asked over https: {error}");
-            builder.with_root_certificates(RootCertStore::empty())
-        }
-    };
-    Ok(verified.with_no_client_auth())
-});
 
 /// No answer came. The message that is answered is always the same; the cause is for the log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -59,17 +40,6 @@ impl Unreachable {
     }
 }
 
-/// TLS cannot be set up at all.
-#[derive(Debug, thiserror::Error)]
-pub enum NoTls {
-    /// With what this machine trusts.
-    #[error(transparent)]
-    Trust(#[from] rustls::Error),
-    /// In the client.
-    #[error(transparent)]
-    Client(#[from] reqwest::Error),
-}
-
 /// A client of the REST API below one base URL. It uses no proxy, and what it follows to another origin goes without
 /// the token.
 #[derive(Clone, Debug)]
@@ -85,9 +55,9 @@ impl GitHubClient {
     ///
     /// # Errors
     /// TLS cannot be set up at all.
-    pub fn new(base: impl Into<String>, clock: Arc<dyn Clock>) -> Result<Self, NoTls> {
+    pub fn new(base: impl Into<String>, clock: Arc<dyn Clock>) -> Result<Self, web_tls::NoTls> {
         let client = Client::builder()
-            .tls_backend_preconfigured(TLS.clone()?)
+            .tls_backend_preconfigured(web_tls::config()?)
             .http1_only()
             .no_proxy()
             .redirect(redirect::Policy::none())

@@ -25,6 +25,7 @@ use super::{
         file_headers::{content_disposition, content_type},
     },
 };
+use crate::domain::digest::sha256_hex;
 
 /// Serves the static root.
 #[derive(Clone, Debug)]
@@ -118,7 +119,9 @@ async fn serve(opened: Opened, path: &Path, headers: &HeaderMap) -> Response {
         modified,
     } = opened;
     let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let etag = format!("{:x}-{size:x}", age.as_nanos());
+    // Files that were written together and are of one size are still different ones.
+    let of_path = sha256_hex(path.as_os_str().as_encoded_bytes());
+    let etag = format!("{:x}-{size:x}-{of_path:.8}", age.as_nanos());
     // A date in a header has whole seconds.
     let modified = UNIX_EPOCH + Duration::from_secs(age.as_secs());
     let selection = select(

@@ -5,10 +5,10 @@ use super::{
     compat::{error_page::options, reply::TextForm},
     credentials, device_access, device_reports, device_views, devices, enrollment, github,
     guards::Admin,
-    health, install_codes, operators, playbooks, quick_run,
+    health, install_codes, ocr, operators, playbooks, proxy, quick_run,
     remote_devices::{self, Remote, Ssh, Winrm},
     routing::Routes,
-    scheduled_jobs, script_request, search, service_accounts, sites,
+    scheduled_jobs, script_request, search, server_time, service_accounts, sites,
     state::AppState,
 };
 
@@ -64,6 +64,10 @@ pub fn table() -> Routes<AppState> {
             "/api/agent/{agent_id}/node/{node_id}/screenshot/live",
             agents::live_view,
         )
+        .get("/api/server/time", server_time::read)
+        .post("/api/ocr", ocr::recognise)
+        .get("/api/proxy", proxy::forward)
+        .post("/api/proxy", proxy::forward)
         .get("/api/repo/current_hash", github::current_hash)
         .get("/api/github/token", github::token)
         .post("/api/github/token", github::store_token)
@@ -145,7 +149,7 @@ mod tests {
     use crate::{
         config::bounds::Bounds,
         interfaces::http::{
-            compat::body::{BodyLimit, Enrollment, Login, RawBody, Small, SmallOfAnybody, Usual},
+            compat::body::{BodyLimit, Enrollment, RawBody, Small, SmallOfAnybody, Usual, UsualOfAnybody},
             signature::plain,
         },
     };
@@ -177,7 +181,7 @@ mod tests {
         for limit in [
             limit::<Usual>(),
             limit::<Small>(),
-            limit::<Login>(),
+            limit::<UsualOfAnybody>(),
             limit::<SmallOfAnybody>(),
             limit::<Enrollment>(),
         ] {

@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     config::{
-        network::TrustedNetwork,
+        network::Network,
         secret::SecretStrength,
         settings::{AccessPolicy, Settings},
         timing::Timing,
@@ -97,7 +97,7 @@ pub fn http_service(
         settings.public_url.clone(),
         detached.clone(),
     );
-    let network = Network {
+    let network = CallerRules {
         trusted: settings.trusted_proxies.clone().into(),
         tls: settings.speaks_tls(),
     };
@@ -125,13 +125,13 @@ pub fn http_service(
 }
 
 #[derive(Clone)]
-struct Network {
-    trusted: Arc<[TrustedNetwork]>,
+struct CallerRules {
+    trusted: Arc<[Network]>,
     tls: bool,
 }
 
-async fn identify_caller(State(network): State<Network>, mut request: Request, next: Next) -> Response {
-    let caller = Caller::of(&request, &network.trusted, network.tls);
+async fn identify_caller(State(rules): State<CallerRules>, mut request: Request, next: Next) -> Response {
+    let caller = Caller::of(&request, &rules.trusted, rules.tls);
     request.extensions_mut().insert(caller);
     next.run(request).await
 }

@@ -176,7 +176,6 @@ fn headers_for(origin: HeaderValue, method: &Method, request: &HeaderMap) -> Hea
     if !preflight {
         return granted;
     }
-    granted.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     if let Some(asked) = request
         .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
         .and_then(|asked| asked.to_str().ok())
@@ -191,6 +190,7 @@ fn headers_for(origin: HeaderValue, method: &Method, request: &HeaderMap) -> Hea
             granted.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
         }
     }
+    granted.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     if request
         .get(REQUEST_PRIVATE_NETWORK)
         .is_some_and(|asked| asked == "true")

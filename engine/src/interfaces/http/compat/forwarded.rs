@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{Request, header, request::Parts};
 
 use super::{headers::joined, session::Arrival};
-use crate::config::network::TrustedNetwork;
+use crate::config::network::Network;
 
 /// The longest word that counts where a proxy forwards no address.
 const LONGEST_WORD: usize = 64;
@@ -40,7 +40,7 @@ const FORWARDING: [&str; 5] = [
 impl Caller {
     /// Reads a request. Forwarding headers count from loopback peers and from `trusted` ones only. `tls` says whether
     /// the listener itself speaks TLS.
-    pub fn of<B>(request: &Request<B>, trusted: &[TrustedNetwork], tls: bool) -> Self {
+    pub fn of<B>(request: &Request<B>, trusted: &[Network], tls: bool) -> Self {
         let peer = request
             .extensions()
             .get::<ConnectInfo<SocketAddr>>()

@@ -2,17 +2,22 @@
 //! headers. The letter case of their names is the connection's (`configure` in the server).
 
 use std::{
+    convert::Infallible,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     middleware::Next,
     response::Response,
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body::Body as _;
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 
 use super::path::{decode, is_socket_path};
@@ -25,9 +30,9 @@ pub async fn write_as_the_legacy(
     next: Next,
 ) -> Response {
     let is_head = request.method() == Method::HEAD;
-    let order = Order {
+    let mut order = Order {
         socket: is_socket_path(&decode(request.uri().path())),
-        session_alone: false,
+        ..Order::default()
     };
     let mut response = next.run(request).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -37,6 +42,10 @@ pub async fn write_as_the_legacy(
         response
             .extensions_mut()
             .insert(ReasonPhrase::from_static(reason));
+    }
+    if !is_head && has_length(response.status()) && response.body().is_end_stream() {
+        order.empty = true;
+        *response.body_mut() = Body::new(Empty);
     }
     let length = response
         .body()
@@ -50,14 +59,36 @@ pub async fn write_as_the_legacy(
             .entry(header::CONTENT_LENGTH)
             .or_insert_with(|| HeaderValue::from(length));
     }
+    let unsatisfiable = response.status() == StatusCode::RANGE_NOT_SATISFIABLE;
     let headers = response.headers_mut();
     let seconds = u64::try_from(clock.now().as_second()).unwrap_or_default();
     let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     if let Ok(date) = HeaderValue::from_str(&date) {
         headers.entry(header::DATE).or_insert(date);
     }
+    order.file = headers.contains_key(header::ACCEPT_RANGES);
+    order.unsatisfiable = unsatisfiable;
     *headers = order.of(std::mem::take(headers));
     response
+}
+
+/// No bytes, but a body: hyper writes the length of an answer without one behind all other headers.
+struct Empty;
+
+impl http_body::Body for Empty {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
+    }
 }
 
 /// Whether a body may stand under a status.
@@ -70,6 +101,12 @@ fn has_length(status: StatusCode) -> bool {
 struct Order {
     /// Of the channel's endpoint: its library sets the headers before the length is known.
     socket: bool,
+    /// Of an answer without a body: its length is found out at the very end.
+    empty: bool,
+    /// Of a file: its date is set with it, and what says who may read it comes later.
+    file: bool,
+    /// Of a range that the file does not have: the page says so as what it is about.
+    unsatisfiable: bool,
     /// Whether the session's cookie is the only one: it is set at the very end, where others are set by their route.
     session_alone: bool,
 }
@@ -81,10 +118,13 @@ impl Order {
             header::CONTENT_DISPOSITION => 0,
             header::CONTENT_TYPE => 1,
             header::ALLOW => 2,
-            header::CONTENT_LENGTH if self.socket => 9,
+            header::CONTENT_RANGE if self.unsatisfiable => 2,
+            header::CONTENT_LENGTH if self.socket || self.empty => 9,
             header::CONTENT_LENGTH => 3,
             header::LAST_MODIFIED => 4,
             header::SET_COOKIE if !self.session_alone => 5,
+            header::ACCESS_CONTROL_ALLOW_ORIGIN | header::ACCESS_CONTROL_ALLOW_CREDENTIALS if self.file => 13,
+            header::VARY if self.file => 14,
             header::VARY => 7,
             header::SET_COOKIE => 8,
             header::DATE => 10,

@@ -78,7 +78,7 @@ pub async fn login(
     caller: Caller,
     browser: ClientBrowser,
     headers: HeaderMap,
-    body: RawBody<body::Login>,
+    body: RawBody<body::UsualOfAnybody>,
 ) -> Result<Answer<LoginAnswer>, ErrorResponse> {
     let body = body.lenient().await?;
     let form = login_form(&body)?;

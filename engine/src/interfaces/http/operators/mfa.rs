@@ -98,7 +98,7 @@ pub async fn verify(
     caller: Caller,
     browser: ClientBrowser,
     headers: HeaderMap,
-    body: RawBody<body::Login>,
+    body: RawBody<body::UsualOfAnybody>,
 ) -> Result<Answer<LoginAnswer>, ErrorResponse> {
     session_use.note();
     let mut session = app.sessions.open(&headers, app.clock.now().as_second());

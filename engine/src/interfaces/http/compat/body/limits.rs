@@ -25,9 +25,9 @@ pub struct Usual;
 #[derive(Debug)]
 pub struct Small;
 
-/// [`Usual`] of a login, which anybody may send.
+/// [`Usual`] of a login, say, which anybody may send.
 #[derive(Debug)]
-pub struct Login;
+pub struct UsualOfAnybody;
 
 /// [`Small`] of a poll or a refresh, which anybody may send.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl BodyLimit for Small {
     const BYTES: usize = 1024 * 1024;
 }
 
-impl BodyLimit for Login {
+impl BodyLimit for UsualOfAnybody {
     const BYTES: usize = Usual::BYTES;
 
     fn of_anybody(bounds: &AnonymousBounds) -> Option<usize> {
