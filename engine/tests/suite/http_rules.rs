@@ -19,10 +19,13 @@ use borealis_engine::{
         server::configure,
     },
 };
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+use crate::testkit::server::Server;
 
 async fn start() -> SocketAddr {
     let settings = Settings::from_map(
@@ -155,4 +158,28 @@ async fn a_proxy_on_this_machine_is_believed() {
     let answer =
         send("GET /caller HTTP/1.1\r\nX-Forwarded-For: 9.9.9.9, 8.8.8.8\r\nConnection: close\r\n\r\n").await;
     assert!(answer.ends_with("{\"address\":\"8.8.8.8\"}\n"), "{answer}");
+}
+
+/// Reading texts from pictures is not this server's: what callers send is checked as before, and the rest is told so.
+#[tokio::test]
+async fn ocr_is_checked_and_not_done() {
+    let server = Server::with(&[]).start().await;
+    let browser = server.browser();
+    for (body, status, error) in [
+        (json!({ "image_base64": "AAAA" }), 500, "OCR is not available"),
+        (json!({ "engine": " TesseractOCR " }), 500, "OCR is not available"),
+        (
+            json!({ "engine": "EasyOCR", "backend": "gpu" }),
+            500,
+            "OCR is not available",
+        ),
+        (
+            json!({ "engine": " Other " }),
+            400,
+            "OCR engine 'other' not recognized.",
+        ),
+    ] {
+        let answer = browser.post("/api/ocr", body.clone()).await;
+        assert_eq!(answer, (status, json!({ "error": error })), "{body}");
+    }
 }

@@ -1,6 +1,6 @@
 //! `POST /api/ocr`: reading texts from pictures, which this server does not do. What callers send is checked as before.
 
-use axum::response::{IntoResponse, Response};
+use axum::response::ErrorResponse;
 use http::StatusCode;
 
 use super::compat::{
@@ -11,8 +11,8 @@ use super::compat::{
 use crate::domain::json::{Json, JsonObject};
 
 /// `POST /api/ocr`
-pub async fn recognise(body: RawBody<UsualOfAnybody>) -> Result<Answer<Failure>, Response> {
-    let fields = body.strict().await.map_err(IntoResponse::into_response)?;
+pub async fn recognise(body: RawBody<UsualOfAnybody>) -> Result<Answer<Failure>, ErrorResponse> {
+    let fields = body.strict().await?;
     let engine = word(&fields, "engine", "tesseract")?;
     word(&fields, "backend", "cpu")?;
     Ok(
@@ -28,10 +28,10 @@ pub async fn recognise(body: RawBody<UsualOfAnybody>) -> Result<Answer<Failure>,
 }
 
 /// A text in lower case without blanks around it; the legacy breaks where it is no text.
-fn word(fields: &JsonObject, name: &str, default: &str) -> Result<String, Response> {
+fn word(fields: &JsonObject, name: &str, default: &str) -> Result<String, ErrorPage> {
     match fields.get(name) {
         None => Ok(default.to_owned()),
         Some(Json::Text(text)) => Ok(text.to_lowercase().trim().to_owned()),
-        Some(_) => Err(ErrorPage::Internal.into_response()),
+        Some(_) => Err(ErrorPage::Internal),
     }
 }
