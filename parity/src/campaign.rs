@@ -15,10 +15,10 @@ use tokio::{
 
 use crate::{
     diff::Spans,
-    normalize::normalize,
+    normalize::{Normalized, normalize},
     register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
     report::{OwnScenario, Partial, Provenance, RunReport},
-    runner::{RunEvents, run_embedded},
+    runner::{Between, Nothing, RunEvents, run_between},
     scenario::{
         library::{self, Entry},
         model::Scenario,
@@ -68,6 +68,7 @@ pub struct Campaign {
     register: Register,
     chosen: Vec<(Scenario, PathBuf)>,
     own: Vec<OwnScenario>,
+    between: Arc<dyn Between>,
 }
 
 impl Campaign {
@@ -113,7 +114,15 @@ impl Campaign {
             register,
             chosen,
             own: own.collect(),
+            between: Arc::new(Nothing),
         })
+    }
+
+    /// With something between the clients and the engine.
+    #[must_use]
+    pub fn with(mut self, between: Arc<dyn Between>) -> Self {
+        self.between = between;
+        self
     }
 
     /// How many scenarios will run.
@@ -124,6 +133,45 @@ impl Campaign {
     /// Whether there is nothing to run.
     pub fn is_empty(&self) -> bool {
         self.chosen.is_empty()
+    }
+
+    /// Runs everything that has a recording, at most `side_by_side` scenarios at a time, and keeps both sides.
+    ///
+    /// # Errors
+    /// What could not run, and why.
+    pub async fn observe(
+        self,
+        side_by_side: usize,
+        events: Arc<dyn RunEvents + Send + Sync>,
+    ) -> Result<(Register, Vec<BothSides>), String> {
+        let places = Arc::new(self.places);
+        let turns = Arc::new(Semaphore::new(side_by_side.max(1)));
+        let mut tasks = JoinSet::new();
+        for (scenario, folder) in self.chosen {
+            let (places, turns, events) = (Arc::clone(&places), Arc::clone(&turns), Arc::clone(&events));
+            let between = Arc::clone(&self.between);
+            tasks.spawn(async move {
+                let _turn = turns.acquire().await;
+                let snapshot =
+                    snapshot::read_for(&places.snapshots, &scenario).map_err(|it| it.to_string())?;
+                let scenario = scenario.with_times(snapshot.recorded.iter().map(|step| step.at_us));
+                let transcript = run_between(&scenario, &folder, &*events, &*between)
+                    .await
+                    .map_err(|it| format!("{}: {it}", scenario.name))?;
+                Ok::<_, String>(BothSides {
+                    legacy: snapshot.normalized,
+                    transcript,
+                    spans: spans(&scenario),
+                    names: StepNames::of(&scenario),
+                })
+            });
+        }
+        let mut sides = Vec::new();
+        while let Some(result) = tasks.join_next().await {
+            sides.push(result.map_err(|error| format!("the run broke off: {error}"))??);
+        }
+        sides.sort_by(|one, other| one.legacy.scenario.cmp(&other.legacy.scenario));
+        Ok((self.register, sides))
     }
 
     /// Runs everything that the legacy can be compared with, at most `side_by_side` scenarios at a time.
@@ -150,10 +198,11 @@ impl Campaign {
         let mut tasks = JoinSet::new();
         for (scenario, folder) in self.chosen {
             let (places, turns, events) = (Arc::clone(&places), Arc::clone(&turns), Arc::clone(&events));
+            let between = Arc::clone(&self.between);
             tasks.spawn(async move {
                 // The semaphore is never closed; without a turn the scenario would merely run at once.
                 let _turn = turns.acquire().await;
-                compare(&scenario, &folder, &places, &*events).await
+                compare(&scenario, &folder, &places, &*events, &*between).await
             });
         }
         let mut legacy = BTreeSet::new();
@@ -217,6 +266,19 @@ pub fn provenance(today: Date) -> Provenance {
     }
 }
 
+/// What both servers showed of one scenario: the legacy normalised, the engine as it came.
+#[derive(Debug)]
+pub struct BothSides {
+    /// The snapshot.
+    pub legacy: Normalized,
+    /// What the engine showed.
+    pub transcript: Transcript,
+    /// When each step was over in the recording.
+    pub spans: Spans,
+    /// What the steps are called.
+    pub names: StepNames,
+}
+
 fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignError> {
     let (mut scenarios, mut faults) = (Vec::new(), Vec::new());
     for entry in entries {
@@ -239,11 +301,12 @@ async fn compare(
     folder: &std::path::Path,
     places: &Places,
     events: &dyn RunEvents,
+    between: &dyn Between,
 ) -> (Ran, Option<String>) {
     let failed = |reason: String| (Ran::could_not_run(&scenario.name, reason), None);
     let recorded = snapshot::path_of(&places.snapshots, &scenario.name).exists();
     if !recorded && scenario.expects() {
-        return match run_embedded(scenario, folder, events).await {
+        return match run_between(scenario, folder, events, between).await {
             Ok(transcript) => (expected(scenario, &transcript), None),
             Err(error) => failed(error.to_string()),
         };
@@ -260,7 +323,7 @@ async fn compare(
         .clone()
         .with_times(recorded.iter().map(|step| step.at_us));
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
-    let ran = match run_embedded(&scenario, folder, events).await {
+    let ran = match run_between(&scenario, folder, events, between).await {
         Ok(transcript) => {
             let names = StepNames::of(&scenario);
             Ran::compare(&legacy, &normalize(&transcript), &spans(&scenario), names)

@@ -12,6 +12,7 @@ pub mod import;
 pub mod list;
 pub mod new;
 pub mod output;
+pub mod prove;
 pub mod run;
 pub mod show;
 
@@ -38,6 +39,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run scenarios against the engine in this process and compare with what the legacy answered.
     Run(run::Run),
+    /// Change what the engine showed, place by place, and count which changes the comparison notices.
+    Prove(prove::Prove),
     /// Turn recordings of the legacy server into scenarios.
     Import(import::Import),
     /// Turn scenario files of an earlier format into the present one, in place.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
+        Command::Prove(prove) => prove.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::Convert(convert) => convert.run(&arguments.scenarios),
         Command::New(new) => new.run(&arguments.scenarios),

@@ -24,6 +24,19 @@ pub fn form(text: &str, value: &Value) -> String {
     known.map_or_else(|| text.to_owned(), |(name, ..)| (*name).to_owned())
 }
 
+/// A value as a text of this form; where the form is a text of its own, as compact JSON.
+#[must_use]
+pub fn written(form: &str, value: &Value) -> String {
+    let (_, between, after_key, end) = WAYS
+        .iter()
+        .find(|(name, ..)| *name == form)
+        .unwrap_or(&("", ",", ":", ""));
+    let mut out = String::new();
+    write(value, between, after_key, &mut out);
+    out.push_str(end);
+    out
+}
+
 /// Python's `json.dumps`: all but ASCII is escaped, and numbers keep the text that they came with.
 fn write(value: &Value, between: &str, after_key: &str, out: &mut String) {
     match value {

@@ -20,6 +20,7 @@ pub mod transcript;
 
 pub mod diff;
 pub mod normalize;
+pub mod prove;
 pub mod register;
 pub mod report;
 pub mod snapshot;

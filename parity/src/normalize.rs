@@ -15,10 +15,13 @@ mod signatures;
 mod time;
 mod tokens;
 
+pub(crate) use forms::pattern;
+pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
+pub(crate) use time::is_shortest;
 
 use crate::transcript::{Body, Keys, Observation, Seen, Transcript};
-use names::Names;
+pub(crate) use names::Names;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use signatures::Sealed;
@@ -62,13 +65,10 @@ pub struct NormalStep {
 #[must_use]
 pub fn normalize(transcript: &Transcript) -> Normalized {
     let mut normalizer = Normalizer::new(transcript);
-    let mut steps: Vec<NormalStep> = transcript
-        .observations
-        .iter()
-        .map(|observation| normalizer.step(observation))
+    let parts = 0..normalizer.parts(transcript);
+    let steps = parts
+        .filter_map(|part| normalizer.part(transcript, part))
         .collect();
-    steps.extend(normalizer.heard(transcript));
-    steps.extend(normalizer.left(transcript));
     Normalized {
         scenario: transcript.scenario.clone(),
         started_at_us: transcript.started_at_us,
@@ -77,7 +77,7 @@ pub fn normalize(transcript: &Transcript) -> Normalized {
     }
 }
 
-struct Normalizer<'a> {
+pub(crate) struct Normalizer<'a> {
     started_at_us: i64,
     base: &'a str,
     host: &'a str,
@@ -85,7 +85,8 @@ struct Normalizer<'a> {
     /// UUIDs and codes within longer values that a client made.
     client_parts: BTreeSet<&'a str>,
     keys: &'a Keys,
-    names: Names,
+    /// All that one part of a transcript leaves to the next.
+    pub(crate) names: Names,
 }
 
 /// Where a value stands.
@@ -107,7 +108,21 @@ pub(crate) fn join(path: &str, key: &str) -> String {
 }
 
 impl<'a> Normalizer<'a> {
-    fn new(transcript: &'a Transcript) -> Self {
+    /// How many parts a transcript has: its observations, what the sockets received, what the server left.
+    pub(crate) fn parts(&self, transcript: &Transcript) -> usize {
+        transcript.observations.len() + 2
+    }
+
+    /// One part; nothing where the transcript has none.
+    pub(crate) fn part(&mut self, transcript: &Transcript, part: usize) -> Option<NormalStep> {
+        match part.checked_sub(transcript.observations.len()) {
+            None => Some(self.step(transcript.observations.get(part)?)),
+            Some(0) => self.heard(transcript),
+            Some(_) => self.left(transcript),
+        }
+    }
+
+    pub(crate) fn new(transcript: &'a Transcript) -> Self {
         let client_values: BTreeSet<&str> = transcript.client_values.iter().map(String::as_str).collect();
         let client_parts = client_values
             .iter()
@@ -344,7 +359,9 @@ impl<'a> Normalizer<'a> {
 
     /// Tokens, cookies and certificates: readable parts beside the name that keeps the identity.
     fn expanded(&mut self, place: Place<'_>, text: &str) -> Option<Value> {
-        if text.starts_with("-----BEGIN CERTIFICATE-----") {
+        if text.starts_with("-----BEGIN CERTIFICATE-----")
+            && text.strip_suffix('\n').unwrap_or(text).ends_with("-----")
+        {
             let parts = certificate::parts(text, self.started_at_us)?;
             let name = self.names.name(text, "certificate", &place.text());
             return Some(json!({ "<certificate>": { "name": name, "parts": parts } }));

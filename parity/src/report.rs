@@ -1,4 +1,6 @@
 //! Reports: everything is made from one [`RunReport`], so it can be made again at any time.
+//!
+//! Long because the report is one type, and its parts say what they mean.
 
 mod files;
 mod json;

@@ -7,6 +7,7 @@ mod sockets;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     path::Path,
 };
 
@@ -49,6 +50,23 @@ pub struct Silent;
 
 impl RunEvents for Silent {}
 
+/// Something between the clients and the engine. Tests change there what clients see and what the engine has left, to show
+/// that the comparison notices. Every method may be left out.
+pub trait Between: std::fmt::Debug + Send + Sync {
+    /// The engine listens at an address, over a root; where its clients find it instead.
+    fn in_front(&self, engine: SocketAddr, _root: &Path) -> SocketAddr {
+        engine
+    }
+    /// The last step is over. What lies under the root and in the database is looked at next.
+    fn behind(&self, _root: &Path, _database: &Path) {}
+}
+
+/// Nothing stands between.
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
+
+impl Between for Nothing {}
+
 /// Why a scenario could not be run at all. A step that fails is no such error: it stands in the transcript.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -71,13 +89,31 @@ pub async fn run_embedded(
     folder: &Path,
     events: &dyn RunEvents,
 ) -> Result<Transcript, RunError> {
+    run_between(scenario, folder, events, &Nothing).await
+}
+
+/// As [`run_embedded`], with something between the clients and the engine.
+///
+/// # Errors
+/// If the scenario could not be run at all.
+pub async fn run_between(
+    scenario: &Scenario,
+    folder: &Path,
+    events: &dyn RunEvents,
+    between: &dyn Between,
+) -> Result<Transcript, RunError> {
     events.scenario_started(scenario);
-    let result = Box::pin(run(scenario, folder, events)).await;
+    let result = Box::pin(run(scenario, folder, events, between)).await;
     events.scenario_finished(scenario, result.as_ref());
     result
 }
 
-async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Result<Transcript, RunError> {
+async fn run(
+    scenario: &Scenario,
+    folder: &Path,
+    events: &dyn RunEvents,
+    between: &dyn Between,
+) -> Result<Transcript, RunError> {
     let contents = files::before_start(scenario, folder)?;
     let github = PlayedGitHub::start(scenario.upstream.as_ref()).await?;
     let target = Embedded::start(scenario, &contents, github.url()).await?;
@@ -85,6 +121,8 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         scenario,
         folder,
         target,
+        between,
+        address: None,
         clock: ScenarioClock::new(scenario.started_at_us),
         names: Names::new(),
         jars: BTreeMap::new(),
@@ -110,6 +148,7 @@ async fn run(scenario: &Scenario, folder: &Path, events: &dyn RunEvents) -> Resu
         missed.extend(run.missed(step, observation.as_ref()));
         observations.extend(observation);
     }
+    between.behind(&run.target.root(), &run.target.database());
     // While the server still runs and its sockets are open, as the recorder did.
     let left = run.left().await?;
     run.know_keys();
@@ -143,6 +182,9 @@ struct Run<'a> {
     scenario: &'a Scenario,
     folder: &'a Path,
     target: Embedded,
+    between: &'a dyn Between,
+    /// Where clients find the server, while it runs.
+    address: Option<SocketAddr>,
     clock: ScenarioClock,
     names: Names,
     jars: BTreeMap<String, Jar>,
@@ -170,9 +212,10 @@ type StepError = String;
 
 impl Run<'_> {
     fn define_address(&mut self) {
+        let (root, engine) = (self.target.root(), self.target.address());
+        self.address = engine.map(|engine| self.between.in_front(engine, &root));
         let host = self
-            .target
-            .address()
+            .address
             .map(|address| address.to_string())
             .unwrap_or_default();
         self.names
@@ -249,6 +292,7 @@ impl Run<'_> {
             }
             Action::Restart => {
                 self.know_keys();
+                self.address = None;
                 self.target.restart().await.map_err(|error| error.to_string())?;
                 self.define_address();
                 Ok(None)

@@ -1,10 +1,15 @@
-//! Faults planted into what a real run showed are found, at the place where they were planted.
+//! Faults planted into what a real run showed, and into the running engine itself, are found where they were planted.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a failed assumption is a failed test"
 )]
+
+#[path = "planted/proxy.rs"]
+mod proxy;
+#[path = "planted/running.rs"]
+mod running;
 
 use std::path::Path;
 

@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::integrations::proxy_client::{ProxyAnswer, ProxyClient, ProxyError, ProxyRequest};
+use crate::integrations::proxy_client::ProxyClient;
+pub use crate::integrations::proxy_client::{ProxyAnswer, ProxyBody, ProxyError, ProxyRequest};
 
 /// What does not go up: what is between the client and this server, what says who the client is, and what the library
 /// says itself.

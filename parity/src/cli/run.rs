@@ -52,7 +52,8 @@ pub struct Run {
 /// As [`report::Ending::Interrupted`] has it.
 const INTERRUPTED: u8 = 130;
 
-struct Progress(ProgressBar);
+/// Moves a bar on with each scenario.
+pub(super) struct Progress(pub(super) ProgressBar);
 
 impl RunEvents for Progress {
     fn scenario_finished(&self, scenario: &Scenario, _result: Result<&Transcript, &RunError>) {

@@ -18,7 +18,7 @@ static NAME: LazyLock<Regex> =
 const DIGEST: &str = "<sha256 of ";
 
 /// The ties found so far, from both sides.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Aliases {
     to_engine: BTreeMap<String, String>,
     to_legacy: BTreeMap<String, String>,

@@ -94,23 +94,34 @@ impl Stamp {
     }
 }
 
-/// Whether a stamp made in a span can lie that many seconds after the clock.
-fn can_live(span_us: i64, lifetime_s: i64) -> bool {
-    span_us <= LONG_SPAN_US || lifetime_s % 60 == 0
+/// How odd it is that a server gives something so many seconds to live: none at all, whole minutes, anything else.
+fn oddity(lifetime_s: i64) -> u8 {
+    match lifetime_s {
+        0 => 0,
+        whole if whole % 60 == 0 => 1,
+        _ => 2,
+    }
 }
 
-/// The time rule. `starts` are the Unix microseconds at which the legacy's and the engine's scenario began.
+/// Whether a stamp made in a span can lie that many seconds after the clock.
+fn can_live(span_us: i64, lifetime_s: i64) -> bool {
+    span_us <= LONG_SPAN_US || oddity(lifetime_s) < 2
+}
+
+/// The time rule. Each side's stamp is explained by the step in which it was made and the lifetime that it was given;
+/// the sides are equal if one explanation holds for both. The replay's clock stands at the end of a step, the
+/// recording's ran through it. `starts` are the Unix microseconds at which either scenario began.
 pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, starts: (i64, i64)) -> bool {
     if legacy.format != engine.format {
         return false;
     }
-    if starts.0 == starts.1 && legacy.offset_us == engine.offset_us {
+    if starts.0 + legacy.offset_us == starts.1 + engine.offset_us {
         return true;
     }
     // A step's answer can only hold what the clock showed up to that step.
-    let mut past = spans.spans.iter().take_while(|(number, _, _)| *number <= step);
+    let past = || spans.spans.iter().take_while(|(number, _, _)| *number <= step);
     if engine.is_exact() {
-        return past.any(|(_, before, at)| {
+        return past().any(|(_, before, at)| {
             let remainder = (engine.offset_us - at).rem_euclid(SECOND_US);
             let lifetime = engine.offset_us - at - remainder;
             remainder < TOLERANCE_US
@@ -127,10 +138,23 @@ pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, st
     if left == right {
         return true;
     }
-    past.any(|(_, before, at)| {
-        let lifetime = right - second(starts.1, *at);
-        let first = second(starts.0, before - TOLERANCE_US) + lifetime;
-        let last = second(starts.0, at + TOLERANCE_US) + lifetime;
-        can_live(at - before, lifetime) && (first..=last).contains(&left)
+    // A whole second can be explained by every step; the least odd lifetime is the one that was given. Otherwise one step
+    // that lies across a second's beginning would excuse every stamp that is a second off.
+    let engines = |at: i64| right - second(starts.1, at);
+    let legacys = |before: i64, at: i64| {
+        (left - second(starts.0, at + TOLERANCE_US))..=(left - second(starts.0, before - TOLERANCE_US))
+    };
+    let by_engine = past().map(|(_, _, at)| oddity(engines(*at))).min();
+    let by_legacy = past()
+        .filter(|(_, before, at)| at - before <= LONG_SPAN_US)
+        .flat_map(|(_, before, at)| legacys(*before, *at).map(oddity))
+        .min();
+    past().any(|(_, before, at)| {
+        let lifetime = engines(*at);
+        let odd = Some(oddity(lifetime));
+        odd == by_engine
+            && (by_legacy.is_none() || odd <= by_legacy)
+            && can_live(at - before, lifetime)
+            && legacys(*before, *at).contains(&lifetime)
     })
 }

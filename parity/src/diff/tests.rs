@@ -92,9 +92,63 @@ fn stamps_that_are_one_instant_stay_one() {
 fn durations_are_equal_to_a_tenth() {
     assert!(compare(json!({ "retry_after": 59.95 }), json!({ "retry_after": 59.9 })).is_empty());
     assert!(!compare(json!({ "retry_after": 59.95 }), json!({ "retry_after": 59.5 })).is_empty());
-    let header = |seconds: u32| json!({ "headers": { "retry-after": seconds } });
-    assert!(compare(header(60), header(59)).is_empty());
-    assert!(!compare(header(59), header(60)).is_empty());
+}
+
+#[test]
+fn the_seconds_of_retry_after_are_those_of_the_body() {
+    let answer = |header: u32, body: f64| json!({ "headers": { "retry-after": header }, "body": { "retry_after": body } });
+    assert!(compare(answer(60, 60.01), answer(59, 59.99)).is_empty());
+    assert!(
+        compare(answer(59, 59.99), answer(60, 60.01)).is_empty(),
+        "either way"
+    );
+    assert!(!compare(answer(59, 59.99), answer(58, 59.99)).is_empty());
+    let alone = |header: u32| json!({ "headers": { "retry-after": header } });
+    assert!(!compare(alone(60), alone(59)).is_empty());
+}
+
+#[test]
+fn a_step_across_a_seconds_beginning_excuses_no_other_stamp() {
+    // The seconds begin at 665,000 and 1,665,000; step 2 lies across the first of them.
+    let steps = Spans::new(&[(1, 600_000), (2, 700_000), (3, 800_000)]);
+    let at_step = |step: u32, stamp: i64| {
+        let mut side = one(time("epoch", stamp));
+        side.steps[0].step = step;
+        side
+    };
+    let equal = |legacy: i64, engine: i64| diff(&at_step(3, legacy), &at_step(3, engine), &steps).is_empty();
+    assert!(
+        equal(-335_000, 665_000),
+        "made in step 2, before the second began and after"
+    );
+    assert!(!equal(665_000, 1_665_000), "no step's clock stood there");
+    assert!(
+        !equal(665_000, -335_000),
+        "the replay's clock never stands before the recording's"
+    );
+    let minutes = 900_000_000;
+    assert!(equal(minutes - 335_000, minutes + 665_000), "with a lifetime");
+    assert!(!equal(minutes + 665_000, minutes + 1_665_000), "another lifetime");
+}
+
+#[test]
+fn numbers_are_compared_by_their_text() {
+    let number = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    for (one, other) in [
+        ("1.1", "1.10"),
+        ("1.0", "1.00"),
+        ("9007199254740993.0", "9007199254740992.0"),
+    ] {
+        assert!(
+            !compare(json!({ "n": number(one) }), json!({ "n": number(other) })).is_empty(),
+            "{one} {other}"
+        );
+    }
+    let now = |text: &str| json!({ "retry_after": number(text) });
+    assert!(
+        !compare(now("59.95"), now("5.995e1")).is_empty(),
+        "a duration, too"
+    );
 }
 
 #[test]

@@ -22,13 +22,8 @@ impl Normalizer<'_> {
                 "allow" => allow(text),
                 "etag" => self.etag(place, text),
                 // How long a body is that holds something volatile is volatile too; that the header tells it is not.
-                "content-length" if text.parse() == Ok(length) => json!("<length of the body>"),
-                "retry-after" => text
-                    .parse::<u64>()
-                    .map_or_else(|_| json!(text), |seconds| json!(seconds)),
-                "content-length" => text
-                    .parse::<u64>()
-                    .map_or_else(|_| json!(text), |length| json!(length)),
+                "content-length" if *text == length.to_string() => json!("<length of the body>"),
+                "retry-after" | "content-length" => whole_number(text),
                 _ => self.text(place, text),
             };
             match out.get_mut(name) {
@@ -75,20 +70,36 @@ impl Normalizer<'_> {
             .split_once('=')
             .unwrap_or((text, ""));
         let attributes: Vec<&str> = parts.collect();
+        let mut as_usual = format!("{name}={value}");
+        for attribute in &attributes {
+            as_usual.push_str("; ");
+            as_usual.push_str(attribute);
+        }
+        if as_usual != text {
+            return json!(text);
+        }
         let path = join(place.path, name);
         let value = self.text(Place { path: &path, ..place }, value);
         json!({ "name": name, "value": value, "attributes": attributes })
     }
 }
 
-/// The order of `Allow` is arbitrary.
+/// A number that is written as numbers are, or the text.
+fn whole_number(text: &str) -> Value {
+    let number = text
+        .parse::<u64>()
+        .ok()
+        .filter(|number| number.to_string() == text);
+    number.map_or_else(|| json!(text), |number| json!(number))
+}
+
+/// The order of `Allow` is arbitrary; how it is written is not.
 fn allow(text: &str) -> Value {
-    let methods: BTreeSet<&str> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|method| !method.is_empty())
-        .collect();
-    json!(methods)
+    let methods: BTreeSet<&str> = text.split(", ").collect();
+    let is_method = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let as_usual =
+        methods.iter().all(|method| is_method(method)) && text.split(", ").count() == methods.len();
+    if as_usual { json!(methods) } else { json!(text) }
 }
 
 /// How an answer is written beside what it says: its first line, the names of its headers, and the form of its JSON.

@@ -28,6 +28,55 @@ fn at_the_end(transcript: &Transcript, after: u32, label: &str, seen: Value) -> 
     }
 }
 
+/// A table or file that the server left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Item<'t> {
+    Table(&'t String, &'t Vec<Map<String, Value>>),
+    File(&'t String, &'t LeftFile),
+}
+
+impl<'t> Item<'t> {
+    /// Whether the other is the same table or file, whatever stands in it.
+    pub(crate) fn is_called(self, other: Item<'_>) -> bool {
+        self.key() == other.key()
+    }
+
+    /// Whether it is named before the other.
+    pub(crate) fn is_before(self, other: Item<'_>) -> bool {
+        self.key() < other.key()
+    }
+
+    fn key(&self) -> (bool, &str) {
+        match self {
+            Self::Table(name, _) => (false, name),
+            Self::File(name, _) => (true, name),
+        }
+    }
+
+    /// In the order in which their values get names.
+    pub(crate) fn all(transcript: &'t Transcript) -> Vec<Self> {
+        let left = transcript.left.iter();
+        left.flat_map(|left| {
+            let tables = left.tables.iter().map(|(name, rows)| Self::Table(name, rows));
+            tables.chain(left.files.iter().map(|(name, file)| Self::File(name, file)))
+        })
+        .collect()
+    }
+}
+
+/// The step that shows what [`Item::all`] were normalised to.
+pub(crate) fn left_of(transcript: &Transcript, values: Vec<Value>) -> NormalStep {
+    let (mut tables, mut files) = (Map::new(), Map::new());
+    for (item, value) in Item::all(transcript).into_iter().zip(values) {
+        match item {
+            Item::Table(name, _) => tables.insert(name.clone(), value),
+            Item::File(name, _) => files.insert(name.clone(), value),
+        };
+    }
+    let seen = json!({ "tables": tables, "files": files });
+    at_the_end(transcript, LEFT_AFTER, "what the server left", seen)
+}
+
 impl Normalizer<'_> {
     /// `{"sockets": {"1 ui": {"events": [{"after_step", "event", "data"}], "closed"}}}`.
     pub(super) fn heard(&mut self, transcript: &Transcript) -> Option<NormalStep> {
@@ -66,23 +115,26 @@ impl Normalizer<'_> {
 
     /// `{"tables": {"users": [row]}, "files": {"path": {"mode", "content"}}}`.
     pub(super) fn left(&mut self, transcript: &Transcript) -> Option<NormalStep> {
-        let left = transcript.left.as_ref()?;
+        transcript.left.as_ref()?;
+        let values = Item::all(transcript).into_iter();
+        let values = values.map(|item| self.item(transcript, item)).collect();
+        Some(left_of(transcript, values))
+    }
+
+    /// One table or file.
+    pub(crate) fn item(&mut self, transcript: &Transcript, item: Item<'_>) -> Value {
         let step = transcript.last_step + LEFT_AFTER;
-        let mut tables = Map::new();
-        for (table, rows) in &left.tables {
-            let path = join("/tables", table);
-            let rows = rows.iter().cloned().map(Value::Object).collect();
-            let rows = self.value(Place { step, path: &path }, "", &Value::Array(rows));
-            tables.insert(table.clone(), rows);
+        match item {
+            Item::Table(table, rows) => {
+                let path = join("/tables", table);
+                let rows = rows.iter().cloned().map(Value::Object).collect();
+                self.value(Place { step, path: &path }, "", &Value::Array(rows))
+            }
+            Item::File(name, file) => {
+                let path = join("/files", name);
+                self.file(Place { step, path: &path }, file)
+            }
         }
-        let mut files = Map::new();
-        for (name, file) in &left.files {
-            let path = join("/files", name);
-            let file = self.file(Place { step, path: &path }, file);
-            files.insert(name.clone(), file);
-        }
-        let seen = json!({ "tables": tables, "files": files });
-        Some(at_the_end(transcript, LEFT_AFTER, "what the server left", seen))
     }
 
     fn file(&mut self, place: Place<'_>, file: &LeftFile) -> Value {

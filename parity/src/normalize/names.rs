@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SHORTEST_INSIDE: usize = 16;
 
 /// All names given so far in one transcript.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Names {
     by_value: BTreeMap<String, String>,
     taken: BTreeSet<String>,
@@ -67,7 +67,11 @@ impl Names {
         }
         out.push_str(text.get(rest..).unwrap_or_default());
         for (value, name) in &self.by_value {
-            if value.len() >= SHORTEST_INSIDE && value.len() < out.len() && !is_client(value) {
+            if value.len() >= SHORTEST_INSIDE
+                && value.len() < out.len()
+                && out.contains(value.as_str())
+                && !is_client(value)
+            {
                 out = out.replace(value.as_str(), name);
             }
         }

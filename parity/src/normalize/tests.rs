@@ -122,7 +122,7 @@ fn cookies_keep_payload_and_attributes() {
 #[test]
 fn headers_with_a_form_of_their_own() {
     let headers = [
-        ("allow", "POST, OPTIONS,GET"),
+        ("allow", "POST, OPTIONS, GET"),
         ("etag", "\"abc\""),
         ("location", "http://127.0.0.1:39695/a"),
         ("retry-after", "7"),
@@ -132,6 +132,33 @@ fn headers_with_a_form_of_their_own() {
         out.steps[0].seen["headers"],
         json!({ "allow": ["GET", "OPTIONS", "POST"], "etag": "\"<etag first seen in step 1 /headers/etag>\"", "location": "${base}/a", "retry-after": 7 })
     );
+}
+
+#[test]
+fn a_cookie_that_is_written_another_way_stays_as_it_is() {
+    for text in ["a=b ; Path=/", "a=b;Path=/", "a=b; Path=/;", " a=b"] {
+        let out = normalize(&transcript(
+            &[],
+            vec![answer(1, &[("set-cookie", text)], json!({}))],
+        ));
+        assert_eq!(out.steps[0].seen["headers"]["set-cookie"][0], text);
+    }
+}
+
+#[test]
+fn headers_that_are_written_another_way_stay_as_they_are() {
+    for (name, text) in [
+        ("allow", "POST, OPTIONS,GET"),
+        ("allow", "GET, GET"),
+        ("allow", "GET "),
+        ("retry-after", "07"),
+        ("content-length", "02"),
+        ("content-length", "+2"),
+        ("x-nothing", "a "),
+    ] {
+        let out = normalize(&transcript(&[], vec![answer(1, &[(name, text)], json!({}))]));
+        assert_eq!(out.steps[0].seen["headers"][name], text, "{name}");
+    }
 }
 
 #[test]

@@ -95,8 +95,24 @@ pub(crate) fn text(text: &str, started_at_us: i64) -> Option<Value> {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
     let number = months.iter().position(|name| *name == month)? + 1;
-    let offset = civil(&format!("{year}-{number:02}-{day}T{clock}"))?.checked_sub(started_at_us)?;
+    let instant = civil(&format!("{year}-{number:02}-{day}T{clock}"))?;
+    // A date with the name of another day is none: it is compared as it is written.
+    let written = jiff::Timestamp::from_microsecond(instant).ok()?;
+    if written.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string() != text {
+        return None;
+    }
+    let offset = instant.checked_sub(started_at_us)?;
     plausible(offset).then(|| stamp("http-date", offset))
+}
+
+/// Whether a float is written as short as can be, as both servers write theirs; another text is compared as it is. Of two
+/// that are as short and as near Python may take the other one.
+pub(crate) fn is_shortest(number: &serde_json::Number) -> bool {
+    let written = number.to_string().replace("e-0", "e-");
+    number.as_f64().is_some_and(|float| {
+        let shortest = format!("{float:?}");
+        written.len() == shortest.len() && written.contains('e') == shortest.contains('e')
+    })
 }
 
 /// A number of Unix seconds near the scenario's start, in a field whose name speaks of time.
@@ -110,6 +126,9 @@ pub(crate) fn number(field: &str, number: &serde_json::Number, started_at_us: i6
         return plausible(offset).then(|| stamp("epoch", offset));
     }
     let seconds = number.as_f64().filter(|seconds| (0.0..1e11).contains(seconds))?;
+    if !is_shortest(number) {
+        return None;
+    }
     #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
     let offset = ((seconds * 1e6).round() as i64).checked_sub(started_at_us)?;
     plausible(offset).then(|| stamp("epoch.float", offset))
@@ -137,6 +156,11 @@ mod tests {
             Some(stamp("http-date", 665_000))
         );
         assert_eq!(text("2020-01-01T00:00:00Z", START), None);
+        assert_eq!(
+            text("Tue, 23 Nov 2026 15:49:51 GMT", START),
+            None,
+            "that day was a Monday"
+        );
     }
 
     #[test]
@@ -145,5 +169,17 @@ mod tests {
         assert_eq!(number("created_at", &now, START), Some(stamp("epoch", 665_000)));
         assert_eq!(number("size", &now, START), None);
         assert_eq!(number("created_at", &serde_json::Number::from(5), START), None);
+        let written = |text: &str| number("created_at", &serde_json::from_str(text).unwrap(), START);
+        assert_eq!(written("1795448991.5"), Some(stamp("epoch.float", 1_165_000)));
+        for other in ["1795448991.50", "1.7954489915e9", "1795448991e0"] {
+            assert_eq!(written(other), None, "{other} is written another way");
+        }
+        // The second is Python's text for a number that lies between two texts.
+        for shortest in ["0.1", "0.06837844848632812", "5e-05", "12.0"] {
+            assert!(
+                is_shortest(&serde_json::from_str(shortest).unwrap()),
+                "{shortest}"
+            );
+        }
     }
 }

@@ -1,4 +1,6 @@
 //! Reading and checking the register's text.
+//!
+//! Long because each part of an entry has its own mistakes, and each is told with its place.
 
 use super::{Area, Constraint, Entry, Expectation, KnownScenarios, Place, Register, Row};
 use jiff::civil::Date;

@@ -2,6 +2,8 @@
 //!
 //! The register calls steps by their names wherever it speaks of one, in places as in values: a step that is put into a
 //! scenario moves numbers, and no names.
+//!
+//! Long because what reads such a name and what writes it are read together.
 
 use super::covers;
 use crate::scenario::{

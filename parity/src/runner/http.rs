@@ -23,7 +23,7 @@ impl Run<'_> {
         let outgoing = self
             .outgoing(step, request)
             .map_err(|error| unresolved(step, &error))?;
-        let address = self.target.address().ok_or("the server does not run")?;
+        let address = self.address.ok_or("the server does not run")?;
         let received = http_client::send(address, &outgoing)
             .await
             .map_err(|error| error.to_string())?;

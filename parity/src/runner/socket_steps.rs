@@ -65,7 +65,7 @@ impl Run<'_> {
             headers.push(("Cookie".to_owned(), cookie));
         }
         Ok(ConnectOptions {
-            address: self.target.address().ok_or("the server does not run")?,
+            address: self.address.ok_or("the server does not run")?,
             headers,
             query: render(&connect.query)?,
             transports: connect.transports.clone(),

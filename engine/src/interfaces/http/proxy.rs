@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::settings::AccessPolicy,
-    integrations::proxy_client::{ProxyAnswer, ProxyBody, ProxyError, ProxyRequest},
+    services::proxy::{ProxyAnswer, ProxyBody, ProxyError, ProxyRequest},
 };
 
 impl IntoResponse for ProxyError {
