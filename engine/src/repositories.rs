@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod credentials;
 pub mod device_access;
 pub mod device_reports;
+pub mod device_views;
 pub mod devices;
 pub mod github;
 pub mod install_codes;
@@ -13,6 +14,7 @@ pub mod playbooks;
 pub mod scheduled_jobs;
 pub mod scheduler;
 pub mod service_accounts;
+pub mod sites;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -20,11 +22,13 @@ use async_trait::async_trait;
 use self::{
     approvals::{ReadApprovals, WriteApprovals},
     credentials::{ReadCredentials, WriteCredentials},
-    devices::{ReadDevices, WriteDevices},
+    device_views::{ReadDeviceViews, WriteDeviceViews},
+    devices::{ReadDevices, WriteDevices, listing::ReadInventory},
     install_codes::{ReadInstallCodes, WriteInstallCodes},
     playbooks::{ReadPlaybookRuns, WritePlaybookRuns},
     scheduled_jobs::{ReadScheduledJobs, WriteScheduledJobs},
     service_accounts::{ReadServiceAccounts, WriteServiceAccounts},
+    sites::{ReadSites, WriteSites},
 };
 use crate::repositories::{
     activity::{
@@ -91,9 +95,11 @@ pub trait ReadTables:
     + ReadApprovals
     + ReadCredentials
     + ReadDeviceDocuments
+    + ReadDeviceViews
     + ReadDevices
     + ReadGitHubTokens
     + ReadInstallCodes
+    + ReadInventory
     + ReadJobRuns
     + ReadKnownAddresses
     + ReadOperatorSessions
@@ -101,6 +107,7 @@ pub trait ReadTables:
     + ReadRefreshTokens
     + ReadScheduledJobs
     + ReadServiceAccounts
+    + ReadSites
     + ReadUndeliveredWork
     + ReadUsers
     + ReadWorkDevices
@@ -113,6 +120,7 @@ pub trait WriteTables:
     + WriteApprovals
     + WriteCredentials
     + WriteDeviceDocuments
+    + WriteDeviceViews
     + WriteDevices
     + WriteGitHubTokens
     + WriteInstallCodes
@@ -123,6 +131,7 @@ pub trait WriteTables:
     + WriteRefreshTokens
     + WriteScheduledJobs
     + WriteServiceAccounts
+    + WriteSites
     + WriteUndeliveredWork
     + WriteUsers
     + WriteWorkDevices

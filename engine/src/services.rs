@@ -11,6 +11,8 @@ pub mod container;
 pub mod credentials;
 pub mod device_access;
 pub mod device_reports;
+pub mod device_views;
+pub mod devices;
 pub mod enrollment;
 pub mod github;
 pub mod health;
@@ -23,13 +25,16 @@ pub mod prune;
 pub mod published_identity;
 pub mod quick_run;
 pub mod realtime;
+pub mod remote_devices;
 pub mod scheduled_jobs;
 pub mod scheduler;
 pub mod script_signer;
 pub mod sealing_keys;
+pub mod search;
 pub mod secret_box;
 pub mod server_time;
 pub mod service_accounts;
+pub mod sites;
 
 use std::sync::Arc;
 

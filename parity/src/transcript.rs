@@ -148,6 +148,9 @@ pub const LEFT_AFTER: u32 = 3;
 pub const MOST_ROWS: usize = 200;
 /// Files up to this many bytes are compared by their content, longer ones by their digest.
 pub const LONGEST_FILE: usize = 4096;
+/// Of JSON bodies up to this many bytes it is compared how they are written, of longer ones only what they say: recordings
+/// do not hold their text.
+pub const LONGEST_JSON_TEXT: usize = 8192;
 
 /// A file that a server left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

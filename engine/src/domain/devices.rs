@@ -1,4 +1,8 @@
-//! Devices and the keys they have had, as far as identity goes.
+//! Devices: who they are, the keys they have had, and how they are listed.
+
+use jiff::Timestamp;
+
+use super::{device_document::DeviceRow, remote_devices::RemoteKind, sites::HostSite};
 
 /// Who a device is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -94,4 +98,52 @@ pub struct DeviceReport {
     /// Its address in its own network.
     pub internal_ip: Option<String>,
     pub device_type: Option<String>,
+}
+
+/// A device as it is stored, and the site of its host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InventoryEntry {
+    pub row: DeviceRow,
+    pub site: Option<HostSite>,
+}
+
+/// Which devices are listed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeviceKind {
+    Any,
+    /// Those that are not reached from the server.
+    Agent,
+    Remote(RemoteKind),
+}
+
+/// Seconds after its last sign of life for which a device counts as online.
+const ONLINE_SECONDS: i64 = 300;
+
+/// Whether a device that was seen at `last_seen` (Unix seconds, 0 never) counts as online.
+pub fn is_online(last_seen: i64, now: Timestamp) -> bool {
+    let end = i128::from(last_seen) + i128::from(ONLINE_SECONDS);
+    last_seen != 0 && now.as_nanosecond() <= end * 1_000_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_online_for_five_minutes_to_the_nanosecond() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let later = |nanoseconds| now + jiff::SignedDuration::from_nanos(nanoseconds);
+        for (last_seen, now, online) in [
+            (1_800_000_000, now, true),
+            (1_799_999_700, now, true),
+            (1_799_999_700, later(1), false),
+            (1_799_999_699, now, false),
+            (1_900_000_000, now, true),
+            (i64::MAX, now, true),
+            (0, Timestamp::from_second(10).unwrap(), false),
+            (-5, now, false),
+        ] {
+            assert_eq!(is_online(last_seen, now), online, "{last_seen} {now}");
+        }
+    }
 }

@@ -14,6 +14,14 @@ pub fn iso_utc(time: Timestamp) -> String {
     }
 }
 
+/// Unix seconds in that form; empty for 0, which means unknown, and for a moment that Python's calendar lacks.
+pub fn iso_of_seconds(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) if seconds != 0 && time.to_zoned_datetime(TimeZone::UTC).year() > 0 => iso_utc(time),
+        _ => String::new(),
+    }
+}
+
 /// Reads an ISO 8601 text as the legacy does: `Z` or any offset, `T` or a blank. A text without an offset counts as
 /// UTC. `None` where it is no such text.
 pub fn parse_iso(text: &str) -> Option<Timestamp> {
@@ -39,6 +47,17 @@ mod tests {
         assert_eq!(iso_utc(whole), "2030-01-02T03:04:05+00:00");
         let fraction = Timestamp::from_microsecond(1_893_553_445_678_901).unwrap();
         assert_eq!(iso_utc(fraction), "2030-01-02T03:04:05.678901+00:00");
+    }
+
+    #[test]
+    fn seconds_that_no_calendar_has_are_empty() {
+        assert_eq!(iso_of_seconds(1_600_000_000), "2020-09-13T12:26:40+00:00");
+        assert_eq!(iso_of_seconds(-1), "1969-12-31T23:59:59+00:00");
+        assert_eq!(iso_of_seconds(-62_135_596_800), "0001-01-01T00:00:00+00:00");
+        assert_eq!(iso_of_seconds(253_402_207_200), "9999-12-30T22:00:00+00:00");
+        for nothing in [0, -62_135_596_801, i64::MAX, i64::MIN] {
+            assert_eq!(iso_of_seconds(nothing), "", "{nothing}");
+        }
     }
 
     #[test]

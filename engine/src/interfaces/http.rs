@@ -7,6 +7,8 @@ pub mod approvals;
 pub mod credentials;
 pub mod device_access;
 pub mod device_reports;
+pub mod device_views;
+pub mod devices;
 pub mod enrollment;
 pub mod github;
 pub mod health;
@@ -17,10 +19,13 @@ pub mod pages;
 pub mod playbooks;
 pub mod proxy;
 pub mod quick_run;
+pub mod remote_devices;
 pub mod scheduled_jobs;
 pub mod script_request;
+pub mod search;
 pub mod server_time;
 pub mod service_accounts;
+pub mod sites;
 
 // What every request passes, or several features use.
 pub mod accept_errors;

@@ -1,5 +1,7 @@
 //! Devices and the keys they have had, as far as identity goes.
 
+pub mod listing;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -39,6 +41,9 @@ pub trait WriteDevices: Send {
     async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError>;
 
     async fn insert_device(&mut self, device: &NewDevice<'_>) -> Result<(), StoreError>;
+
+    /// Deletes the device of exactly this host name, and what the host is assigned to; false where there is none.
+    async fn delete_device(&mut self, hostname: &str) -> Result<bool, StoreError>;
 
     /// Gives the device stored as `stored_guid` its first key.
     async fn set_device_key(

@@ -6,6 +6,7 @@ mod backup;
 mod credentials;
 pub(super) mod device_access;
 pub(super) mod device_reports;
+mod device_views;
 mod devices;
 mod failure;
 mod files;
@@ -22,6 +23,7 @@ mod scheduled_jobs;
 pub(super) mod scheduler;
 mod sealed_secrets;
 mod service_accounts;
+mod sites;
 mod temporary;
 mod writer;
 

@@ -14,6 +14,8 @@ use super::{
     audit::{self, Actor},
     credentials::CredentialService,
     device_reports::DeviceReportService,
+    device_views::DeviceViewService,
+    devices::DeviceService,
     enrollment::EnrollmentService,
     github::GitHubService,
     hosts::HostRules,
@@ -25,6 +27,7 @@ use super::{
     published_identity::IdentityPublisher,
     quick_run::QuickRunService,
     realtime::{Channel, ChannelAccess, RealtimeService},
+    remote_devices::RemoteDeviceService,
     scheduled_jobs::ScheduledJobService,
     scheduler::{
         Limits, Parts, Scheduler,
@@ -34,9 +37,11 @@ use super::{
         playbook_run::{PlaybookPlaces, ServerPlaybooks},
     },
     script_signer::ScriptSigner,
+    search::SearchService,
     secret_box::SecretBox,
     server_time::ServerTimeService,
     service_accounts::ServiceAccountService,
+    sites::SiteService,
 };
 use crate::{
     config::settings::Settings,
@@ -90,6 +95,14 @@ pub struct Container {
     pub heartbeats: HeartbeatService,
     /// Devices report their documents and hashes.
     pub device_reports: DeviceReportService,
+    /// Devices as operators see them.
+    pub devices: DeviceService,
+    /// Those that the server reaches over SSH or WinRM.
+    pub remote_devices: RemoteDeviceService,
+    pub sites: SiteService,
+    /// Views of the device list.
+    pub device_views: DeviceViewService,
+    pub search: SearchService,
     /// Agents get their service accounts.
     pub service_accounts: ServiceAccountService,
     /// What agents may know of the server.
@@ -256,6 +269,11 @@ impl Container {
                 Arc::clone(&agents),
                 hosts,
             ),
+            devices: DeviceService::new(Arc::clone(&store), environment.clone()),
+            remote_devices: RemoteDeviceService::new(Arc::clone(&store), environment.clone(), hosts),
+            sites: SiteService::new(Arc::clone(&store), environment.clone()),
+            device_views: DeviceViewService::new(Arc::clone(&store), environment.clone()),
+            search: SearchService::new(Arc::clone(&store)),
             service_accounts: ServiceAccountService::new(
                 Arc::clone(&store),
                 environment.clone(),

@@ -34,6 +34,10 @@ const ROWS: &str = "
     INSERT INTO scheduled_jobs (id, name, components_json, targets_json, schedule_type, execution_context, enabled)
         VALUES (1, 'j', '[]', '[]', 'once', 'system', 0);
     INSERT INTO scheduled_job_runs (job_id, target_hostname, scheduled_ts, status) VALUES (1, 'WIN-1', 1, 'Success'), (1, 'WIN-1', 2, 'Success');
+    INSERT INTO devices (hostname, connection_type, connection_endpoint) VALUES ('winrm-1', 'winrm', 'a');
+    INSERT INTO sites (id, name) VALUES (7, 'Kiel');
+    INSERT INTO device_sites (device_hostname, site_id) VALUES ('WIN-1', 7);
+    INSERT INTO device_list_views (id, name, columns_json) VALUES (7, 'All', '[]');
     INSERT INTO activity_history (id, hostname, status) VALUES (1, 'WIN-1', 'Running');
     INSERT INTO device_approvals (id, approval_reference, hostname_claimed, ssl_key_fingerprint_claimed,
         enrollment_code_id, status, client_nonce, server_nonce, agent_pubkey_der, created_at, updated_at)
@@ -119,6 +123,37 @@ fn writes() -> Vec<(Method, &'static str, Value)> {
         (Method::DELETE, "/api/scheduled_jobs/1/runs", Value::Null),
         (Method::DELETE, "/api/scheduled_jobs/1", Value::Null),
         (Method::POST, "/api/scripts/quick_run", script),
+        (
+            Method::POST,
+            "/api/device/description/WIN-1",
+            json!({"description": "d"}),
+        ),
+        (
+            Method::POST,
+            "/api/ssh_devices",
+            json!({"hostname": "ssh-2", "address": "a"}),
+        ),
+        (Method::PUT, "/api/winrm_devices/winrm-1", json!({"address": "b"})),
+        (Method::DELETE, "/api/winrm_devices/winrm-1", Value::Null),
+        (Method::POST, "/api/sites", json!({"name": "Berlin"})),
+        (
+            Method::POST,
+            "/api/sites/rename",
+            json!({"id": 7, "new_name": "Bonn"}),
+        ),
+        (
+            Method::POST,
+            "/api/sites/assign",
+            json!({"site_id": 7, "hostnames": ["WIN-1", "WIN-2"]}),
+        ),
+        (Method::POST, "/api/sites/delete", json!({"ids": [7]})),
+        (Method::POST, "/api/device_list_views", json!({"name": "Servers"})),
+        (
+            Method::PUT,
+            "/api/device_list_views/7",
+            json!({"columns": ["os"]}),
+        ),
+        (Method::DELETE, "/api/device_list_views/7", Value::Null),
         (Method::DELETE, "/api/device/activity/WIN-1", Value::Null),
     ]
 }

@@ -18,6 +18,7 @@ mod dpop;
 mod failed_writes;
 mod github;
 mod http_rules;
+mod inventory;
 mod kill;
 mod layers;
 mod legacy_pages;

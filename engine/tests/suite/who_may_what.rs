@@ -180,6 +180,10 @@ fn job() -> Value {
 fn request(method: &str, path: &str, host: &Device) -> (String, Value) {
     let agent = format!("{}_{}_SYSTEM", host.hostname, host.guid);
     let filled = path
+        // These routes are about devices that no agent runs on.
+        .replace("/ssh_devices/{hostname}", "/ssh_devices/ssh-1")
+        .replace("/winrm_devices/{hostname}", "/winrm_devices/winrm-1")
+        .replace("{guid}", host.guid)
         .replace("{username}", "uma")
         .replace("{id:int}", "1")
         .replace("{id}", "none")
@@ -217,7 +221,21 @@ fn request(method: &str, path: &str, host: &Device) -> (String, Value) {
         (_, "/api/ansible/recap/report") => {
             json!({"run_id": "r1", "hostname": host.hostname, "status": "Running"})
         }
+        ("POST", "/api/ssh_devices") => json!({"hostname": "ssh-1", "address": "192.0.2.7"}),
+        ("POST", "/api/winrm_devices") => json!({"hostname": "winrm-1", "address": "192.0.2.8"}),
+        ("PUT", "/api/ssh_devices/{hostname}" | "/api/winrm_devices/{hostname}") => {
+            json!({"description": "d"})
+        }
+        (_, "/api/device/description/{hostname}") => json!({"description": "front desk"}),
+        (_, "/api/sites") => json!({"name": "Berlin"}),
+        (_, "/api/sites/rename") => json!({"id": 1, "new_name": "Bonn"}),
+        (_, "/api/sites/assign") => json!({"site_id": 1, "hostnames": [host.hostname]}),
+        (_, "/api/sites/delete") => json!({"ids": [1]}),
+        ("POST", "/api/device_list_views") => json!({"name": "Servers", "columns": ["hostname"]}),
+        ("PUT", "/api/device_list_views/{id:int}") => json!({"name": "Clients"}),
         (_, "/api/agent/provision") => json!({"agent_id": agent, "roles": []}),
+        // Neither reads a field that it must have.
+        (_, "/api/ocr" | "/api/proxy") => json!({}),
         (_, "/api/github/token") => json!({"token": ""}),
         (_, "/api/admin/enrollment-codes") => json!({"ttl_hours": 1}),
         (_, "/api/admin/device-approvals/{id}/approve" | "/api/admin/device-approvals/{id}/deny") => {

@@ -13,9 +13,9 @@ use crate::{
     },
     target::{
         cookies::Jar,
-        http_client::{self, Outgoing, Received},
+        http_client::{self, Outgoing},
     },
-    transcript::{Body, Seen},
+    transcript::{Body, LONGEST_JSON_TEXT, Seen},
 };
 
 impl Run<'_> {
@@ -33,7 +33,7 @@ impl Run<'_> {
                 jar.take(value, self.clock.now());
             }
         }
-        let (body, form) = read_body(&received);
+        let (body, form) = read_body(&received.body);
         let json = match &body {
             Body::Json(json) => json.clone(),
             _ => Value::Null,
@@ -84,18 +84,18 @@ impl Run<'_> {
 }
 
 /// The body, and how it is written if it is JSON.
-fn read_body(received: &Received) -> (Body, Option<String>) {
-    if received.body.is_empty() {
+fn read_body(bytes: &[u8]) -> (Body, Option<String>) {
+    if bytes.is_empty() {
         return (Body::Empty, None);
     }
-    let Ok(text) = std::str::from_utf8(&received.body) else {
-        return (Body::Base64(BASE64.encode(&received.body)), None);
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return (Body::Base64(BASE64.encode(bytes)), None);
     };
     // Whatever the content type says: that is compared for itself, and the recordings do the same.
     match serde_json::from_str(text) {
         Ok(json) => {
-            let form = json_form::form(text, &json);
-            (Body::Json(json), Some(form))
+            let form = (text.len() <= LONGEST_JSON_TEXT).then(|| json_form::form(text, &json));
+            (Body::Json(json), form)
         }
         Err(_) => (Body::Text(text.to_owned()), None),
     }
@@ -118,5 +118,20 @@ fn find(source: &Capture, body: &Body, json: &Value, headers: &[(String, String)
             _ => None,
         },
         Capture::Pointer(_) | Capture::Claim { .. } => in_data(source, json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_compared_how_a_body_is_written_where_a_recording_tells() {
+        let form = |length: usize| {
+            let (_, form) = read_body(format!("\"{}\"", "a".repeat(length - 2)).as_bytes());
+            form
+        };
+        assert!(form(LONGEST_JSON_TEXT).is_some());
+        assert_eq!(form(LONGEST_JSON_TEXT + 1), None);
     }
 }

@@ -76,11 +76,7 @@ impl DeviceUpsert {
             .and_then(Json::as_object)
             .unwrap_or(&nothing);
         let text = |names: &[&str]| first(summary, names).and_then(clean);
-        let integer = |names: &[&str]| {
-            first(summary, names)
-                .and_then(integer_of)
-                .and_then(|number| i64::try_from(number).ok())
-        };
+        let integer = |value: &Json| integer_of(value).and_then(|number| i64::try_from(number).ok());
         let [memory, network, software, storage] = LISTS.map(|name| json_column(document.get(name), "[]"));
         let cpu = first(summary, &["cpu"]).or(document.get("cpu"));
         let non_empty = |text: &String| (!text.is_empty()).then(|| text.clone());
@@ -105,10 +101,11 @@ impl DeviceUpsert {
             external_ip: text(&["external_ip", "public_ip"]),
             internal_ip: text(&["internal_ip", "private_ip"]),
             last_reboot: text(&["last_reboot", "last_boot"]),
-            last_seen: integer(&["last_seen"]),
+            // A 0 is no sign of life; it stands in a row that is new.
+            last_seen: summary.get("last_seen").and_then(integer),
             last_user: text(&["last_user", "last_user_name", "username"]),
             operating_system: text(&["operating_system", "agent_operating_system", "os"]),
-            uptime: integer(&["uptime_sec", "uptime_seconds", "uptime"]),
+            uptime: first(summary, &["uptime_sec", "uptime_seconds", "uptime"]).and_then(integer),
             agent_id: text(&["agent_id"]),
             ansible_ee_ver: text(&["ansible_ee_ver"]),
             connection_type: text(&["connection_type", "remote_type"]),

@@ -11,6 +11,7 @@ pub mod forwarded;
 pub mod headers;
 pub mod json_writer;
 pub mod limits;
+pub mod long_list;
 pub mod path;
 pub mod query;
 pub mod reply;

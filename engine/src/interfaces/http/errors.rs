@@ -1,6 +1,7 @@
 //! The answers of every service's errors, in one place; large areas have files of their own below.
 
 mod credentials;
+mod inventory;
 mod operators;
 mod scheduler;
 

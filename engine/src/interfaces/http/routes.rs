@@ -3,11 +3,12 @@
 use super::{
     activity, agents, approvals,
     compat::{error_page::options, reply::TextForm},
-    credentials, device_access, device_reports, enrollment, github,
+    credentials, device_access, device_reports, device_views, devices, enrollment, github,
     guards::Admin,
     health, install_codes, ocr, operators, playbooks, proxy, quick_run,
+    remote_devices::{self, Remote, Ssh, Winrm},
     routing::Routes,
-    scheduled_jobs, script_request, server_time, service_accounts,
+    scheduled_jobs, script_request, search, server_time, service_accounts, sites,
     state::AppState,
 };
 
@@ -44,6 +45,7 @@ pub fn table() -> Routes<AppState> {
         .get("/api/agent/hash_list", device_reports::hash::list)
         .post("/api/agent/details", device_reports::details::report)
         .get("/api/device/details/{hostname}", device_reports::details::read)
+        .merge(inventory_table())
         .post("/api/agent/checkin", service_accounts::check_in)
         .post("/api/agent/service-account/rotate", service_accounts::rotate)
         .merge(scheduled_jobs_table())
@@ -90,6 +92,38 @@ pub fn table() -> Routes<AppState> {
         .options("/api/admin/device-approvals/{id}/deny", async |_: Admin| {
             options("GET, HEAD, OPTIONS, POST")
         })
+}
+
+/// Devices as operators see and sort them.
+fn inventory_table() -> Routes<AppState> {
+    Routes::new()
+        .get("/api/devices", devices::list)
+        .get("/api/devices/{guid}", devices::read)
+        .post("/api/device/description/{hostname}", devices::describe)
+        .get("/api/agent_devices", devices::list_agents)
+        .merge(remote_devices_table::<Ssh>("/api/ssh_devices"))
+        .merge(remote_devices_table::<Winrm>("/api/winrm_devices"))
+        .get("/api/sites", sites::list)
+        .post("/api/sites", sites::create)
+        .post("/api/sites/rename", sites::rename)
+        .post("/api/sites/assign", sites::assign)
+        .get("/api/sites/device_map", sites::device_map)
+        .post("/api/sites/delete", sites::delete)
+        .get("/api/device_list_views", device_views::list)
+        .post("/api/device_list_views", device_views::create)
+        .get("/api/device_list_views/{id:int}", device_views::read)
+        .put("/api/device_list_views/{id:int}", device_views::update)
+        .delete("/api/device_list_views/{id:int}", device_views::delete)
+        .get("/api/search/suggest", search::suggest)
+}
+
+fn remote_devices_table<R: Remote>(path: &str) -> Routes<AppState> {
+    let one = format!("{path}/{{hostname}}");
+    Routes::new()
+        .get(path, remote_devices::list::<R>)
+        .post(path, remote_devices::create::<R>)
+        .put(&one, remote_devices::update::<R>)
+        .delete(&one, remote_devices::delete::<R>)
 }
 
 /// The routes whose JSON is written as Python's `json.dumps` does by default.

@@ -12,18 +12,26 @@ use crate::{
     },
 };
 
-/// An integer column may hold text that is no number, which counts as nothing, or a fraction, which is cut.
+/// The columns of a [`DeviceRow`]. An integer column may hold text that is no number, which counts as nothing, or a
+/// fraction, which is cut.
+macro_rules! document_columns {
+    () => {
+        "devices.guid, devices.hostname, devices.description, devices.agent_hash, devices.memory, devices.network, \
+         devices.software, devices.storage, devices.cpu, devices.device_type, devices.domain, devices.external_ip, \
+         devices.internal_ip, devices.last_reboot, devices.last_user, devices.operating_system, devices.agent_id, \
+         devices.ansible_ee_ver, devices.connection_type, devices.connection_endpoint, \
+         CASE typeof(devices.created_at) WHEN 'text' THEN NULL ELSE CAST(devices.created_at AS INTEGER) END \
+         AS created_at, \
+         CASE typeof(devices.last_seen) WHEN 'text' THEN NULL ELSE CAST(devices.last_seen AS INTEGER) END \
+         AS last_seen, \
+         CASE typeof(devices.uptime) WHEN 'text' THEN NULL ELSE CAST(devices.uptime AS INTEGER) END AS uptime"
+    };
+}
+pub(super) use document_columns;
+
 macro_rules! select_rows {
     ($rest:literal) => {
-        concat!(
-            "SELECT guid, hostname, description, agent_hash, memory, network, software, storage, cpu, device_type, \
-             domain, external_ip, internal_ip, last_reboot, last_user, operating_system, agent_id, ansible_ee_ver, \
-             connection_type, connection_endpoint, \
-             CASE typeof(created_at) WHEN 'text' THEN NULL ELSE CAST(created_at AS INTEGER) END AS created_at, \
-             CASE typeof(last_seen) WHEN 'text' THEN NULL ELSE CAST(last_seen AS INTEGER) END AS last_seen, \
-             CASE typeof(uptime) WHEN 'text' THEN NULL ELSE CAST(uptime AS INTEGER) END AS uptime FROM devices ",
-            $rest
-        )
+        concat!("SELECT ", document_columns!(), " FROM devices ", $rest)
     };
 }
 
@@ -34,7 +42,7 @@ impl<A: Access> ReadDeviceDocuments for A {
             .bind(hostname)
             .fetch_optional(self.connection())
             .await?
-            .map(|row| read(&row))
+            .map(|row| read_document(&row))
             .transpose()
     }
 
@@ -55,7 +63,7 @@ impl<A: Access> ReadDeviceDocuments for A {
                 .await?
             }
         };
-        row.map(|row| read(&row)).transpose()
+        row.map(|row| read_document(&row)).transpose()
     }
 }
 
@@ -118,7 +126,7 @@ impl WriteDeviceDocuments for SqliteWork {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<DeviceRow, StoreError> {
+pub(super) fn read_document(row: &SqliteRow) -> Result<DeviceRow, StoreError> {
     let row = Columns::of("devices", row);
     Ok(DeviceRow {
         guid: row.get("guid")?,

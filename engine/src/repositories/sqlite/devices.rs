@@ -1,5 +1,7 @@
 //! Tables `devices` and `device_keys`.
 
+mod listing;
+
 use super::{Access, SqliteWork, rows::Columns};
 use crate::{
     domain::{
@@ -174,6 +176,18 @@ impl WriteDevices for SqliteWork {
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    async fn delete_device(&mut self, hostname: &str) -> Result<bool, StoreError> {
+        sqlx::query("DELETE FROM device_sites WHERE device_hostname = $1")
+            .bind(hostname)
+            .execute(self.connection())
+            .await?;
+        let deleted = sqlx::query("DELETE FROM devices WHERE hostname = $1")
+            .bind(hostname)
+            .execute(self.connection())
+            .await?;
+        Ok(deleted.rows_affected() > 0)
     }
 
     async fn set_device_key(

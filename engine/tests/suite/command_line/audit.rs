@@ -79,6 +79,23 @@ async fn each_change_is_one_line_with_who_from_where_and_what() {
         send(Method::DELETE, "/api/users/uma", json!({})).await.status(),
         200
     );
+    for (path, body) in [
+        ("/api/sites", json!({"name": "Berlin"})),
+        (
+            "/api/ssh_devices",
+            json!({"hostname": "srv-1", "address": "192.0.2.9"}),
+        ),
+        ("/api/device/description/srv-1", json!({"description": "rack"})),
+        (
+            "/api/sites/assign",
+            json!({"site_id": 1, "hostnames": ["srv-1", "srv-2"]}),
+        ),
+        ("/api/device_list_views", json!({"name": "Servers"})),
+        ("/api/sites/delete", json!({"ids": [1, 2]})),
+    ] {
+        let status = send(Method::POST, path, body).await.status();
+        assert!(status.is_success(), "{path}: {status}");
+    }
     // Who is nobody changes nothing, and reading changes nothing.
     let nobody = client.delete(url("/api/users/admin")).send().await.unwrap();
     assert_eq!(nobody.status(), 401);
@@ -114,6 +131,13 @@ async fn each_change_is_one_line_with_who_from_where_and_what() {
             &made["credential"]["id"].to_string(),
         ),
         admin("192.0.2.7", "account.deleted", "uma"),
+        admin("192.0.2.7", "site.created", "1"),
+        admin("192.0.2.7", "remote_device.created", "srv-1"),
+        admin("192.0.2.7", "device.described", "srv-1"),
+        admin("192.0.2.7", "site.assigned", "1 srv-1"),
+        admin("192.0.2.7", "site.assigned", "1 srv-2"),
+        admin("192.0.2.7", "device_view.created", "1"),
+        admin("192.0.2.7", "site.deleted", "1"),
     ] {
         assert_eq!(found.next(), Some(&expected));
     }

@@ -16,7 +16,11 @@ pub(crate) fn client() -> reqwest::Client {
 pub(crate) fn builder() -> reqwest::ClientBuilder {
     // The engine names its provider where it needs one; reqwest wants a process's own. Who comes second changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().timeout(PATIENCE)
+    // Answers are looked at as they came.
+    reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .no_gzip()
+        .no_deflate()
 }
 
 /// The token of the administrator that every new database has.

@@ -38,11 +38,11 @@ pub async fn report(
 /// A device's document, and its parts at the top level once more; empty for a host without a row.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct DeviceView {
+pub struct DeviceDetails {
     members: Json,
 }
 
-impl DeviceView {
+impl DeviceDetails {
     fn nothing() -> Self {
         Self {
             members: Json::Object(JsonObject::new()),
@@ -50,7 +50,7 @@ impl DeviceView {
     }
 }
 
-impl From<DeviceSnapshot> for DeviceView {
+impl From<DeviceSnapshot> for DeviceDetails {
     fn from(device: DeviceSnapshot) -> Self {
         let document = device.document();
         // What the device calls like a part of the view is in the document alone.
@@ -86,7 +86,7 @@ pub async fn read(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Answer<DeviceView> {
+) -> Answer<DeviceDetails> {
     let device = app
         .device_reports
         .device_named(&hostname)
@@ -95,5 +95,5 @@ pub async fn read(
             tracing::error!("device details cannot be read: {error}");
             None
         });
-    Answer::ok(device.map_or_else(DeviceView::nothing, DeviceView::from))
+    Answer::ok(device.map_or_else(DeviceDetails::nothing, DeviceDetails::from))
 }

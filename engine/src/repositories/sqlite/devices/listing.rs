@@ -1,0 +1,195 @@
+//! Tables `devices`, `device_sites` and `sites`, to list.
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    domain::{
+        devices::{DeviceKind, InventoryEntry},
+        guid::Guid,
+        search::SearchedDevice,
+        sites::HostSite,
+        text::python_trim,
+    },
+    repositories::{
+        StoreError,
+        devices::listing::{ReadInventory, Visitor},
+        sqlite::{
+            Access,
+            device_reports::{document_columns, read_document},
+            rows::Columns,
+        },
+    },
+};
+
+macro_rules! in_sites {
+    ($columns:expr, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            ", sites.id AS site_id, sites.name AS site_name, sites.description AS site_description FROM devices \
+             LEFT JOIN device_sites ON device_sites.device_hostname = devices.hostname \
+             LEFT JOIN sites ON sites.id = device_sites.site_id ",
+            $rest
+        )
+    };
+}
+
+macro_rules! inventory_query {
+    ($rest:literal) => {
+        in_sites!(document_columns!(), $rest)
+    };
+}
+
+const BY_GUID: &str = inventory_query!("WHERE devices.guid = $1");
+/// In whatever letter case. SQLite looks through the index of the keys; without the `+` it would look through the
+/// devices, inventories and all.
+const BY_ANY_GUID: &str =
+    inventory_query!("WHERE devices.rowid = (SELECT MIN(+rowid) FROM devices WHERE LOWER(guid) = LOWER($1))");
+const BY_HOSTNAME: &str = inventory_query!("WHERE devices.hostname = $1");
+
+fn read(row: &SqliteRow) -> Result<InventoryEntry, StoreError> {
+    Ok(InventoryEntry {
+        row: read_document(row)?,
+        site: read_site(row)?,
+    })
+}
+
+fn read_site(row: &SqliteRow) -> Result<Option<HostSite>, StoreError> {
+    let row = Columns::of("sites", row);
+    let Some(id) = row.get("site_id")? else {
+        return Ok(None);
+    };
+    let description: Option<String> = row.get("site_description")?;
+    Ok(Some(HostSite {
+        id,
+        name: row.get("site_name")?,
+        description: description.unwrap_or_default(),
+    }))
+}
+
+fn read_searched(row: &SqliteRow) -> Result<SearchedDevice, StoreError> {
+    let columns = Columns::of("devices", row);
+    let text = |column| Ok::<_, StoreError>(columns.get::<Option<String>>(column)?.unwrap_or_default());
+    let trimmed = |column| Ok::<_, StoreError>(python_trim(&text(column)?).to_owned());
+    Ok(SearchedDevice {
+        hostname: text("hostname")?,
+        description: text("description")?,
+        last_user: trimmed("last_user")?,
+        internal_ip: trimmed("internal_ip")?,
+        external_ip: trimmed("external_ip")?,
+        site: read_site(row)?,
+    })
+}
+
+#[async_trait]
+impl<A: Access> ReadInventory for A {
+    async fn list_inventory(&mut self, kind: DeviceKind) -> Result<Vec<InventoryEntry>, StoreError> {
+        let query = match kind {
+            DeviceKind::Any => sqlx::query(inventory_query!("ORDER BY devices.rowid")),
+            DeviceKind::Agent => sqlx::query(inventory_query!(
+                "WHERE TRIM(COALESCE(devices.connection_type, '')) = '' ORDER BY devices.rowid"
+            )),
+            DeviceKind::Remote(kind) => sqlx::query(inventory_query!(
+                "WHERE LOWER(devices.connection_type) = $1 ORDER BY devices.rowid"
+            ))
+            .bind(kind.as_str()),
+        };
+        query
+            .fetch_all(self.connection())
+            .await?
+            .iter()
+            .map(read)
+            .collect()
+    }
+
+    async fn find_in_inventory(&mut self, guid: &Guid) -> Result<Option<InventoryEntry>, StoreError> {
+        // As good as every row is found by its key.
+        for query in [BY_GUID, BY_ANY_GUID] {
+            let row = sqlx::query(query)
+                .bind(guid.as_str())
+                .fetch_optional(&mut *self.connection())
+                .await?;
+            if let Some(row) = row {
+                return read(&row).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn named_in_inventory(&mut self, hostname: &str) -> Result<Option<InventoryEntry>, StoreError> {
+        let row = sqlx::query(BY_HOSTNAME)
+            .bind(hostname)
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn search_devices(&mut self, visitor: &mut Visitor<'_, SearchedDevice>) -> Result<(), StoreError> {
+        let mut rows = sqlx::query(in_sites!(
+            "devices.hostname, devices.description, devices.last_user, devices.internal_ip, devices.external_ip",
+            "ORDER BY devices.rowid"
+        ))
+        .fetch(self.connection());
+        while let Some(row) = rows.try_next().await? {
+            if visitor(read_searched(&row)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::{GUID, Ground};
+
+    #[tokio::test]
+    async fn one_device_is_found_without_a_look_at_the_others() {
+        let ground = Ground::new().await;
+        for query in [BY_GUID, BY_ANY_GUID, BY_HOSTNAME] {
+            let plan = ground.rows(&format!("EXPLAIN QUERY PLAN {query}")).await;
+            let steps: Vec<_> = plan.into_iter().filter_map(|mut row| row.remove(3)).collect();
+            assert!(!steps.is_empty());
+            for step in &steps {
+                let is_keyed =
+                    step.starts_with("SEARCH") && step.contains("USING") || step.contains("COVERING INDEX");
+                assert!(is_keyed || step.starts_with("SCALAR"), "{query}: {steps:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guid_is_found_in_any_letter_case_and_its_own_first() {
+        let lower = GUID.to_lowercase();
+        let ground = Ground::with(&format!(
+            "INSERT INTO devices (guid, hostname) VALUES ('abcdef', 'odd'), ('{lower}', 'lower')"
+        ))
+        .await;
+        let guid = Guid::normalize(GUID).unwrap();
+        let found = async || {
+            let mut view = ground.store().view().await.unwrap();
+            view.find_in_inventory(&guid)
+                .await
+                .unwrap()
+                .unwrap()
+                .row
+                .hostname
+                .unwrap()
+        };
+        assert_eq!(found().await, "lower");
+        ground
+            .sql(&format!(
+                "INSERT INTO devices (guid, hostname) VALUES ('{GUID}', 'upper')"
+            ))
+            .await;
+        assert_eq!(found().await, "upper");
+        let mut view = ground.store().view().await.unwrap();
+        let odd = Guid::normalize("ABCDEF").unwrap();
+        assert!(view.find_in_inventory(&odd).await.unwrap().is_some());
+        let nobodys = Guid::normalize("ABCDEF0").unwrap();
+        assert_eq!(view.find_in_inventory(&nobodys).await.unwrap(), None);
+    }
+}
