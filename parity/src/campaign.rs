@@ -1,4 +1,6 @@
 //! The main job: runs scenarios side by side, compares each with its snapshot and judges the differences.
+//!
+//! Long because it is the way from the files to the verdicts, with its test.
 
 use std::{
     collections::BTreeSet,

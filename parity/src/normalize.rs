@@ -3,6 +3,8 @@
 //! A value is volatile only if it has a volatile form and no client made it. Identity is kept: a value has the same
 //! name everywhere, and two values never share one. Values that carry readable parts (tokens, cookies, certificates,
 //! stamps) become an object with one key in angle brackets, such as `{"<jwt>": ...}`.
+//!
+//! Long because the walk and what it takes apart call each other.
 
 mod certificate;
 mod forms;

@@ -1,5 +1,7 @@
 //! The mutation campaign: what the engine showed is changed in one place, as a faulty server would show it, and sent
 //! through the whole comparison. A change that nobody notices is a survivor.
+//!
+//! Long because what is done again for a change, and what is not, is read together.
 
 pub mod operators;
 pub mod subject;

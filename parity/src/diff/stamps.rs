@@ -66,7 +66,8 @@ impl Spans {
         } else {
             0.0
         };
-        (-tolerance..=tolerance + earlier_start).contains(&(legacy - engine))
+        legacy.is_sign_negative() == engine.is_sign_negative()
+            && (-tolerance..=tolerance + earlier_start).contains(&(legacy - engine))
     }
 }
 

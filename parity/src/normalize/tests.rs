@@ -1,3 +1,5 @@
+//! Long because it is a list: one test for each form that values have.
+
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

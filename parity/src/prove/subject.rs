@@ -1,4 +1,6 @@
 //! What a scenario showed, in the parts that operators are applied to, and the places in them.
+//!
+//! Long because taking a transcript apart and putting it together again are one thing.
 
 use std::collections::BTreeMap;
 

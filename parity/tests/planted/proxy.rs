@@ -113,10 +113,10 @@ async fn converse(
         };
         let length = changed.body.len();
         match fault {
-            Fault::Answer(begin, index, change) if head.starts_with(begin) => {
-                if seen.fetch_add(1, Ordering::Relaxed) == index {
-                    change(&mut changed, root);
-                }
+            Fault::Answer(begin, index, change)
+                if head.starts_with(begin) && seen.fetch_add(1, Ordering::Relaxed) == index =>
+            {
+                change(&mut changed, root);
             }
             Fault::Packet(change) if head.contains("/socket.io/") => {
                 let packets = changed
