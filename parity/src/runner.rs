@@ -1,4 +1,6 @@
 //! Runs a scenario against a target. It draws nothing: whoever wants to show progress takes the events.
+//!
+//! Long because a run is one way from the start of the server to the transcript.
 
 mod connection;
 mod http;
