@@ -146,14 +146,10 @@ impl Campaign {
         side_by_side: usize,
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> Result<(Register, Vec<BothSides>), String> {
-        let places = Arc::new(self.places);
-        let turns = Arc::new(Semaphore::new(side_by_side.max(1)));
-        let mut tasks = JoinSet::new();
-        for (scenario, folder) in self.chosen {
-            let (places, turns, events) = (Arc::clone(&places), Arc::clone(&turns), Arc::clone(&events));
-            let between = Arc::clone(&self.between);
-            tasks.spawn(async move {
-                let _turn = turns.acquire().await;
+        let (places, between) = (Arc::new(self.places), self.between);
+        let mut tasks = begin(self.chosen, side_by_side, |scenario, folder| {
+            let (places, events, between) = (Arc::clone(&places), Arc::clone(&events), Arc::clone(&between));
+            async move {
                 let snapshot =
                     snapshot::read_for(&places.snapshots, &scenario).map_err(|it| it.to_string())?;
                 let scenario = scenario.with_times(snapshot.recorded.iter().map(|step| step.at_us));
@@ -166,8 +162,8 @@ impl Campaign {
                     spans: spans(&scenario),
                     names: StepNames::of(&scenario),
                 })
-            });
-        }
+            }
+        });
         let mut sides = Vec::new();
         while let Some(result) = tasks.join_next().await {
             sides.push(result.map_err(|error| format!("the run broke off: {error}"))??);
@@ -195,18 +191,11 @@ impl Campaign {
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> RunReport {
         let chosen = self.len();
-        let places = Arc::new(self.places);
-        let turns = Arc::new(Semaphore::new(side_by_side.max(1)));
-        let mut tasks = JoinSet::new();
-        for (scenario, folder) in self.chosen {
-            let (places, turns, events) = (Arc::clone(&places), Arc::clone(&turns), Arc::clone(&events));
-            let between = Arc::clone(&self.between);
-            tasks.spawn(async move {
-                // The semaphore is never closed; without a turn the scenario would merely run at once.
-                let _turn = turns.acquire().await;
-                compare(&scenario, &folder, &places, &*events, &*between).await
-            });
-        }
+        let (places, between) = (Arc::new(self.places), self.between);
+        let mut tasks = begin(self.chosen, side_by_side, |scenario, folder| {
+            let (places, events, between) = (Arc::clone(&places), Arc::clone(&events), Arc::clone(&between));
+            async move { compare(&scenario, &folder, &places, &*events, &*between).await }
+        });
         let mut legacy = BTreeSet::new();
         let mut ran = Vec::new();
         let mut take = |result: Result<(Ran, Option<String>), JoinError>| match result {
@@ -279,6 +268,28 @@ pub struct BothSides {
     pub spans: Spans,
     /// What the steps are called.
     pub names: StepNames,
+}
+
+/// Begins every scenario, at most `side_by_side` of them at a time.
+fn begin<F>(
+    chosen: Vec<(Scenario, PathBuf)>,
+    side_by_side: usize,
+    one: impl Fn(Scenario, PathBuf) -> F,
+) -> JoinSet<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let turns = Arc::new(Semaphore::new(side_by_side.max(1)));
+    let mut tasks = JoinSet::new();
+    for (scenario, folder) in chosen {
+        let (turns, running) = (Arc::clone(&turns), one(scenario, folder));
+        tasks.spawn(async move {
+            // The semaphore is never closed; without a turn the scenario would merely run at once.
+            let _turn = turns.acquire().await;
+            running.await
+        });
+    }
+    tasks
 }
 
 fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignError> {

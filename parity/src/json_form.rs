@@ -1,6 +1,6 @@
 //! How a JSON text is written, beside what it says: white space, escapes, and that no key stands twice.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// The ways in which the servers write JSON: between members, between key and value, at the end.
@@ -9,6 +9,28 @@ const WAYS: [(&str, &str, &str, &str); 3] = [
     ("a blank after each separator", ", ", ": ", ""),
     ("compact", ",", ":", ""),
 ];
+
+/// Whether two values are equal and their members stand in one order, which `==` does not look at.
+#[must_use]
+pub fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => same_members(one, other),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        _ => one == other,
+    }
+}
+
+/// As [`same`], of the members of an object or the columns of a row.
+#[must_use]
+pub fn same_members(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|((name, member), (other_name, other))| name == other_name && same(member, other))
+}
 
 /// The way in which `text`, which says `value`, is written; the text itself where it is written in none of the known
 /// ways. Two texts with equal values and equal forms are equal.

@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::{
     campaign::BothSides,
     diff::{Comparison, Difference, paired},
+    json_form::same,
     normalize::{Item, Names, NormalStep, Normalized, Normalizer, left_of, normalize},
     register::{Outcome, Ran, Register, covers, judge},
     transcript::Transcript,
@@ -203,7 +204,7 @@ impl<'a> Judge<'a> {
         let (Some(shown), Some((at, (_, left, was), (before, differences)))) = (shown, step) else {
             return self.is_noticed(&normalize(mutant));
         };
-        if was.is_some_and(|was| was.seen == shown.seen) && normalizer.names == *after {
+        if was.is_some_and(|was| same(&was.seen, &shown.seen)) && normalizer.names == *after {
             return false;
         }
         let mut comparison = before.clone();
@@ -245,7 +246,7 @@ impl<'a> Judge<'a> {
             let there = self.left.get(at).filter(|(known, ..)| known.is_called(item));
             if let Some((known, _, value)) = there
                 && as_before
-                && *known == item
+                && known.is_same(item)
             {
                 values.push(value.clone());
             } else {
@@ -276,7 +277,11 @@ impl<'a> Judge<'a> {
             pairs.into_iter().zip(baseline).zip(&self.steps)
         {
             let as_before = ours.as_ref().is_none_or(|ours| ours == before);
-            if as_before && right.map(|step| &step.seen) == was.map(|step| &step.seen) {
+            let unchanged = match (right, was) {
+                (Some(right), Some(was)) => same(&right.seen, &was.seen),
+                (right, was) => right.is_none() && was.is_none(),
+            };
+            if as_before && unchanged {
                 ours = None;
                 all.extend(differences.iter().cloned());
                 continue;
@@ -316,7 +321,10 @@ impl<'a> Judge<'a> {
                         break;
                     }
                     let applied = operator.change.apply(transcript, &subject, &sites, &place);
-                    if applied.is_some() && subject.copy(transcript).as_ref() != Some(&original) {
+                    let changed = subject
+                        .copy(transcript)
+                        .is_none_or(|copy| !original.is_same(&copy));
+                    if applied.is_some() && changed {
                         mutants += 1;
                         let noticed = self.is_noticed_in(part_number, transcript);
                         #[cfg(test)]
@@ -492,7 +500,7 @@ mod tests {
     /// Every mutant is judged both ways: see where they are made.
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_not_done_again_changes_no_verdict() {
-        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nagents: {agent1: {hostname: H}}\nsteps:\n  \
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nagents: {agent1: {hostname: H}}\nfiles: {Assemblies/Scripts/a.json: {text: '{\"b\": 1, \"a\": 2}'}}\nsteps:\n  \
             - login: admin\n  - enroll: agent1\n  - {socket: ui, connect: {}}\n  - {socket: agent, connect: {}}\n  \
             - {socket: agent, emit: screenshot, data: {agent_id: A, image_base64: AAAA}, ack: true}\n  \
             - rows: SELECT * FROM devices\n";
@@ -514,6 +522,12 @@ mod tests {
             &|_| {},
         )
         .unwrap();
+        let moved = tally
+            .by_operator()
+            .into_iter()
+            .find(|(name, _)| name == "member-moved");
+        let (_, moved) = moved.unwrap();
+        assert!(moved.mutants > 10 && moved.caught == moved.mutants, "{moved:?}");
         let whole = tally.whole();
         assert!(whole.mutants > 1000 && whole.rate() > 90.0, "{}", tally.tables());
     }

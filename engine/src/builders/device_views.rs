@@ -90,25 +90,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{arbitrary::any_json, json_reader::read_text};
-
-    fn body(text: &str) -> JsonObject {
-        match read_text(text) {
-            Ok(Json::Object(members)) => members,
-            other => panic!("no object: {other:?}"),
-        }
-    }
+    use crate::domain::{
+        arbitrary::any_json,
+        json_reader::{object, read_text},
+    };
 
     #[test]
     fn a_new_view_needs_a_name_and_shows_everything_unless_it_says_otherwise() {
-        let view = new_device_view(&body(
+        let view = new_device_view(&object(
             r#"{"name": " Servers ", "columns": ["os", "\u00e9"], "filters": {"b": [1, null], "a": 1.0}}"#,
         ))
         .unwrap();
         assert_eq!(view.name, "Servers");
         assert_eq!(view.columns_json, r#"["os", "\u00e9"]"#);
         assert_eq!(view.filters_json, r#"{"b": [1, null], "a": 1.0}"#);
-        let bare = new_device_view(&body(r#"{"name": "x", "columns": {}, "filters": 0}"#)).unwrap();
+        let bare = new_device_view(&object(r#"{"name": "x", "columns": {}, "filters": 0}"#)).unwrap();
         assert_eq!(
             (bare.columns_json.as_str(), bare.filters_json.as_str()),
             ("[]", "{}")
@@ -127,17 +123,17 @@ mod tests {
             (r#"{"name": "x", "columns": "a"}"#, DeviceViewFormError::Columns),
             (r#"{"name": "x", "filters": [1]}"#, DeviceViewFormError::Filters),
         ] {
-            assert_eq!(new_device_view(&body(text)), Err(error), "{text}");
+            assert_eq!(new_device_view(&object(text)), Err(error), "{text}");
         }
     }
 
     #[test]
     fn a_change_takes_what_is_named_and_nothing_falsy_for_a_name() {
         assert_eq!(
-            device_view_change(&body(r#"{"name": null, "columns": null, "filters": null}"#)),
+            device_view_change(&object(r#"{"name": null, "columns": null, "filters": null}"#)),
             Ok(DeviceViewChange::default())
         );
-        let emptied = device_view_change(&body(r#"{"columns": [], "filters": {}}"#)).unwrap();
+        let emptied = device_view_change(&object(r#"{"columns": [], "filters": {}}"#)).unwrap();
         assert_eq!(emptied.columns_json.as_deref(), Some("[]"));
         assert_eq!(emptied.filters_json.as_deref(), Some("{}"));
         for (text, error) in [
@@ -150,7 +146,7 @@ mod tests {
             (r#"{"filters": []}"#, DeviceViewFormError::Filters),
             (r#"{"filters": ""}"#, DeviceViewFormError::Filters),
         ] {
-            assert_eq!(device_view_change(&body(text)), Err(error), "{text}");
+            assert_eq!(device_view_change(&object(text)), Err(error), "{text}");
         }
     }
 

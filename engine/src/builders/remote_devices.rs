@@ -111,17 +111,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{arbitrary::any_json, json_reader::read_text};
-
-    fn body(text: &str) -> JsonObject {
-        match read_text(text) {
-            Ok(Json::Object(members)) => members,
-            other => panic!("no object: {other:?}"),
-        }
-    }
+    use crate::domain::{arbitrary::any_json, json_reader::object};
 
     fn made(text: &str) -> Result<(String, String, String, String), RemoteDeviceFormError> {
-        new_remote_device(&body(text)).map(|device| {
+        new_remote_device(&object(text)).map(|device| {
             (
                 device.hostname,
                 device.address,
@@ -162,11 +155,11 @@ mod tests {
 
     #[test]
     fn a_change_keeps_a_description_as_it_is_written() {
-        let change = remote_device_change(&body(r#"{"description": "  d ", "os": 3}"#)).unwrap();
+        let change = remote_device_change(&object(r#"{"description": "  d ", "os": 3}"#)).unwrap();
         assert_eq!(change.description.as_deref(), Some("  d "));
         assert_eq!(change.operating_system.as_deref(), Some("3"));
         assert_eq!(change.address, None);
-        let cleared = remote_device_change(&body(r#"{"description": ""}"#)).unwrap();
+        let cleared = remote_device_change(&object(r#"{"description": ""}"#)).unwrap();
         assert_eq!(cleared.description.as_deref(), Some(""));
         for nothing in [
             r"{}",
@@ -174,7 +167,7 @@ mod tests {
             r#"{"description": null, "address": "", "os": " "}"#,
         ] {
             assert_eq!(
-                remote_device_change(&body(nothing)),
+                remote_device_change(&object(nothing)),
                 Err(RemoteDeviceFormError::NothingToUpdate),
                 "{nothing}"
             );

@@ -164,19 +164,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{arbitrary::any_json, json_reader::read_text};
-
-    fn body(text: &str) -> JsonObject {
-        match read_text(text) {
-            Ok(Json::Object(members)) => members,
-            other => panic!("no object: {other:?}"),
-        }
-    }
+    use crate::domain::{arbitrary::any_json, json_reader::object};
 
     #[test]
     fn a_site_needs_a_name_that_is_text() {
         assert_eq!(
-            new_site(&body(r#"{"name": " Berlin ", "description": null}"#)),
+            new_site(&object(r#"{"name": " Berlin ", "description": null}"#)),
             Ok(NewSite {
                 name: "Berlin".to_owned(),
                 description: String::new()
@@ -189,12 +182,12 @@ mod tests {
             r#"{"name": ["x"]}"#,
         ] {
             assert_eq!(
-                new_site(&body(nameless)),
+                new_site(&object(nameless)),
                 Err(SiteFormError::NameRequired),
                 "{nameless}"
             );
         }
-        let described = body(r#"{"name": "x", "description": 5}"#);
+        let described = object(r#"{"name": "x", "description": 5}"#);
         assert_eq!(new_site(&described), Err(SiteFormError::WrongType(WrongType)));
     }
 
@@ -208,20 +201,20 @@ mod tests {
             ("9223372036854775808", None),
             (r#""99999999999999999999""#, None),
         ] {
-            let rename = site_rename(&body(&format!(r#"{{"id": {id}, "new_name": "n"}}"#)));
+            let rename = site_rename(&object(&format!(r#"{{"id": {id}, "new_name": "n"}}"#)));
             assert_eq!(rename.map(|rename| rename.id), Ok(expected), "{id}");
         }
         for id in ["null", r#""1.5""#, r#""""#, "[1]", "{}", "NaN"] {
             let form = format!(r#"{{"id": {id}, "site_id": {id}, "new_name": "n"}}"#);
-            assert_eq!(site_rename(&body(&form)), Err(SiteFormError::InvalidId), "{id}");
+            assert_eq!(site_rename(&object(&form)), Err(SiteFormError::InvalidId), "{id}");
             assert_eq!(
-                site_assign(&body(&form)),
+                site_assign(&object(&form)),
                 Err(SiteFormError::InvalidSiteId),
                 "{id}"
             );
         }
         assert_eq!(
-            site_rename(&body(r#"{"id": 1, "new_name": 5}"#)),
+            site_rename(&object(r#"{"id": 1, "new_name": 5}"#)),
             Err(SiteFormError::NewNameRequired)
         );
     }
@@ -229,7 +222,7 @@ mod tests {
     #[test]
     fn lists_hold_what_could_be_numbers_and_names() {
         assert_eq!(
-            site_deletion(&body(r#"{"ids": [1, true, " 2 ", "x", 9223372036854775808]}"#)),
+            site_deletion(&object(r#"{"ids": [1, true, " 2 ", "x", 9223372036854775808]}"#)),
             Ok(vec![1, 1, 2])
         );
         for falsy in [
@@ -238,16 +231,16 @@ mod tests {
             r#"{"ids": {}}"#,
             r#"{"ids": 0}"#,
         ] {
-            assert_eq!(site_deletion(&body(falsy)), Ok(Vec::new()), "{falsy}");
+            assert_eq!(site_deletion(&object(falsy)), Ok(Vec::new()), "{falsy}");
         }
         for ids in ["5", r#""1""#, "[1.0]", "[null]", "[[1]]", r#"{"a": 1}"#] {
-            let form = body(&format!(r#"{{"ids": {ids}}}"#));
+            let form = object(&format!(r#"{{"ids": {ids}}}"#));
             assert_eq!(site_deletion(&form), Err(SiteFormError::IdsNotAList), "{ids}");
         }
-        let assign = site_assign(&body(r#"{"site_id": 1, "hostnames": [" a ", "B"]}"#)).unwrap();
+        let assign = site_assign(&object(r#"{"site_id": 1, "hostnames": [" a ", "B"]}"#)).unwrap();
         assert_eq!(assign.hostnames, ["a", "B"]);
         for names in [r#""a""#, "[5]", r#"["a", " "]"#, "[null]"] {
-            let form = body(&format!(r#"{{"site_id": 1, "hostnames": {names}}}"#));
+            let form = object(&format!(r#"{{"site_id": 1, "hostnames": {names}}}"#));
             assert_eq!(
                 site_assign(&form),
                 Err(SiteFormError::HostnamesNotAList),

@@ -462,5 +462,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The object that a text of a test says.
+#[cfg(test)]
+pub(crate) fn object(text: &str) -> JsonObject {
+    match read_text(text) {
+        Ok(Json::Object(members)) => members,
+        other => panic!("no object: {other:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests;

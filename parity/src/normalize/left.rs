@@ -1,7 +1,7 @@
 //! What stands beside the steps: everything that sockets received, and what the server left.
 
 use super::{NormalStep, Normalizer, Place, join};
-use crate::json_form;
+use crate::json_form::{self, same_members};
 use crate::transcript::{Body, HEARD_AFTER, LEFT_AFTER, LONGEST_FILE, LeftFile, Transcript};
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,7 @@ fn at_the_end(transcript: &Transcript, after: u32, label: &str, seen: Value) -> 
 }
 
 /// A table or file that the server left.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Item<'t> {
     Table(&'t String, &'t Vec<Map<String, Value>>),
     File(&'t String, &'t LeftFile),
@@ -39,6 +39,19 @@ impl<'t> Item<'t> {
     /// Whether the other is the same table or file, whatever stands in it.
     pub(crate) fn is_called(self, other: Item<'_>) -> bool {
         self.key() == other.key()
+    }
+
+    /// Whether the same stands in it, the order of columns included.
+    pub(crate) fn is_same(self, other: Item<'_>) -> bool {
+        match (self, other) {
+            (Item::Table(name, rows), Item::Table(other_name, other)) => {
+                let same =
+                    |(one, other): (&Map<String, Value>, &Map<String, Value>)| same_members(one, other);
+                name == other_name && rows.len() == other.len() && rows.iter().zip(other).all(same)
+            }
+            (Item::File(name, file), Item::File(other_name, other)) => name == other_name && file == other,
+            _ => false,
+        }
     }
 
     /// Whether it is named before the other.

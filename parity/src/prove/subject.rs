@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -27,7 +28,7 @@ pub enum Subject {
 }
 
 /// A copy of a part, and of what operators change together with it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Copy {
     /// A step.
     Step(Observation),
@@ -37,6 +38,14 @@ pub enum Copy {
     Table(Vec<Map<String, Value>>),
     /// Every file: one may get another name.
     Files(BTreeMap<String, LeftFile>),
+}
+
+impl Copy {
+    /// Whether nothing is changed, the order of members and columns included.
+    pub fn is_same(&self, other: &Self) -> bool {
+        // Only what `==` calls equal has to be looked at more closely, and that is little.
+        self == other && serde_json::to_string(self).ok() == serde_json::to_string(other).ok()
+    }
 }
 
 /// The polling endpoint's packets are JSON within a text.

@@ -2,8 +2,9 @@
 
 use super::{
     StepTime,
-    layout::{self, microseconds, same, seconds},
+    layout::{self, microseconds, seconds},
 };
+use crate::json_form::same;
 use crate::normalize::{NormalStep, Normalized};
 use crate::transcript::{ASKED_AFTER, HEARD_AFTER, LEFT_AFTER};
 use serde_json::{Map, Value, json};

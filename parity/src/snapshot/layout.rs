@@ -1,5 +1,6 @@
 //! Values as people read them: what fits into a line stands in one, and a time is one word.
 
+use crate::json_form::same;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -43,12 +44,6 @@ pub(super) fn microseconds(text: &str) -> Option<i64> {
         .checked_mul(1_000_000)?
         .checked_add(part)?;
     Some(if text.starts_with('-') { -us } else { us })
-}
-
-/// Whether two values are equal, and their members stand in one order.
-pub(super) fn same(one: &Value, other: &Value) -> bool {
-    let (one, other) = (one.to_string(), other.to_string());
-    one == other
 }
 
 /// The value with every time as one word.

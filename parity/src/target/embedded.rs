@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     io::Write as _,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -186,19 +187,18 @@ impl Embedded {
     /// Adds the keys that lie under the root now to those that are known. One that cannot be read is none: whoever signs
     /// with it shows that.
     pub fn add_keys(&self, keys: &mut Keys) {
-        for path in files::named(&self.root(), TOKEN_KEY) {
-            let key = std::fs::read_to_string(path).map(|pem| SigningKey::from_pkcs8_pem(&pem));
-            if let Ok(Ok(key)) = key
-                && !keys.token_keys.contains(&key.verifying_key())
-            {
-                keys.token_keys.push(key.verifying_key());
+        for path in files::all(&self.root()).unwrap_or_default() {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            if ![TOKEN_KEY, SEALING_KEY].contains(&name) {
+                continue;
             }
-        }
-        for path in files::named(&self.root(), SEALING_KEY) {
-            if let Ok(key) = std::fs::read_to_string(path)
-                && !keys.own_sealing_keys.contains(&key)
-            {
-                keys.own_sealing_keys.push(key);
+            let Ok(text) = std::fs::read_to_string(&path) else {
+                continue;
+            };
+            if name == SEALING_KEY {
+                add(&mut keys.own_sealing_keys, text);
+            } else if let Ok(key) = SigningKey::from_pkcs8_pem(&text) {
+                add(&mut keys.token_keys, key.verifying_key());
             }
         }
     }
@@ -233,6 +233,13 @@ impl Embedded {
             return Err(TargetError::Outside(path.to_owned()));
         }
         write(&self.root(), path, Some(bytes), time)
+    }
+}
+
+/// Adds what is not there yet.
+fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if !all.contains(&one) {
+        all.push(one);
     }
 }
 

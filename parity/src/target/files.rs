@@ -27,42 +27,39 @@ pub type Unreadable = (String, io::Error);
 /// If a folder or file cannot be read.
 pub fn under(root: &Path, database: &Path) -> Result<BTreeMap<String, LeftFile>, Unreadable> {
     let mut files = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let wrong = |source| (folder.display().to_string(), source);
-        for entry in std::fs::read_dir(&folder).map_err(wrong)? {
-            let path = entry.map_err(wrong)?.path();
-            let name = path
-                .strip_prefix(root)
-                .unwrap_or(&path)
-                .to_string_lossy()
-                .into_owned();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !is_left_out(&path, &name, database) {
-                let file = look(&path, &name).map_err(|source| (name.clone(), source))?;
-                files.insert(name, file);
-            }
+    for path in all(root)? {
+        let name = path
+            .strip_prefix(root)
+            .unwrap_or(&path)
+            .to_string_lossy()
+            .into_owned();
+        if !is_left_out(&path, &name, database) {
+            let file = look(&path, &name).map_err(|source| (name.clone(), source))?;
+            files.insert(name, file);
         }
     }
     Ok(files)
 }
 
-/// The files of a name anywhere under `root`; a folder that cannot be read has none.
-pub fn named(root: &Path, name: &str) -> Vec<PathBuf> {
+/// Every file anywhere under `root`.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn all(root: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
+        let wrong = |source| (folder.display().to_string(), source);
+        for entry in std::fs::read_dir(&folder).map_err(wrong)? {
+            let path = entry.map_err(wrong)?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.file_name().is_some_and(|file| file == name) {
+            } else {
                 found.push(path);
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// The database is looked at as tables, and what stands in logs is not part of what a server keeps.

@@ -1,14 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{arbitrary::any_json, json_reader::read_text};
-
-fn object(text: &str) -> JsonObject {
-    match read_text(text) {
-        Ok(Json::Object(members)) => members,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::domain::{arbitrary::any_json, json_reader::object};
 
 fn made(fields: &str) -> Result<NewJob, JobFieldError> {
     let body = object(&format!(

@@ -7,15 +7,8 @@ use super::{
 use crate::domain::{
     arbitrary::any_json,
     json::{Json, JsonObject},
-    json_reader::read_text,
+    json_reader::{object, read_text},
 };
-
-fn object(text: &str) -> JsonObject {
-    match read_text(text) {
-        Ok(Json::Object(members)) => members,
-        other => panic!("no object: {other:?}"),
-    }
-}
 
 fn merged(known: &str, report: &str) -> Result<JsonObject, ShapesDiffer> {
     let mut known = object(known);

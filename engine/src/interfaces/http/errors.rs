@@ -33,6 +33,7 @@ use crate::{
         enrollment::{PollError, RequestError},
         github::{StoreTokenError, UnreadableId},
         hosts::InvalidHostname,
+        proxy::ProxyError,
     },
 };
 
@@ -67,6 +68,16 @@ pub fn database_error(error: StoreError) -> Response {
 
 /// Seconds after which a request that found the database busy may be sent again.
 const RETRY_AFTER_BUSY: HeaderValue = HeaderValue::from_static("5");
+
+impl IntoResponse for ProxyError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Forbidden(_) => Answer::error(StatusCode::FORBIDDEN, "forbidden_target"),
+            Self::Failed(_) => Answer::error(StatusCode::BAD_GATEWAY, "upstream request failed"),
+        }
+        .into_response()
+    }
+}
 
 impl IntoResponse for StoreError {
     /// Where the legacy's pages name no answer of the route's own: 503 while others have the database, else the 500

@@ -18,18 +18,8 @@ use super::{
 };
 use crate::{
     config::settings::AccessPolicy,
-    services::proxy::{ProxyAnswer, ProxyBody, ProxyError, ProxyRequest},
+    services::proxy::{ProxyAnswer, ProxyBody, ProxyRequest},
 };
-
-impl IntoResponse for ProxyError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Forbidden(_) => Answer::error(StatusCode::FORBIDDEN, "forbidden_target"),
-            Self::Failed(_) => Answer::error(StatusCode::BAD_GATEWAY, "upstream request failed"),
-        }
-        .into_response()
-    }
-}
 
 /// `GET`, `HEAD`, `POST /api/proxy`
 pub async fn forward(
