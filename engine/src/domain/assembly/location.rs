@@ -1,6 +1,11 @@
 //! Where assemblies lie below their root: paths from outside, folded and kept inside.
 
+use std::path::{Component, Path, PathBuf};
+
 use crate::domain::text::python_trim;
+
+/// Folders within one another, at most; the legacy breaks at about a thousand (ASM-26).
+const DEEPEST: usize = 900;
 
 /// A folder of assemblies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -34,7 +39,7 @@ impl Island {
     }
 }
 
-/// A path below an island: names without `.`, `..`, separators of either kind or NUL. May be the island itself.
+/// A path below an island: names without `.`, `..` or slashes. May be the island itself.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct IslandPath(Vec<String>);
 
@@ -42,6 +47,11 @@ impl IslandPath {
     /// Reads a path as the assemblies routes do: trimmed, backslashes as slashes, without outer slashes, folded.
     /// `None` where it leaves the island, also into a sibling whose name begins alike (ASM-2), or holds NUL.
     pub fn parse(island: Island, text: &str) -> Option<Self> {
+        Self::resolve(island, text).filter(|path| !path.has_nul())
+    }
+
+    /// As [`IslandPath::parse`], but NUL may be in a name: no file has such a one, which is not always what is answered.
+    pub fn resolve(island: Island, text: &str) -> Option<Self> {
         let text = python_trim(text).replace('\\', "/");
         Self::below(island, text.trim_matches('/'))
     }
@@ -51,7 +61,7 @@ impl IslandPath {
     /// is refused (SCH-14).
     pub fn of_quick_run(text: &str) -> Option<Self> {
         let below = Self::below(Island::Scripts, text.strip_prefix("Scripts/")?)?;
-        (!below.is_root()).then_some(below)
+        (!below.is_root() && !below.has_nul()).then_some(below)
     }
 
     /// The text of a scheduled script's path, as it is stored and sent: with `Scripts/` in front.
@@ -80,7 +90,6 @@ impl IslandPath {
                 ".." => {
                     names.pop()?;
                 }
-                name if name.contains('\0') => return None,
                 name => names.push(name),
             }
         }
@@ -107,6 +116,105 @@ impl IslandPath {
     pub fn text(&self) -> String {
         self.0.join("/")
     }
+
+    /// Whether NUL is in one of its names.
+    pub fn has_nul(&self) -> bool {
+        self.0.iter().any(|name| name.contains('\0'))
+    }
+
+    /// Whether it has more names than a folder is made for (ASM-26).
+    pub fn is_too_deep(&self) -> bool {
+        self.0.len() > DEEPEST
+    }
+
+    /// The path under another last name; `None` for the island itself.
+    #[must_use]
+    pub fn renamed(&self, name: String) -> Option<Self> {
+        let (_, parents) = self.0.split_last()?;
+        let mut names = parents.to_vec();
+        names.push(name);
+        Some(Self(names))
+    }
+
+    /// The path one name further down.
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
+        let mut names = self.0.clone();
+        names.push(name.to_owned());
+        Self(names)
+    }
+
+    /// Whether it is `folder`, or lies below it.
+    pub fn starts_with(&self, folder: &Self) -> bool {
+        self.0.starts_with(&folder.0)
+    }
+}
+
+/// Where an absolute or relative path of the deprecated routes leads that begins at `base`: nothing is trimmed, a
+/// backslash is part of a name, an absolute path leaves the base. `None` where it leads out of it.
+pub fn deprecated_place(base: &Path, path: &str) -> Option<PathBuf> {
+    let mut place = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                place.pop();
+            }
+            part => place.push(part),
+        }
+    }
+    place.starts_with(base).then_some(place)
+}
+
+/// Whether a path of the deprecated script routes names something below `Scripts`.
+pub fn is_deprecated_script(path: &str) -> bool {
+    let path = path.replace('\\', "/");
+    path.trim_start_matches('/').split('/').next() == Some(Island::Scripts.folder())
+}
+
+/// The name of a new document: whatever it is called, it ends in `.json` (ASM-14).
+pub fn document_name(name: &str) -> String {
+    if is_json(name) {
+        name.to_owned()
+    } else {
+        format!("{name}.json")
+    }
+}
+
+/// The name that a file has once it was edited: its content is a document then.
+pub fn edited_name(name: &str) -> String {
+    if is_json(name) {
+        name.to_owned()
+    } else {
+        format!("{}.json", stem(name))
+    }
+}
+
+/// The name that a file gets by a rename to `wanted`: its last part. Without an extension it keeps the old one, and a
+/// document stays one, a text a text (ASM-15). `None` where that cannot be.
+pub fn renamed_file(old: &str, wanted: &str) -> Option<String> {
+    let name = last_part(wanted)?;
+    let has_extension = stem(&name) != name;
+    if has_extension && is_json(&name) == is_json(old) {
+        return Some(name);
+    }
+    let extension = old.get(stem(old).len()..).unwrap_or_default();
+    // Python takes `.json` for a name without an extension.
+    let extension = if extension.is_empty() && is_json(old) { old } else { extension };
+    let name = name + extension;
+    (is_json(&name) == is_json(old)).then_some(name)
+}
+
+/// The name that a folder gets by a rename to `wanted`: its last part (ASM-15). `None` where that is none.
+pub fn renamed_folder(wanted: &str) -> Option<String> {
+    last_part(wanted).filter(|name| name != "." && name != "..")
+}
+
+fn last_part(path: &str) -> Option<String> {
+    let path = path.replace('\\', "/");
+    let path = path.trim_matches('/');
+    let name = path.rsplit('/').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// A file name without its last extension, as Python's `os.path.splitext` parts them: leading dots begin no extension.
@@ -211,6 +319,79 @@ mod tests {
     }
 
     #[test]
+    fn renames_take_the_last_part_and_keep_what_a_file_is() {
+        for (old, wanted, name) in [
+            ("one.json", "two", Some("two.json")),
+            ("one.json", "../../six", Some("six.json")),
+            ("one.json", "a\\b\\seven.json", Some("seven.json")),
+            ("one.json", "..", Some("...json")),
+            ("one.json", ".dot", Some(".dot.json")),
+            ("one.json", "eight/", Some("eight.json")),
+            ("one.JSON", "v1.2", Some("v1.2.JSON")),
+            (".json", "two", Some("two.json")),
+            ("raw.ps1", "other", Some("other.ps1")),
+            ("raw.bat", "other.sh", Some("other.sh")),
+            ("raw.ps1", "other.json", Some("other.json.ps1")),
+            ("bare", "other", Some("other")),
+            ("bare", "other.json", None),
+            ("one.json", "//", None),
+        ] {
+            assert_eq!(
+                renamed_file(old, wanted).as_deref(),
+                name,
+                "{old} to {wanted:?}"
+            );
+        }
+        for (wanted, name) in [
+            ("two", Some("two")),
+            ("up/two", Some("two")),
+            ("..\\two", Some("two")),
+            ("v1.0", Some("v1.0")),
+            (".", None),
+            ("a/..", None),
+            ("/", None),
+        ] {
+            assert_eq!(renamed_folder(wanted).as_deref(), name, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn documents_end_in_json() {
+        for (name, created, edited) in [
+            ("x", "x.json", "x.json"),
+            ("x.JSON", "x.JSON", "x.JSON"),
+            ("v1.2", "v1.2.json", "v1.json"),
+            ("tool.ps1", "tool.ps1.json", "tool.json"),
+            (".hidden", ".hidden.json", ".hidden.json"),
+        ] {
+            assert_eq!(document_name(name), created);
+            assert_eq!(edited_name(name), edited);
+        }
+    }
+
+    #[test]
+    fn deprecated_paths_are_taken_as_they_are() {
+        let base = Path::new("/srv/root/Assemblies");
+        for (path, place) in [
+            ("Scripts/a.ps1", Some("/srv/root/Assemblies/Scripts/a.ps1")),
+            ("Scripts/../b", Some("/srv/root/Assemblies/b")),
+            ("..\\b", Some("/srv/root/Assemblies/..\\b")),
+            ("/srv/root/Assemblies/x", Some("/srv/root/Assemblies/x")),
+            ("", Some("/srv/root/Assemblies")),
+            ("/Scripts/a", None),
+            ("../database.db", None),
+            ("../AssembliesX/a", None),
+        ] {
+            assert_eq!(
+                deprecated_place(base, path).as_deref(),
+                place.map(Path::new),
+                "{path:?}"
+            );
+        }
+        assert!(is_deprecated_script("//Scripts\\a") && !is_deprecated_script("Scripts2/a"));
+    }
+
+    #[test]
     fn stems_are_pythons() {
         for (name, expected) in [
             ("hello.ps1", "hello"),
@@ -234,6 +415,34 @@ mod tests {
                 for name in path.names() {
                     prop_assert!(!name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']));
                 }
+            }
+        }
+
+        /// What the file system makes of a path that was taken, link by link, begins at the island.
+        #[test]
+        fn a_path_that_is_taken_lies_below_its_island(given in "([ab./\\\\]|\\.\\.|\\./Scripts/){0,12}") {
+            let base = Path::new("/root/Scripts");
+            let lexical = deprecated_place(base, python_trim(&given).replace('\\', "/").trim_matches('/'));
+            let taken = IslandPath::resolve(Island::Scripts, &given);
+            // Both guards, written apart, take the same, but that one of them may go further up before it comes back.
+            if let Some(path) = taken {
+                let mut place = base.to_owned();
+                place.extend(path.names());
+                prop_assert!(place.starts_with(base));
+                prop_assert_eq!(lexical, Some(place));
+            }
+        }
+
+        #[test]
+        fn a_rename_stays_in_its_folder(old in "[a-c.]{1,6}", wanted in "[a-c./\\\\]{0,8}") {
+            for name in [renamed_file(&old, &wanted), renamed_folder(&wanted)].into_iter().flatten() {
+                prop_assert!(!name.is_empty() && !name.contains(['/', '\\']));
+            }
+            if let Some(name) = renamed_folder(&wanted) {
+                prop_assert!(name != "." && name != "..");
+            }
+            if !["", ".", ".."].contains(&old.as_str()) && let Some(name) = renamed_file(&old, &wanted) {
+                prop_assert_eq!(is_json(&name), is_json(&old));
             }
         }
     }
