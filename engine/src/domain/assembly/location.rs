@@ -39,6 +39,13 @@ impl Island {
     }
 }
 
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    File,
+    Folder,
+}
+
 /// A path below an island: names without `.`, `..` or slashes. May be the island itself.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct IslandPath(Vec<String>);
