@@ -288,7 +288,10 @@ impl<'a> Fields<'a> {
     fn read(body: &'a JsonObject) -> Result<Self, AssemblyFormError> {
         let kind = trimmed_text(body, "kind").map_err(|WrongType| AssemblyFormError::InvalidKind);
         let fields = Self::of_file(body)?;
-        Ok(Self { kind: kind?, ..fields })
+        Ok(Self {
+            kind: kind?,
+            ..fields
+        })
     }
 
     /// Of a route that only files are for.
@@ -348,7 +351,10 @@ mod tests {
             (r#"{"island":"nope"}"#, "new_name required"),
             (r#"{"new_name":5}"#, "new_name required"),
             (r#"{"new_name":"x"}"#, "invalid island"),
-            (r#"{"new_name":"x","island":"scripts","path":".."}"#, "invalid path"),
+            (
+                r#"{"new_name":"x","island":"scripts","path":".."}"#,
+                "invalid path",
+            ),
             (r#"{"new_name":"x","island":"scripts"}"#, "invalid kind"),
         ] {
             assert_eq!(words(assembly_rename(&object(body))), word, "{body}");
@@ -357,7 +363,9 @@ mod tests {
         assert_eq!(delete(r#"{"island":"scripts","path":"."}"#), "cannot delete root");
         assert_eq!(delete(r#"{"island":"scripts","path":"a"}"#), "invalid kind");
         assert_eq!(
-            words(assembly_move(&object(r#"{"island":"scripts","path":"a","new_path":"../b"}"#))),
+            words(assembly_move(&object(
+                r#"{"island":"scripts","path":"a","new_path":"../b"}"#
+            ))),
             "invalid path"
         );
     }
@@ -378,18 +386,31 @@ mod tests {
             ("null", 0),
         ] {
             match create(content) {
-                NewContent::Document { members: read, default_kind } => {
-                    assert_eq!((read.len(), default_kind.as_str()), (members, "bash"), "{content}");
+                NewContent::Document {
+                    members: read,
+                    default_kind,
+                } => {
+                    assert_eq!(
+                        (read.len(), default_kind.as_str()),
+                        (members, "bash"),
+                        "{content}"
+                    );
                 }
                 NewContent::Workflow(_) => panic!("{content}"),
             }
         }
         let edit = |island: &str, content: &str| {
-            let body = object(&format!(r#"{{"island":"{island}","path":"a.json","content":{content}}}"#));
+            let body = object(&format!(
+                r#"{{"island":"{island}","path":"a.json","content":{content}}}"#
+            ));
             assembly_change(&body).unwrap().content
         };
         for unusable in ["null", r#""not JSON""#, "5", "[]", r#"{"type":5}"#] {
-            assert_eq!(edit("scripts", unusable), Err(AssemblyFormError::InvalidContent), "{unusable}");
+            assert_eq!(
+                edit("scripts", unusable),
+                Err(AssemblyFormError::InvalidContent),
+                "{unusable}"
+            );
         }
         assert!(edit("scripts", r#""{}""#).is_ok() && edit("ansible", r#"{"type":5}"#).is_ok());
         assert_eq!(
@@ -397,7 +418,11 @@ mod tests {
             "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
         );
         for unusable in ["null", "5", r#""[1]""#] {
-            assert_eq!(edit("workflows", unusable), Err(AssemblyFormError::InvalidWorkflow), "{unusable}");
+            assert_eq!(
+                edit("workflows", unusable),
+                Err(AssemblyFormError::InvalidWorkflow),
+                "{unusable}"
+            );
         }
     }
 

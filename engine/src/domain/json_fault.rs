@@ -130,7 +130,11 @@ impl Scanner<'_> {
     }
 
     fn digits(&mut self) -> usize {
-        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let count = self
+            .rest()
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         self.at += count;
         count
     }
@@ -221,21 +225,39 @@ mod tests {
     #[test]
     fn faults_are_told_as_python_tells_them() {
         for (text, fault) in [
-            ("{bad", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+            (
+                "{bad",
+                "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            ),
             ("", "Expecting value: line 1 column 1 (char 0)"),
             ("[1,]", "Expecting value: line 1 column 4 (char 3)"),
-            ("{\"a\": 1,}", "Expecting property name enclosed in double quotes: line 1 column 9 (char 8)"),
+            (
+                "{\"a\": 1,}",
+                "Expecting property name enclosed in double quotes: line 1 column 9 (char 8)",
+            ),
             ("{\"a\" 1}", "Expecting ':' delimiter: line 1 column 6 (char 5)"),
             ("[1\n 2]", "Expecting ',' delimiter: line 2 column 2 (char 4)"),
             ("{} x", "Extra data: line 1 column 4 (char 3)"),
             ("01", "Extra data: line 1 column 2 (char 1)"),
-            ("\"abc", "Unterminated string starting at: line 1 column 1 (char 0)"),
-            ("\"é\n\"", "Invalid control character at: line 1 column 3 (char 2)"),
+            (
+                "\"abc",
+                "Unterminated string starting at: line 1 column 1 (char 0)",
+            ),
+            (
+                "\"é\n\"",
+                "Invalid control character at: line 1 column 3 (char 2)",
+            ),
             ("\"\\q\"", "Invalid \\escape: line 1 column 2 (char 1)"),
             ("\"\\u12\"", "Invalid \\uXXXX escape: line 1 column 3 (char 2)"),
-            ("\u{feff}{}", "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"),
+            (
+                "\u{feff}{}",
+                "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)",
+            ),
             ("{\"a\": -}", "Expecting value: line 1 column 7 (char 6)"),
-            ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+            (
+                "{",
+                "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            ),
         ] {
             assert_eq!(json_fault(text).as_deref(), Some(fault), "{text:?}");
         }

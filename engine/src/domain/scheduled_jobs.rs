@@ -42,9 +42,10 @@ impl ScheduledJob {
     /// The scripts that it runs.
     pub fn script_paths(&self) -> Vec<IslandPath> {
         let components = self.components.as_ref().and_then(Json::as_list);
-        let scripts = components.unwrap_or_default().iter().filter(|component| {
-            component.get("type").and_then(Json::as_text) == Some("script")
-        });
+        let scripts = components
+            .unwrap_or_default()
+            .iter()
+            .filter(|component| component.get("type").and_then(Json::as_text) == Some("script"));
         scripts.filter_map(script_path).collect()
     }
 }

@@ -161,7 +161,8 @@ impl AssemblyFiles {
     /// # Errors
     /// [`FileError`]
     pub async fn make_folder(&self, island: Island, path: IslandPath) -> Result<(), FileError> {
-        self.change(island, path, |place| changes::make_folder(&place)).await
+        self.change(island, path, |place| changes::make_folder(&place))
+            .await
     }
 
     /// Stores a file with the folders above it, whether or not it is there already; `now` is when it was changed.

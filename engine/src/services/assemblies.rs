@@ -2,24 +2,30 @@
 
 mod deprecated;
 
-
-use std::{io, path::PathBuf, sync::Arc, time::{Duration, SystemTime}};
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Environment, audit};
 pub use self::deprecated::{Deprecated, DeprecatedError};
+use super::{Environment, audit};
 pub use crate::integrations::assembly_files::FileError;
 use crate::{
     builders::assemblies::{
-        AssemblyChange, AssemblyFormError, AssemblyMove, AssemblyPath, AssemblyRename, NewAssembly, NewContent,
+        AssemblyChange, AssemblyFormError, AssemblyMove, AssemblyPath, AssemblyRename, NewAssembly,
+        NewContent,
     },
     config::settings::AccessPolicy,
     domain::{
         assembly::{
             document::{Document, Heading, LoadedDocument, listed, load, normalize, parse},
             location::{
-                EntryKind, Island, IslandPath, document_name, edited_name, is_json, renamed_file, renamed_folder, stem,
+                EntryKind, Island, IslandPath, document_name, edited_name, is_json, renamed_file,
+                renamed_folder, stem,
             },
             workflow,
         },
@@ -168,10 +174,7 @@ pub enum LoadedAssembly {
     /// Its JSON as it is.
     Workflow(Json),
     /// A script or playbook.
-    Document {
-        path: IslandPath,
-        document: Document,
-    },
+    Document { path: IslandPath, document: Document },
 }
 
 /// Shows and changes assemblies.
@@ -284,8 +287,16 @@ impl AssemblyService {
     ///
     /// # Errors
     /// [`AssemblyError`]; nothing was written then.
-    pub async fn create(&self, author: &JobAuthor, new: NewAssembly) -> Result<Option<IslandPath>, AssemblyError> {
-        let NewAssembly { island, path, content } = new;
+    pub async fn create(
+        &self,
+        author: &JobAuthor,
+        new: NewAssembly,
+    ) -> Result<Option<IslandPath>, AssemblyError> {
+        let NewAssembly {
+            island,
+            path,
+            content,
+        } = new;
         let kept = self.kept(author, island).await?;
         let Some(content) = content else {
             let made = self.files.make_folder(island, path.clone()).await;
@@ -298,12 +309,18 @@ impl AssemblyService {
             .ok_or(AssemblyError::IslandItself)?;
         let base_name = stem(path.file_name());
         let text = match content {
-            NewContent::Workflow(members) => indented_text(&Json::Object(workflow::seeded(members, base_name))),
-            NewContent::Document { members, default_kind } => {
-                indented_text(&normalize(&members, &default_kind, base_name).stored())
+            NewContent::Workflow(members) => {
+                indented_text(&Json::Object(workflow::seeded(members, base_name)))
             }
+            NewContent::Document {
+                members,
+                default_kind,
+            } => indented_text(&normalize(&members, &default_kind, base_name).stored()),
         };
-        let stored = self.files.store(island, path.clone(), text, self.now(), kept).await;
+        let stored = self
+            .files
+            .store(island, path.clone(), text, self.now(), kept)
+            .await;
         stored.map_err(AssemblyError::of(EntryKind::File))?;
         changed("assembly.created", island, &path);
         Ok(Some(path))
@@ -313,8 +330,16 @@ impl AssemblyService {
     ///
     /// # Errors
     /// [`AssemblyError`]; nothing was written then.
-    pub async fn edit(&self, author: &JobAuthor, change: AssemblyChange) -> Result<IslandPath, AssemblyError> {
-        let AssemblyChange { island, path, content } = change;
+    pub async fn edit(
+        &self,
+        author: &JobAuthor,
+        change: AssemblyChange,
+    ) -> Result<IslandPath, AssemblyError> {
+        let AssemblyChange {
+            island,
+            path,
+            content,
+        } = change;
         let there = self.files.find(island, path.clone(), EntryKind::File).await;
         there.map_err(AssemblyError::of(EntryKind::File))?;
         let content = content?;
@@ -323,9 +348,10 @@ impl AssemblyService {
         let edited = path.renamed(name.clone()).ok_or(AssemblyError::FileNotFound)?;
         let text = match content {
             NewContent::Workflow(members) => indented_text(&Json::Object(members)),
-            NewContent::Document { members, default_kind } => {
-                indented_text(&normalize(&members, &default_kind, stem(&name)).stored())
-            }
+            NewContent::Document {
+                members,
+                default_kind,
+            } => indented_text(&normalize(&members, &default_kind, stem(&name)).stored()),
         };
         let now = self.now();
         let replaced = self.files.replace(island, path, name, text, now, kept).await;
@@ -338,7 +364,11 @@ impl AssemblyService {
     ///
     /// # Errors
     /// [`AssemblyError`]; nothing was changed then.
-    pub async fn rename(&self, author: &JobAuthor, rename: AssemblyRename) -> Result<IslandPath, AssemblyError> {
+    pub async fn rename(
+        &self,
+        author: &JobAuthor,
+        rename: AssemblyRename,
+    ) -> Result<IslandPath, AssemblyError> {
         let AssemblyRename { at, kind, new_name } = rename;
         let AssemblyPath { island, path } = at;
         if path.is_root() {
@@ -352,16 +382,16 @@ impl AssemblyService {
         there.map_err(AssemblyError::of(kind))?;
         let name = match kind {
             EntryKind::File => renamed_file(path.file_name(), &new_name),
-            EntryKind::Folder => renamed_folder(&new_name),
+            EntryKind::Folder => renamed_folder(island, &path, &new_name),
         };
         let name = name.ok_or(AssemblyError::InvalidDestination)?;
         let renamed = path.renamed(name.clone()).ok_or(AssemblyError::IslandItself)?;
         let rewrite: Option<(Box<Rewrite>, SystemTime)> = (island == Island::Workflows).then(|| {
             let base_name = stem(&name).to_owned();
             let rewrite: Box<Rewrite> = Box::new(move |bytes: &[u8]| match parse(bytes) {
-                Some(Json::Object(members)) => {
-                    Some(indented_text(&Json::Object(workflow::renamed(members, &base_name))))
-                }
+                Some(Json::Object(members)) => Some(indented_text(&Json::Object(workflow::renamed(
+                    members, &base_name,
+                )))),
                 // What is no workflow stays as it is (ASM-12).
                 _ => None,
             });
@@ -397,7 +427,12 @@ impl AssemblyService {
     ///
     /// # Errors
     /// [`AssemblyError`]; a folder may then be gone in part.
-    pub async fn delete(&self, author: &JobAuthor, at: AssemblyPath, kind: EntryKind) -> Result<(), AssemblyError> {
+    pub async fn delete(
+        &self,
+        author: &JobAuthor,
+        at: AssemblyPath,
+        kind: EntryKind,
+    ) -> Result<(), AssemblyError> {
         let AssemblyPath { island, path } = at;
         let kept = self.kept(author, island).await?;
         let done = self.files.delete(island, path.clone(), kind, kept).await;
@@ -415,7 +450,10 @@ impl AssemblyService {
         match island {
             Island::Workflows => Ok(Kept::default()),
             Island::Playbooks => {
-                tracing::warn!("refused: {} is no admin, and playbooks are theirs", shown(&author.name));
+                tracing::warn!(
+                    "refused: {} is no admin, and playbooks are theirs",
+                    shown(&author.name)
+                );
                 Err(AssemblyError::Forbidden)
             }
             Island::Scripts => {
@@ -423,7 +461,9 @@ impl AssemblyService {
                 let with_credentials = jobs
                     .iter()
                     .filter(|job| uses_stored_credential(&job.execution_context, job.credential_id));
-                Ok(Kept(with_credentials.flat_map(ScheduledJob::script_paths).collect()))
+                Ok(Kept(
+                    with_credentials.flat_map(ScheduledJob::script_paths).collect(),
+                ))
             }
         }
     }

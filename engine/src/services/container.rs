@@ -218,12 +218,12 @@ impl Container {
             Arc::clone(&store),
             environment.clone(),
             Arc::clone(&delivery),
-            playbooks,
+            Arc::clone(&playbooks),
             Parts {
                 library: library.clone(),
                 signer: signer.clone(),
                 channel: Arc::clone(&channel),
-                credentials: run_credentials,
+                credentials: Arc::clone(&run_credentials),
                 limits: Limits {
                     assumed_seconds: settings.assumed_run_seconds,
                     history_days: settings.job_history_days,
@@ -239,6 +239,8 @@ impl Container {
             secrets.clone(),
             Arc::clone(&channel),
             delivery,
+            run_credentials,
+            playbooks,
         )
         .under(policy);
 
@@ -363,7 +365,7 @@ impl Container {
 
     /// Ends what jobs are at. The background work has ended before.
     pub async fn stop(&self) {
-        self.scheduler.stop().await;
         self.quick_runs.stop();
+        self.scheduler.stop().await;
     }
 }

@@ -98,10 +98,22 @@ mod tests {
     fn a_save_needs_content_and_a_path_or_a_name() {
         for (body, read) in [
             ("{}", Err(DeprecatedFormError::MissingContent)),
-            (r#"{"content":null,"name":"x"}"#, Err(DeprecatedFormError::MissingContent)),
-            (r#"{"content":"","name":" "}"#, Err(DeprecatedFormError::MissingName)),
-            (r#"{"content":"x","name":5}"#, Err(DeprecatedFormError::MissingName)),
-            (r#"{"content":"x","path":5}"#, Err(DeprecatedFormError::InvalidPath)),
+            (
+                r#"{"content":null,"name":"x"}"#,
+                Err(DeprecatedFormError::MissingContent),
+            ),
+            (
+                r#"{"content":"","name":" "}"#,
+                Err(DeprecatedFormError::MissingName),
+            ),
+            (
+                r#"{"content":"x","name":5}"#,
+                Err(DeprecatedFormError::MissingName),
+            ),
+            (
+                r#"{"content":"x","path":5}"#,
+                Err(DeprecatedFormError::InvalidPath),
+            ),
             (
                 r#"{"content":"x","name":"n","type":" Ansible "}"#,
                 Err(DeprecatedFormError::PlaybookAmongScripts),
@@ -128,6 +140,9 @@ mod tests {
             relocate(&object(r#"{"path":"a","new_path":{"b":1}}"#)),
             Err(DeprecatedFormError::InvalidDestination)
         );
-        assert_eq!(relocate(&object(r#"{"path":"a"}"#)), Ok(("a".to_owned(), String::new())));
+        assert_eq!(
+            relocate(&object(r#"{"path":"a"}"#)),
+            Ok(("a".to_owned(), String::new()))
+        );
     }
 }

@@ -207,14 +207,25 @@ pub fn renamed_file(old: &str, wanted: &str) -> Option<String> {
     }
     let extension = old.get(stem(old).len()..).unwrap_or_default();
     // Python takes `.json` for a name without an extension.
-    let extension = if extension.is_empty() && is_json(old) { old } else { extension };
+    let extension = if extension.is_empty() && is_json(old) {
+        old
+    } else {
+        extension
+    };
     let name = name + extension;
     (is_json(&name) == is_json(old)).then_some(name)
 }
 
-/// The name that a folder gets by a rename to `wanted`: its last part (ASM-15). `None` where that is none.
-pub fn renamed_folder(wanted: &str) -> Option<String> {
-    last_part(wanted).filter(|name| name != "." && name != "..")
+/// The name that a folder gets by a rename to `wanted`: its last part (ASM-15). `None` where that is none, or `wanted`
+/// leads out of the island.
+pub fn renamed_folder(island: Island, folder: &IslandPath, wanted: &str) -> Option<String> {
+    let (_, parents) = folder.names().split_last()?;
+    let wanted = wanted.replace('\\', "/");
+    if wanted.starts_with('/') {
+        return None;
+    }
+    IslandPath::below(island, &format!("{}/{wanted}", parents.join("/")))?;
+    last_part(&wanted).filter(|name| name != "." && name != "..")
 }
 
 fn last_part(path: &str) -> Option<String> {
@@ -343,11 +354,7 @@ mod tests {
             ("bare", "other.json", None),
             ("one.json", "//", None),
         ] {
-            assert_eq!(
-                renamed_file(old, wanted).as_deref(),
-                name,
-                "{old} to {wanted:?}"
-            );
+            assert_eq!(renamed_file(old, wanted).as_deref(), name, "{old} to {wanted:?}");
         }
         for (wanted, name) in [
             ("two", Some("two")),
@@ -356,9 +363,13 @@ mod tests {
             ("v1.0", Some("v1.0")),
             (".", None),
             ("a/..", None),
-            ("/", None),
+            ("/two", None),
+            ("../../two", None),
+            ("../../Scripts2", None),
         ] {
-            assert_eq!(renamed_folder(wanted).as_deref(), name, "{wanted:?}");
+            let folder = IslandPath::resolve(Island::Scripts, "in/folder").unwrap();
+            let renamed = renamed_folder(Island::Scripts, &folder, wanted);
+            assert_eq!(renamed.as_deref(), name, "{wanted:?}");
         }
     }
 
@@ -442,10 +453,12 @@ mod tests {
 
         #[test]
         fn a_rename_stays_in_its_folder(old in "[a-c.]{1,6}", wanted in "[a-c./\\\\]{0,8}") {
-            for name in [renamed_file(&old, &wanted), renamed_folder(&wanted)].into_iter().flatten() {
+            let folder = IslandPath(vec!["x".to_owned(), "y".to_owned()]);
+            let folder = renamed_folder(Island::Scripts, &folder, &wanted);
+            for name in [renamed_file(&old, &wanted), folder.clone()].into_iter().flatten() {
                 prop_assert!(!name.is_empty() && !name.contains(['/', '\\']));
             }
-            if let Some(name) = renamed_folder(&wanted) {
+            if let Some(name) = folder {
                 prop_assert!(name != "." && name != "..");
             }
             if !["", ".", ".."].contains(&old.as_str()) && let Some(name) = renamed_file(&old, &wanted) {

@@ -118,12 +118,7 @@ enum Present {
 }
 
 /// Writes a file beside its place and renames it, so that there is always a whole one.
-fn write_whole(
-    place: &Place,
-    content: &[u8],
-    now: SystemTime,
-    on_present: Present,
-) -> Result<(), FileError> {
+fn write_whole(place: &Place, content: &[u8], now: SystemTime, on_present: Present) -> Result<(), FileError> {
     let failed = FileError::at(&place.full);
     // Of a link within the island, what it leads to is written.
     let target = place.real()?;
@@ -254,7 +249,9 @@ pub(super) fn relocate(place: &Place, kind: EntryKind, to: &Place, kept: &Kept) 
     make_parents(target)?;
     rename_to(place, kind, target).map_err(|error| match error {
         // The legacy copies where it cannot rename, and names what it cannot write.
-        FileError::System { to: Some(to), source, .. } if kind == EntryKind::File => FileError::at(&to)(source),
+        FileError::System {
+            to: Some(to), source, ..
+        } if kind == EntryKind::File => FileError::at(&to)(source),
         error => error,
     })
 }

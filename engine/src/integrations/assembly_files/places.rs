@@ -122,7 +122,10 @@ fn resolved(base: &Path, full: &Path) -> Result<PathBuf, FileError> {
     if !real.starts_with(&base) && !base.starts_with(&real) {
         return Err(FileError::Outside);
     }
-    if missing.components().all(|part| matches!(part, Component::Normal(_))) {
+    if missing
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+    {
         real.extend(missing.components());
         Ok(real)
     } else {

@@ -26,7 +26,13 @@ fn link(to: &Path, at: PathBuf) {
 
 async fn store(files: &AssemblyFiles, at: &str, content: &str) -> Result<(), FileError> {
     files
-        .store(Island::Scripts, path(at), content.to_owned(), NOW, Kept::default())
+        .store(
+            Island::Scripts,
+            path(at),
+            content.to_owned(),
+            NOW,
+            Kept::default(),
+        )
         .await
 }
 
@@ -95,9 +101,15 @@ async fn a_refused_write_leaves_what_was_there_and_nothing_beside_it() {
     let long = "x".repeat(300);
     for at in [long.as_str(), "dir.json", "sub/a.ps1/x.json"] {
         let refused = store(&files, at, "new").await;
-        assert!(matches!(refused, Err(FileError::System { .. })), "{at}: {refused:?}");
+        assert!(
+            matches!(refused, Err(FileError::System { .. })),
+            "{at}: {refused:?}"
+        );
     }
-    assert!(matches!(store(&files, "a\0b", "new").await, Err(FileError::NullByte)));
+    assert!(matches!(
+        store(&files, "a\0b", "new").await,
+        Err(FileError::NullByte)
+    ));
     let deep = store(&files, &"y/".repeat(1000), "new").await;
     assert!(matches!(deep, Err(FileError::Outside)));
     let mut names: Vec<_> = std::fs::read_dir(&scripts)
@@ -139,11 +151,31 @@ async fn a_pipe_is_no_file_and_keeps_nobody() {
     let (_root, files, scripts) = island();
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, scripts.join("pipe.ps1"), fifo, 0o600.into(), 0).unwrap();
-    let list = files.list(Island::Scripts, |name| name.ends_with(".ps1"), |_, bytes| bytes.len());
-    let listing = tokio::time::timeout(Duration::from_secs(30), list).await.unwrap().unwrap();
-    let found: Vec<_> = listing.files.iter().map(|file| (file.path.as_str(), file.about)).collect();
-    assert_eq!((found, listing.folders), (vec![("sub/a.ps1", 2)], vec!["sub".to_owned()]));
+    let list = files.list(
+        Island::Scripts,
+        |name| name.ends_with(".ps1"),
+        |_, bytes| bytes.len(),
+    );
+    let listing = tokio::time::timeout(Duration::from_secs(30), list)
+        .await
+        .unwrap()
+        .unwrap();
+    let found: Vec<_> = listing
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), file.about))
+        .collect();
+    assert_eq!(
+        (found, listing.folders),
+        (vec![("sub/a.ps1", 2)], vec!["sub".to_owned()])
+    );
     let pipe = path("pipe.ps1");
     let read = files.read(Island::Scripts, &pipe);
-    assert_eq!(tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap(), None);
+    assert_eq!(
+        tokio::time::timeout(Duration::from_secs(30), read)
+            .await
+            .unwrap()
+            .unwrap(),
+        None
+    );
 }

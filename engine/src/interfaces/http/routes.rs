@@ -2,7 +2,10 @@
 
 use super::{
     activity, agents, approvals,
-    assemblies::{self, deprecated::{self as deprecated_assemblies, Playbooks, Scripts, Source}},
+    assemblies::{
+        self,
+        deprecated::{self as deprecated_assemblies, Playbooks, Scripts, Source},
+    },
     compat::{error_page::options, reply::TextForm},
     credentials, device_access, device_reports, device_views, devices, enrollment, github,
     guards::Admin,
@@ -52,6 +55,7 @@ pub fn table() -> Routes<AppState> {
         .post("/api/agent/service-account/rotate", service_accounts::rotate)
         .merge(scheduled_jobs_table())
         .post("/api/scripts/quick_run", quick_run::run)
+        .post("/api/ansible/quick_run", quick_run::run_playbook)
         .post("/api/ansible/recap/report", playbooks::report)
         .get("/api/ansible/recap/{id:int}", playbooks::read)
         .get("/api/ansible/recaps", playbooks::list)
@@ -179,7 +183,9 @@ mod tests {
     use crate::{
         config::bounds::Bounds,
         interfaces::http::{
-            compat::body::{BodyLimit, Enrollment, Files, RawBody, Small, SmallOfAnybody, Usual, UsualOfAnybody},
+            compat::body::{
+                BodyLimit, Enrollment, Files, RawBody, Small, SmallOfAnybody, Usual, UsualOfAnybody,
+            },
             signature::plain,
         },
     };

@@ -89,7 +89,11 @@ impl AssemblyService {
     ///
     /// # Errors
     /// [`DeprecatedError`]
-    pub async fn deprecated_delete_file(&self, routes: Deprecated, path: &str) -> Result<(), DeprecatedError> {
+    pub async fn deprecated_delete_file(
+        &self,
+        routes: Deprecated,
+        path: &str,
+    ) -> Result<(), DeprecatedError> {
         if is_valid(routes, path) && self.has(routes, path, EntryKind::File).await {
             Ok(())
         } else {

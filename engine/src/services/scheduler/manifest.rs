@@ -252,7 +252,7 @@ impl ManifestBuilder<'_> {
         {
             values.extend(self.winrm_login(credential).await?);
         }
-        let members = playbook_members(self.signer, &document, &values);
+        let members = playbook_members(self.signer, &document, &document.scheduled_name, &values);
         Ok(Component {
             index,
             kind: if context == Context::Ssh {
@@ -320,7 +320,8 @@ pub async fn variable_not_allowed(library: &AssemblyLibrary, components: &Json) 
     None
 }
 
-fn reserved_name(values: &Overrides, document: Option<&Document>) -> Option<String> {
+/// The first variable that a playbook on the server may not have, among its values and its document's own.
+pub fn reserved_name(values: &Overrides, document: Option<&Document>) -> Option<String> {
     let declared = document.into_iter().flat_map(|document| &document.variables);
     let names = values
         .keys()

@@ -108,10 +108,7 @@ pub async fn load<S: Source>(
 ) -> Result<Answer<Failure>, ErrorResponse> {
     let path = first(query.as_deref(), "path").unwrap_or_default();
     app.assemblies.deprecated_load(S::ROUTES, &path).await?;
-    Ok(gone(&format!(
-        "/api/assembly/load?island={}&path=...",
-        S::ISLAND
-    )))
+    Ok(gone(&format!("/api/assembly/load?island={}&path=...", S::ISLAND)))
 }
 
 /// `POST …/save`

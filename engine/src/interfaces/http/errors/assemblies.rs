@@ -82,7 +82,9 @@ fn system_failure(path: &Path, to: Option<&Path>, source: &io::Error) -> Respons
         return json_failure(source);
     };
     let text = source.to_string();
-    let text = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+    let text = text
+        .strip_suffix(&format!(" (os error {number})"))
+        .unwrap_or(&text);
     let quoted = |path: &Path| python_quoted(&path.to_string_lossy());
     let mut message = format!("[Errno {number}] {text}: {}", quoted(path));
     if let Some(to) = to {
