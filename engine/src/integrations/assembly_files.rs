@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::Mutex;
 
 use self::places::{Place, read_whole};
-pub use self::walk::{Found, Listing};
+pub use self::walk::{Found, Known, Listing};
 use super::private_files::make_folders;
 use crate::domain::assembly::location::{EntryKind, Island, IslandPath, deprecated_place};
 
@@ -137,21 +137,23 @@ impl AssemblyFiles {
         .await
     }
 
-    /// Every folder and every file that `describe` knows, in the order of their names. An island that is not there is
-    /// made. What vanishes meanwhile is left out.
+    /// Every folder and every file that is listed, in the order of their names. An island that is not there is made. What
+    /// vanishes meanwhile is left out. What `describe` made of a content is taken from `known` as long as the file is the
+    /// same.
     ///
     /// # Errors
     /// The island's folder cannot be made.
-    pub async fn list<T: Send + 'static>(
+    pub async fn list<T: Clone + Send + Sync + 'static>(
         &self,
         island: Island,
         is_listed: impl Fn(&str) -> bool + Send + 'static,
         describe: impl Fn(&str, &[u8]) -> T + Send + 'static,
+        known: Arc<Known<T>>,
     ) -> Result<Listing<T>, FileError> {
         let folder = self.folder(island);
         blocking(move || {
             make_folders(&folder).map_err(FileError::at(&folder))?;
-            Ok(walk::list(&folder, &is_listed, &describe))
+            Ok(walk::list(&folder, &is_listed, &describe, &known, file_time()))
         })
         .await
     }
@@ -327,6 +329,16 @@ impl AssemblyFiles {
         })
         .await
     }
+}
+
+/// Unix seconds by the clock that times of change are taken from, whatever the server's own shows.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it is compared with times that the system sets, never shown or stored"
+)]
+fn file_time() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 async fn blocking<T: Send + 'static>(

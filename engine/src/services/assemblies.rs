@@ -1,4 +1,6 @@
-//! Scripts, workflows and playbooks on disk. Nothing is kept in memory; every call reads.
+//! Scripts, workflows and playbooks on disk. Every call looks at the disk: people change files by hand.
+//!
+//! Long because it is one service with every operation on a file.
 
 mod deprecated;
 
@@ -34,7 +36,7 @@ use crate::{
         mask::shown,
         scheduled_jobs::{ScheduledJob, uses_stored_credential},
     },
-    integrations::assembly_files::{AssemblyFiles, Found, Kept, Rewrite},
+    integrations::assembly_files::{AssemblyFiles, Found, Kept, Known, Rewrite},
     repositories::{Store, StoreError},
     services::scheduled_jobs::JobAuthor,
 };
@@ -186,6 +188,8 @@ pub struct AssemblyService {
     environment: Environment,
     policy: AccessPolicy,
     zone: TimeZone,
+    /// What lists show of files that have not changed, of each island.
+    known: [Arc<Known<About>>; 3],
 }
 
 impl AssemblyService {
@@ -205,6 +209,7 @@ impl AssemblyService {
             environment,
             policy,
             zone,
+            known: Default::default(),
         }
     }
 
@@ -223,7 +228,16 @@ impl AssemblyService {
                 About::Document(listed(island, name, bytes))
             }
         };
-        let listing = self.files.list(island, is_listed, describe).await;
+        let [workflows, scripts, playbooks] = &self.known;
+        let known = match island {
+            Island::Workflows => workflows,
+            Island::Scripts => scripts,
+            Island::Playbooks => playbooks,
+        };
+        let listing = self
+            .files
+            .list(island, is_listed, describe, Arc::clone(known))
+            .await;
         let mut listing = listing.map_err(AssemblyError::of(EntryKind::Folder))?;
         listing.files.sort_by(|one, other| {
             let newest_first = other.modified.cmp(&one.modified);

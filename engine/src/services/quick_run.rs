@@ -58,6 +58,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(15);
 /// tomorrow.
 const AGENT_TIMEOUT: i64 = 300;
 
+/// The event that carries a playbook.
+const PLAYBOOK_EVENT: &str = "ansible_playbook_run";
+
 /// Why a script does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum QuickRunError {
@@ -138,7 +141,7 @@ impl Prepared {
         match &self.run_id {
             None => ("quick_job_run", script_event(activity_id.into(), target, members)),
             Some(run_id) => (
-                "ansible_playbook_run",
+                PLAYBOOK_EVENT,
                 quick_playbook_event(run_id, target, members, activity_id),
             ),
         }

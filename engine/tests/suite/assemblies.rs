@@ -45,7 +45,10 @@ fn names(folder: PathBuf) -> Vec<String> {
 async fn editors_at_the_same_time_leave_one_whole_document_of_one_of_them() {
     let (server, admin) = start().await;
     let script = |editor: usize| format!("echo {editor};").repeat(20_000);
-    assert_eq!(create(&admin, "shared", json!({"script": script(0)})).await.0, 200);
+    assert_eq!(
+        create(&admin, "shared", json!({"script": script(0)})).await.0,
+        200
+    );
     let read_meanwhile = async {
         for _ in 0..20 {
             let (status, read) = load(&admin, "shared.json").await;
@@ -60,7 +63,11 @@ async fn editors_at_the_same_time_leave_one_whole_document_of_one_of_them() {
     });
     let (edited, ()) = tokio::join!(futures_util::future::join_all(edits), read_meanwhile);
     assert!(edited.iter().all(|(status, _)| *status == 200), "{edited:?}");
-    assert_eq!(names(scripts(&server)), ["shared.json"], "nothing is left beside it");
+    assert_eq!(
+        names(scripts(&server)),
+        ["shared.json"],
+        "nothing is left beside it"
+    );
     server.stop().await;
 }
 
@@ -94,8 +101,14 @@ async fn names_that_no_file_can_have_get_an_answer_and_leave_nothing() {
     let error = answer["error"].as_str().unwrap().to_owned();
     assert_eq!(status, 500);
     assert!(error.starts_with("[Errno 36] File name too long: '"), "{error}");
-    assert_eq!(create(&admin, "a\0b", json!({})).await.1["error"], "embedded null byte");
-    assert_eq!(create(&admin, &"y/".repeat(1500), json!({})).await.1["error"], "invalid path");
+    assert_eq!(
+        create(&admin, "a\0b", json!({})).await.1["error"],
+        "embedded null byte"
+    );
+    assert_eq!(
+        create(&admin, &"y/".repeat(1500), json!({})).await.1["error"],
+        "invalid path"
+    );
     assert_eq!(load(&admin, &long).await.1["error"], "file not found");
     create(&admin, "short", json!({"name": "x"})).await;
     let body = json!({"island": "scripts", "kind": "file", "path": "short.json", "new_name": long});
@@ -155,16 +168,26 @@ async fn links_out_of_an_island_are_neither_read_nor_written_nor_listed() {
     symlink("../../outside/new.json", at.join("dangling.json")).unwrap();
     symlink("in.json", at.join("alias.json")).unwrap();
     for path in ["out.json", "dir/secret.json"] {
-        assert_eq!(load(&admin, path).await, (400, json!({"error": "invalid path"})), "{path}");
+        assert_eq!(
+            load(&admin, path).await,
+            (400, json!({"error": "invalid path"})),
+            "{path}"
+        );
         for (route, more) in [
             ("edit", json!({"content": {"name": "changed"}})),
             ("create", json!({"kind": "file", "content": {"name": "changed"}})),
             ("rename", json!({"kind": "file", "new_name": "mine"})),
         ] {
             let mut body = json!({"island": "scripts", "path": path});
-            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
             let (status, answer) = admin.post(&format!("/api/assembly/{route}"), body).await;
-            assert_eq!((status, &answer["error"]), (400, &json!("invalid path")), "{route} {path}");
+            assert_eq!(
+                (status, &answer["error"]),
+                (400, &json!("invalid path")),
+                "{route} {path}"
+            );
         }
     }
     assert_eq!(create(&admin, "dangling", json!({"name": "x"})).await.0, 400);
@@ -177,7 +200,10 @@ async fn links_out_of_an_island_are_neither_read_nor_written_nor_listed() {
         .iter()
         .map(|item| item["rel_path"].as_str().unwrap())
         .collect();
-    assert_eq!((listed, &listing["folders"]), (vec!["alias.json", "in.json"], &json!([])));
+    assert_eq!(
+        (listed, &listing["folders"]),
+        (vec!["alias.json", "in.json"], &json!([]))
+    );
     assert_eq!(names(server.root().join("outside")), ["secret.json"]);
     let secret = fs::read_to_string(server.root().join("outside/secret.json")).unwrap();
     assert_eq!(secret, r#"{"name":"secret"}"#);
@@ -202,7 +228,10 @@ async fn a_document_that_is_too_long_is_answered_and_not_read() {
         .iter()
         .map(|item| item["name"].as_str().unwrap().to_owned())
         .collect();
-    assert!(named.contains(&"huge".to_owned()) && named.contains(&"small".to_owned()), "{named:?}");
+    assert!(
+        named.contains(&"huge".to_owned()) && named.contains(&"small".to_owned()),
+        "{named:?}"
+    );
     server.stop().await;
 }
 
@@ -213,11 +242,17 @@ async fn texts_in_another_encoding_are_read_and_edited_without_loss_of_the_rest(
     fs::create_dir_all(&at).unwrap();
     fs::write(at.join("latin.ps1"), b"Write-Host '\xe9t\xe9'\r\n").unwrap();
     fs::write(at.join("utf16.json"), b"\xff\xfe{\0}\0").unwrap();
-    assert_eq!(load(&admin, "latin.ps1").await.1["content"], "Write-Host '\u{fffd}t\u{fffd}'\n");
+    assert_eq!(
+        load(&admin, "latin.ps1").await.1["content"],
+        "Write-Host '\u{fffd}t\u{fffd}'\n"
+    );
     // A document that cannot be read shows as empty, and its file stays as it is.
     assert_eq!(load(&admin, "utf16.json").await.1["content"], "");
     let edit = json!({"island": "scripts", "path": "utf16.json"});
-    assert_eq!(admin.post("/api/assembly/edit", edit).await.1["error"], "invalid content");
+    assert_eq!(
+        admin.post("/api/assembly/edit", edit).await.1["error"],
+        "invalid content"
+    );
     assert_eq!(fs::read(at.join("utf16.json")).unwrap(), b"\xff\xfe{\0}\0");
     server.stop().await;
 }
@@ -234,7 +269,8 @@ async fn a_workflow_that_is_no_json_stays_as_it_is_when_it_is_renamed() {
         let renamed = json!({"status": "ok", "rel_path": format!("{name}2.json")});
         assert_eq!(admin.post("/api/assembly/rename", body).await, (200, renamed));
     }
-    let file = |name: &str| fs::read_to_string(server.root().join("Assemblies/Workflows").join(name)).unwrap();
+    let file =
+        |name: &str| fs::read_to_string(server.root().join("Assemblies/Workflows").join(name)).unwrap();
     assert_eq!(file("broken2.json"), "{\"nodes\": [");
     assert_eq!(
         file("good2.json"),
@@ -261,7 +297,10 @@ async fn times_are_those_of_the_servers_clock_and_a_move_keeps_them() {
     let second = json!("2027-01-15T08:01:00");
     assert_eq!(
         order().await,
-        [(json!("second.json"), second.clone()), (json!("first.json"), first.clone())]
+        [
+            (json!("second.json"), second.clone()),
+            (json!("first.json"), first.clone())
+        ]
     );
     server.pass(Duration::from_secs(60));
     let body = json!({"island": "scripts", "path": "first.json", "new_path": "moved/first.json"});
@@ -281,7 +320,11 @@ async fn a_user_may_not_write_what_logs_in_with_a_stored_credential() {
     }
     let credential = json!({"name": "c", "connection_type": "winrm", "username": "u", "password": "p"});
     assert_eq!(admin.post("/api/credentials", credential).await.0, 201);
-    for path in ["Scripts/used.json", "Scripts/folder/used.json", "Scripts/not-there-yet.json"] {
+    for path in [
+        "Scripts/used.json",
+        "Scripts/folder/used.json",
+        "Scripts/not-there-yet.json",
+    ] {
         let job = json!({
             "name": path, "components": [{"type": "script", "path": path}], "targets": ["WIN-1"],
             "schedule": {"type": "once", "start": "2030-01-01T00:00:00Z"},
@@ -300,24 +343,66 @@ async fn a_user_may_not_write_what_logs_in_with_a_stored_credential() {
     };
     let content = json!({"script": "rm -rf /"});
     for (route, body) in [
-        ("edit", json!({"island": "scripts", "path": "used.json", "content": content})),
-        ("create", json!({"island": "scripts", "kind": "file", "path": "used", "content": content})),
-        ("create", json!({"island": "scripts", "kind": "file", "path": "not-there-yet", "content": content})),
-        ("rename", json!({"island": "scripts", "kind": "file", "path": "free.json", "new_name": "not-there-yet"})),
-        ("rename", json!({"island": "scripts", "kind": "folder", "path": "folder", "new_name": "gone"})),
-        ("move", json!({"island": "scripts", "path": "free.json", "new_path": "not-there-yet.json"})),
-        ("move", json!({"island": "scripts", "path": "used.json", "new_path": "folder"})),
-        ("delete", json!({"island": "scripts", "kind": "folder", "path": "folder"})),
-        ("create", json!({"island": "ansible", "kind": "file", "path": "p", "content": content})),
-        ("create", json!({"island": "ansible", "kind": "folder", "path": "p"})),
+        (
+            "edit",
+            json!({"island": "scripts", "path": "used.json", "content": content}),
+        ),
+        (
+            "create",
+            json!({"island": "scripts", "kind": "file", "path": "used", "content": content}),
+        ),
+        (
+            "create",
+            json!({"island": "scripts", "kind": "file", "path": "not-there-yet", "content": content}),
+        ),
+        (
+            "rename",
+            json!({"island": "scripts", "kind": "file", "path": "free.json", "new_name": "not-there-yet"}),
+        ),
+        (
+            "rename",
+            json!({"island": "scripts", "kind": "folder", "path": "folder", "new_name": "gone"}),
+        ),
+        (
+            "move",
+            json!({"island": "scripts", "path": "free.json", "new_path": "not-there-yet.json"}),
+        ),
+        (
+            "move",
+            json!({"island": "scripts", "path": "used.json", "new_path": "folder"}),
+        ),
+        (
+            "delete",
+            json!({"island": "scripts", "kind": "folder", "path": "folder"}),
+        ),
+        (
+            "create",
+            json!({"island": "ansible", "kind": "file", "path": "p", "content": content}),
+        ),
+        (
+            "create",
+            json!({"island": "ansible", "kind": "folder", "path": "p"}),
+        ),
     ] {
         assert_eq!(send(route, body.clone()).await, 403, "{route} {body}");
     }
     for (route, body) in [
-        ("edit", json!({"island": "scripts", "path": "free.json", "content": content})),
-        ("create", json!({"island": "workflows", "kind": "file", "path": "w", "content": {}})),
-        ("move", json!({"island": "scripts", "path": "free.json", "new_path": "folder"})),
-        ("delete", json!({"island": "scripts", "kind": "file", "path": "folder/free.json"})),
+        (
+            "edit",
+            json!({"island": "scripts", "path": "free.json", "content": content}),
+        ),
+        (
+            "create",
+            json!({"island": "workflows", "kind": "file", "path": "w", "content": {}}),
+        ),
+        (
+            "move",
+            json!({"island": "scripts", "path": "free.json", "new_path": "folder"}),
+        ),
+        (
+            "delete",
+            json!({"island": "scripts", "kind": "file", "path": "folder/free.json"}),
+        ),
     ] {
         assert_eq!(send(route, body.clone()).await, 200, "{route} {body}");
     }

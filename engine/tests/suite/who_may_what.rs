@@ -234,9 +234,17 @@ fn request(method: &str, path: &str, host: &Device) -> (String, Value) {
         (_, "/api/assembly/move") => json!({"island": "scripts", "path": "hello.ps1", "new_path": "bye.ps1"}),
         (_, "/api/assembly/delete") => json!({"island": "scripts", "kind": "file", "path": "hello.ps1"}),
         (_, deprecated)
-            if ["save", "rename_file", "move_file", "delete_file", "create_folder", "delete_folder", "rename_folder"]
-                .iter()
-                .any(|name| ["/api/scripts/", "/api/ansible/"].contains(&deprecated.trim_end_matches(name))) =>
+            if [
+                "save",
+                "rename_file",
+                "move_file",
+                "delete_file",
+                "create_folder",
+                "delete_folder",
+                "rename_folder",
+            ]
+            .iter()
+            .any(|name| ["/api/scripts/", "/api/ansible/"].contains(&deprecated.trim_end_matches(name))) =>
         {
             json!({"path": "Scripts/hello.ps1", "content": "x", "new_name": "bye", "new_path": "Scripts/bye.ps1"})
         }

@@ -354,10 +354,12 @@ mod tests {
     #[test]
     fn files_before_the_start_may_be_links_and_have_modes() {
         let read = |files: &str| {
-            let text = format!("format: 2\ntitle: T\narea: A\nstarted_at: 1\nfiles:\n{files}steps:\n  - get: /\n");
+            let text =
+                format!("format: 2\ntitle: T\narea: A\nstarted_at: 1\nfiles:\n{files}steps:\n  - get: /\n");
             Scenario::read("a/b", &text)
         };
-        let files = "  bin/run:\n    mode: \"0755\"\n    text: \"#!/bin/sh\"\n  in/link:\n    link: ../bin/run\n";
+        let files =
+            "  bin/run:\n    mode: \"0755\"\n    text: \"#!/bin/sh\"\n  in/link:\n    link: ../bin/run\n";
         let scenario = read(files).unwrap();
         let text = FileSource::Text("#!/bin/sh".to_owned());
         assert_eq!(

@@ -150,7 +150,10 @@ mod tests {
         let links = under(root.path(), &database).unwrap();
         let link = |name: &str| (links[name].mode.as_str(), links[name].content.clone());
         assert_eq!(link("a/up"), ("link", Some(Body::Text("..".to_owned()))));
-        assert_eq!(link("a/dangling"), ("link", Some(Body::Text("nowhere".to_owned()))));
+        assert_eq!(
+            link("a/dangling"),
+            ("link", Some(Body::Text("nowhere".to_owned())))
+        );
         assert_eq!(links.len(), files.len() + 2);
         assert_eq!(files["a/b/text.txt"].mode, "0o640");
         assert!(!files["a/b/text.txt"].is_database);

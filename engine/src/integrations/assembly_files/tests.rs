@@ -155,6 +155,7 @@ async fn a_pipe_is_no_file_and_keeps_nobody() {
         Island::Scripts,
         |name| name.ends_with(".ps1"),
         |_, bytes| bytes.len(),
+        Arc::default(),
     );
     let listing = tokio::time::timeout(Duration::from_secs(30), list)
         .await

@@ -1,11 +1,13 @@
 //! Playbooks that run now: on the hosts' agents, or on the server with what it logs in with.
+//!
+//! Long because what is checked, stored and sent is one story, for agents and for the server.
 
 use std::{io, sync::Arc};
 
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
-use super::{Prepared, QuickRunService, Unprepared, digest};
+use super::{PLAYBOOK_EVENT, Prepared, QuickRunService, Unprepared, digest};
 use crate::{
     builders::quick_run::QuickPlaybook,
     config::settings::AccessPolicy,
@@ -33,8 +35,13 @@ use crate::{
         audit,
         scheduled_jobs::JobAuthor,
         scheduler::{
-            channel::Recipient, credentials::CredentialError, delivery::QUARANTINED, events,
-            manifest::reserved_name, payload::playbook_members, playbook_run::ServerPlaybook,
+            channel::Recipient,
+            credentials::CredentialError,
+            delivery::QUARANTINED,
+            events,
+            manifest::reserved_name,
+            payload::{playbook_members, quick_playbook_event},
+            playbook_run::ServerPlaybook,
         },
     },
 };
@@ -279,18 +286,12 @@ impl QuickRunService {
                     shown(hostname),
                     shown(path)
                 );
-                let sent = Prepared {
-                    name: prepared.name.clone(),
-                    members: members.clone(),
-                    digest: String::new(),
-                    run_id: Some(run_id.clone()),
-                };
                 let recipient = Recipient {
                     hostname,
                     device: device.as_ref(),
                 };
-                let event = sent.event(activity_id, hostname.into());
-                self.send(activity_id, recipient, event).await;
+                let payload = quick_playbook_event(&run_id, hostname.into(), members.clone(), activity_id);
+                self.send(activity_id, recipient, (PLAYBOOK_EVENT, payload)).await;
             }
             events::activity_created(&*self.channel, hostname, activity_id, "ansible").await;
             match &refused {
