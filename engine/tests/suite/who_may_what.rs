@@ -72,6 +72,7 @@ impl Caller {
     async fn arrive(self, policy: &'static str) -> (Server, Vec<(&'static str, String)>) {
         let server = Server::start(policy, rows::devices(&[TARGET, FOREIGN, QUARANTINED, REVOKED])).await;
         server.file("Assemblies/Scripts/hello.ps1", "Write-Output hello\n");
+        server.file("Assemblies/Scripts/other.ps1", "Write-Output other\n");
         server.file("Assemblies/Ansible_Playbooks/hello.yml", "- hosts: all\n");
         let admin = server.log_in().await;
         let as_admin = async |method: &str, path: &str, body: Value| {
@@ -227,12 +228,14 @@ fn request(method: &str, path: &str, host: &Device) -> (String, Value) {
         (_, "/api/assembly/create") => {
             json!({"island": "scripts", "kind": "file", "path": "new", "content": {}})
         }
-        (_, "/api/assembly/edit") => json!({"island": "scripts", "path": "hello.ps1", "content": {}}),
+        (_, "/api/assembly/edit") => json!({"island": "scripts", "path": "other.ps1", "content": {}}),
         (_, "/api/assembly/rename") => {
-            json!({"island": "scripts", "kind": "file", "path": "hello.ps1", "new_name": "bye"})
+            json!({"island": "scripts", "kind": "file", "path": "other.json", "new_name": "third"})
         }
-        (_, "/api/assembly/move") => json!({"island": "scripts", "path": "hello.ps1", "new_path": "bye.ps1"}),
-        (_, "/api/assembly/delete") => json!({"island": "scripts", "kind": "file", "path": "hello.ps1"}),
+        (_, "/api/assembly/move") => {
+            json!({"island": "scripts", "path": "third.json", "new_path": "last.json"})
+        }
+        (_, "/api/assembly/delete") => json!({"island": "scripts", "kind": "file", "path": "last.json"}),
         (_, deprecated)
             if [
                 "save",

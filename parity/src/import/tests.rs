@@ -161,7 +161,7 @@ fn links_and_modes_of_files_before_the_start_are_kept() {
     let mut recording: Value = serde_json::from_str(&recording(&json!([http(1, "/", &json!(1))]))).unwrap();
     recording["files_before_start"] = json!({"a/link": {"link": "../b"}, "b": {"text": "t", "mode": "0755"}});
     let imported = import_recording(&recording.to_string()).unwrap();
-    let text = crate::scenario::model::FileSource::Text("t".to_owned());
+    let text = FileSource::Text("t".to_owned());
     assert_eq!(
         imported.scenario.files,
         [

@@ -217,6 +217,7 @@ pub(super) fn relocate(place: &Place, kind: EntryKind, to: &Place, kept: &Kept) 
     // A link moves as it is.
     let from = place.real_name()?;
     to.may_be_made()?;
+    kept.allow_either(kind, place)?;
     let onto_folder = to.full.is_dir();
     let is_same = onto_folder && kind == EntryKind::Folder && to.real()? == place.real()?;
     if is_same || to.full == place.full {
@@ -240,7 +241,6 @@ pub(super) fn relocate(place: &Place, kind: EntryKind, to: &Place, kept: &Kept) 
             to: to.full.clone(),
         });
     }
-    kept.allow_either(kind, place)?;
     kept.allow_either(kind, target)?;
     if kind == EntryKind::Folder && is_taken(&target.full) {
         let taken = io::Error::from_raw_os_error(Errno::EXIST.raw_os_error());
