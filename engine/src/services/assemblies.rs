@@ -293,7 +293,7 @@ impl AssemblyService {
             .ok_or(AssemblyError::FileNotFound)?;
         Ok(LoadedAssembly::Document {
             path: at.path.clone(),
-            document: loaded.document,
+            document: Box::new(loaded.document),
         })
     }
 

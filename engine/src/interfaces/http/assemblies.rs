@@ -121,13 +121,17 @@ impl From<LoadedAssembly> for LoadedFile {
     fn from(loaded: LoadedAssembly) -> Self {
         match loaded {
             LoadedAssembly::Workflow(workflow) => Self::Workflow(workflow),
-            LoadedAssembly::Document { path, document } => Self::Document(LoadedDocument {
-                file_name: path.file_name().to_owned(),
-                rel_path: path.text(),
-                assembly: document.shown(),
-                kind: document.kind,
-                content: document.script,
-            }),
+            LoadedAssembly::Document { path, document } => {
+                let assembly = document.shown();
+                let document = *document;
+                Self::Document(LoadedDocument {
+                    file_name: path.file_name().to_owned(),
+                    rel_path: path.text(),
+                    assembly,
+                    kind: document.kind,
+                    content: document.script,
+                })
+            }
         }
     }
 }
