@@ -176,7 +176,10 @@ pub enum LoadedAssembly {
     /// Its JSON as it is.
     Workflow(Json),
     /// A script or playbook.
-    Document { path: IslandPath, document: Document },
+    Document {
+        path: IslandPath,
+        document: Box<Document>,
+    },
 }
 
 /// Shows and changes assemblies.
