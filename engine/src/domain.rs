@@ -25,6 +25,7 @@ pub mod host_name;
 pub mod install_codes;
 pub mod job_runs;
 pub mod json;
+pub mod json_fault;
 pub mod json_of;
 pub mod json_reader;
 pub mod json_text;

@@ -4,6 +4,7 @@
 pub mod activity;
 pub mod agents;
 pub mod approvals;
+pub mod assemblies;
 pub mod credentials;
 pub mod device_access;
 pub mod device_reports;

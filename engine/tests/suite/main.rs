@@ -7,6 +7,7 @@
     reason = "a failed assumption is a failed test"
 )]
 
+mod assemblies;
 mod binding;
 mod broken_roots;
 mod browsers;

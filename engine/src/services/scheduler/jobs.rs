@@ -267,7 +267,7 @@ impl Scheduler {
                     text: component.text.clone(),
                     values: component.values.clone(),
                     timeout_seconds: component.timeout_seconds,
-                    job_id: job.id,
+                    job_id: Some(job.id),
                     expiration: job
                         .expiration
                         .as_deref()
@@ -320,10 +320,7 @@ impl Scheduler {
                 }
             }
             for playbook in one.server_runs {
-                let playbooks = Arc::clone(&self.playbooks);
-                let working = self.environment.clock.working();
-                self.tasks
-                    .spawn(async move { playbooks.run(playbook, working).await });
+                self.playbooks.begin(playbook);
             }
             let is_pending = one.run.status == status::PENDING;
             tracing::info!(
