@@ -71,7 +71,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
     let state = AppState::new(settings, Arc::clone(services), Arc::clone(&sessions), environment);
     let sockets = Arc::new(SocketEndpoint::new(
         Arc::clone(hub),
-        Arc::clone(&services.realtime),
+        Arc::clone(services),
         Arc::clone(&sessions),
         environment.clone(),
         // Heartbeats are in real time, whatever the clock of this server says.

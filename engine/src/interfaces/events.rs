@@ -1,7 +1,8 @@
 //! The Socket.IO channel: who may connect, what its events do, and who gets what is sent.
 //!
 //! The protocols are the crate `socketio-server`'s. The way of an event: the crate → `application` → `dispatch` (names) →
-//! a feature's file → builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → the crate.
+//! a feature's file → builders → [`RealtimeService`], or the feature's own service. The way back: services → [`Hub`] (who)
+//! → the crate.
 //!
 //! [`RealtimeService`]: crate::services::realtime::RealtimeService
 
@@ -16,6 +17,7 @@ mod peer;
 mod playbooks;
 mod quick_run;
 mod refusals;
+mod scheduled_jobs;
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,7 +46,7 @@ use super::http::compat::{
 use crate::{
     config::{bounds::Bounds, settings::Settings, timing::Timing},
     domain::{clock::Clock, coerce::integer_in, json_text::compact_text, random::Random},
-    services::{Environment, realtime::RealtimeService},
+    services::{Environment, container::Container},
 };
 
 /// The largest message, announced to clients (RT-5).
@@ -57,11 +59,11 @@ pub struct SocketEndpoint {
 }
 
 impl SocketEndpoint {
-    /// An endpoint whose connections are in `hub` and whose events go to `service`. Connections live in real time,
+    /// An endpoint whose connections are in `hub` and whose events go to `services`. Connections live in real time,
     /// whatever the server's clock says.
     pub fn new(
         hub: Arc<Hub>,
-        service: Arc<RealtimeService>,
+        services: Arc<Container>,
         operators: Arc<SessionCodec>,
         environment: Environment,
         real_clock: Arc<dyn Clock>,
@@ -73,7 +75,7 @@ impl SocketEndpoint {
         let clock = Arc::new(RealTime(Arc::clone(&real_clock)));
         let channel = ChannelApplication::new(
             hub,
-            service,
+            services,
             operators,
             environment,
             real_clock,
