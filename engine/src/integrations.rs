@@ -10,6 +10,7 @@ pub mod private_files;
 mod process_tree;
 pub mod proxy_client;
 pub mod random;
+pub mod recorder;
 pub mod root_lock;
 pub mod tls;
 pub mod token_signing;

@@ -45,7 +45,9 @@ use super::http::compat::{
 };
 use crate::{
     config::{bounds::Bounds, settings::Settings, timing::Timing},
-    domain::{clock::Clock, coerce::integer_in, json_text::compact_text, random::Random},
+    domain::{
+        clock::Clock, coerce::integer_in, json_text::compact_text, measures::SocketCounts, random::Random,
+    },
     services::{Environment, container::Container},
 };
 
@@ -55,6 +57,9 @@ const MAX_PAYLOAD: usize = 100_000_000;
 #[derive(Debug)]
 pub struct SocketEndpoint {
     server: Arc<Server<SocketIo<ChannelApplication>>>,
+    hub: Arc<Hub>,
+    /// What connections may have sent that waits to be handled, those of strangers included.
+    budgets: Vec<Budget>,
     origins: AllowedOrigins,
 }
 
@@ -72,6 +77,7 @@ impl SocketEndpoint {
         let of_server = server_settings(&settings.timing, &settings.bounds);
         let random = Arc::new(InjectedRandom(Arc::clone(&environment.random)));
         let connections = Arc::clone(hub.connections());
+        let for_counts = Arc::clone(&hub);
         let clock = Arc::new(RealTime(Arc::clone(&real_clock)));
         let channel = ChannelApplication::new(
             hub,
@@ -82,10 +88,24 @@ impl SocketEndpoint {
             settings,
             &of_server.limits,
         );
+        let budgets = [of_server.limits.budget.clone()]
+            .into_iter()
+            .chain(channel.anonymous_budget());
+        let budgets = budgets.collect();
         let handler = SocketIo::new(channel, &of_server, random.clone());
         Self {
+            hub: for_counts,
+            budgets,
             server: Arc::new(Server::new(handler, connections, of_server, clock, random)),
             origins: AllowedOrigins::new(settings),
+        }
+    }
+
+    /// The connections at this moment, and what they have sent that waits to be handled.
+    pub fn counts(&self) -> SocketCounts {
+        SocketCounts {
+            waiting_bytes: Budget::waiting(&self.budgets),
+            ..self.hub.counts()
         }
     }
 

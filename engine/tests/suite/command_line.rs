@@ -8,7 +8,7 @@ mod file_modes;
 mod install_codes;
 mod output;
 mod places;
-mod program;
+pub(crate) mod program;
 mod refusals;
 mod roots;
 mod sealing_keys;

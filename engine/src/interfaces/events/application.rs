@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use socketio_server::{
     Limits,
-    engine_io::{BodyError, Rejection, Transport},
+    engine_io::{BodyError, Budget, Rejection, Transport},
     socket_io::{Admission, Application, Arguments, ConnectError, Event, Handled, Refused, Request, Socket},
 };
 use tracing::{Instrument as _, Span};
@@ -110,6 +110,13 @@ impl ChannelApplication {
 
     pub(super) fn services(&self) -> &Container {
         &self.services
+    }
+
+    /// What those may have sent who show no identity, and that waits to be handled.
+    pub(super) fn anonymous_budget(&self) -> Option<Budget> {
+        self.anonymous
+            .as_ref()
+            .map(|anonymous| anonymous.limits.budget.clone())
     }
 
     /// An operator by session or token, or a device by its token. A policy that checks nobody does not ask.
