@@ -13,7 +13,10 @@ mod root;
 mod secrets;
 mod writable;
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     config::settings::{AccessPolicy, Settings},
@@ -142,7 +145,24 @@ fn log(report: &mut Report, settings: &Settings) {
     }
 }
 
+/// Where a restore writes down what it is at, for as long as it is at it.
+pub fn restore_plan(settings: &Settings) -> PathBuf {
+    settings.root.join(root::RESTORE_PLAN)
+}
+
+/// What to do where that file is left.
+pub fn cut_short(plan: &Path) -> String {
+    format!(
+        "a restore was cut short ({} says at what): `borealis-engine restore --roll-back` puts back what was there before",
+        plan.display()
+    )
+}
+
 fn lock(report: &mut Report, settings: &Settings) {
+    let plan = restore_plan(settings);
+    if plan.exists() {
+        report.add(Verdict::Problem, "restore", cut_short(&plan));
+    }
     match root_lock::probe(&settings.database_path) {
         Ok(()) => report.add(
             Verdict::Ok,

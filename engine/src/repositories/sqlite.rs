@@ -44,8 +44,8 @@ use sqlx::{
 pub use backup::{BackupError, back_up};
 pub use failure::Cause;
 pub use files::files_of;
-pub use inspect::{DatabaseState, inspect};
-pub use locks::{Locker, locked_by};
+pub use inspect::{DatabaseState, holds_fleet, inspect};
+pub use locks::{Locker, locked_by, opened_by};
 pub use migrate::{CopyError, MigrationError, TrialError, Upgrade, Upgraded, try_upgrade};
 pub use sealed_secrets::stored_secrets;
 

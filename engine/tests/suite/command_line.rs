@@ -10,8 +10,10 @@ mod output;
 mod places;
 pub(crate) mod program;
 mod refusals;
+mod restore;
 mod roots;
 mod sealing_keys;
+mod service;
 mod users;
 
 use std::{fs, path::Path};
@@ -37,6 +39,7 @@ fn help_names_the_commands_and_the_exit_codes() {
         "devices",
         "backup",
         "certificate",
+        "restore",
         "Exit codes",
     ] {
         assert!(help.output.contains(word), "{word} in {}", help.output);
