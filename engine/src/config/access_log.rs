@@ -27,6 +27,10 @@ use crate::domain::{
 /// Lines that wait to be written; each is a few hundred bytes.
 const WAITING: usize = 10_000;
 
+/// How long lines are gathered before they are written together: to write each by itself costs as much as to answer the
+/// request.
+const GATHERING: Duration = Duration::from_millis(20);
+
 /// One request. What its client chose is cut where it is long, and there is no query: secrets may stand in one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Access {
@@ -119,15 +123,31 @@ impl AccessLog {
 }
 
 fn write(file: &LogFile, waiting: &Receiver<Message>, lost: &AtomicU64) {
-    while let Ok(Message::Line(access)) = waiting.recv() {
-        file.append(access.time, &access.line());
+    while let Ok(Message::Line(first)) = waiting.recv() {
+        std::thread::sleep(GATHERING);
+        let time = first.time;
+        let mut text = first.line();
+        let mut goes_on = true;
+        for message in waiting.try_iter().take(WAITING) {
+            let Message::Line(access) = message else {
+                goes_on = false;
+                break;
+            };
+            text.push('\n');
+            text += &access.line();
+        }
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let line = Json::object([
-                ("time", format!("{:.3}", access.time).into()),
+                ("time", format!("{time:.3}").into()),
                 ("lost", i64::try_from(lost).unwrap_or(i64::MAX).into()),
             ]);
-            file.append(access.time, &column_text(&line));
+            text.push('\n');
+            text += &column_text(&line);
+        }
+        file.append(time, &text);
+        if !goes_on {
+            return;
         }
     }
 }

@@ -72,7 +72,7 @@ impl LogFile {
         &self.zone
     }
 
-    /// Appends `line`, which must hold no line break, to the file of the day of `now`. The first failure is reported on
+    /// Appends `line`, or several with a line break between each two, to the file of the day of `now`. The first failure is reported on
     /// standard error; no failure reaches the caller.
     pub fn append(&self, now: Timestamp, line: &str) {
         let Err(error) = self.try_append(now, line) else {

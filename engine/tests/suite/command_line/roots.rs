@@ -101,9 +101,7 @@ fn a_start_tells_of_variables_that_change_nothing() {
     let server = start(program(root.path(), &[], &variables)).serving();
     assert!(server.log.contains("is BOREALIS_TLS meant?"), "{}", server.log);
     assert!(
-        server
-            .log
-            .contains("BOREALIS_TLS_CERT is set and has no effect"),
+        server.log.contains("BOREALIS_TLS_CERT is set and has no effect"),
         "{}",
         server.log
     );
