@@ -1,7 +1,7 @@
 //! What is measured of the running server, by name: the one list of it.
 //!
 //! Every layer calls these functions where the thing happens. They go through the `metrics` facade, as log lines go
-//! through `tracing`: where nobody has installed a recorder (`integrations/metrics.rs` does, when metrics are served) they
+//! through `tracing`: where nobody has installed a recorder (`integrations/recorder.rs` does, when metrics are served) they
 //! do nothing. The values of labels come from the server's own short lists, never from a caller, so their number is
 //! bounded.
 
