@@ -17,7 +17,8 @@ use tokio::{
 
 use crate::{
     diff::Spans,
-    normalize::{Normalized, normalize},
+    mask::Masked,
+    normalize::{Normalized, normalize, normalize_and_count},
     register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
     report::{OwnScenario, Partial, Provenance, RunReport},
     runner::{Between, Nothing, RunEvents, run_between},
@@ -238,7 +239,10 @@ impl Campaign {
             );
             return RunReport::failed(provenance, reason);
         }
+        let mut masked = Masked::default();
+        ran.iter().for_each(|one| masked.add(&one.masked));
         RunReport::new(provenance, judgement, &self.register)
+            .with_masked(&masked)
             .with_own(self.own)
             .interrupted(partial)
     }
@@ -339,7 +343,9 @@ async fn compare(
     let ran = match run_between(&scenario, folder, events, between).await {
         Ok(transcript) => {
             let names = StepNames::of(&scenario);
-            Ran::compare(&legacy, &normalize(&transcript), &spans(&scenario), names)
+            let (engine, masked) = normalize_and_count(&transcript);
+            Ran::compare(&legacy, &engine, &spans(&scenario), names)
+                .with_masked(&masked)
                 .with_missed(&transcript.missed)
         }
         Err(error) => Ran::could_not_run(&scenario.name, error.to_string()),

@@ -6,15 +6,13 @@ mod stamps;
 
 pub use stamps::Spans;
 
+use crate::mask::{DURATIONS, Mask, Masked};
 use crate::normalize::{NormalStep, Normalized, is_shortest, join};
 use aliases::Aliases;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
 use stamps::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Fields with a measured duration: equal to a tenth of a second.
-const DURATIONS: [&str; 2] = ["retry_after", "age_seconds"];
 
 /// What is different about a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +69,18 @@ pub const ORDER: &str = "<order>";
 /// Compares what the legacy showed with what the engine showed. `spans` are those of the replay.
 #[must_use]
 pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Vec<Difference> {
+    diff_and_count(legacy, engine, spans).0
+}
+
+/// As [`diff`]; says also how often each mask of the comparison was used.
+#[must_use]
+pub fn diff_and_count(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> (Vec<Difference>, Masked) {
     let mut comparison = Comparison::new(legacy, engine, spans);
     let mut out = Vec::new();
     for (_, left, right) in paired(legacy, engine) {
         out.append(&mut comparison.step(left, right));
     }
-    out
+    (out, comparison.masked)
 }
 
 /// A step's number, and what either side showed in it.
@@ -94,12 +98,21 @@ pub(crate) fn paired<'a>(legacy: &'a Normalized, engine: &'a Normalized) -> Vec<
 }
 
 /// A comparison step by step: all that one step leaves to the next are the names that are tied to each other.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Comparison<'a> {
     scenario: &'a str,
     starts: (i64, i64),
     spans: &'a Spans,
     aliases: Aliases,
+    /// How often each mask was used.
+    masked: Masked,
+}
+
+impl PartialEq for Comparison<'_> {
+    /// Whether what follows is judged in the same way: the ties alone decide, the counts do not.
+    fn eq(&self, other: &Self) -> bool {
+        self.aliases == other.aliases
+    }
 }
 
 impl<'a> Comparison<'a> {
@@ -109,6 +122,7 @@ impl<'a> Comparison<'a> {
             starts: (legacy.started_at_us, engine.started_at_us),
             spans,
             aliases: Aliases::default(),
+            masked: Masked::default(),
         }
     }
 
@@ -123,6 +137,7 @@ impl<'a> Comparison<'a> {
             label: &step.label,
             spans: self.spans,
             aliases: &mut self.aliases,
+            masked: &mut self.masked,
             starts: self.starts,
             stamps: Vec::new(),
             retry_after: (retry_after(left), retry_after(right)),
@@ -143,6 +158,7 @@ struct Walk<'a> {
     label: &'a str,
     spans: &'a Spans,
     aliases: &'a mut Aliases,
+    masked: &'a mut Masked,
     starts: (i64, i64),
     /// Stamps that passed one by one: their path and both sides.
     stamps: Vec<(String, Stamp, Stamp)>,
@@ -182,6 +198,9 @@ impl Walk<'_> {
     fn values(&mut self, path: &str, legacy: &Value, engine: &Value) {
         if let (Some(left), Some(right)) = (Stamp::read(legacy), Stamp::read(engine)) {
             if stamps::equal(&left, &right, self.spans, self.step, self.starts) {
+                if self.starts.0 + left.offset_us != self.starts.1 + right.offset_us {
+                    self.masked.note(Mask::Moment);
+                }
                 self.stamps.push((path.to_owned(), left, right));
             } else {
                 self.push(path, Kind::Value, Some(legacy), Some(engine));
@@ -237,6 +256,9 @@ impl Walk<'_> {
                 .collect()
         };
         let (one, other) = (order(left, right), order(right, left));
+        if one.len() < left.len() || other.len() < right.len() {
+            self.masked.note(Mask::OneSided);
+        }
         if one != other {
             self.push(
                 &join(path, ORDER),
@@ -296,30 +318,40 @@ impl Walk<'_> {
 }
 
 impl Walk<'_> {
-    fn equal_numbers(&self, path: &str, legacy: &Number, engine: &Number) -> bool {
-        if path.starts_with("/sockets/") && path.ends_with("/after_step") {
-            return matches!((legacy.as_u64(), engine.as_u64()), (Some(l), Some(e)) if self.spans.may_come_after(l, e));
-        }
+    /// Whether two numbers of one type are equal, or a mask says that their difference is none.
+    fn equal_numbers(&mut self, path: &str, legacy: &Number, engine: &Number) -> bool {
         // By their text: a float would make 1.10 of 1.1, and lose the last digits of large numbers.
         if legacy.as_str() == engine.as_str() {
             return true;
         }
+        let mask = self.hides(path, legacy, engine);
+        mask.into_iter().for_each(|mask| self.masked.note(mask));
+        mask.is_some()
+    }
+
+    /// The mask that hides the difference of two numbers.
+    fn hides(&self, path: &str, legacy: &Number, engine: &Number) -> Option<Mask> {
+        if path.starts_with("/sockets/") && path.ends_with("/after_step") {
+            let may = self.spans.may_come_after(legacy.as_u64()?, engine.as_u64()?);
+            return may.then_some(Mask::EventStep);
+        }
         // The header holds the whole seconds of what the body says, whose own difference is looked at there.
         if path == "/headers/retry-after" {
-            return self.retry_after == (Some(legacy.to_string()), Some(engine.to_string()));
+            let as_in_the_body = self.retry_after == (Some(legacy.to_string()), Some(engine.to_string()));
+            return as_in_the_body.then_some(Mask::Duration);
         }
         let field = path.rsplit('/').next().unwrap_or_default();
         let whole = |number: &Number| number.is_i64() || number.is_u64();
         if !DURATIONS.contains(&field) || whole(legacy) || whole(engine) {
-            return false;
+            return None;
         }
         if !(is_shortest(legacy) && is_shortest(engine)) {
-            return false;
+            return None;
         }
-        let (Some(legacy), Some(engine)) = (legacy.as_f64(), engine.as_f64()) else {
-            return false;
-        };
-        self.spans.equal_durations(legacy, engine, self.step)
+        let equal = self
+            .spans
+            .equal_durations(legacy.as_f64()?, engine.as_f64()?, self.step);
+        equal.then_some(Mask::Duration)
     }
 }
 

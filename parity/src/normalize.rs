@@ -22,7 +22,8 @@ pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
 pub(crate) use time::is_shortest;
 
-use crate::transcript::{Body, Keys, Observation, Seen, Transcript};
+use crate::mask::{Mask, Masked};
+use crate::transcript::{Body, Keys, Left, Observation, Seen, Transcript};
 pub(crate) use names::Names;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -66,17 +67,24 @@ pub struct NormalStep {
 /// Names and expands everything volatile in a transcript.
 #[must_use]
 pub fn normalize(transcript: &Transcript) -> Normalized {
+    normalize_and_count(transcript).0
+}
+
+/// As [`normalize`]; says also how often each mask was used.
+#[must_use]
+pub fn normalize_and_count(transcript: &Transcript) -> (Normalized, Masked) {
     let mut normalizer = Normalizer::new(transcript);
     let parts = 0..normalizer.parts(transcript);
     let steps = parts
         .filter_map(|part| normalizer.part(transcript, part))
         .collect();
-    Normalized {
+    let normalized = Normalized {
         scenario: transcript.scenario.clone(),
         started_at_us: transcript.started_at_us,
         last_step: transcript.last_step,
         steps,
-    }
+    };
+    (normalized, normalizer.masked)
 }
 
 pub(crate) struct Normalizer<'a> {
@@ -87,6 +95,9 @@ pub(crate) struct Normalizer<'a> {
     /// UUIDs and codes within longer values that a client made.
     client_parts: BTreeSet<&'a str>,
     keys: &'a Keys,
+    left: Option<&'a Left>,
+    /// How often each mask was used.
+    masked: Masked,
     /// All that one part of a transcript leaves to the next.
     pub(crate) names: Names,
 }
@@ -139,6 +150,8 @@ impl<'a> Normalizer<'a> {
             client_values,
             client_parts,
             keys: &transcript.keys,
+            left: transcript.left.as_ref(),
+            masked: Masked::default(),
             names: Names::default(),
         }
     }
@@ -156,6 +169,9 @@ impl<'a> Normalizer<'a> {
                 let mut out = Map::new();
                 out.insert("status".to_owned(), json!(line.status));
                 out.insert("headers".to_owned(), self.headers(step, headers, *length));
+                if matches!(body, Body::Json(_)) && form.is_none() {
+                    self.masked.note(Mask::LongText);
+                }
                 let body = match body {
                     Body::Text(payload) if packets::is_endpoint(&observation.label) => {
                         Some(self.packets(step, payload))
@@ -164,6 +180,9 @@ impl<'a> Normalizer<'a> {
                 };
                 if let Some(body) = body {
                     out.insert("body".to_owned(), body);
+                }
+                if headers::has_repeated(headers) {
+                    self.masked.note(Mask::RepeatedHeader);
                 }
                 out.insert("wire".to_owned(), headers::wire(line, headers, form.as_deref()));
                 Value::Object(out)
@@ -194,6 +213,9 @@ impl<'a> Normalizer<'a> {
             // How often each was asked: the order is an accident, because the legacy asks from several threads.
             Seen::Asked { requests } => {
                 let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+                if requests.len() > 1 {
+                    self.masked.note(Mask::UpstreamOrder);
+                }
                 for request in requests {
                     *counts.entry(request.line()).or_default() += 1;
                 }
@@ -282,6 +304,9 @@ impl<'a> Normalizer<'a> {
                         |part| is_client(&self.client_values, &self.client_parts, part),
                         &place.text(),
                     );
+                    if named != *key {
+                        self.masked.note(Mask::RandomValue);
+                    }
                     members.insert(key, (named, inner));
                 }
                 // The order in which they stand is part of what is compared.
@@ -323,9 +348,11 @@ impl<'a> Normalizer<'a> {
             return expanded;
         }
         if let Some(form) = shapes::recognise(text) {
+            self.masked.note(Mask::DisplayTime);
             return form;
         }
         if let Some(picture) = shapes::picture(text) {
+            self.masked.note(Mask::Picture);
             let says = picture.says.map(|says| self.text(place, &says));
             let (width, height) = (picture.width, picture.height);
             return json!({ "<png>": { "width": width, "height": height, "qr_code": says } });
@@ -337,13 +364,17 @@ impl<'a> Normalizer<'a> {
             return json!(name);
         }
         let mut plain = text.to_owned();
-        if !self.host.is_empty() {
+        if !self.host.is_empty() && plain.contains(self.host) {
+            self.masked.note(Mask::Address);
             plain = plain.replace(self.base, "${base}").replace(self.host, "${host}");
         }
         let (values, parts) = (&self.client_values, &self.client_parts);
         let out = self
             .names
             .inside(&plain, |part| is_client(values, parts, part), &place.text());
+        if out != plain {
+            self.masked.note(Mask::RandomValue);
+        }
         if out.len() > LONG { long(&out) } else { json!(out) }
     }
 
@@ -352,20 +383,26 @@ impl<'a> Normalizer<'a> {
             return None;
         }
         if let Some(name) = self.names.known(text) {
+            self.masked.note(Mask::RandomValue);
             return Some(name.clone());
         }
         let is_password = || place.path.ends_with("/password") && forms::made_up_password(text);
         let form = forms::opaque(text).or_else(|| is_password().then(|| "made-up password".to_owned()))?;
-        Some(self.names.name(text, &form, &place.text()))
+        Some(self.name(Mask::RandomValue, text, &form, place))
+    }
+
+    /// The name of a value that a mask hides.
+    fn name(&mut self, mask: Mask, value: &str, form: &str, place: Place<'_>) -> String {
+        self.masked.note(mask);
+        self.names.name(value, form, &place.text())
     }
 
     /// Tokens, cookies and certificates: readable parts beside the name that keeps the identity.
     fn expanded(&mut self, place: Place<'_>, text: &str) -> Option<Value> {
-        if text.starts_with("-----BEGIN CERTIFICATE-----")
-            && text.strip_suffix('\n').unwrap_or(text).ends_with("-----")
+        if text.starts_with(certificate::BEGIN) && text.strip_suffix('\n').unwrap_or(text).ends_with("-----")
         {
-            let parts = certificate::parts(text, self.started_at_us)?;
-            let name = self.names.name(text, "certificate", &place.text());
+            let parts = certificate::parts(text, self.started_at_us, &|| certificate::left(self.left))?;
+            let name = self.name(Mask::Certificate, text, "certificate", place);
             return Some(json!({ "<certificate>": { "name": name, "parts": parts } }));
         }
         if let Some(jwt) = tokens::jwt(text) {
@@ -373,10 +410,10 @@ impl<'a> Normalizer<'a> {
             if let Some(Value::String(kid)) = header.get_mut("kid")
                 && !self.client_values.contains(kid.as_str())
             {
-                *kid = self.names.name(kid, "kid", &place.text());
+                *kid = self.name(Mask::RandomValue, kid, "kid", place);
             }
             let claims = self.value(place, "", &jwt.claims);
-            let name = self.names.name(text, "jwt", &place.text());
+            let name = self.name(Mask::Signature, text, "jwt", place);
             let mut parts = json!({ "name": name, "header": header, "claims": claims });
             // Of a recorded server no key is known, so only a signature that is wrong can be told.
             if signatures::token(self.keys, text) == Some(false)
@@ -388,7 +425,7 @@ impl<'a> Normalizer<'a> {
         }
         if let Some(sealed) = tokens::fernet(text) {
             let at = time::stamp("fernet", sealed.at_us.saturating_sub(self.started_at_us));
-            let name = self.names.name(text, "sealed", &place.text());
+            let name = self.name(Mask::Signature, text, "sealed", place);
             let mut parts = json!({ "name": name, "at": at, "blocks": sealed.blocks });
             let more = match signatures::sealed(self.keys, text) {
                 Sealed::Says(says) => Some(("says", self.text(place, &says))),
@@ -403,7 +440,7 @@ impl<'a> Normalizer<'a> {
         let signed = tokens::signed(text)?;
         let payload = self.value(place, "", &signed.payload);
         let signed_at = self.value(place, "ts", &json!(signed.signed_at));
-        let name = self.names.name(text, "signed", &place.text());
+        let name = self.name(Mask::Signature, text, "signed", place);
         Some(json!({ "<signed>": {
             "name": name, "signed_as": signatures::cookie(self.keys, text), "payload": payload,
             "compressed": signed.compressed, "signed_at": signed_at,

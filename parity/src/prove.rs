@@ -28,8 +28,9 @@ use operators::{Change, Known, Operator, Place};
 use subject::{Subject, sites};
 use tally::Tally;
 
-/// At most so many places of one part are changed by one operator; which of them depends on their names alone.
-pub const MOST_PLACES: usize = 4;
+/// At most so many places of one part are changed by one operator, if not said otherwise; which of them depends on their
+/// names alone. There are some 20,000 parts, so each kind of place is met in many of them.
+pub const PLACES: usize = 1;
 
 /// A mutant that was not noticed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +53,8 @@ pub enum ProveError {
     Different(String),
 }
 
-/// Proves every scenario, as many at a time as there are processors. `done` hears of each one that is over.
+/// Proves every scenario, as many at a time as there are processors, with at most `places` places of each part for each
+/// operator. `done` hears of each one that is over.
 ///
 /// # Errors
 /// If a scenario is not as expected without any change.
@@ -60,6 +62,7 @@ pub fn prove(
     register: &Register,
     scenarios: &[BothSides],
     today: Date,
+    places: usize,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Tally, ProveError> {
     let next = AtomicUsize::new(0);
@@ -71,7 +74,7 @@ pub fn prove(
             let engine = normalize(&one.transcript);
             let judge = Judge::new(&register, one, &engine, today)
                 .inspect_err(|_| next.store(scenarios.len(), Ordering::Relaxed))?;
-            judge.mutate(&mut transcript, &mut tally);
+            judge.mutate(&mut transcript, places, &mut tally);
             done(&one.legacy.scenario);
         }
         Ok(tally)
@@ -298,7 +301,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Makes and judges every mutant.
-    fn mutate(&self, transcript: &mut Transcript, tally: &mut Tally) {
+    fn mutate(&self, transcript: &mut Transcript, most: usize, tally: &mut Tally) {
         let scenario = self.legacy.scenario.clone();
         let known = Known::of(transcript);
         for subject in Subject::all(transcript) {
@@ -316,8 +319,8 @@ impl<'a> Judge<'a> {
                 let places = operator.change.places(&known, transcript, &subject, &sites);
                 let seed = format!("{scenario} {part} {}", operator.name);
                 let mut mutants = 0;
-                for place in in_turn(&seed, places) {
-                    if mutants == MOST_PLACES {
+                for place in in_turn(&seed, most, places) {
+                    if mutants == most {
                         break;
                     }
                     let applied = operator.change.apply(transcript, &subject, &sites, &place);
@@ -347,13 +350,13 @@ impl<'a> Judge<'a> {
         }
         for operator in operators::ALL.iter().copied().flatten() {
             if let Change::Legacy { whole } = operator.change {
-                self.bring_back(operator, whole, tally);
+                self.bring_back(operator, whole, most, tally);
             }
         }
     }
 
     /// The legacy's behaviour comes back where a difference from it is expected.
-    fn bring_back(&self, operator: &Operator, whole: bool, tally: &mut Tally) {
+    fn bring_back(&self, operator: &Operator, whole: bool, most: usize, tally: &mut Tally) {
         let scenario = &self.legacy.scenario;
         let all: Vec<Difference> = self.ran.outcome.clone().unwrap_or_default();
         let steps: BTreeSet<u32> = all.iter().map(|one| one.step).collect();
@@ -389,7 +392,7 @@ impl<'a> Judge<'a> {
             let here = all.iter().enumerate().filter(|(_, one)| one.step == step);
             let places = here.map(|(at, one)| (at, one.path.clone())).collect();
             let seed = format!("{scenario} {label} {}", operator.name);
-            for (at, path) in in_turn(&seed, places).into_iter().take(MOST_PLACES) {
+            for (at, path) in in_turn(&seed, most, places).into_iter().take(most) {
                 let mut rest = all.clone();
                 rest.remove(at);
                 count(&path, self.is_different(rest));
@@ -425,13 +428,13 @@ impl Named for (usize, String) {
     }
 }
 
-/// The places in the order in which they are tried: one of each of [`MOST_PLACES`] stretches first, chosen by the text of
-/// the seed and the path, so that every run chooses the same; then the others.
-fn in_turn<P: Named>(seed: &str, places: Vec<P>) -> Vec<P> {
-    if places.len() <= MOST_PLACES {
+/// The places in the order in which they are tried: one of each of `most` stretches first, chosen by the text of the seed and
+/// the path, so that every run chooses the same; then the others.
+fn in_turn<P: Named>(seed: &str, most: usize, places: Vec<P>) -> Vec<P> {
+    if places.len() <= most {
         return places;
     }
-    let stretch = places.len().div_ceil(MOST_PLACES);
+    let stretch = places.len().div_ceil(most.max(1));
     let begin = hash(FNV_OFFSET, seed);
     let mut ranked: Vec<(u64, usize, P)> = places
         .into_iter()
@@ -481,14 +484,17 @@ mod tests {
         let places =
             |count: usize| -> Vec<(usize, String)> { (0..count).map(|at| (at, format!("/{at}"))).collect() };
         let chosen = |seed: &str| -> Vec<usize> {
-            let turns = in_turn(seed, places(100));
-            turns.into_iter().take(MOST_PLACES).map(|(at, _)| at).collect()
+            let turns = in_turn(seed, 4, places(100));
+            turns.into_iter().take(4).map(|(at, _)| at).collect()
         };
         assert_eq!(chosen("a"), chosen("a"));
         assert_ne!(chosen("a"), chosen("b"));
         let stretches: Vec<usize> = chosen("a").into_iter().map(|at| at / 25).collect();
         assert_eq!(stretches, [0, 1, 2, 3]);
-        let mut all: Vec<usize> = in_turn("a", places(99)).into_iter().map(|(at, _)| at).collect();
+        let mut all: Vec<usize> = in_turn("a", 4, places(99))
+            .into_iter()
+            .map(|(at, _)| at)
+            .collect();
         all.sort_unstable();
         assert_eq!(
             all,
@@ -519,6 +525,7 @@ mod tests {
             &Register::default(),
             &[sides],
             jiff::civil::date(2026, 11, 29),
+            4,
             &|_| {},
         )
         .unwrap();

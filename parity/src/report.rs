@@ -13,6 +13,7 @@ pub use json::{read, render as json};
 pub use markdown::{Signed, render as markdown, verify as verify_markdown};
 pub use terminal::{last_line, render as terminal};
 
+use crate::mask::{Masked, NotLookedAt};
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};
 use crate::transcript::{Notice, NoticeKind};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The version of [`RunReport`] that this program writes and reads.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Everything that one run found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub struct RunReport {
     pub allowed_not_compared: Option<String>,
     /// Why the run could not be done at all.
     pub could_not_run: Option<String>,
+    /// What parity does not look at, and in how many places of this run it did not.
+    pub not_looked_at: Vec<NotLookedAt>,
 }
 
 /// What was compared with what.
@@ -231,6 +234,16 @@ impl RunReport {
             partial: None,
             allowed_not_compared: None,
             could_not_run: None,
+            not_looked_at: Masked::default().table(),
+        }
+    }
+
+    /// Says in how many places something was not looked at.
+    #[must_use]
+    pub fn with_masked(self, masked: &Masked) -> Self {
+        Self {
+            not_looked_at: masked.table(),
+            ..self
         }
     }
 
@@ -271,6 +284,7 @@ impl RunReport {
             partial: None,
             allowed_not_compared: None,
             could_not_run: Some(reason),
+            not_looked_at: Vec::new(),
         }
     }
 

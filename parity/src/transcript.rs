@@ -144,13 +144,8 @@ pub const HEARD_AFTER: u32 = 2;
 /// How far behind the last step it stands what the server left.
 pub const LEFT_AFTER: u32 = 3;
 
-/// At most so many rows of a table are looked at.
-pub const MOST_ROWS: usize = 200;
 /// Files up to this many bytes are compared by their content, longer ones by their digest.
 pub const LONGEST_FILE: usize = 4096;
-/// Of JSON bodies up to this many bytes it is compared how they are written, of longer ones only what they say: recordings
-/// do not hold their text.
-pub const LONGEST_JSON_TEXT: usize = 8192;
 
 /// A file that a server left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     campaign::{Campaign, Places},
     diff::Difference,
+    mask::Masked,
     register::{self, KnownScenarios, Outcome, Ran, StepNames, Verdict, judge},
     report::replace,
     runner::Silent,
@@ -150,6 +151,7 @@ fn still_different(register: &register::Register, verdict: &Verdict) -> Vec<Diff
         steps: Vec::new(),
         not_compared: verdict.not_compared.clone(),
         outcome: Ok(accepted.chain(&verdict.different).cloned().collect()),
+        masked: Masked::default(),
     };
     let judged = judge(register, &[seen], today());
     judged

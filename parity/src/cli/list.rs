@@ -1,11 +1,11 @@
-//! `parity list`: the scenarios by area.
+//! `parity list`: the scenarios by area; or the routes and events, with the scenarios that touch them.
 
 use std::{path::Path, process::ExitCode};
 
 use clap::Args;
 
 use super::output::{complain, say};
-use crate::scenario::library;
+use crate::{coverage, scenario::library};
 
 /// Arguments of `parity list`.
 #[derive(Debug, Args)]
@@ -13,6 +13,10 @@ pub struct List {
     /// Only scenarios whose name contains this text.
     #[arg(value_name = "TEXT")]
     pub filter: Option<String>,
+    /// Instead, each route and event of the server with the scenarios that touch it, by access policy. TEXT is looked for in
+    /// the routes and events.
+    #[arg(long)]
+    pub routes: bool,
 }
 
 impl List {
@@ -25,6 +29,18 @@ impl List {
                 return ExitCode::from(super::COULD_NOT_RUN);
             }
         };
+        if self.routes {
+            let unread = entries.iter().filter(|entry| entry.scenario.is_err());
+            unread.for_each(|entry| complain!("{}: unreadable, so it touches nothing", entry.name));
+            let scenarios = entries.iter().filter_map(|entry| entry.scenario.as_ref().ok());
+            let filter = self.filter.as_deref().unwrap_or_default();
+            for touched in coverage::of(scenarios) {
+                if touched.name.contains(filter) {
+                    say!("{touched}");
+                }
+            }
+            return ExitCode::SUCCESS;
+        }
         let wanted = |name: &str| self.filter.as_deref().is_none_or(|text| name.contains(text));
         for entry in entries.iter().filter(|entry| wanted(&entry.name)) {
             match &entry.scenario {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     campaign::{Campaign, Places},
-    prove::{operators, prove, survivors::Review, tally::Tally},
+    prove::{PLACES, operators, prove, survivors::Review, tally::Tally},
 };
 
 /// Arguments of `parity prove`.
@@ -24,7 +24,8 @@ use crate::{
 #[command(
     long_about = "Change what the engine showed, place by place, and count which changes the comparison notices.\n\n\
       Every scenario runs once. Then each operator of a fixed list (`--operators` prints it) changes one place at a time of \
-      what the engine showed: a header, a value, an event, a row, a file. The changed copy goes through the whole comparison, \
+      what the engine showed: a header, a value, an event, a row, a file. Of each step, table, file and connection it changes \
+      one place (`--places` says how many). The changed copy goes through the whole comparison, \
       the register included. A change that nobody notices is a survivor; survivors.toml beside the scenarios says which there \
       are, exactly how many, and why that is right.",
     after_help = "Exit codes:\n  \
@@ -32,7 +33,7 @@ use crate::{
       1  fewer are noticed, a survivor has no reason, one that has a reason survives no longer, or there are fewer changes \
       than mutants.toml notes\n  \
       2  it could not run: a scenario did not run, or differs from the legacy without any change\n\n\
-    Of a part of the scenarios only the reasons are looked at, not the numbers.\n\n\
+    Of a part of the scenarios, or with another number of places, only the reasons are looked at, not the numbers.\n\n\
     Examples:\n  parity prove\n  parity prove enrollment --json /tmp/prove.json"
 )]
 pub struct Prove {
@@ -48,6 +49,10 @@ pub struct Prove {
     /// Note this campaign's numbers in survivors.toml and mutants.toml; reasons are written by hand.
     #[arg(long, conflicts_with = "wanted")]
     pub note: bool,
+    /// In how many places of a step, table, file or connection each operator is tried. The numbers of survivors.toml and
+    /// mutants.toml are those of one place.
+    #[arg(long, default_value_t = PLACES, value_name = "N", conflicts_with = "note")]
+    pub places: usize,
     /// Print the operators and what each of them does, and do nothing else.
     #[arg(long)]
     pub operators: bool,
@@ -80,7 +85,6 @@ impl Prove {
             snapshots: self.snapshots.clone(),
         };
         let campaign = Campaign::prepare(places, &self.wanted)?;
-        let review = Review::load(scenarios)?;
         #[allow(
             clippy::disallowed_methods,
             reason = "how long it took is said to a person; no scenario sees it"
@@ -91,7 +95,8 @@ impl Prove {
         let runtime = tokio::runtime::Runtime::new()?;
         let (register, sides) =
             runtime.block_on(campaign.observe(self.side_by_side, Arc::new(Progress(bar.clone()))))?;
-        let tally = prove(&register, &sides, today(), &|scenario| {
+        let review = Review::load(scenarios, &register)?;
+        let tally = prove(&register, &sides, today(), self.places, &|scenario| {
             bar.set_message(scenario.to_owned());
             bar.inc(1);
         })?;
@@ -105,11 +110,12 @@ impl Prove {
             review.note(&tally)?;
         }
         let review = if self.note {
-            Review::load(scenarios)?
+            Review::load(scenarios, &register)?
         } else {
             review
         };
-        let faults = review.faults(&tally, self.wanted.is_empty());
+        let whole = self.wanted.is_empty() && self.places == PLACES;
+        let faults = review.faults(&tally, whole);
         for fault in &faults {
             say!("{fault}");
         }

@@ -1,12 +1,9 @@
 //! When two stamps count as equal: the legacy's lies within the span of the step at which the replay's clock stood.
 
+use crate::mask::{LATE_US, TOLERANCE_US};
 use serde_json::Value;
 
-/// How far the replay's clock moves within a step, and how exactly step times were recorded.
-const TOLERANCE_US: i64 = 1000;
 const SECOND_US: i64 = 1_000_000;
-/// An event can reach the recorder this much after the step that caused it.
-const LATE_US: i64 = 50_000;
 /// A little more than a tenth of a second, because a tenth has no exact binary form.
 const DURATION_TOLERANCE: f64 = 0.100_000_1;
 /// The legacy had started at most this long before the scenario's start.

@@ -1,12 +1,15 @@
 //! What certificates say apart from their keys, serial numbers and signatures.
 
 use super::time;
+use crate::transcript::{Body, Left};
 use serde_json::{Value, json};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+/// How a certificate in PEM begins.
+pub(super) const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const SUBJECT_KEY_ID: &str = "2.5.29.14";
 const AUTHORITY_KEY_ID: &str = "2.5.29.35";
 const SUBJECT_ALT_NAME: &str = "2.5.29.17";
@@ -15,12 +18,26 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The comparable parts of the first certificate in PEM; those behind it stand in its member `chain`.
-pub(crate) fn parts(pem: &str, started_at_us: i64) -> Option<Value> {
+/// The certificates in the files that a server left; those that stand in a file by themselves are signed by one of another.
+pub(super) fn left(left: Option<&Left>) -> Vec<Certificate> {
+    let contents = left.into_iter().flat_map(|left| left.files.values());
+    let texts = contents.filter_map(|file| match &file.content {
+        Some(Body::Text(text)) if text.starts_with(BEGIN) => Some(text),
+        _ => None,
+    });
+    texts
+        .filter_map(|text| Certificate::load_pem_chain(text.trim().as_bytes()).ok())
+        .flatten()
+        .collect()
+}
+
+/// The comparable parts of the first certificate in PEM; those behind it stand in its member `chain`. `left` are those of
+/// the files that the server left.
+pub(super) fn parts(pem: &str, started_at_us: i64, left: &dyn Fn() -> Vec<Certificate>) -> Option<Value> {
     let chain = Certificate::load_pem_chain(pem.trim().as_bytes()).ok()?;
     let mut parts = chain
         .iter()
-        .map(|certificate| parts_of(certificate, &chain, started_at_us));
+        .map(|certificate| parts_of(certificate, &chain, started_at_us, left));
     let mut first = parts.next()??;
     let others = parts.collect::<Option<Vec<_>>>()?;
     if !others.is_empty() {
@@ -31,13 +48,19 @@ pub(crate) fn parts(pem: &str, started_at_us: i64) -> Option<Value> {
     Some(first)
 }
 
-/// Whose key made a certificate's signature. The certificates are those that stand together with it.
-fn signed_by(certificate: &Certificate, chain: &[Certificate]) -> &'static str {
+/// Whose key made a certificate's signature. The certificates are those that stand together with it, and those in files.
+fn signed_by(
+    certificate: &Certificate,
+    chain: &[Certificate],
+    left: &dyn Fn() -> Vec<Certificate>,
+) -> &'static str {
     let by = |other: &Certificate| signature_fits(certificate, other).unwrap_or_default();
     if by(certificate) {
         "its own key"
     } else if chain.iter().any(by) {
         "the key of one that stands beside it"
+    } else if left().iter().any(by) {
+        "the key of one that a file holds"
     } else {
         "a key that is not there"
     }
@@ -58,7 +81,12 @@ fn signature_fits(certificate: &Certificate, issuer: &Certificate) -> Option<boo
     Some(key.verify(&signed, &signature).is_ok())
 }
 
-fn parts_of(certificate: &Certificate, chain: &[Certificate], started_at_us: i64) -> Option<Value> {
+fn parts_of(
+    certificate: &Certificate,
+    chain: &[Certificate],
+    started_at_us: i64,
+    left: &dyn Fn() -> Vec<Certificate>,
+) -> Option<Value> {
     let tbs = certificate.tbs_certificate();
     let seconds =
         |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
@@ -109,7 +137,7 @@ fn parts_of(certificate: &Certificate, chain: &[Certificate], started_at_us: i64
         "extensions": extensions,
         "not_before": not_before,
         "lifetime_s": until.saturating_sub(from),
-        "signed_by": signed_by(certificate, chain),
+        "signed_by": signed_by(certificate, chain, left),
     }))
 }
 

@@ -1,6 +1,7 @@
 //! Headers, and how an answer is written beside what it says.
 
 use super::{Normalizer, Place, join};
+use crate::mask::Mask;
 use crate::transcript::StatusLine;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -19,10 +20,16 @@ impl Normalizer<'_> {
             let place = Place { step, path: &path };
             let value = match name.as_str() {
                 "set-cookie" => self.cookie(place, text),
-                "allow" => allow(text),
+                "allow" => {
+                    self.masked.note(Mask::AllowOrder);
+                    allow(text)
+                }
                 "etag" => self.etag(place, text),
                 // How long a body is that holds something volatile is volatile too; that the header tells it is not.
-                "content-length" if *text == length.to_string() => json!("<length of the body>"),
+                "content-length" if *text == length.to_string() => {
+                    self.masked.note(Mask::BodyLength);
+                    json!("<length of the body>")
+                }
                 "retry-after" | "content-length" => whole_number(text),
                 _ => self.text(place, text),
             };
@@ -55,7 +62,7 @@ impl Normalizer<'_> {
             Some(inner) if !inner.is_empty() && !inner.contains('"') => {
                 json!(format!(
                     "{weak}\"{}\"",
-                    self.names.name(inner, "etag", &place.text())
+                    self.name(Mask::EntityTag, inner, "etag", place)
                 ))
             }
             _ => json!(text),
@@ -102,6 +109,12 @@ fn allow(text: &str) -> Value {
     if as_usual { json!(methods) } else { json!(text) }
 }
 
+/// Whether several lines have one name.
+pub(super) fn has_repeated(headers: &[(String, String)]) -> bool {
+    let mut names = BTreeSet::new();
+    headers.iter().any(|(name, _)| !names.insert(name.to_lowercase()))
+}
+
 /// How an answer is written beside what it says: its first line, the names of its headers, and the form of its JSON.
 /// A reason that is the usual one for the status says nothing beside it; how it is written does.
 pub(super) fn wire(line: &StatusLine, headers: &[(String, String)], form: Option<&str>) -> Value {
@@ -121,8 +134,7 @@ pub(super) fn wire(line: &StatusLine, headers: &[(String, String)], form: Option
     } else {
         reason
     };
-    // Lines of one name stand together: between which other lines they stand means nothing, and HTTP libraries keep them
-    // so. Their order among each other is that of their values.
+    // Lines of one name stand together (`Mask::RepeatedHeader`). Their order among each other is that of their values.
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in headers {
         let last = names.iter().rposition(|known| known.eq_ignore_ascii_case(name));

@@ -2,6 +2,7 @@
 
 use super::{NormalStep, Normalizer, Place, join};
 use crate::json_form::{self, same_members};
+use crate::mask::{MOST_ROWS, Mask};
 use crate::transcript::{Body, HEARD_AFTER, LEFT_AFTER, LONGEST_FILE, LeftFile, Transcript};
 use serde_json::{Map, Value, json};
 
@@ -139,6 +140,9 @@ impl Normalizer<'_> {
         let step = transcript.last_step + LEFT_AFTER;
         match item {
             Item::Table(table, rows) => {
+                if rows.len() >= MOST_ROWS {
+                    self.masked.note(Mask::MoreRows);
+                }
                 let path = join("/tables", table);
                 let rows = rows.iter().cloned().map(Value::Object).collect();
                 self.value(Place { step, path: &path }, "", &Value::Array(rows))
@@ -165,6 +169,7 @@ impl Normalizer<'_> {
                 None => json!({ "mode": mode, "bytes": text }),
             },
             Some(Body::Json(tables)) if file.is_database => {
+                self.masked.note(Mask::Backup);
                 let path = join(place.path, "tables");
                 let place = Place { path: &path, ..place };
                 json!({ "mode": mode, "tables": self.value(place, "", tables) })
@@ -172,7 +177,7 @@ impl Normalizer<'_> {
             Some(Body::Json(_) | Body::Empty) => json!({ "mode": mode, "content": "" }),
             // A key: another one in each run, but of one length.
             None if usize::try_from(file.size).is_ok_and(|size| size <= LONGEST_FILE) => {
-                let name = self.names.name(&file.sha256, "digest of a key", &place.text());
+                let name = self.name(Mask::PrivateKey, &file.sha256, "digest of a key", place);
                 json!({ "mode": mode, "size": file.size, "sha256": name })
             }
             None => json!({ "mode": mode, "size": file.size, "sha256": file.sha256 }),

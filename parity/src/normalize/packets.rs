@@ -1,6 +1,7 @@
 //! Engine.IO payloads in the answers to plain requests.
 
 use super::{Normalizer, Place, join};
+use crate::mask::Mask;
 use crate::scenario::polling::{ENDPOINT, parts};
 use serde_json::{Map, Value, json};
 
@@ -17,7 +18,11 @@ impl Normalizer<'_> {
     /// `{"<packets>": [...]}`: each packet as the text before its JSON and the JSON; session ids get names.
     pub(super) fn packets(&mut self, step: u32, payload: &str) -> Value {
         let mut packets = Vec::new();
-        for part in parts(payload).into_iter().filter(|part| part.head != PING) {
+        for part in parts(payload) {
+            if part.head == PING {
+                self.masked.note(Mask::Ping);
+                continue;
+            }
             let path = join("/body/<packets>", &packets.len().to_string());
             let place = Place { step, path: &path };
             let mut packet = Map::new();
@@ -35,7 +40,7 @@ impl Normalizer<'_> {
     fn name_sid(&mut self, place: Place<'_>, data: &mut Value) {
         if let Some(Value::String(sid)) = data.get_mut("sid") {
             let form = format!("sid of {} characters", sid.chars().count());
-            self.names.name(sid, &form, &place.text());
+            self.name(Mask::RandomValue, sid, &form, place);
         }
     }
 }

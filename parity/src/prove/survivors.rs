@@ -11,7 +11,10 @@ use std::{
 use serde::Deserialize;
 
 use super::{Survivor, operators, tally::Tally};
-use crate::register::covers;
+use crate::{
+    mask::Mask,
+    register::{Register, covers},
+};
 
 /// The format of both files.
 const FORMAT: u32 = 1;
@@ -56,6 +59,12 @@ struct Group {
     /// Scenarios, where not all are meant.
     #[serde(default)]
     scenarios: Vec<String>,
+    /// The row of [`Mask`]'s table that hides them. Either this or an entry.
+    #[serde(default)]
+    mask: Option<String>,
+    /// The entry of the register that accepts whatever stands there.
+    #[serde(default)]
+    entry: Option<String>,
     /// How many there are, exactly.
     count: usize,
     /// Why nobody needs to notice them.
@@ -109,11 +118,12 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, R
 }
 
 impl Review {
-    /// Reads both files of the folder of scenarios.
+    /// Reads both files of the folder of scenarios. What hides a survivor must be known: a mask, or an entry of the
+    /// register.
     ///
     /// # Errors
     /// If one of them cannot be used.
-    pub fn load(folder: &Path) -> Result<Self, ReviewError> {
+    pub fn load(folder: &Path, register: &Register) -> Result<Self, ReviewError> {
         let (survivors, mutants) = (folder.join(SURVIVORS), folder.join(MUTANTS));
         let groups: SurvivorsFile = parse(&survivors, &read(&survivors)?)?;
         let counts: MutantsFile = parse(&mutants, &read(&mutants)?)?;
@@ -138,6 +148,25 @@ impl Review {
             if let Some(unknown) = group.operators.iter().find(|name| !known(name)) {
                 let reason = format!("group {}: no operator is called {unknown}", at + 1);
                 return Err(unreadable(&survivors, reason));
+            }
+            match (&group.mask, &group.entry) {
+                (Some(mask), None) if Mask::ALL.iter().any(|known| known.row().id == mask) => {}
+                (None, Some(entry)) if register.entries.iter().any(|known| known.id == *entry) => {}
+                (Some(unknown), None) => {
+                    let reason = format!("group {}: parity has no mask {unknown}", at + 1);
+                    return Err(unreadable(&survivors, reason));
+                }
+                (None, Some(unknown)) => {
+                    let reason = format!("group {}: the register has no entry {unknown}", at + 1);
+                    return Err(unreadable(&survivors, reason));
+                }
+                _ => {
+                    let reason = format!(
+                        "group {}: either `mask` or `entry` says what hides these survivors",
+                        at + 1
+                    );
+                    return Err(unreadable(&survivors, reason));
+                }
             }
             if group.reason.trim().is_empty() {
                 return Err(unreadable(&survivors, format!("group {} has no reason", at + 1)));
@@ -282,12 +311,11 @@ mod tests {
             format!("format = 1\n[mutants]\n{mutants}"),
         )
         .unwrap();
-        let review = Review::load(folder.path());
+        let review = Review::load(folder.path(), &Register::default());
         (folder, review)
     }
 
-    const GROUP: &str =
-        "[[survivors]]\noperators = [\"status\"]\npaths = [\"answer/*\"]\ncount = 1\nreason = \"R\"\n";
+    const GROUP: &str = "[[survivors]]\noperators = [\"status\"]\npaths = [\"answer/*\"]\nmask = \"moment\"\ncount = 1\nreason = \"R\"\n";
 
     #[test]
     fn a_survivor_without_a_reason_and_one_that_survives_no_longer_are_faults() {
@@ -322,7 +350,7 @@ mod tests {
     fn noting_writes_the_numbers_and_keeps_the_reasons() {
         let (folder, review) = review(GROUP, "status = { platform = 200 }\n");
         review.unwrap().note(&tally(5, 1000)).unwrap();
-        let noted = Review::load(folder.path()).unwrap();
+        let noted = Review::load(folder.path(), &Register::default()).unwrap();
         assert_eq!(noted.faults(&tally(5, 1000), true), [""; 0]);
         assert_eq!(noted.faults(&tally(5, 999), true).len(), 1);
         let text = std::fs::read_to_string(folder.path().join(SURVIVORS)).unwrap();
@@ -337,6 +365,9 @@ mod tests {
         for wrong in [
             GROUP.replace("[\"status\"]", "[\"statis\"]"),
             GROUP.replace("\"R\"", "\" \""),
+            GROUP.replace("mask = \"moment\"\n", ""),
+            GROUP.replace("\"moment\"", "\"momentum\""),
+            GROUP.replace("mask = \"moment\"", "entry = \"no-such-entry\""),
             GROUP.replace("count = 1\n", ""),
         ] {
             let (_folder, review) = review(&wrong, "");

@@ -2,7 +2,8 @@
 
 use super::steps::Wording;
 use super::{Entry, Expectation, Register, Row, StepNames, covers};
-use crate::diff::{Difference, Kind, Spans, diff};
+use crate::diff::{Difference, Kind, Spans, diff_and_count};
+use crate::mask::Masked;
 use crate::normalize::Normalized;
 use crate::transcript::Missed;
 use jiff::civil::Date;
@@ -27,6 +28,8 @@ pub struct Ran {
     pub not_compared: BTreeMap<u32, String>,
     /// What [`crate::diff::diff`] found; or why it could not run.
     pub outcome: Result<Vec<Difference>, String>,
+    /// How often something was not looked at.
+    pub masked: Masked,
 }
 
 impl Ran {
@@ -48,16 +51,18 @@ impl Ran {
         for step in legacy.steps.iter().chain(&engine.steps) {
             steps.insert(step.step, step.label.clone());
         }
+        let (differences, masked) = diff_and_count(legacy, engine, spans);
         Self {
             scenario: engine.scenario.clone(),
             names,
+            masked,
             started_at_us: Some([legacy.started_at_us, engine.started_at_us]),
             steps: steps.into_iter().collect(),
             not_compared: failed(engine)
                 .into_iter()
                 .filter(|(step, _)| by_legacy.contains_key(step))
                 .collect(),
-            outcome: Ok(diff(legacy, engine, spans)),
+            outcome: Ok(differences),
         }
     }
 
@@ -80,6 +85,13 @@ impl Ran {
         if let Ok(all) = &mut self.outcome {
             all.extend(differences);
         }
+        self
+    }
+
+    /// Adds what the engine's side hid before it was compared.
+    #[must_use]
+    pub fn with_masked(mut self, masked: &Masked) -> Self {
+        self.masked.add(masked);
         self
     }
 
@@ -110,6 +122,7 @@ impl Ran {
             steps: Vec::new(),
             not_compared: BTreeMap::new(),
             outcome: Err(reason),
+            masked: Masked::default(),
         }
     }
 }

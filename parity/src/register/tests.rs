@@ -85,6 +85,7 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         started_at_us: None,
         steps: (1..=7).map(|step| (step, "POST /x".to_owned())).collect(),
         not_compared: BTreeMap::new(),
+        masked: crate::mask::Masked::default(),
         outcome: Ok(differences),
     }
 }

@@ -50,6 +50,7 @@ pub fn render(report: &RunReport) -> String {
     }
     counts_row(&mut out, "All", Counts::of(&report.judgement.verdicts));
     not_compared(&mut out, report);
+    not_looked_at(&mut out, report);
     register(&mut out, report);
     out.push_str("\n## Places\n\nA step is called by its position and its name; `heard` is what the sockets received, `left` what \
                   the server left (tables and files), `asked` what it asked of GitHub.\n");
@@ -233,6 +234,24 @@ fn not_compared(out: &mut String, report: &RunReport) {
     }
     for one in &report.own {
         let _ = writeln!(out, "- {}: {}", one.scenario, cell(&one.title));
+    }
+}
+
+fn not_looked_at(out: &mut String, report: &RunReport) {
+    out.push_str(
+        "\n## What parity does not look at\n\nOf every answer, event, row and file that was compared, this and nothing else. \
+         `parity prove` changes what the engine showed in thousands of places and holds what nobody notices against this table \
+         and the register.\n\n| Not looked at | Compared instead | Why | Places in this run |\n| --- | --- | --- | ---: |\n",
+    );
+    for row in &report.not_looked_at {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            cell(&row.what),
+            cell(&row.instead),
+            cell(&row.reason),
+            row.places
+        );
     }
 }
 

@@ -123,7 +123,7 @@ fn a_stored_report_is_read_back() {
     folder.write(&report).unwrap();
     let path = folder.json();
     assert_eq!(read(&path).unwrap(), report);
-    std::fs::write(&path, r#"{"format": 4}"#).unwrap();
+    std::fs::write(&path, format!("{{\"format\": {}}}", FORMAT + 1)).unwrap();
     assert!(read(&path).unwrap_err().to_string().contains("too new"));
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Run, StepError, in_data, unresolved};
 use crate::{
     json_form,
+    mask::LONGEST_JSON_TEXT,
     scenario::{
         model::{Capture, Request, RequestBody, Step},
         polling,
@@ -15,7 +16,7 @@ use crate::{
         cookies::Jar,
         http_client::{self, Outgoing},
     },
-    transcript::{Body, LONGEST_JSON_TEXT, Seen},
+    transcript::{Body, Seen},
 };
 
 impl Run<'_> {

@@ -11,7 +11,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow},
 };
 
-use crate::transcript::MOST_ROWS;
+use crate::mask::MOST_ROWS;
 
 /// How long another writer may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);

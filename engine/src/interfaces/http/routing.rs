@@ -178,6 +178,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         })
     }
 
+    /// The path, as it was added, of the route that answers a request.
+    pub fn pattern_of(&self, method: &str, path: &str) -> Option<&str> {
+        let segments: Vec<&str> = path.split('/').collect();
+        let answers = |route: &&Route<S>| route.methods.contains(method) && route.matches(&segments);
+        let routes = self.routes.iter().filter(answers);
+        routes
+            .min_by(|one, other| one.segments.cmp(&other.segments))
+            .map(|route| route.path.as_str())
+    }
+
     /// Hands every path below `/socket.io/` to `service`.
     pub fn with_socket_endpoint<T>(mut self, service: T) -> Self
     where
