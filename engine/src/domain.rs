@@ -31,6 +31,7 @@ pub mod json_reader;
 pub mod json_text;
 pub mod jws;
 pub mod mask;
+pub mod measures;
 pub mod operator_session;
 pub mod operators;
 pub mod password;

@@ -10,6 +10,7 @@ mod fleet;
 mod heartbeat;
 mod jobs;
 mod latency;
+mod lists;
 mod operator;
 mod raw;
 mod refresh;
@@ -23,6 +24,7 @@ use std::{path::PathBuf, time::Duration};
 
 pub use channel::{ChannelPlan, Comparison, Row, compare};
 pub use latency::Latencies;
+pub use lists::{ListPlan, ListReport, ListRow, Round, Shares, Waits, measure_lists};
 pub use server::{ServerError, ServerProcess};
 pub use siege::{Assault, besiege};
 
@@ -42,6 +44,8 @@ pub enum Load {
     Relay,
     /// A job for each of many agents, all due in the same minute.
     Jobs,
+    /// The lists that operators look at in a large installation, while the fleet reports beside them.
+    Lists,
     /// What one hostile peer can do, attack by attack, while agents and operators work.
     Siege,
     /// This project's Socket.IO server and socketioxide under the same load, in one table; only where it is named.
@@ -116,7 +120,7 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Agents => agents::measure(plan).await,
         Load::Relay => relay::measure(plan).await,
         Load::Jobs => jobs::measure(plan).await,
-        // They have more to tell than figures: `besiege` and `compare`.
-        Load::Siege | Load::Channel => Ok(Vec::new()),
+        // They have more to tell than figures: `besiege`, `compare` and `measure_lists`.
+        Load::Siege | Load::Channel | Load::Lists => Ok(Vec::new()),
     }
 }

@@ -44,6 +44,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::search::DeviceField;
 
     fn query(parameters: &[(&str, &str)]) -> SearchQuery {
         search_query(|name| {
@@ -55,13 +56,16 @@ mod tests {
     #[test]
     fn what_is_left_out_has_a_default() {
         let bare = query(&[("q", " abc ")]);
-        assert_eq!(bare.field, Some(SearchField::Hostname));
+        assert_eq!(bare.field, Some(SearchField::Device(DeviceField::Hostname)));
         assert_eq!(
             (bare.field_name.as_str(), bare.text.as_str(), bare.limit),
             ("hostname", "abc", 5)
         );
         let full = query(&[("q", "abc"), ("field", " Last_User "), ("limit", " +1_0 ")]);
-        assert_eq!((full.field, full.limit), (Some(SearchField::LastUser), 10));
+        assert_eq!(
+            (full.field, full.limit),
+            (Some(SearchField::Device(DeviceField::LastUser)), 10)
+        );
         for limit in ["", "abc", "2.5", "0x1"] {
             assert_eq!(query(&[("limit", limit)]).limit, 5, "{limit:?}");
         }

@@ -4,11 +4,13 @@
 //! The way of every rewrite is [`DeviceRow`] (as stored) → [`DeviceSnapshot`] (normalised) → document (JSON, perhaps
 //! [merged](merge::merge) with a report) → [`DeviceUpsert`] (columns).
 
+mod columns;
 pub mod merge;
 mod row;
 mod snapshot;
 mod upsert;
 
+pub use columns::{push_list, push_object};
 pub use row::DeviceRow;
 pub use snapshot::DeviceSnapshot;
 pub use upsert::DeviceUpsert;

@@ -1,6 +1,10 @@
 //! JSON text as the legacy writes it, in columns and in answers: nothing but ASCII, numbers as Python prints them.
 
+mod compact;
+
 use std::fmt::Write;
+
+pub use compact::{Shape, push_compact};
 
 use super::{json::Json, text::python_float};
 
@@ -26,14 +30,17 @@ pub fn column_text(value: &Json) -> String {
 
 /// The text form of a value in an answer or a cookie: members sorted by code point, no blanks.
 pub fn compact_text(value: &Json) -> String {
-    text_of(
-        value,
-        Layout {
-            comma: ",",
-            colon: ":",
-            sorted: true,
-        },
-    )
+    text_of(value, COMPACT)
+}
+
+/// Appends [`compact_text`].
+pub fn push_compact_text(text: &mut String, value: &Json) {
+    write_value(text, value, COMPACT);
+}
+
+/// Appends [`compact_text`] of a text.
+pub fn push_compact_string(text: &mut String, string: &str) {
+    write_string(text, string);
 }
 
 /// The text form of a value in an event: members in the order they came, no blanks.
@@ -88,6 +95,12 @@ fn write_indented(text: &mut String, value: &Json, depth: usize) {
         flat => write_value(text, flat, WIRE),
     }
 }
+
+const COMPACT: Layout = Layout {
+    comma: ",",
+    colon: ":",
+    sorted: true,
+};
 
 const WIRE: Layout = Layout {
     comma: ",",
@@ -155,6 +168,14 @@ fn float(number: f64) -> String {
 /// A text as a JSON string of nothing but ASCII, quotes included.
 fn write_string(text: &mut String, string: &str) {
     text.push('"');
+    if string
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+    {
+        text.push_str(string);
+        text.push('"');
+        return;
+    }
     for character in string.chars() {
         match character {
             '"' => text.push_str("\\\""),

@@ -10,33 +10,40 @@ pub const SHORTEST_QUERY: usize = 3;
 /// What is looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SearchField {
+    Device(DeviceField),
+    Site(SiteField),
+}
+
+/// A field of devices.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeviceField {
     Hostname,
     Description,
     LastUser,
     InternalIp,
     ExternalIp,
-    SiteName,
-    SiteDescription,
+}
+
+/// A field of sites.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SiteField {
+    Name,
+    Description,
 }
 
 impl SearchField {
     /// The field of this name; `serial_number` is known to the web client, and stored nowhere.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
-            "hostname" => Self::Hostname,
-            "description" => Self::Description,
-            "last_user" => Self::LastUser,
-            "internal_ip" => Self::InternalIp,
-            "external_ip" => Self::ExternalIp,
-            "site_name" => Self::SiteName,
-            "site_description" => Self::SiteDescription,
+            "hostname" => Self::Device(DeviceField::Hostname),
+            "description" => Self::Device(DeviceField::Description),
+            "last_user" => Self::Device(DeviceField::LastUser),
+            "internal_ip" => Self::Device(DeviceField::InternalIp),
+            "external_ip" => Self::Device(DeviceField::ExternalIp),
+            "site_name" => Self::Site(SiteField::Name),
+            "site_description" => Self::Site(SiteField::Description),
             _ => return None,
         })
-    }
-
-    /// Whether it is a field of sites, and not of devices.
-    pub fn is_of_sites(self) -> bool {
-        matches!(self, Self::SiteName | Self::SiteDescription)
     }
 }
 
@@ -53,24 +60,22 @@ pub struct SearchedDevice {
 
 impl SearchedDevice {
     /// What stands in a field.
-    pub fn value(&self, field: SearchField) -> Option<&str> {
+    pub fn value(&self, field: DeviceField) -> &str {
         match field {
-            SearchField::Hostname => Some(&self.hostname),
-            SearchField::Description => Some(&self.description),
-            SearchField::LastUser => Some(&self.last_user),
-            SearchField::InternalIp => Some(&self.internal_ip),
-            SearchField::ExternalIp => Some(&self.external_ip),
-            SearchField::SiteName | SearchField::SiteDescription => None,
+            DeviceField::Hostname => &self.hostname,
+            DeviceField::Description => &self.description,
+            DeviceField::LastUser => &self.last_user,
+            DeviceField::InternalIp => &self.internal_ip,
+            DeviceField::ExternalIp => &self.external_ip,
         }
     }
 }
 
 /// What stands in a field of a site.
-pub fn site_value(site: &HostSite, field: SearchField) -> Option<&str> {
+pub fn site_value(site: &HostSite, field: SiteField) -> &str {
     match field {
-        SearchField::SiteName => Some(&site.name),
-        SearchField::SiteDescription => Some(&site.description),
-        _ => None,
+        SiteField::Name => &site.name,
+        SiteField::Description => &site.description,
     }
 }
 
@@ -93,12 +98,17 @@ impl<T> Search<T> {
         }
     }
 
+    /// In lower case what every record that fits holds. `None` where a record counts that does not fit: whether there are
+    /// enough is asked after the first one, too (INV-11).
+    pub fn needle(&self) -> Option<&str> {
+        (self.limit > 0).then_some(&self.needle)
+    }
+
     /// Looks at the next record. Whether there are enough is asked after each, so a limit of 0 looks at the first one
     /// (INV-11).
-    pub fn look_at(&mut self, record: T, value: impl FnOnce(&T) -> Option<&str>) -> ControlFlow<()> {
-        if let Some(value) = value(&record)
-            && value.to_lowercase().contains(&self.needle)
-        {
+    pub fn look_at(&mut self, record: T, value: impl FnOnce(&T) -> &str) -> ControlFlow<()> {
+        let value = value(&record);
+        if value.to_lowercase().contains(&self.needle) {
             let value = value.to_owned();
             self.found.push((record, value));
         }
@@ -119,7 +129,7 @@ mod tests {
     fn found(values: &[String], text: &str, limit: i128) -> Vec<String> {
         let mut search = Search::new(text, limit);
         for value in values {
-            if search.look_at(value.clone(), |value| Some(value)).is_break() {
+            if search.look_at(value.clone(), |value| value).is_break() {
                 break;
             }
         }

@@ -45,7 +45,7 @@ use super::{
 };
 use crate::{
     config::settings::Settings,
-    domain::{clock::Working, operator_session::SESSION_MAX_AGE},
+    domain::{clock::Working, measures, operator_session::SESSION_MAX_AGE},
     integrations::{
         ansible::WorkRoot, assembly_files::AssemblyFiles, github::GitHubClient, proxy_client::ProxyClient,
     },
@@ -361,6 +361,16 @@ impl Container {
         background.spawn(async move { services.github.keep_fresh(fresh).await });
         background.spawn(Arc::clone(&self.scheduler).run(working.clone()));
         background.spawn(Arc::clone(&self.quick_runs).run(working));
+    }
+
+    /// Looks at what is a state of this moment, for the metrics.
+    pub async fn measure(&self) {
+        let (mut of_jobs, mut of_quick_runs) = (None, None);
+        if let Ok(mut view) = self.store.view().await {
+            of_jobs = view.undelivered_components().await.ok().map(|work| work.len());
+            of_quick_runs = view.undelivered_quick_runs().await.ok().map(|work| work.len());
+        }
+        measures::undelivered(of_jobs, of_quick_runs);
     }
 
     /// Ends what jobs are at. The background work has ended before.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::{Stream, stream::try_unfold};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::{Environment, audit};
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
         devices::{DeviceKind, InventoryEntry, is_online},
         guid::Guid,
     },
-    repositories::{Store, StoreError},
+    repositories::{Store, StoreError, devices::listing::PageStart},
 };
 
 /// Why a device is not described.
@@ -42,23 +44,45 @@ impl ListedDevice {
     }
 }
 
+/// Pages of lists that are read at one time. The database has few readers, and whoever calls meanwhile needs one too.
+const READ_AT_ONCE: usize = 1;
+
 #[derive(Debug)]
 pub struct DeviceService {
     store: Arc<dyn Store>,
     environment: Environment,
+    /// Taken for each page, so that lists which are asked for at one time come on equally.
+    turns: Arc<Semaphore>,
 }
 
 impl DeviceService {
     pub fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
-        Self { store, environment }
+        Self {
+            store,
+            environment,
+            turns: Arc::new(Semaphore::new(READ_AT_ONCE)),
+        }
     }
 
-    /// The devices of a kind, in the order in which they were made.
-    pub async fn list(&self, kind: DeviceKind) -> Result<Vec<ListedDevice>, StoreError> {
-        let entries = self.store.view().await?.list_inventory(kind).await?;
+    /// The devices of a kind, in the order in which they were made, page by page. Between two pages nothing of the
+    /// database is held, however long the next one is not asked for; each device is as it is when its page is read.
+    pub fn list(
+        &self,
+        kind: DeviceKind,
+    ) -> impl Stream<Item = Result<Vec<ListedDevice>, StoreError>> + Send + use<> {
+        let (store, turns) = (Arc::clone(&self.store), Arc::clone(&self.turns));
         let now = self.environment.now().time;
-        let listed = entries.into_iter().map(|entry| ListedDevice::of(entry, now));
-        Ok(listed.collect())
+        try_unfold(Some(PageStart::First), move |start| {
+            let (store, turns) = (Arc::clone(&store), Arc::clone(&turns));
+            async move {
+                let Some(start) = start else { return Ok(None) };
+                // Never closed; a page without a turn would only be less fair.
+                let _turn = turns.acquire().await;
+                let page = store.view().await?.inventory_page(kind, start).await?;
+                let listed = page.entries.into_iter().map(|entry| ListedDevice::of(entry, now));
+                Ok(Some((listed.collect(), page.next)))
+            }
+        })
     }
 
     /// The device of this GUID. Only what is asked for is normalised: one that is stored in an odd spelling is listed,

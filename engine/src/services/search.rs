@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     builders::search::SearchQuery,
     domain::{
-        search::{Search, SearchedDevice, site_value},
+        search::{Search, SearchField, SearchedDevice, site_value},
         sites::HostSite,
     },
     repositories::{Store, StoreError},
@@ -35,16 +35,22 @@ impl SearchService {
         };
         let mut view = self.store.view().await?;
         let mut found = Found::default();
-        if field.is_of_sites() {
-            let mut search = Search::new(&query.text, query.limit);
-            view.search_sites(&mut |site| search.look_at(site, |site| site_value(site, field)))
-                .await?;
-            found.sites = search.found;
-        } else {
-            let mut search = Search::new(&query.text, query.limit);
-            view.search_devices(&mut |device| search.look_at(device, |device| device.value(field)))
-                .await?;
-            found.devices = search.found;
+        match field {
+            SearchField::Site(field) => {
+                let mut search = Search::new(&query.text, query.limit);
+                view.search_sites(&mut |site| search.look_at(site, |site| site_value(site, field)))
+                    .await?;
+                found.sites = search.found;
+            }
+            SearchField::Device(field) => {
+                let mut search = Search::new(&query.text, query.limit);
+                let needle = search.needle().map(str::to_owned);
+                let mut look_at =
+                    |device| search.look_at(device, |device: &SearchedDevice| device.value(field));
+                view.search_devices(field, needle.as_deref(), &mut look_at)
+                    .await?;
+                found.devices = search.found;
+            }
         }
         Ok(found)
     }

@@ -1,6 +1,7 @@
 //! Devices, sites, views and the search as operators use them, on a whole server.
 
 mod described;
+mod long;
 mod remote;
 mod searched;
 mod sites;

@@ -25,6 +25,7 @@ mod layers;
 mod legacy_pages;
 mod legacy_root;
 mod log_lines;
+mod observing;
 mod operator_sessions;
 mod operators;
 mod proxy;

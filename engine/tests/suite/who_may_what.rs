@@ -327,6 +327,7 @@ fn event(name: &str, host: &Device) -> Value {
         "collector_status" => {
             json!({"agent_id": agent, "hostname": host.hostname, "active": true, "last_user": "ann"})
         }
+        "job_status_request" => Value::Null,
         "request_config" | "list_agent_windows" => json!({"agent_id": agent}),
         "screenshot" => json!({"agent_id": agent, "image_base64": "AAAA"}),
         "agent_screenshot_task" => json!({"agent_id": agent, "node_id": "n1", "image_base64": "AAAA"}),

@@ -1,6 +1,9 @@
 //! A lean keep-alive connection: the load must cost less than what it measures.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -24,6 +27,17 @@ pub enum ClientError {
     /// What was to be sent is no HTTP.
     #[error(transparent)]
     Request(#[from] http::Error),
+}
+
+/// An answer whose body was read and dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadThrough {
+    pub(super) status: u16,
+    pub(super) bytes: usize,
+    /// From the request to the first byte of the body.
+    pub(super) first_byte: Duration,
+    /// From the request to the end of the body.
+    pub(super) whole: Duration,
 }
 
 /// One connection that stays open.
@@ -52,6 +66,31 @@ impl Connection {
             .header(header::HOST, &self.host)
             .body(Full::default())?;
         Ok(self.exchange(request).await?.0)
+    }
+
+    /// Sends any request, and drops the body of the answer piece by piece: one may be longer than what should be kept.
+    pub(super) async fn read_through(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<ReadThrough, ClientError> {
+        let host = self.host.parse().map_err(http::Error::from)?;
+        request.headers_mut().insert(header::HOST, host);
+        self.sender.ready().await?;
+        let asked = Instant::now();
+        let mut answer = self.sender.send_request(request).await?;
+        let (mut bytes, mut first_byte) = (0, None);
+        while let Some(frame) = answer.body_mut().frame().await {
+            let frame = frame?;
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            first_byte.get_or_insert_with(|| asked.elapsed());
+        }
+        let whole = asked.elapsed();
+        Ok(ReadThrough {
+            status: answer.status().as_u16(),
+            bytes,
+            first_byte: first_byte.unwrap_or(whole),
+            whole,
+        })
     }
 
     /// Sends JSON; gives status and body.

@@ -22,12 +22,34 @@ pub(super) struct Member {
 }
 
 impl Member {
-    fn new(number: usize) -> Self {
+    pub(super) fn new(number: usize) -> Self {
         Self {
             guid: format!("00000000-0000-4000-8000-{number:012X}"),
             hostname: format!("LOAD-{number}"),
             refresh_token: format!("load-{number}"),
         }
+    }
+
+    /// What its key is known by. It has none: nothing here signs.
+    pub(super) fn fingerprint(&self) -> String {
+        sha256_hex(&self.guid)
+    }
+
+    /// Puts what it renews its tokens with into the database.
+    pub(super) async fn insert_refresh_token(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO refresh_tokens (id, guid, token_hash, created_at, expires_at) \
+             VALUES ($1, $2, $3, '2026-01-01T00:00:00+00:00', '9999-01-01T00:00:00+00:00')",
+        )
+        .bind(&self.refresh_token)
+        .bind(&self.guid)
+        .bind(sha256_hex(&self.refresh_token))
+        .execute(connection)
+        .await?;
+        Ok(())
     }
 
     /// The body of its refresh request.
@@ -76,18 +98,10 @@ async fn insert(path: &Path, members: &[Member]) -> Result<(), sqlx::Error> {
         )
         .bind(&member.guid)
         .bind(&member.hostname)
-        .bind(sha256_hex(&member.guid))
+        .bind(member.fingerprint())
         .execute(&mut *work)
         .await?;
-        sqlx::query(
-            "INSERT INTO refresh_tokens (id, guid, token_hash, created_at, expires_at) \
-             VALUES ($1, $2, $3, '2026-01-01T00:00:00+00:00', '9999-01-01T00:00:00+00:00')",
-        )
-        .bind(&member.refresh_token)
-        .bind(&member.guid)
-        .bind(sha256_hex(&member.refresh_token))
-        .execute(&mut *work)
-        .await?;
+        member.insert_refresh_token(&mut work).await?;
     }
     work.commit().await?;
     connection.close().await

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The path that devices report at.
-const HEARTBEAT: &str = "/api/agent/heartbeat";
+pub(super) const HEARTBEAT: &str = "/api/agent/heartbeat";
 /// Calls of one device within a minute that the gate lets in, with the refresh of its token to spare.
 const CALLS_OF_A_DEVICE: usize = 60;
 
@@ -65,7 +65,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
 }
 
 /// What shipped agents send.
-fn body(member: &Member, round: usize) -> Bytes {
+pub(super) fn body(member: &Member, round: usize) -> Bytes {
     json!({
         "hostname": member.hostname,
         "metrics": {"operating_system": "Debian 12", "uptime": 3600 + round, "last_user": "LOAD\\user"},

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     BenchError, ServerProcess,
-    client::{ClientError, Connection},
+    client::{ClientError, Connection, ReadThrough},
 };
 use crate::socket_io::{Client, ConnectOptions};
 
@@ -55,11 +55,22 @@ impl Operator {
 
     /// Asks for something; the status.
     pub(super) async fn get(&self, connection: &mut Connection, path: &str) -> Result<u16, BenchError> {
-        let request = Request::get(path)
+        Ok(connection.send(self.request(path)?).await?.0)
+    }
+
+    /// Asks for something that may be long, and drops what it says.
+    pub(super) async fn read_through(
+        &self,
+        connection: &mut Connection,
+        path: &str,
+    ) -> Result<ReadThrough, BenchError> {
+        Ok(connection.read_through(self.request(path)?).await?)
+    }
+
+    fn request(&self, path: &str) -> Result<Request<Full<Bytes>>, ClientError> {
+        Ok(Request::get(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
-            .body(Full::default())
-            .map_err(ClientError::from)?;
-        Ok(connection.send(request).await?.0)
+            .body(Full::default())?)
     }
 
     pub(super) async fn connect(&self, server: &ServerProcess) -> Result<Client, BenchError> {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum as _};
 use indicatif::ProgressBar;
 
 use super::output::{complain, say, write_out};
-use crate::bench::{BenchError, ChannelPlan, Load, Plan, besiege, compare, measure};
+use crate::bench::{BenchError, ChannelPlan, ListPlan, Load, Plan, besiege, compare, measure, measure_lists};
 
 /// How often the message of a measurement that goes on is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
@@ -18,7 +18,7 @@ const DRAWN_EVERY: Duration = Duration::from_millis(200);
     cargo build --release --workspace --examples\n\n\
     Exit codes: 0 measured, 2 it could not be measured.\n\n\
     Examples:\n  parity bench\n  parity bench refresh --connections 16 --seconds 20\n  parity bench siege --attack logins\n  \
-    parity bench channel --clients 2000 --rounds 3"
+    parity bench lists --devices 1000 --list search\n  parity bench channel --clients 2000 --rounds 3"
 )]
 pub struct Bench {
     /// What to measure, one after the other; nothing means everything but `channel`.
@@ -27,15 +27,21 @@ pub struct Bench {
     /// The server's binary; without it the one beside this program.
     #[arg(long, value_name = "FILE")]
     pub engine: Option<PathBuf>,
-    /// How many devices there are.
-    #[arg(long, default_value_t = 5000, value_name = "N")]
-    pub devices: usize,
+    /// How many devices there are; 5,000 unless it is said, and 10,000 for `lists`.
+    #[arg(long, value_name = "N")]
+    pub devices: Option<usize>,
     /// How many connections send requests at the same time.
     #[arg(long, default_value_t = 16, value_name = "N")]
     pub connections: usize,
-    /// How many operators look on.
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub operators: usize,
+    /// How many operators look on; 200 unless it is said, and 8 for `lists`.
+    #[arg(long, value_name = "N")]
+    pub operators: Option<usize>,
+    /// Of `lists`: how many heartbeats a second come beside them; a device sends one in two seconds at most.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub heartbeats: usize,
+    /// Of `lists` only those whose paths contain this.
+    #[arg(long, value_name = "PART")]
+    pub list: Option<String>,
     /// How long each measurement goes on.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub seconds: u64,
@@ -54,7 +60,7 @@ pub struct Bench {
     /// Of `channel`: how many clients connect.
     #[arg(long, default_value_t = 2000, value_name = "N")]
     pub clients: usize,
-    /// Of `channel`: how often everything is measured; the table shows medians, JSON all.
+    /// Of `channel` and `lists`: how often everything is measured; the table shows medians, JSON all.
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub rounds: usize,
     /// Prints JSON instead of lines for people.
@@ -78,9 +84,9 @@ impl Bench {
         let beside = std::env::current_exe()?.with_file_name("borealis-engine");
         let plan = Plan {
             engine: self.engine.clone().unwrap_or(beside),
-            devices: self.devices.max(1),
+            devices: self.devices.unwrap_or(5000).max(1),
             connections: self.connections.max(1),
-            operators: self.operators,
+            operators: self.operators.unwrap_or(200),
             duration: Duration::from_secs(self.seconds),
             rest: Duration::from_secs(self.rest),
             attack: self.attack.clone(),
@@ -89,6 +95,7 @@ impl Bench {
         for load in self.wanted() {
             match load {
                 Load::Channel => runtime.block_on(self.print_channel())?,
+                Load::Lists => runtime.block_on(self.print_lists(&plan))?,
                 load => runtime.block_on(self.measure_and_print(load, &plan))?,
             }
         }
@@ -133,9 +140,7 @@ impl Bench {
             clients: self.clients.max(1),
             rounds: self.rounds.max(1),
         };
-        // Drawn on a terminal alone.
-        let progress = ProgressBar::new_spinner();
-        progress.enable_steady_tick(DRAWN_EVERY);
+        let progress = spinner();
         let compared = compare(&plan, |what| progress.set_message(what)).await;
         progress.finish_and_clear();
         let comparison = compared?;
@@ -146,6 +151,29 @@ impl Bench {
             );
         } else {
             write_out(format_args!("{comparison}"));
+        }
+        Ok(())
+    }
+
+    /// Every list in one table, once all is measured; until then what is being measured.
+    async fn print_lists(&self, plan: &Plan) -> Result<(), BenchError> {
+        let plan = ListPlan {
+            engine: plan.engine.clone(),
+            devices: self.devices.unwrap_or(10_000).max(1),
+            operators: self.operators.unwrap_or(8).max(1),
+            heartbeats: self.heartbeats,
+            duration: plan.duration,
+            rounds: self.rounds.max(1),
+            list: self.list.clone(),
+        };
+        let progress = spinner();
+        let measured = measure_lists(&plan, |what| progress.set_message(what)).await;
+        progress.finish_and_clear();
+        let report = measured?;
+        if self.json {
+            say!("{}", serde_json::json!({"load": "lists", "report": report}));
+        } else {
+            write_out(format_args!("{report}"));
         }
         Ok(())
     }
@@ -168,4 +196,11 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+/// Says what is being measured; drawn on a terminal alone.
+fn spinner() -> ProgressBar {
+    let progress = ProgressBar::new_spinner();
+    progress.enable_steady_tick(DRAWN_EVERY);
+    progress
 }

@@ -2,11 +2,13 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::DeviceRow;
+use super::{
+    DeviceRow,
+    columns::{list, object},
+};
 use crate::domain::{
     guid::Guid,
     json::{Json, JsonObject},
-    json_reader,
     text::python_trim,
 };
 
@@ -73,11 +75,11 @@ impl From<&DeviceRow> for DeviceSnapshot {
             description: as_stored(&row.description),
             created_at: row.created_at.unwrap_or_default(),
             agent_hash: trimmed(&row.agent_hash),
-            memory: list(&row.memory),
-            network: list(&row.network),
-            software: list(&row.software),
-            storage: list(&row.storage),
-            cpu: object(&row.cpu),
+            memory: list(row.memory.as_deref()),
+            network: list(row.network.as_deref()),
+            software: list(row.software.as_deref()),
+            storage: list(row.storage.as_deref()),
+            cpu: object(row.cpu.as_deref()),
             device_type: trimmed(&row.device_type),
             domain: trimmed(&row.domain),
             external_ip: trimmed(&row.external_ip),
@@ -135,40 +137,18 @@ impl DeviceSnapshot {
             ("created_at", self.created_at),
         ]
         .map(|(name, number)| (name.to_owned(), Json::from(number)));
-        let created = ("created".to_owned(), created_text(self.created_at).into());
+        let created = ("created".to_owned(), self.created().into());
         texts.into_iter().chain(numbers).chain([created]).collect()
     }
-}
 
-/// `YYYY-MM-DD HH:MM:SS` in UTC; empty for 0 and for a moment beyond the calendar.
-fn created_text(seconds: i64) -> String {
-    match Timestamp::from_second(seconds) {
-        Ok(time) if seconds != 0 => time
-            .to_zoned_datetime(TimeZone::UTC)
-            .strftime("%Y-%m-%d %H:%M:%S")
-            .to_string(),
-        _ => String::new(),
+    /// When it was made: `YYYY-MM-DD HH:MM:SS` in UTC; empty for 0 and for a moment beyond the calendar.
+    pub fn created(&self) -> String {
+        match Timestamp::from_second(self.created_at) {
+            Ok(time) if self.created_at != 0 => time
+                .to_zoned_datetime(TimeZone::UTC)
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string(),
+            _ => String::new(),
+        }
     }
-}
-
-fn list(column: &Option<String>) -> Vec<Json> {
-    match read_column(column) {
-        Some(Json::List(items)) => items,
-        _ => Vec::new(),
-    }
-}
-
-fn object(column: &Option<String>) -> JsonObject {
-    match read_column(column) {
-        Some(Json::Object(members)) => members,
-        _ => JsonObject::new(),
-    }
-}
-
-/// What a column of JSON holds. `NaN` and the infinities count as broken: passed on, they would make an answer that
-/// is no JSON (INV-13).
-fn read_column(column: &Option<String>) -> Option<Json> {
-    json_reader::read_text(column.as_deref()?)
-        .ok()
-        .filter(Json::is_finite)
 }

@@ -1,5 +1,7 @@
 //! `/api/devices`, `/api/agent_devices`, and what operators write about a device.
 
+mod item_text;
+
 use axum::{
     extract::{Path, State},
     response::ErrorResponse,
@@ -7,6 +9,7 @@ use axum::{
 use http::StatusCode;
 use serde::Serialize;
 
+use self::item_text::push_item;
 use super::{
     compat::{
         body::RawBody,
@@ -61,6 +64,7 @@ pub struct DeviceItem {
 
 impl From<ListedDevice> for DeviceItem {
     fn from(device: ListedDevice) -> Self {
+        let status = status_word(&device);
         let shown = DeviceSnapshot::from(&device.entry.row);
         let site = device.entry.site;
         let site_id = site.as_ref().map(|site| site.id);
@@ -97,15 +101,18 @@ impl From<ListedDevice> for DeviceItem {
             site_id,
             site_name,
             site_description,
-            status: if device.is_online { "Online" } else { "Offline" },
+            status,
         }
     }
 }
 
+fn status_word(device: &ListedDevice) -> &'static str {
+    if device.is_online { "Online" } else { "Offline" }
+}
+
 /// The devices of a kind.
 pub(super) async fn listed(app: &AppState, kind: DeviceKind) -> Result<LongList<DeviceItem>, ErrorResponse> {
-    let devices = app.devices.list(kind).await.map_err(database_error)?;
-    Ok(LongList::of("devices", devices, DeviceItem::from).await)
+    LongList::of("devices", app.devices.list(kind), push_item).await
 }
 
 /// `GET /api/devices`

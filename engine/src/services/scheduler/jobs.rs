@@ -16,6 +16,7 @@ use crate::{
         activity::NewActivity,
         guid::Guid,
         job_runs::{JobRun, NewRun, NewRunActivity, status},
+        measures,
         playbooks::ServerRun,
         schedule::expiration_seconds,
         scheduled_jobs::ScheduledJob,
@@ -157,6 +158,9 @@ impl Scheduler {
             );
         }
         work.save().await?;
+        for _ in &plan.expire {
+            measures::run_ended(status::EXPIRED);
+        }
         self.send_out(job, &manifest, begun, failed).await;
         Ok(())
     }

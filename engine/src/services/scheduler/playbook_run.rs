@@ -25,6 +25,7 @@ use crate::{
         job_runs::status,
         json::Json,
         mask::shown,
+        measures,
     },
     integrations::ansible::{self, PlaybookCommand, RunningPlaybook, WorkFolder, WorkRoot},
     repositories::{Store, StoreError},
@@ -226,6 +227,7 @@ impl ServerPlaybooks {
             Ok(turn) => Ok(turn),
             Err(_) => {
                 drop(std::mem::take(&mut working));
+                let _waiting = measures::playbook_waits();
                 let turn = self.turns.acquire().await;
                 working = self.environment.clock.working();
                 turn
@@ -236,6 +238,7 @@ impl ServerPlaybooks {
         };
         tracing::info!(run_id = %playbook.run_id, host = %format_args!("'{}'", shown(&playbook.hostname)), playbook = %format_args!("'{}'", shown(&playbook.path)), credential = %playbook.credential_id, "[server_run] start");
         let begun = self.environment.clock.monotonic();
+        let _running = measures::playbook_runs();
         let end = match self.start(&playbook).await {
             Err(reason) => End::failed(reason),
             Ok(started) => {

@@ -40,3 +40,28 @@ async fn what_is_found_comes_with_its_site_and_a_broken_database_finds_nothing()
     "#);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn letters_that_become_ascii_in_lower_case_are_found_and_blanks_around_a_value_are_not() {
+    let rows = "INSERT INTO devices (hostname, last_user) VALUES ('LAB-\u{212a}ELVIN', '  kelvin '), ('kelvin', NULL), \
+                ('\u{c9}T\u{c9}-1', 'Kel  vin');";
+    let (server, admin) = start(rows).await;
+    let mut asking = Asking::new(admin);
+    for query in [
+        "q=kelvin",
+        "q=KELVIN&limit=1",
+        "q=kelvin&limit=0",
+        "q=%C3%A9t%C3%A9",
+        "field=last_user&q=kelvin",
+    ] {
+        asking.get(&format!("/api/search/suggest?{query}")).await;
+    }
+    assert_snapshot!(asking.answers, @r#"
+    /api/search/suggest?q=kelvin: 200 {"devices":[{"description":"","external_ip":"","hostname":"LAB-\u212aELVIN","internal_ip":"","last_user":"kelvin","site_id":null,"site_name":"","value":"LAB-\u212aELVIN"},{"description":"","external_ip":"","hostname":"kelvin","internal_ip":"","last_user":"","site_id":null,"site_name":"","value":"kelvin"}],"field":"hostname","q":"kelvin","sites":[]}
+    /api/search/suggest?q=KELVIN&limit=1: 200 {"devices":[{"description":"","external_ip":"","hostname":"LAB-\u212aELVIN","internal_ip":"","last_user":"kelvin","site_id":null,"site_name":"","value":"LAB-\u212aELVIN"}],"field":"hostname","q":"KELVIN","sites":[]}
+    /api/search/suggest?q=kelvin&limit=0: 200 {"devices":[],"field":"hostname","q":"kelvin","sites":[]}
+    /api/search/suggest?q=%C3%A9t%C3%A9: 200 {"devices":[{"description":"","external_ip":"","hostname":"\u00c9T\u00c9-1","internal_ip":"","last_user":"Kel  vin","site_id":null,"site_name":"","value":"\u00c9T\u00c9-1"}],"field":"hostname","q":"\u00e9t\u00e9","sites":[]}
+    /api/search/suggest?field=last_user&q=kelvin: 200 {"devices":[{"description":"","external_ip":"","hostname":"LAB-\u212aELVIN","internal_ip":"","last_user":"kelvin","site_id":null,"site_name":"","value":"kelvin"}],"field":"last_user","q":"kelvin","sites":[]}
+    "#);
+    server.stop().await;
+}

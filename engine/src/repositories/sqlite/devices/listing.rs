@@ -8,13 +8,13 @@ use crate::{
     domain::{
         devices::{DeviceKind, InventoryEntry},
         guid::Guid,
-        search::SearchedDevice,
+        search::{DeviceField, SearchedDevice},
         sites::HostSite,
         text::python_trim,
     },
     repositories::{
         StoreError,
-        devices::listing::{ReadInventory, Visitor},
+        devices::listing::{InventoryPage, PageStart, ReadInventory, Visitor},
         sqlite::{
             Access,
             device_reports::{document_columns, read_document},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 macro_rules! in_sites {
-    ($columns:expr, $rest:literal) => {
+    ($columns:expr, $rest:expr) => {
         concat!(
             "SELECT ",
             $columns,
@@ -37,10 +37,49 @@ macro_rules! in_sites {
 }
 
 macro_rules! inventory_query {
-    ($rest:literal) => {
+    ($rest:expr) => {
         in_sites!(document_columns!(), $rest)
     };
 }
+
+macro_rules! page_query {
+    ($condition:literal) => {
+        inventory_query!(concat!(
+            "WHERE devices.rowid > $1 AND devices.rowid <= $2 ",
+            $condition,
+            " ORDER BY devices.rowid"
+        ))
+    };
+}
+
+/// Devices that the search may find by this column. SQLite makes ASCII letters small, and no others; of those some become
+/// ASCII (the sign of Kelvin a `k`), so whoever looks at a value looks at every one that is not ASCII alone.
+macro_rules! search_query {
+    ($column:literal) => {
+        in_sites!(
+            "devices.hostname, devices.description, devices.last_user, devices.internal_ip, devices.external_ip",
+            concat!(
+                "WHERE $1 IS NULL OR instr(lower(",
+                $column,
+                "), $1) > 0 OR octet_length(",
+                $column,
+                ") <> length(",
+                $column,
+                ") ORDER BY devices.rowid"
+            )
+        )
+    };
+}
+
+/// Devices on a page at most.
+const MOST_ROWS: i64 = 512;
+/// Bytes of an answer that a page is to make: its inventories come twice.
+const PAGE_BYTES: i64 = 1_000_000;
+/// How many bytes of an answer each of the next devices makes, as far as they can be told without a look at the
+/// inventories: SQLite reads these lengths from the head of the row.
+const SIZES: &str = "SELECT rowid, 2000 + 2 * (COALESCE(octet_length(memory), 0) + COALESCE(octet_length(network), 0) \
+                     + COALESCE(octet_length(software), 0) + COALESCE(octet_length(storage), 0) \
+                     + COALESCE(octet_length(cpu), 0)) FROM devices WHERE rowid > $1 ORDER BY rowid LIMIT $2";
 
 const BY_GUID: &str = inventory_query!("WHERE devices.guid = $1");
 /// In whatever letter case. SQLite looks through the index of the keys; without the `+` it would look through the
@@ -85,23 +124,52 @@ fn read_searched(row: &SqliteRow) -> Result<SearchedDevice, StoreError> {
 
 #[async_trait]
 impl<A: Access> ReadInventory for A {
-    async fn list_inventory(&mut self, kind: DeviceKind) -> Result<Vec<InventoryEntry>, StoreError> {
-        let query = match kind {
-            DeviceKind::Any => sqlx::query(inventory_query!("ORDER BY devices.rowid")),
-            DeviceKind::Agent => sqlx::query(inventory_query!(
-                "WHERE TRIM(COALESCE(devices.connection_type, '')) = '' ORDER BY devices.rowid"
-            )),
-            DeviceKind::Remote(kind) => sqlx::query(inventory_query!(
-                "WHERE LOWER(devices.connection_type) = $1 ORDER BY devices.rowid"
-            ))
-            .bind(kind.as_str()),
+    async fn inventory_page(
+        &mut self,
+        kind: DeviceKind,
+        start: PageStart,
+    ) -> Result<InventoryPage, StoreError> {
+        let behind = match start {
+            PageStart::First => i64::MIN,
+            PageStart::Behind(row) => row,
         };
-        query
-            .fetch_all(self.connection())
-            .await?
+        let sizes: Vec<(i64, i64)> = sqlx::query_as(SIZES)
+            .bind(behind)
+            .bind(MOST_ROWS)
+            .fetch_all(&mut *self.connection())
+            .await?;
+        let mut bytes = 0;
+        let last = sizes
             .iter()
-            .map(read)
-            .collect()
+            .take_while(|(_, size)| {
+                let is_wanted = bytes < PAGE_BYTES;
+                bytes += size;
+                is_wanted
+            })
+            .count();
+        let Some((last_row, _)) = last.checked_sub(1).and_then(|last| sizes.get(last)) else {
+            return Ok(InventoryPage {
+                entries: Vec::new(),
+                next: None,
+            });
+        };
+        let query = match kind {
+            DeviceKind::Any => sqlx::query(page_query!("")),
+            DeviceKind::Agent => sqlx::query(page_query!(
+                "AND TRIM(COALESCE(devices.connection_type, '')) = ''"
+            )),
+            DeviceKind::Remote(_) => sqlx::query(page_query!("AND LOWER(devices.connection_type) = $3")),
+        };
+        let mut query = query.bind(behind).bind(last_row);
+        if let DeviceKind::Remote(kind) = kind {
+            query = query.bind(kind.as_str());
+        }
+        let rows = query.fetch_all(self.connection()).await?;
+        let is_last = last == sizes.len() && sizes.len() < MOST_ROWS as usize;
+        Ok(InventoryPage {
+            entries: rows.iter().map(read).collect::<Result<_, _>>()?,
+            next: (!is_last).then_some(PageStart::Behind(*last_row)),
+        })
     }
 
     async fn find_in_inventory(&mut self, guid: &Guid) -> Result<Option<InventoryEntry>, StoreError> {
@@ -126,12 +194,20 @@ impl<A: Access> ReadInventory for A {
         row.as_ref().map(read).transpose()
     }
 
-    async fn search_devices(&mut self, visitor: &mut Visitor<'_, SearchedDevice>) -> Result<(), StoreError> {
-        let mut rows = sqlx::query(in_sites!(
-            "devices.hostname, devices.description, devices.last_user, devices.internal_ip, devices.external_ip",
-            "ORDER BY devices.rowid"
-        ))
-        .fetch(self.connection());
+    async fn search_devices(
+        &mut self,
+        field: DeviceField,
+        text: Option<&str>,
+        visitor: &mut Visitor<'_, SearchedDevice>,
+    ) -> Result<(), StoreError> {
+        let query = match field {
+            DeviceField::Hostname => search_query!("devices.hostname"),
+            DeviceField::Description => search_query!("devices.description"),
+            DeviceField::LastUser => search_query!("devices.last_user"),
+            DeviceField::InternalIp => search_query!("devices.internal_ip"),
+            DeviceField::ExternalIp => search_query!("devices.external_ip"),
+        };
+        let mut rows = sqlx::query(query).bind(text).fetch(self.connection());
         while let Some(row) = rows.try_next().await? {
             if visitor(read_searched(&row)?).is_break() {
                 break;
