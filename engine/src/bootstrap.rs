@@ -2,6 +2,7 @@
 
 mod error;
 mod listening;
+mod observing;
 mod storage;
 
 use std::{
@@ -15,10 +16,14 @@ use tokio::task::JoinSet;
 pub use self::{error::StartError, storage::log_upgrade};
 use self::{
     listening::{Answers, Listening, listen},
+    observing::{MetricsListener, Observing},
     storage::{choose_sealing_keys, open_store, secret_box},
 };
 use crate::{
-    config::settings::{AccessPolicy, Settings},
+    config::{
+        access_log::AccessLog,
+        settings::{AccessPolicy, Settings},
+    },
     domain::{clock::Clock, random::Random},
     integrations::{
         clock::SystemClock,
@@ -73,8 +78,12 @@ impl Engine {
         preflight::narrow_files(&settings);
         let certificate = Arc::new(ServedCertificate::load(identity.certificate)?);
         tracing::info!("tls-material-ready");
+        let observing = Observing::begin(&settings)?;
 
-        let store = open_store(&settings, &*clock, &*random).await?;
+        let mut store = open_store(&settings, &*clock, &*random).await?;
+        if observing.measures() {
+            store = store.measured_by(Arc::new(SystemClock::new()));
+        }
         let environment = Environment { clock, random };
         let resources = Resources {
             store: Arc::new(store.clone()),
@@ -104,8 +113,11 @@ impl Engine {
                 hub: &hub,
                 certificate: &certificate,
                 lock: &lock,
+                observer: observing.observer(&environment),
             },
         )?;
+        let access_log = observing.access_log();
+        let metrics = observing.serve_metrics(&settings, &services, &listening.sockets)?;
         let stop_deadline = settings.timing.stop_deadline;
         let working = environment.clock.working();
         let keeper = CertificateKeeper::new(certificate, settings, environment);
@@ -115,6 +127,8 @@ impl Engine {
         tracing::info!("bootstrap-complete");
         Ok(RunningEngine {
             listening,
+            metrics,
+            access_log,
             background,
             hub,
             services,
@@ -145,6 +159,8 @@ fn check_settings(settings: &Settings) -> Result<(), StartError> {
 #[derive(Debug)]
 pub struct RunningEngine {
     listening: Listening,
+    metrics: Option<MetricsListener>,
+    access_log: Option<Arc<AccessLog>>,
     background: JoinSet<()>,
     hub: Arc<Hub>,
     services: Arc<Container>,
@@ -158,6 +174,11 @@ impl RunningEngine {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.listening.address
+    }
+
+    /// Where metrics are served, where they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|metrics| metrics.address)
     }
 
     /// Takes up a renewed certificate now rather than at the next look.
@@ -210,6 +231,13 @@ impl RunningEngine {
         }
         self.background.shutdown().await;
         self.services.stop().await;
+        if let Some(metrics) = &self.metrics {
+            metrics.stop();
+        }
+        if let Some(log) = self.access_log {
+            // What a slow disk does not take in time stays unwritten.
+            let _ = tokio::task::spawn_blocking(move || log.finish()).await;
+        }
         self.store.close().await;
         self.lock.release();
     }

@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod approvals;
+pub mod assemblies;
 pub mod credentials;
 pub mod device_access;
 pub mod device_reports;

@@ -1,7 +1,7 @@
 //! Commands for a person on the server's machine, one file a group. They do what the HTTP routes do, by the same
 //! services, without a login: whoever may write the database file may do everything.
 //!
-//! None of them needs the server to be stopped. SQLite lets several processes work in one file, changes are single
+//! None of them but `restore` needs the server to be stopped. SQLite lets several processes work in one file, changes are single
 //! transactions, and the server keeps no rows: it reads accounts, codes and devices anew with every request (the rights
 //! of open connections after 5 seconds at most). What it keeps in memory (counts of wrong guesses, the agent registry,
 //! rate limits) is touched by none of them.
@@ -13,6 +13,7 @@ mod devices;
 mod install_codes;
 mod output;
 mod password;
+mod restore;
 mod users;
 
 pub use output::{print, printed};
@@ -24,6 +25,7 @@ use tracing::Instrument as _;
 
 use crate::{
     config::settings::Settings,
+    integrations::{backup_archive::ArchiveError, replacement::ReplacementError},
     repositories::{
         Store, StoreError,
         sqlite::{BackupError, Cause},
@@ -46,6 +48,7 @@ pub enum Administration {
     Devices(devices::DevicesArguments),
     Backup(backup::BackupArguments),
     Certificate(certificate::CertificateArguments),
+    Restore(restore::RestoreArguments),
 }
 
 /// Why a command did not do what it was asked.
@@ -60,6 +63,12 @@ enum Failure {
     /// The copy of the database failed.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// An archive cannot be written or read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Nothing was replaced.
+    #[error(transparent)]
+    Replacement(#[from] ReplacementError),
     /// A file or the terminal failed.
     #[error("{what}: {source}")]
     Io {
@@ -121,9 +130,12 @@ async fn carry_out(
     if let Administration::Certificate(arguments) = command {
         return certificate::run(arguments, settings, environment);
     }
+    if let Administration::Restore(arguments) = command {
+        return restore::run(arguments, settings, environment).await;
+    }
     database::must_exist(&settings.database_path)?;
     if let Administration::Backup(arguments) = command {
-        return backup::run(arguments, &settings.database_path).await;
+        return backup::run(arguments, settings).await;
     }
     let opened = database::open(&settings.database_path).await?;
     let store: Arc<dyn Store> = Arc::new(opened.clone());
@@ -148,7 +160,7 @@ async fn carry_out(
         Administration::Devices(arguments) => {
             devices::run(arguments, &RevocationService::new(store, environment.clone())).await
         }
-        Administration::Backup(_) | Administration::Certificate(_) => Ok(()),
+        Administration::Backup(_) | Administration::Certificate(_) | Administration::Restore(_) => Ok(()),
     };
     opened.leave().await;
     done

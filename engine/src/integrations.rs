@@ -2,6 +2,7 @@
 
 pub mod ansible;
 pub mod assembly_files;
+pub mod backup_archive;
 pub mod clock;
 pub mod github;
 pub mod identity;
@@ -10,6 +11,8 @@ pub mod private_files;
 mod process_tree;
 pub mod proxy_client;
 pub mod random;
+pub mod recorder;
+pub mod replacement;
 pub mod root_lock;
 pub mod tls;
 pub mod token_signing;

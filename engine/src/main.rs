@@ -23,7 +23,9 @@ use borealis_engine::{
     repositories::sqlite::SqliteStore,
     services::Environment,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -33,9 +35,9 @@ use tokio::{
 ///
 /// Settings come from environment variables (BOREALIS_ROOT, BOREALIS_HOST, BOREALIS_PORT, ...).
 ///
-/// The commands users, install-codes, devices, backup and certificate are for the person on the server's machine; they
-/// ask for no login. All of them are safe beside a running server, and none makes a database or upgrades one. Run them as
-/// the user that runs the server, with its variables.
+/// The commands users, install-codes, devices, backup, certificate and restore are for the person on the server's machine;
+/// they ask for no login. All of them but restore are safe beside a running server, and none makes a database or upgrades
+/// one. Run them as the user that runs the server, with its variables.
 ///
 /// Exit codes: 0 stopped in order, 1 could not do it, 2 wrong command line or settings.
 #[derive(Debug, Parser)]
@@ -96,6 +98,13 @@ enum Command {
     Check(ServeArguments),
     #[command(flatten)]
     Administration(Administration),
+    /// Print what makes a shell complete this program's commands.
+    ///
+    /// For bash: borealis-engine completions bash > /etc/bash_completion.d/borealis-engine
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -105,6 +114,9 @@ fn main() -> ExitCode {
         Ok(command_line) => command_line,
         Err(error) => return print_usage(&error),
     };
+    if let Some(Command::Completions { shell }) = command_line.command {
+        return print_completions(shell);
+    }
     let (environment, folder) = match read_environment() {
         Ok(read) => read,
         Err(message) => return failed(1, &message),
@@ -128,7 +140,7 @@ fn main() -> ExitCode {
         Command::Administration(command) => return runtime.block_on(administrate(&command, &settings)),
         Command::Migrate(root) => (root, None),
         Command::Serve(arguments) => (arguments.root, Some(arguments.new_sealing_key)),
-        Command::Check(_) => return ExitCode::SUCCESS,
+        Command::Check(_) | Command::Completions { .. } => return ExitCode::SUCCESS,
     };
     // Before anything is written: the log lies in this folder.
     if let Err(refusal) = preflight::refuse_root(&settings, root.create) {
@@ -176,6 +188,15 @@ fn print_usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     match commands::printed(error.print()) {
         Ok(()) => ExitCode::from(code),
+        Err(message) => failed(1, &message),
+    }
+}
+
+fn print_completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut CommandLine::command(), "borealis-engine", &mut script);
+    match commands::print(&String::from_utf8_lossy(&script)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(message) => failed(1, &message),
     }
 }
@@ -262,6 +283,7 @@ async fn serve(settings: Settings, create: bool) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     tracing::info!("serving {scheme}://{}", engine.address());
+    tell_service_manager(NotifyState::Ready);
     loop {
         tokio::select! {
             _ = stop.recv() => break,
@@ -271,6 +293,7 @@ async fn serve(settings: Settings, create: bool) -> Result<(), String> {
             }
         }
     }
+    tell_service_manager(NotifyState::Stopping);
     tracing::info!(
         "stopping: what is being answered has {} s at most; a second SIGTERM or SIGINT ends the server at once",
         engine.stop_deadline().as_secs_f32()
@@ -278,6 +301,13 @@ async fn serve(settings: Settings, create: bool) -> Result<(), String> {
     tokio::select! {
         () = engine.stop() => Ok(()),
         _ = stop.recv() => Err("ended at once by a second signal".to_owned()),
+    }
+}
+
+/// Says how far the server is to whoever started it, where that wants to know (`Type=notify` of systemd).
+fn tell_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("the service manager cannot be told how far the server is: {error}");
     }
 }
 

@@ -13,7 +13,10 @@ mod root;
 mod secrets;
 mod writable;
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     config::settings::{AccessPolicy, Settings},
@@ -23,7 +26,7 @@ use crate::{
 
 use self::writable::Need;
 pub use self::{
-    address::bind,
+    address::{bind, bind_metrics},
     database::{describe, describe_upgrade},
     finding::{Finding, Report, Verdict, exit_code, problems},
     modes::narrow_files,
@@ -42,6 +45,7 @@ pub async fn before_serving(settings: &Settings, create: bool, clock: &dyn Clock
         modes::look(&mut report, settings);
         keys::sealing_key(&mut report, settings, &state.sealed_secrets);
         address::look(&mut report, settings);
+        address::look_at_metrics(&mut report, settings);
         report.append(of_settings(settings));
     }
     report.finish()
@@ -52,6 +56,16 @@ pub fn of_settings(settings: &Settings) -> Vec<Finding> {
     let mut report = Report::default();
     origins(&mut report, settings);
     secrets::look(&mut report, settings);
+    if let Some(address) = settings.observing.public_metrics() {
+        report.add(
+            Verdict::Warning,
+            "metrics",
+            format!(
+                "whoever reaches {address} reads how many devices and operators are there and what they ask for: set \
+                 BOREALIS_METRICS_ADDR to a loopback address, or let a firewall see to it"
+            ),
+        );
+    }
     if settings.access_policy == AccessPolicy::Legacy {
         report.add(
             Verdict::Warning,
@@ -73,15 +87,20 @@ pub async fn before_migrating(settings: &Settings, clock: &dyn Clock) -> Vec<Fin
 
 fn web_client(report: &mut Report, settings: &Settings) {
     let shown = settings.static_root.display();
-    if settings.static_root.is_dir() {
+    if settings.static_root.join("index.html").is_file() {
         report.add(Verdict::Ok, "web client", shown.to_string());
-    } else {
-        report.add(
-            Verdict::Warning,
-            "web client",
-            format!("{shown} is not there: build the web client, or set BOREALIS_STATIC_ROOT to its folder"),
-        );
+        return;
     }
+    let missing = if settings.static_root.is_dir() {
+        "holds no index.html"
+    } else {
+        "is not there"
+    };
+    report.add(
+        Verdict::Warning,
+        "web client",
+        format!("{shown} {missing}: build the web client, or set BOREALIS_STATIC_ROOT to its folder"),
+    );
 }
 
 /// Origins that are allowed too much, and those that never match: browsers send none with a slash at its end.
@@ -126,7 +145,24 @@ fn log(report: &mut Report, settings: &Settings) {
     }
 }
 
+/// Where a restore writes down what it is at, for as long as it is at it.
+pub fn restore_plan(settings: &Settings) -> PathBuf {
+    settings.root.join(root::RESTORE_PLAN)
+}
+
+/// What to do where that file is left.
+pub fn cut_short(plan: &Path) -> String {
+    format!(
+        "a restore was cut short ({} says at what): `borealis-engine restore --roll-back` puts back what was there before",
+        plan.display()
+    )
+}
+
 fn lock(report: &mut Report, settings: &Settings) {
+    let plan = restore_plan(settings);
+    if plan.exists() {
+        report.add(Verdict::Problem, "restore", cut_short(&plan));
+    }
     match root_lock::probe(&settings.database_path) {
         Ok(()) => report.add(
             Verdict::Ok,

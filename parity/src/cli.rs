@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub mod accept;
 pub mod bench;
@@ -57,6 +58,11 @@ pub enum Command {
     Accept(accept::Accept),
     /// Measure a server under load.
     Bench(bench::Bench),
+    /// Print what makes a shell complete this program's commands.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 /// Reads the command line and runs the command.
@@ -73,9 +79,17 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(&arguments.scenarios),
         Command::Accept(accept) => accept.run(&arguments.scenarios),
         Command::Bench(bench) => bench.run(),
+        Command::Completions { shell } => print_completions(shell),
     };
     if code == ExitCode::SUCCESS && !output::is_whole() {
         return ExitCode::from(COULD_NOT_RUN);
     }
     code
+}
+
+fn print_completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "parity", &mut script);
+    output::write_out(format_args!("{}", String::from_utf8_lossy(&script)));
+    ExitCode::SUCCESS
 }

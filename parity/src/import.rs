@@ -24,7 +24,7 @@ use crate::{
         agent::{Agent, hex},
         convert,
         expect::Expect,
-        files::stays_inside,
+        files::{link_stays_inside, stays_inside},
         literals::literals,
         made::{Made, text_digest},
         model::{Action, FileSource, Policy, Scenario, Step},
@@ -214,8 +214,24 @@ struct Importer {
 
 impl Importer {
     fn file_before_start(&mut self, path: String, fields: &Value) -> Result<(), ImportError> {
-        let (source, bytes) = self.file_source(&path, fields)?;
-        self.contents.push((path.clone(), bytes));
+        let field = |name: &str| fields.get(name).and_then(Value::as_str);
+        let source = if let Some(to) = field("link") {
+            if !stays_inside(&path) || !link_stays_inside(&path, to) {
+                return Err(ImportError::Leaves(format!("{path} -> {to}")));
+            }
+            FileSource::Link(to.to_owned())
+        } else {
+            let (source, bytes) = self.file_source(&path, fields)?;
+            self.contents.push((path.clone(), bytes));
+            match field("mode") {
+                None => source,
+                Some(mode) => {
+                    let mode = u32::from_str_radix(mode, 8)
+                        .map_err(|_| ImportError::Field(format!("mode of the file {path}")))?;
+                    FileSource::Mode(Box::new(source), mode)
+                }
+            }
+        };
         self.scenario.files.retain(|(known, _)| *known != path);
         self.scenario.files.push((path, source));
         Ok(())

@@ -122,7 +122,10 @@ struct Judge<'a> {
     /// What the server left: each table and file, the names in front of it, and what it is normalised to.
     left: Vec<(Item<'a>, Names, Value)>,
     sides: &'a BothSides,
+    /// The scenario as it ran, without what was found.
     ran: Ran,
+    /// What was found without any change.
+    found: Vec<Difference>,
 }
 
 impl<'a> Judge<'a> {
@@ -133,8 +136,9 @@ impl<'a> Judge<'a> {
         today: Date,
     ) -> Result<Self, ProveError> {
         let BothSides { legacy, spans, .. } = sides;
-        let ran =
+        let mut ran =
             Ran::compare(legacy, engine, spans, sides.names.clone()).with_missed(&sides.transcript.missed);
+        let found = std::mem::replace(&mut ran.outcome, Ok(Vec::new())).unwrap_or_default();
         let mut comparison = Comparison::new(legacy, engine, spans);
         let steps = paired(legacy, engine)
             .into_iter()
@@ -165,9 +169,9 @@ impl<'a> Judge<'a> {
             today,
             steps,
             ran,
+            found,
         };
-        let differences = judge.ran.outcome.clone().unwrap_or_default();
-        if judge.is_different(differences) {
+        if judge.is_different(judge.found.clone()) {
             return Err(ProveError::Different(legacy.scenario.clone()));
         }
         Ok(judge)
@@ -176,6 +180,16 @@ impl<'a> Judge<'a> {
     /// Whether the scenario is different with these differences.
     fn is_different(&self, differences: Vec<Difference>) -> bool {
         self.verdict(differences).outcome == Outcome::Different
+    }
+
+    /// Whether a step shows a difference that it did not show without the change, and that no entry accepts.
+    fn adds_unexpected(&self, before: &[Difference], found: &[Difference]) -> bool {
+        let added: Vec<Difference> = found
+            .iter()
+            .filter(|one| !before.contains(one))
+            .cloned()
+            .collect();
+        !added.is_empty() && !self.verdict(added).different.is_empty()
     }
 
     fn verdict(&self, differences: Vec<Difference>) -> crate::register::Verdict {
@@ -212,7 +226,7 @@ impl<'a> Judge<'a> {
         }
         let mut comparison = before.clone();
         let found = comparison.step(*left, Some(&shown));
-        if found != *differences && !self.verdict(found.clone()).different.is_empty() {
+        if self.adds_unexpected(differences, &found) {
             return true;
         }
         // Where nothing comes later, or all that comes later begins as it did, it is as it was.
@@ -292,7 +306,7 @@ impl<'a> Judge<'a> {
             let comparison = ours.get_or_insert_with(|| before.clone());
             let found = comparison.step(left, right);
             // A difference that no entry accepts is noticed whatever comes later.
-            if found != *differences && !self.verdict(found.clone()).different.is_empty() {
+            if self.adds_unexpected(differences, &found) {
                 return true;
             }
             all.extend(found);
@@ -358,7 +372,7 @@ impl<'a> Judge<'a> {
     /// The legacy's behaviour comes back where a difference from it is expected.
     fn bring_back(&self, operator: &Operator, whole: bool, most: usize, tally: &mut Tally) {
         let scenario = &self.legacy.scenario;
-        let all: Vec<Difference> = self.ran.outcome.clone().unwrap_or_default();
+        let all = &self.found;
         let steps: BTreeSet<u32> = all.iter().map(|one| one.step).collect();
         for step in steps {
             let label = match step.checked_sub(self.engine.last_step) {

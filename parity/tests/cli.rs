@@ -422,3 +422,13 @@ fn an_output_that_cannot_be_written_to_is_no_success() {
         "{text}"
     );
 }
+
+#[test]
+fn shells_get_their_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script) = run(parity().args(["completions", shell]));
+        assert_eq!(code, 0, "{script}");
+        assert!(script.contains("accept") && script.contains("prove"), "{shell}");
+    }
+    assert_eq!(run(parity().args(["completions", "vms"])).0, 2);
+}

@@ -18,6 +18,11 @@ pub enum StartError {
     /// The settings would let everybody in.
     #[error("{0}")]
     Settings(String),
+    /// Metrics cannot be served where they should be.
+    #[error("{0}")]
+    Metrics(String),
+    #[error("the access log cannot be written: {0}")]
+    AccessLog(#[source] std::io::Error),
     /// Another engine works in this root folder.
     #[error(transparent)]
     Lock(#[from] LockError),

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use axum::middleware::from_fn_with_state;
 use axum_server::Handle;
 use tokio::task::JoinHandle;
 use tower::service_fn;
@@ -27,7 +28,9 @@ use crate::{
             compat::{cors::AllowedOrigins, session::SessionCodec},
             connections::Connections,
             detached::DetachedRequests,
-            http_service, routes,
+            http_service,
+            observed::{Observer, observe},
+            routes,
             server::with_limits,
             state::AppState,
         },
@@ -43,10 +46,10 @@ pub(super) struct Listening {
     pub(super) server: JoinHandle<std::io::Result<()>>,
     /// Requests whose clients have gone.
     pub(super) detached: DetachedRequests,
+    pub(super) sockets: Arc<SocketEndpoint>,
 }
 
 /// What a listener answers with.
-#[derive(Clone, Copy)]
 pub(super) struct Answers<'a> {
     pub(super) settings: &'a Settings,
     pub(super) environment: &'a Environment,
@@ -55,6 +58,8 @@ pub(super) struct Answers<'a> {
     pub(super) certificate: &'a Arc<ServedCertificate>,
     /// Held for as long as the listener answers.
     pub(super) lock: &'a Arc<RootLock>,
+    /// Watches every request, where somebody wants to know.
+    pub(super) observer: Option<Observer>,
 }
 
 /// Routes, then sockets, then the listener.
@@ -66,20 +71,22 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         hub,
         certificate,
         lock,
+        observer,
     } = answers;
     let sessions = Arc::new(SessionCodec::new(settings));
     let state = AppState::new(settings, Arc::clone(services), Arc::clone(&sessions), environment);
     let sockets = Arc::new(SocketEndpoint::new(
         Arc::clone(hub),
-        Arc::clone(&services.realtime),
+        Arc::clone(services),
         Arc::clone(&sessions),
         environment.clone(),
         // Heartbeats are in real time, whatever the clock of this server says.
         Arc::new(SystemClock::new()),
         settings,
     ));
+    let answering = Arc::clone(&sockets);
     let endpoint = service_fn(move |request| {
-        let sockets = Arc::clone(&sockets);
+        let sockets = Arc::clone(&answering);
         async move { Ok::<_, Infallible>(sockets.answer(request).await) }
     });
     let detached = DetachedRequests::default();
@@ -89,14 +96,17 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         random: Arc::clone(&environment.random),
         identity: settings.speaks_tls().then(|| services.publisher.clone()),
     });
-    let service = http_service(
+    let mut service = http_service(
         routes::table().with_state(state).with_socket_endpoint(endpoint),
         settings,
         &detached,
         guard,
         Arc::clone(&environment.clock),
-    )
-    .into_make_service_with_connect_info::<SocketAddr>();
+    );
+    if let Some(observer) = observer {
+        service = service.layer(from_fn_with_state(observer, observe));
+    }
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
 
     listener.set_nonblocking(true).map_err(StartError::Listener)?;
     limit_unsent(&listener).map_err(StartError::Listener)?;
@@ -128,6 +138,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         handle,
         server,
         detached,
+        sockets,
     })
 }
 

@@ -1,9 +1,13 @@
-//! The body of `POST /api/scripts/quick_run`.
+//! The bodies of `POST /api/scripts/quick_run` and `POST /api/ansible/quick_run`.
 
 use crate::domain::{
+    assembly::variables::{Overrides, overrides_of},
+    coerce::integer_of,
     json::{Json, JsonObject},
     text::{python_float, python_trim},
 };
+
+use super::text::{WrongType, trimmed_text};
 
 /// A host as it was asked for, and as its name is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +40,87 @@ pub enum QuickRunFieldError {
     /// A field is of a wrong type (SCH-11).
     #[error("invalid payload")]
     WrongType,
+}
+
+/// A playbook that shall run now.
+#[derive(Clone, PartialEq)]
+pub struct QuickPlaybook {
+    /// The file below the playbooks, as sent, trimmed.
+    pub playbook_path: String,
+    /// The hosts in order, repeats included; at least one.
+    pub hosts: Vec<WantedHost>,
+    /// What it logs in with; `None` where agents use what they have.
+    pub credential_id: Option<i64>,
+    /// The values of its variables.
+    pub variable_values: Overrides,
+}
+
+impl std::fmt::Debug for QuickPlaybook {
+    /// Without the values: there may be passwords among them.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("QuickPlaybook")
+            .field("playbook_path", &self.playbook_path)
+            .field("hosts", &self.hosts)
+            .field("credential_id", &self.credential_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a request for a playbook's run is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum QuickPlaybookFieldError {
+    /// No playbook or no hosts.
+    #[error("Missing playbook_path or hostnames[]")]
+    Missing,
+    /// The credential is named by nothing that could be a number.
+    #[error("Invalid credential_id")]
+    InvalidCredential,
+}
+
+/// Reads the request for a playbook's run. Hosts are taken by their text, whatever they are (ASM-28).
+///
+/// # Errors
+/// [`QuickPlaybookFieldError`]
+pub fn quick_playbook(body: &JsonObject) -> Result<QuickPlaybook, QuickPlaybookFieldError> {
+    let path = trimmed_text(body, "playbook_path").map_err(|WrongType| QuickPlaybookFieldError::Missing)?;
+    let wanted = match body.get("hostnames") {
+        Some(Json::List(items)) if !items.is_empty() && !path.is_empty() => items,
+        _ => return Err(QuickPlaybookFieldError::Missing),
+    };
+    let credential_id = credential_id(body.get("credential_id"))?;
+    let uses_own_account = match body.get("use_service_account") {
+        None | Some(Json::Null) => credential_id.is_none(),
+        Some(value) => value.is_truthy(),
+    };
+    Ok(QuickPlaybook {
+        playbook_path: path.to_owned(),
+        hosts: wanted
+            .iter()
+            .map(|given| WantedHost {
+                given: given.clone(),
+                stored: Some(given.python_str()),
+            })
+            .collect(),
+        credential_id: credential_id.filter(|_| !uses_own_account),
+        variable_values: body
+            .get("variable_values")
+            .and_then(Json::as_object)
+            .map(overrides_of)
+            .unwrap_or_default(),
+    })
+}
+
+fn credential_id(value: Option<&Json>) -> Result<Option<i64>, QuickPlaybookFieldError> {
+    match value {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Text(text)) if text.is_empty() || text == "null" => Ok(None),
+        Some(value) => {
+            let number = integer_of(value).ok_or(QuickPlaybookFieldError::InvalidCredential)?;
+            // No credential has a number beyond 64 bits.
+            Ok((number > 0).then(|| i64::try_from(number).unwrap_or(i64::MAX)))
+        }
+    }
 }
 
 /// Reads the request for a run.
@@ -137,6 +222,46 @@ mod tests {
         let run =
             read(r#"{"script_path":"S","hostnames":["A"],"run_mode":" X ","variable_values":[1]}"#).unwrap();
         assert_eq!((run.run_mode.as_str(), run.variable_values.len()), ("x", 0));
+    }
+
+    #[test]
+    fn a_playbooks_credential_is_a_number_that_is_asked_for() {
+        let read = |rest: &str| {
+            let body = format!(r#"{{"playbook_path":" p ","hostnames":[null,5,"A"]{rest}}}"#);
+            match read_text(&body) {
+                Ok(Json::Object(members)) => quick_playbook(&members),
+                other => panic!("{other:?}"),
+            }
+        };
+        for (rest, id) in [
+            ("", None),
+            (r#","credential_id":true"#, Some(1)),
+            (r#","credential_id":" 1 ","use_service_account":0"#, Some(1)),
+            (r#","credential_id":1,"use_service_account":"false""#, None),
+            (r#","credential_id":"null""#, None),
+            (r#","credential_id":-1"#, None),
+            (r#","credential_id":99999999999999999999"#, Some(i64::MAX)),
+        ] {
+            assert_eq!(read(rest).map(|run| run.credential_id), Ok(id), "{rest}");
+        }
+        for rest in [
+            r#","credential_id":"NULL""#,
+            r#","credential_id":[],"use_service_account":true"#,
+        ] {
+            assert_eq!(
+                read(rest),
+                Err(QuickPlaybookFieldError::InvalidCredential),
+                "{rest}"
+            );
+        }
+        let run = read(r#","variable_values":{" v ":5,"":1}"#).unwrap();
+        assert_eq!(run.variable_values.keys().collect::<Vec<_>>(), ["v"]);
+        let hosts: Vec<_> = run
+            .hosts
+            .iter()
+            .filter_map(|host| host.stored.as_deref())
+            .collect();
+        assert_eq!((run.playbook_path.as_str(), hosts), ("p", vec!["None", "5", "A"]));
     }
 
     proptest! {

@@ -4,6 +4,10 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use clap::Args;
@@ -14,38 +18,52 @@ use super::{
     Failure,
     output::{Answer, shown},
 };
-use crate::{domain::json::Json, repositories::sqlite::back_up, services::audit};
+use crate::{
+    config::settings::Settings,
+    domain::json::Json,
+    integrations::{
+        backup_archive::{self, ASSEMBLIES, ArchiveError, DATABASE, Destination, Source},
+        identity,
+    },
+    repositories::sqlite::back_up,
+    services::audit,
+};
 
-/// Write a copy of the database, while the server runs or not.
+/// Write a copy of the database, or of the whole server, while the server runs or not.
 ///
 /// Safe beside a running server: the copy is the database as it is at one moment, with what its journal (`-wal`) holds,
 /// and requests are served and changes made meanwhile. The copy is read again before it gets its name, so a file of
 /// that name is whole. A file that exists is never overwritten. Only its owner may read it: it holds digests of
 /// passwords and sealed credentials.
 ///
-/// The copy holds the database alone. Keys, certificates and assemblies are files that seldom change; copy
-/// `Certificates`, `Server/Borealis`, `Data/Server/server_secret.key` and `Assemblies` of the root folder
-/// along with it, or devices have to enroll again and stored passwords cannot be opened.
+/// Without `--all` the copy holds the database alone. With it, it is an archive (tar) of the database, the server's
+/// certificates and keys, and the assemblies: whoever has it controls the fleet. Only what the variables hold
+/// (BOREALIS_SECRET_KEY, BOREALIS_FLASK_SECRET_KEY, BOREALIS_SECRET) is not in it. The database alone is of no use where
+/// the keys are lost: devices have to enroll again, and stored passwords cannot be opened.
 ///
-/// To restore: stop the server, move `database.db`, `database.db-wal` and `database.db-shm` out of the root folder,
-/// copy the backup there as `database.db`, and start the server.
+/// `borealis-engine restore FILE` restores either.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 done, 1 could not do it, 2 wrong command line or settings.")]
 #[command(after_long_help = "\
 Examples:
   borealis-engine backup /var/backups/borealis-before-cut-over.db
+  borealis-engine backup --all \"/var/backups/borealis-$(date +%F).tar\"
   borealis-engine backup \"/var/backups/borealis-$(date +%F).db\" --json
 
 Exit codes: 0 done, 1 could not do it (no file of that name was made), 2 wrong command line or settings.")]
 pub struct BackupArguments {
     /// The file to write, in a folder that exists.
     file: PathBuf,
+    /// Copy keys, certificates and assemblies too.
+    #[arg(long)]
+    all: bool,
     /// Answer in JSON; messages of failures stay text.
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Result<(), Failure> {
+    let database = &settings.database_path;
     let target = std::path::absolute(&arguments.file).map_err(Failure::io("cannot tell where to write"))?;
     let shown_target = shown(&target.to_string_lossy());
     // Asked before the work, for the sake of whoever waits for it; what decides is the way the file gets its name.
@@ -72,21 +90,89 @@ pub(super) async fn run(arguments: &BackupArguments, database: &Path) -> Result<
             return Err(Failure::refused("stopped before the copy was whole; nothing was written"));
         }
     }
+    let (copy, files) = if arguments.all {
+        let (archive, files) = archived(copy, workshop.path(), settings).await?;
+        (archive, Some(files))
+    } else {
+        (copy, None)
+    };
     let bytes = keep(copy, &target, folder).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists_already(&shown_target),
         _ => Failure::io(cannot_write())(error),
     })?;
     audit::changed("backup.written", target.display());
-    tracing::info!(file = %shown_target, %bytes, "database backup written");
+    tracing::info!(file = %shown_target, %bytes, all = arguments.all, "backup written");
+    let mut members = vec![
+        ("status", "ok".into()),
+        ("file", target.to_string_lossy().as_ref().into()),
+        ("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into()),
+    ];
+    let mut text = format!("wrote {shown_target}, {bytes} bytes");
+    if let Some(files) = files {
+        text += &format!(", {files} files: it opens the fleet, keep it as you keep the server's keys");
+        members.push(("files", files.into()));
+    }
     Answer {
-        text: format!("wrote {shown_target}, {bytes} bytes"),
-        json: Json::object([
-            ("status", "ok".into()),
-            ("file", target.to_string_lossy().as_ref().into()),
-            ("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into()),
-        ]),
+        text,
+        json: Json::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        ),
     }
     .show(arguments.json)
+}
+
+/// The copy of the database with everything else, read again; how many files that are.
+async fn archived(
+    copy: NamedTempFile,
+    workshop: &Path,
+    settings: &Settings,
+) -> Result<(NamedTempFile, usize), Failure> {
+    let mut sources = vec![Source {
+        name: DATABASE.to_owned(),
+        path: copy.path().to_owned(),
+    }];
+    sources.extend(identity::all_files(settings).into_iter().map(|file| Source {
+        name: file.name,
+        path: file.path,
+    }));
+    sources.push(Source {
+        name: ASSEMBLIES.to_owned(),
+        path: settings.root.join("Assemblies"),
+    });
+    let archive = NamedTempFile::new_in(workshop).map_err(Failure::io("cannot write the archive"))?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    let mut writing = tokio::task::spawn_blocking(move || {
+        let files = backup_archive::write(archive.as_file(), &sources)?;
+        let anywhere = |_: &str| {
+            Some(Destination {
+                path: None,
+                keeps_mode: false,
+            })
+        };
+        let again = archive.reopen().map_err(|source| ArchiveError::File {
+            what: "cannot read the archive again".to_owned(),
+            source,
+        })?;
+        backup_archive::extract(again, anywhere, || !stop.load(Ordering::Relaxed))?;
+        Ok::<_, ArchiveError>((archive, files))
+    });
+    tokio::select! {
+        written = &mut writing => match written {
+            Ok(written) => Ok(written?),
+            Err(error) => Err(Failure::Refused(error.to_string())),
+        },
+        signal = stop_signal() => {
+            stopped.store(true, Ordering::Relaxed);
+            signal.map_err(Failure::io("cannot wait for signals"))?;
+            // The files that it writes go with the folder that they are in.
+            let _ = writing.await;
+            Err(Failure::refused("stopped before the copy was whole; nothing was written"))
+        }
+    }
 }
 
 /// Gives the copy its name once it lies safely on the disk, unless another file has that name by now; how long it is.
@@ -105,7 +191,7 @@ fn exists_already(target: &str) -> Failure {
     ))
 }
 
-async fn stop_signal() -> io::Result<()> {
+pub(super) async fn stop_signal() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;

@@ -13,6 +13,8 @@ use std::{
 
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
 
+use crate::domain::measures::{self, Log};
+
 /// How many files of the server's log are kept beside the present one.
 pub const KEPT_FILES: usize = 30;
 
@@ -70,12 +72,13 @@ impl LogFile {
         &self.zone
     }
 
-    /// Appends `line`, which must hold no line break, to the file of the day of `now`. The first failure is reported on
+    /// Appends `line`, or several with a line break between each two, to the file of the day of `now`. The first failure is reported on
     /// standard error; no failure reaches the caller.
     pub fn append(&self, now: Timestamp, line: &str) {
         let Err(error) = self.try_append(now, line) else {
             return;
         };
+        measures::log_line_lost(Log::kept_in(&self.path));
         if !self.failure_reported.swap(true, Ordering::Relaxed) {
             // Nobody is left to hear of a failure here.
             let _ = writeln!(

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt::{self, Write as _},
+    fmt,
     io::{self, IsTerminal as _, Write as _},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -21,12 +21,16 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+mod entry;
+
+use self::entry::Entry;
 use super::{
     audit_log::{self, AuditLog, is_audit},
     log_file::{KEPT_FILES, Kept, LogFile},
+    observing::LogFormat,
     settings::Settings,
 };
-use crate::domain::clock::Clock;
+use crate::domain::{clock::Clock, measures};
 
 /// The field of a span that names the scope of everything that is logged within it. The text must be made of letters,
 /// digits, `_` and `-`.
@@ -35,15 +39,15 @@ pub const CONTEXT_FIELD: &str = "agent_context";
 /// Sends the log of this process, dependencies' included, to the file under the root and to standard error. Once it
 /// runs, a further call changes nothing.
 pub fn start(settings: &Settings, clock: Arc<dyn Clock>) {
-    begin(settings, clock, true);
+    begin(settings, clock, Some(settings.observing.log_format));
 }
 
 /// The same for a command that speaks to a person itself: nothing on standard error.
 pub fn start_in_file(settings: &Settings, clock: Arc<dyn Clock>) {
-    begin(settings, clock, false);
+    begin(settings, clock, None);
 }
 
-fn begin(settings: &Settings, clock: Arc<dyn Clock>, terminal: bool) {
+fn begin(settings: &Settings, clock: Arc<dyn Clock>, terminal: Option<LogFormat>) {
     let level = if settings.debug {
         LevelFilter::DEBUG
     } else {
@@ -69,13 +73,14 @@ pub struct EngineLog {
     file: LogFile,
     repeated: Mutex<Repeated>,
     clock: Arc<dyn Clock>,
-    terminal: bool,
+    /// How lines are written to standard error, where they are.
+    terminal: Option<LogFormat>,
     colours: bool,
 }
 
 impl EngineLog {
     /// A log into `file`, with the time of `clock`; with `terminal` also on standard error.
-    pub fn new(file: LogFile, clock: Arc<dyn Clock>, terminal: bool) -> Self {
+    pub fn new(file: LogFile, clock: Arc<dyn Clock>, terminal: Option<LogFormat>) -> Self {
         Self {
             file,
             repeated: Mutex::default(),
@@ -85,10 +90,13 @@ impl EngineLog {
         }
     }
 
-    fn write(&self, now: Timestamp, level: Level, message: &str) {
+    /// Writes a line; `json` makes the one of programs.
+    fn write(&self, now: Timestamp, level: Level, message: &str, json: impl FnOnce() -> String) {
         let time = stamp(now, self.file.zone());
-        if self.terminal {
-            self.show(&time, level, message);
+        match self.terminal {
+            None => {}
+            Some(LogFormat::Text) => self.show(&time, level, message),
+            Some(LogFormat::Json) => print(&json()),
         }
         self.file.append(now, &format!("{time}-engine-{message}"));
     }
@@ -100,10 +108,13 @@ impl EngineLog {
             Level::WARN => ("\u{1b}[33m", "\u{1b}[0m"),
             _ => ("\u{1b}[2m", "\u{1b}[0m"),
         };
-        // A terminal that is gone stops nothing.
-        let line = format!("{time} {begin}{level:5}{end} {message}\n");
-        let _ = io::stderr().lock().write_all(line.as_bytes());
+        print(&format!("{time} {begin}{level:5}{end} {message}"));
     }
+}
+
+fn print(line: &str) {
+    // A terminal that is gone stops nothing.
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EngineLog {
@@ -119,12 +130,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EngineLog {
         if is_audit(event.metadata()) {
             return;
         }
-        let mut text = EventText::default();
-        event.record(&mut text);
-        let mut message = text.finish();
-        if let Some(scope) = scope_of(event, &context) {
-            message = format!("[CONTEXT-{scope}] {message}");
-        }
+        let entry = Entry::of(event, scope_of(event, &context));
+        let message = entry.text();
         let now = self.clock.now();
         let level = *event.metadata().level();
         let (counted, is_new) = {
@@ -139,10 +146,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EngineLog {
                 now,
                 level,
                 &format!("{count} more times within a second: {message}"),
+                || entry::repeated(now, level, &message, count),
             );
         }
         if is_new {
-            self.write(now, level, &message);
+            self.write(now, level, &message, || entry.json(now, level));
+        } else {
+            measures::log_line_repeated();
         }
     }
 }
@@ -227,71 +237,6 @@ fn stamp(now: Timestamp, zone: &TimeZone) -> String {
     )
 }
 
-/// The message first, then the fields as `key=value`.
-#[derive(Default)]
-struct EventText {
-    message: String,
-    fields: String,
-}
-
-impl EventText {
-    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        // What `log` records carry about their place in the source.
-        if field.name().starts_with("log.") {
-            return;
-        }
-        // Writing to a String does not fail; a value whose own formatting fails is left as far as it went.
-        let _ = if field.name() == "message" {
-            self.message.write_fmt(value)
-        } else {
-            write!(self.fields, " {}={value}", field.name())
-        };
-    }
-
-    fn finish(mut self) -> String {
-        if self.message.is_empty() {
-            self.fields = self.fields.trim_start().to_owned();
-        }
-        escape(cut(&(self.message + &self.fields)))
-    }
-}
-
-impl Visit for EventText {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.add(field, format_args!("{value}"));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format_args!("{value:?}"));
-    }
-}
-
-/// Bytes of an entry. What clients make of one is cut where it is logged; this is for what nobody thought of.
-const LONGEST_ENTRY: usize = 16 * 1024;
-
-fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(LONGEST_ENTRY))
-        .unwrap_or(text)
-}
-
-/// Writes control characters and line separators as escapes, so that no text from outside begins an entry of its
-/// own or steers a terminal (ENR-17).
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
-}
-
 /// Sends what this thread logs to a file of its own, for tests.
 #[cfg(test)]
 pub(crate) mod capture {
@@ -328,7 +273,7 @@ pub(crate) mod capture {
             TimeZone::UTC,
             Kept::Files(KEPT_FILES),
         );
-        let log = EngineLog::new(file, clock, false).with_filter(LevelFilter::INFO);
+        let log = EngineLog::new(file, clock, None).with_filter(LevelFilter::INFO);
         Captured {
             _guard: tracing::subscriber::set_default(Registry::default().with(log)),
             folder,

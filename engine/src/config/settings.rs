@@ -12,6 +12,7 @@ use super::{
     bounds::{AnonymousBounds, Bounds},
     github::{self, GitHubSettings},
     network::{Destination, Network, PublicUrl, Reach},
+    observing::{self, ObservingSettings},
     reader::{InvalidSettings, Reader, parts},
     secret::{Secret, SecretStrength},
     timing::Timing,
@@ -68,6 +69,8 @@ pub struct Settings {
     pub accept_lost_secrets: bool,
     /// Verbose logging.
     pub debug: bool,
+    /// What the server shows of itself beside its log.
+    pub observing: ObservingSettings,
     /// The host to listen on.
     pub host: String,
     /// The port to listen on.
@@ -177,6 +180,7 @@ impl Settings {
             sealing_key: reader.sealing_key(),
             accept_lost_secrets: false,
             debug: reader.switch("BOREALIS_DEBUG", false),
+            observing: observing::read(&mut reader),
             host: reader.text(&["BOREALIS_HOST"]).unwrap_or("127.0.0.1").to_owned(),
             port: reader.parsed("BOREALIS_PORT", 5000, "a port number from 0 to 65535", |value| {
                 value.parse().ok()

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 /// Every variable beginning with `BOREALIS_` that has a meaning to this server, to the legacy server whose
 /// environment file it shares, or to its agents.
 pub const KNOWN_VARIABLES: &[&str] = &[
+    "BOREALIS_ACCESS_LOG",
     "BOREALIS_ACCESS_POLICY",
     "BOREALIS_AGENT_CERT_ROOT",
     "BOREALIS_API_GROUPS",
@@ -25,6 +26,8 @@ pub const KNOWN_VARIABLES: &[&str] = &[
     "BOREALIS_GITHUB_TOKEN",
     "BOREALIS_HOST",
     "BOREALIS_JOB_HISTORY_DAYS",
+    "BOREALIS_LOG_FORMAT",
+    "BOREALIS_METRICS_ADDR",
     "BOREALIS_MFA_ISSUER",
     "BOREALIS_PORT",
     "BOREALIS_PROJECT_ROOT",
@@ -48,15 +51,11 @@ pub const KNOWN_VARIABLES: &[&str] = &[
 
 /// Variables that somebody may set in good faith, and that change nothing here: what to do instead.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    ("BOREALIS_ACCESS_LOG", NOT_YET),
     ("BOREALIS_CERT_DIR", CERTIFICATES),
-    ("BOREALIS_LOG_FORMAT", NOT_YET),
-    ("BOREALIS_METRICS_ADDR", NOT_YET),
     ("BOREALIS_TLS_BUNDLE", CERTIFICATES),
     ("BOREALIS_TLS_CERT", CERTIFICATES),
     ("BOREALIS_TLS_KEY", CERTIFICATES),
 ];
-const NOT_YET: &str = "this version of the server does not have what it is for";
 const CERTIFICATES: &str = "the certificate and its key are those in the folder of BOREALIS_SERVER_CERT_ROOT";
 
 /// Variables without the prefix that the settings are read from too.
@@ -143,7 +142,8 @@ mod tests {
         let source = concat!(
             include_str!("settings.rs"),
             include_str!("reader.rs"),
-            include_str!("github.rs")
+            include_str!("github.rs"),
+            include_str!("observing.rs")
         );
         let names: Vec<String> = source
             .split('"')
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_changes_nothing_is_not_passed_over_in_silence() {
-        assert!(warning("BOREALIS_METRICS_ADDR").contains("has no effect"));
+        assert!(warning("BOREALIS_CERT_DIR").contains("has no effect"));
         assert!(warning("BOREALIS_TLS_CERT").contains("BOREALIS_SERVER_CERT_ROOT"));
         for (name, _) in WITHOUT_EFFECT {
             assert!(!KNOWN_VARIABLES.contains(name), "{name}");

@@ -53,6 +53,49 @@ pub fn push_wire_text(text: &mut String, value: &Json) {
     write_value(text, value, WIRE);
 }
 
+/// The text form of a value in a file that people read: a line for each member and item, two blanks a level.
+pub fn indented_text(value: &Json) -> String {
+    let mut text = String::new();
+    write_indented(&mut text, value, 0);
+    text
+}
+
+fn write_indented(text: &mut String, value: &Json, depth: usize) {
+    let line = |text: &mut String, depth: usize| {
+        text.push('\n');
+        text.extend(std::iter::repeat_n("  ", depth));
+    };
+    match value {
+        Json::List(items) if !items.is_empty() => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                line(text, depth + 1);
+                write_indented(text, item, depth + 1);
+            }
+            line(text, depth);
+            text.push(']');
+        }
+        Json::Object(members) if !members.is_empty() => {
+            text.push('{');
+            for (index, (name, member)) in members.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                line(text, depth + 1);
+                write_string(text, name);
+                text.push_str(": ");
+                write_indented(text, member, depth + 1);
+            }
+            line(text, depth);
+            text.push('}');
+        }
+        flat => write_value(text, flat, WIRE),
+    }
+}
+
 const COMPACT: Layout = Layout {
     comma: ",",
     colon: ":",
@@ -157,6 +200,19 @@ fn write_string(text: &mut String, string: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_has_a_line_for_each_member_and_item() {
+        let value = Json::object([
+            ("b", Json::list([Json::from(1), Json::list([Json::Null])])),
+            ("a", Json::object([("\u{e9}", Json::list::<Json>([]))])),
+            ("e", Json::object::<&str, 0>([])),
+        ]);
+        assert_eq!(
+            indented_text(&value),
+            "{\n  \"b\": [\n    1,\n    [\n      null\n    ]\n  ],\n  \"a\": {\n    \"\\u00e9\": []\n  },\n  \"e\": {}\n}"
+        );
+    }
 
     #[test]
     fn a_column_keeps_the_order_and_escapes_what_is_no_ascii() {

@@ -1,6 +1,10 @@
 //! Scheduled jobs, and how their latest occurrence went.
 
-use super::json::Json;
+use super::{
+    assembly::location::{Island, IslandPath},
+    json::Json,
+    text::python_trim,
+};
 
 /// A job, as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +36,32 @@ pub struct ScheduledJob {
     pub created_at: Option<i64>,
     /// When it was changed last, in seconds.
     pub updated_at: Option<i64>,
+}
+
+impl ScheduledJob {
+    /// The scripts that it runs.
+    pub fn script_paths(&self) -> Vec<IslandPath> {
+        let components = self.components.as_ref().and_then(Json::as_list);
+        let scripts = components
+            .unwrap_or_default()
+            .iter()
+            .filter(|component| component.get("type").and_then(Json::as_text) == Some("script"));
+        scripts.filter_map(script_path).collect()
+    }
+}
+
+/// The path that a component names, under the first of `names` that holds anything.
+pub fn component_path<'a>(component: &'a Json, names: &[&str]) -> Option<&'a str> {
+    let value = names
+        .iter()
+        .filter_map(|name| component.get(name))
+        .find(|value| value.is_truthy())?;
+    value.as_text().filter(|text| !python_trim(text).is_empty())
+}
+
+fn script_path(component: &Json) -> Option<IslandPath> {
+    let path = IslandPath::scheduled_script_text(component_path(component, &["path", "script_path"])?);
+    IslandPath::parse(Island::Scripts, path.strip_prefix("Scripts")?)
 }
 
 /// A job to be made.

@@ -3,9 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs::DirBuilder,
     io::{self, Write as _},
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     pin::pin,
     process::Stdio,
@@ -18,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    private_files::{make_folders, private},
+    private_files::{make_folder, make_folders, private},
     process_tree::kill_tree,
 };
 
@@ -159,11 +157,6 @@ impl Drop for WorkFolder {
             );
         }
     }
-}
-
-/// Makes a folder that is not there yet.
-fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)
 }
 
 fn private_file(path: &Path, content: &[u8]) -> io::Result<()> {

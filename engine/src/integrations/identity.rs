@@ -234,6 +234,47 @@ pub fn private_files(settings: &Settings) -> Vec<PathBuf> {
     files
 }
 
+/// A file of the identity, or of the keys that seal secrets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IdentityFile {
+    /// What it is called in backups, wherever the settings have it.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// All of them, whether they are there or not, those in former places included: which of them counts is for the start
+/// to decide.
+pub fn all_files(settings: &Settings) -> Vec<IdentityFile> {
+    let mut files: Vec<IdentityFile> = Vec::new();
+    let mut add = |part: &str, folder: &Path, path: PathBuf| {
+        if let Ok(below) = path.strip_prefix(folder) {
+            let name = format!("{part}/{}", below.display());
+            files.push(IdentityFile { name, path });
+        }
+    };
+    let (certificates, runtime) = (&settings.server_certificates, &settings.runtime);
+    for name in certificate::FILES {
+        add("certificates", certificates, certificates.join(name));
+        add("runtime", runtime, former(settings).join(name));
+    }
+    for key in [script_key_place(settings), token_key_place(settings)] {
+        for path in key.former.into_iter().chain([key.path]) {
+            let public = key.public_copy.then(|| path.with_extension("pub"));
+            for path in [path].into_iter().chain(public) {
+                add("certificates", certificates, path.clone());
+                // Where one folder lies in the other, the inner one's name is enough.
+                if !path.starts_with(certificates) {
+                    add("runtime", runtime, path);
+                }
+            }
+        }
+    }
+    for path in settings.sealing_key_files() {
+        add("root", &settings.root, path);
+    }
+    files
+}
+
 fn place<'a>(
     settings: &'a Settings,
     names: &'a [ServerName],

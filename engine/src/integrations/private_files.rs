@@ -22,6 +22,14 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
 }
 
+/// Makes the folder in one that is there.
+///
+/// # Errors
+/// As [`fs::create_dir`].
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(FOLDER_MODE).create(path)
+}
+
 /// Options that make a file for its owner alone, where they make one.
 pub fn private() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -1,7 +1,8 @@
 //! The Socket.IO channel: who may connect, what its events do, and who gets what is sent.
 //!
 //! The protocols are the crate `socketio-server`'s. The way of an event: the crate → `application` → `dispatch` (names) →
-//! a feature's file → builders → [`RealtimeService`]. The way back: services → [`Hub`] (who) → the crate.
+//! a feature's file → builders → [`RealtimeService`], or the feature's own service. The way back: services → [`Hub`] (who)
+//! → the crate.
 //!
 //! [`RealtimeService`]: crate::services::realtime::RealtimeService
 
@@ -16,6 +17,7 @@ mod peer;
 mod playbooks;
 mod quick_run;
 mod refusals;
+mod scheduled_jobs;
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,8 +45,10 @@ use super::http::compat::{
 };
 use crate::{
     config::{bounds::Bounds, settings::Settings, timing::Timing},
-    domain::{clock::Clock, coerce::integer_in, json_text::compact_text, random::Random},
-    services::{Environment, realtime::RealtimeService},
+    domain::{
+        clock::Clock, coerce::integer_in, json_text::compact_text, measures::SocketCounts, random::Random,
+    },
+    services::{Environment, container::Container},
 };
 
 /// The largest message, announced to clients (RT-5).
@@ -53,15 +57,18 @@ const MAX_PAYLOAD: usize = 100_000_000;
 #[derive(Debug)]
 pub struct SocketEndpoint {
     server: Arc<Server<SocketIo<ChannelApplication>>>,
+    hub: Arc<Hub>,
+    /// What connections may have sent that waits to be handled, those of strangers included.
+    budgets: Vec<Budget>,
     origins: AllowedOrigins,
 }
 
 impl SocketEndpoint {
-    /// An endpoint whose connections are in `hub` and whose events go to `service`. Connections live in real time,
+    /// An endpoint whose connections are in `hub` and whose events go to `services`. Connections live in real time,
     /// whatever the server's clock says.
     pub fn new(
         hub: Arc<Hub>,
-        service: Arc<RealtimeService>,
+        services: Arc<Container>,
         operators: Arc<SessionCodec>,
         environment: Environment,
         real_clock: Arc<dyn Clock>,
@@ -70,20 +77,35 @@ impl SocketEndpoint {
         let of_server = server_settings(&settings.timing, &settings.bounds);
         let random = Arc::new(InjectedRandom(Arc::clone(&environment.random)));
         let connections = Arc::clone(hub.connections());
+        let for_counts = Arc::clone(&hub);
         let clock = Arc::new(RealTime(Arc::clone(&real_clock)));
         let channel = ChannelApplication::new(
             hub,
-            service,
+            services,
             operators,
             environment,
             real_clock,
             settings,
             &of_server.limits,
         );
+        let budgets = [of_server.limits.budget.clone()]
+            .into_iter()
+            .chain(channel.anonymous_budget());
+        let budgets = budgets.collect();
         let handler = SocketIo::new(channel, &of_server, random.clone());
         Self {
+            hub: for_counts,
+            budgets,
             server: Arc::new(Server::new(handler, connections, of_server, clock, random)),
             origins: AllowedOrigins::new(settings),
+        }
+    }
+
+    /// The connections at this moment, and what they have sent that waits to be handled.
+    pub fn counts(&self) -> SocketCounts {
+        SocketCounts {
+            waiting_bytes: Budget::waiting(&self.budgets),
+            ..self.hub.counts()
         }
     }
 

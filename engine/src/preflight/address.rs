@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{TcpListener, ToSocketAddrs as _},
+    net::{SocketAddr, TcpListener, ToSocketAddrs as _},
 };
 
 use super::finding::{Report, Verdict};
@@ -29,6 +29,26 @@ pub fn bind(settings: &Settings) -> Result<TcpListener, String> {
         };
         format!("cannot listen on {wanted}: {error}; {cure}")
     })
+}
+
+/// Begins to listen for those who collect metrics.
+///
+/// # Errors
+/// The address is not to be had; what to do about it.
+pub fn bind_metrics(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).map_err(|error| {
+        format!("cannot listen on {address} for metrics: {error}; set BOREALIS_METRICS_ADDR to a free address of this machine")
+    })
+}
+
+pub(super) fn look_at_metrics(report: &mut Report, settings: &Settings) {
+    let Some(address) = settings.observing.metrics else {
+        return;
+    };
+    match bind_metrics(address) {
+        Ok(_) => report.add(Verdict::Ok, "metrics", format!("{address} is free")),
+        Err(obstacle) => report.add(Verdict::Problem, "metrics", obstacle),
+    }
 }
 
 pub(super) fn look(report: &mut Report, settings: &Settings) {

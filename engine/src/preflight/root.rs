@@ -11,6 +11,8 @@ use crate::config::settings::Settings;
 
 /// What a root folder holds, of which one is enough.
 const SIGNS: [&str; 5] = ["Borealis.ps1", "Data", "Server", "Certificates", "Assemblies"];
+/// Where a restore writes down what it is at, for as long as it is at it: the database may just have no name.
+pub(super) const RESTORE_PLAN: &str = "restore-in-progress.json";
 /// Names that do not make a folder a root folder, nor a foreign one: the engine's own traces of a start that was
 /// refused, and what a new file system comes with.
 const NOTHING: [&str; 2] = ["Logs", "lost+found"];
@@ -42,7 +44,7 @@ pub fn refuse(settings: &Settings, create: bool) -> Result<(), String> {
         }
     }
     let is_there = |name: &&str| settings.root.join(name).exists();
-    if create || settings.database_path.exists() || SIGNS.iter().any(is_there) {
+    if create || settings.database_path.exists() || SIGNS.iter().chain([&RESTORE_PLAN]).any(is_there) {
         return Ok(());
     }
     let entries = fs::read_dir(&settings.root)

@@ -29,6 +29,7 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -43,8 +44,8 @@ use sqlx::{
 pub use backup::{BackupError, back_up};
 pub use failure::Cause;
 pub use files::files_of;
-pub use inspect::{DatabaseState, inspect};
-pub use locks::{Locker, locked_by};
+pub use inspect::{DatabaseState, holds_fleet, inspect};
+pub use locks::{Locker, locked_by, opened_by};
 pub use migrate::{CopyError, MigrationError, TrialError, Upgrade, Upgraded, try_upgrade};
 pub use sealed_secrets::stored_secrets;
 
@@ -53,7 +54,14 @@ use self::{
     writer::{LOCK_SLICE, Turn, Writer},
 };
 use super::{ReadTables, Store, StoreError, UnitOfWork, WriteTables};
-use crate::{config::timing::Timing, domain::random::Random};
+use crate::{
+    config::timing::Timing,
+    domain::{
+        clock::Clock,
+        measures::{self, Access as WaitFor},
+        random::Random,
+    },
+};
 
 /// The size in bytes to which the journal shrinks once nobody reads from it any more.
 const JOURNAL_SIZE: &str = "16777216";
@@ -67,6 +75,8 @@ pub struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
     notes: device_access::refresh_notes::WaitingNotes,
+    /// Measures how long is waited; nobody measures without it.
+    stopwatch: Option<Arc<dyn Clock>>,
 }
 
 impl SqliteStore {
@@ -145,6 +155,7 @@ impl SqliteStore {
             writer,
             readers,
             notes: device_access::refresh_notes::WaitingNotes::default(),
+            stopwatch: None,
         })
     }
 
@@ -198,13 +209,42 @@ impl SqliteStore {
         );
     }
 
+    /// The same store, which measures with this clock how long is waited for it.
+    #[must_use]
+    pub fn measured_by(self, stopwatch: Arc<dyn Clock>) -> Self {
+        Self {
+            stopwatch: Some(stopwatch),
+            ..self
+        }
+    }
+
     async fn work(&self) -> Result<SqliteWork, StoreError> {
-        Ok(SqliteWork {
-            turn: self.writer.begin().await?,
-        })
+        let turn = self.waiting(WaitFor::Write, self.writer.begin()).await?;
+        Ok(SqliteWork { turn })
     }
 
     async fn reading(&self) -> Result<SqliteView, StoreError> {
+        self.waiting(WaitFor::Read, self.reader()).await
+    }
+
+    /// Measures a wait, where somebody does.
+    async fn waiting<T>(
+        &self,
+        access: WaitFor,
+        wait: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let Some(stopwatch) = &self.stopwatch else {
+            return wait.await;
+        };
+        let begun = stopwatch.monotonic();
+        let _waits = measures::database_waits(access);
+        let had = wait.await;
+        let waited = stopwatch.monotonic().saturating_sub(begun);
+        measures::database_waited(access, waited, matches!(had, Err(StoreError::Busy)));
+        had
+    }
+
+    async fn reader(&self) -> Result<SqliteView, StoreError> {
         match self.readers.acquire().await {
             Ok(connection) => Ok(SqliteView { connection }),
             Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Busy),

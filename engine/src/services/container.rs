@@ -10,7 +10,7 @@ use super::{
     activity::ActivityService,
     agents::Agents,
     approvals::ApprovalService,
-    assemblies::AssemblyLibrary,
+    assemblies::{AssemblyLibrary, AssemblyService},
     audit::{self, Actor},
     credentials::CredentialService,
     device_reports::DeviceReportService,
@@ -45,7 +45,7 @@ use super::{
 };
 use crate::{
     config::settings::Settings,
-    domain::{clock::Working, operator_session::SESSION_MAX_AGE},
+    domain::{clock::Working, measures, operator_session::SESSION_MAX_AGE},
     integrations::{
         ansible::WorkRoot, assembly_files::AssemblyFiles, github::GitHubClient, proxy_client::ProxyClient,
     },
@@ -103,6 +103,8 @@ pub struct Container {
     /// Views of the device list.
     pub device_views: DeviceViewService,
     pub search: SearchService,
+    /// Scripts, workflows and playbooks as files.
+    pub assemblies: AssemblyService,
     /// Agents get their service accounts.
     pub service_accounts: ServiceAccountService,
     /// What agents may know of the server.
@@ -162,7 +164,8 @@ impl Container {
         let hosts = HostRules::new(policy);
         let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
         let proofs = Arc::new(Proofs::new(environment.clone()));
-        let library = AssemblyLibrary::new(AssemblyFiles::new(settings.root.join("Assemblies")));
+        let assembly_files = AssemblyFiles::new(settings.root.join("Assemblies"));
+        let library = AssemblyLibrary::new(assembly_files.clone());
 
         let operators = Arc::new(OperatorService::new(
             Arc::clone(&store),
@@ -215,12 +218,12 @@ impl Container {
             Arc::clone(&store),
             environment.clone(),
             Arc::clone(&delivery),
-            playbooks,
+            Arc::clone(&playbooks),
             Parts {
                 library: library.clone(),
                 signer: signer.clone(),
                 channel: Arc::clone(&channel),
-                credentials: run_credentials,
+                credentials: Arc::clone(&run_credentials),
                 limits: Limits {
                     assumed_seconds: settings.assumed_run_seconds,
                     history_days: settings.job_history_days,
@@ -236,6 +239,8 @@ impl Container {
             secrets.clone(),
             Arc::clone(&channel),
             delivery,
+            run_credentials,
+            playbooks,
         )
         .under(policy);
 
@@ -274,6 +279,13 @@ impl Container {
             sites: SiteService::new(Arc::clone(&store), environment.clone()),
             device_views: DeviceViewService::new(Arc::clone(&store), environment.clone()),
             search: SearchService::new(Arc::clone(&store)),
+            assemblies: AssemblyService::new(
+                assembly_files,
+                Arc::clone(&store),
+                environment.clone(),
+                policy,
+                settings.time_zone.clone(),
+            ),
             service_accounts: ServiceAccountService::new(
                 Arc::clone(&store),
                 environment.clone(),
@@ -351,9 +363,19 @@ impl Container {
         background.spawn(Arc::clone(&self.quick_runs).run(working));
     }
 
+    /// Looks at what is a state of this moment, for the metrics.
+    pub async fn measure(&self) {
+        let (mut of_jobs, mut of_quick_runs) = (None, None);
+        if let Ok(mut view) = self.store.view().await {
+            of_jobs = view.undelivered_components().await.ok().map(|work| work.len());
+            of_quick_runs = view.undelivered_quick_runs().await.ok().map(|work| work.len());
+        }
+        measures::undelivered(of_jobs, of_quick_runs);
+    }
+
     /// Ends what jobs are at. The background work has ended before.
     pub async fn stop(&self) {
-        self.scheduler.stop().await;
         self.quick_runs.stop();
+        self.scheduler.stop().await;
     }
 }

@@ -1,6 +1,8 @@
-//! Scripts that run now, on hosts that an operator names.
+//! Scripts and playbooks that run now, on hosts that an operator names.
 //!
 //! Long because what is prepared, stored and sent must be the same after a restart as before it.
+
+mod playbooks;
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
@@ -8,15 +10,19 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 use tracing::Instrument as _;
 
+pub use self::playbooks::{Execution, QuickPlaybookError, StartedPlaybook};
+use self::playbooks::{PlaybookRequest, read_playbook_request};
 use super::{
     Environment,
     assemblies::AssemblyLibrary,
     hosts::{HostDevice, HostRules},
     scheduler::{
         channel::{AgentChannel, Recipient},
+        credentials::RunCredentials,
         delivery::{Delivery, Next, OFFLINE, QUARANTINED, Tasks, WENT_AWAY, Work},
         events,
-        payload::{script_event, script_members},
+        payload::{quick_playbook_event, script_event, script_members},
+        playbook_run::ServerPlaybooks,
     },
     script_signer::ScriptSigner,
     secret_box::SecretBox,
@@ -51,6 +57,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(15);
 /// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run
 /// tomorrow.
 const AGENT_TIMEOUT: i64 = 300;
+
+/// The event that carries a playbook.
+const PLAYBOOK_EVENT: &str = "ansible_playbook_run";
 
 /// Why a script does not run.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +105,9 @@ pub struct QuickRunService {
     hosts: HostRules,
     channel: Arc<dyn AgentChannel>,
     delivery: Arc<Delivery>,
+    credentials: Arc<dyn RunCredentials>,
+    /// Runs the playbooks that agents cannot.
+    server: Arc<ServerPlaybooks>,
     policy: AccessPolicy,
     tasks: Tasks,
     /// Notified when there is work that may not arrive at once.
@@ -111,17 +123,39 @@ struct BegunActivity {
     refused: Option<EndedActivity>,
 }
 
-/// A script, ready to be sent.
+/// A script or playbook, ready to be sent.
 struct Prepared {
     name: String,
     /// What every host gets alike.
     members: JsonObject,
-    /// A digest of the script's text, its variables filled in.
+    /// A digest of its text, a script's variables filled in.
     digest: String,
+    /// The id of a playbook's run; a script has none.
+    run_id: Option<String>,
+}
+
+impl Prepared {
+    /// What a host's agent gets.
+    fn event(&self, activity_id: i64, target: Json) -> (&'static str, Json) {
+        let members = self.members.clone();
+        match &self.run_id {
+            None => ("quick_job_run", script_event(activity_id.into(), target, members)),
+            Some(run_id) => (
+                PLAYBOOK_EVENT,
+                quick_playbook_event(run_id, target, members, activity_id),
+            ),
+        }
+    }
+}
+
+fn digest(text: &str) -> String {
+    base64::encode(&Sha256::digest(text.as_bytes()))
 }
 
 impl QuickRunService {
-    /// Over this store. `secrets` seals what an operator gave to a script, `delivery` gets it to agents.
+    /// Over this store. `secrets` seals what an operator gave to a script, `delivery` gets it to agents; with
+    /// `credentials` playbooks log in, `server` runs those that agents cannot.
+    #[allow(clippy::too_many_arguments, reason = "each is another part of the server")]
     pub fn new(
         store: Arc<dyn Store>,
         environment: Environment,
@@ -130,6 +164,8 @@ impl QuickRunService {
         secrets: SecretBox,
         channel: Arc<dyn AgentChannel>,
         delivery: Arc<Delivery>,
+        credentials: Arc<dyn RunCredentials>,
+        server: Arc<ServerPlaybooks>,
     ) -> Self {
         Self {
             store,
@@ -140,6 +176,8 @@ impl QuickRunService {
             hosts: delivery.hosts(),
             channel,
             delivery,
+            credentials,
+            server,
             policy: AccessPolicy::Strict,
             tasks: Tasks::default(),
             begun: Notify::new(),
@@ -212,7 +250,8 @@ impl QuickRunService {
         Ok(Prepared {
             name,
             members,
-            digest: base64::encode(&Sha256::digest(text.as_bytes())),
+            digest: digest(&text),
+            run_id: None,
         })
     }
 
@@ -291,8 +330,8 @@ impl QuickRunService {
             };
             let activity_id = activity.id;
             if activity.refused.is_none() {
-                self.send(activity_id, recipient, given.clone(), prepared.members.clone())
-                    .await;
+                let event = prepared.event(activity_id, given.clone());
+                self.send(activity_id, recipient, event).await;
             }
             events::activity_created(&*self.channel, &given.python_str(), activity_id, "quick_job").await;
             if let Some(ended) = &activity.refused {
@@ -365,12 +404,12 @@ impl QuickRunService {
         Ok(begun)
     }
 
-    async fn send(&self, activity_id: i64, recipient: Recipient<'_>, target: Json, members: JsonObject) {
+    async fn send(&self, activity_id: i64, recipient: Recipient<'_>, (event, payload): (&'static str, Json)) {
         let work = Work {
             activity_id,
             recipient,
-            event: "quick_job_run",
-            payload: &script_event(activity_id.into(), target, members),
+            event,
+            payload: &payload,
         };
         self.delivery.send(work).await;
     }
@@ -421,14 +460,13 @@ impl QuickRunService {
                 prepared.insert(request.clone(), anew);
             }
             match prepared.get(&request) {
-                Some(Ok(script)) => {
-                    let target = hostname.as_str().into();
+                Some(Ok(prepared)) => {
+                    let event = prepared.event(activity_id, hostname.as_str().into());
                     let recipient = Recipient {
                         hostname: &hostname,
                         device: device.guid.as_ref(),
                     };
-                    self.send(activity_id, recipient, target, script.members.clone())
-                        .await;
+                    self.send(activity_id, recipient, event).await;
                 }
                 Some(Err(Unprepared::ForGood(reason))) => {
                     self.delivery.give_up(activity_id, status::FAILED, reason).await?;
@@ -442,13 +480,13 @@ impl QuickRunService {
     /// The script of a stored request, as it was asked for or not at all.
     async fn prepare_again(&self, sealed: &[u8]) -> Result<Prepared, Unprepared> {
         let unreadable = Unprepared::ForGood("What was asked for cannot be read any more");
-        let Some((quick_run, digest)) = self
-            .secrets
-            .open(sealed)
-            .ok()
-            .and_then(|text| read_request(&text))
-        else {
+        let Ok(text) = self.secrets.open(sealed) else {
             return Err(unreadable);
+        };
+        let (quick_run, digest) = match read_request(&text) {
+            Some(Request::Script(quick_run, digest)) => (quick_run, digest),
+            Some(Request::Playbook(request)) => return self.prepare_playbook_again(request).await,
+            None => return Err(unreadable),
         };
         match self.prepare(&quick_run).await {
             Ok(prepared) if prepared.digest == digest => Ok(prepared),
@@ -487,8 +525,17 @@ fn request(quick_run: &QuickRun, digest: &str) -> Json {
     ])
 }
 
-fn read_request(text: &str) -> Option<(QuickRun, String)> {
+/// What was asked for, and the digest of what was to be sent then.
+enum Request {
+    Script(QuickRun, String),
+    Playbook(PlaybookRequest),
+}
+
+fn read_request(text: &str) -> Option<Request> {
     let request = json_reader::read_text(text).ok()?;
+    if let Some(playbook) = read_playbook_request(&request) {
+        return Some(Request::Playbook(playbook));
+    }
     let text = |name| request.get(name).and_then(Json::as_text).map(str::to_owned);
     let quick_run = QuickRun {
         script_path: text("script_path")?,
@@ -496,7 +543,7 @@ fn read_request(text: &str) -> Option<(QuickRun, String)> {
         run_mode: text("run_mode")?,
         variable_values: request.get("variable_values")?.as_object()?.clone(),
     };
-    Some((quick_run, text("digest")?))
+    Some(Request::Script(quick_run, text("digest")?))
 }
 
 /// The document's name without blanks around it, else the file's.

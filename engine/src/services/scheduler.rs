@@ -18,10 +18,7 @@ pub mod run_status;
 use std::{sync::Arc, time::Duration};
 
 use self::{
-    channel::AgentChannel,
-    credentials::RunCredentials,
-    delivery::{Delivery, Tasks},
-    manifest::ManifestBuilder,
+    channel::AgentChannel, credentials::RunCredentials, delivery::Delivery, manifest::ManifestBuilder,
     playbook_run::ServerPlaybooks,
 };
 use super::{Environment, assemblies::AssemblyLibrary, hosts::HostRules, script_signer::ScriptSigner};
@@ -71,7 +68,6 @@ pub struct Scheduler {
     limits: Limits,
     policy: AccessPolicy,
     delivery: Arc<Delivery>,
-    tasks: Tasks,
 }
 
 impl Scheduler {
@@ -95,7 +91,6 @@ impl Scheduler {
             limits: parts.limits,
             policy: parts.policy,
             delivery,
-            tasks: Tasks::default(),
         })
     }
 
@@ -140,10 +135,7 @@ impl Scheduler {
     /// playbooks that run on the server are killed, and end `Failed`, as do those that wait for their turn.
     pub async fn stop(&self) {
         self.delivery.stop();
-        self.tasks.shutdown().await;
-        if let Err(error) = self.playbooks.end_left_over().await {
-            tracing::error!("[Scheduler] playbooks that the stop interrupted: {error}");
-        }
+        self.playbooks.stop().await;
     }
 
     /// One tick, as of `now` in seconds.

@@ -286,3 +286,30 @@ async fn redirects_name_the_public_address_where_one_is_set() {
         server.stop().await;
     }
 }
+
+#[tokio::test]
+async fn where_the_web_client_is_missing_its_paths_say_so_and_what_to_do() {
+    let server = Server::with(&[]).start().await;
+    for path in ["/", "/devices"] {
+        let (status, headers, body) = ask(&server, "GET", path, &[]).await;
+        assert_eq!(
+            (status, headers["content-type"].to_str().unwrap()),
+            (404, "text/html; charset=utf-8")
+        );
+        for word in [
+            "web client is not installed",
+            "Data/Server/web-interface/build",
+            "BOREALIS_STATIC_ROOT",
+        ] {
+            assert!(body.contains(word), "{path}: {word} in {body}");
+        }
+        let root = server.root().display().to_string();
+        assert!(!body.contains(&root), "{body}");
+    }
+    // What is no page of the client says what the legacy says.
+    for path in ["/favicon.ico", "/api/none"] {
+        let (status, _, body) = ask(&server, "GET", path, &[]).await;
+        assert_eq!((status, body.contains("not installed")), (404, false), "{path}");
+    }
+    server.stop().await;
+}

@@ -8,10 +8,12 @@ mod file_modes;
 mod install_codes;
 mod output;
 mod places;
-mod program;
+pub(crate) mod program;
 mod refusals;
+mod restore;
 mod roots;
 mod sealing_keys;
+mod service;
 mod users;
 
 use std::{fs, path::Path};
@@ -37,6 +39,7 @@ fn help_names_the_commands_and_the_exit_codes() {
         "devices",
         "backup",
         "certificate",
+        "restore",
         "Exit codes",
     ] {
         assert!(help.output.contains(word), "{word} in {}", help.output);

@@ -31,6 +31,7 @@ const COMMANDS: &[&str] = &[
     "commands/database.rs",
     "commands/backup.rs",
     "commands/certificate.rs",
+    "commands/restore.rs",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

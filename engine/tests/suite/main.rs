@@ -7,6 +7,7 @@
     reason = "a failed assumption is a failed test"
 )]
 
+mod assemblies;
 mod binding;
 mod broken_roots;
 mod browsers;
@@ -24,6 +25,7 @@ mod layers;
 mod legacy_pages;
 mod legacy_root;
 mod log_lines;
+mod observing;
 mod operator_sessions;
 mod operators;
 mod proxy;

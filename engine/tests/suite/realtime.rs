@@ -1,6 +1,7 @@
 //! The realtime channel on a whole server, with real sockets.
 
 mod heartbeats;
+mod job_status;
 mod logins;
 mod polling;
 

@@ -72,6 +72,8 @@ impl Caller {
     async fn arrive(self, policy: &'static str) -> (Server, Vec<(&'static str, String)>) {
         let server = Server::start(policy, rows::devices(&[TARGET, FOREIGN, QUARANTINED, REVOKED])).await;
         server.file("Assemblies/Scripts/hello.ps1", "Write-Output hello\n");
+        server.file("Assemblies/Scripts/other.ps1", "Write-Output other\n");
+        server.file("Assemblies/Ansible_Playbooks/hello.yml", "- hosts: all\n");
         let admin = server.log_in().await;
         let as_admin = async |method: &str, path: &str, body: Value| {
             let (status, answer) = server
@@ -189,7 +191,9 @@ fn request(method: &str, path: &str, host: &Device) -> (String, Value) {
         .replace("{id}", "none")
         .replace("{hostname}", host.hostname)
         .replace("{agent_id}", &agent)
-        .replace("{node_id}", "n1");
+        .replace("{node_id}", "n1")
+        .replace("/assembly/list", "/assembly/list?island=scripts")
+        .replace("/assembly/load", "/assembly/load?island=scripts&path=hello.ps1");
     let body = match (method, path) {
         ("GET" | "DELETE" | "OPTIONS", _) | (_, "/api/auth/logout" | "/api/auth/mfa/verify") => json!({}),
         (_, "/api/auth/login") => json!({"username": "admin", "password": "Password"}),
@@ -217,6 +221,35 @@ fn request(method: &str, path: &str, host: &Device) -> (String, Value) {
         (_, "/api/scheduled_jobs/{id:int}/toggle") => json!({"enabled": true}),
         (_, "/api/scripts/quick_run") => {
             json!({"script_path": "Scripts/hello.ps1", "hostnames": [host.hostname]})
+        }
+        (_, "/api/ansible/quick_run") => {
+            json!({"playbook_path": "hello.yml", "hostnames": [host.hostname]})
+        }
+        (_, "/api/assembly/create") => {
+            json!({"island": "scripts", "kind": "file", "path": "new", "content": {}})
+        }
+        (_, "/api/assembly/edit") => json!({"island": "scripts", "path": "other.ps1", "content": {}}),
+        (_, "/api/assembly/rename") => {
+            json!({"island": "scripts", "kind": "file", "path": "other.json", "new_name": "third"})
+        }
+        (_, "/api/assembly/move") => {
+            json!({"island": "scripts", "path": "third.json", "new_path": "last.json"})
+        }
+        (_, "/api/assembly/delete") => json!({"island": "scripts", "kind": "file", "path": "last.json"}),
+        (_, deprecated)
+            if [
+                "save",
+                "rename_file",
+                "move_file",
+                "delete_file",
+                "create_folder",
+                "delete_folder",
+                "rename_folder",
+            ]
+            .iter()
+            .any(|name| ["/api/scripts/", "/api/ansible/"].contains(&deprecated.trim_end_matches(name))) =>
+        {
+            json!({"path": "Scripts/hello.ps1", "content": "x", "new_name": "bye", "new_path": "Scripts/bye.ps1"})
         }
         (_, "/api/ansible/recap/report") => {
             json!({"run_id": "r1", "hostname": host.hostname, "status": "Running"})
@@ -258,6 +291,18 @@ fn requests_for_more() -> Vec<(&'static str, &'static str, &'static str, Value)>
     let ssh = with(json!({"execution_context": "ssh", "credential_id": 1}));
     vec![
         (
+            "a playbook that logs in with a stored credential",
+            "POST",
+            "/api/ansible/quick_run",
+            json!({"playbook_path": "hello.yml", "hostnames": ["WIN-1"], "credential_id": 1}),
+        ),
+        (
+            "a new playbook",
+            "POST",
+            "/api/assembly/create",
+            json!({"island": "ansible", "kind": "file", "path": "new", "content": {}}),
+        ),
+        (
             "a job with a stored credential",
             "POST",
             "/api/scheduled_jobs",
@@ -282,6 +327,7 @@ fn event(name: &str, host: &Device) -> Value {
         "collector_status" => {
             json!({"agent_id": agent, "hostname": host.hostname, "active": true, "last_user": "ann"})
         }
+        "job_status_request" => Value::Null,
         "request_config" | "list_agent_windows" => json!({"agent_id": agent}),
         "screenshot" => json!({"agent_id": agent, "image_base64": "AAAA"}),
         "agent_screenshot_task" => json!({"agent_id": agent, "node_id": "n1", "image_base64": "AAAA"}),

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::output::{complain, say};
 use crate::{
     runner::step_label,
-    scenario::{library, model::Action},
+    scenario::{
+        library,
+        model::{Action, FileSource},
+    },
 };
 
 /// Arguments of `parity show`.
@@ -36,8 +39,12 @@ impl Show {
         for agent in &scenario.agents {
             say!("agent {}: {}", agent.name, agent.hostname);
         }
-        for (path, _) in &scenario.files {
-            say!("file before the start: {path}");
+        for (path, source) in &scenario.files {
+            match source {
+                FileSource::Link(to) => say!("link before the start: {path} -> {to}"),
+                FileSource::Mode(_, mode) => say!("file before the start: {path} (mode {mode:04o})"),
+                _ => say!("file before the start: {path}"),
+            }
         }
         for step in &scenario.steps {
             say!("{:>4}  {}", step.id, step.name);

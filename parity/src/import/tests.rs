@@ -109,6 +109,7 @@ fn names_that_leave_their_folder_are_refused() {
         ("/scenario", json!("/tmp/s")),
         ("/files_before_start", json!({"../x": {"text": "t"}})),
         ("/files_before_start", json!({"/x": {"base64": "AAEC"}})),
+        ("/files_before_start", json!({"x": {"link": "../x"}})),
         (
             "/steps",
             json!([http(1, "/", &json!(1)), {"id": 2, "at": 0.1, "kind": "file", "path": "a/../../x", "text": "t"}]),
@@ -153,4 +154,19 @@ fn numbers_of_the_recording_become_places_in_the_scenario() {
 fn other_texts_are_refused_by_name() {
     assert!(matches!(import_recording("{}"), Err(ImportError::Format(_))));
     assert!(matches!(import_recording("x"), Err(ImportError::Json(_))));
+}
+
+#[test]
+fn links_and_modes_of_files_before_the_start_are_kept() {
+    let mut recording: Value = serde_json::from_str(&recording(&json!([http(1, "/", &json!(1))]))).unwrap();
+    recording["files_before_start"] = json!({"a/link": {"link": "../b"}, "b": {"text": "t", "mode": "0755"}});
+    let imported = import_recording(&recording.to_string()).unwrap();
+    let text = FileSource::Text("t".to_owned());
+    assert_eq!(
+        imported.scenario.files,
+        [
+            ("a/link".to_owned(), FileSource::Link("../b".to_owned())),
+            ("b".to_owned(), FileSource::Mode(Box::new(text), 0o755))
+        ]
+    );
 }

@@ -85,6 +85,9 @@ fn written_anew(old: &Scenario) -> String {
 
 /// A file that is one text over and over is written as that.
 pub(crate) fn fold(source: &mut FileSource) {
+    if let FileSource::Mode(source, _) = source {
+        return fold(source);
+    }
     if let FileSource::Text(text) = source
         && let Some((unit, times)) = whole_repeat(&fold_repeats(text))
         && unit.repeat(times) == *text
@@ -182,6 +185,7 @@ fn changed(old: &Scenario, new: &Scenario) -> Option<String> {
 fn unfolded(source: &FileSource) -> FileSource {
     match source {
         FileSource::Repeat(unit, times) => FileSource::Text(unit.repeat(*times)),
+        FileSource::Mode(source, mode) => FileSource::Mode(Box::new(unfolded(source)), *mode),
         other => other.clone(),
     }
 }

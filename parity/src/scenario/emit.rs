@@ -407,6 +407,11 @@ fn file(out: &mut String, indent: usize, beside: &str, source: &FileSource) {
         FileSource::Repeat(unit, times) => line(out, indent, "repeat", &repeated(unit, *times)),
         FileSource::Bytes(bytes) => line(out, indent, "base64", &quote(&BASE64.encode(bytes))),
         FileSource::Beside(path) => line(out, indent, beside, &scalar(path)),
+        FileSource::Link(to) => line(out, indent, "link", &scalar(to)),
+        FileSource::Mode(source, mode) => {
+            line(out, indent, "mode", &quote(&format!("{mode:04o}")));
+            file(out, indent, beside, source);
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub fn contents(source: &FileSource, folder: &Path) -> Result<Vec<u8>, FileError
             path: path.clone(),
             source,
         }),
+        FileSource::Link(_) => Ok(Vec::new()),
+        FileSource::Mode(source, _) => contents(source, folder),
     }
 }
 
@@ -38,7 +40,28 @@ pub fn stays_inside(path: &str) -> bool {
             .all(|part| matches!(part, std::path::Component::Normal(_)))
 }
 
-/// All files before the start.
+/// Whether the target of a link at `path`, which is relative to the link's own folder, stays below the root of both.
+pub fn link_stays_inside(path: &str, to: &str) -> bool {
+    let mut depth = Path::new(path).components().count().saturating_sub(1);
+    !to.is_empty()
+        && Path::new(to).components().all(|part| match part {
+            std::path::Component::Normal(_) => {
+                depth += 1;
+                true
+            }
+            std::path::Component::ParentDir => match depth.checked_sub(1) {
+                Some(above) => {
+                    depth = above;
+                    true
+                }
+                None => false,
+            },
+            std::path::Component::CurDir => true,
+            _ => false,
+        })
+}
+
+/// All files before the start, links apart.
 ///
 /// # Errors
 /// If one cannot be read.
@@ -46,15 +69,40 @@ pub fn before_start(scenario: &Scenario, folder: &Path) -> Result<Vec<(String, V
     scenario
         .files
         .iter()
+        .filter(|(_, source)| !matches!(source, FileSource::Link(_)))
         .map(|(path, source)| Ok((path.clone(), contents(source, folder)?)))
         .collect()
 }
 
-/// Every source in the scenario: before the start and in steps.
+/// Every source in the scenario, without its mode: before the start and in steps.
 pub fn sources(scenario: &Scenario) -> impl Iterator<Item = &FileSource> {
     let in_steps = scenario.steps.iter().filter_map(|step| match &step.action {
         Action::File { source, .. } => Some(source),
         _ => None,
     });
-    scenario.files.iter().map(|(_, source)| source).chain(in_steps)
+    let placed = scenario.files.iter().map(|(_, source)| match source {
+        FileSource::Mode(source, _) => source,
+        source => source,
+    });
+    placed.chain(in_steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_may_lead_anywhere_below_the_root() {
+        for (path, to, inside) in [
+            ("Assemblies/Scripts/link", "../../outside/x", true),
+            ("Assemblies/Scripts/link", "../../../outside/x", false),
+            ("link", "x", true),
+            ("link", "..", false),
+            ("a/link", "./../x/../../y", false),
+            ("link", "/etc/passwd", false),
+            ("link", "", false),
+        ] {
+            assert_eq!(link_stays_inside(path, to), inside, "{path} -> {to}");
+        }
+    }
 }

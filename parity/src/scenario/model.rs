@@ -54,6 +54,10 @@ pub enum FileSource {
     Repeat(String, usize),
     /// A file beside the scenario, as a path relative to the scenario's folder.
     Beside(String),
+    /// A symbolic link to this path, which is relative to the folder that the link lies in. Before the start only.
+    Link(String),
+    /// One of the others, with these permission bits. Before the start only.
+    Mode(Box<FileSource>, u32),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -345,6 +349,38 @@ mod tests {
             (timed.steps[0].at_us, timed.steps[1].at_us),
             (Some(7), Some(5_000_000))
         );
+    }
+
+    #[test]
+    fn files_before_the_start_may_be_links_and_have_modes() {
+        let read = |files: &str| {
+            let text =
+                format!("format: 2\ntitle: T\narea: A\nstarted_at: 1\nfiles:\n{files}steps:\n  - get: /\n");
+            Scenario::read("a/b", &text)
+        };
+        let files =
+            "  bin/run:\n    mode: \"0755\"\n    text: \"#!/bin/sh\"\n  in/link:\n    link: ../bin/run\n";
+        let scenario = read(files).unwrap();
+        let text = FileSource::Text("#!/bin/sh".to_owned());
+        assert_eq!(
+            scenario.files,
+            [
+                ("bin/run".to_owned(), FileSource::Mode(Box::new(text), 0o755)),
+                ("in/link".to_owned(), FileSource::Link("../bin/run".to_owned()))
+            ]
+        );
+        let written = crate::scenario::emit::to_yaml(&scenario);
+        assert!(written.contains(files), "{written}");
+        for (files, fault) in [
+            ("  f: {link: ../x}\n", "leaves the root"),
+            ("  f: {link: x, mode: \"0755\"}\n", "a link has no mode"),
+            ("  f: {link: x, text: y}\n", "text"),
+            ("  f: {text: y, mode: rwx}\n", "rwx is no mode"),
+            ("  f: {mode: \"0755\"}\n", "exactly one of"),
+        ] {
+            let faults = read(files).unwrap_err().to_string();
+            assert!(faults.contains(fault), "{files}: {faults}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     agent::Agent,
-    files::stays_inside,
+    files::{link_stays_inside, stays_inside},
     model::{FORMAT, FileSource, ModelError, Policy, Scenario, Step, microseconds},
     names::START,
     socket,
@@ -187,13 +187,39 @@ fn files(fields: &mut Fields, faults: &mut Vec<Fault>) -> Vec<(String, FileSourc
             faults.push(place.fault(format!("{path} leaves the root")));
         }
         if let Some(mut fields) = node.fields("a file", faults) {
-            let source = file_source(&mut fields, "file", faults);
+            let source = placed_source(&path, &mut fields, faults);
             fields.end("a file", faults);
             files.push((path, source));
         }
     }
     files.sort_by(|one, other| one.0.cmp(&other.0));
     files
+}
+
+/// What is placed before the start: besides what a file holds, its mode, or that it is a link.
+fn placed_source(path: &str, fields: &mut Fields, faults: &mut Vec<Fault>) -> FileSource {
+    let place = fields.place;
+    let mode = fields.text("mode", faults).and_then(|text| {
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+        if mode.is_none() {
+            faults.push(place.fault(format!("{text} is no mode: \"0755\", say")));
+        }
+        mode
+    });
+    if let Some(to) = fields.text("link", faults) {
+        if !link_stays_inside(path, &to) {
+            faults.push(place.fault(format!("the link to {to} leaves the root")));
+        }
+        if mode.is_some() {
+            faults.push(place.fault("a link has no mode"));
+        }
+        return FileSource::Link(to);
+    }
+    let source = file_source(fields, "file", faults);
+    match mode {
+        Some(mode) => FileSource::Mode(Box::new(source), mode),
+        None => source,
+    }
 }
 
 /// What GitHub answers. `numbers` are those of the steps in a file of format 1, which names none.

@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     io::Write as _,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 
 use super::{database, files};
 use crate::{
-    scenario::model::{Policy, Scenario},
+    scenario::model::{FileSource, Policy, Scenario},
     transcript::{Body, Keys, Left, USUAL_SECRET},
 };
 
@@ -108,6 +109,9 @@ impl Embedded {
         write(&web, "assets/app.js", Some(SCRIPT.as_bytes()), origin)?;
         for (path, bytes) in files {
             target.write_file(path, bytes, origin)?;
+        }
+        for (path, source) in &scenario.files {
+            place(&target.root(), path, source)?;
         }
         target.launch().await?;
         Ok(target)
@@ -267,6 +271,25 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path, github: &str) -> BTre
         variables.insert(name.clone(), value.replace("${root}", &root));
     }
     variables
+}
+
+/// Makes a link, or gives a file that was written its mode.
+fn place(root: &Path, path: &str, source: &FileSource) -> Result<(), TargetError> {
+    let target = root.join(path);
+    let placed = match source {
+        FileSource::Link(to) => target
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::os::unix::fs::symlink(to, &target)),
+        FileSource::Mode(_, mode) => {
+            std::fs::set_permissions(&target, std::fs::Permissions::from_mode(*mode))
+        }
+        _ => Ok(()),
+    };
+    placed.map_err(|source| TargetError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write(folder: &Path, path: &str, bytes: Option<&[u8]>, time: Timestamp) -> Result<(), TargetError> {

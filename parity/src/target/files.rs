@@ -51,11 +51,12 @@ pub fn all(root: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     while let Some(folder) = folders.pop() {
         let wrong = |source| (folder.display().to_string(), source);
         for entry in std::fs::read_dir(&folder).map_err(wrong)? {
-            let path = entry.map_err(wrong)?.path();
-            if path.is_dir() {
-                folders.push(path);
+            let entry = entry.map_err(wrong)?;
+            // A link to a folder is one thing, and may lead to where it lies.
+            if entry.file_type().map_err(wrong)?.is_dir() {
+                folders.push(entry.path());
             } else {
-                found.push(path);
+                found.push(entry.path());
             }
         }
     }
@@ -73,6 +74,16 @@ fn is_left_out(path: &Path, name: &str, database: &Path) -> bool {
 }
 
 fn look(path: &Path, name: &str) -> io::Result<LeftFile> {
+    if path.is_symlink() {
+        let to = std::fs::read_link(path)?.to_string_lossy().into_owned();
+        return Ok(LeftFile {
+            mode: "link".to_owned(),
+            size: to.len() as u64,
+            sha256: hex(&Sha256::digest(&to)),
+            is_database: false,
+            content: Some(Body::Text(to)),
+        });
+    }
     let bytes = std::fs::read(path)?;
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
     // The recordings hold none either.
@@ -134,6 +145,16 @@ mod tests {
         for without_content in ["a/long.txt", "a/server.key", "a/server-key.pem.replaced-1"] {
             assert_eq!(content(without_content), None, "{without_content}");
         }
+        std::os::unix::fs::symlink("..", root.path().join("a/up")).unwrap();
+        std::os::unix::fs::symlink("nowhere", root.path().join("a/dangling")).unwrap();
+        let links = under(root.path(), &database).unwrap();
+        let link = |name: &str| (links[name].mode.as_str(), links[name].content.clone());
+        assert_eq!(link("a/up"), ("link", Some(Body::Text("..".to_owned()))));
+        assert_eq!(
+            link("a/dangling"),
+            ("link", Some(Body::Text("nowhere".to_owned())))
+        );
+        assert_eq!(links.len(), files.len() + 2);
         assert_eq!(files["a/b/text.txt"].mode, "0o640");
         assert!(!files["a/b/text.txt"].is_database);
     }

@@ -25,6 +25,7 @@ const UNIT: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct Budget {
     short: Arc<Semaphore>,
+    short_units: usize,
     long: Arc<Semaphore>,
     pieces: usize,
 }
@@ -34,8 +35,10 @@ impl Budget {
     pub fn new(bytes: usize) -> Self {
         let quarter = bytes / 4;
         let pieces = (quarter * 3 / PIECE).max(1);
+        let short_units = units(quarter);
         Self {
-            short: share(quarter),
+            short: Arc::new(Semaphore::new(short_units)),
+            short_units,
             long: Arc::new(Semaphore::new(pieces)),
             pieces,
         }
@@ -43,15 +46,31 @@ impl Budget {
 
     /// A budget of so many bytes for short messages, beside this one's; long messages take of the same.
     pub fn beside(&self, bytes: usize) -> Self {
+        let short_units = units(bytes);
         Self {
-            short: share(bytes),
+            short: Arc::new(Semaphore::new(short_units)),
+            short_units,
             ..self.clone()
         }
     }
+
+    /// Bytes that are taken of these budgets, all made beside the first of them. As counted: in units and pieces.
+    pub fn waiting(budgets: &[Self]) -> usize {
+        let short = budgets.iter().map(|budget| {
+            let taken = budget
+                .short_units
+                .saturating_sub(budget.short.available_permits());
+            taken * UNIT
+        });
+        let long = budgets.first().map_or(0, |budget| {
+            budget.pieces.saturating_sub(budget.long.available_permits()) * PIECE
+        });
+        short.sum::<usize>() + long
+    }
 }
 
-fn share(bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new((bytes / UNIT).max(1)))
+fn units(bytes: usize) -> usize {
+    (bytes / UNIT).max(1)
 }
 
 /// One connection's part of the budget: what its client sent and is not handled yet.
@@ -80,7 +99,9 @@ pub struct Permit {
 
 impl ReceiveBudget {
     pub(super) fn new(limits: &Limits) -> Self {
-        let Budget { short, long, pieces } = limits.budget.clone();
+        let Budget {
+            short, long, pieces, ..
+        } = limits.budget.clone();
         let own_units = limits.waiting_bytes.div_ceil(UNIT).max(1);
         Self {
             own: Arc::new(Semaphore::new(own_units)),

@@ -10,7 +10,7 @@ fn logged(level: LevelFilter, work: impl FnOnce()) -> String {
     let log = EngineLog::new(
         LogFile::new(path.clone(), TimeZone::UTC, Kept::Files(KEPT_FILES)),
         Arc::new(clock),
-        false,
+        None,
     );
     tracing::subscriber::with_default(Registry::default().with(log.with_filter(level)), work);
     fs::read_to_string(path).unwrap_or_default()
@@ -79,7 +79,7 @@ fn equal_lines_within_a_second_are_counted() {
     let log = EngineLog::new(
         LogFile::new(path.clone(), TimeZone::UTC, Kept::Files(KEPT_FILES)),
         clock.clone(),
-        false,
+        None,
     );
     tracing::subscriber::with_default(Registry::default().with(log), || {
         for _ in 0..1000 {
@@ -126,4 +126,28 @@ fn a_second_start_changes_nothing() {
     tracing::info!("once only");
     let text = fs::read_to_string(folder.path().join("Logs/Server/engine.log")).unwrap();
     assert_eq!(text.matches("once only").count(), 1);
+}
+
+#[test]
+fn the_json_of_an_entry_has_its_parts_and_keeps_every_text() {
+    let entry = Entry {
+        scope: Some("SYSTEM".to_owned()),
+        message: "named \"x\"\n\u{1b}".to_owned(),
+        fields: vec![("ip", "192.0.2.7".to_owned())],
+    };
+    let now = "2031-05-01T21:59:58.042Z".parse().unwrap();
+    assert_eq!(
+        entry.json(now, Level::WARN),
+        "{\"time\": \"2031-05-01T21:59:58.042Z\", \"level\": \"warn\", \"message\": \"named \\\"x\\\"\\n\\u001b\", \
+         \"context\": \"SYSTEM\", \"fields\": {\"ip\": \"192.0.2.7\"}}"
+    );
+    let long = Entry {
+        message: "x".repeat(100_000),
+        ..Entry::default()
+    };
+    assert!(long.json(now, Level::INFO).len() < 17_000);
+    assert_eq!(
+        entry::repeated(now, Level::INFO, "again", 7),
+        "{\"time\": \"2031-05-01T21:59:58.042Z\", \"level\": \"info\", \"message\": \"again\", \"repeated\": 7}"
+    );
 }

@@ -1,10 +1,11 @@
 //! The document of a script or playbook, brought to its normal form.
 
 use super::{
-    location::{is_json, stem},
+    location::{Island, is_json, stem},
     script_text::{plain_text, script_text},
 };
 use crate::domain::{
+    base64,
     coerce::integer_of,
     json::{Json, JsonObject},
     json_reader::read_text,
@@ -72,6 +73,131 @@ pub struct Document {
     pub files: Vec<DocumentFile>,
 }
 
+impl Document {
+    /// The document in the order in which its file has it, with its script as the plain text that operators see.
+    pub fn shown(&self) -> Json {
+        self.members(self.script.as_str().into(), self.script_encoding)
+    }
+
+    /// What its file holds: the script is always base64.
+    pub fn stored(&self) -> Json {
+        let script = base64::encode(self.script.as_bytes());
+        self.members(script.into(), Some("base64"))
+    }
+
+    fn members(&self, script: Json, script_encoding: Option<&str>) -> Json {
+        let (mode, values) = &self.sites;
+        let mut members: JsonObject = [
+            ("version", self.version.into()),
+            ("name", self.name.as_str().into()),
+            ("description", self.description.as_str().into()),
+            ("category", self.category.as_str().into()),
+            ("type", self.kind.as_str().into()),
+            ("script", script),
+            ("timeout_seconds", self.timeout_seconds.into()),
+            (
+                "sites",
+                Json::object([
+                    ("mode", mode.as_str().into()),
+                    ("values", Json::list(values.iter().map(String::as_str))),
+                ]),
+            ),
+            (
+                "variables",
+                Json::List(self.variables.iter().map(DocumentVariable::member).collect()),
+            ),
+            (
+                "files",
+                Json::List(self.files.iter().map(DocumentFile::member).collect()),
+            ),
+        ]
+        .into_iter()
+        .map(|(name, value): (&str, Json)| (name.to_owned(), value))
+        .collect();
+        if let Some(encoding) = script_encoding {
+            members.insert("script_encoding".to_owned(), encoding.into());
+        }
+        Json::Object(members)
+    }
+}
+
+impl DocumentVariable {
+    fn member(&self) -> Json {
+        Json::object([
+            ("name", self.name.as_str().into()),
+            ("label", self.label.as_str().into()),
+            ("type", self.kind.as_str().into()),
+            ("default", self.default.clone()),
+            ("required", self.required.into()),
+            ("description", self.description.as_str().into()),
+        ])
+    }
+}
+
+impl DocumentFile {
+    fn member(&self) -> Json {
+        Json::object([
+            ("file_name", self.file_name.as_str().into()),
+            ("size", self.size.into()),
+            ("mime_type", self.mime_type.as_str().into()),
+            ("data", self.data.as_str().into()),
+        ])
+    }
+}
+
+/// What a list shows of a document.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Heading {
+    pub name: String,
+    pub description: String,
+    /// `script` or `application`.
+    pub category: String,
+    /// `powershell`, `batch`, `bash` or `ansible`.
+    pub kind: String,
+}
+
+/// Whether a word is one that a document's type may be.
+pub fn is_type(word: &str) -> bool {
+    TYPES.contains(&word)
+}
+
+/// The type that a list takes a file for, where its document names none: other than [`load`], it looks at the ending
+/// (ASM-18).
+pub fn listed_kind(island: Island, file_name: &str) -> &'static str {
+    if island == Island::Playbooks {
+        return "ansible";
+    }
+    let ending = file_name.rsplit('.').next().unwrap_or_default();
+    match ending.to_ascii_lowercase().as_str() {
+        "bat" => "batch",
+        "sh" => "bash",
+        "yml" => "ansible",
+        _ => "powershell",
+    }
+}
+
+/// The heading of a document, without a look at its script and files.
+pub fn heading(members: &JsonObject, default_kind: &str, base_name: &str) -> Heading {
+    let known = |word: String, words: &[&str]| words.contains(&word.as_str()).then_some(word);
+    let category = members.get("category").map(Json::python_text).unwrap_or_default();
+    let kind = first_truthy(members, &["type", "script_type"])
+        .map(Json::python_text)
+        .unwrap_or_default();
+    Heading {
+        name: first_truthy(members, &["name", "display_name"])
+            .map_or_else(|| base_name.to_owned(), Json::python_str),
+        description: text(members, &["description"]),
+        category: known(category.to_lowercase(), &["script", "application"]).unwrap_or_else(|| {
+            if default_kind == "ansible" {
+                "application".to_owned()
+            } else {
+                "script".to_owned()
+            }
+        }),
+        kind: known(kind.to_lowercase(), &TYPES).unwrap_or_else(|| default_kind.to_owned()),
+    }
+}
+
 /// A document as it was read from its file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedDocument {
@@ -93,11 +219,7 @@ pub fn load(file_name: &str, bytes: &[u8], default_kind: &str) -> LoadedDocument
             damaged: false,
         };
     }
-    // A byte order mark makes it unreadable, as in the legacy.
-    let parsed = std::str::from_utf8(bytes)
-        .ok()
-        .and_then(|text| read_text(text).ok());
-    match parsed {
+    match parse(bytes) {
         Some(Json::Object(members)) => LoadedDocument {
             document: normalize(&members, default_kind, base),
             damaged: false,
@@ -109,29 +231,40 @@ pub fn load(file_name: &str, bytes: &[u8], default_kind: &str) -> LoadedDocument
     }
 }
 
+/// The JSON in a file; a byte order mark makes it unreadable, as in the legacy.
+pub fn parse(bytes: &[u8]) -> Option<Json> {
+    read_text(std::str::from_utf8(bytes).ok()?).ok()
+}
+
+/// What a list shows of a file.
+pub fn listed(island: Island, file_name: &str, bytes: &[u8]) -> Heading {
+    let base = stem(file_name);
+    let kind = listed_kind(island, file_name);
+    let parsed = if is_json(file_name) { parse(bytes) } else { None };
+    let members = match parsed {
+        Some(Json::Object(members)) => members,
+        _ => JsonObject::new(),
+    };
+    heading(&members, kind, base)
+}
+
 /// Brings a document's members to their normal form; what nobody knows is dropped.
 pub fn normalize(members: &JsonObject, default_kind: &str, base_name: &str) -> Document {
     let script = script_text(members);
-    let known = |word: String, words: &[&str]| words.contains(&word.as_str()).then_some(word);
-    let category = members.get("category").map(Json::python_text).unwrap_or_default();
-    let kind = first_truthy(members, &["type", "script_type"])
-        .map(Json::python_text)
-        .unwrap_or_default();
+    let Heading {
+        name,
+        description,
+        category,
+        kind,
+    } = heading(members, default_kind, base_name);
     Document {
         version: first_truthy(members, &["version"]).and_then(integer).unwrap_or(1),
-        name: first_truthy(members, &["name", "display_name"])
-            .map_or_else(|| base_name.to_owned(), Json::python_str),
+        name,
         scheduled_name: first_truthy(members, &["name"])
             .map_or_else(|| base_name.to_owned(), Json::python_str),
-        description: text(members, &["description"]),
-        category: known(category.to_lowercase(), &["script", "application"]).unwrap_or_else(|| {
-            if default_kind == "ansible" {
-                "application".to_owned()
-            } else {
-                "script".to_owned()
-            }
-        }),
-        kind: known(kind.to_lowercase(), &TYPES).unwrap_or_else(|| default_kind.to_owned()),
+        description,
+        category,
+        kind,
         script_encoding: Some(if script.was_base64 { "base64" } else { "plain" }),
         script: script.text,
         timeout_seconds: members

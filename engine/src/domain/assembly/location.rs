@@ -1,6 +1,11 @@
 //! Where assemblies lie below their root: paths from outside, folded and kept inside.
 
+use std::path::{Component, Path, PathBuf};
+
 use crate::domain::text::python_trim;
+
+/// Folders within one another, at most; the legacy breaks at about a thousand (ASM-26).
+const DEEPEST: usize = 900;
 
 /// A folder of assemblies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -34,7 +39,14 @@ impl Island {
     }
 }
 
-/// A path below an island: names without `.`, `..`, separators of either kind or NUL. May be the island itself.
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    File,
+    Folder,
+}
+
+/// A path below an island: names without `.`, `..` or slashes. May be the island itself.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct IslandPath(Vec<String>);
 
@@ -42,6 +54,11 @@ impl IslandPath {
     /// Reads a path as the assemblies routes do: trimmed, backslashes as slashes, without outer slashes, folded.
     /// `None` where it leaves the island, also into a sibling whose name begins alike (ASM-2), or holds NUL.
     pub fn parse(island: Island, text: &str) -> Option<Self> {
+        Self::resolve(island, text).filter(|path| !path.has_nul())
+    }
+
+    /// As [`IslandPath::parse`], but NUL may be in a name: no file has such a one, which is not always what is answered.
+    pub fn resolve(island: Island, text: &str) -> Option<Self> {
         let text = python_trim(text).replace('\\', "/");
         Self::below(island, text.trim_matches('/'))
     }
@@ -51,7 +68,7 @@ impl IslandPath {
     /// is refused (SCH-14).
     pub fn of_quick_run(text: &str) -> Option<Self> {
         let below = Self::below(Island::Scripts, text.strip_prefix("Scripts/")?)?;
-        (!below.is_root()).then_some(below)
+        (!below.is_root() && !below.has_nul()).then_some(below)
     }
 
     /// The text of a scheduled script's path, as it is stored and sent: with `Scripts/` in front.
@@ -80,7 +97,6 @@ impl IslandPath {
                 ".." => {
                     names.pop()?;
                 }
-                name if name.contains('\0') => return None,
                 name => names.push(name),
             }
         }
@@ -107,6 +123,116 @@ impl IslandPath {
     pub fn text(&self) -> String {
         self.0.join("/")
     }
+
+    /// Whether NUL is in one of its names.
+    pub fn has_nul(&self) -> bool {
+        self.0.iter().any(|name| name.contains('\0'))
+    }
+
+    /// Whether it has more names than a folder is made for (ASM-26).
+    pub fn is_too_deep(&self) -> bool {
+        self.0.len() > DEEPEST
+    }
+
+    /// The path under another last name; `None` for the island itself.
+    #[must_use]
+    pub fn renamed(&self, name: String) -> Option<Self> {
+        let (_, parents) = self.0.split_last()?;
+        let mut names = parents.to_vec();
+        names.push(name);
+        Some(Self(names))
+    }
+
+    /// The path one name further down.
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
+        let mut names = self.0.clone();
+        names.push(name.to_owned());
+        Self(names)
+    }
+
+    /// Whether it is `folder`, or lies below it.
+    pub fn starts_with(&self, folder: &Self) -> bool {
+        self.0.starts_with(&folder.0)
+    }
+}
+
+/// Where an absolute or relative path of the deprecated routes leads that begins at `base`: nothing is trimmed, a
+/// backslash is part of a name, an absolute path leaves the base. `None` where it leads out of it.
+pub fn deprecated_place(base: &Path, path: &str) -> Option<PathBuf> {
+    let mut place = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                place.pop();
+            }
+            part => place.push(part),
+        }
+    }
+    place.starts_with(base).then_some(place)
+}
+
+/// Whether a path of the deprecated script routes names something below `Scripts`.
+pub fn is_deprecated_script(path: &str) -> bool {
+    let path = path.replace('\\', "/");
+    path.trim_start_matches('/').split('/').next() == Some(Island::Scripts.folder())
+}
+
+/// The name of a new document: whatever it is called, it ends in `.json` (ASM-14).
+pub fn document_name(name: &str) -> String {
+    if is_json(name) {
+        name.to_owned()
+    } else {
+        format!("{name}.json")
+    }
+}
+
+/// The name that a file has once it was edited: its content is a document then.
+pub fn edited_name(name: &str) -> String {
+    if is_json(name) {
+        name.to_owned()
+    } else {
+        format!("{}.json", stem(name))
+    }
+}
+
+/// The name that a file gets by a rename to `wanted`: its last part. Without an extension it keeps the old one, and a
+/// document stays one, a text a text (ASM-15). `None` where that cannot be.
+pub fn renamed_file(old: &str, wanted: &str) -> Option<String> {
+    let name = last_part(wanted)?;
+    let has_extension = stem(&name) != name;
+    if has_extension && is_json(&name) == is_json(old) {
+        return Some(name);
+    }
+    let extension = old.get(stem(old).len()..).unwrap_or_default();
+    // Python takes `.json` for a name without an extension.
+    let extension = if extension.is_empty() && is_json(old) {
+        old
+    } else {
+        extension
+    };
+    let name = name + extension;
+    (is_json(&name) == is_json(old)).then_some(name)
+}
+
+/// The name that a folder gets by a rename to `wanted`: its last part (ASM-15). `None` where that is none, or `wanted`
+/// leads out of the island.
+pub fn renamed_folder(island: Island, folder: &IslandPath, wanted: &str) -> Option<String> {
+    let (_, parents) = folder.names().split_last()?;
+    let wanted = wanted.replace('\\', "/");
+    if wanted.starts_with('/') {
+        return None;
+    }
+    IslandPath::below(island, &format!("{}/{wanted}", parents.join("/")))?;
+    last_part(&wanted).filter(|name| name != "." && name != "..")
+}
+
+fn last_part(path: &str) -> Option<String> {
+    let path = path.replace('\\', "/");
+    let path = path.trim_matches('/');
+    let name = path.rsplit('/').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// A file name without its last extension, as Python's `os.path.splitext` parts them: leading dots begin no extension.
@@ -130,111 +256,4 @@ pub fn is_json(file_name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn text(path: Option<IslandPath>) -> Option<String> {
-        path.map(|path| path.text())
-    }
-
-    #[test]
-    fn paths_are_folded_and_kept_inside() {
-        for (given, expected) in [
-            ("/etc/x", "etc/x"),
-            ("\\\\etc\\x", "etc/x"),
-            ("C:\\Windows\\x", "C:/Windows/x"),
-            ("a/./b", "a/b"),
-            (" /a//b/ ", "a/b"),
-            ("x/..", ""),
-            ("....//x", "..../x"),
-            ("%2e%2e/x", "%2e%2e/x"),
-            ("../Scripts/z.json", "z.json"),
-        ] {
-            assert_eq!(
-                text(IslandPath::parse(Island::Scripts, given)).as_deref(),
-                Some(expected),
-                "{given:?}"
-            );
-        }
-        for outside in ["..", "../x", "a/../../x", "..\\x", "../ScriptsEvil/x", "a\0b"] {
-            assert_eq!(IslandPath::parse(Island::Scripts, outside), None, "{outside:?}");
-        }
-    }
-
-    #[test]
-    fn a_quick_run_stays_below_scripts() {
-        for good in [
-            "Scripts/a.ps1",
-            "Scripts//a.ps1",
-            "Scripts/a.ps1/",
-            "Scripts/x/../a.ps1",
-            "Scripts/../Scripts/a.ps1",
-        ] {
-            assert_eq!(
-                text(IslandPath::of_quick_run(good)).as_deref(),
-                Some("a.ps1"),
-                "{good:?}"
-            );
-        }
-        for bad in [
-            "Scripts",
-            "Scripts/",
-            "a.ps1",
-            "scripts/a.ps1",
-            "/Scripts/a.ps1",
-            "Scripts\\a.ps1",
-            "./Scripts/a.ps1",
-            "Scripts/../Ansible_Playbooks/p.yml",
-            "Scripts/../../AssembliesX/s.ps1",
-            "../outside.ps1",
-        ] {
-            assert_eq!(IslandPath::of_quick_run(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn scheduled_paths_get_their_island() {
-        assert_eq!(
-            IslandPath::scheduled_script_text(" doc.json "),
-            "Scripts/doc.json"
-        );
-        assert_eq!(
-            IslandPath::scheduled_script_text("Scripts\\hello.ps1"),
-            "Scripts/hello.ps1"
-        );
-        assert_eq!(
-            IslandPath::scheduled_playbook_text(" \\sub\\play.yml "),
-            "sub/play.yml"
-        );
-    }
-
-    #[test]
-    fn stems_are_pythons() {
-        for (name, expected) in [
-            ("hello.ps1", "hello"),
-            ("a.b.json", "a.b"),
-            ("noext", "noext"),
-            (".hidden", ".hidden"),
-            ("..a.txt", "..a"),
-            ("trail.", "trail"),
-            ("", ""),
-            ("...", "..."),
-        ] {
-            assert_eq!(stem(name), expected, "{name:?}");
-        }
-        assert!(is_json("UP.JSON") && is_json(".json") && !is_json("json") && !is_json("a.jsn"));
-    }
-
-    proptest! {
-        #[test]
-        fn no_path_leaves_its_island(given in "([a.\\\\/]|\\.\\.|\\PC){0,12}") {
-            for path in [IslandPath::parse(Island::Scripts, &given), IslandPath::of_quick_run(&given)].into_iter().flatten() {
-                for name in path.names() {
-                    prop_assert!(!name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']));
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -46,9 +46,17 @@ pub fn script_text(document: &JsonObject) -> ScriptText {
         }
     }
     ScriptText {
-        text: text.replace("\r\n", "\n"),
+        text: line_feeds(text),
         was_base64,
     }
+}
+
+/// Every CRLF becomes a line feed, until there is none: a text that is read and stored again stays as it is.
+fn line_feeds(mut text: String) -> String {
+    while text.contains("\r\n") {
+        text = text.replace("\r\n", "\n");
+    }
+    text
 }
 
 /// The text of a file that is no document: every kind of line end becomes a line feed.

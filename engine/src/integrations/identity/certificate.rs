@@ -32,6 +32,8 @@ const ROOT_CERTIFICATE: &str = "borealis-root-ca.pem";
 const ROOT_KEY: &str = "borealis-root-ca-key.pem";
 /// The private keys.
 pub(super) const KEYS: [&str; 2] = [KEY, ROOT_KEY];
+/// All of them.
+pub(super) const FILES: [&str; 5] = [CERTIFICATE, KEY, BUNDLE, ROOT_CERTIFICATE, ROOT_KEY];
 
 /// How long before its end a certificate is warned of.
 const WARNED_AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);

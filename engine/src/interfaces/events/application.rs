@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use socketio_server::{
     Limits,
-    engine_io::{BodyError, Rejection, Transport},
+    engine_io::{BodyError, Budget, Rejection, Transport},
     socket_io::{Admission, Application, Arguments, ConnectError, Event, Handled, Refused, Request, Socket},
 };
 use tracing::{Instrument as _, Span};
@@ -16,7 +16,7 @@ use tracing::{Instrument as _, Span};
 use super::{
     Hub,
     agents::context,
-    dispatch::handle_event,
+    dispatch::{asks_without_argument, handle_event},
     handshake::Handshake,
     hub::Full,
     peer::{Client, Peer},
@@ -36,7 +36,8 @@ use crate::{
     services::{
         Environment,
         audit::{self, Actor},
-        realtime::{Identity, Outcome, RealtimeService},
+        container::Container,
+        realtime::{Identity, Outcome},
     },
 };
 
@@ -47,7 +48,7 @@ const LONGEST_NAME: usize = 64;
 #[derive(Debug)]
 pub(super) struct ChannelApplication {
     hub: Arc<Hub>,
-    service: Arc<RealtimeService>,
+    services: Arc<Container>,
     operators: Arc<SessionCodec>,
     environment: Environment,
     /// What those may take who show no identity; `None` where nobody is asked for one.
@@ -81,10 +82,10 @@ impl Anonymous {
 }
 
 impl ChannelApplication {
-    /// Clients are in `hub`, and their events go to `service`; `of_all` is what any client may take.
+    /// Clients are in `hub`, and their events go to `services`; `of_all` is what any client may take.
     pub(super) fn new(
         hub: Arc<Hub>,
-        service: Arc<RealtimeService>,
+        services: Arc<Container>,
         operators: Arc<SessionCodec>,
         environment: Environment,
         real_clock: Arc<dyn Clock>,
@@ -95,7 +96,7 @@ impl ChannelApplication {
         let anonymous = settings.anonymous_bounds();
         Self {
             hub,
-            service,
+            services,
             operators,
             environment,
             anonymous: anonymous.map(|bounds| Anonymous::new(bounds, deadline, of_all)),
@@ -107,8 +108,15 @@ impl ChannelApplication {
         &self.hub
     }
 
-    pub(super) fn service(&self) -> &RealtimeService {
-        &self.service
+    pub(super) fn services(&self) -> &Container {
+        &self.services
+    }
+
+    /// What those may have sent who show no identity, and that waits to be handled.
+    pub(super) fn anonymous_budget(&self) -> Option<Budget> {
+        self.anonymous
+            .as_ref()
+            .map(|anonymous| anonymous.limits.budget.clone())
     }
 
     /// An operator by session or token, or a device by its token. A policy that checks nobody does not ask.
@@ -269,9 +277,11 @@ impl Application for ChannelApplication {
 
     async fn event(&self, socket: &Socket<'_, Peer, Json>, mut event: Event<Json>) -> Handled<Json> {
         let Arguments { values, attachments } = std::mem::replace(&mut event.arguments, Arguments::none());
-        // Every handler takes exactly one argument; the legacy's fail otherwise, without acknowledgement.
-        let Ok([value]) = <[Json; 1]>::try_from(values) else {
-            return Handled::Unacknowledged;
+        let value = match <[Json; 1]>::try_from(values) {
+            Ok([value]) => value,
+            Err(values) if values.is_empty() && asks_without_argument(event.name()) => Json::Null,
+            // The legacy's handlers take exactly one argument and fail otherwise, without acknowledgement.
+            Err(_) => return Handled::Unacknowledged,
         };
         let payload = Payload { value, attachments };
         let handling = handle_event(self, socket.client, event.name(), payload);

@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use super::{agents, application::ChannelApplication, live_view, peer::Client, playbooks, quick_run};
+use super::{
+    agents, application::ChannelApplication, hub::Hub, live_view, peer::Client, playbooks, quick_run,
+    scheduled_jobs,
+};
 use crate::{
     builders::agents::Reading,
     domain::{json::Json, payload::Payload},
-    services::realtime::{Outcome, RealtimeService, Rights},
+    services::{
+        realtime::{Outcome, RealtimeService, Rights},
+        scheduled_jobs::ScheduledJobService,
+    },
 };
 
 /// The events that clients may send; others have no effect and no acknowledgement.
-pub const EVENTS: [&str; 12] = [
+pub const EVENTS: [&str; 13] = [
     "connect_agent",
     "agent_heartbeat",
     "collector_status",
@@ -23,12 +29,16 @@ pub const EVENTS: [&str; 12] = [
     "ansible_playbook_cancel",
     "ansible_playbook_run",
     "quick_job_result",
+    "job_status_request",
 ];
 
 /// An event and who sent it.
 #[derive(Debug)]
 pub(super) struct Incoming<'a> {
     pub(super) service: &'a RealtimeService,
+    pub(super) scheduled_jobs: &'a ScheduledJobService,
+    /// For answers to the sender alone.
+    pub(super) hub: &'a Hub,
     pub(super) client: &'a Arc<Client>,
     pub(super) rights: Rights,
     pub(super) name: &'a str,
@@ -39,6 +49,11 @@ impl Incoming<'_> {
     pub(super) fn value(&self) -> &Json {
         &self.payload.value
     }
+}
+
+/// Whether an event may come without an argument: the legacy has none of them.
+pub(super) fn asks_without_argument(name: &str) -> bool {
+    name == "job_status_request"
 }
 
 /// Handles an event; `None` where it is unknown.
@@ -52,7 +67,9 @@ pub(super) async fn handle_event(
         return None;
     }
     let incoming = Incoming {
-        service: channel.service(),
+        service: &channel.services().realtime,
+        scheduled_jobs: &channel.services().scheduled_jobs,
+        hub: channel.hub(),
         client,
         rights: channel.hub().access().rights(&client.peer.principal).await,
         name,
@@ -71,6 +88,7 @@ pub(super) async fn handle_event(
         "ansible_playbook_cancel" => playbooks::ansible_playbook_cancel(&incoming).await,
         "ansible_playbook_run" => playbooks::ansible_playbook_run(&incoming).await,
         "quick_job_result" => quick_run::quick_job_result(incoming).await,
+        "job_status_request" => scheduled_jobs::job_status_request(&incoming).await,
         _ => return None,
     };
     Some(outcome)

@@ -1,6 +1,7 @@
 //! All clients of the channel, and who of them gets which event.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{json::Argument, peer::Client};
 use crate::{
     config::{bounds::AnonymousBounds, settings::Settings},
-    domain::{clock::BoxFuture, guid::Guid, payload::Payload},
+    domain::{clock::BoxFuture, guid::Guid, measures::SocketCounts, payload::Payload},
     services::{
         realtime::{Audience, Channel, ChannelAccess, Identity, Rights, Whose},
         scheduler::channel::{Eventual, PendingReceipt, Receipt},
@@ -124,6 +125,22 @@ impl Hub {
     /// Completes once everything that ended connections have sent is handled.
     pub async fn finished(&self) {
         self.connections.finished().await;
+    }
+
+    /// How many there are, by what they showed.
+    pub(super) fn counts(&self) -> SocketCounts {
+        let counts = Cell::new(SocketCounts::default());
+        self.connections.select(|client| {
+            let mut counted = counts.get();
+            match client.peer.principal.identity() {
+                Identity::Device(_) => counted.agents += 1,
+                Identity::Operator(_) => counted.operators += 1,
+                Identity::Anonymous => counted.anonymous += 1,
+            }
+            counts.set(counted);
+            false
+        });
+        counts.get()
     }
 
     pub(super) fn connections(&self) -> &Arc<Connections<Client>> {

@@ -1,5 +1,6 @@
 //! The answers of every service's errors, in one place; large areas have files of their own below.
 
+mod assemblies;
 mod credentials;
 mod inventory;
 mod operators;

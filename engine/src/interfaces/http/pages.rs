@@ -55,10 +55,13 @@ impl Pages {
         let client_route =
             !path.starts_with("/api") && !path.starts_with("/socket.io") && !last_segment.contains('.');
         let index = self.root.join("index.html");
-        if client_route && let Some(opened) = open(&index).await {
-            return serve(opened, &index, headers).await;
+        if !client_route {
+            return ErrorPage::NotFound.into_response();
         }
-        ErrorPage::NotFound.into_response()
+        match open(&index).await {
+            Some(opened) => serve(opened, &index, headers).await,
+            None => ErrorPage::NoWebClient.into_response(),
+        }
     }
 
     /// Whether the file lies in the root when every link is followed: what the operator of the machine links elsewhere
@@ -299,8 +302,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_front_page_there_is_nothing() {
+    async fn without_a_front_page_its_paths_say_that_it_is_missing_and_others_do_not() {
         let pages = Pages::new(PathBuf::from("/nonexistent"));
-        assert_eq!(pages.answer("/devices", &HeaderMap::new()).await.status(), 404);
+        for (path, says_so) in [
+            ("/", true),
+            ("/devices", true),
+            ("/favicon.ico", false),
+            ("/api/none", false),
+        ] {
+            let answer = pages.answer(path, &HeaderMap::new()).await;
+            assert_eq!(answer.status(), 404, "{path}");
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert_eq!(body.contains("BOREALIS_STATIC_ROOT"), says_so, "{path}: {body}");
+            assert!(!body.contains("nonexistent"), "{body}");
+        }
     }
 }

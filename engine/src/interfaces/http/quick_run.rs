@@ -1,14 +1,18 @@
-//! `POST /api/scripts/quick_run`.
+//! `POST /api/scripts/quick_run` and `POST /api/ansible/quick_run`.
 
 use axum::{extract::State, response::ErrorResponse};
 use serde::Serialize;
 
 use super::{
     compat::{body::RawBody, reply::Answer},
-    guards::OperatorIfStrict,
+    guards::{JobCaller, OperatorIfStrict},
     state::AppState,
 };
-use crate::{builders::quick_run::quick_run, domain::json::Json, services::quick_run::StartedRun};
+use crate::{
+    builders::quick_run::{quick_playbook, quick_run},
+    domain::json::Json,
+    services::quick_run::{Execution, StartedPlaybook, StartedRun},
+};
 
 /// What became of a run on each host.
 #[derive(Debug, Serialize)]
@@ -50,6 +54,56 @@ pub async fn run(
     let run = quick_run(&body)?;
     let started = app.quick_runs.start(run).await?;
     Ok(Answer::ok(QuickRunResults {
+        results: started.into_iter().map(Into::into).collect(),
+    }))
+}
+
+/// What became of a playbook on each host.
+#[derive(Debug, Serialize)]
+pub struct QuickPlaybookResults {
+    results: Vec<QuickPlaybookResult>,
+}
+
+#[derive(Debug, Serialize)]
+struct QuickPlaybookResult {
+    hostname: Json,
+    run_id: String,
+    status: &'static str,
+    activity_job_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl From<StartedPlaybook> for QuickPlaybookResult {
+    fn from(run: StartedPlaybook) -> Self {
+        let execution = match run.execution {
+            Execution::Agent => "agent",
+            Execution::Server => "server",
+        };
+        let failed = run.refused.is_some();
+        Self {
+            hostname: run.hostname,
+            run_id: run.run_id,
+            status: if failed { "Failed" } else { "Queued" },
+            activity_job_id: run.activity_id,
+            execution: (!failed).then_some(execution),
+            error: run.refused,
+        }
+    }
+}
+
+/// `POST /api/ansible/quick_run`
+pub async fn run_playbook(
+    State(app): State<AppState>,
+    JobCaller(author): JobCaller,
+    body: RawBody,
+) -> Result<Answer<QuickPlaybookResults>, ErrorResponse> {
+    let body = body.lenient().await?;
+    let run = quick_playbook(&body)?;
+    let started = app.quick_runs.start_playbook(&author, run).await?;
+    Ok(Answer::ok(QuickPlaybookResults {
         results: started.into_iter().map(Into::into).collect(),
     }))
 }

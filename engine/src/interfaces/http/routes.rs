@@ -2,6 +2,10 @@
 
 use super::{
     activity, agents, approvals,
+    assemblies::{
+        self,
+        deprecated::{self as deprecated_assemblies, Playbooks, Scripts, Source},
+    },
     compat::{error_page::options, reply::TextForm},
     credentials, device_access, device_reports, device_views, devices, enrollment, github,
     guards::Admin,
@@ -46,10 +50,12 @@ pub fn table() -> Routes<AppState> {
         .post("/api/agent/details", device_reports::details::report)
         .get("/api/device/details/{hostname}", device_reports::details::read)
         .merge(inventory_table())
+        .merge(assemblies_table())
         .post("/api/agent/checkin", service_accounts::check_in)
         .post("/api/agent/service-account/rotate", service_accounts::rotate)
         .merge(scheduled_jobs_table())
         .post("/api/scripts/quick_run", quick_run::run)
+        .post("/api/ansible/quick_run", quick_run::run_playbook)
         .post("/api/ansible/recap/report", playbooks::report)
         .get("/api/ansible/recap/{id:int}", playbooks::read)
         .get("/api/ansible/recaps", playbooks::list)
@@ -126,6 +132,34 @@ fn remote_devices_table<R: Remote>(path: &str) -> Routes<AppState> {
         .delete(&one, remote_devices::delete::<R>)
 }
 
+/// Scripts, workflows and playbooks as files.
+fn assemblies_table() -> Routes<AppState> {
+    Routes::new()
+        .get("/api/assembly/list", assemblies::list)
+        .get("/api/assembly/load", assemblies::load)
+        .post("/api/assembly/create", assemblies::create)
+        .post("/api/assembly/edit", assemblies::edit)
+        .post("/api/assembly/rename", assemblies::rename)
+        .post("/api/assembly/move", assemblies::relocate)
+        .post("/api/assembly/delete", assemblies::delete)
+        .merge(deprecated_assemblies_table::<Scripts>("/api/scripts"))
+        .merge(deprecated_assemblies_table::<Playbooks>("/api/ansible"))
+}
+
+fn deprecated_assemblies_table<S: Source>(path: &str) -> Routes<AppState> {
+    let route = |name: &str| format!("{path}/{name}");
+    Routes::new()
+        .get(&route("list"), deprecated_assemblies::list::<S>)
+        .get(&route("load"), deprecated_assemblies::load::<S>)
+        .post(&route("save"), deprecated_assemblies::save::<S>)
+        .post(&route("rename_file"), deprecated_assemblies::rename_file::<S>)
+        .post(&route("move_file"), deprecated_assemblies::move_file::<S>)
+        .post(&route("delete_file"), deprecated_assemblies::delete_file::<S>)
+        .post(&route("create_folder"), deprecated_assemblies::create_folder::<S>)
+        .post(&route("delete_folder"), deprecated_assemblies::delete_folder::<S>)
+        .post(&route("rename_folder"), deprecated_assemblies::rename_folder::<S>)
+}
+
 /// The routes whose JSON is written as Python's `json.dumps` does by default.
 fn scheduled_jobs_table() -> Routes<AppState> {
     Routes::new()
@@ -149,7 +183,9 @@ mod tests {
     use crate::{
         config::bounds::Bounds,
         interfaces::http::{
-            compat::body::{BodyLimit, Enrollment, RawBody, Small, SmallOfAnybody, Usual, UsualOfAnybody},
+            compat::body::{
+                BodyLimit, Enrollment, Files, RawBody, Small, SmallOfAnybody, Usual, UsualOfAnybody,
+            },
             signature::plain,
         },
     };
@@ -180,6 +216,7 @@ mod tests {
         text += "\n";
         for limit in [
             limit::<Usual>(),
+            limit::<Files>(),
             limit::<Small>(),
             limit::<UsualOfAnybody>(),
             limit::<SmallOfAnybody>(),

@@ -26,6 +26,7 @@ use super::{
         reply::TextForm,
     },
     detached::DetachedRequests,
+    observed::{self, Observed},
     pages::Pages,
     signature::{Described, Signature},
 };
@@ -306,6 +307,7 @@ impl Dispatcher {
         let table = &*self.0;
         let sent = decode(request.uri().path());
         if let Some(socket) = table.socket.as_ref().filter(|_| is_socket_path(&sent)) {
+            Observed::note_route(request.extensions(), observed::SOCKETS);
             return infallible(socket.clone().oneshot(request).await);
         }
         // Slashes doubled at the very start mean nothing.
@@ -320,6 +322,7 @@ impl Dispatcher {
             .iter()
             .find(|(_, route)| route.methods.contains(method.as_str()))
         {
+            Observed::note_route(request.extensions(), &route.path);
             return match rewritten(request.uri(), &format!("/{index}{path}")) {
                 Some(uri) => {
                     let client_uri = std::mem::replace(request.uri_mut(), uri);
@@ -338,6 +341,7 @@ impl Dispatcher {
             };
         }
         if matches!(method.as_str(), "GET" | "HEAD") {
+            Observed::note_route(request.extensions(), observed::PAGES);
             return table.pages.answer(&path, request.headers()).await;
         }
 

@@ -114,6 +114,14 @@ pub struct JobList {
     jobs: Vec<JobView>,
 }
 
+impl From<Vec<JobOverview>> for JobList {
+    fn from(jobs: Vec<JobOverview>) -> Self {
+        Self {
+            jobs: jobs.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub struct OneJob {
     job: JobView,
@@ -239,9 +247,7 @@ pub async fn list(
     _: OperatorIfStrict,
 ) -> Result<Answer<JobList>, ErrorResponse> {
     let jobs = app.scheduled_jobs.list().await.map_err(database_error)?;
-    Ok(Answer::ok(JobList {
-        jobs: jobs.into_iter().map(Into::into).collect(),
-    }))
+    Ok(Answer::ok(jobs.into()))
 }
 
 /// `POST /api/scheduled_jobs`

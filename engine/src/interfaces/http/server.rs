@@ -33,6 +33,7 @@ use super::{
     detached::DetachedRequests,
     guards::vary_on_session_use,
     health,
+    observed::Observed,
     pages::Pages,
     routing::Routes,
     unread_body::read_the_rest,
@@ -132,6 +133,7 @@ struct CallerRules {
 
 async fn identify_caller(State(rules): State<CallerRules>, mut request: Request, next: Next) -> Response {
     let caller = Caller::of(&request, &rules.trusted, rules.tls);
+    Observed::note_address(request.extensions(), caller.address());
     request.extensions_mut().insert(caller);
     next.run(request).await
 }

@@ -49,6 +49,37 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
     Ok(look(options).await?)
 }
 
+/// Whether a database that nobody works in is of this server or the legacy: whole, and with the tables that every version
+/// has. What is wrong with it otherwise.
+///
+/// # Errors
+/// As [`inspect`].
+pub async fn holds_fleet(path: &Path) -> Result<Result<(), String>, StoreError> {
+    let state = inspect(path).await?;
+    if let Some(first) = state.damage.first() {
+        return Ok(Err(format!("its database is damaged: {first}")));
+    }
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .immutable(true)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(StoreError::from)?;
+    let there: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('devices', 'users')",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(if there == 2 {
+        Ok(())
+    } else {
+        Err("its database is of another program: it has no devices and no accounts".to_owned())
+    })
+}
+
 async fn inspect_copy(path: &Path) -> Result<DatabaseState, sqlx::Error> {
     let folder = tempfile::tempdir()?;
     look(TemporaryCopy::of(path, folder.path())?.options()).await

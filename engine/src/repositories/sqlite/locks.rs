@@ -10,6 +10,8 @@ use super::{header, temporary::beside};
 const DATABASE: (u64, u64) = (0x4000_0000, 512);
 /// The byte of the journal's index (`-shm`) that a writer locks.
 const WRITER: (u64, u64) = (120, 1);
+/// The byte of it that is locked for as long as somebody has the database open.
+const USERS: (u64, u64) = (128, 1);
 
 /// The process that keeps others from writing, and whether there is one. Must not be called while this process has the
 /// database open: closing a file gives back all locks that the process has on it.
@@ -33,6 +35,22 @@ pub fn locked_by(path: &Path) -> io::Result<Option<Locker>> {
     }
     match File::open(beside(path, "-shm")) {
         Ok(index) => holder(&index, WRITER, FlockType::ReadLock),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A process that has the database open, as far as the system shows one: with a journal that is written ahead, whoever has
+/// it open has a lock on the journal's index. Must not be called while this process has the database open.
+///
+/// # Errors
+/// A file cannot be opened.
+pub fn opened_by(path: &Path) -> io::Result<Option<Locker>> {
+    if let Some(locker) = locked_by(path)? {
+        return Ok(Some(locker));
+    }
+    match File::open(beside(path, "-shm")) {
+        Ok(index) => holder(&index, USERS, FlockType::WriteLock),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -1,7 +1,7 @@
 //! The notifications that operators get of runs and activities.
 
 use super::channel::AgentChannel;
-use crate::domain::{activity::EndedActivity, job_runs::JobRun, json::Json};
+use crate::domain::{activity::EndedActivity, job_runs::JobRun, json::Json, measures};
 
 /// A run that was started and has ended, with its job's schedule word.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,6 +44,7 @@ pub async fn run_completed(channel: &dyn AgentChannel, ended: &EndedRun) {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     );
+    measures::run_ended(&ended.run.status);
     channel.notify_operators("job_run_completed", &payload).await;
 }
 

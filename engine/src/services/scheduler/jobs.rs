@@ -16,6 +16,7 @@ use crate::{
         activity::NewActivity,
         guid::Guid,
         job_runs::{JobRun, NewRun, NewRunActivity, status},
+        measures,
         playbooks::ServerRun,
         schedule::expiration_seconds,
         scheduled_jobs::ScheduledJob,
@@ -157,6 +158,9 @@ impl Scheduler {
             );
         }
         work.save().await?;
+        for _ in &plan.expire {
+            measures::run_ended(status::EXPIRED);
+        }
         self.send_out(job, &manifest, begun, failed).await;
         Ok(())
     }
@@ -267,7 +271,7 @@ impl Scheduler {
                     text: component.text.clone(),
                     values: component.values.clone(),
                     timeout_seconds: component.timeout_seconds,
-                    job_id: job.id,
+                    job_id: Some(job.id),
                     expiration: job
                         .expiration
                         .as_deref()
@@ -320,10 +324,7 @@ impl Scheduler {
                 }
             }
             for playbook in one.server_runs {
-                let playbooks = Arc::clone(&self.playbooks);
-                let working = self.environment.clock.working();
-                self.tasks
-                    .spawn(async move { playbooks.run(playbook, working).await });
+                self.playbooks.begin(playbook);
             }
             let is_pending = one.run.status == status::PENDING;
             tracing::info!(

@@ -14,7 +14,7 @@ use crate::{
         },
         json::{Json, JsonObject},
         mask::shown,
-        scheduled_jobs::ScheduledJob,
+        scheduled_jobs::{ScheduledJob, component_path},
     },
     services::{assemblies::AssemblyLibrary, script_signer::ScriptSigner},
 };
@@ -197,7 +197,7 @@ impl ManifestBuilder<'_> {
     }
 
     async fn script(&self, component: &Json, index: i64, job: &ScheduledJob) -> Result<Component, Unusable> {
-        let given = given_path(component, &["path", "script_path"]).ok_or("a script without a path")?;
+        let given = component_path(component, &["path", "script_path"]).ok_or("a script without a path")?;
         let path = IslandPath::scheduled_script_text(given);
         let inside = path.strip_prefix("Scripts").unwrap_or_default();
         let document = self
@@ -234,7 +234,7 @@ impl ManifestBuilder<'_> {
     }
 
     async fn playbook(&self, component: &Json, index: i64, context: Context) -> Result<Component, Unusable> {
-        let given = given_path(component, &["path"]).ok_or("a playbook without a path")?;
+        let given = component_path(component, &["path"]).ok_or("a playbook without a path")?;
         let path = IslandPath::scheduled_playbook_text(given);
         let document = self.document(Island::Playbooks, &path, &path, "ansible").await?;
         let mut values = playbook_values(component);
@@ -252,7 +252,7 @@ impl ManifestBuilder<'_> {
         {
             values.extend(self.winrm_login(credential).await?);
         }
-        let members = playbook_members(self.signer, &document, &values);
+        let members = playbook_members(self.signer, &document, &document.scheduled_name, &values);
         Ok(Component {
             index,
             kind: if context == Context::Ssh {
@@ -304,7 +304,7 @@ pub async fn variable_not_allowed(library: &AssemblyLibrary, components: &Json) 
         if component.get("type").and_then(Json::as_text) != Some("ansible") {
             continue;
         }
-        let document = match given_path(component, &["path"]) {
+        let document = match component_path(component, &["path"]) {
             None => None,
             Some(given) => {
                 let path = IslandPath::scheduled_playbook_text(given);
@@ -320,7 +320,8 @@ pub async fn variable_not_allowed(library: &AssemblyLibrary, components: &Json) 
     None
 }
 
-fn reserved_name(values: &Overrides, document: Option<&Document>) -> Option<String> {
+/// The first variable that a playbook on the server may not have, among its values and its document's own.
+pub fn reserved_name(values: &Overrides, document: Option<&Document>) -> Option<String> {
     let declared = document.into_iter().flat_map(|document| &document.variables);
     let names = values
         .keys()
@@ -359,16 +360,6 @@ async fn document(
         return Err(format!("{shown} is no readable document"));
     }
     Ok(loaded.document)
-}
-
-fn given_path<'a>(component: &'a Json, names: &[&str]) -> Option<&'a str> {
-    let value = names
-        .iter()
-        .filter_map(|name| component.get(name))
-        .find(|value| value.is_truthy())?;
-    value
-        .as_text()
-        .filter(|text| !crate::domain::text::python_trim(text).is_empty())
 }
 
 fn given_object(component: &Json) -> Overrides {

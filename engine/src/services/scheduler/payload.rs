@@ -61,10 +61,15 @@ fn object<const N: usize>(members: [(&str, Json); N]) -> JsonObject {
         .collect()
 }
 
-/// The members of `ansible_playbook_run`.
-pub(super) fn playbook_members(signer: &ScriptSigner, document: &Document, values: &Overrides) -> JsonObject {
+/// The members of `ansible_playbook_run` that are the same on every host.
+pub fn playbook_members(
+    signer: &ScriptSigner,
+    document: &Document,
+    name: &str,
+    values: &Overrides,
+) -> JsonObject {
     let mut members = object([
-        ("playbook_name", document.scheduled_name.as_str().into()),
+        ("playbook_name", name.into()),
         (
             "playbook_content",
             base64::encode(document.script.as_bytes()).into(),
@@ -101,6 +106,16 @@ pub(super) fn playbook_event(
     for (at, (name, value)) in (behind..).zip(ids) {
         payload.shift_insert(at, name.to_owned(), value);
     }
+    payload.into()
+}
+
+/// The payload of `ansible_playbook_run` of an operator's own run for one host, in the legacy's order: the activity's
+/// number stands behind the files.
+pub fn quick_playbook_event(run_id: &str, host: Json, members: JsonObject, activity_id: i64) -> Json {
+    let mut payload = object([("run_id", run_id.into()), ("target_hostname", host)]);
+    payload.extend(members);
+    let behind = payload.get_index_of("files").map_or(payload.len(), |at| at + 1);
+    payload.shift_insert(behind, "activity_job_id".to_owned(), activity_id.into());
     payload.into()
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::{
     channel::AgentChannel,
     credentials::RunCredentials,
+    delivery::Tasks,
     events,
     playbook_end::{End, PlaybookRunView},
     playbook_files::{arguments, environment, unreachable, work_files},
@@ -24,6 +25,7 @@ use crate::{
         job_runs::status,
         json::Json,
         mask::shown,
+        measures,
     },
     integrations::ansible::{self, PlaybookCommand, RunningPlaybook, WorkFolder, WorkRoot},
     repositories::{Store, StoreError},
@@ -50,8 +52,8 @@ pub struct ServerPlaybook {
     pub values: Overrides,
     /// Seconds that it may take; 0 is no limit.
     pub timeout_seconds: i64,
-    /// The job that it belongs to.
-    pub job_id: i64,
+    /// The job that it belongs to; `None` for one that an operator runs now.
+    pub job_id: Option<i64>,
     /// Seconds after which the job's runs time out, where they do.
     pub expiration: Option<i64>,
     /// What it logs in with.
@@ -124,6 +126,7 @@ pub struct ServerPlaybooks {
     places: PlaybookPlaces,
     program: OsString,
     turns: Semaphore,
+    tasks: Tasks,
 }
 
 impl ServerPlaybooks {
@@ -144,7 +147,30 @@ impl ServerPlaybooks {
             places,
             program: "ansible-playbook".into(),
             turns: Semaphore::new(AT_ONCE),
+            tasks: Tasks::default(),
         }
+    }
+
+    /// Runs a playbook in the background.
+    pub fn begin(self: &Arc<Self>, playbook: ServerPlaybook) {
+        let playbooks = Arc::clone(self);
+        let working = self.environment.clock.working();
+        self.tasks
+            .spawn(async move { playbooks.run(playbook, working).await });
+    }
+
+    /// Ends all that run, and those that wait for their turn: the processes are killed, and their runs end `Failed`.
+    pub async fn stop(&self) {
+        self.tasks.shutdown().await;
+        if let Err(error) = self.end_left_over().await {
+            tracing::error!("[server_run] playbooks that the stop interrupted: {error}");
+        }
+    }
+
+    /// How many run or wait for their turn.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        self.tasks.running()
     }
 
     /// Runs another program in place of `ansible-playbook`.
@@ -196,11 +222,12 @@ impl ServerPlaybooks {
     }
 
     /// Runs a playbook to its end, whatever that is.
-    pub async fn run(&self, playbook: ServerPlaybook, mut working: Working) {
+    async fn run(&self, playbook: ServerPlaybook, mut working: Working) {
         let turn = match self.turns.try_acquire() {
             Ok(turn) => Ok(turn),
             Err(_) => {
                 drop(std::mem::take(&mut working));
+                let _waiting = measures::playbook_waits();
                 let turn = self.turns.acquire().await;
                 working = self.environment.clock.working();
                 turn
@@ -211,6 +238,7 @@ impl ServerPlaybooks {
         };
         tracing::info!(run_id = %playbook.run_id, host = %format_args!("'{}'", shown(&playbook.hostname)), playbook = %format_args!("'{}'", shown(&playbook.path)), credential = %playbook.credential_id, "[server_run] start");
         let begun = self.environment.clock.monotonic();
+        let _running = measures::playbook_runs();
         let end = match self.start(&playbook).await {
             Err(reason) => End::failed(reason),
             Ok(started) => {
@@ -243,12 +271,11 @@ impl ServerPlaybooks {
 
     /// Starts the playbook's process; the error is the end that the run then has.
     async fn start(&self, playbook: &ServerPlaybook) -> Result<Started, String> {
-        let job = self
-            .find_job(playbook.job_id)
-            .await
-            .map_err(|error| error.to_string())?;
-        if !job {
-            return Err("The job was deleted before its playbook got its turn".to_owned());
+        if let Some(job) = playbook.job_id {
+            let is_there = self.has_job(job).await.map_err(|error| error.to_string())?;
+            if !is_there {
+                return Err("The job was deleted before its playbook got its turn".to_owned());
+            }
         }
         if let Some(reason) = unreachable(&playbook.hostname) {
             return Err(reason.to_owned());
@@ -297,7 +324,7 @@ impl ServerPlaybooks {
         })
     }
 
-    async fn find_job(&self, id: i64) -> Result<bool, StoreError> {
+    async fn has_job(&self, id: i64) -> Result<bool, StoreError> {
         Ok(self.store.view().await?.find_job(id).await?.is_some())
     }
 

@@ -1,5 +1,6 @@
 mod delivery;
 mod model;
+mod quick_playbooks;
 mod quick_runs;
 mod recurrence;
 #[cfg(unix)]

@@ -97,13 +97,11 @@ fn a_variable_that_is_no_text_stops_every_command() {
 #[test]
 fn a_start_tells_of_variables_that_change_nothing() {
     let root = tempfile::tempdir().unwrap();
-    let variables = [("BOREALIS_TSL", "on"), ("BOREALIS_METRICS_ADDR", "127.0.0.1:9")];
+    let variables = [("BOREALIS_TSL", "on"), ("BOREALIS_TLS_CERT", "server.pem")];
     let server = start(program(root.path(), &[], &variables)).serving();
     assert!(server.log.contains("is BOREALIS_TLS meant?"), "{}", server.log);
     assert!(
-        server
-            .log
-            .contains("BOREALIS_METRICS_ADDR is set and has no effect"),
+        server.log.contains("BOREALIS_TLS_CERT is set and has no effect"),
         "{}",
         server.log
     );

@@ -6,6 +6,7 @@ use borealis_engine::{
     config::{
         log_file::{KEPT_FILES, Kept, LogFile},
         logging::EngineLog,
+        observing::LogFormat,
     },
     domain::clock::Clock,
 };
@@ -21,6 +22,6 @@ pub(crate) fn log_into(
     level: LevelFilter,
 ) -> DefaultGuard {
     let file = LogFile::new(file.to_owned(), TimeZone::UTC, Kept::Files(KEPT_FILES));
-    let log = EngineLog::new(file, clock, with_levels).with_filter(level);
+    let log = EngineLog::new(file, clock, with_levels.then_some(LogFormat::Text)).with_filter(level);
     tracing::subscriber::set_default(Registry::default().with(log))
 }

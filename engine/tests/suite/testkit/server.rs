@@ -227,6 +227,11 @@ impl Server {
         self.engine.address()
     }
 
+    /// Where its metrics are, of a server that serves them.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.engine.metrics_address().unwrap()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
     }

@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::domain::arbitrary::any_json;
+use crate::domain::{arbitrary::any_json, json_text::indented_text};
 
 fn read(text: &str) -> Document {
     let loaded = load("base.json", text.as_bytes(), "powershell");
@@ -295,5 +295,48 @@ proptest! {
         if let (Ok(text), false) = (str::from_utf8(&bytes), bytes.contains(&b'\r')) {
             prop_assert_eq!(script.document.script, text);
         }
+    }
+}
+
+/// A document as its file holds it, read back.
+fn stored(document: &Document) -> Document {
+    let text = indented_text(&document.stored());
+    let loaded = load("base.json", text.as_bytes(), &document.kind);
+    assert!(!loaded.damaged, "{text}");
+    loaded.document
+}
+
+#[test]
+fn a_stored_document_reads_back_with_its_script_decoded() {
+    let document = read(r#"{"name":"n","script":"echo 'a'\r\r\nb","script_encoding":"plain","type":"bash"}"#);
+    assert_eq!(document.script, "echo 'a'\nb");
+    let back = stored(&document);
+    assert_eq!(back.script, document.script);
+    assert_eq!(back.script_encoding, Some("base64"));
+    assert!(indented_text(&document.stored()).starts_with("{\n  \"version\": 1,\n  \"name\": \"n\","));
+}
+
+proptest! {
+    /// What is stored and read is stored the same again: an edit that changes nothing changes no byte.
+    #[test]
+    fn a_document_that_was_stored_and_read_stays_as_it_is(
+        members in vec((select(&[
+            "name", "display_name", "description", "category", "type", "script_type", "timeout_seconds", "timeout",
+            "version", "sites", "variables", "files", "script", "script_lines", "content", "script_encoding",
+        ][..]), any_json()), 0..12),
+        script in "[a-zA-Z0-9+/= \r\n]{0,16}",
+        hint in select(&["plain", "base64", ""][..]),
+    ) {
+        let mut members: JsonObject = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if !hint.is_empty() {
+            members.insert("script_encoding".to_owned(), hint.into());
+            members.insert("script".to_owned(), script.into());
+        }
+        let document = normalize(&members, "powershell", "base");
+        let once = stored(&document);
+        prop_assert_eq!(&once.script, &document.script);
+        prop_assert_eq!(indented_text(&once.stored()), indented_text(&document.stored()));
+        let heading = heading(&members, "powershell", "base");
+        prop_assert_eq!((heading.name, heading.kind), (document.name, document.kind));
     }
 }

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 
-pub use limits::{BodyLimit, Enrollment, LONGEST, Small, SmallOfAnybody, Usual, UsualOfAnybody};
+pub use limits::{BodyLimit, Enrollment, Files, LONGEST, Small, SmallOfAnybody, Usual, UsualOfAnybody};
 
 use super::{
     super::unread_body::BodyGone, bodies_in_flight::BodiesInFlight, error_page::ErrorPage, forwarded::Caller,

@@ -12,6 +12,8 @@ pub enum ErrorPage {
     BadRequest,
     /// 404
     NotFound,
+    /// 404 of the web client's own paths, where it is not installed. The legacy says no more than of any other path.
+    NoWebClient,
     /// 405, with the text of `Allow`.
     MethodNotAllowed(String),
     /// 413
@@ -37,6 +39,14 @@ impl ErrorPage {
                 "Not Found",
                 "The requested URL was not found on the server. If you entered the URL manually please check your \
                  spelling and try again.",
+            ),
+            Self::NoWebClient => (
+                StatusCode::NOT_FOUND,
+                "Not Found",
+                "This Borealis server runs, but its web client is not installed. Put the built web client into \
+                 <code>Data/Server/web-interface/build</code> under the server&#39;s root folder, or set \
+                 <code>BOREALIS_STATIC_ROOT</code> to the folder that holds its <code>index.html</code>; \
+                 <code>borealis-engine check</code> says where the server looks. Agents and the API work without it.",
             ),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,

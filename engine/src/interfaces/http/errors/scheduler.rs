@@ -8,11 +8,15 @@ use super::{bad_request, database_error, json_failure};
 use crate::{
     builders::{
         playbooks::PlaybookFieldError,
-        quick_run::QuickRunFieldError,
+        quick_run::{QuickPlaybookFieldError, QuickRunFieldError},
         scheduled_jobs::{InvalidOccurrence, JobFieldError},
     },
     interfaces::http::compat::reply::Answer,
-    services::{playbooks::PlaybookError, quick_run::QuickRunError, scheduled_jobs::JobError},
+    services::{
+        playbooks::PlaybookError,
+        quick_run::{QuickPlaybookError, QuickRunError},
+        scheduled_jobs::JobError,
+    },
 };
 
 impl IntoResponse for JobFieldError {
@@ -55,6 +59,36 @@ impl IntoResponse for QuickRunError {
     }
 }
 
+impl IntoResponse for QuickPlaybookFieldError {
+    fn into_response(self) -> Response {
+        bad_request(match self {
+            Self::Missing => "Missing playbook_path or hostnames[]",
+            Self::InvalidCredential => "Invalid credential_id",
+        })
+    }
+}
+
+impl IntoResponse for QuickPlaybookError {
+    fn into_response(self) -> Response {
+        let not_found = |word| Answer::error(StatusCode::NOT_FOUND, word).into_response();
+        match self {
+            Self::Forbidden => Answer::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
+            Self::CredentialNotFound => not_found("Credential not found"),
+            Self::NotFound => not_found("Playbook not found"),
+            Self::InvalidPath => bad_request("invalid path"),
+            Self::UnsupportedConnection(connection) => {
+                bad_request(&format!("Credential connection '{connection}' not supported"))
+            }
+            Self::VariableNotAllowed(name) => variable_not_allowed(name),
+            Self::Unreadable(error) => json_failure(&error),
+            Self::Store(error) => database_error(error),
+            Self::Stopping => {
+                Answer::error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping").into_response()
+            }
+        }
+    }
+}
+
 /// The variable that a job may not have.
 #[derive(Serialize)]
 struct VariableNotAllowed {
@@ -62,17 +96,19 @@ struct VariableNotAllowed {
     name: String,
 }
 
+fn variable_not_allowed(name: String) -> Response {
+    let body = VariableNotAllowed {
+        error: "variable_not_allowed",
+        name,
+    };
+    Answer::new(StatusCode::BAD_REQUEST, body).into_response()
+}
+
 impl IntoResponse for JobError {
     fn into_response(self) -> Response {
         match self {
             Self::Forbidden => Answer::error(StatusCode::FORBIDDEN, "forbidden").into_response(),
-            Self::VariableNotAllowed(name) => {
-                let body = VariableNotAllowed {
-                    error: "variable_not_allowed",
-                    name,
-                };
-                Answer::new(StatusCode::BAD_REQUEST, body).into_response()
-            }
+            Self::VariableNotAllowed(name) => variable_not_allowed(name),
             Self::Store(error) => database_error(error),
         }
     }

@@ -305,7 +305,7 @@ impl Story {
 
     /// Waits until what the tick began in the background is done, but for receipts that are held back.
     pub(super) async fn quiet(&self) {
-        let running = || self.scheduler.tasks.running() + self.scheduler.delivery.waiting();
+        let running = || self.scheduler.playbooks.running() + self.scheduler.delivery.waiting();
         while running() > self.wire.held.lock().unwrap().len() {
             tokio::task::yield_now().await;
         }
@@ -372,6 +372,8 @@ fn services(ground: &Ground, wire: &Arc<Wire>) -> (Arc<Scheduler>, Arc<QuickRunS
         SecretBox::new(FernetKey::from_bytes([9; 32]), environment.clone()),
         Arc::clone(&parts.channel),
         Arc::clone(&delivery),
+        Arc::clone(&parts.credentials),
+        Arc::clone(&playbooks),
     );
     let scheduler = Scheduler::new(ground.store(), environment, delivery, playbooks, parts);
     (scheduler, Arc::new(quick_runs))

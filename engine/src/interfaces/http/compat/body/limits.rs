@@ -21,6 +21,10 @@ pub trait BodyLimit: Send {
 #[derive(Debug)]
 pub struct Usual;
 
+/// 100 MiB: whole files travel.
+#[derive(Debug)]
+pub struct Files;
+
 /// 1 MiB.
 #[derive(Debug)]
 pub struct Small;
@@ -39,6 +43,10 @@ pub struct Enrollment;
 
 impl BodyLimit for Usual {
     const BYTES: usize = 16 * 1024 * 1024;
+}
+
+impl BodyLimit for Files {
+    const BYTES: usize = LONGEST;
 }
 
 impl BodyLimit for Small {

@@ -1,0 +1,111 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{arbitrary::any_json, json_reader::object};
+
+fn words<T: std::fmt::Debug>(read: Result<T, AssemblyFormError>) -> String {
+    read.map_or_else(|error| error.to_string(), |read| format!("{read:?}"))
+}
+
+#[test]
+fn what_is_wrong_is_said_in_the_legacys_order() {
+    for (body, word) in [
+        ("{}", "invalid island"),
+        (r#"{"island":5}"#, "invalid island"),
+        (r#"{"island":"scripts","path":["x"]}"#, "invalid path"),
+        (r#"{"island":"nope","kind":true}"#, "invalid kind"),
+        (r#"{"island":"nope","type":5}"#, "invalid payload"),
+        (r#"{"island":"scripts","path":"../x"}"#, "invalid path"),
+        (r#"{"island":"scripts","path":"x/.."}"#, "path required"),
+        (r#"{"island":"scripts","path":"x"}"#, "invalid kind"),
+    ] {
+        assert_eq!(words(new_assembly(&object(body))), word, "{body}");
+    }
+    for (body, word) in [
+        (r#"{"island":"nope"}"#, "new_name required"),
+        (r#"{"new_name":5}"#, "new_name required"),
+        (r#"{"new_name":"x"}"#, "invalid island"),
+        (
+            r#"{"new_name":"x","island":"scripts","path":".."}"#,
+            "invalid path",
+        ),
+        (r#"{"new_name":"x","island":"scripts"}"#, "invalid kind"),
+    ] {
+        assert_eq!(words(assembly_rename(&object(body))), word, "{body}");
+    }
+    let delete = |body: &str| words(assembly_deletion(&object(body)));
+    assert_eq!(delete(r#"{"island":"scripts","path":"."}"#), "cannot delete root");
+    assert_eq!(delete(r#"{"island":"scripts","path":"a"}"#), "invalid kind");
+    assert_eq!(
+        words(assembly_move(&object(
+            r#"{"island":"scripts","path":"a","new_path":"../b"}"#
+        ))),
+        "invalid path"
+    );
+}
+
+#[test]
+fn a_new_file_may_hold_anything_and_an_edited_one_a_document() {
+    let create = |content: &str| {
+        let body = object(&format!(
+            r#"{{"island":"scripts","kind":"File","path":"a","type":" Bash ","content":{content}}}"#
+        ));
+        new_assembly(&body).unwrap().content.unwrap()
+    };
+    for (content, members) in [
+        (r#""{\"name\":1}""#, 1),
+        (r#"{"name":1}"#, 1),
+        ("[1]", 0),
+        (r#""{""#, 0),
+        ("null", 0),
+    ] {
+        match create(content) {
+            NewContent::Document {
+                members: read,
+                default_kind,
+            } => {
+                assert_eq!(
+                    (read.len(), default_kind.as_str()),
+                    (members, "bash"),
+                    "{content}"
+                );
+            }
+            NewContent::Workflow(_) => panic!("{content}"),
+        }
+    }
+    let edit = |island: &str, content: &str| {
+        let body = object(&format!(
+            r#"{{"island":"{island}","path":"a.json","content":{content}}}"#
+        ));
+        assembly_change(&body).unwrap().content
+    };
+    for unusable in ["null", r#""not JSON""#, "5", "[]", r#"{"type":5}"#] {
+        assert_eq!(
+            edit("scripts", unusable),
+            Err(AssemblyFormError::InvalidContent),
+            "{unusable}"
+        );
+    }
+    assert!(edit("scripts", r#""{}""#).is_ok() && edit("ansible", r#"{"type":5}"#).is_ok());
+    assert_eq!(
+        words(edit("workflows", r#""{bad""#)),
+        "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+    );
+    for unusable in ["null", "5", r#""[1]""#] {
+        assert_eq!(
+            edit("workflows", unusable),
+            Err(AssemblyFormError::InvalidWorkflow),
+            "{unusable}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_read_or_refused(values in proptest::collection::vec(any_json(), 7)) {
+        let names = ["island", "kind", "path", "new_name", "new_path", "type", "content"];
+        let body: JsonObject = names.iter().map(|name| (*name).to_owned()).zip(values).collect();
+        let _ = (new_assembly(&body), assembly_change(&body), assembly_rename(&body), assembly_move(&body));
+        let _ = assembly_deletion(&body);
+    }
+}

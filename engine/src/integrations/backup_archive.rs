@@ -1,0 +1,429 @@
+//! The archive of a whole server: a tar of the database, the keys and the assemblies, and behind them a list of all with
+//! their digests. Without that list, or with anything that it does not say, an archive is not whole.
+//!
+//! Long because the form is written and read in one place.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink},
+    path::{Component, Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tar::{Archive, Builder, EntryType, Header};
+
+use super::private_files::{FILE_MODE, make_folders, private};
+
+/// The name of the list, which is the archive's last entry.
+const LIST: &str = "borealis-backup.json";
+/// The version of the archive's form.
+const FORMAT: u32 = 1;
+/// A longer list is none: a million files need less.
+const LONGEST_LIST: u64 = 512 * 1024 * 1024;
+
+/// The name of the database in it.
+pub const DATABASE: &str = "database.db";
+/// What the names of assemblies begin with.
+pub const ASSEMBLIES: &str = "assemblies";
+
+/// Why an archive cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    #[error("{what}: {source}")]
+    File {
+        what: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is none, or not whole, or of another version.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> ArchiveError {
+    let what = what.into();
+    |source| ArchiveError::File { what, source }
+}
+
+fn unusable<T>(text: impl Into<String>) -> Result<T, ArchiveError> {
+    Err(ArchiveError::Unusable(text.into()))
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct List {
+    format: u32,
+    /// The version of the server that wrote it.
+    server: String,
+    /// By name.
+    entries: BTreeMap<String, Listed>,
+}
+
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Listed {
+    File { bytes: u64, sha256: String },
+    Folder,
+    Link(String),
+}
+
+/// What goes into an archive.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// Its name in the archive; of a folder, what the names of all in it begin with.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// Writes what there is of `sources` into a file; how many files that are.
+///
+/// # Errors
+/// Something cannot be read, or the archive not be written; what is in it then is worth nothing.
+pub fn write(archive: &File, sources: &[Source]) -> Result<usize, ArchiveError> {
+    let mut writer = Writer {
+        builder: Builder::new(io::BufWriter::new(archive)),
+        entries: BTreeMap::new(),
+    };
+    for source in sources {
+        // What the settings name may be a link itself; what is below it is kept as it is.
+        match fs::metadata(&source.path) {
+            Ok(found) if found.is_dir() => writer.folder(&source.name, &source.path)?,
+            Ok(_) => writer.file(&source.name, &source.path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(cannot_read(&source.path))(error)),
+        }
+    }
+    writer.finish()
+}
+
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read {}", path.display())
+}
+
+struct Writer<W: Write> {
+    builder: Builder<W>,
+    entries: BTreeMap<String, Listed>,
+}
+
+impl<W: Write> Writer<W> {
+    fn file(&mut self, name: &str, path: &Path) -> Result<(), ArchiveError> {
+        let cannot = || cannot_read(path);
+        let file = File::open(path).map_err(failed(cannot()))?;
+        let found = file.metadata().map_err(failed(cannot()))?;
+        if !found.is_file() {
+            // Nothing else holds anything that could be kept.
+            return Ok(());
+        }
+        let bytes = found.len();
+        let mut header = header(EntryType::Regular, found.permissions().mode(), bytes);
+        // A file that grows meanwhile is kept as long as it was; one that shrinks is an error.
+        let mut hashing = Hashing::new(file.take(bytes));
+        self.builder
+            .append_data(&mut header, name, &mut hashing)
+            .map_err(failed(format!("cannot copy {}", path.display())))?;
+        let (read, sha256) = hashing.finish();
+        if read != bytes {
+            return unusable(format!("{} changed while it was read: try again", path.display()));
+        }
+        self.entries
+            .insert(name.to_owned(), Listed::File { bytes, sha256 });
+        Ok(())
+    }
+
+    fn folder(&mut self, name: &str, path: &Path) -> Result<(), ArchiveError> {
+        let cannot = || cannot_read(path);
+        let mode = fs::metadata(path).map_err(failed(cannot()))?.permissions().mode();
+        self.builder
+            .append_data(&mut header(EntryType::Directory, mode, 0), name, io::empty())
+            .map_err(failed("cannot write the archive"))?;
+        self.entries.insert(name.to_owned(), Listed::Folder);
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut entries = entries.map_err(failed(cannot()))?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let Ok(below) = entry.file_name().into_string() else {
+                return unusable(format!(
+                    "the name of {} is not written in UTF-8: rename it",
+                    path.display()
+                ));
+            };
+            let name = format!("{name}/{below}");
+            let kind = entry.file_type().map_err(failed(cannot_read(&path)))?;
+            if kind.is_symlink() {
+                self.link(&name, &path)?;
+            } else if kind.is_dir() {
+                self.folder(&name, &path)?;
+            } else {
+                self.file(&name, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, name: &str, path: &Path) -> Result<(), ArchiveError> {
+        let target = fs::read_link(path).map_err(failed(cannot_read(path)))?;
+        let Some(text) = target.to_str() else {
+            return unusable(format!(
+                "{} leads to a name that is not written in UTF-8",
+                path.display()
+            ));
+        };
+        self.builder
+            .append_link(&mut header(EntryType::Symlink, 0o777, 0), name, &target)
+            .map_err(failed("cannot write the archive"))?;
+        self.entries
+            .insert(name.to_owned(), Listed::Link(text.to_owned()));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<usize, ArchiveError> {
+        let files = self
+            .entries
+            .values()
+            .filter(|entry| matches!(entry, Listed::File { .. }));
+        let files = files.count();
+        let list = List {
+            format: FORMAT,
+            server: env!("CARGO_PKG_VERSION").to_owned(),
+            entries: self.entries,
+        };
+        let text =
+            serde_json::to_vec_pretty(&list).map_err(|error| ArchiveError::Unusable(error.to_string()))?;
+        let cannot = || failed("cannot write the archive");
+        self.builder
+            .append_data(
+                &mut header(EntryType::Regular, FILE_MODE, text.len() as u64),
+                LIST,
+                text.as_slice(),
+            )
+            .map_err(cannot())?;
+        self.builder
+            .into_inner()
+            .and_then(|mut inner| inner.flush())
+            .map_err(cannot())?;
+        Ok(files)
+    }
+}
+
+fn header(kind: EntryType, mode: u32, bytes: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode & 0o777);
+    header.set_size(bytes);
+    header
+}
+
+struct Hashing<R> {
+    inner: R,
+    bytes: u64,
+    digest: Sha256,
+}
+
+impl<R: Read> Hashing<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            bytes: 0,
+            digest: Sha256::new(),
+        }
+    }
+
+    fn finish(self) -> (u64, String) {
+        let digest = self.digest.finalize();
+        (
+            self.bytes,
+            digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        )
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(buffer.get(..read).unwrap_or_default());
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// Where something of an archive is put.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Destination {
+    /// Nothing is made of it where there is none; it is read all the same.
+    pub path: Option<PathBuf>,
+    /// Whether it has the mode that it had: assemblies are no secrets. Everything else is for its owner alone.
+    pub keeps_mode: bool,
+}
+
+/// Puts everything of an archive where `place` says and sees to it that it is whole. `goes_on` is asked before each
+/// entry. Only new files and folders are made, and nothing is written through a link.
+///
+/// # Errors
+/// It is not whole, or something in it has no place; what was put somewhere until then is worth nothing.
+pub fn extract(
+    archive: File,
+    place: impl Fn(&str) -> Option<Destination>,
+    goes_on: impl Fn() -> bool,
+) -> Result<(), ArchiveError> {
+    let broken = || failed("the archive cannot be read; it is no backup of a server, or not whole");
+    let mut archive = Archive::new(io::BufReader::new(archive));
+    let mut found: BTreeMap<String, Listed> = BTreeMap::new();
+    let mut links = Vec::new();
+    let mut modes = Vec::new();
+    let mut list = None;
+    for entry in archive.entries().map_err(broken())? {
+        if !goes_on() {
+            return unusable("stopped");
+        }
+        let entry = entry.map_err(broken())?;
+        if list.is_some() {
+            return unusable("the archive goes on behind its list of files: it was changed");
+        }
+        let name = name_of(&entry.path().map_err(broken())?)?;
+        if name == LIST {
+            list = Some(read_list(entry)?);
+            continue;
+        }
+        let Some(destination) = place(&name) else {
+            return unusable(format!(
+                "the archive holds {name}, which this version of the server does not know: was it written by a newer one?"
+            ));
+        };
+        let mode = entry.header().mode().map_err(broken())?;
+        let listed = match entry.header().entry_type() {
+            EntryType::Directory => {
+                if let Some(path) = &destination.path {
+                    make_folders(path).map_err(failed(cannot_write(path)))?;
+                    if destination.keeps_mode {
+                        modes.push((path.clone(), mode & 0o777));
+                    }
+                }
+                Listed::Folder
+            }
+            EntryType::Symlink => {
+                let target = entry
+                    .link_name()
+                    .map_err(broken())?
+                    .unwrap_or_default()
+                    .into_owned();
+                let text = target.to_string_lossy().into_owned();
+                links.extend(destination.path.map(|path| (target, path)));
+                Listed::Link(text)
+            }
+            EntryType::Regular => put(entry, &destination, mode)?,
+            _ => {
+                return unusable(format!(
+                    "the archive holds {name}, which is neither file, folder nor link"
+                ));
+            }
+        };
+        if found.insert(name.clone(), listed).is_some() {
+            return unusable(format!("the archive holds {name} twice"));
+        }
+    }
+    let Some(list) = list else {
+        return unusable(
+            "the archive has no list of its files: it is no backup of a server, or was cut short",
+        );
+    };
+    compare(&list, &found)?;
+    for (target, path) in links {
+        symlink(target, &path).map_err(failed(cannot_write(&path)))?;
+    }
+    // The inner ones first, and all of them last: some may not be written into.
+    for (path, mode) in modes.into_iter().rev() {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(&path, permissions).map_err(failed(cannot_write(&path)))?;
+    }
+    Ok(())
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
+/// The name of an entry, if it leads nowhere else.
+fn name_of(path: &Path) -> Result<String, ArchiveError> {
+    let leads_on = path.components().all(|part| matches!(part, Component::Normal(_)));
+    match path.to_str() {
+        Some(name) if leads_on => Ok(name.trim_end_matches('/').to_owned()),
+        _ => unusable(format!(
+            "the archive holds {}, which is no name of a file in it",
+            path.display()
+        )),
+    }
+}
+
+fn read_list(entry: impl Read) -> Result<List, ArchiveError> {
+    let mut text = Vec::new();
+    entry
+        .take(LONGEST_LIST)
+        .read_to_end(&mut text)
+        .map_err(failed("the archive's list cannot be read"))?;
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    match serde_json::from_slice(&text) {
+        Ok(Version { format: FORMAT }) => {}
+        Ok(Version { format }) => {
+            return unusable(format!(
+                "the archive has format {format}, and this version of the server reads {FORMAT}: use the version that wrote it"
+            ));
+        }
+        Err(error) => return unusable(format!("the archive's list cannot be read: {error}")),
+    }
+    serde_json::from_slice(&text)
+        .or_else(|error| unusable(format!("the archive's list cannot be read: {error}")))
+}
+
+fn put(entry: impl Read, destination: &Destination, mode: u32) -> Result<Listed, ArchiveError> {
+    let mut hashing = Hashing::new(entry);
+    let Some(path) = &destination.path else {
+        io::copy(&mut hashing, &mut io::sink()).map_err(failed("the archive cannot be read"))?;
+        let (bytes, sha256) = hashing.finish();
+        return Ok(Listed::File { bytes, sha256 });
+    };
+    let cannot = || failed(cannot_write(path));
+    if let Some(folder) = path.parent() {
+        make_folders(folder).map_err(failed(cannot_write(folder)))?;
+    }
+    let mut options = private();
+    options.write(true).create_new(true);
+    if destination.keeps_mode {
+        options.mode(mode & 0o777);
+    }
+    let mut file = options.open(path).map_err(cannot())?;
+    io::copy(&mut hashing, &mut file).map_err(cannot())?;
+    if destination.keeps_mode {
+        // Whatever the process takes from what it makes.
+        let permissions = fs::Permissions::from_mode(mode & 0o777);
+        file.set_permissions(permissions).map_err(cannot())?;
+    }
+    file.sync_all().map_err(cannot())?;
+    let (bytes, sha256) = hashing.finish();
+    Ok(Listed::File { bytes, sha256 })
+}
+
+fn compare(list: &List, found: &BTreeMap<String, Listed>) -> Result<(), ArchiveError> {
+    for (name, listed) in &list.entries {
+        match found.get(name) {
+            Some(there) if there == listed => {}
+            Some(_) => {
+                return unusable(format!(
+                    "{name} in the archive is not what was put there: it is damaged"
+                ));
+            }
+            None => return unusable(format!("{name} is missing in the archive: it is not whole")),
+        }
+    }
+    match found.keys().find(|name| !list.entries.contains_key(*name)) {
+        Some(name) => unusable(format!(
+            "{name} is in the archive, but not in its list: it was changed"
+        )),
+        None => Ok(()),
+    }
+}
