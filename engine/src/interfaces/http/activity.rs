@@ -8,9 +8,14 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::{
-    domain::activity::{Activity, ActivityLine},
+    domain::{
+        activity::{Activity, ActivityLine},
+        json::Json,
+        json_text::push_compact_text,
+    },
     interfaces::http::{
         compat::{
+            long_list::LongList,
             path::row_id,
             reply::{Answer, Status},
         },
@@ -33,7 +38,7 @@ struct ActivityView {
 
 /// The same, and whether it printed anything.
 #[derive(Debug, Serialize)]
-struct ListedActivity {
+pub struct ListedActivity {
     #[serde(flatten)]
     activity: ActivityView,
     has_stdout: bool,
@@ -48,12 +53,6 @@ pub struct WholeActivity {
     hostname: Option<String>,
     stdout: String,
     stderr: String,
-}
-
-/// What ran on a host, the latest first.
-#[derive(Debug, Serialize)]
-pub struct History {
-    history: Vec<ListedActivity>,
 }
 
 impl From<Activity> for ActivityView {
@@ -90,16 +89,17 @@ impl From<Activity> for WholeActivity {
     }
 }
 
-/// `GET /api/device/activity/{hostname}`
+/// `GET /api/device/activity/{hostname}`, the latest first. Nothing ever ends a history but an operator.
 pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     Path(hostname): Path<String>,
-) -> Result<Answer<History>, ErrorResponse> {
+) -> Result<LongList<ListedActivity>, ErrorResponse> {
     let history = app.activity.of_host(&hostname).await.map_err(database_error)?;
-    Ok(Answer::ok(History {
-        history: history.into_iter().map(Into::into).collect(),
-    }))
+    LongList::of_all("history", history, |text, line| {
+        push_compact_text(text, &Json::of(&ListedActivity::from(line)));
+    })
+    .await
 }
 
 /// `DELETE /api/device/activity/{hostname}`
