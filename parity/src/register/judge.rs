@@ -1,15 +1,20 @@
 //! Differences and the register together give a verdict for each scenario.
 
-use super::steps::Wording;
+use super::steps::{AFTER_STEP, Wording};
+use super::value::Constraint;
 use super::{Entry, Expectation, Register, Row, StepNames, covers};
 use crate::diff::{Difference, Kind, Spans, diff_and_count};
 use crate::mask::Masked;
 use crate::normalize::Normalized;
+use crate::scenario::names::START;
 use crate::transcript::Missed;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+
+/// Where an event stands that only one side received.
+const EVENT: &str = "/sockets/*/events/*";
 
 /// One scenario as it went.
 #[derive(Clone, Debug)]
@@ -313,7 +318,7 @@ fn meet<'e>(
                 let mut seen = false;
                 for (difference, accepted) in differences.iter().zip(accepted_by.iter_mut()) {
                     let here = name.is_none() || step == Some(difference.step);
-                    if here && fits(row, difference) {
+                    if here && fits(row, difference, &ran.names) {
                         accepted.get_or_insert(&entry.id);
                         seen = true;
                     }
@@ -332,10 +337,34 @@ fn meet<'e>(
     unmet
 }
 
-fn fits(row: &Row, difference: &Difference) -> bool {
+fn fits(row: &Row, difference: &Difference, names: &StepNames) -> bool {
+    let side = |wanted: &Constraint, shown: Option<&Value>| {
+        wanted.fits(shown)
+            || (covers(EVENT, &difference.path)
+                && event_moved_by_one_step(wanted, shown, names)
+                    .is_some_and(|moved| wanted.fits(Some(&moved))))
+    };
     covers(&row.path, &difference.path)
-        && row.legacy.fits(difference.legacy.as_ref())
-        && row.engine.fits(difference.engine.as_ref())
+        && side(&row.legacy, difference.legacy.as_ref())
+        && side(&row.engine, difference.engine.as_ref())
+}
+
+/// An event that only one side received, as it is wanted if it came during a neighbouring step ([`Mask::EventStep`]).
+fn event_moved_by_one_step(wanted: &Constraint, shown: Option<&Value>, names: &StepNames) -> Option<Value> {
+    let Constraint::Equals(Value::Object(wanted)) = wanted else {
+        return None;
+    };
+    let step = |event: &Map<String, Value>| match event.get(AFTER_STEP)?.as_str()? {
+        START => Some(0),
+        name => names.number(name),
+    };
+    let mut moved = shown?.as_object()?.clone();
+    let near = step(wanted)?.abs_diff(step(&moved)?) <= 1;
+    let at = wanted.get(AFTER_STEP)?.clone();
+    near.then(|| {
+        moved.insert(AFTER_STEP.to_owned(), at);
+        Value::Object(moved)
+    })
 }
 
 /// Why a step is not compared, if a mended defect has changed what came before it.

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The member of an event that tells after which step it came.
-const AFTER_STEP: &str = "after_step";
+pub(super) const AFTER_STEP: &str = "after_step";
 /// The member that a time stands under, and those of the time itself.
 const TIME: &str = "<time>";
 const OFFSET: &str = "offset_us";

@@ -126,6 +126,30 @@ fn every_place_that_an_entry_names_must_show_its_difference() {
 }
 
 #[test]
+fn an_event_that_one_side_received_may_come_one_step_earlier_or_later() {
+    let text = TEXT.replace(
+        r#"  { path = "/status", legacy = 500, engine = 400 },"#,
+        r#"  { path = "/sockets/ui/events/0", engine = { equals = { after_step = "POST x 2", event = "e", data = 1 } } },"#,
+    );
+    let register = read(&text.replace(r#"["POST x", "left"]"#, r#"["heard"]"#)).unwrap();
+    let outcome = |after: Value, data: u8| {
+        let event = json!({ "after_step": after, "event": "e", "data": data });
+        let heard = difference("enrollment/x", 6, "/sockets/ui/events/0", [None, Some(event)]);
+        let ran = ran("enrollment/x", vec![heard]);
+        judge(&register, &[ran], day("2026-11-25"))
+            .verdicts
+            .remove(0)
+            .outcome
+    };
+    for step in [1, 2, 3] {
+        assert_eq!(outcome(json!(step), 1), Outcome::Accepted, "{step}");
+    }
+    assert_eq!(outcome(json!(4), 1), Outcome::Different);
+    assert_eq!(outcome(json!(0), 1), Outcome::Different);
+    assert_eq!(outcome(json!(2), 2), Outcome::Different, "another event");
+}
+
+#[test]
 fn a_pattern_wants_one_difference_and_every_row_its_own() {
     let page = difference(
         "enrollment/y",
