@@ -359,7 +359,7 @@ mod tests {
             Scenario::read("a/b", &text)
         };
         let files =
-            "  bin/run:\n    mode: \"0755\"\n    text: \"#!/bin/sh\"\n  in/link:\n    link: ../bin/run\n";
+            "  bin/run:\n    mode: \"0755\"\n    text: \"#!/bin/sh\"\n  in/link:\n    link: \"../bin/run\"\n";
         let scenario = read(files).unwrap();
         let text = FileSource::Text("#!/bin/sh".to_owned());
         assert_eq!(
