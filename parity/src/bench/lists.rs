@@ -193,7 +193,8 @@ async fn ask(
 ) -> Result<Asked, BenchError> {
     let start = Arc::new(Barrier::new(operators.len() + 1));
     let mut asking = JoinSet::new();
-    for operator in operators.iter().cloned() {
+    for operator in operators {
+        let operator = operator.clone();
         let mut connection = Connection::open(server.address()).await?;
         let start = Arc::clone(&start);
         asking.spawn(async move {

@@ -61,6 +61,9 @@ pub struct Shares {
     pub worst: f64,
 }
 
+/// Which of an operator's waits.
+type Part = fn(&Waits) -> Shares;
+
 impl Shares {
     pub(super) fn of(mut waits: Latencies) -> Self {
         let mut at = |share| waits.quantile(share).unwrap_or_default().as_secs_f64() * 1000.0;
@@ -120,7 +123,7 @@ impl ListRow {
         waits: impl Fn(&Round) -> Waits,
     ) -> fmt::Result {
         write!(formatter, "    {who:<14}")?;
-        let parts: [(&str, fn(&Waits) -> Shares); 2] = [
+        let parts: [(&str, Part); 2] = [
             ("first byte", |waits| waits.first_byte),
             ("whole", |waits| waits.whole),
         ];

@@ -15,7 +15,7 @@ use http::{HeaderValue, header};
 use tokio::{sync::mpsc, task::JoinError};
 use tracing::Instrument as _;
 
-use super::json_writer::write;
+use super::{json_writer::write, wire::UnknownLength};
 use crate::{
     interfaces::http::errors::{database_error, internal},
     services::StoreError,
@@ -33,6 +33,8 @@ const WAITING: usize = 1;
 #[derive(Debug)]
 pub struct LongList<T> {
     body: Body,
+    /// Whether it goes on behind what is written.
+    is_open: bool,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -52,20 +54,21 @@ impl<T> LongList<T> {
             has_items: false,
         };
         let mut text = format!("{{{}:[", write(&name.into()));
-        let body = loop {
+        let (body, is_open) = loop {
             match pages.next().await.map_err(IntoResponse::into_response)? {
                 Piece::More(more) => text.push_str(&more),
                 Piece::Last => {
                     text.push_str(END);
-                    break text.into();
+                    break (text.into(), false);
                 }
             }
             if text.len() > WHOLE {
-                break pages.send_behind(text);
+                break (pages.send_behind(text), true);
             }
         };
         Ok(Self {
             body,
+            is_open,
             kind: PhantomData,
         })
     }
@@ -189,11 +192,12 @@ async fn receive(
 
 impl<T> IntoResponse for LongList<T> {
     fn into_response(self) -> Response {
-        (
-            [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            self.body,
-        )
-            .into_response()
+        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let mut response = (kind, self.body).into_response();
+        if self.is_open {
+            response.extensions_mut().insert(UnknownLength);
+        }
+        response
     }
 }
 
@@ -210,6 +214,7 @@ mod tests {
         interfaces::http::compat::json_writer::write_line,
     };
 
+    #[allow(clippy::needless_pass_by_value, reason = "as a list hands its records over")]
     fn push(text: &mut String, item: Json) {
         push_compact_text(text, &item);
     }

@@ -16,12 +16,17 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use futures_util::stream::empty;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 
 use super::path::{decode, is_socket_path};
 use crate::domain::clock::Clock;
+
+/// In an answer's extensions: how long it is is not known when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct UnknownLength;
 
 /// Gives an answer its reason, its date, the length of its body and the order of its headers.
 pub async fn write_as_the_legacy(
@@ -42,6 +47,11 @@ pub async fn write_as_the_legacy(
         response
             .extensions_mut()
             .insert(ReasonPhrase::from_static(reason));
+    }
+    if is_head && response.extensions().get::<UnknownLength>().is_some() {
+        // The router has taken the body away by now, and would say that nothing is zero bytes long.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from_stream(empty::<Result<Bytes, Infallible>>());
     }
     if !is_head && has_length(response.status()) && response.body().is_end_stream() {
         order.empty = true;
