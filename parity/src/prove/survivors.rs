@@ -65,8 +65,10 @@ struct Group {
     /// The entry of the register that accepts whatever stands there.
     #[serde(default)]
     entry: Option<String>,
-    /// How many there are, exactly.
-    count: usize,
+    /// How many there are, exactly. Either this or `most`.
+    count: Option<usize>,
+    /// How many there are at most, where it depends on the moment at which something arrived.
+    most: Option<usize>,
     /// Why nobody needs to notice them.
     reason: String,
 }
@@ -168,6 +170,13 @@ impl Review {
                     return Err(unreadable(&survivors, reason));
                 }
             }
+            if group.count.is_some() == group.most.is_some() {
+                let reason = format!(
+                    "group {}: either `count` or `most` says how many there are",
+                    at + 1
+                );
+                return Err(unreadable(&survivors, reason));
+            }
             if group.reason.trim().is_empty() {
                 return Err(unreadable(&survivors, format!("group {} has no reason", at + 1)));
             }
@@ -218,14 +227,16 @@ impl Review {
             return faults;
         }
         for (at, (group, count)) in self.groups.iter().zip(counts).enumerate() {
-            if group.count != count {
-                let (operators, paths) = (group.operators.join(", "), group.paths.join(", "));
-                faults.push(format!(
-                    "{SURVIVORS}, group {}: {count} survivors, but {} are noted ({operators} in {paths})",
-                    at + 1,
-                    group.count,
-                ));
-            }
+            let noted = match (group.count, group.most) {
+                (Some(exactly), _) if exactly != count => exactly.to_string(),
+                (None, Some(most)) if most < count => format!("at most {most}"),
+                _ => continue,
+            };
+            let (operators, paths) = (group.operators.join(", "), group.paths.join(", "));
+            faults.push(format!(
+                "{SURVIVORS}, group {}: {count} survivors, but {noted} are noted ({operators} in {paths})",
+                at + 1,
+            ));
         }
         for (operator, areas) in &self.mutants {
             for (area, least) in areas {
@@ -268,7 +279,8 @@ impl Review {
             let _ = writeln!(mutants, "{operator} = {{ {} }}", areas.join(", "));
         }
         let (counts, _) = self.by_group(tally);
-        let mut counts = counts.into_iter();
+        let exact = self.groups.iter().zip(counts);
+        let mut counts = exact.filter_map(|(group, count)| group.count.map(|_| count));
         let survivors = self.folder.join(SURVIVORS);
         let noted: String = read(&survivors)?
             .lines()
@@ -339,6 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn where_moments_decide_there_are_at_most_so_many() {
+        let (folder, review) = review(&GROUP.replace("count = 1", "most = 2"), "");
+        let review = review.unwrap();
+        for (survivors, faults) in [(0, 0), (2, 0), (3, 1)] {
+            assert_eq!(
+                review.faults(&tally(survivors, 1000), true).len(),
+                faults,
+                "{survivors}"
+            );
+        }
+        review.note(&tally(1, 1000)).unwrap();
+        let text = std::fs::read_to_string(folder.path().join(SURVIVORS)).unwrap();
+        assert!(text.contains("\nmost = 2\n"), "{text}");
+    }
+
+    #[test]
     fn too_few_that_are_noticed_are_a_fault() {
         let (_folder, review) = review(&GROUP.replace("count = 1", "count = 3"), "");
         let review = review.unwrap();
@@ -365,6 +393,7 @@ mod tests {
         for wrong in [
             GROUP.replace("[\"status\"]", "[\"statis\"]"),
             GROUP.replace("\"R\"", "\" \""),
+            GROUP.replace("count = 1\n", "count = 1\nmost = 2\n"),
             GROUP.replace("mask = \"moment\"\n", ""),
             GROUP.replace("\"moment\"", "\"momentum\""),
             GROUP.replace("mask = \"moment\"", "entry = \"no-such-entry\""),

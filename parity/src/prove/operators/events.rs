@@ -50,7 +50,9 @@ pub(super) const ALL: &[Operator] = &[
         sentence: "an event comes two steps earlier",
         change: Change::Event(|heard, connection, at| {
             let after = &mut heard.get_mut(connection)?.events.get_mut(at)?.after_step;
-            *after = after.checked_sub(2)?;
+            // Which of two steps an event came in differs from run to run; that it can be moved must not.
+            let earlier = (*after > 0).then(|| after.saturating_sub(2))?;
+            *after = earlier;
             Some(())
         }),
     },
