@@ -69,8 +69,8 @@ impl Stock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        self.insert_devices(&mut work, now).await?;
         insert_sites_and_views(&mut work, now).await?;
+        self.insert_devices(&mut work, now).await?;
         self.insert_jobs(&mut work, now).await?;
         work.commit().await?;
         sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
