@@ -1,5 +1,7 @@
 //! `scenarios/survivors.toml`: which mutants nobody notices, how many they are, and why that is right; and
 //! `scenarios/mutants.toml`: how many mutants there have to be.
+//!
+//! Long because reading both files, holding a campaign against them and noting its numbers belong together, with their tests.
 
 use std::{
     collections::BTreeMap,
