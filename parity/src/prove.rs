@@ -29,7 +29,7 @@ use subject::{Subject, sites};
 use tally::Tally;
 
 /// At most so many places of one part are changed by one operator, if not said otherwise; which of them depends on their
-/// names alone. There are some 20,000 parts, so each kind of place is met in many of them.
+/// names alone. There are thousands of parts, so each kind of place is met in many of them.
 pub const PLACES: usize = 1;
 
 /// A mutant that was not noticed.

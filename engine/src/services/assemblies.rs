@@ -128,6 +128,14 @@ pub enum AssemblyError {
 }
 
 impl AssemblyError {
+    /// Why an island itself is neither renamed nor moved: it is no file, and no folder of its own (ASM-3).
+    fn of_the_island(kind: EntryKind) -> Self {
+        match kind {
+            EntryKind::File => Self::FileNotFound,
+            EntryKind::Folder => Self::IslandItself,
+        }
+    }
+
     fn of(kind: EntryKind) -> impl Fn(FileError) -> Self {
         move |error| match (error, kind) {
             (FileError::Missing, EntryKind::File) => Self::FileNotFound,
@@ -389,10 +397,7 @@ impl AssemblyService {
         let AssemblyRename { at, kind, new_name } = rename;
         let AssemblyPath { island, path } = at;
         if path.is_root() {
-            return Err(match kind {
-                EntryKind::File => AssemblyError::FileNotFound,
-                EntryKind::Folder => AssemblyError::IslandItself,
-            });
+            return Err(AssemblyError::of_the_island(kind));
         }
         let kept = self.kept(author, island).await?;
         let there = self.files.find(island, path.clone(), kind).await;
@@ -428,10 +433,7 @@ impl AssemblyService {
         let AssemblyMove { at, kind, to } = wanted;
         let AssemblyPath { island, path } = at;
         if path.is_root() {
-            return Err(match kind {
-                EntryKind::File => AssemblyError::FileNotFound,
-                EntryKind::Folder => AssemblyError::IslandItself,
-            });
+            return Err(AssemblyError::of_the_island(kind));
         }
         let kept = self.kept(author, island).await?;
         let done = self.files.relocate(island, path, kind, to.clone(), kept).await;
