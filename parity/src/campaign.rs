@@ -2,6 +2,10 @@
 //!
 //! Long because it is the way from the files to the verdicts, with its test.
 
+mod sides;
+
+pub use sides::{Compared, Sides};
+
 use std::{
     collections::BTreeSet,
     future::{Future, pending},
@@ -18,15 +22,15 @@ use tokio::{
 use crate::{
     diff::Spans,
     mask::Masked,
-    normalize::{Normalized, normalize, normalize_and_count},
+    normalize::Normalized,
     register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
-    report::{OwnScenario, Partial, Provenance, RunReport},
+    report::{LiveNotes, OwnScenario, Partial, Provenance, RunReport},
     runner::{Between, Nothing, RunEvents, run_between},
     scenario::{
         library::{self, Entry},
         model::Scenario,
     },
-    snapshot::{self, Snapshot, SnapshotError},
+    snapshot::{self, SnapshotError},
     transcript::Transcript,
 };
 
@@ -72,6 +76,7 @@ pub struct Campaign {
     chosen: Vec<(Scenario, PathBuf)>,
     own: Vec<OwnScenario>,
     between: Arc<dyn Between>,
+    sides: Sides,
 }
 
 impl Campaign {
@@ -118,7 +123,22 @@ impl Campaign {
             chosen,
             own: own.collect(),
             between: Arc::new(Nothing),
+            sides: Sides::default(),
         })
+    }
+
+    /// Holds other sides against each other than the snapshots and the engine in this process.
+    #[must_use]
+    pub fn of_sides(mut self, sides: Sides) -> Self {
+        self.sides = sides;
+        self
+    }
+
+    /// Without the differences that the register expects: the sides are to be the same.
+    #[must_use]
+    pub fn without_register(mut self) -> Self {
+        self.register = Register::default();
+        self
     }
 
     /// With something between the clients and the engine.
@@ -148,7 +168,12 @@ impl Campaign {
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> Result<(Register, Vec<BothSides>), String> {
         let (places, between) = (Arc::new(self.places), self.between);
-        let mut tasks = begin(self.chosen, side_by_side, |scenario, folder| {
+        // What nobody has recorded has no other side to compare with.
+        let recorded = |(scenario, _): &(Scenario, PathBuf)| {
+            scenario.shared.is_none() || snapshot::path_of(&places.snapshots, &scenario.name).exists()
+        };
+        let chosen = self.chosen.into_iter().filter(recorded).collect();
+        let mut tasks = begin(chosen, side_by_side, |scenario, folder| {
             let (places, events, between) = (Arc::clone(&places), Arc::clone(&events), Arc::clone(&between));
             async move {
                 let snapshot =
@@ -159,8 +184,8 @@ impl Campaign {
                     .map_err(|it| format!("{}: {it}", scenario.name))?;
                 Ok::<_, String>(BothSides {
                     legacy: snapshot.normalized,
+                    spans: spans(&scenario, None, &transcript),
                     transcript,
-                    spans: spans(&scenario),
                     names: StepNames::of(&scenario),
                 })
             }
@@ -192,17 +217,32 @@ impl Campaign {
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> RunReport {
         let chosen = self.len();
-        let (places, between) = (Arc::new(self.places), self.between);
+        if let Err(reason) = self.sides.look().await {
+            return RunReport::failed(self.sides.provenance(String::new(), today), reason);
+        }
+        let (places, between, sides) = (Arc::new(self.places), self.between, Arc::new(self.sides));
         let mut tasks = begin(self.chosen, side_by_side, |scenario, folder| {
             let (places, events, between) = (Arc::clone(&places), Arc::clone(&events), Arc::clone(&between));
-            async move { compare(&scenario, &folder, &places, &*events, &*between).await }
+            let sides = Arc::clone(&sides);
+            async move {
+                let one = sides::One {
+                    scenario: &scenario,
+                    folder: &folder,
+                    snapshots: &places.snapshots,
+                    events: &*events,
+                    between: &*between,
+                };
+                sides.compare(one).await
+            }
         });
         let mut legacy = BTreeSet::new();
         let mut ran = Vec::new();
-        let mut take = |result: Result<(Ran, Option<String>), JoinError>| match result {
-            Ok((one, source)) => {
-                legacy.extend(source);
-                ran.push(one);
+        let mut live = LiveNotes::of(&sides);
+        let mut take = |result: Result<Compared, JoinError>| match result {
+            Ok(compared) => {
+                legacy.extend(compared.source);
+                ran.push(compared.ran);
+                live.add(compared.notes);
             }
             Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
         };
@@ -228,10 +268,9 @@ impl Campaign {
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
         let judgement = judge(&self.register, &ran, today);
         let several = legacy.len() > 1;
-        let provenance = Provenance {
-            legacy: legacy.into_iter().collect::<Vec<_>>().join("; "),
-            ..provenance(today)
-        };
+        let recorded = legacy.into_iter().collect::<Vec<_>>().join("; ");
+        let provenance = sides.provenance(recorded, today);
+        live.sort();
         if several {
             let reason = format!(
                 "the snapshots show several revisions of the legacy: {}",
@@ -244,6 +283,7 @@ impl Campaign {
         RunReport::new(provenance, judgement, &self.register)
             .with_masked(&masked)
             .with_own(self.own)
+            .with_live(live)
             .interrupted(partial)
     }
 }
@@ -312,70 +352,16 @@ fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignErr
     }
 }
 
-/// Runs one scenario and compares it with its snapshot; also says which server the snapshot shows.
-async fn compare(
-    scenario: &Scenario,
-    folder: &std::path::Path,
-    places: &Places,
-    events: &dyn RunEvents,
-    between: &dyn Between,
-) -> (Ran, Option<String>) {
-    let failed = |reason: String| (Ran::could_not_run(&scenario.name, reason), None);
-    let recorded = snapshot::path_of(&places.snapshots, &scenario.name).exists();
-    if !recorded && scenario.expects() {
-        return match run_between(scenario, folder, events, between).await {
-            Ok(transcript) => (expected(scenario, &transcript), None),
-            Err(error) => failed(error.to_string()),
-        };
-    }
-    let Snapshot {
-        provenance,
-        normalized: legacy,
-        recorded,
-    } = match snapshot::read_for(&places.snapshots, scenario) {
-        Ok(snapshot) => snapshot,
-        Err(error) => return failed(error.to_string()),
-    };
-    let scenario = scenario
-        .clone()
-        .with_times(recorded.iter().map(|step| step.at_us));
-    let source = Some(format!("{} {}", provenance.server, provenance.revision));
-    let ran = match run_between(&scenario, folder, events, between).await {
-        Ok(transcript) => {
-            let names = StepNames::of(&scenario);
-            let (engine, masked) = normalize_and_count(&transcript);
-            Ran::compare(&legacy, &engine, &spans(&scenario), names)
-                .with_masked(&masked)
-                .with_missed(&transcript.missed)
-        }
-        Err(error) => Ran::could_not_run(&scenario.name, error.to_string()),
-    };
-    (ran, source)
-}
-
-/// A scenario that nobody has recorded: it is held against what it says itself, and only the steps that say something
-/// count as compared.
-fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
-    let mut shown = normalize(transcript);
-    let expects = |id: u32| {
-        scenario
-            .steps
-            .iter()
-            .any(|step| step.id == id && !step.expect.is_empty())
-    };
-    shown.steps.retain(|step| expects(step.step));
-    let names = StepNames::of(scenario);
-    Ran::compare(&shown, &shown, &spans(scenario), names).with_missed(&transcript.missed)
-}
-
-/// When each step was over in the recording; a step without a time of its own ended with the one before it.
-fn spans(scenario: &Scenario) -> Spans {
+/// When each step was over: as the recording says, or the server that ran. A step without a time of its own ended with the
+/// one before it.
+fn spans(scenario: &Scenario, _legacy: Option<&Transcript>, engine: &Transcript) -> Spans {
     let mut at = 0;
     let steps: Vec<_> = scenario
         .steps
         .iter()
         .map(|step| {
-            at = step.at_us.unwrap_or(at);
+            let ran = engine.run.spans.iter().find(|(number, ..)| *number == step.id);
+            at = ran.map(|(_, _, end)| *end).or(step.at_us).unwrap_or(at);
             (step.id, at)
         })
         .collect();

@@ -16,6 +16,7 @@ pub mod output;
 pub mod prove;
 pub mod run;
 pub mod show;
+pub mod targets;
 
 /// Something is wrong with what was looked at.
 pub const WRONG: u8 = 1;
@@ -38,7 +39,7 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run scenarios against the engine in this process and compare with what the legacy answered.
+    /// Run scenarios against the engine and compare with what the legacy answered, or against any two servers.
     Run(run::Run),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),

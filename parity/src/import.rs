@@ -105,6 +105,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
             files: Vec::new(),
             queries: Vec::new(),
             upstream: None,
+            shared: None,
             steps: Vec::new(),
         },
         answers: locate::Answers::default(),
@@ -153,6 +154,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         left: Some(left::left(&recording)?),
         missed: Vec::new(),
         keys: Keys::of(&importer.scenario),
+        run: crate::transcript::RunNotes::default(),
     };
     count_anew(&mut importer.scenario, &mut transcript);
     Ok(Imported {
@@ -307,6 +309,7 @@ impl Importer {
             action,
             captures: Vec::new(),
             expect: Expect::default(),
+            only_own: false,
         });
         Ok(())
     }

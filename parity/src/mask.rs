@@ -153,6 +153,16 @@ masks! {
         "how a JSON answer of more than 8 KiB is written"
         "what it says, and the order of its members"
         "recordings do not hold its text";
+    /// Entries of others in lists of a server that others use.
+    Others "others-entries"
+        "entries of lists, events and ages of cached values that are others', on a server that others use"
+        "all that mentions the names that the run gave"
+        "others work there meanwhile";
+    /// The numbers of rows on a server that others use.
+    RowNumber "row-number"
+        "the numbers of rows, on a server that others use"
+        "which places show the number of the same row"
+        "a server counts its rows from its own beginning";
     /// Log files and SQLite's own.
     Logs "logs"
         "log files, and the database's journals"

@@ -20,7 +20,7 @@ mod tokens;
 pub(crate) use forms::pattern;
 pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
-pub(crate) use time::is_shortest;
+pub(crate) use time::{is_shortest, plausible};
 
 use crate::mask::{Mask, Masked};
 use crate::transcript::{Body, Keys, Left, Observation, Seen, Transcript};

@@ -4,12 +4,14 @@
 
 mod files;
 mod json;
+mod live;
 mod markdown;
 mod places;
 mod terminal;
 
 pub use files::{Folder, FolderError, replace};
 pub use json::{read, render as json};
+pub use live::{Flaky, LiveNotes, Noise, SideNotes, Stayed};
 pub use markdown::{Signed, render as markdown, verify as verify_markdown};
 pub use terminal::{last_line, render as terminal};
 
@@ -22,7 +24,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The version of [`RunReport`] that this program writes and reads.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Everything that one run found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,9 @@ pub struct RunReport {
     pub could_not_run: Option<String>,
     /// What parity does not look at, and in how many places of this run it did not.
     pub not_looked_at: Vec<NotLookedAt>,
+    /// What is to be said about servers that were not parity's own.
+    #[serde(default)]
+    pub live: LiveNotes,
 }
 
 /// What was compared with what.
@@ -235,7 +240,14 @@ impl RunReport {
             allowed_not_compared: None,
             could_not_run: None,
             not_looked_at: Masked::default().table(),
+            live: LiveNotes::default(),
         }
+    }
+
+    /// Adds what is to be said about servers that were not parity's own.
+    #[must_use]
+    pub fn with_live(self, live: LiveNotes) -> Self {
+        Self { live, ..self }
     }
 
     /// Says in how many places something was not looked at.
@@ -285,6 +297,7 @@ impl RunReport {
             allowed_not_compared: None,
             could_not_run: Some(reason),
             not_looked_at: Vec::new(),
+            live: LiveNotes::default(),
         }
     }
 
@@ -350,7 +363,9 @@ pub fn ending(report: &RunReport) -> Ending {
         Ending::CouldNotRun
     } else if any(Outcome::Different) {
         Ending::Differs
-    } else if (left_out || any(Outcome::NotCompared)) && report.allowed_not_compared.is_none() {
+    } else if (left_out || any(Outcome::NotCompared) || report.live.hides())
+        && report.allowed_not_compared.is_none()
+    {
         Ending::NotCompared
     } else {
         Ending::Pass

@@ -152,6 +152,8 @@ fn still_different(register: &register::Register, verdict: &Verdict) -> Vec<Diff
         not_compared: verdict.not_compared.clone(),
         outcome: Ok(accepted.chain(&verdict.different).cloned().collect()),
         masked: Masked::default(),
+        is_alone: false,
+        broken: None,
     };
     let judged = judge(register, &[seen], today());
     judged

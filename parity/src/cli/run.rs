@@ -12,9 +12,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{civil::Date, tz::TimeZone};
 
-use super::output::{complain, say, write_out};
+use super::{
+    output::{complain, say, write_out},
+    targets::{Targets, variables},
+};
 use crate::{
-    campaign::{Campaign, CampaignError, Places, provenance},
+    campaign::{Campaign, Places, provenance},
     report::{self, RunReport},
     runner::{RunError, RunEvents},
     scenario::model::Scenario,
@@ -30,7 +33,9 @@ use crate::{
       3  something was not compared (see --allow-not-compared)\n  \
       130  it was interrupted (Ctrl-C): the reports hold what ran, and are marked partial\n\n\
     The reports of an earlier run are replaced as soon as a run begins. Only one run at a time writes into a folder.\n\n\
-    Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows")]
+    Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows\n  \
+      parity run staging --legacy https://old.example --engine https://new.example --ca root.pem\n  \
+      parity run --engine engine        # the process that parity.toml calls so")]
 pub struct Run {
     /// Areas or scenarios; none means all.
     #[arg(value_name = "AREA|SCENARIO")]
@@ -47,6 +52,9 @@ pub struct Run {
     /// How many scenarios run at a time.
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub side_by_side: usize,
+    /// What is held against what.
+    #[command(flatten)]
+    pub targets: Targets,
 }
 
 /// As [`report::Ending::Interrupted`] has it.
@@ -128,12 +136,18 @@ impl Run {
         Ok(report::ending(&report).code())
     }
 
-    fn prepare(&self, scenarios: &Path) -> Result<Campaign, CampaignError> {
+    fn prepare(&self, scenarios: &Path) -> Result<Campaign, Box<dyn std::error::Error>> {
+        let sides = self.targets.sides(&variables())?;
         let places = Places {
             scenarios: scenarios.to_owned(),
             snapshots: self.snapshots.clone(),
         };
-        Campaign::prepare(places, &self.wanted)
+        let campaign = Campaign::prepare(places, &self.wanted)?.of_sides(sides);
+        Ok(if self.targets.without_register {
+            campaign.without_register()
+        } else {
+            campaign
+        })
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Ran {
     pub not_compared: BTreeMap<u32, String>,
     /// What [`crate::diff::diff`] found; or why it could not run.
     pub outcome: Result<Vec<Difference>, String>,
+    /// Whether there is no legacy's side: the register has nothing to say then.
+    pub is_alone: bool,
+    /// Why the scenario did not come to its end, where it did not: what stands above is what was learned until then.
+    pub broken: Option<String>,
     /// How often something was not looked at.
     pub masked: Masked,
 }
@@ -68,7 +72,30 @@ impl Ran {
                 .filter(|(step, _)| by_legacy.contains_key(step))
                 .collect(),
             outcome: Ok(differences),
+            is_alone: false,
+            broken: None,
         }
+    }
+
+    /// Nothing of it was compared, for this reason.
+    #[must_use]
+    pub fn not_compared(scenario: &str, names: StepNames, reason: &str) -> Self {
+        let all = names.clone().into_all().into_keys();
+        let mut not_compared: BTreeMap<u32, String> = all.map(|step| (step, reason.to_owned())).collect();
+        not_compared.insert(0, reason.to_owned());
+        Self {
+            names,
+            not_compared,
+            outcome: Ok(Vec::new()),
+            ..Self::could_not_run(scenario, String::new())
+        }
+    }
+
+    /// Adds steps that were not compared, and why.
+    #[must_use]
+    pub fn without(mut self, steps: BTreeMap<u32, String>) -> Self {
+        self.not_compared.extend(steps);
+        self
     }
 
     /// Adds what the scenario itself expects and was not shown: the legacy's side is what was expected.
@@ -128,6 +155,8 @@ impl Ran {
             not_compared: BTreeMap::new(),
             outcome: Err(reason),
             masked: Masked::default(),
+            is_alone: false,
+            broken: None,
         }
     }
 }
@@ -218,6 +247,11 @@ pub fn judge(register: &Register, ran: &[Ran], today: Date) -> Judgement {
 }
 
 fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
+    let (entries, expired) = if ran.is_alone {
+        (&[][..], &[][..])
+    } else {
+        (entries, expired)
+    };
     let mut out = Verdict {
         scenario: ran.scenario.clone(),
         outcome: Outcome::NotCompared,
@@ -237,6 +271,9 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
             return out;
         }
     };
+    if let Some(reason) = &ran.broken {
+        out.not_compared.insert(0, reason.clone());
+    }
     for (step, _) in &ran.steps {
         if let Some(reason) = cut_off(entries, ran, *step) {
             out.not_compared.insert(*step, reason);
@@ -278,7 +315,9 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
             }
         }
     }
-    out.outcome = if !out.different.is_empty() || !out.unmet.is_empty() {
+    out.outcome = if ran.broken.is_some() {
+        Outcome::CouldNotRun
+    } else if !out.different.is_empty() || !out.unmet.is_empty() {
         Outcome::Different
     } else if !out.accepted.is_empty() {
         Outcome::Accepted

@@ -2,213 +2,120 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     io::Write as _,
-    net::{SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt as _,
+    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
+use async_trait::async_trait;
 use borealis_engine::{
     Engine, RunningEngine, Settings,
     integrations::{clock::ManualClock, random::SeededRandom},
 };
-use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;
-use serde_json::json;
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
-use super::{database, files};
+use super::{
+    Beginning, Capabilities, Target, TargetError,
+    endpoint::Endpoint,
+    root::{Root, WEB},
+};
 use crate::{
-    scenario::model::{FileSource, Policy, Scenario},
-    transcript::{Body, Keys, Left, USUAL_SECRET},
+    scenario::model::{Policy, Scenario},
+    transcript::{Keys, Left, USUAL_SECRET},
 };
 
-/// The page of the web client that the recordings were made with.
-const INDEX: &str = "<!doctype html><title>Borealis</title><div id=\"root\"></div>\n";
 /// How long work that has come due may take, in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Where it lies under the root.
-const WEB: &str = "Data/web-interface/build";
-/// The file of the key that signs access tokens.
-const TOKEN_KEY: &str = "borealis-jwt-ed25519.key";
-/// The file of the key that seals stored secrets.
-const SEALING_KEY: &str = "server_secret.key";
-/// Its only script.
-const SCRIPT: &str = "console.log(\"borealis\");\n";
 
-/// Why the engine does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// A file or folder.
-    #[error("{path}: {source}")]
-    File {
-        /// Which one, under the root.
-        path: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// A path that leads out of the root.
-    #[error("{0} is no path under the root")]
-    Outside(String),
-    /// The database.
-    #[error("the database cannot be read: {0}")]
-    Database(String),
-    /// The scenario's environment.
-    #[error("settings: {0}")]
-    Settings(String),
-    /// The engine says why.
-    #[error("the engine does not start: {0}")]
-    Start(String),
-}
+/// What it can do: everything.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    clock: true,
+    database: true,
+    files: true,
+    restart: true,
+    upstream: true,
+    fresh: true,
+};
 
 /// A running engine and what it runs over.
 #[derive(Debug)]
 pub struct Embedded {
-    folder: TempDir,
+    root: Root,
     variables: BTreeMap<String, String>,
     clock: Arc<ManualClock>,
     random: Arc<SeededRandom>,
     engine: Option<RunningEngine>,
+    endpoint: Option<Endpoint>,
 }
 
 impl Embedded {
-    /// Prepares the root and starts the engine, which finds GitHub at the URL `github`.
+    /// Prepares the root and starts the engine.
     ///
     /// # Errors
     /// If the root cannot be prepared or the engine does not start.
-    pub async fn start(
-        scenario: &Scenario,
-        files: &[(String, Vec<u8>)],
-        github: &str,
-    ) -> Result<Self, TargetError> {
-        let folder = tempfile::tempdir().map_err(|source| TargetError::File {
-            path: "temporary folder".to_owned(),
-            source,
-        })?;
+    pub async fn start(beginning: Beginning<'_>) -> Result<Self, TargetError> {
+        let scenario = beginning.scenario;
         let origin = Timestamp::from_microsecond(scenario.started_at_us).unwrap_or_default();
         let digest = Sha256::digest(&scenario.name);
         let seed = digest
             .iter()
             .take(8)
             .fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        let root = Root::prepare(beginning, WEB, None, origin)?;
+        let web = root.path().join(WEB);
         let mut target = Self {
-            variables: BTreeMap::new(),
-            folder,
+            variables: variables(scenario, root.path(), &web, beginning.github),
+            root,
             clock: Arc::new(ManualClock::new(origin)),
             random: Arc::new(SeededRandom::new(seed)),
             engine: None,
+            endpoint: None,
         };
-        let web = target.root().join(WEB);
-        target.variables = variables(scenario, &target.root(), &web, github);
-        write(&target.root(), ".", None, origin)?;
-        write(&web, "index.html", Some(INDEX.as_bytes()), origin)?;
-        write(&web, "assets/app.js", Some(SCRIPT.as_bytes()), origin)?;
-        for (path, bytes) in files {
-            target.write_file(path, bytes, origin)?;
-        }
-        for (path, source) in &scenario.files {
-            place(&target.root(), path, source)?;
-        }
         target.launch().await?;
         Ok(target)
     }
 
     async fn launch(&mut self) -> Result<(), TargetError> {
-        let settings = Settings::from_map(&self.variables, &self.root())
+        let settings = Settings::from_map(&self.variables, self.root.path())
             .map_err(|error| TargetError::Settings(error.to_string()))?;
         let listener =
             TcpListener::bind(("127.0.0.1", 0)).map_err(|error| TargetError::Start(error.to_string()))?;
         let engine = Engine::start(settings, self.clock.clone(), self.random.clone(), listener)
             .await
             .map_err(|error| TargetError::Start(error.to_string()))?;
+        self.endpoint = Some(engine.address().into());
         self.engine = Some(engine);
         Ok(())
     }
 
-    /// Stops the engine and starts it again over the same root.
-    ///
-    /// # Errors
-    /// If it does not start again.
-    pub async fn restart(&mut self) -> Result<(), TargetError> {
-        self.halt().await;
-        self.launch().await
-    }
-
     async fn halt(&mut self) {
+        self.endpoint = None;
         if let Some(engine) = self.engine.take() {
             engine.stop().await;
         }
     }
 
-    /// Stops the engine and removes the root.
-    pub async fn stop(mut self) {
-        self.halt().await;
-    }
-
-    /// Where it listens, while it runs.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.engine.as_ref().map(RunningEngine::address)
-    }
-
-    /// The root folder.
-    pub fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
-    }
-
-    /// The database file.
-    pub fn database(&self) -> PathBuf {
+    fn database_path(&self) -> PathBuf {
         self.variables
             .get("BOREALIS_DATABASE_PATH")
-            .map_or_else(|| self.root().join("database.db"), PathBuf::from)
+            .map_or_else(|| self.root.path().join("database.db"), PathBuf::from)
+    }
+}
+
+#[async_trait]
+impl Target for Embedded {
+    fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 
-    /// Every table and every file under the root as they are now.
-    ///
-    /// # Errors
-    /// If the database or a file cannot be read.
-    pub async fn left(&self) -> Result<Left, TargetError> {
-        let database = self.database();
-        let unreadable = |source: sqlx::Error| TargetError::Database(source.to_string());
-        let tables = database::tables(&database).await.map_err(unreadable)?;
-        let mut files = files::under(&self.root(), &database)
-            .map_err(|(path, source)| TargetError::File { path, source })?;
-        for (name, file) in &mut files {
-            // Its bytes follow the version of SQLite, what stands in it does not.
-            if file.is_database {
-                let tables = database::tables(&self.root().join(name))
-                    .await
-                    .map_err(unreadable)?;
-                file.content = Some(Body::Json(json!(tables)));
-            }
-        }
-        Ok(Left { tables, files })
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
     }
 
-    /// Adds the keys that lie under the root now to those that are known. One that cannot be read is none: whoever signs
-    /// with it shows that.
-    pub fn add_keys(&self, keys: &mut Keys) {
-        for path in files::all(&self.root()).unwrap_or_default() {
-            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            if ![TOKEN_KEY, SEALING_KEY].contains(&name) {
-                continue;
-            }
-            let Ok(text) = std::fs::read_to_string(&path) else {
-                continue;
-            };
-            if name == SEALING_KEY {
-                add(&mut keys.own_sealing_keys, text);
-            } else if let Ok(key) = SigningKey::from_pkcs8_pem(&text) {
-                add(&mut keys.token_keys, key.verifying_key());
-            }
-        }
-    }
-
-    /// Moves the clock, and waits until the work that has come due is done.
-    pub async fn set_time(&self, time: Timestamp) {
+    async fn at(&self, time: Timestamp) {
         let moved = async {
             self.clock.advance(time).await;
             self.clock.rest().await;
@@ -225,25 +132,38 @@ impl Embedded {
         }
     }
 
-    /// Writes a file under the root, stamped with `time`.
-    ///
-    /// # Errors
-    /// If the path leads out of the root or cannot be written.
-    pub fn write_file(&self, path: &str, bytes: &[u8], time: Timestamp) -> Result<(), TargetError> {
-        let inside = Path::new(path)
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)));
-        if !inside || path.is_empty() {
-            return Err(TargetError::Outside(path.to_owned()));
-        }
-        write(&self.root(), path, Some(bytes), time)
+    fn process_id(&self) -> Option<u32> {
+        Some(std::process::id())
     }
-}
 
-/// Adds what is not there yet.
-fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
-    if !all.contains(&one) {
-        all.push(one);
+    fn database(&self) -> Option<PathBuf> {
+        Some(self.database_path())
+    }
+
+    fn root(&self) -> Option<PathBuf> {
+        Some(self.root.path().to_owned())
+    }
+
+    async fn left(&self) -> Result<Option<Left>, TargetError> {
+        self.root.left(&self.database_path()).await.map(Some)
+    }
+
+    fn add_keys(&self, keys: &mut Keys) {
+        self.root.add_keys(keys);
+    }
+
+    fn place_file(&self, path: &str, bytes: &[u8], time: Timestamp) -> Result<(), TargetError> {
+        self.root.place_file(path, bytes, time)
+    }
+
+    async fn restart(&mut self) -> Result<(), TargetError> {
+        self.halt().await;
+        self.launch().await
+    }
+
+    async fn stop(&mut self) -> Option<PathBuf> {
+        self.halt().await;
+        None
     }
 }
 
@@ -271,45 +191,4 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path, github: &str) -> BTre
         variables.insert(name.clone(), value.replace("${root}", &root));
     }
     variables
-}
-
-/// Makes a link, or gives a file that was written its mode.
-fn place(root: &Path, path: &str, source: &FileSource) -> Result<(), TargetError> {
-    let target = root.join(path);
-    let placed = match source {
-        FileSource::Link(to) => target
-            .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| std::os::unix::fs::symlink(to, &target)),
-        FileSource::Mode(_, mode) => {
-            std::fs::set_permissions(&target, std::fs::Permissions::from_mode(*mode))
-        }
-        _ => Ok(()),
-    };
-    placed.map_err(|source| TargetError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn write(folder: &Path, path: &str, bytes: Option<&[u8]>, time: Timestamp) -> Result<(), TargetError> {
-    let target = folder.join(path);
-    let wrong = |source| TargetError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let Some(bytes) = bytes else {
-        return std::fs::create_dir_all(folder).map_err(wrong);
-    };
-    if let Some(parent) = target.parent() {
-        std::fs::create_dir_all(parent).map_err(wrong)?;
-    }
-    std::fs::write(&target, bytes).map_err(wrong)?;
-    let since_epoch = Duration::from_micros(u64::try_from(time.as_microsecond()).unwrap_or(0));
-    let file = std::fs::File::options()
-        .write(true)
-        .open(&target)
-        .map_err(wrong)?;
-    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
-        .map_err(wrong)
 }
