@@ -93,6 +93,19 @@ impl Campaign {
             &places.scenarios.join(register::FILE),
             &KnownScenarios::of(&entries),
         )?;
+        Self::of(places, entries, register, wanted)
+    }
+
+    /// The same of what was read already. Snapshots are looked at when their scenarios run.
+    ///
+    /// # Errors
+    /// A name that is not there, or a scenario that was chosen and cannot be read.
+    pub fn of(
+        places: Places,
+        entries: Vec<Entry>,
+        register: Register,
+        wanted: &[String],
+    ) -> Result<Self, CampaignError> {
         let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
