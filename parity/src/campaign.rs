@@ -20,13 +20,14 @@ use tokio::{
 };
 
 use crate::{
-    diff::Spans,
+    diff::{BothSpans, Spans},
     mask::Masked,
     normalize::Normalized,
     register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
     report::{LiveNotes, OwnScenario, Partial, Provenance, RunReport},
     runner::{Between, Nothing, RunEvents, run_between},
     scenario::{
+        clock::ScenarioClock,
         library::{self, Entry},
         model::Scenario,
     },
@@ -97,6 +98,19 @@ impl Campaign {
             &places.scenarios.join(register::FILE),
             &KnownScenarios::of(&entries),
         )?;
+        Self::of(places, entries, register, wanted)
+    }
+
+    /// The same of what was read already. Snapshots are looked at when their scenarios run.
+    ///
+    /// # Errors
+    /// A name that is not there, or a scenario that was chosen and cannot be read.
+    pub fn of(
+        places: Places,
+        entries: Vec<Entry>,
+        register: Register,
+        wanted: &[String],
+    ) -> Result<Self, CampaignError> {
         let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
@@ -308,8 +322,8 @@ pub struct BothSides {
     pub legacy: Normalized,
     /// What the engine showed.
     pub transcript: Transcript,
-    /// When each step was over in the recording.
-    pub spans: Spans,
+    /// When each step began and ended on either side.
+    pub spans: BothSpans,
     /// What the steps are called.
     pub names: StepNames,
 }
@@ -352,20 +366,41 @@ fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignErr
     }
 }
 
-/// When each step was over: as the recording says, or the server that ran. A step without a time of its own ended with the
-/// one before it.
-fn spans(scenario: &Scenario, _legacy: Option<&Transcript>, engine: &Transcript) -> Spans {
-    let mut at = 0;
-    let steps: Vec<_> = scenario
+/// When each step began and was over on both sides; of the legacy's side, where it is recorded, the recording knows.
+fn spans(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) -> BothSpans {
+    let recorded = || {
+        let mut at = 0;
+        let ends: Vec<_> = scenario
+            .steps
+            .iter()
+            .map(|step| {
+                at = step.at_us.unwrap_or(at);
+                (step.id, at)
+            })
+            .collect();
+        Spans::recorded(&ends)
+    };
+    BothSpans {
+        legacy: legacy.map_or_else(recorded, |legacy| spans_of(scenario, legacy)),
+        engine: spans_of(scenario, engine),
+    }
+}
+
+/// When the steps of a run began and were over: as its server's clock ran, or where it stood.
+fn spans_of(scenario: &Scenario, transcript: &Transcript) -> Spans {
+    if transcript.run.clock_ran {
+        return Spans::new(transcript.run.spans.iter().copied());
+    }
+    let mut clock = ScenarioClock::new(scenario.started_at_us);
+    let moments: Vec<_> = scenario
         .steps
         .iter()
         .map(|step| {
-            let ran = engine.run.spans.iter().find(|(number, ..)| *number == step.id);
-            at = ran.map(|(_, _, end)| *end).or(step.at_us).unwrap_or(at);
-            (step.id, at)
+            clock.advance(step);
+            (step.id, clock.at_us())
         })
         .collect();
-    Spans::new(&steps)
+    Spans::standing(&moments)
 }
 
 #[cfg(test)]

@@ -139,6 +139,7 @@ async fn run(
     between: &dyn Between,
 ) -> Result<Transcript, RunError> {
     let contents = files::before_start(scenario, folder)?;
+    let later = files::in_steps(scenario, folder)?;
     let mut names = Names::new();
     let mut scenario = Cow::Borrowed(scenario);
     let shared = scenario
@@ -162,6 +163,7 @@ async fn run(
     } else {
         Clock::real(target.skew_us().0)
     };
+    let before = contents.iter().map(|(_, bytes)| bytes.as_slice());
     let mut run = Run {
         scenario,
         folder,
@@ -171,7 +173,7 @@ async fn run(
         jars: BTreeMap::new(),
         sockets: Sockets::new(clock.is_real()),
         woken: false,
-        client_values: literals(scenario, &contents),
+        client_values: literals(scenario, before.chain(later.iter().map(Vec::as_slice))),
         keys: Keys::of(scenario),
         shared,
         notes: RunNotes::default(),
@@ -182,6 +184,7 @@ async fn run(
         run.sockets.own = shared.own_values();
     }
     if run.clock.is_real() {
+        run.notes.clock_ran = true;
         run.notes.spans.push((0, -begun.at_us(), 0));
     }
     run.define_address();
@@ -223,6 +226,7 @@ async fn run(
     }));
     if let Some(shared) = &run.shared {
         run.notes.masked.add(&shared.masked);
+        run.notes.own = shared.words();
     }
     Ok(Transcript {
         scenario: scenario.name.clone(),

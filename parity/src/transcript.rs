@@ -51,6 +51,8 @@ pub struct Transcript {
 /// How a run went.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunNotes {
+    /// Whether the server's clock ran by itself.
+    pub clock_ran: bool,
     /// Each step with when it began and when it was over, in microseconds since the start; step 0 is the server's start.
     pub spans: Vec<(u32, i64, i64)>,
     /// Steps in which the server could not be talked to.
@@ -59,6 +61,8 @@ pub struct RunNotes {
     pub lacking: BTreeMap<u32, String>,
     /// What was hidden while it was seen.
     pub masked: Masked,
+    /// What belongs to this run alone, and what stands for it, on a server that others use.
+    pub own: Vec<(String, String)>,
     /// What no route removes.
     pub left_behind: Vec<String>,
     /// Where the root was kept.

@@ -109,7 +109,12 @@ impl Shown {
     }
 
     fn live(side: &str, transcript: &Transcript) -> Self {
-        let (normalized, mut masked) = normalize_and_count(transcript);
+        let (mut normalized, mut masked) = normalize_and_count(transcript);
+        if !transcript.run.own.is_empty() {
+            for step in &mut normalized.steps {
+                in_common_words(&mut step.seen, &transcript.run.own);
+            }
+        }
         masked.add(&transcript.run.masked);
         let name = &transcript.scenario;
         let broken = transcript.run.broken.iter();
@@ -452,6 +457,22 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
         .with_missed(&transcript.missed);
     ran.is_alone = true;
     ran
+}
+
+/// Puts what stands for a run's own values into their places.
+fn in_common_words(value: &mut Value, own: &[(String, String)]) {
+    match value {
+        Value::String(text) => {
+            for (own, common) in own.iter().filter(|(own, _)| !own.is_empty()) {
+                if text.contains(own.as_str()) {
+                    *text = text.replace(own, common);
+                }
+            }
+        }
+        Value::Object(members) => members.values_mut().for_each(|value| in_common_words(value, own)),
+        Value::Array(items) => items.iter_mut().for_each(|value| in_common_words(value, own)),
+        _ => {}
+    }
 }
 
 /// Who signed a cookie is known where the secret is: of a server that keeps it to itself nobody can say.

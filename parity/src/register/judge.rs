@@ -3,7 +3,7 @@
 use super::steps::{AFTER_STEP, Wording};
 use super::value::Constraint;
 use super::{Entry, Expectation, Register, Row, StepNames, covers};
-use crate::diff::{Difference, Kind, Spans, diff_and_count};
+use crate::diff::{BothSpans, Difference, Kind, diff_and_count};
 use crate::mask::Masked;
 use crate::normalize::Normalized;
 use crate::scenario::names::START;
@@ -44,7 +44,7 @@ pub struct Ran {
 impl Ran {
     /// Compares a scenario's two sides. A step that failed on both sides shows nothing about either server.
     #[must_use]
-    pub fn compare(legacy: &Normalized, engine: &Normalized, spans: &Spans, names: StepNames) -> Self {
+    pub fn compare(legacy: &Normalized, engine: &Normalized, spans: &BothSpans, names: StepNames) -> Self {
         let failed = |side: &Normalized| -> BTreeMap<u32, String> {
             let reason = |seen: &Value| {
                 seen.get("failed")

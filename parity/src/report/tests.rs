@@ -1,5 +1,5 @@
 use super::*;
-use crate::diff::{Difference, Kind, Spans};
+use crate::diff::{BothSpans, Difference, Kind};
 use crate::normalize::normalize;
 use crate::register::{Ran, StepNames, Unmet, judge};
 use crate::transcript::{Body, Keys, Observation, Seen, StatusLine, Transcript};
@@ -210,7 +210,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
 fn the_reports_of_a_small_transcript() {
     let legacy = transcript(200, Some(json!({"success": true})));
     let engine = transcript(503, None);
-    let spans = Spans::new(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
+    let spans = BothSpans::of_replay(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
     let names = StepNames::new([
         "GET x",
         "ui connects",

@@ -52,10 +52,10 @@ impl Shared {
         for agent in &mut scenario.agents {
             agent.hostname = format!("{prefix}-{}", agent.hostname);
             agent.seed = Sha256::digest(format!("{prefix}:{}", agent.name)).into();
-            let long = agent
-                .values()
-                .into_iter()
-                .filter(|(_, value)| value.len() >= SHORTEST);
+            let nonce = agent.nonce();
+            // The nonce follows from the agent's name, so every run has the same.
+            let is_own = |value: &String| value.len() >= SHORTEST && *value != nonce;
+            let long = agent.values().into_iter().filter(|(_, value)| is_own(value));
             own.extend(long.map(|(name, value)| (value, format!("${{{name}}}"))));
         }
         own.push((prefix.clone(), format!("${{{RUN}}}")));
@@ -154,6 +154,12 @@ impl Shared {
     /// What is in everything that this run gave a name to.
     pub(super) fn own_values(&self) -> Vec<String> {
         self.own.iter().map(|(value, _)| value.clone()).collect()
+    }
+
+    /// What belongs to this run alone, with what stands for it: within signed and encoded texts it is not seen before they
+    /// are taken apart.
+    pub(super) fn words(&self) -> Vec<(String, String)> {
+        self.own.clone()
     }
 
     /// What people look for to remove by hand, as it is called there.

@@ -129,7 +129,7 @@ fn feeds(scenario: &Scenario, step: &Step) -> bool {
 /// A moment near the scenario's start that stands in it.
 fn moment(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> Option<String> {
     let pattern = MOMENT.as_ref()?;
-    let mut texts = literals(scenario, files);
+    let mut texts = literals(scenario, files.iter().map(|(_, bytes)| bytes.as_slice()));
     for step in &scenario.steps {
         if let Action::Sql { statement, .. } | Action::Rows { statement, .. } = &step.action {
             texts.insert(statement.clone());

@@ -26,6 +26,17 @@ const INDEX: &str = "<!doctype html><title>Borealis</title><div id=\"root\"></di
 const SCRIPT: &str = "console.log(\"borealis\");\n";
 /// Where the web client lies under the root, unless a target says otherwise.
 pub const WEB: &str = "Data/web-interface/build";
+/// How long the path of the root folder is, as in the recordings: where a server names its folder, answers are as long
+/// as theirs.
+const ROOT_LENGTH: usize = 53;
+/// The root's name in the folder that is removed with it.
+const ROOT: &str = "root";
+/// What that folder's name begins with.
+const PREFIX: &str = "parity-";
+/// So many letters of its name keep several runs apart.
+const FEWEST_RANDOM: usize = 8;
+/// Where temporary files lie if the machine's own folder for them has too long a path.
+const SHORT_FOLDER: &str = "/tmp";
 /// The file of the key that signs access tokens.
 const TOKEN_KEY: &str = "borealis-jwt-ed25519.key";
 /// The file of the key that seals stored secrets.
@@ -83,12 +94,8 @@ impl Root {
         template: Option<&Path>,
         time: Timestamp,
     ) -> Result<Self, TargetError> {
-        let folder = tempfile::Builder::new().prefix("parity-").tempdir();
-        let folder = folder.map_err(|source| TargetError::File {
-            path: "temporary folder".to_owned(),
-            source,
-        })?;
-        let path = folder.path().join("root");
+        let folder = temporary_folder(&std::env::temp_dir())?;
+        let path = folder.path().join(ROOT);
         let mut root = Self {
             folder: Some(folder),
             path: path.clone(),
@@ -186,6 +193,22 @@ impl Root {
     }
 }
 
+/// A fresh folder in `parent`, named so that the root in it has a path of its length.
+fn temporary_folder(parent: &Path) -> Result<TempDir, TargetError> {
+    let length = |parent: &Path| parent.join(PREFIX).join(ROOT).as_os_str().len();
+    let parents = [parent, Path::new(SHORT_FOLDER)];
+    let fits = |parent: &&&Path| length(parent) + FEWEST_RANDOM <= ROOT_LENGTH;
+    let parent = parents.iter().find(fits).unwrap_or(&parent);
+    tempfile::Builder::new()
+        .prefix(PREFIX)
+        .rand_bytes(ROOT_LENGTH.saturating_sub(length(parent)).max(FEWEST_RANDOM))
+        .tempdir_in(parent)
+        .map_err(|source| TargetError::File {
+            path: format!("a temporary folder in {}", parent.display()),
+            source,
+        })
+}
+
 /// Adds what is not there yet.
 fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
     if !all.contains(&one) {
@@ -257,6 +280,18 @@ fn write(folder: &Path, path: &str, bytes: Option<&[u8]>, time: Timestamp) -> Re
 mod tests {
     use super::*;
     use crate::scenario::model::Scenario;
+
+    #[test]
+    fn the_roots_path_is_of_one_length_wherever_temporary_files_lie() {
+        let parent = tempfile::tempdir_in("/tmp").unwrap();
+        let long = parent.path().join("a".repeat(ROOT_LENGTH));
+        std::fs::create_dir(&long).unwrap();
+        for parent in [Path::new("/tmp"), Path::new("/tmp/"), parent.path(), &long] {
+            let folder = temporary_folder(parent).unwrap();
+            let root = folder.path().join(ROOT);
+            assert_eq!(root.as_os_str().len(), ROOT_LENGTH, "{}", root.display());
+        }
+    }
 
     #[tokio::test]
     async fn what_was_copied_and_left_alone_is_not_what_the_server_left() {
