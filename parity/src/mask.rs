@@ -94,7 +94,7 @@ masks! {
         "it means nothing to any client, and HTTP libraries do not keep it";
     /// The server's own address.
     Address "address"
-        "address and folder of the server that is asked"
+        "address, folder and machine name of the server that is asked"
         "that it is this server's, as ${host}, ${base} or ${root}"
         "each server has one of its own";
     /// The moment within a step.

@@ -161,7 +161,7 @@ async fn run(
     let clock = if target.capabilities().clock {
         Clock::set(scenario.started_at_us)
     } else {
-        Clock::real(target.skew_us().0)
+        Clock::at_the_fraction_of(scenario.started_at_us, target.skew_us().0).await
     };
     let before = contents.iter().map(|(_, bytes)| bytes.as_slice());
     let mut run = Run {
@@ -185,6 +185,8 @@ async fn run(
     }
     if run.clock.is_real() {
         run.notes.clock_ran = true;
+        let is_here = run.target.process_id().is_some();
+        run.notes.machine = is_here.then(machine).flatten();
         run.notes.spans.push((0, -begun.at_us(), 0));
     }
     run.define_address();
@@ -478,6 +480,12 @@ impl Run<'_> {
                 .insert(self.scenario.last_step() + LEFT_AFTER, reason);
             return Ok(None);
         };
+        if self.clock.is_real() {
+            left.files = std::mem::take(&mut left.files)
+                .into_iter()
+                .map(|(name, file)| (self.clock.retimed(&name, self.scenario.started_at_us), file))
+                .collect();
+        }
         for rows in left.tables.values_mut() {
             for row in rows {
                 *row = self.mask_fields(std::mem::take(row));
@@ -587,6 +595,12 @@ fn in_data(source: &Capture, data: &Value) -> Option<Value> {
 
 fn unresolved(step: &Step, error: &TemplateError) -> StepError {
     format!("step `{}`: {error}", step.name)
+}
+
+/// What this machine is called.
+fn machine() -> Option<String> {
+    let about = rustix::system::uname();
+    about.nodename().to_str().ok().map(str::to_owned)
 }
 
 /// A step in one line, for people.

@@ -63,6 +63,8 @@ pub struct RunNotes {
     pub masked: Masked,
     /// What belongs to this run alone, and what stands for it, on a server that others use.
     pub own: Vec<(String, String)>,
+    /// The name of the machine that the server ran on, where it is this one.
+    pub machine: Option<String>,
     /// What no route removes.
     pub left_behind: Vec<String>,
     /// Where the root was kept.

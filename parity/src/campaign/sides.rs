@@ -24,6 +24,8 @@ use crate::{
     transcript::Transcript,
 };
 
+const SECOND_US: i64 = 1_000_000;
+
 /// What is held against what, and how often.
 #[derive(Clone, Debug)]
 pub struct Sides {
@@ -116,6 +118,11 @@ impl Shown {
             }
         }
         masked.add(&transcript.run.masked);
+        if let Some(machine) = &transcript.run.machine {
+            for step in &mut normalized.steps {
+                without_machine(&mut step.seen, &format!("dns:{machine}"));
+            }
+        }
         let name = &transcript.scenario;
         let broken = transcript.run.broken.iter();
         let lacking = transcript.run.lacking.iter();
@@ -412,6 +419,8 @@ fn ran(
         .with_masked(&masked)
         .with_missed(&engine_ran.missed)
         .without(without);
+    let runs: Vec<&Transcript> = legacy_ran.into_iter().chain([engine_ran]).collect();
+    ran.slack_us = slack_us(scenario, &runs);
     ran.broken = breaks.into_iter().next().map(|(_, reason, _)| reason);
     ran
 }
@@ -457,6 +466,47 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
         .with_missed(&transcript.missed);
     ran.is_alone = true;
     ran
+}
+
+/// Leaves the machine's own name out of certificates: another machine has another one.
+fn without_machine(value: &mut Value, machine: &str) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::Array(names)) = members.get_mut("alternative_names") {
+                names.retain(|name| {
+                    !name
+                        .as_str()
+                        .is_some_and(|name| name.eq_ignore_ascii_case(machine))
+                });
+            }
+            members
+                .values_mut()
+                .for_each(|value| without_machine(value, machine));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| without_machine(value, machine)),
+        _ => {}
+    }
+}
+
+/// How far times may lie from those of the recording where a clock ran by itself: the server's start, and how much faster
+/// or slower the steps went.
+fn slack_us(scenario: &Scenario, runs: &[&Transcript]) -> Option<i64> {
+    let mut slack = None;
+    for run in runs.iter().filter(|run| run.run.clock_ran) {
+        let lead = run
+            .run
+            .spans
+            .first()
+            .map_or(0, |(_, began, _)| began.saturating_abs());
+        let (mut at, mut most) = (0, 0);
+        for step in &scenario.steps {
+            at = step.at_us.unwrap_or(at);
+            let span = run.run.spans.iter().find(|(number, ..)| *number == step.id);
+            most = most.max(span.map_or(0, |(_, _, ended)| (ended - at).saturating_abs()));
+        }
+        slack = slack.max(Some(lead + most + SECOND_US));
+    }
+    slack
 }
 
 /// Puts what stands for a run's own values into their places.

@@ -57,7 +57,7 @@ pub struct Targets {
     #[arg(long, help_heading = "Targets")]
     pub allow_destructive: bool,
     /// Leave out what waits for longer on a server whose clock cannot be set.
-    #[arg(long, default_value_t = 120, value_name = "SECONDS", help_heading = "Targets")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", help_heading = "Targets")]
     pub longest_wait: u64,
     /// How long a server at a URL may take to answer.
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Targets")]

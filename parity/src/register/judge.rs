@@ -35,6 +35,9 @@ pub struct Ran {
     pub outcome: Result<Vec<Difference>, String>,
     /// Whether there is no legacy's side: the register has nothing to say then.
     pub is_alone: bool,
+    /// How far times of a server whose clock ran by itself may lie from those that the register expects, in microseconds;
+    /// nothing where the clock was the recording's.
+    pub slack_us: Option<i64>,
     /// Why the scenario did not come to its end, where it did not: what stands above is what was learned until then.
     pub broken: Option<String>,
     /// How often something was not looked at.
@@ -73,6 +76,7 @@ impl Ran {
                 .collect(),
             outcome: Ok(differences),
             is_alone: false,
+            slack_us: None,
             broken: None,
         }
     }
@@ -156,6 +160,7 @@ impl Ran {
             outcome: Err(reason),
             masked: Masked::default(),
             is_alone: false,
+            slack_us: None,
             broken: None,
         }
     }
@@ -357,7 +362,7 @@ fn meet<'e>(
                 let mut seen = false;
                 for (difference, accepted) in differences.iter().zip(accepted_by.iter_mut()) {
                     let here = name.is_none() || step == Some(difference.step);
-                    if here && fits(row, difference, &ran.names) {
+                    if here && fits(row, difference, ran) {
                         accepted.get_or_insert(&entry.id);
                         seen = true;
                     }
@@ -376,12 +381,16 @@ fn meet<'e>(
     unmet
 }
 
-fn fits(row: &Row, difference: &Difference, names: &StepNames) -> bool {
+fn fits(row: &Row, difference: &Difference, ran: &Ran) -> bool {
+    let near = |wanted: &Constraint, shown: Option<&Value>| {
+        let within = ran.slack_us;
+        wanted.fits(shown) || within.is_some_and(|slack_us| wanted.fits_within(shown, slack_us))
+    };
     let side = |wanted: &Constraint, shown: Option<&Value>| {
-        wanted.fits(shown)
+        near(wanted, shown)
             || (covers(EVENT, &difference.path)
-                && event_moved_by_one_step(wanted, shown, names)
-                    .is_some_and(|moved| wanted.fits(Some(&moved))))
+                && event_moved_by_one_step(wanted, shown, &ran.names)
+                    .is_some_and(|moved| near(wanted, Some(&moved))))
     };
     covers(&row.path, &difference.path)
         && side(&row.legacy, difference.legacy.as_ref())

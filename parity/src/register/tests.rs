@@ -88,6 +88,7 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         masked: crate::mask::Masked::default(),
         outcome: Ok(differences),
         is_alone: false,
+        slack_us: None,
         broken: None,
     }
 }

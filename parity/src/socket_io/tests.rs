@@ -178,7 +178,7 @@ async fn a_server_that_dies_is_reported() {
     server.await.unwrap();
     assert!(matches!(
         Client::connect(&options).await,
-        Err(ConnectError::Closed(CloseReason::Broken(_)))
+        Err(ConnectError::Closed(CloseReason::Unreachable(_)))
     ));
 }
 

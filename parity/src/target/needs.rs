@@ -10,6 +10,7 @@ use crate::{
     normalize::plausible,
     scenario::{
         literals::literals,
+        made::Made,
         model::{Action, Scenario, Step},
         template,
     },
@@ -18,6 +19,13 @@ use crate::{
 /// A date, or a number of seconds, that may be a moment of the day on which a scenario plays.
 static MOMENT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\b(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d))?|\b([12]\d{9})\b").ok());
+
+/// What a database of SQLite begins with.
+const DATABASE: &[u8] = b"SQLite format 3\0";
+
+/// A day or more before or after the present, in SQL.
+static FAR_FROM_NOW: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"[-+]\s*\d{5,}|[-+]\d+ days?").ok());
 
 /// What was asked of a run, beyond its targets.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +39,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            longest_wait: Duration::from_secs(120),
+            longest_wait: Duration::from_secs(30),
             allow_destructive: false,
         }
     }
@@ -73,6 +81,9 @@ pub fn lacking(
                 limits.longest_wait.as_secs()
             ));
         }
+        if let Some(reason) = clock_lacking(scenario, files) {
+            return Some(format!("{reason}, and the server's clock cannot be set"));
+        }
         if let Some(moment) = moment(scenario, files) {
             return Some(format!(
                 "the scenario holds a moment of the day on which it plays ({moment}), and the server's clock cannot be set"
@@ -104,6 +115,43 @@ pub fn step_lacking(step: &Step, can: Capabilities) -> Option<&'static str> {
 #[must_use]
 pub fn left_lacking(can: Capabilities) -> Option<&'static str> {
     (!can.database || !can.files).then_some("the server's database and files cannot be reached")
+}
+
+/// How a scenario hangs on the time of its recording, beside moments that stand in it.
+fn clock_lacking(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> Option<String> {
+    let holds = |bytes: &[u8]| bytes.starts_with(DATABASE) && holds_moment(bytes, scenario.started_at_us);
+    if files.iter().any(|(_, bytes)| holds(bytes)) {
+        return Some("the scenario begins with a database of the day on which it plays".to_owned());
+    }
+    let makes_code = |step: &&Step| {
+        matches!(
+            &step.action,
+            Action::Make {
+                made: Made::Totp(_),
+                ..
+            }
+        )
+    };
+    if scenario.steps.iter().filter(makes_code).count() > 1 {
+        return Some(
+            "the scenario makes several one-time codes, which follow from the time of day".to_owned(),
+        );
+    }
+    let far = FAR_FROM_NOW.as_ref()?;
+    scenario.steps.iter().find_map(|step| match &step.action {
+        Action::Sql { statement, .. } if statement.contains("'now'") && far.is_match(statement) => {
+            Some(format!("its step `{}` writes times of other days", step.name))
+        }
+        _ => None,
+    })
+}
+
+/// Whether a database holds a whole number that is a moment near this one; SQLite writes it in four bytes.
+fn holds_moment(bytes: &[u8], moment_us: i64) -> bool {
+    bytes.windows(4).any(|window| {
+        let seconds = window.iter().fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte));
+        plausible(seconds * 1_000_000 - moment_us)
+    })
 }
 
 /// How long all waits of a scenario take together.
@@ -197,7 +245,7 @@ mod tests {
             ),
             (
                 shared,
-                "  - {file: x, text: y}\n",
+                "  - {file: x, text: body}\n",
                 url::CAPABILITIES,
                 "places a file",
             ),
@@ -215,9 +263,9 @@ mod tests {
             ),
             (
                 "",
-                "  - {wait: 100}\n  - {wait: 21}\n",
+                "  - {wait: 10}\n  - {wait: 21}\n",
                 process,
-                "waits for 121 seconds",
+                "waits for 31 seconds",
             ),
             (
                 "",
@@ -254,7 +302,7 @@ mod tests {
                 process,
             ),
             ("  - restart: true\n", process),
-            ("  - wait: 119\n", process),
+            ("  - wait: 29\n", process),
         ] {
             assert_eq!(lacks(shared, steps, can), None, "{steps}");
         }
