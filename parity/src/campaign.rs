@@ -27,7 +27,6 @@ use crate::{
     report::{LiveNotes, OwnScenario, Partial, Provenance, RunReport},
     runner::{Between, Nothing, RunEvents, run_between},
     scenario::{
-        clock::ScenarioClock,
         library::{self, Entry},
         model::Scenario,
     },
@@ -381,24 +380,21 @@ fn spans(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) 
         Spans::recorded(&ends)
     };
     BothSpans {
-        legacy: legacy.map_or_else(recorded, |legacy| spans_of(scenario, legacy)),
-        engine: spans_of(scenario, engine),
+        legacy: legacy.map_or_else(recorded, spans_of),
+        engine: spans_of(engine),
     }
 }
 
 /// When the steps of a run began and were over: as its server's clock ran, or where it stood.
-fn spans_of(scenario: &Scenario, transcript: &Transcript) -> Spans {
+fn spans_of(transcript: &Transcript) -> Spans {
     if transcript.run.clock_ran {
         return Spans::new(transcript.run.spans.iter().copied());
     }
-    let mut clock = ScenarioClock::new(scenario.started_at_us);
-    let moments: Vec<_> = scenario
-        .steps
+    let moments: Vec<_> = transcript
+        .run
+        .spans
         .iter()
-        .map(|step| {
-            clock.advance(step);
-            (step.id, clock.at_us())
-        })
+        .map(|(step, _, at_us)| (*step, *at_us))
         .collect();
     Spans::standing(&moments)
 }

@@ -71,7 +71,8 @@ impl Clock {
                 .and_then(|civil| TimeZone::UTC.to_timestamp(civil).ok());
             let offset = at.map(|at| at.as_microsecond() - run);
             let near = offset.filter(|offset| offset.abs() < NEAR_US);
-            let moved = near.and_then(|offset| Timestamp::from_microsecond(began_us + offset).ok());
+            // What a server writes at its start it writes at the beginning.
+            let moved = near.and_then(|offset| Timestamp::from_microsecond(began_us + offset.max(0)).ok());
             moved.map_or_else(|| text.to_owned(), |moved| moved.strftime(FORM).to_string())
         };
         pattern.replace_all(name, stamp).into_owned()
@@ -140,6 +141,10 @@ mod tests {
             (
                 "database.db.before-20261129T204326Z",
                 "database.db.before-20261128T100002Z",
+            ),
+            (
+                "database.db.before-20261129T204322Z",
+                "database.db.before-20261128T100000Z",
             ),
             ("old.before-20251129T204326Z", "old.before-20251129T204326Z"),
             ("plain.txt", "plain.txt"),

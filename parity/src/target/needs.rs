@@ -4,6 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use jiff::{civil::DateTime, tz::TimeZone};
 use regex::Regex;
+use serde_json::Value;
 
 use super::Capabilities;
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     scenario::{
         literals::literals,
         made::Made,
-        model::{Action, Scenario, Step},
+        model::{Action, Request, RequestBody, Scenario, Step},
         template,
     },
 };
@@ -142,8 +143,22 @@ fn clock_lacking(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> Option<Str
         Action::Sql { statement, .. } if statement.contains("'now'") && far.is_match(statement) => {
             Some(format!("its step `{}` writes times of other days", step.name))
         }
+        Action::Http(request) if recurs(request) => Some(format!(
+            "its step `{}` makes a job whose next time follows from the day",
+            step.name
+        )),
         _ => None,
     })
+}
+
+/// Whether a request makes a job that recurs from a given day on.
+fn recurs(request: &Request) -> bool {
+    let RequestBody::Json(body) = &request.body else {
+        return false;
+    };
+    let text = |name: &str| body.pointer(&format!("/schedule/{name}")).and_then(Value::as_str);
+    let once = ["", "once", "immediately"];
+    text("start").is_some() && text("type").is_some_and(|kind| !once.contains(&kind))
 }
 
 /// Whether a database holds a whole number that is a moment near this one; SQLite writes it in four bytes.
@@ -284,6 +299,18 @@ mod tests {
                 "  - get: /\n",
                 process,
                 "plays GitHub",
+            ),
+            (
+                "",
+                "  - sql: UPDATE x SET y = strftime('%s', 'now') - 90000\n",
+                process,
+                "times of other days",
+            ),
+            (
+                "",
+                "  - {post: /, json: {schedule: {type: daily, start: \"2020-01-01T00:00:00Z\"}}}\n",
+                process,
+                "follows from the day",
             ),
         ] {
             let found = lacks(head, steps, can).unwrap_or_else(|| panic!("{reason}"));
