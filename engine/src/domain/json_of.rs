@@ -42,7 +42,7 @@ impl Serialize for Json {
 /// What a type's own `Serialize` refuses.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Refused(String);
+pub struct Refused(String);
 
 impl Error for Refused {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
@@ -50,11 +50,27 @@ impl Error for Refused {
     }
 }
 
-struct ToJson;
+/// Makes a value of what a type writes.
+pub(super) struct ToJson;
+
+impl ToJson {
+    /// Whether a newtype of this name stands for a number that does not fit.
+    pub(super) fn marks(name: &str) -> bool {
+        name == BIG_INTEGER
+    }
+
+    /// What the key of a map is called.
+    pub(super) fn key<T: Serialize + ?Sized>(key: &T) -> Result<String, Refused> {
+        Ok(match key.serialize(Self)? {
+            Json::Text(text) => text,
+            other => compact_text(&other),
+        })
+    }
+}
 
 /// An array or an object that is being written, and the variant that it belongs to.
 #[derive(Default)]
-struct Parts {
+pub(super) struct Parts {
     variant: Option<&'static str>,
     items: Vec<Json>,
     members: JsonObject,
@@ -188,7 +204,7 @@ impl Serializer for ToJson {
         value: &T,
     ) -> Result<Json, Refused> {
         Ok(match value.serialize(self)? {
-            Json::Text(digits) if name == BIG_INTEGER => Json::BigInt(digits),
+            Json::Text(digits) if Self::marks(name) => Json::BigInt(digits),
             value => value,
         })
     }
@@ -301,10 +317,7 @@ impl SerializeMap for Parts {
     type Error = Refused;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        self.key = match key.serialize(ToJson)? {
-            Json::Text(text) => text,
-            other => compact_text(&other),
-        };
+        self.key = ToJson::key(key)?;
         Ok(())
     }
 
