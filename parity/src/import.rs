@@ -153,6 +153,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         left: Some(left::left(&recording)?),
         missed: Vec::new(),
         keys: Keys::of(&importer.scenario),
+        took_us: BTreeMap::new(),
     };
     count_anew(&mut importer.scenario, &mut transcript);
     Ok(Imported {

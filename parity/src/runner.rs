@@ -132,6 +132,7 @@ async fn run(
         woken: false,
         client_values: literals(scenario, &contents),
         keys: Keys::of(scenario),
+        took_us: BTreeMap::new(),
     };
     for agent in &scenario.agents {
         agent.define(&mut run.names);
@@ -177,6 +178,7 @@ async fn run(
         left: Some(left),
         missed,
         keys,
+        took_us: run.took_us,
     })
 }
 
@@ -196,6 +198,8 @@ struct Run<'a> {
     client_values: BTreeSet<String>,
     /// The keys that the server had so far.
     keys: Keys,
+    /// How many microseconds each step took, for people: nothing is decided by it.
+    took_us: BTreeMap<u32, u64>,
 }
 
 /// How the number of this process is shown, which is another one in each run.
@@ -231,7 +235,15 @@ impl Run<'_> {
         self.woken = self.clock.at_us() - before >= JUMP_US || (self.woken && waits(step));
         self.target.set_time(self.clock.now()).await;
         let label = step_label(step);
-        let seen = match self.act(step).await {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "how long a step took is said to people; nothing is decided by it"
+        )]
+        let began = std::time::Instant::now();
+        let acted = self.act(step).await;
+        let took = began.elapsed().as_micros();
+        self.took_us.insert(step.id, took.try_into().unwrap_or(u64::MAX));
+        let seen = match acted {
             Ok(seen) => seen?,
             Err(reason) => Seen::Failed {
                 reason: self.mask_text(&reason),

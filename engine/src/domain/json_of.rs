@@ -1,5 +1,7 @@
 //! Types that derive `Serialize`, as JSON values.
 
+use std::fmt;
+
 use serde::ser::{
     Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -7,11 +9,13 @@ use serde::ser::{
 
 use super::{
     json::{Json, JsonObject},
-    json_text::compact_text,
+    json_text::{column_text, compact_text},
 };
 
 /// Marks an integer that does not fit, on its way through the serializer.
 const BIG_INTEGER: &str = "borealis::BigInt";
+/// Marks what is a value already, and may be as deep as the reader takes.
+pub(super) const VALUE: &str = "borealis::Json";
 
 impl Json {
     /// The value that a type writes; its fields keep their order. Keys of maps that are no texts become texts, and a
@@ -26,15 +30,44 @@ impl Json {
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Int(value) => serializer.serialize_i64(*value),
-            Self::BigInt(digits) => serializer.serialize_newtype_struct(BIG_INTEGER, digits),
-            Self::Float(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(items) => serializer.collect_seq(items),
-            Self::Object(members) => serializer.collect_map(members),
+        serializer.serialize_newtype_struct(VALUE, &Plain(self))
+    }
+}
+
+/// A value, or a part of one.
+struct Plain<'a>(&'a Json);
+
+/// The text of an answer; `{:#}` is that of a column.
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(value) = self;
+        out.write_str(&if out.alternate() {
+            column_text(value)
+        } else {
+            compact_text(value)
+        })
+    }
+}
+
+impl Serialize for Plain<'_> {
+    /// Level by level, or as a text where no person reads what is asked for: a deep value takes much of the stack level by
+    /// level.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(value) = self;
+        if !serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        match value {
+            Json::Null => serializer.serialize_unit(),
+            Json::Bool(value) => serializer.serialize_bool(*value),
+            Json::Int(value) => serializer.serialize_i64(*value),
+            Json::BigInt(digits) => serializer.serialize_newtype_struct(BIG_INTEGER, digits),
+            Json::Float(value) => serializer.serialize_f64(*value),
+            Json::Text(text) => serializer.serialize_str(text),
+            Json::List(items) => serializer.collect_seq(items.iter().map(Plain)),
+            Json::Object(members) => {
+                serializer.collect_map(members.iter().map(|(name, member)| (name, Plain(member))))
+            }
         }
     }
 }
@@ -45,7 +78,7 @@ impl Serialize for Json {
 pub struct Refused(String);
 
 impl Error for Refused {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
+    fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
 }
@@ -54,11 +87,6 @@ impl Error for Refused {
 pub(super) struct ToJson;
 
 impl ToJson {
-    /// Whether a newtype of this name stands for a number that does not fit.
-    pub(super) fn marks(name: &str) -> bool {
-        name == BIG_INTEGER
-    }
-
     /// What the key of a map is called.
     pub(super) fn key<T: Serialize + ?Sized>(key: &T) -> Result<String, Refused> {
         Ok(match key.serialize(Self)? {
@@ -204,7 +232,7 @@ impl Serializer for ToJson {
         value: &T,
     ) -> Result<Json, Refused> {
         Ok(match value.serialize(self)? {
-            Json::Text(digits) if Self::marks(name) => Json::BigInt(digits),
+            Json::Text(digits) if name == BIG_INTEGER => Json::BigInt(digits),
             value => value,
         })
     }

@@ -202,6 +202,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
         left: None,
         missed: Vec::new(),
         keys: Keys::default(),
+        took_us: BTreeMap::default(),
     }
 }
 

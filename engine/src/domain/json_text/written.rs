@@ -1,4 +1,8 @@
 //! Types that derive `Serialize`, written as text at once: a long answer needs no tree of values beside it.
+//!
+//! Long because a serializer has that many methods.
+
+use std::fmt::{self, Write as _};
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -8,7 +12,7 @@ use serde::ser::{
 use super::{COLUMN, COMPACT, Layout, write_string, write_value};
 use crate::domain::{
     json::Json,
-    json_of::{Refused, ToJson},
+    json_of::{Refused, ToJson, VALUE},
 };
 
 /// The text form of a type in an answer: members sorted by code point, no blanks.
@@ -24,11 +28,7 @@ pub fn column_text_of<T: Serialize + ?Sized>(value: &T) -> String {
 
 fn text_of<T: Serialize + ?Sized>(value: &T, layout: Layout) -> String {
     let mut text = String::new();
-    let writer = Writer {
-        text: &mut text,
-        layout,
-    };
-    match value.serialize(writer) {
+    match value.serialize(Writer::new(&mut text, layout)) {
         Ok(()) => text,
         Err(error) => {
             tracing::error!("{} cannot be written: {error}", std::any::type_name::<T>());
@@ -40,10 +40,20 @@ fn text_of<T: Serialize + ?Sized>(value: &T, layout: Layout) -> String {
 struct Writer<'a> {
     text: &'a mut String,
     layout: Layout,
+    /// Whether what is written is a [`Json`], which hands over its text.
+    is_of_value: bool,
 }
 
 impl<'a> Writer<'a> {
-    fn scalar(self, value: &Json) -> Result<(), Refused> {
+    fn new(text: &'a mut String, layout: Layout) -> Self {
+        Self {
+            text,
+            layout,
+            is_of_value: false,
+        }
+    }
+
+    fn value(self, value: &Json) -> Result<(), Refused> {
         write_value(self.text, value, self.layout);
         Ok(())
     }
@@ -91,10 +101,7 @@ impl Items<'_> {
         if !std::mem::take(&mut self.is_first) {
             self.text.push_str(self.layout.comma);
         }
-        value.serialize(Writer {
-            text: self.text,
-            layout: self.layout,
-        })
+        value.serialize(Writer::new(self.text, self.layout))
     }
 
     fn close(self) {
@@ -138,10 +145,7 @@ impl Members<'_> {
         }
         write_string(self.text, key.as_str());
         self.text.push_str(self.layout.colon);
-        value.serialize(Writer {
-            text: self.text,
-            layout: self.layout,
-        })?;
+        value.serialize(Writer::new(self.text, self.layout))?;
         self.members.push((key, self.text.len()));
         Ok(())
     }
@@ -181,7 +185,7 @@ impl<'a> Serializer for Writer<'a> {
     type SerializeStructVariant = Members<'a>;
 
     fn serialize_bool(self, value: bool) -> Result<(), Refused> {
-        self.scalar(&Json::Bool(value))
+        self.value(&Json::Bool(value))
     }
 
     fn serialize_i8(self, value: i8) -> Result<(), Refused> {
@@ -197,7 +201,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_i64(self, value: i64) -> Result<(), Refused> {
-        self.scalar(&Json::Int(value))
+        self.value(&Json::Int(value))
     }
 
     fn serialize_u8(self, value: u8) -> Result<(), Refused> {
@@ -222,7 +226,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Refused> {
-        self.scalar(&Json::Float(value))
+        self.value(&Json::Float(value))
     }
 
     fn serialize_char(self, value: char) -> Result<(), Refused> {
@@ -238,6 +242,20 @@ impl<'a> Serializer for Writer<'a> {
         self.collect_seq(value)
     }
 
+    fn is_human_readable(&self) -> bool {
+        !self.is_of_value
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Refused> {
+        // Writing to a text cannot fail.
+        let _ = match (self.is_of_value, self.layout.sorted) {
+            (true, true) => write!(self.text, "{value}"),
+            (true, false) => write!(self.text, "{value:#}"),
+            (false, _) => return self.serialize_str(&value.to_string()),
+        };
+        Ok(())
+    }
+
     fn serialize_none(self) -> Result<(), Refused> {
         self.serialize_unit()
     }
@@ -247,7 +265,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_unit(self) -> Result<(), Refused> {
-        self.scalar(&Json::Null)
+        self.value(&Json::Null)
     }
 
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
@@ -263,11 +281,10 @@ impl<'a> Serializer for Writer<'a> {
         name: &'static str,
         value: &T,
     ) -> Result<(), Refused> {
-        if ToJson::marks(name) {
-            let number = ToJson.serialize_newtype_struct(name, value)?;
-            return self.scalar(&number);
-        }
-        value.serialize(self)
+        value.serialize(Writer {
+            is_of_value: name == VALUE,
+            ..self
+        })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -278,10 +295,7 @@ impl<'a> Serializer for Writer<'a> {
         value: &T,
     ) -> Result<(), Refused> {
         self.variant(variant);
-        value.serialize(Writer {
-            text: self.text,
-            layout: self.layout,
-        })?;
+        value.serialize(Writer::new(self.text, self.layout))?;
         self.text.push('}');
         Ok(())
     }
@@ -429,7 +443,7 @@ mod tests {
         pair: (u8, Json),
     }
 
-    fn same(value: &(impl Serialize + std::fmt::Debug)) -> Result<(), TestCaseError> {
+    fn same(value: &(impl Serialize + fmt::Debug)) -> Result<(), TestCaseError> {
         let tree = Json::of(value);
         prop_assert_eq!(compact_text_of(value), compact_text(&tree));
         prop_assert_eq!(column_text_of(value), column_text(&tree));

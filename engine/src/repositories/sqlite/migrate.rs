@@ -23,7 +23,7 @@ use crate::{domain::random::Random, repositories::StoreError};
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// The first of the files that hold the engine's own tables.
 const FIRST_OWN: i64 = 4;
-/// How the names of the engine's own tables and indexes begin.
+/// How the names of the engine's own tables begin.
 const OWN: &str = "engine_";
 
 /// Why a database cannot be brought to the present tables. Nothing in it was changed.
@@ -154,8 +154,7 @@ pub(super) async fn make(connection: &mut SqliteConnection, first: i64) -> Resul
             .execute(&mut *connection)
             .await?;
     }
-    own::add_columns(connection).await?;
-    own::add_indexes(connection).await
+    own::add_columns(connection).await
 }
 
 #[cfg(test)]

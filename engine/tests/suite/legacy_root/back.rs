@@ -48,9 +48,9 @@ const ALSO_WRITTEN: [(&str, &[&str]); 27] = [
     ("users.last_login", &["epoch seconds"]),
 ];
 
-/// The declarations of everything but the engine's own tables and indexes.
+/// The declarations of everything but the engine's own tables.
 async fn declarations(database: &mut SqliteConnection) -> Vec<(String, Option<String>)> {
-    sqlx::query_as("SELECT name, sql FROM sqlite_master WHERE name NOT GLOB 'engine_*' AND tbl_name NOT GLOB 'engine_*' ORDER BY name")
+    sqlx::query_as("SELECT name, sql FROM sqlite_master WHERE tbl_name NOT GLOB 'engine_*' ORDER BY name")
         .fetch_all(database)
         .await
         .unwrap()
@@ -111,7 +111,7 @@ async fn shape(database: &mut SqliteConnection) -> Vec<String> {
          WHERE t.type = 'table' AND t.name NOT GLOB 'engine_*' \
          UNION ALL SELECT 'index ' || t.name || '.' || i.name || ' ' || i.\"unique\" || ' ' || i.origin || ' ' || \
          (SELECT group_concat(name) FROM pragma_index_info(i.name)) FROM sqlite_master t \
-         JOIN pragma_index_list(t.name) i WHERE t.type = 'table' AND t.name NOT GLOB 'engine_*' AND i.name NOT GLOB 'engine_*' \
+         JOIN pragma_index_list(t.name) i WHERE t.type = 'table' AND t.name NOT GLOB 'engine_*' \
          UNION ALL SELECT 'reference ' || t.name || '.' || k.\"from\" || ' ' || k.\"table\" || ' ' || k.on_delete \
          FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) k WHERE t.name NOT GLOB 'engine_*' ORDER BY 1",
     )

@@ -224,7 +224,7 @@ impl Schema {
         }
         let indexes = indexes
             .into_iter()
-            .filter(|(table, index)| !table.starts_with(OWN) && !index.starts_with(OWN))
+            .filter(|(table, _)| !table.starts_with(OWN))
             .collect();
         Ok(Self { tables, indexes })
     }

@@ -118,14 +118,7 @@ async fn devices_keyed_by_host_name_are_rebuilt_and_keep_their_details() {
     assert_eq!(
         old.rows("SELECT name FROM sqlite_master WHERE tbl_name GLOB 'devices*' AND name NOT GLOB 'sqlite_*' ORDER BY name")
             .await,
-        [
-            "devices",
-            "engine_devices_agent",
-            "engine_devices_search",
-            "idx_devices_ssl_key",
-            "idx_devices_status",
-            "uq_devices_hostname",
-        ]
+        ["devices", "idx_devices_ssl_key", "idx_devices_status", "uq_devices_hostname"]
     );
 }
 
