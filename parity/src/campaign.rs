@@ -249,11 +249,12 @@ impl Campaign {
             }
         });
         let mut legacy = BTreeSet::new();
-        let mut ran = Vec::new();
+        let (mut ran, mut stories) = (Vec::new(), Vec::new());
         let mut live = LiveNotes::of(&sides);
         let mut take = |result: Result<Compared, JoinError>| match result {
             Ok(compared) => {
                 legacy.extend(compared.source);
+                stories.extend(compared.story);
                 ran.push(compared.ran);
                 live.add(compared.notes);
             }
@@ -279,6 +280,7 @@ impl Campaign {
         });
         tasks.shutdown().await;
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
+        stories.sort_by(|one, other| one.scenario.cmp(&other.scenario));
         let judgement = judge(&self.register, &ran, today);
         let several = legacy.len() > 1;
         let recorded = legacy.into_iter().collect::<Vec<_>>().join("; ");
@@ -295,6 +297,7 @@ impl Campaign {
         ran.iter().for_each(|one| masked.add(&one.masked));
         RunReport::new(provenance, judgement, &self.register)
             .with_masked(&masked)
+            .with_stories(stories)
             .with_own(self.own)
             .with_live(live)
             .interrupted(partial)

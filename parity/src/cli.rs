@@ -14,6 +14,7 @@ pub mod list;
 pub mod new;
 pub mod output;
 pub mod prove;
+pub mod report;
 pub mod run;
 pub mod show;
 pub mod targets;
@@ -41,6 +42,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run scenarios against the engine and compare with what the legacy answered, or against any two servers.
     Run(run::Run),
+    /// Make the reports of a run again from its report.json.
+    Report(report::Report),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),
     /// Turn recordings of the legacy server into scenarios.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
+        Command::Report(report) => report.run(),
         Command::Prove(prove) => prove.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::Convert(convert) => convert.run(&arguments.scenarios),

@@ -9,13 +9,14 @@ pub use stamps::{BothSpans, Spans};
 use crate::mask::{DURATIONS, Mask, Masked};
 use crate::normalize::{NormalStep, Normalized, is_shortest, join};
 use aliases::Aliases;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
 use stamps::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is different about a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Only the legacy has it.
@@ -29,7 +30,7 @@ pub enum Kind {
 }
 
 /// One place at which the two sides differ.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// `<area>/<name>`.

@@ -155,6 +155,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         missed: Vec::new(),
         keys: Keys::of(&importer.scenario),
         run: crate::transcript::RunNotes::default(),
+        took_us: BTreeMap::new(),
     };
     count_anew(&mut importer.scenario, &mut transcript);
     Ok(Imported {

@@ -3,6 +3,7 @@
 //! Whatever the comparison leaves out is left out by one of these masks, and says so where it does. The report prints the
 //! table with how often each was used, and `parity prove` holds every change that nobody notices against it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How far the replay's clock moves within a step, and how exactly step times were recorded, in microseconds.
@@ -196,7 +197,7 @@ impl Masked {
 }
 
 /// A row of the table in a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotLookedAt {
     /// What the register of survivors calls it.

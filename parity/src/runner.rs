@@ -175,6 +175,7 @@ async fn run(
         woken: false,
         client_values: literals(scenario, before.chain(later.iter().map(Vec::as_slice))),
         keys: Keys::of(scenario),
+        took_us: BTreeMap::new(),
         shared,
         notes: RunNotes::default(),
         clock,
@@ -242,6 +243,7 @@ async fn run(
         left,
         missed,
         keys: run.keys,
+        took_us: run.took_us,
         run: run.notes,
     })
 }
@@ -265,6 +267,8 @@ struct Run<'a> {
     /// How the scenario is told apart from others on the same server, where it is made for that.
     shared: Option<Shared>,
     notes: RunNotes,
+    /// How many microseconds each step took, for people: nothing is decided by it.
+    took_us: BTreeMap<u32, u64>,
 }
 
 /// How the number of this process is shown, which is another one in each run.
@@ -310,18 +314,22 @@ impl Run<'_> {
         self.woken =
             self.clock.is_real() || self.clock.at_us() - before >= JUMP_US || (self.woken && waits(step));
         self.target.at(self.clock.now()).await;
-        if self.clock.is_real() {
-            let within = self.target.skew_us().1;
-            self.notes
-                .spans
-                .push((step.id, self.clock.at_us() - within, i64::MAX));
-        }
+        let began = self.clock.at_us() - self.target.skew_us().1;
+        self.notes.spans.push((step.id, began, began));
         let label = step_label(step);
         if let Some(reason) = needs::step_lacking(step, self.target.capabilities()) {
             self.notes.lacking.insert(step.id, reason.to_owned());
             return None;
         }
-        let seen = match self.act(step).await {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "how long a step took is said to people; nothing is decided by it"
+        )]
+        let began = std::time::Instant::now();
+        let acted = self.act(step).await;
+        let took = began.elapsed().as_micros();
+        self.took_us.insert(step.id, took.try_into().unwrap_or(u64::MAX));
+        let seen = match acted {
             Ok(seen) => seen?,
             Err(reason) => Seen::Failed {
                 reason: self.mask_text(&reason),

@@ -43,6 +43,9 @@ pub struct Transcript {
     /// What signatures are verified with.
     #[serde(skip)]
     pub keys: Keys,
+    /// How many microseconds each step took; nothing of a recording.
+    #[serde(default)]
+    pub took_us: BTreeMap<u32, u64>,
     /// How the run went, where it was none of a recording.
     #[serde(skip)]
     pub run: RunNotes,

@@ -13,7 +13,7 @@ use crate::{
     mask::{Mask, Masked},
     normalize::{Normalized, normalize, normalize_and_count},
     register::{Ran, StepNames},
-    report::{Flaky, Noise, Provenance, SideNotes},
+    report::{Flaky, Noise, Provenance, SideNotes, Story},
     runner::{Between, RunEvents, run_on},
     scenario::{files, model::Scenario},
     snapshot::{self, Snapshot},
@@ -71,6 +71,8 @@ pub struct Compared {
     pub ran: Ran,
     /// Which server the snapshot shows, where there is one.
     pub source: Option<String>,
+    /// What both sides showed.
+    pub story: Option<Story>,
     /// What else is to be said about the servers.
     pub notes: SideNotes,
 }
@@ -80,6 +82,7 @@ impl From<Ran> for Compared {
         Self {
             ran,
             source: None,
+            story: None,
             notes: SideNotes::default(),
         }
     }
@@ -252,8 +255,11 @@ impl Sides {
         match self.run_engine(one, &scenario).await {
             Ok(transcript) => {
                 let engine = Shown::live(&self.engine_name(), &transcript);
+                let story = Story::of(&scenario, &normalized, &engine.normalized)
+                    .with_times(&BTreeMap::new(), &transcript.took_us);
                 let ran = ran(&scenario, Shown::recorded(normalized), engine, None, &transcript);
                 let mut compared = self.with_notes(ran, None, &transcript);
+                compared.story = Some(story);
                 compared.source = Some(format!("{} {}", provenance.server, provenance.revision));
                 compared
             }
@@ -271,8 +277,11 @@ impl Sides {
         };
         let shown = || Shown::live(&side, &first);
         let engine_shown = Shown::live(&self.engine_name(), &engine);
+        let story = Story::of(scenario, &shown().normalized, &engine_shown.normalized)
+            .with_times(&first.took_us, &engine.took_us);
         let ran = ran(scenario, shown(), engine_shown, Some(&first), &engine);
         let mut compared = self.with_notes(ran, Some((legacy, &first)), &engine);
+        compared.story = Some(story);
         if self.legacy_twice && compared.ran.broken.is_none() {
             match self.run_spec(one, scenario, legacy, &side).await {
                 Ok(second) => {
@@ -364,6 +373,7 @@ impl Sides {
         Compared {
             ran,
             source: None,
+            story: None,
             notes,
         }
     }

@@ -46,8 +46,13 @@ pub struct Run {
     /// Folder of the legacy's recorded behaviour.
     #[arg(long, default_value = "snapshots", value_name = "FOLDER")]
     pub snapshots: PathBuf,
-    /// Folder that divergences.md and report.json are written to.
-    #[arg(long, default_value = "parity-report", value_name = "FOLDER")]
+    /// Folder that divergences.md, report.html, report.json and junit.xml are written to.
+    #[arg(
+        long,
+        visible_alias = "report-dir",
+        default_value = "parity-report",
+        value_name = "FOLDER"
+    )]
     pub report: PathBuf,
     /// Do not fail because something was not compared; the reason stands in the reports.
     #[arg(long, value_name = "REASON")]
@@ -135,11 +140,7 @@ impl Run {
         bar.finish_and_clear();
         write_out(format_args!("{}", report::terminal(&report)));
         folder.write(&report)?;
-        say!(
-            "{} and {} written",
-            folder.markdown().display(),
-            folder.json().display()
-        );
+        say!("{} written", folder.listing());
         say!("{}", report::last_line(&report, began.elapsed()));
         Ok(report::ending(&report))
     }

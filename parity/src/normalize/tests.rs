@@ -49,6 +49,7 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         missed: Vec::new(),
         keys: Keys::default(),
         run: crate::transcript::RunNotes::default(),
+        took_us: BTreeMap::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::normalize::Normalized;
 use crate::scenario::names::START;
 use crate::transcript::Missed;
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -167,7 +168,7 @@ impl Ran {
 }
 
 /// The outcomes; an accepted difference is a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything compared is the same.
@@ -183,7 +184,7 @@ pub enum Outcome {
 }
 
 /// A place that an entry names and that does not show the difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unmet {
     /// The entry.
@@ -197,7 +198,7 @@ pub struct Unmet {
 }
 
 /// A difference that an entry accepted until its last day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expired {
     /// Where it stands in [`Verdict::different`], from 0.
@@ -207,7 +208,7 @@ pub struct Expired {
 }
 
 /// What was found about one scenario.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// `<area>/<name>`.
@@ -231,7 +232,7 @@ pub struct Verdict {
 }
 
 /// All verdicts, and what is wrong with the register itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Judgement {
     /// In the order in which the scenarios were given.

@@ -12,6 +12,14 @@ pub fn render(report: &RunReport) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
 }
 
+/// The JSON schema of what [`render`] writes.
+///
+/// # Errors
+/// If the schema cannot be written as JSON.
+pub fn schema() -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(&schemars::schema_for!(RunReport))? + "\n")
+}
+
 /// Reads a stored report, from which every other report can be made again.
 ///
 /// # Errors

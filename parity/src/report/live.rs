@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub struct SideNotes {
 }
 
 /// Something that a scenario left on a side.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stayed {
     /// `<area>/<name>`.
@@ -34,7 +35,7 @@ pub struct Stayed {
 }
 
 /// A place at which the legacy showed one thing and then another.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Noise {
     /// `<area>/<name>`.
@@ -54,7 +55,7 @@ pub struct Noise {
 }
 
 /// A place that differed in some runs and not in others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Flaky {
     /// `<area>/<name>`.
@@ -70,7 +71,7 @@ pub struct Flaky {
 }
 
 /// What a whole run has to say about its servers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LiveNotes {
     /// What everybody who reads the report has to know.

@@ -203,6 +203,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
         missed: Vec::new(),
         keys: Keys::default(),
         run: crate::transcript::RunNotes::default(),
+        took_us: BTreeMap::default(),
     }
 }
 
