@@ -1,4 +1,6 @@
 //! Differences and the register together give a verdict for each scenario.
+//!
+//! Long because what a verdict is made from, and what it says, are read together.
 
 use super::steps::{AFTER_STEP, Wording};
 use super::value::Constraint;
