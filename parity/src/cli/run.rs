@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::{complain, say, write_out};
 use crate::{
+    bench::usage,
     campaign::{Campaign, CampaignError, Places, provenance},
     report::{self, Ending, RunReport},
     runner::{RunError, RunEvents},
@@ -47,8 +48,8 @@ pub struct Run {
     /// Do not fail because something was not compared; the reason stands in the reports.
     #[arg(long, value_name = "REASON")]
     pub allow_not_compared: Option<String>,
-    /// How many scenarios run at a time.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    /// How many scenarios run at a time. They wait more than they work.
+    #[arg(long, default_value_t = 8, value_name = "N")]
     pub side_by_side: usize,
 }
 
@@ -132,7 +133,9 @@ impl Run {
             folder.markdown().display(),
             folder.json().display()
         );
-        say!("{}", report::last_line(&report, began.elapsed()));
+        // Only Linux tells; elsewhere the line says nothing of it.
+        let peak = usage::peak_megabytes(std::process::id()).ok();
+        say!("{}", report::last_line(&report, began.elapsed(), peak));
         Ok(report::ending(&report))
     }
 

@@ -17,6 +17,7 @@ use borealis_engine::{
 };
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;
+use rustix::fs::{StatVfs, StatVfsMountFlags};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -46,8 +47,13 @@ const ROOT: &str = "root";
 const PREFIX: &str = "parity-";
 /// So many letters of its name keep several runs apart.
 const FEWEST_RANDOM: usize = 8;
-/// Where temporary files lie if the machine's own folder for them has too long a path.
-const SHORT_FOLDER: &str = "/tmp";
+/// Where Linux keeps files in memory. A server waits for the disk some twenty times a scenario, for the sake of a root that
+/// lasts as long as the scenario.
+const MEMORY: &str = "/dev/shm";
+/// So many bytes must be free there; containers often have less. A scenario's root needs a few millions.
+const FREE_MEMORY: u64 = 256 << 20;
+/// Where temporary files lie if nothing else is said, and if the folder that is said has too long a path.
+const USUAL_FOLDER: &str = "/tmp";
 /// Its only script.
 const SCRIPT: &str = "console.log(\"borealis\");\n";
 
@@ -96,7 +102,12 @@ impl Embedded {
         files: &[(String, Vec<u8>)],
         github: &str,
     ) -> Result<Self, TargetError> {
-        let folder = temporary_folder(&std::env::temp_dir())?;
+        let parent = if in_memory_fits() {
+            PathBuf::from(MEMORY)
+        } else {
+            std::env::temp_dir()
+        };
+        let folder = temporary_folder(&parent)?;
         let origin = Timestamp::from_microsecond(scenario.started_at_us).unwrap_or_default();
         let digest = Sha256::digest(&scenario.name);
         let seed = digest
@@ -248,10 +259,20 @@ impl Embedded {
     }
 }
 
+/// Whether roots may lie in memory: nobody says that temporary files belong elsewhere, and there is room for files that may
+/// be programs.
+fn in_memory_fits() -> bool {
+    let room = |state: StatVfs| {
+        let programs = !state.f_flag.contains(StatVfsMountFlags::NOEXEC);
+        programs && state.f_bavail.saturating_mul(state.f_frsize) >= FREE_MEMORY
+    };
+    std::env::temp_dir() == Path::new(USUAL_FOLDER) && rustix::fs::statvfs(MEMORY).is_ok_and(room)
+}
+
 /// A fresh folder in `parent`, named so that the root in it has a path of its length.
 fn temporary_folder(parent: &Path) -> Result<TempDir, TargetError> {
     let length = |parent: &Path| parent.join(PREFIX).join(ROOT).as_os_str().len();
-    let parents = [parent, Path::new(SHORT_FOLDER)];
+    let parents = [parent, Path::new(USUAL_FOLDER)];
     let fits = |parent: &&&Path| length(parent) + FEWEST_RANDOM <= ROOT_LENGTH;
     let parent = parents.iter().find(fits).unwrap_or(&parent);
     tempfile::Builder::new()
