@@ -1,4 +1,6 @@
 //! Snapshots: the legacy's normalised behaviour, one readable file a scenario, guarded by a list of digests.
+//!
+//! Long because each thing that can be wrong with a file has its message.
 
 use crate::normalize::{Normalized, sha256_hex};
 use crate::scenario::{emit::requests_digest, model::Scenario};

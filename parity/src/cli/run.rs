@@ -19,6 +19,7 @@ use super::{
     targets::{Targets, variables},
 };
 use crate::{
+    bench::usage,
     campaign::{Campaign, Places, provenance},
     report::{self, Ending, RunReport},
     runner::{RunError, RunEvents},
@@ -57,8 +58,8 @@ pub struct Run {
     /// Do not fail because something was not compared; the reason stands in the reports.
     #[arg(long, value_name = "REASON")]
     pub allow_not_compared: Option<String>,
-    /// How many scenarios run at a time.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    /// How many scenarios run at a time. They wait more than they work.
+    #[arg(long, default_value_t = 8, value_name = "N")]
     pub side_by_side: usize,
     /// What is held against what.
     #[command(flatten)]
@@ -141,7 +142,9 @@ impl Run {
         write_out(format_args!("{}", report::terminal(&report)));
         folder.write(&report)?;
         say!("{} written", folder.listing());
-        say!("{}", report::last_line(&report, began.elapsed()));
+        // Only Linux tells; elsewhere the line says nothing of it.
+        let peak = usage::peak_megabytes(std::process::id()).ok();
+        say!("{}", report::last_line(&report, began.elapsed(), peak));
         Ok(report::ending(&report))
     }
 

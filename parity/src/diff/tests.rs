@@ -277,7 +277,7 @@ proptest! {
         let spans = BothSpans { legacy: running(&slow), engine: running(&fast) };
         let (one, other) = (show(&slow, moments.0, starts.0), show(&fast, moments.1, starts.1));
         prop_assert_eq!(diff(&one, &other, &spans), []);
-        let swapped = BothSpans { legacy: spans.engine.clone(), engine: spans.legacy.clone() };
+        let swapped = BothSpans { legacy: spans.engine, engine: spans.legacy };
         prop_assert_eq!(diff(&other, &one, &swapped), []);
     }
 }

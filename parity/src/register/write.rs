@@ -1,5 +1,7 @@
 //! Differences that were found become a block of an entry, with exact values. Everything else in the file stays as people
 //! wrote it.
+//!
+//! Long because half of it is what becomes of a whole register, as text.
 
 use crate::diff::Difference;
 use serde_json::Value;

@@ -64,7 +64,7 @@ impl Embedded {
             .iter()
             .take(8)
             .fold(0, |seed, byte| seed << 8 | u64::from(*byte));
-        let root = Root::prepare(beginning, WEB, None, origin)?;
+        let root = Root::prepare(beginning, WEB, None, origin, false)?;
         let web = root.path().join(WEB);
         let mut target = Self {
             variables: variables(scenario, root.path(), &web, beginning.github),

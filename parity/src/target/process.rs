@@ -128,7 +128,7 @@ impl Process {
     /// If the root cannot be prepared, or the server does not come up.
     pub async fn start(settings: &ProcessSettings, beginning: Beginning<'_>) -> Result<Self, TargetError> {
         let template = settings.template.as_deref();
-        let root = Root::prepare(beginning, &settings.web, template, real_time())?;
+        let root = Root::prepare(beginning, &settings.web, template, real_time(), settings.keep)?;
         let web = root.path().join(&settings.web);
         let places = vec![
             ("{root}", root.path().display().to_string()),

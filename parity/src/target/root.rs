@@ -11,6 +11,7 @@ use std::{
 
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;
+use rustix::fs::{StatVfs, StatVfsMountFlags};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -35,8 +36,13 @@ const ROOT: &str = "root";
 const PREFIX: &str = "parity-";
 /// So many letters of its name keep several runs apart.
 const FEWEST_RANDOM: usize = 8;
-/// Where temporary files lie if the machine's own folder for them has too long a path.
-const SHORT_FOLDER: &str = "/tmp";
+/// Where Linux keeps files in memory. A server waits for the disk some twenty times a scenario, for the sake of a root that
+/// lasts as long as the scenario.
+const MEMORY: &str = "/dev/shm";
+/// So many bytes must be free there; containers often have less. A scenario's root needs a few millions.
+const FREE_MEMORY: u64 = 256 << 20;
+/// Where temporary files lie if nothing else is said, and if the folder that is said has too long a path.
+const USUAL_FOLDER: &str = "/tmp";
 /// The file of the key that signs access tokens.
 const TOKEN_KEY: &str = "borealis-jwt-ed25519.key";
 /// The file of the key that seals stored secrets.
@@ -84,7 +90,7 @@ pub struct Root {
 
 impl Root {
     /// A fresh folder with what stands there before the start; `web` is where the web client lies in it, `template` a
-    /// folder that it begins as a copy of.
+    /// folder that it begins as a copy of; `lasts` says that it is to be kept.
     ///
     /// # Errors
     /// If something cannot be written.
@@ -93,8 +99,14 @@ impl Root {
         web: &str,
         template: Option<&Path>,
         time: Timestamp,
+        lasts: bool,
     ) -> Result<Self, TargetError> {
-        let folder = temporary_folder(&std::env::temp_dir())?;
+        let parent = if !lasts && in_memory_fits() {
+            PathBuf::from(MEMORY)
+        } else {
+            std::env::temp_dir()
+        };
+        let folder = temporary_folder(&parent)?;
         let path = folder.path().join(ROOT);
         let mut root = Self {
             folder: Some(folder),
@@ -193,10 +205,20 @@ impl Root {
     }
 }
 
+/// Whether roots may lie in memory: nobody says that temporary files belong elsewhere, and there is room for files that may
+/// be programs.
+fn in_memory_fits() -> bool {
+    let room = |state: StatVfs| {
+        let programs = !state.f_flag.contains(StatVfsMountFlags::NOEXEC);
+        programs && state.f_bavail.saturating_mul(state.f_frsize) >= FREE_MEMORY
+    };
+    std::env::temp_dir() == Path::new(USUAL_FOLDER) && rustix::fs::statvfs(MEMORY).is_ok_and(room)
+}
+
 /// A fresh folder in `parent`, named so that the root in it has a path of its length.
 fn temporary_folder(parent: &Path) -> Result<TempDir, TargetError> {
     let length = |parent: &Path| parent.join(PREFIX).join(ROOT).as_os_str().len();
-    let parents = [parent, Path::new(SHORT_FOLDER)];
+    let parents = [parent, Path::new(USUAL_FOLDER)];
     let fits = |parent: &&&Path| length(parent) + FEWEST_RANDOM <= ROOT_LENGTH;
     let parent = parents.iter().find(fits).unwrap_or(&parent);
     tempfile::Builder::new()
@@ -308,7 +330,14 @@ mod tests {
             files: &[("a.txt".to_owned(), b"a".to_vec())],
             github: "",
         };
-        let root = Root::prepare(beginning, WEB, Some(template.path()), Timestamp::UNIX_EPOCH).unwrap();
+        let root = Root::prepare(
+            beginning,
+            WEB,
+            Some(template.path()),
+            Timestamp::UNIX_EPOCH,
+            false,
+        )
+        .unwrap();
         std::fs::write(root.path().join("settings.json"), "{\"changed\": 1}").unwrap();
         let database = root.path().join("database.db");
         std::fs::write(&database, "").unwrap();
