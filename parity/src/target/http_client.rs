@@ -307,7 +307,7 @@ fn framing(
     }
     // The last coding is the one on the wire.
     if all("transfer-encoding")
-        .last()
+        .next_back()
         .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
     {
         return Ok(Framing::Chunks(Chunks::default()));

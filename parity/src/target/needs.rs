@@ -66,7 +66,7 @@ pub fn lacking(
             "the scenario starts the server with variables of its own, and it runs already".to_owned(),
         );
     }
-    if !can.files && !(files.is_empty() && scenario.files.is_empty()) {
+    if !can.files && (!files.is_empty() || !scenario.files.is_empty()) {
         return Some(
             "the scenario places files before the start, and the server's files cannot be reached".to_owned(),
         );

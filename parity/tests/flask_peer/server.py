@@ -20,7 +20,7 @@ from datetime import datetime, timedelta, timezone
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from flask import Flask, Response, jsonify, request, send_from_directory, session
+from flask import Flask, Response, abort, jsonify, request, session
 from flask_socketio import SocketIO
 from itsdangerous import URLSafeTimedSerializer
 
@@ -58,7 +58,7 @@ def server_time():
 @app.get("/", defaults={"path": ""})
 @app.get("/<path:path>")
 def page(path):
-    return send_from_directory(app.root_path, "nothing-here.html") if path == "" else ("", 404)
+    abort(404)
 
 
 @app.post("/api/auth/login")
@@ -164,7 +164,6 @@ def list_approvals():
             yield text[at : at + 100]
             eventlet.sleep(0)
 
-    # Looking at the session made the answer depend on the cookie.
     return Response(pieces(), content_type="application/json")
 
 

@@ -18,6 +18,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PATIENCE = 60
 
+JOIN = "enrollment_and_heartbeat"
+# Where the peer is another server than the engine, as scenario, step and path: its list has no length, because it is
+# streamed, and it has no certificate and no key to sign scripts with.
+DIFFERENCES = {
+    (JOIN, "enroll agent1: pending", "/headers/content-length"),
+    (JOIN, "enroll agent1: pending", "/headers/transfer-encoding"),
+    (JOIN, "enroll agent1: pending", "/wire/headers"),
+    (JOIN, "enroll agent1: request", "/body/server_certificate"),
+    (JOIN, "enroll agent1: request", "/body/signing_key"),
+    (JOIN, "enroll agent1: poll", "/body/server_certificate"),
+    (JOIN, "enroll agent1: poll", "/body/signing_key"),
+}
+
 
 
 def free_port() -> int:
@@ -81,10 +94,9 @@ def story(parity: Path, url: str):
     step("against the engine it differs where it is another server, and nowhere else")
     code, said, report = run(parity, "--legacy", url, "--engine", "embedded", *allowed)
     found = differences(report)
-    wanted = set(tuple(one) for one in json.loads((HERE / "differences.json").read_text()))
-    if code != 1 or found != wanted:
+    if code != 1 or found != DIFFERENCES:
         print(said)
-        raise AssertionError(f"more: {sorted(found - wanted)}\nless: {sorted(wanted - found)}")
+        raise AssertionError(f"more: {sorted(found - DIFFERENCES)}\nless: {sorted(DIFFERENCES - found)}")
 
 
 def main():
