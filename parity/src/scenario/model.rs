@@ -1,4 +1,6 @@
 //! A scenario, read and checked.
+//!
+//! Long because it is one type, and its parts say what they mean.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,7 @@
 //! HTTP/1.1 as the scenario writes it: request line, headers and body leave exactly as given. Client libraries
 //! tidy paths and headers up, and what they tidy up is part of what is compared.
+//!
+//! Long because it reads all that a server may answer, and tells what nobody could read for sure.
 
 use crate::transcript::StatusLine;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
