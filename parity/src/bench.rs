@@ -18,7 +18,7 @@ mod relay;
 mod server;
 mod siege;
 mod start;
-mod usage;
+pub(crate) mod usage;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -16,13 +16,14 @@ use tokio::{
 };
 
 use crate::{
-    diff::Spans,
+    diff::{BothSpans, Spans},
     mask::Masked,
     normalize::{Normalized, normalize, normalize_and_count},
     register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
     report::{OwnScenario, Partial, Provenance, RunReport, Story},
     runner::{Between, Nothing, RunEvents, run_between},
     scenario::{
+        clock::ScenarioClock,
         library::{self, Entry},
         model::Scenario,
     },
@@ -92,6 +93,19 @@ impl Campaign {
             &places.scenarios.join(register::FILE),
             &KnownScenarios::of(&entries),
         )?;
+        Self::of(places, entries, register, wanted)
+    }
+
+    /// The same of what was read already. Snapshots are looked at when their scenarios run.
+    ///
+    /// # Errors
+    /// A name that is not there, or a scenario that was chosen and cannot be read.
+    pub fn of(
+        places: Places,
+        entries: Vec<Entry>,
+        register: Register,
+        wanted: &[String],
+    ) -> Result<Self, CampaignError> {
         let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
@@ -271,8 +285,8 @@ pub struct BothSides {
     pub legacy: Normalized,
     /// What the engine showed.
     pub transcript: Transcript,
-    /// When each step was over in the recording.
-    pub spans: Spans,
+    /// When each step began and ended on either side.
+    pub spans: BothSpans,
     /// What the steps are called.
     pub names: StepNames,
 }
@@ -399,18 +413,21 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
     Ran::compare(&shown, &shown, &spans(scenario), names).with_missed(&transcript.missed)
 }
 
-/// When each step was over in the recording; a step without a time of its own ended with the one before it.
-fn spans(scenario: &Scenario) -> Spans {
-    let mut at = 0;
-    let steps: Vec<_> = scenario
-        .steps
-        .iter()
-        .map(|step| {
-            at = step.at_us.unwrap_or(at);
-            (step.id, at)
-        })
-        .collect();
-    Spans::new(&steps)
+/// When each step was over in the recording, where one without a time of its own ended with the one before it; and where
+/// the engine's clock stands in each.
+fn spans(scenario: &Scenario) -> BothSpans {
+    let (mut at, mut clock) = (0, ScenarioClock::new(scenario.started_at_us));
+    let (mut ends, mut moments) = (Vec::new(), Vec::new());
+    for step in &scenario.steps {
+        at = step.at_us.unwrap_or(at);
+        ends.push((step.id, at));
+        clock.advance(step);
+        moments.push((step.id, clock.at_us()));
+    }
+    BothSpans {
+        legacy: Spans::recorded(&ends),
+        engine: Spans::standing(&moments),
+    }
 }
 
 #[cfg(test)]

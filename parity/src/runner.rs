@@ -117,8 +117,10 @@ async fn run(
     between: &dyn Between,
 ) -> Result<Transcript, RunError> {
     let contents = files::before_start(scenario, folder)?;
+    let later = files::in_steps(scenario, folder)?;
     let github = PlayedGitHub::start(scenario.upstream.as_ref()).await?;
     let target = Embedded::start(scenario, &contents, github.url()).await?;
+    let before = contents.iter().map(|(_, bytes)| bytes.as_slice());
     let mut run = Run {
         scenario,
         folder,
@@ -130,7 +132,7 @@ async fn run(
         jars: BTreeMap::new(),
         sockets: Sockets::default(),
         woken: false,
-        client_values: literals(scenario, &contents),
+        client_values: literals(scenario, before.chain(later.iter().map(Vec::as_slice))),
         keys: Keys::of(scenario),
         took_us: BTreeMap::new(),
     };
