@@ -104,7 +104,7 @@ fn sentence(report: &RunReport) -> String {
 fn about(report: &RunReport) -> String {
     let from = &report.provenance;
     format!(
-        "Legacy: {} · Engine: {}, revision {} · {} · {}",
+        "Legacy: {} · Engine: {}, {} · {} · {}",
         from.legacy, from.engine, from.revision, from.parity, from.date
     )
 }
@@ -132,7 +132,7 @@ fn warnings(report: &RunReport) -> String {
             out,
             "<p class=\"count\">{} scenarios of policy strict were not run. {}.</p>",
             report.own.len(),
-            escape(OWN)
+            escape(&OWN.replace('`', ""))
         );
     }
     out

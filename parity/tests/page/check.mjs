@@ -71,12 +71,14 @@ await scenario.getByRole("button", { name: "Differences" }).click();
 const differences = verdict.different.length + verdict.accepted.length;
 assert.equal(await scenario.locator(".views + div .difference").count(), differences);
 await scenario.getByRole("button", { name: "Steps" }).click();
-const [first] = [...verdict.different, ...verdict.accepted.map(([, difference]) => difference)];
+const all = [...verdict.different, ...verdict.accepted.map(([, difference]) => difference)];
+const first = all.find((difference) => /^.(body|headers|rows)/.test(difference.path)) || all[0];
 if (first) {
   const step = scenario.locator(`details.step[data-step="${first.step}"]`);
   if (!(await step.evaluate((element) => element.open))) await step.locator("> summary").click();
   assert.equal(await step.locator(".difference").count(),
-    [...verdict.different, ...verdict.accepted.map(([, difference]) => difference)].filter((it) => it.step === first.step).length);
+    all.filter((difference) => difference.step === first.step).length);
+  if (/^.(body|headers|rows)/.test(first.path)) assert((await step.locator("mark").count()) > 0);
   await step.scrollIntoViewIfNeeded();
   await page.screenshot({ path: path.join(folder, "step.png") });
 }
