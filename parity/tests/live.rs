@@ -12,6 +12,8 @@ mod broken;
 mod engine;
 #[path = "live/itself.rs"]
 mod itself;
+#[path = "live/planted.rs"]
+mod planted;
 
 use std::{
     path::{Path, PathBuf},
