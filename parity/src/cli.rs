@@ -9,6 +9,7 @@ pub mod accept;
 pub mod bench;
 pub mod check;
 pub mod convert;
+pub mod guide;
 pub mod import;
 pub mod list;
 pub mod new;
@@ -17,6 +18,7 @@ pub mod prove;
 pub mod report;
 pub mod run;
 pub mod show;
+pub mod sign;
 
 /// Something is wrong with what was looked at.
 pub const WRONG: u8 = 1;
@@ -43,6 +45,10 @@ pub enum Command {
     Run(run::Run),
     /// Make the reports of a run again from its report.json.
     Report(report::Report),
+    /// Say which items of the cut-over's checklist the last run proved, in the staging guide.
+    Guide(guide::Guide),
+    /// Sign what the last run showed, or say whether the signature still covers it.
+    Sign(sign::Sign),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),
     /// Turn recordings of the legacy server into scenarios.
@@ -74,6 +80,8 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
         Command::Report(report) => report.run(),
+        Command::Guide(guide) => guide.run(&arguments.scenarios),
+        Command::Sign(sign) => sign.run(&arguments.scenarios),
         Command::Prove(prove) => prove.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::Convert(convert) => convert.run(&arguments.scenarios),

@@ -3,6 +3,7 @@
 //! Long because the report is one type, and its parts say what they mean.
 
 mod files;
+pub mod guide;
 mod json;
 mod junit;
 mod markdown;
@@ -17,7 +18,7 @@ pub use junit::render as junit;
 pub use markdown::{Signed, render as markdown, verify as verify_markdown};
 pub use page::render as page;
 pub use story::{Shown, Story, StoryStep};
-pub use terminal::{last_line, render as terminal};
+pub use terminal::{last_line, last_words, render as terminal};
 
 use crate::mask::{Masked, NotLookedAt};
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};
