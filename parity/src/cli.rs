@@ -14,6 +14,7 @@ pub mod list;
 pub mod new;
 pub mod output;
 pub mod prove;
+pub mod record;
 pub mod run;
 pub mod show;
 
@@ -42,6 +43,8 @@ pub enum Command {
     Run(run::Run),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),
+    /// Stand between clients and a server, and write what they do as a scenario and its snapshot.
+    Record(record::Record),
     /// Turn recordings of the legacy server into scenarios.
     Import(import::Import),
     /// Turn scenario files of an earlier format into the present one, in place.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
         Command::Prove(prove) => prove.run(&arguments.scenarios),
+        Command::Record(record) => record.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::Convert(convert) => convert.run(&arguments.scenarios),
         Command::New(new) => new.run(&arguments.scenarios),
