@@ -6,6 +6,8 @@
     reason = "a failed assumption is a failed test"
 )]
 
+#[path = "record/beside.rs"]
+mod beside;
 #[path = "record/played.rs"]
 mod played;
 
@@ -20,7 +22,7 @@ const CHOSEN: [&str; 14] = [
     "assemblies/script_create_load_list",
     "device_auth/heartbeat_full",
     "device_auth/refresh_happy",
-    "enrollment/codes_list_filters",
+    "enrollment/poll_replay",
     "enrollment/happy_path_all_rows",
     "enrollment/pending_request_repeated",
     "inventory/sites_crud",
@@ -55,9 +57,14 @@ async fn outcomes(wanted: impl Fn(&str) -> bool, keep: bool) -> Vec<(String, Out
         }
         let snapshot = snapshot::read(&places().snapshots, &scenario.name).unwrap();
         let scenario = scenario.with_times(snapshot.recorded.iter().map(|step| step.at_us));
-        let Played { outcome, yaml, summary } = Box::pin(play(&scenario, &folder)).await;
+        let Played {
+            outcome,
+            yaml,
+            summary,
+        } = Box::pin(play(&scenario, &folder)).await;
         if keep {
-            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.yaml", scenario.name.replace('/', "-")));
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .join(format!("{}.yaml", scenario.name.replace('/', "-")));
             let remarks: String = summary.lines().map(|line| format!("# {line}\n")).collect();
             std::fs::write(file, remarks + &yaml).unwrap();
         }
@@ -87,5 +94,9 @@ async fn every_scenario_is_played_through_the_proxy() {
     for (name, outcome) in &other {
         eprintln!("{name}: {outcome}");
     }
-    eprintln!("{} of {} are equivalent and replay without a difference", same.len(), outcomes.len());
+    eprintln!(
+        "{} of {} are equivalent and replay without a difference",
+        same.len(),
+        outcomes.len()
+    );
 }

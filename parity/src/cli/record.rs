@@ -66,9 +66,10 @@ pub struct Record {
     /// Writes over a scenario that is there, and keeps what people wrote into it, as `parity import` does.
     #[arg(long)]
     pub replace: bool,
-    /// Writes tokens as they are that were given before the recording began.
+    /// Writes passwords as they are, and tokens that were given before the recording began: for a server whose accounts are
+    /// not made in the recording.
     #[arg(long)]
-    pub keep_tokens: bool,
+    pub keep_secrets: bool,
     /// Longer bodies and messages pass too, but are in no step.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body)]
     pub largest_body: usize,
@@ -115,8 +116,8 @@ impl Record {
             (None, false) => Trust::System,
         };
         let upstream = Upstream::read(&self.upstream, &trust)?;
-        let listener =
-            TcpListener::bind(self.listen).map_err(|error| format!("cannot listen at {}: {error}", self.listen))?;
+        let listener = TcpListener::bind(self.listen)
+            .map_err(|error| format!("cannot listen at {}: {error}", self.listen))?;
         let front = self.front()?;
         let runtime = tokio::runtime::Runtime::new()?;
         let journal = runtime.block_on(async {
@@ -143,7 +144,11 @@ impl Record {
         runtime.shutdown_background();
         let journal = journal?;
         if journal.exchanges() == 0 {
-            return Err(format!("no request was answered, so there is nothing to write{}", journal.refusals()).into());
+            return Err(format!(
+                "no request was answered, so there is nothing to write{}",
+                journal.refusals()
+            )
+            .into());
         }
         self.write(compose(journal, &plan), scenarios)
     }
@@ -151,7 +156,12 @@ impl Record {
     fn write(&self, composed: crate::record::Composed, scenarios: &Path) -> Result<ExitCode, Failure> {
         let text = composed.recording.to_string();
         let mut imported = import_recording(&text)?;
-        let kept = super::import::write(&mut imported, &sha256_hex(text.as_bytes()), scenarios, &self.snapshots)?;
+        let kept = super::import::write(
+            &mut imported,
+            &sha256_hex(text.as_bytes()),
+            scenarios,
+            &self.snapshots,
+        )?;
         let path = scenarios.join(format!("{}.yaml", self.out));
         say!("{}: {} steps", path.display(), imported.scenario.steps.len());
         let summary = composed.summary;
@@ -195,7 +205,10 @@ impl Record {
             Some((area, name)) if fits(area) && fits(name) && stays_inside(&self.out) => (area, name),
             _ => {
                 let out = &self.out;
-                return Err(format!("--out {out:?} is no <area>/<name> in small letters, digits and underscores").into());
+                return Err(format!(
+                    "--out {out:?} is no <area>/<name> in small letters, digits and underscores"
+                )
+                .into());
             }
         };
         let path = scenarios.join(format!("{}.yaml", self.out));
@@ -215,7 +228,10 @@ impl Record {
             let bytes = std::fs::read(file).map_err(|error| format!("--agent-key {file}: {error}"))?;
             let agent = agent_of(&name, &bytes)
                 .ok_or_else(|| format!("--agent-key {file}: no Ed25519 key in PEM, DER or base64"))?;
-            if agents.iter().any(|known| known.name == name || known.seed == agent.seed) {
+            if agents
+                .iter()
+                .any(|known| known.name == name || known.seed == agent.seed)
+            {
                 return Err(format!("--agent-key {file}: this name or key is given twice").into());
             }
             agents.push(agent);
@@ -243,7 +259,7 @@ impl Record {
             agents,
             env: env?,
             root: self.root.clone(),
-            keep_tokens: self.keep_tokens,
+            keep_secrets: self.keep_secrets,
         })
     }
 

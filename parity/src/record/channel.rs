@@ -117,14 +117,12 @@ pub(super) fn read(entries: Vec<Entry>) -> Channel {
                 at,
                 message,
             } => events.push((at, Event::Message(connection, from, message))),
-            Entry::Closed {
-                connection,
-                from,
-                at,
-            } => events.push((at, Event::Closed(connection, from))),
+            Entry::Closed { connection, from, at } => events.push((at, Event::Closed(connection, from))),
             Entry::Unanswered { what } => channel.told.push(format!("{what}: no answer came; not written")),
             Entry::Unread { why, during } => channel.told.push(match during {
-                Some(during) => format!("{during}: {why}; it and what followed on its connection is not written"),
+                Some(during) => {
+                    format!("{during}: {why}; it and what followed on its connection is not written")
+                }
                 None => format!("a connection: {why}; what followed on it is not written"),
             }),
         }
@@ -335,7 +333,9 @@ impl Reader {
             Ok(Some(packet)) => packet,
             Ok(None) => return,
             Err(error) => {
-                self.tell(format!("a client sent what no scenario can send: {error}; not written"));
+                self.tell(format!(
+                    "a client sent what no scenario can send: {error}; not written"
+                ));
                 return;
             }
         };
@@ -361,7 +361,9 @@ impl Reader {
                 });
             }
             Content::Ack { .. } => {
-                self.tell("clients acknowledged what they received, which no scenario does; not written".to_owned());
+                self.tell(
+                    "clients acknowledged what they received, which no scenario does; not written".to_owned(),
+                );
             }
             _ => self.tell(format!(
                 "a client spoke in the namespace {namespace}, and scenarios know / alone; not written"
@@ -392,7 +394,9 @@ impl Reader {
             Ok(Some(packet)) => packet,
             Ok(None) => return,
             Err(error) => {
-                self.tell(format!("the server sent what cannot be read: {error}; not written"));
+                self.tell(format!(
+                    "the server sent what cannot be read: {error}; not written"
+                ));
                 return;
             }
         };

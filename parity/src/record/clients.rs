@@ -64,7 +64,13 @@ fn json(body: &[u8]) -> Value {
 fn plain(text: &str) -> String {
     let name: String = text
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
         .take(LONGEST_NAME)
         .collect();
     let name = name.trim_matches('_').to_owned();
@@ -164,10 +170,10 @@ impl Clients {
     fn by_cookie(&self, headers: &[(String, String)]) -> Option<Who> {
         let cookie = header(headers, "cookie")?;
         let wanted = pairs(cookie);
-        let jar = self.jars.iter().find(|(_, jar)| {
-            jar.header()
-                .is_some_and(|there| pairs(&there) == wanted)
-        });
+        let jar = self
+            .jars
+            .iter()
+            .find(|(_, jar)| jar.header().is_some_and(|there| pairs(&there) == wanted));
         let close = || {
             self.jars.iter().find(|(_, jar)| {
                 jar.header()

@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     mask::LONGEST_JSON_TEXT,
-    scenario::{
-        agent::Agent,
-        socket::transport_name,
-    },
+    scenario::{agent::Agent, socket::transport_name},
 };
 
 /// What is known of a recording beside what passed.
@@ -39,8 +36,8 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// The server's root folder, where its answers could show it.
     pub root: Option<String>,
-    /// Whether tokens stay as they are that no answer of the recording gave.
-    pub keep_tokens: bool,
+    /// Whether passwords stay as they are, and tokens that no answer of the recording gave.
+    pub keep_secrets: bool,
 }
 
 /// What a recording became.
@@ -68,7 +65,9 @@ impl Plan {
     pub(super) fn with_addresses(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (host, base) in &self.addresses {
-            text = text.replace(base.as_str(), "${base}").replace(host.as_str(), "${host}");
+            text = text
+                .replace(base.as_str(), "${base}")
+                .replace(host.as_str(), "${host}");
         }
         text
     }
@@ -112,7 +111,7 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
     }
     let plan = &with_hostnames(plan, &channel);
     let mut drafts = draft::drafts(channel, plan, &mut summary);
-    secrets::hide(&mut drafts, &mut summary);
+    secrets::hide(&mut drafts, plan.keep_secrets, &mut summary);
     values::name(&mut drafts, plan, &mut summary);
     let recording = write(&drafts, plan, started_at_us);
     Composed { recording, summary }
@@ -126,7 +125,11 @@ fn with_hostnames(plan: &Plan, channel: &Channel) -> Plan {
         let hostname = channel.others.iter().find_map(|exchange| {
             let asked: Value = serde_json::from_slice(&exchange.asked.body.bytes).ok()?;
             let is_own = asked.get("agent_pubkey")?.as_str()? == key;
-            asked.get("hostname").filter(|_| is_own)?.as_str().map(str::to_owned)
+            asked
+                .get("hostname")
+                .filter(|_| is_own)?
+                .as_str()
+                .map(str::to_owned)
         });
         agent.hostname = hostname.unwrap_or_else(|| agent.name.clone());
     }
@@ -177,7 +180,13 @@ fn write(drafts: &Drafts, plan: &Plan, started_at_us: i64) -> Value {
     }
     let after_step = |number: u64| {
         let last = places.iter().rfind(|(begun, ..)| *begun <= number);
-        last.map_or(0, |(_, over, step)| if *over <= number { *step } else { step.saturating_sub(1) })
+        last.map_or(0, |(_, over, step)| {
+            if *over <= number {
+                *step
+            } else {
+                step.saturating_sub(1)
+            }
+        })
     };
     let heard: Vec<Value> = (1_u32..)
         .zip(&drafts.heard)
@@ -292,7 +301,8 @@ fn step(draft: &Draft) -> Value {
             arguments,
             ..
         } => {
-            let mut step = json!({ "kind": "socket.emit", "client": client, "event": event, "args": arguments });
+            let mut step =
+                json!({ "kind": "socket.emit", "client": client, "event": event, "args": arguments });
             if let (Shown::Acknowledged(came), Some(fields)) = (&draft.shown, step.as_object_mut()) {
                 match came {
                     Some(came) => fields.insert("ack_args".to_owned(), json!(came)),
@@ -326,10 +336,7 @@ fn response(shown: &Shown) -> Value {
     else {
         return Value::Null;
     };
-    let headers: Vec<Value> = headers
-        .iter()
-        .map(|(name, value)| json!([name, value]))
-        .collect();
+    let headers: Vec<Value> = headers.iter().map(|(name, value)| json!([name, value])).collect();
     let mut response = json!({
         "status": line.status,
         "wire": { "version": line.version, "reason": line.reason, "headers": headers, "length": length },

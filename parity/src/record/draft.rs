@@ -14,12 +14,7 @@ use super::{
     summary::Summary,
     wire::{Exchange, header},
 };
-use crate::{
-    json_form,
-    scenario::model::METHODS,
-    socket_io::Transport,
-    transcript::StatusLine,
-};
+use crate::{json_form, scenario::model::METHODS, socket_io::Transport, transcript::StatusLine};
 
 /// The name under which a scenario has the text `$`, which begins a template.
 pub(super) const DOLLAR: &str = "dollar";
@@ -197,7 +192,8 @@ impl Writer<'_> {
             }
         }
         if exchange.answered.line.status == 101 {
-            self.summary.left_out(&what, "it became a connection that is no Socket.IO channel");
+            self.summary
+                .left_out(&what, "it became a connection that is no Socket.IO channel");
             return;
         }
         let mut headers = self.headers(&exchange);
@@ -242,7 +238,9 @@ impl Writer<'_> {
             }
             for (host, base) in &self.plan.addresses {
                 if text.contains(host.as_str()) {
-                    *text = text.replace(base.as_str(), "${base}").replace(host.as_str(), "${host}");
+                    *text = text
+                        .replace(base.as_str(), "${base}")
+                        .replace(host.as_str(), "${host}");
                 }
             }
         });
@@ -482,7 +480,7 @@ impl Sent {
 }
 
 /// Every text of a JSON value, keys too.
-pub(super) fn each_text_in(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
+fn each_text_in(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
     match value {
         Value::String(text) => change(text),
         Value::Array(items) => items.iter_mut().for_each(|item| each_text_in(item, change)),
@@ -508,17 +506,37 @@ fn fold(steps: &mut Vec<Draft>, summary: &mut Summary) {
             summary.folded(what, run.len());
         }
     };
+    // How often each client has changed something: what it asks afterwards is another question.
+    let mut changes: HashMap<Option<String>, u32> = HashMap::new();
     for (at, step) in steps.iter().enumerate() {
-        let (Sent::Http { method, path, headers, .. }, Shown::Answer { line, headers: shown, body, .. }) =
-            (&step.sent, &step.shown)
+        if matches!(&step.sent, Sent::Http { method, .. } if method != "GET") {
+            *changes.entry(step.who.clone()).or_default() += 1;
+        }
+        let (
+            Sent::Http {
+                method,
+                path,
+                headers,
+                ..
+            },
+            Shown::Answer {
+                line,
+                headers: shown,
+                body,
+                ..
+            },
+        ) = (&step.sent, &step.shown)
         else {
             continue;
         };
-        let sets = shown.iter().any(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        let sets = shown
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
         if method != "GET" || sets {
             continue;
         }
-        let question = format!("{:?} {method} {path} {headers:?}", step.who);
+        let changed = changes.get(&step.who).copied().unwrap_or_default();
+        let question = format!("{:?} {changed} {method} {path} {headers:?}", step.who);
         let shown: Vec<_> = shown
             .iter()
             .filter(|(name, _)| !name.eq_ignore_ascii_case("date"))

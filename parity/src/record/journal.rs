@@ -34,7 +34,9 @@ pub(super) enum Entry {
         at: Moment,
     },
     /// A request whose answer never came.
-    Unanswered { what: String },
+    Unanswered {
+        what: String,
+    },
     /// A connection that cannot be read on, and during which request.
     Unread {
         why: String,

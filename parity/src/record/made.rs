@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use super::{
     clients::texts,
     draft::{Body, Draft, Sent, Shown},
-    values::Namer,
+    values::{Namer, all_texts},
 };
 use crate::{
-    normalize::jwt_parts,
+    normalize::{is_random, jwt_parts},
     scenario::{
         agent::Agent,
         made::{one_time_code, text_digest},
@@ -62,7 +62,11 @@ pub(super) fn learn(step: &Draft, namer: &mut Namer<'_>) {
     {
         let client_nonce = text(asked, "client_nonce").unwrap_or_default();
         // A nonce of the scenario's own has its name there already.
-        let own = namer.plan.agents.iter().find(|agent| client_nonce == format!("${{{}.nonce}}", agent.name));
+        let own = namer
+            .plan
+            .agents
+            .iter()
+            .find(|agent| client_nonce == format!("${{{}.nonce}}", agent.name));
         namer.tickets.push(Ticket {
             server_nonce,
             reference,
@@ -75,8 +79,13 @@ pub(super) fn learn(step: &Draft, namer: &mut Namer<'_>) {
 pub(super) fn compute(step: &mut Draft, namer: &mut Namer<'_>) {
     let now = step.over.at_us.div_euclid(1_000_000);
     let mut found = Vec::new();
+    for text in all_texts(&step.sent) {
+        let computed = lowered(&text, namer);
+        found.extend(computed.map(|(name, fields)| (name, text, fields)));
+    }
     let mut look = |key: &str, text: &str, found: &mut Vec<(String, String, Value)>| {
-        let known = found.iter().any(|(_, value, _)| value == text) || namer.computed.values().any(|value| value == text);
+        let known = found.iter().any(|(_, value, _)| value == text)
+            || namer.computed.values().any(|value| value == text);
         if known {
             return;
         }
@@ -96,7 +105,9 @@ pub(super) fn compute(step: &mut Draft, namer: &mut Namer<'_>) {
             }
             if let Body::Json(body) = body {
                 let mut all = Vec::new();
-                texts("", body, &mut |key, text| all.push((key.to_owned(), text.to_owned())));
+                texts("", body, &mut |key, text| {
+                    all.push((key.to_owned(), text.to_owned()))
+                });
                 for (key, text) in all {
                     look(&key, &text, &mut found);
                 }
@@ -105,7 +116,9 @@ pub(super) fn compute(step: &mut Draft, namer: &mut Namer<'_>) {
         Sent::Emit { arguments, .. } => {
             let mut all = Vec::new();
             for argument in arguments {
-                texts("", argument, &mut |key, text| all.push((key.to_owned(), text.to_owned())));
+                texts("", argument, &mut |key, text| {
+                    all.push((key.to_owned(), text.to_owned()))
+                });
             }
             for (key, text) in all {
                 look(&key, &text, &mut found);
@@ -126,6 +139,18 @@ pub(super) fn compute(step: &mut Draft, namer: &mut Namer<'_>) {
         }
         step.made.push((name, value, fields));
     }
+}
+
+/// A value of the server in lower case.
+fn lowered(text: &str, namer: &mut Namer<'_>) -> Option<(String, Value)> {
+    let upper = text.to_uppercase();
+    let is_other = upper != text && text.to_lowercase() == text && is_random(&upper);
+    if !is_other || namer.computed.values().any(|value| value == text) {
+        return None;
+    }
+    let name = namer.name_of(&upper)?;
+    let fields = json!({ "function": "lower", "of": format!("${{{name}}}") });
+    Some((format!("{name}_lower"), fields))
 }
 
 /// A signature of an agent over what its enrollment is about.
@@ -212,7 +237,10 @@ fn token(text: &str, now: i64, namer: &mut Namer<'_>) -> Option<(String, Value)>
     let usual = json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": key}});
     let claims = claims_of(claims, now, namer);
     Some(if header == usual {
-        (format!("{name}.dpop"), json!({ "function": "dpop", "agent": name, "claims": claims }))
+        (
+            format!("{name}.dpop"),
+            json!({ "function": "dpop", "agent": name, "claims": claims }),
+        )
     } else {
         let fields = json!({ "function": "jws", "alg": "EdDSA", "header": header, "claims": claims, "key": { "agent": name } });
         (format!("{name}.jws"), fields)
@@ -232,7 +260,10 @@ fn claims_of(claims: Value, now: i64, namer: &mut Namer<'_>) -> Value {
                 None => Value::Number(time),
             },
             (key, Value::String(text)) => {
-                let token = namer.given().find(|token| key == "ath" && text_digest(token) == text).cloned();
+                let token = namer
+                    .given()
+                    .find(|token| key == "ath" && text_digest(token) == text)
+                    .cloned();
                 match token {
                     Some(token) => json!({ "sha256": namer.template(&token) }),
                     None => {

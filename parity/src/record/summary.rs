@@ -53,10 +53,22 @@ fn list<'a>(out: &mut Formatter<'_>, title: &str, lines: impl Iterator<Item = &'
 impl Display for Summary {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         if !self.variables.is_empty() {
-            writeln!(out, "variables, got or computed anew in each run: {}", self.variables.join(", "))?;
+            writeln!(
+                out,
+                "variables, got or computed anew in each run: {}",
+                self.variables.join(", ")
+            )?;
         }
-        list(out, "secrets in place of which other texts stand", self.redacted.iter())?;
-        list(out, "secrets that stand in the scenario, because a replay needs them", self.written.iter())?;
+        list(
+            out,
+            "secrets in place of which other texts stand",
+            self.redacted.iter(),
+        )?;
+        list(
+            out,
+            "secrets that stand in the scenario, because a replay needs them",
+            self.written.iter(),
+        )?;
         if !self.folded.is_empty() {
             writeln!(out, "asked again and again with one answer, and written once:")?;
         }

@@ -67,11 +67,7 @@ pub(super) enum Passed {
         bytes: Bytes,
     },
     /// Nothing more comes from this side.
-    Ended {
-        connection: u32,
-        from: Side,
-        at_us: i64,
-    },
+    Ended { connection: u32, from: Side, at_us: i64 },
     /// More passed than could be kept.
     Lost { connection: u32 },
     /// The connection could not be made, and why.
@@ -114,7 +110,12 @@ impl Tape {
     /// Bytes that pass now. Where the reader is too far behind, it is told that some are lost.
     pub(super) fn bytes(&self, connection: u32, from: Side, bytes: Bytes) {
         let length = bytes.len();
-        if self.waiting.fetch_add(length, Ordering::Relaxed).saturating_add(length) > self.most {
+        if self
+            .waiting
+            .fetch_add(length, Ordering::Relaxed)
+            .saturating_add(length)
+            > self.most
+        {
             self.waiting.fetch_sub(length, Ordering::Relaxed);
             self.write(Passed::Lost { connection });
             return;

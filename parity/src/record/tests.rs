@@ -28,7 +28,9 @@ impl Clock for Ticks {
 fn proxy(upstream: SocketAddr, limits: Limits) -> (Proxy, SocketAddr) {
     let proxy = Proxy::new(Arc::new(Ticks(AtomicI64::new(1_700_000_000_000_000))), limits);
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = proxy.serve(listener, Front::Plain, Upstream::at(upstream)).unwrap();
+    let address = proxy
+        .serve(listener, Front::Plain, Upstream::at(upstream))
+        .unwrap();
     (proxy, address)
 }
 
@@ -64,7 +66,9 @@ fn is_whole(asked: &[u8]) -> bool {
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         return false;
     };
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
     body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
@@ -99,8 +103,14 @@ async fn every_byte_passes_and_the_wire_is_recorded_as_it_was() {
     let (answers, composed) = record(
         Limits::default(),
         &[
-            ("GET //odd/%zz?x=% HTTP/1.1\r\nHost: h\r\nx-Own: 1\r\n\r\n", answer),
-            ("HEAD /h HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+            (
+                "GET //odd/%zz?x=% HTTP/1.1\r\nHost: h\r\nx-Own: 1\r\n\r\n",
+                answer,
+            ),
+            (
+                "HEAD /h HTTP/1.1\r\nHost: h\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+            ),
             ("GET /c HTTP/1.1\r\nHost: h\r\n\r\n", closes),
         ],
     )
@@ -125,7 +135,10 @@ async fn every_byte_passes_and_the_wire_is_recorded_as_it_was() {
 
 #[tokio::test]
 async fn what_is_too_long_passes_and_is_in_no_step() {
-    let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{}", "x".repeat(5000));
+    let long = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{}",
+        "x".repeat(5000)
+    );
     let limits = Limits {
         body: 1000,
         ..Limits::default()
@@ -134,7 +147,10 @@ async fn what_is_too_long_passes_and_is_in_no_step() {
         limits,
         &[
             ("GET /long HTTP/1.1\r\n\r\n", long.as_bytes()),
-            ("GET /short HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+            (
+                "GET /short HTTP/1.1\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            ),
         ],
     )
     .await;
@@ -192,12 +208,20 @@ async fn a_server_that_cannot_be_reached_is_told_to_the_client_and_at_the_end() 
     );
     let journal = proxy.finish().await.unwrap();
     assert_eq!(journal.exchanges(), 0);
-    assert!(journal.refusals().contains("1 connections found no server"), "{}", journal.refusals());
+    assert!(
+        journal.refusals().contains("1 connections found no server"),
+        "{}",
+        journal.refusals()
+    );
 }
 
 fn answer(body: &Value, more: &str) -> Vec<u8> {
     let body = body.to_string();
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{more}\r\n{body}", body.len()).into_bytes()
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{more}\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn post(path: &str, headers: &str, body: &Value) -> String {
@@ -217,8 +241,18 @@ async fn a_value_of_the_server_gets_a_name_and_a_client_s_own_does_not() {
         Limits::default(),
         &[
             (&post("/api/things", "", &json!({"mine": own})), &made),
-            (&format!("GET /api/things/7/of/{guid}?own={own} HTTP/1.1\r\n\r\n"), &answer(&json!({}), "")),
-            (&post("/api/notes", "", &json!({"thing_id": 7, "count": 7, "text": format!("see {guid} and ${{x}}")})), &answer(&json!({}), "")),
+            (
+                &format!("GET /api/things/7/of/{guid}?own={own} HTTP/1.1\r\n\r\n"),
+                &answer(&json!({}), ""),
+            ),
+            (
+                &post(
+                    "/api/notes",
+                    "",
+                    &json!({"thing_id": 7, "count": 7, "text": format!("see {guid} and ${{x}}")}),
+                ),
+                &answer(&json!({}), ""),
+            ),
         ],
     )
     .await;
@@ -226,7 +260,10 @@ async fn a_value_of_the_server_gets_a_name_and_a_client_s_own_does_not() {
     let kinds: Vec<&str> = steps.iter().map(|step| step["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["capture", "http", "capture", "capture", "http", "http"]);
     assert_eq!(steps[3]["value"], json!(guid));
-    assert_eq!((&steps[2]["name"], &steps[2]["value"]), (&json!("thing.id"), &json!(7)));
+    assert_eq!(
+        (&steps[2]["name"], &steps[2]["value"]),
+        (&json!("thing.id"), &json!(7))
+    );
     assert_eq!(
         steps[4]["request"]["path"],
         json!(format!("/api/things/${{thing.id}}/of/${{guid}}?own={own}"))
@@ -239,10 +276,20 @@ async fn a_value_of_the_server_gets_a_name_and_a_client_s_own_does_not() {
 
 #[tokio::test]
 async fn no_password_is_written_but_the_usual_one_and_a_replay_is_still_right() {
-    let login = |name: &str, password: &str| post("/api/auth/login", "", &json!({"username": name, "password": password}));
+    let login = |name: &str, password: &str| {
+        post(
+            "/api/auth/login",
+            "",
+            &json!({"username": name, "password": password}),
+        )
+    };
     let ok = answer(&json!({"status": "ok"}), "");
     let refused = b"HTTP/1.1 401 UNAUTHORIZED\r\nContent-Length: 2\r\n\r\n{}";
-    let new = post("/api/users", "", &json!({"username": "uma", "password": "correct horse"}));
+    let new = post(
+        "/api/users",
+        "",
+        &json!({"username": "uma", "password": "correct horse"}),
+    );
     let (_, composed) = record(
         Limits::default(),
         &[
@@ -269,7 +316,11 @@ async fn no_password_is_written_but_the_usual_one_and_a_replay_is_still_right() 
 #[tokio::test]
 async fn an_operator_is_known_by_cookies_and_a_page_that_looks_again_is_written_once() {
     let set = "Set-Cookie: session=abc; Path=/\r\nSet-Cookie: borealis_auth=def; Path=/\r\n";
-    let login = post("/api/auth/login", "", &json!({"username": "Uma", "password": "Password"}));
+    let login = post(
+        "/api/auth/login",
+        "",
+        &json!({"username": "Uma", "password": "Password"}),
+    );
     let list = "GET /api/agents HTTP/1.1\r\nCookie: borealis_auth=def; session=abc\r\n\r\n";
     let (same, other) = (answer(&json!([1]), ""), answer(&json!([2]), ""));
     let strange = "GET /api/agents HTTP/1.1\r\nCookie: session=abc; more=1\r\n\r\n";
@@ -277,12 +328,19 @@ async fn an_operator_is_known_by_cookies_and_a_page_that_looks_again_is_written_
     let logged_in = answer(&json!({}), set);
     exchanges[0].1 = &logged_in;
     exchanges.extend([(list, same.as_slice()); 5]);
-    exchanges.extend([(list, other.as_slice()), ("GET /api/agents HTTP/1.1\r\n\r\n", &same), (strange, &same)]);
+    exchanges.extend([
+        (list, other.as_slice()),
+        ("GET /api/agents HTTP/1.1\r\n\r\n", &same),
+        (strange, &same),
+    ]);
     let (_, composed) = record(Limits::default(), &exchanges).await;
     let steps = steps(&composed);
     let who: Vec<Option<&str>> = steps.iter().map(|step| step["who"].as_str()).collect();
     assert_eq!(who, [Some("uma"), Some("uma"), Some("uma"), None, Some("uma")]);
     assert_eq!(steps[1]["request"]["headers"], json!({}));
-    assert_eq!(steps[4]["request"]["headers"], json!({"Cookie": "session=abc; more=1"}));
+    assert_eq!(
+        steps[4]["request"]["headers"],
+        json!({"Cookie": "session=abc; more=1"})
+    );
     assert_eq!(composed.summary.folded, [("GET /api/agents".to_owned(), 5)]);
 }

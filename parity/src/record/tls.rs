@@ -1,10 +1,11 @@
 //! What lies under the connections: nothing, or TLS, on either side.
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 use std::net::SocketAddr;
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::{
@@ -18,7 +19,9 @@ use tokio_rustls::{
         self, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-        pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem::PemObject as _},
+        pki_types::{
+            CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem::PemObject as _,
+        },
     },
 };
 
@@ -110,7 +113,9 @@ impl Front {
 )]
 fn params(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(names)?;
-    let today = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    let today = jiff::Timestamp::now()
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+        .date();
     let day = |days: i64| {
         let day = today.saturating_add(jiff::Span::new().days(days));
         let part = |number: i8| u8::try_from(number).unwrap_or(1);
@@ -190,7 +195,9 @@ impl Upstream {
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let has_more = uri.path() != "/" && !uri.path().is_empty();
-        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let user = uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'));
         if has_more || user || uri.query().is_some() {
             return Err(wrong());
         }
@@ -249,7 +256,8 @@ fn connector(trust: &Trust) -> Result<TlsConnector, UpstreamError> {
                 reason,
             };
             let mut roots = RootCertStore::empty();
-            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+            let certificates =
+                CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
                 roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
@@ -290,7 +298,12 @@ impl ServerCertVerifier for Anything {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -299,7 +312,12 @@ impl ServerCertVerifier for Anything {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -317,7 +335,14 @@ mod tests {
         assert_eq!(read("http://a.example").unwrap(), "http://a.example:80");
         assert_eq!(read("https://127.0.0.1:5000/").unwrap(), "https://127.0.0.1:5000");
         assert_eq!(read("http://[::1]:5000").unwrap(), "http://::1:5000");
-        for wrong in ["a.example:5000", "ftp://a", "http://a/path", "http://u:p@a", "http://", "https://a?x=1"] {
+        for wrong in [
+            "a.example:5000",
+            "ftp://a",
+            "http://a/path",
+            "http://u:p@a",
+            "http://",
+            "https://a?x=1",
+        ] {
             let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains("is no URL of a server"), "{wrong}: {error}");
         }

@@ -78,7 +78,7 @@ pub(super) fn name(drafts: &mut Drafts, plan: &Plan, summary: &mut Summary) {
         let said = all_texts(&step.sent);
         made::compute(&mut step, &mut namer);
         namer.replace(&mut step.sent);
-        if !plan.keep_tokens {
+        if !plan.keep_secrets {
             redact(&mut step.sent, summary);
         }
         namer.said.extend(said);
@@ -100,7 +100,7 @@ pub(super) fn name(drafts: &mut Drafts, plan: &Plan, summary: &mut Summary) {
 }
 
 /// Every text that a client sends, and its parts.
-fn all_texts(sent: &Sent) -> Vec<String> {
+pub(super) fn all_texts(sent: &Sent) -> Vec<String> {
     let mut all = Vec::new();
     let mut copy = sent.clone();
     copy.each_text(&mut |text| {
@@ -117,14 +117,20 @@ fn all_texts(sent: &Sent) -> Vec<String> {
 fn parts(text: &str) -> Vec<&str> {
     let fine = text.split(SEPARATORS);
     let coarse = text.split(COARSE);
-    let cookie = text.split([';', ' ']).filter_map(|pair| Some(pair.split_once('=')?.1));
+    let cookie = text
+        .split([';', ' '])
+        .filter_map(|pair| Some(pair.split_once('=')?.1));
     let mut all: Vec<&str> = fine
         .chain(coarse)
         .chain(cookie)
         .chain([text])
         .filter(|part| part.len() >= SHORTEST)
         .collect();
-    all.extend(crate::normalize::EMBEDDED.find_iter(text).map(|found| found.as_str()));
+    all.extend(
+        crate::normalize::EMBEDDED
+            .find_iter(text)
+            .map(|found| found.as_str()),
+    );
     all.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
     all.dedup();
     all
@@ -181,7 +187,7 @@ impl<'p> Namer<'p> {
     }
 
     /// The name of a value, if it has or deserves one.
-    fn name_of(&mut self, value: &str) -> Option<String> {
+    pub(super) fn name_of(&mut self, value: &str) -> Option<String> {
         if let Some((name, _)) = self.computed.iter().find(|(_, known)| *known == value) {
             return Some(name.clone());
         }
@@ -198,7 +204,13 @@ impl<'p> Namer<'p> {
 
     fn free(&mut self, wanted: &str) -> String {
         let name = (1..)
-            .map(|number| if number == 1 { wanted.to_owned() } else { format!("{wanted}{number}") })
+            .map(|number| {
+                if number == 1 {
+                    wanted.to_owned()
+                } else {
+                    format!("{wanted}{number}")
+                }
+            })
             .find(|name| !self.names.contains(name))
             .unwrap_or_else(|| wanted.to_owned());
         self.names.insert(name.clone());
@@ -267,7 +279,8 @@ impl<'p> Namer<'p> {
 
     /// The name of a number that is that of `thing`, or that stood in the member `key`.
     fn number(&mut self, text: &str, thing: &str, key: &str) -> Option<String> {
-        let is_number = !text.is_empty() && text.len() < 18 && text.bytes().all(|digit| digit.is_ascii_digit());
+        let is_number =
+            !text.is_empty() && text.len() < 18 && text.bytes().all(|digit| digit.is_ascii_digit());
         let all = self.numbers.get(text).filter(|_| is_number)?;
         let fits = |one: &&Numbered| {
             (!thing.is_empty() && one.thing == thing) || (!key.is_empty() && key != "id" && one.key == key)
@@ -311,12 +324,15 @@ impl<'p> Namer<'p> {
                         None if before.is_empty() => collection.clone(),
                         None => singular(before),
                     };
-                    self.numbers.entry(number.to_string()).or_default().push(Numbered {
-                        step: at,
-                        key: last.to_owned(),
-                        thing,
-                        made_here: changes,
-                    });
+                    self.numbers
+                        .entry(number.to_string())
+                        .or_default()
+                        .push(Numbered {
+                            step: at,
+                            key: last.to_owned(),
+                            thing,
+                            made_here: changes,
+                        });
                 }
                 Value::String(text) => {
                     let certain = matches!(place, Capture::Header(_) | Capture::Cookie(_)) || last == "sid";
@@ -333,7 +349,9 @@ impl<'p> Namer<'p> {
                         (false, "") => "value".to_owned(),
                         (false, last) => last.replace('-', "_"),
                     };
-                    let name = owner.as_ref().map_or_else(|| last.clone(), |owner| format!("{owner}.{last}"));
+                    let name = owner
+                        .as_ref()
+                        .map_or_else(|| last.clone(), |owner| format!("{owner}.{last}"));
                     self.offers
                         .entry(text.clone())
                         .or_insert(Offer { step: at, name });
@@ -347,9 +365,9 @@ impl<'p> Namer<'p> {
 /// What a request is about: the last segment of its path that is no number or template.
 fn collection(path: &str) -> String {
     let plain = path.split('?').next().unwrap_or_default();
-    let word = plain
-        .split('/')
-        .rfind(|segment| !segment.is_empty() && !segment.contains('$') && !segment.bytes().all(|c| c.is_ascii_digit()));
+    let word = plain.split('/').rfind(|segment| {
+        !segment.is_empty() && !segment.contains('$') && !segment.bytes().all(|c| c.is_ascii_digit())
+    });
     singular(word.unwrap_or_default())
 }
 
@@ -386,7 +404,8 @@ fn redact(sent: &mut Sent, summary: &mut Summary) {
                 *text = text.replace(part, &hidden);
                 Summary::once(
                     &mut summary.redacted,
-                    "the signature of a token that was given before the recording began: no replay has it".to_owned(),
+                    "the signature of a token that was given before the recording began: no replay has it"
+                        .to_owned(),
                 );
             }
         }

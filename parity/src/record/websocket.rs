@@ -103,7 +103,9 @@ impl Frames {
         self.input.extend_from_slice(bytes);
         loop {
             if self.skip > 0 {
-                let count = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.input.len());
+                let count = usize::try_from(self.skip)
+                    .unwrap_or(usize::MAX)
+                    .min(self.input.len());
                 self.input.advance(count);
                 self.skip -= count as u64;
                 if self.skip > 0 {
@@ -112,7 +114,9 @@ impl Frames {
             }
             let mut cursor = Cursor::new(&self.input[..]);
             let parsed = FrameHeader::parse(&mut cursor).map_err(|_| "a websocket's frame cannot be read")?;
-            let Some((header, length)) = parsed else { return Ok(()) };
+            let Some((header, length)) = parsed else {
+                return Ok(());
+            };
             let head = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
             let too_long = length > room.body as u64;
             let whole = usize::try_from(length).unwrap_or(usize::MAX);
@@ -174,7 +178,9 @@ impl Frames {
         if !header.is_final {
             return Ok(());
         }
-        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
         if open.compressed && open.whole {
             let inflate = self
                 .inflate
@@ -258,7 +264,9 @@ mod tests {
     fn messages(frames: &mut Frames, bytes: &[u8], step: usize) -> Vec<Message> {
         let mut found = Vec::new();
         for part in bytes.chunks(step) {
-            frames.take(part, &mut room(), |message| found.push(message)).unwrap();
+            frames
+                .take(part, &mut room(), |message| found.push(message))
+                .unwrap();
         }
         found
     }
@@ -292,7 +300,8 @@ mod tests {
         let text = "{\"agent\":\"WIN-ONE\",\"agent\":\"WIN-ONE\"}".repeat(40);
         for _ in 0..3 {
             let mut packed = Vec::with_capacity(4096);
-            pack.compress_vec(text.as_bytes(), &mut packed, FlushCompress::Sync).unwrap();
+            pack.compress_vec(text.as_bytes(), &mut packed, FlushCompress::Sync)
+                .unwrap();
             packed.truncate(packed.len() - TAIL.len());
             assert!(packed.len() < 126);
             bytes.extend([0xc1, u8::try_from(packed.len()).unwrap()]);
@@ -310,7 +319,9 @@ mod tests {
         let mut found = Vec::new();
         let mut room = Room { body: 100, all: 1000 };
         let mut frames = Frames::new(Side::Server, Extension::default());
-        frames.take(&long, &mut room, |message| found.push(message)).unwrap();
+        frames
+            .take(&long, &mut room, |message| found.push(message))
+            .unwrap();
         assert_eq!(found, [Message::TooLong(2048), Message::Text("x".to_owned())]);
         assert!(Extension::read("x-unknown").is_err());
     }

@@ -77,7 +77,8 @@ impl Kept {
 
     fn take(&mut self, bytes: &[u8], room: &mut Room) {
         self.length = self.length.saturating_add(bytes.len() as u64);
-        if self.whole && self.bytes.len().saturating_add(bytes.len()) <= room.body && bytes.len() <= room.all {
+        if self.whole && self.bytes.len().saturating_add(bytes.len()) <= room.body && bytes.len() <= room.all
+        {
             room.all -= bytes.len();
             self.bytes.extend_from_slice(bytes);
         } else if self.whole {
@@ -128,7 +129,11 @@ impl Framing {
                     Chunk::Size => match httparse::parse_chunk_size(input) {
                         Ok(httparse::Status::Complete((used, size))) => {
                             input.advance(used);
-                            *chunk = if size == 0 { Chunk::Trailers } else { Chunk::Data(size) };
+                            *chunk = if size == 0 {
+                                Chunk::Trailers
+                            } else {
+                                Chunk::Data(size)
+                            };
                         }
                         Ok(httparse::Status::Partial) if input.len() <= LONGEST_HEAD => return Ok(false),
                         _ => return Err("a chunk has no size"),
@@ -240,7 +245,10 @@ impl Wire {
         if !std::mem::replace(&mut self.unread, true) {
             out.push(Entry::Unread {
                 why: why.to_owned(),
-                during: self.open.front().map(|open| format!("{} {}", open.asked.method, open.asked.target)),
+                during: self
+                    .open
+                    .front()
+                    .map(|open| format!("{} {}", open.asked.method, open.asked.target)),
             });
         }
         self.asks = Half::default();
@@ -383,7 +391,11 @@ impl Wire {
                 continue;
             }
             let empty = open.asked.method == "HEAD" || status == 204 || status == 304;
-            self.answers.body = if empty { None } else { framing(&answered.headers, None)? };
+            self.answers.body = if empty {
+                None
+            } else {
+                framing(&answered.headers, None)?
+            };
             if self.answers.body.is_none() {
                 open.over = Some(at);
             }
@@ -420,7 +432,9 @@ impl Wire {
         room: &mut Room,
         out: &mut Vec<Entry>,
     ) -> Result<(), Unreadable> {
-        let Some(both) = &mut self.frames else { return Ok(()) };
+        let Some(both) = &mut self.frames else {
+            return Ok(());
+        };
         let frames = match from {
             Side::Client => &mut both.0,
             Side::Server => &mut both.1,

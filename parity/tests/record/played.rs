@@ -29,6 +29,8 @@ use parity::{
 };
 use serde_json::Value;
 
+use crate::beside::{is_on_the_wire, put_back};
+
 /// The scenario's time, as far as the engine's own clock has come.
 #[derive(Debug, Default)]
 struct StepClock(AtomicI64);
@@ -66,7 +68,10 @@ impl Tap {
                 title: scenario.title.clone(),
                 agents: scenario.agents.clone(),
                 env: scenario.env.clone(),
-                keep_tokens: true,
+                // Accounts that no request makes have the passwords that they have.
+                keep_secrets: !scenario.files.is_empty()
+                    || scenario.upstream.is_some()
+                    || changes_accounts(scenario),
                 ..Plan::default()
             }),
         }
@@ -81,7 +86,8 @@ impl Between for Tap {
         let address = proxy.serve(listener, Front::Plain, Upstream::at(engine)).unwrap();
         let mut plan = self.plan.lock().unwrap();
         plan.root = Some(root.display().to_string());
-        plan.addresses.push((address.to_string(), format!("http://{address}")));
+        plan.addresses
+            .push((address.to_string(), format!("http://{address}")));
         if let Some(first) = self.times.first().filter(|_| plan.addresses.len() == 1) {
             self.clock.0.store(*first, Ordering::SeqCst);
         }
@@ -160,6 +166,8 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
     let plan = tap.plan.lock().unwrap().clone();
     let composed = compose(journal, &plan);
     let mut imported = import_recording(&composed.recording.to_string()).unwrap();
+    let mut transcript = imported.transcript;
+    put_back(scenario, &mut imported.scenario, &mut transcript);
     let at: Vec<_> = imported
         .scenario
         .steps
@@ -177,7 +185,6 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
     let recorded = Scenario::read(&imported.scenario.name, &yaml)
         .unwrap_or_else(|error| panic!("{}: {error}\n{yaml}", scenario.name))
         .with_times(at);
-    let mut transcript = imported.transcript;
     let contents = files::before_start(&recorded, folder).unwrap();
     transcript.client_values.extend(literals(&recorded, &contents));
     let replayed = run_embedded(&recorded, folder, &Silent).await.unwrap();
@@ -190,7 +197,11 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
             (step.id, at)
         })
         .collect();
-    let mut different = diff(&normalize(&transcript), &normalize(&replayed), &Spans::new(&spans));
+    let mut different = diff(
+        &normalize(&transcript),
+        &normalize(&replayed),
+        &Spans::new(&spans),
+    );
     different.retain(|one| one.step != recorded.last_step() + ASKED_AFTER);
     Played {
         outcome: Outcome {
@@ -201,6 +212,13 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
         yaml,
         summary: composed.summary.to_string(),
     }
+}
+
+fn changes_accounts(scenario: &Scenario) -> bool {
+    scenario
+        .steps
+        .iter()
+        .any(|step| matches!(&step.action, Action::Sql { statement, .. } if statement.contains("users")))
 }
 
 fn beside(scenario: &Scenario) -> Vec<&'static str> {
@@ -228,10 +246,15 @@ fn other_steps(played: &Scenario, recorded: &Scenario) -> Vec<String> {
 
 /// What the wire shows of a step, whatever its values are called; nothing where it shows nothing, and of what is only waited for.
 fn on_the_wire(step: &Step) -> Option<String> {
+    if !is_on_the_wire(step) {
+        return None;
+    }
     match &step.action {
         Action::Http(request) => Some(shape(request)),
         Action::Socket(socket) => match &socket.act {
-            SocketAct::Connect(connect) => Some(format!("connect {:?} {}", connect.transports, connect.query)),
+            SocketAct::Connect(connect) => {
+                Some(format!("connect {:?} {}", connect.transports, connect.query))
+            }
             SocketAct::Emit(emit) => {
                 let shapes: Vec<String> = emit.arguments.iter().map(keys).collect();
                 Some(format!("emit {} {} {}", emit.event, shapes.join(" "), emit.ack))
@@ -246,16 +269,24 @@ fn on_the_wire(step: &Step) -> Option<String> {
 fn shape(request: &Request) -> String {
     let body = match &request.body {
         RequestBody::Json(value) => keys(value),
-        RequestBody::Text(text) => serde_json::from_str::<Value>(text).map_or("text".to_owned(), |value| keys(&value)),
         RequestBody::Empty => String::new(),
+        RequestBody::Text(text) if text.is_empty() => String::new(),
+        RequestBody::Text(text) => {
+            serde_json::from_str::<Value>(text).map_or("text".to_owned(), |value| keys(&value))
+        }
         RequestBody::Bytes(_) => "bytes".to_owned(),
     };
     let path: Vec<String> = request
         .path
-        .split('/')
-        .map(|segment| {
-            let is_value = segment.contains("${") || segment.bytes().all(|digit| digit.is_ascii_digit());
-            if is_value && !segment.is_empty() { "*".to_owned() } else { segment.to_owned() }
+        .split(['/', '?', '&', '='])
+        .map(|part| {
+            let is_number = !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
+            let is_guid = part.len() == 36 && part.matches('-').count() == 4;
+            if is_number || is_guid || part.contains("${") {
+                "*".to_owned()
+            } else {
+                part.to_owned()
+            }
         })
         .collect();
     format!("{} {} {body}", request.method, path.join("/"))
@@ -266,7 +297,10 @@ fn keys(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(keys).collect::<Vec<_>>().join(",")),
         Value::Object(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(key, item)| format!("{key}:{}", keys(item))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(key, item)| format!("{key}:{}", keys(item)))
+                .collect();
             format!("{{{}}}", fields.join(","))
         }
         _ => "_".to_owned(),
