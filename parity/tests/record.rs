@@ -8,6 +8,8 @@
 
 #[path = "record/beside.rs"]
 mod beside;
+#[path = "record/command.rs"]
+mod command;
 #[path = "record/played.rs"]
 mod played;
 

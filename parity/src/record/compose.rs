@@ -11,11 +11,14 @@ use super::{
     secrets,
     summary::Summary,
     values,
+    wire::header,
 };
 use crate::{
     mask::LONGEST_JSON_TEXT,
     scenario::{agent::Agent, socket::transport_name},
 };
+
+const SECOND_US: i64 = 1_000_000;
 
 /// What is known of a recording beside what passed.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +101,6 @@ pub fn agent_of(name: &str, file: &[u8]) -> Option<Agent> {
 #[must_use]
 pub fn compose(journal: Journal, plan: &Plan) -> Composed {
     let mut summary = Summary::default();
-    let started_at_us = journal.started_at_us;
     let (refused, reason) = journal.refused;
     if refused > 0 {
         summary.note(format!(
@@ -110,10 +112,19 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
         summary.note(told.clone());
     }
     let plan = &with_hostnames(plan, &channel);
+    let skew_us = skew_us(&channel);
+    if skew_us != 0 {
+        let seconds = std::time::Duration::from_micros(skew_us.unsigned_abs()).as_secs_f64();
+        let word = if skew_us > 0 { "ahead of" } else { "behind" };
+        summary.note(format!(
+            "the server's clock is some {seconds:.1} s {word} this machine's; times are written as the server's"
+        ));
+    }
+    let started_at_us = journal.started_at_us;
     let mut drafts = draft::drafts(channel, plan, &mut summary);
     secrets::hide(&mut drafts, plan.keep_secrets, &mut summary);
     values::name(&mut drafts, plan, &mut summary);
-    let recording = write(&drafts, plan, started_at_us);
+    let recording = write(&drafts, plan, started_at_us, skew_us);
     Composed { recording, summary }
 }
 
@@ -136,6 +147,28 @@ fn with_hostnames(plan: &Plan, channel: &Channel) -> Plan {
     plan
 }
 
+/// How far the server's clock is ahead of this machine's, as far as the second in its `Date` tells.
+fn skew_us(channel: &Channel) -> i64 {
+    let (mut least, mut most) = (i64::MIN, i64::MAX);
+    for exchange in &channel.others {
+        let date =
+            header(&exchange.answered.headers, "date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        let Some(date) = date else { continue };
+        let date = date.timestamp().as_microsecond();
+        least = least.max(date.saturating_sub(exchange.over.at_us));
+        most = most.min(
+            date.saturating_add(SECOND_US)
+                .saturating_sub(exchange.begun.at_us),
+        );
+    }
+    // One that was set while this was recorded is neither ahead nor behind.
+    if least > most || (least..=most).contains(&0) {
+        0
+    } else {
+        least.midpoint(most)
+    }
+}
+
 #[allow(
     clippy::cast_precision_loss,
     reason = "microseconds of any date are exact in a number of JSON"
@@ -144,7 +177,7 @@ fn seconds(us: i64) -> Value {
     json!(us as f64 / 1e6)
 }
 
-fn write(drafts: &Drafts, plan: &Plan, started_at_us: i64) -> Value {
+fn write(drafts: &Drafts, plan: &Plan, started_at_us: i64, skew_us: i64) -> Value {
     let mut steps = Vec::new();
     let mut id: u32 = 0;
     let mut at_us = started_at_us;
@@ -229,7 +262,7 @@ fn write(drafts: &Drafts, plan: &Plan, started_at_us: i64) -> Value {
         "title": plan.title,
         "source": { "server": plan.server, "revision": plan.revision },
         "base": base,
-        "started_at": seconds(started_at_us),
+        "started_at": seconds(started_at_us.saturating_add(skew_us)),
         "env": env,
         "agents": agents,
         "steps": steps,

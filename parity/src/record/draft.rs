@@ -23,10 +23,9 @@ const FOLDED_FROM: usize = 4;
 /// An event that comes this long after everything else came of itself, in microseconds.
 const BY_ITSELF_US: i64 = 1_000_000;
 /// Headers that client libraries and browsers send on their own.
-const USUAL_HEADERS: [&str; 12] = [
+const USUAL_HEADERS: [&str; 11] = [
     "accept-encoding",
     "accept-language",
-    "connection",
     "content-length",
     "cookie",
     "dnt",
@@ -258,6 +257,9 @@ impl Writer<'_> {
                 "accept" => value == "*/*",
                 "sec-fetch-site" => matches!(value.as_str(), "same-origin" | "none"),
                 "transfer-encoding" => true,
+                // Where the server answers with one, it matters.
+                "connection" if exchange.answered.line.status == 101 => true,
+                "connection" => header(&exchange.answered.headers, "connection").is_none(),
                 lower => {
                     USUAL_HEADERS.contains(&lower)
                         || lower.starts_with("sec-ch-")

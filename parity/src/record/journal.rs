@@ -113,11 +113,10 @@ pub(super) async fn keep(mut tape: Reader, limits: Limits, started_at_us: i64) -
                     wires.remove(&connection);
                 }
             }
-            Passed::Lost { connection } => {
-                if let Some(wire) = wires.get_mut(&connection) {
-                    wire.give_up("more passed at once than could be kept", out);
-                }
-            }
+            Passed::Lost { connection } => wires
+                .entry(connection)
+                .or_insert_with(|| Wire::new(connection))
+                .give_up("more passed at once than could be kept", out),
             Passed::NoUpstream { reason } => {
                 journal.refused.0 += 1;
                 journal.refused.1 = reason;

@@ -64,12 +64,16 @@ struct Replaced {
 impl Replaced {
     fn add(&mut self, secret: &str, new: String) {
         self.hashes.insert(digest(secret), digest(&new));
-        let [old_print, new_print] = [secret, &new].map(|text| hex(&Sha256::digest(text.as_bytes())));
-        // A fingerprint shows a part of it.
-        if let (Some(old), Some(new)) = (old_print.get(..FINGERPRINT), new_print.get(..FINGERPRINT)) {
-            self.hashes.insert(old.to_owned(), new.to_owned());
+        // Servers trim keys, and end them with a line end.
+        for (before, end) in [(secret, ""), (secret.trim(), ""), (secret.trim(), "\n")] {
+            let after = if before == secret { &new } else { new.trim() };
+            let [old, new] = [before, after].map(|text| hex(&Sha256::digest(format!("{text}{end}"))));
+            // A fingerprint shows a part of it.
+            if let (Some(old), Some(new)) = (old.get(..FINGERPRINT), new.get(..FINGERPRINT)) {
+                self.hashes.insert(old.to_owned(), new.to_owned());
+            }
+            self.hashes.insert(old, new);
         }
-        self.hashes.insert(old_print, new_print);
         self.texts.insert(secret.to_owned(), new);
     }
 
@@ -93,16 +97,10 @@ impl Replaced {
 
     /// Replaces what stands anywhere in a text.
     fn anywhere(&self, text: &mut String) {
-        if let Some(new) = self
-            .texts
-            .get(text.as_str())
-            .filter(|_| text.len() >= LONG_ENOUGH_ANYWHERE)
-        {
-            text.clone_from(new);
-            return;
-        }
         for (old, new) in self.texts.iter().rev() {
-            if old.len() >= LONG_ENOUGH_ANYWHERE && text.contains(old.as_str()) {
+            // A mere word may mean something else where it stands.
+            let is_word = old.bytes().all(|byte| byte.is_ascii_lowercase());
+            if old.len() >= LONG_ENOUGH_ANYWHERE && !is_word && text.contains(old.as_str()) {
                 *text = text.replace(old.as_str(), new);
             }
         }

@@ -13,7 +13,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{Clock, Composed, Front, Limits, Plan, Proxy, Upstream, compose};
+use super::{Clock, Composed, Front, Limits, Plan, Proxy, Trust, Upstream, compose};
 
 /// A clock that moves on by a millisecond with each look.
 #[derive(Debug)]
@@ -310,7 +310,7 @@ async fn no_password_is_written_but_the_usual_one_and_a_replay_is_still_right() 
     assert_ne!(password(0), "Password");
     assert_eq!(password(2), password(3));
     assert_eq!(steps[2]["response"]["json"]["echo"], json!(password(2)));
-    assert_eq!(composed.summary.redacted.len(), 2, "{}", composed.summary);
+    assert_eq!(composed.summary.redacted.len(), 3, "{}", composed.summary);
 }
 
 #[tokio::test]
@@ -343,4 +343,73 @@ async fn an_operator_is_known_by_cookies_and_a_page_that_looks_again_is_written_
         json!({"Cookie": "session=abc; more=1"})
     );
     assert_eq!(composed.summary.folded, [("GET /api/agents".to_owned(), 5)]);
+}
+
+#[tokio::test]
+async fn tls_lies_under_both_sides_and_a_stranger_s_certificate_is_refused() {
+    let server = upstream(vec![answer(&json!({"a": 1}), ""); 2]).await;
+    let listener = || std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let ticks = || Arc::new(Ticks(AtomicI64::new(0)));
+    let (front, pem) = Front::with_tls(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let behind = Proxy::new(ticks(), Limits::default());
+    let address = behind.serve(listener(), front, Upstream::at(server)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, pem).unwrap();
+    let url = format!("https://localhost:{}", address.port());
+    let ask_through = async |trust: &Trust| {
+        let proxy = Proxy::new(ticks(), Limits::default());
+        let upstream = Upstream::read(&url, trust).unwrap();
+        let address = proxy.serve(listener(), Front::Plain, upstream).unwrap();
+        let answer = ask(address, "GET / HTTP/1.1\r\n\r\n").await;
+        (
+            String::from_utf8(answer).unwrap(),
+            proxy.finish().await.unwrap().exchanges(),
+        )
+    };
+    for trust in [Trust::File(file), Trust::Anything] {
+        let (answer, exchanges) = ask_through(&trust).await;
+        assert!(answer.ends_with("{\"a\":1}") && exchanges == 1, "{answer}");
+    }
+    let (answer, exchanges) = ask_through(&Trust::System).await;
+    assert!(
+        answer.contains("502") && answer.contains("TLS with localhost") && exchanges == 0,
+        "{answer}"
+    );
+    assert_eq!(behind.finish().await.unwrap().exchanges(), 2);
+    let none = Upstream::read(&url, &Trust::File(folder.path().join("none.pem"))).unwrap_err();
+    assert!(none.to_string().contains("--ca wants certificates"), "{none}");
+}
+
+#[tokio::test]
+async fn a_reader_that_cannot_follow_loses_a_connection_and_its_client_nothing() {
+    let limits = Limits {
+        waiting: 0,
+        ..Limits::default()
+    };
+    let sent = answer(&json!({}), "");
+    let (answers, composed) = record(limits, &[("GET / HTTP/1.1\r\n\r\n", &sent)]).await;
+    assert_eq!(answers[0], sent);
+    assert_eq!(steps(&composed), [] as [Value; 0]);
+    assert!(
+        composed.summary.to_string().contains("than could be kept"),
+        "{}",
+        composed.summary
+    );
+}
+
+#[tokio::test]
+async fn times_are_the_server_s() {
+    let date = |date: &str| answer(&json!({}), &format!("Date: {date}\r\n"));
+    // The recorder's clock begins at 22:13:20.
+    for (date, started_at, told) in [
+        (date("Tue, 14 Nov 2023 22:13:20 GMT"), 1_700_000_000.0, false),
+        (date("Tue, 14 Nov 2023 22:14:20 GMT"), 1_700_000_060.0, true),
+        (date("Tue, 14 Nov 2023 22:12:20 GMT"), 1_699_999_940.0, true),
+    ] {
+        let (_, composed) = record(Limits::default(), &[("GET / HTTP/1.1\r\n\r\n", &date)]).await;
+        let found = composed.recording["started_at"].as_f64().unwrap();
+        assert!((found - started_at).abs() < 1.0, "{found}");
+        assert_eq!(composed.summary.to_string().contains("the server's clock"), told);
+    }
 }

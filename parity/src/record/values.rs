@@ -25,6 +25,8 @@ use crate::{
 
 /// A shorter text is no value of a server.
 const SHORTEST: usize = 8;
+/// The length of a GUID.
+const GUID: usize = 36;
 /// What stands between values in paths, headers and texts.
 const SEPARATORS: [char; 11] = ['/', '?', '&', '=', ' ', ';', ',', '"', '\'', '\n', '\\'];
 /// As these, but for what stands in base64.
@@ -120,9 +122,12 @@ fn parts(text: &str) -> Vec<&str> {
     let cookie = text
         .split([';', ' '])
         .filter_map(|pair| Some(pair.split_once('=')?.1));
+    // `WIN-ONE_<GUID>_SYSTEM`
+    let joined = text.split('_').filter(|part| part.len() == GUID);
     let mut all: Vec<&str> = fine
         .chain(coarse)
         .chain(cookie)
+        .chain(joined)
         .chain([text])
         .filter(|part| part.len() >= SHORTEST)
         .collect();

@@ -22,6 +22,7 @@ use parity::{
         emit::to_yaml,
         files,
         literals::literals,
+        made::Made,
         model::{Action, Request, RequestBody, Scenario, Step},
         socket::SocketAct,
     },
@@ -68,7 +69,7 @@ impl Tap {
                 title: scenario.title.clone(),
                 agents: scenario.agents.clone(),
                 env: scenario.env.clone(),
-                // Accounts that no request makes have the passwords that they have.
+                // Accounts and cookies that no request makes have the passwords and signatures that they have.
                 keep_secrets: !scenario.files.is_empty()
                     || scenario.upstream.is_some()
                     || changes_accounts(scenario),
@@ -215,10 +216,11 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
 }
 
 fn changes_accounts(scenario: &Scenario) -> bool {
-    scenario
-        .steps
-        .iter()
-        .any(|step| matches!(&step.action, Action::Sql { statement, .. } if statement.contains("users")))
+    scenario.steps.iter().any(|step| match &step.action {
+        Action::Sql { statement, .. } => statement.contains("users"),
+        Action::Make { made, .. } => matches!(made, Made::SignCookie(_)),
+        _ => false,
+    })
 }
 
 fn beside(scenario: &Scenario) -> Vec<&'static str> {
