@@ -6,6 +6,7 @@
 //! wire.rs       tape -> HTTP exchanges and websocket messages        (websocket.rs)
 //! channel.rs    exchanges and messages -> Socket.IO sessions
 //! draft.rs      all of it -> steps in order                          (clients.rs: who did what)
+//! waits.rs      repeats are left out, events are waited for
 //! secrets.rs    passwords become other ones
 //! values.rs     what the server made up gets a name                  (made.rs: what clients computed is computed again)
 //! compose.rs    steps -> a recording, as `parity import` reads it
@@ -23,6 +24,7 @@ mod summary;
 mod tape;
 mod tls;
 mod values;
+mod waits;
 mod websocket;
 mod wire;
 

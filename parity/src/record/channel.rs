@@ -57,7 +57,7 @@ pub(super) struct Ack {
 #[derive(Debug)]
 pub(super) struct Session {
     /// The request that opened it.
-    pub(super) opened: Box<Exchange>,
+    pub(super) opened: Exchange,
     pub(super) transports: Vec<Transport>,
     /// When it joined, or was refused.
     pub(super) over: Option<Moment>,
@@ -65,7 +65,7 @@ pub(super) struct Session {
     pub(super) error: Option<String>,
     pub(super) acts: Vec<Act>,
     /// The requests of the polling transport.
-    polled: Vec<Box<Exchange>>,
+    polled: Vec<Exchange>,
     asks_to_join: bool,
     closed: bool,
     ups: Decoder,
@@ -78,7 +78,7 @@ pub(super) struct Channel {
     /// In the order in which they were opened.
     pub(super) sessions: Vec<Session>,
     /// Requests that belong to no session.
-    pub(super) others: Vec<Box<Exchange>>,
+    pub(super) others: Vec<Exchange>,
     /// What clients and servers said that no scenario can say.
     pub(super) told: Vec<String>,
 }
@@ -110,7 +110,7 @@ pub(super) fn read(entries: Vec<Entry>) -> Channel {
                 events.push((exchange.begun, Event::Asked(exchange.clone())));
                 events.push((exchange.over, Event::Answered(exchange)));
             }
-            Entry::Exchange(exchange) => channel.others.push(exchange),
+            Entry::Exchange(exchange) => channel.others.push(*exchange),
             Entry::Message {
                 connection,
                 from,
@@ -171,11 +171,11 @@ impl Reader {
                 {
                     let session = *session;
                     for packet in packets {
-                        self.from_client(session, at, packet);
+                        self.said_by_client(session, at, packet);
                     }
                 }
             }
-            Event::Answered(exchange) => self.answered(at, exchange),
+            Event::Answered(exchange) => self.answered(at, *exchange),
             Event::Message(connection, from, message) => {
                 let Some(session) = self.by_connection.get(&connection).copied() else {
                     return;
@@ -197,8 +197,8 @@ impl Reader {
                     }
                 };
                 match (packet, from) {
-                    (Some(packet), Side::Client) => self.from_client(session, at, packet),
-                    (Some(packet), Side::Server) => self.from_server(session, at, packet),
+                    (Some(packet), Side::Client) => self.said_by_client(session, at, packet),
+                    (Some(packet), Side::Server) => self.said_by_server(session, at, packet),
                     (None, _) => {}
                 }
             }
@@ -218,7 +218,7 @@ impl Reader {
         }
     }
 
-    fn answered(&mut self, at: Moment, exchange: Box<Exchange>) {
+    fn answered(&mut self, at: Moment, exchange: Exchange) {
         let target = &exchange.asked.target;
         let known = parameter(target, "sid").and_then(|sid| self.by_sid.get(sid).copied());
         let status = exchange.answered.line.status;
@@ -254,16 +254,13 @@ impl Reader {
                 session.polled.push(exchange);
                 self.channel.sessions.push(session);
                 for packet in packets {
-                    self.from_server(number, at, packet);
+                    self.said_by_server(number, at, packet);
                 }
             }
             (None, _) => self.channel.others.push(exchange),
             (Some(session), packets) => {
                 let method = exchange.asked.method.clone();
-                let body = String::from_utf8_lossy(&exchange.answered.body.bytes)
-                    .chars()
-                    .take(200)
-                    .collect();
+                let body = beginning(&exchange);
                 if let Some(session) = self.channel.sessions.get_mut(session) {
                     session.polled.push(exchange);
                 }
@@ -272,24 +269,20 @@ impl Reader {
                     self.close(session, at, false, &reason);
                 } else if method == "GET" {
                     for packet in packets.unwrap_or_default() {
-                        self.from_server(session, at, packet);
+                        self.said_by_server(session, at, packet);
                     }
                 }
             }
         }
     }
 
-    fn open_websocket(&mut self, at: Moment, exchange: Box<Exchange>) {
+    fn open_websocket(&mut self, at: Moment, exchange: Exchange) {
         let status = exchange.answered.line.status;
-        let mut session = Session::new(exchange.clone(), Transport::WebSocket);
+        let (connection, body) = (exchange.connection, beginning(&exchange));
+        let mut session = Session::new(exchange, Transport::WebSocket);
         if status == 101 {
-            self.by_connection
-                .insert(exchange.connection, self.channel.sessions.len());
+            self.by_connection.insert(connection, self.channel.sessions.len());
         } else {
-            let body = String::from_utf8_lossy(&exchange.answered.body.bytes)
-                .chars()
-                .take(200)
-                .collect();
             let error = ConnectError::from(CloseReason::Refused { status, body });
             session.error = Some(error.to_string());
             session.over = Some(at);
@@ -316,7 +309,7 @@ impl Reader {
         }
     }
 
-    fn from_client(&mut self, number: usize, at: Moment, packet: EnginePacket) {
+    fn said_by_client(&mut self, number: usize, at: Moment, packet: EnginePacket) {
         let Some(session) = self.channel.sessions.get_mut(number) else {
             return;
         };
@@ -371,7 +364,7 @@ impl Reader {
         }
     }
 
-    fn from_server(&mut self, number: usize, at: Moment, packet: EnginePacket) {
+    fn said_by_server(&mut self, number: usize, at: Moment, packet: EnginePacket) {
         let Some(session) = self.channel.sessions.get_mut(number) else {
             return;
         };
@@ -424,7 +417,7 @@ impl Reader {
 }
 
 impl Session {
-    fn new(opened: Box<Exchange>, transport: Transport) -> Self {
+    fn new(opened: Exchange, transport: Transport) -> Self {
         Self {
             opened,
             transports: vec![transport],
@@ -461,6 +454,14 @@ impl Session {
             ack.came = Some((at, came));
         }
     }
+}
+
+/// The beginning of an answer's body, as a client tells it that was refused.
+fn beginning(exchange: &Exchange) -> String {
+    String::from_utf8_lossy(&exchange.answered.body.bytes)
+        .chars()
+        .take(200)
+        .collect()
 }
 
 fn payload(body: &[u8]) -> Option<Vec<EnginePacket>> {

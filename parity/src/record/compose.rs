@@ -10,7 +10,7 @@ use super::{
     journal::Journal,
     secrets,
     summary::Summary,
-    values,
+    values, waits,
     wire::header,
 };
 use crate::{
@@ -122,6 +122,8 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
     }
     let started_at_us = journal.started_at_us;
     let mut drafts = draft::drafts(channel, plan, &mut summary);
+    waits::fold(&mut drafts.steps, &mut summary);
+    waits::wait_for_events(&mut drafts);
     secrets::hide(&mut drafts, plan.keep_secrets, &mut summary);
     values::name(&mut drafts, plan, &mut summary);
     let recording = write(&drafts, plan, started_at_us, skew_us);
@@ -212,7 +214,8 @@ fn write(drafts: &Drafts, plan: &Plan, started_at_us: i64, skew_us: i64) -> Valu
         }
     }
     let after_step = |number: u64| {
-        let last = places.iter().rfind(|(begun, ..)| *begun <= number);
+        let place = places.partition_point(|(begun, ..)| *begun <= number);
+        let last = place.checked_sub(1).and_then(|place| places.get(place));
         last.map_or(0, |(_, over, step)| {
             if *over <= number {
                 *step

@@ -2,7 +2,7 @@
 //!
 //! Long because a step is made of everything that is known of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -18,10 +18,6 @@ use crate::{json_form, scenario::model::METHODS, socket_io::Transport, transcrip
 
 /// The name under which a scenario has the text `$`, which begins a template.
 pub(super) const DOLLAR: &str = "dollar";
-/// From so many equal answers to one question on, the repeats are left out.
-const FOLDED_FROM: usize = 4;
-/// An event that comes this long after everything else came of itself, in microseconds.
-const BY_ITSELF_US: i64 = 1_000_000;
 /// Headers that client libraries and browsers send on their own.
 const USUAL_HEADERS: [&str; 11] = [
     "accept-encoding",
@@ -133,7 +129,7 @@ enum Next {
 pub(super) fn drafts(channel: Channel, plan: &Plan, summary: &mut Summary) -> Drafts {
     let mut all: Vec<(u64, Next)> = Vec::new();
     for exchange in channel.others {
-        all.push((exchange.begun.number, Next::Exchange(exchange)));
+        all.push((exchange.begun.number, Next::Exchange(Box::new(exchange))));
     }
     for session in channel.sessions {
         all.push((session.opened.begun.number, Next::Session(Box::new(session))));
@@ -154,8 +150,6 @@ pub(super) fn drafts(channel: Channel, plan: &Plan, summary: &mut Summary) -> Dr
     }
     let mut out = writer.out;
     out.steps.sort_by_key(|step| step.begun);
-    fold(&mut out.steps, summary);
-    wait_for_events(&mut out);
     out
 }
 
@@ -434,9 +428,15 @@ fn read_body(bytes: &[u8]) -> Body {
         return Body::Bytes(bytes.to_vec());
     };
     match serde_json::from_str::<Value>(text) {
-        Ok(value) if value.to_string() == text || json_form::form(text, &value) != text => Body::Json(value),
+        Ok(value) if is_usual(text, &value) => Body::Json(value),
         _ => Body::Text(text.to_owned()),
     }
+}
+
+/// Whether a JSON text is written as JavaScript or Python write it, so that it follows from what it says.
+fn is_usual(text: &str, value: &Value) -> bool {
+    let compact = value.to_string();
+    compact == text || json_form::form(text, value) != text
 }
 
 /// A body that came in chunks, as one.
@@ -496,157 +496,4 @@ fn each_text_in(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
         }
         _ => {}
     }
-}
-
-/// Leaves out what is asked again and again and answered with the same: a page that looks whether anything is new.
-fn fold(steps: &mut Vec<Draft>, summary: &mut Summary) {
-    let mut runs: HashMap<String, (String, Vec<usize>)> = HashMap::new();
-    let mut folded = BTreeSet::new();
-    let mut take = |run: &[usize], what: &str, summary: &mut Summary| {
-        if run.len() >= FOLDED_FROM {
-            folded.extend(run.iter().skip(1).copied());
-            summary.folded(what, run.len());
-        }
-    };
-    // How often each client has changed something: what it asks afterwards is another question.
-    let mut changes: HashMap<Option<String>, u32> = HashMap::new();
-    for (at, step) in steps.iter().enumerate() {
-        if matches!(&step.sent, Sent::Http { method, .. } if method != "GET") {
-            *changes.entry(step.who.clone()).or_default() += 1;
-        }
-        let (
-            Sent::Http {
-                method,
-                path,
-                headers,
-                ..
-            },
-            Shown::Answer {
-                line,
-                headers: shown,
-                body,
-                ..
-            },
-        ) = (&step.sent, &step.shown)
-        else {
-            continue;
-        };
-        let sets = shown
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-        if method != "GET" || sets {
-            continue;
-        }
-        let changed = changes.get(&step.who).copied().unwrap_or_default();
-        let question = format!("{:?} {changed} {method} {path} {headers:?}", step.who);
-        let shown: Vec<_> = shown
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("date"))
-            .collect();
-        let answer = format!("{line:?} {shown:?} {body:?}");
-        let what = format!("{method} {path}");
-        match runs.get_mut(&question) {
-            Some((known, run)) if *known == answer => run.push(at),
-            Some((known, run)) => {
-                take(run, &what, summary);
-                *known = answer;
-                *run = vec![at];
-            }
-            None => {
-                runs.insert(question, (answer, vec![at]));
-            }
-        }
-    }
-    let mut last: Vec<(Vec<usize>, String)> = runs
-        .into_values()
-        .filter_map(|(_, run)| {
-            let step = steps.get(*run.first()?)?;
-            let Sent::Http { method, path, .. } = &step.sent else {
-                return None;
-            };
-            Some((run, format!("{method} {path}")))
-        })
-        .collect();
-    last.sort();
-    for (run, what) in last {
-        take(&run, &what, summary);
-    }
-    let mut at = 0;
-    steps.retain(|_| {
-        at += 1;
-        !folded.contains(&(at - 1))
-    });
-}
-
-/// Steps that wait for what a client had heard before it went on, and for what came of itself: a replay does not sleep.
-fn wait_for_events(drafts: &mut Drafts) {
-    let mut waits = Vec::new();
-    for listened in &drafts.heard {
-        let acts = drafts.steps.iter().filter(|step| match &step.sent {
-            Sent::Emit { client, .. } | Sent::Disconnect { client } => *client == listened.client,
-            _ => false,
-        });
-        let last = acts
-            .filter(|step| matches!(step.sent, Sent::Emit { .. }))
-            .map(|step| step.begun)
-            .max();
-        for (at, event, arguments) in &listened.events {
-            let goes_on = last.is_some_and(|last| at.number < last);
-            // The step before it, whoever did it.
-            let before = drafts
-                .steps
-                .iter()
-                .filter(|step| step.begun < at.number)
-                .map(|step| step.over)
-                .max();
-            let by_itself = before.is_some_and(|before| at.at_us - before.at_us >= BY_ITSELF_US);
-            if goes_on || by_itself {
-                waits.push(Draft {
-                    begun: at.number,
-                    over: *at,
-                    who: None,
-                    sent: Sent::Receive {
-                        client: listened.client.clone(),
-                        event: event.clone(),
-                    },
-                    shown: Shown::Received(arguments.clone()),
-                    made: Vec::new(),
-                    captures: Vec::new(),
-                });
-            }
-        }
-    }
-    // A step that takes an event takes the first of its name, so those before one that is waited for are waited for too.
-    let mut earlier = Vec::new();
-    for listened in &drafts.heard {
-        for (at, event, arguments) in &listened.events {
-            let waited = |number: u64| {
-                waits.iter().any(|wait: &Draft| {
-                    matches!(&wait.sent, Sent::Receive { client, event: name } if *client == listened.client && name == event)
-                        && wait.begun == number
-                })
-            };
-            let later = listened
-                .events
-                .iter()
-                .any(|(other, name, _)| name == event && other.number > at.number && waited(other.number));
-            if later && !waited(at.number) {
-                earlier.push(Draft {
-                    begun: at.number,
-                    over: *at,
-                    who: None,
-                    sent: Sent::Receive {
-                        client: listened.client.clone(),
-                        event: event.clone(),
-                    },
-                    shown: Shown::Received(arguments.clone()),
-                    made: Vec::new(),
-                    captures: Vec::new(),
-                });
-            }
-        }
-    }
-    drafts.steps.extend(waits);
-    drafts.steps.extend(earlier);
-    drafts.steps.sort_by_key(|step| step.begun);
 }

@@ -106,7 +106,7 @@ pub(super) fn compute(step: &mut Draft, namer: &mut Namer<'_>) {
             if let Body::Json(body) = body {
                 let mut all = Vec::new();
                 texts("", body, &mut |key, text| {
-                    all.push((key.to_owned(), text.to_owned()))
+                    all.push((key.to_owned(), text.to_owned()));
                 });
                 for (key, text) in all {
                     look(&key, &text, &mut found);
@@ -117,7 +117,7 @@ pub(super) fn compute(step: &mut Draft, namer: &mut Namer<'_>) {
             let mut all = Vec::new();
             for argument in arguments {
                 texts("", argument, &mut |key, text| {
-                    all.push((key.to_owned(), text.to_owned()))
+                    all.push((key.to_owned(), text.to_owned()));
                 });
             }
             for (key, text) in all {

@@ -1,3 +1,5 @@
+//! Long because each test shows both what a client saw and what was recorded.
+
 use std::{
     net::SocketAddr,
     sync::{

@@ -1,4 +1,6 @@
 //! The bytes of one connection become exchanges, and after an upgrade the messages of a websocket.
+//!
+//! Long because both directions of a connection know of each other: an answer's end follows from its request.
 
 use bytes::{Buf as _, BytesMut};
 
