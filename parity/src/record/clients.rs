@@ -112,14 +112,18 @@ impl Clients {
                     let name = asked.get("username").filter(|_| is_login)?.as_str()?;
                     Some(plain(name.trim()))
                 };
-                let wanted = device.or_else(operator);
-                // Whoever is given cookies is somebody from then on.
-                let wanted = wanted.or_else(|| (!sets.is_empty()).then(|| "client".to_owned()));
                 Who {
-                    name: wanted.map(|name| self.without_cookies(&name)),
+                    name: device.or_else(operator).map(|name| self.without_cookies(&name)),
                     cookie: None,
                 }
             }
+        };
+        // A replay keeps cookies for those who have no name, too: whoever is given some gets one.
+        let who = Who {
+            name: who
+                .name
+                .or_else(|| (!sets.is_empty()).then(|| self.without_cookies("client"))),
+            ..who
         };
         let now = Timestamp::from_microsecond(exchange.over.at_us).unwrap_or_default();
         if let Some(name) = &who.name {
