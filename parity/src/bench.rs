@@ -19,7 +19,7 @@ mod relay;
 mod server;
 mod siege;
 mod start;
-mod usage;
+pub(crate) mod usage;
 
 use std::{path::PathBuf, time::Duration};
 

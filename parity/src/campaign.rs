@@ -3,7 +3,7 @@
 //! Long because it is the way from the files to the verdicts, with its test.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::{Future, pending},
     path::PathBuf,
     sync::Arc,
@@ -16,13 +16,14 @@ use tokio::{
 };
 
 use crate::{
-    diff::Spans,
+    diff::{BothSpans, Spans},
     mask::Masked,
     normalize::{Normalized, normalize, normalize_and_count},
     register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
-    report::{OwnScenario, Partial, Provenance, RunReport},
+    report::{OwnScenario, Partial, Provenance, RunReport, Story},
     runner::{Between, Nothing, RunEvents, run_between},
     scenario::{
+        clock::ScenarioClock,
         library::{self, Entry},
         model::Scenario,
     },
@@ -92,6 +93,19 @@ impl Campaign {
             &places.scenarios.join(register::FILE),
             &KnownScenarios::of(&entries),
         )?;
+        Self::of(places, entries, register, wanted)
+    }
+
+    /// The same of what was read already. Snapshots are looked at when their scenarios run.
+    ///
+    /// # Errors
+    /// A name that is not there, or a scenario that was chosen and cannot be read.
+    pub fn of(
+        places: Places,
+        entries: Vec<Entry>,
+        register: Register,
+        wanted: &[String],
+    ) -> Result<Self, CampaignError> {
         let known: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let fits = |name: &str, want: &str| name == want || name.split('/').next() == Some(want);
         if let Some(unknown) = wanted
@@ -198,11 +212,12 @@ impl Campaign {
             async move { compare(&scenario, &folder, &places, &*events, &*between).await }
         });
         let mut legacy = BTreeSet::new();
-        let mut ran = Vec::new();
-        let mut take = |result: Result<(Ran, Option<String>), JoinError>| match result {
-            Ok((one, source)) => {
-                legacy.extend(source);
-                ran.push(one);
+        let (mut ran, mut stories) = (Vec::new(), Vec::new());
+        let mut take = |result: Result<Compared, JoinError>| match result {
+            Ok(compared) => {
+                legacy.extend(compared.source);
+                stories.extend(compared.story);
+                ran.push(compared.ran);
             }
             Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
         };
@@ -226,6 +241,7 @@ impl Campaign {
         });
         tasks.shutdown().await;
         ran.sort_by(|one, other| one.scenario.cmp(&other.scenario));
+        stories.sort_by(|one, other| one.scenario.cmp(&other.scenario));
         let judgement = judge(&self.register, &ran, today);
         let several = legacy.len() > 1;
         let provenance = Provenance {
@@ -243,6 +259,7 @@ impl Campaign {
         ran.iter().for_each(|one| masked.add(&one.masked));
         RunReport::new(provenance, judgement, &self.register)
             .with_masked(&masked)
+            .with_stories(stories)
             .with_own(self.own)
             .interrupted(partial)
     }
@@ -268,8 +285,8 @@ pub struct BothSides {
     pub legacy: Normalized,
     /// What the engine showed.
     pub transcript: Transcript,
-    /// When each step was over in the recording.
-    pub spans: Spans,
+    /// When each step began and ended on either side.
+    pub spans: BothSpans,
     /// What the steps are called.
     pub names: StepNames,
 }
@@ -312,19 +329,39 @@ fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignErr
     }
 }
 
-/// Runs one scenario and compares it with its snapshot; also says which server the snapshot shows.
+/// A scenario that was compared.
+struct Compared {
+    ran: Ran,
+    /// Which server the snapshot shows.
+    source: Option<String>,
+    /// What both sides showed.
+    story: Option<Story>,
+}
+
+impl Compared {
+    /// Without a legacy side.
+    fn alone(ran: Ran) -> Self {
+        Self {
+            ran,
+            source: None,
+            story: None,
+        }
+    }
+}
+
+/// Runs one scenario and compares it with its snapshot.
 async fn compare(
     scenario: &Scenario,
     folder: &std::path::Path,
     places: &Places,
     events: &dyn RunEvents,
     between: &dyn Between,
-) -> (Ran, Option<String>) {
-    let failed = |reason: String| (Ran::could_not_run(&scenario.name, reason), None);
+) -> Compared {
+    let failed = |reason: String| Compared::alone(Ran::could_not_run(&scenario.name, reason));
     let recorded = snapshot::path_of(&places.snapshots, &scenario.name).exists();
     if !recorded && scenario.expects() {
         return match run_between(scenario, folder, events, between).await {
-            Ok(transcript) => (expected(scenario, &transcript), None),
+            Ok(transcript) => Compared::alone(expected(scenario, &transcript)),
             Err(error) => failed(error.to_string()),
         };
     }
@@ -340,17 +377,25 @@ async fn compare(
         .clone()
         .with_times(recorded.iter().map(|step| step.at_us));
     let source = Some(format!("{} {}", provenance.server, provenance.revision));
-    let ran = match run_between(&scenario, folder, events, between).await {
+    match run_between(&scenario, folder, events, between).await {
         Ok(transcript) => {
             let names = StepNames::of(&scenario);
             let (engine, masked) = normalize_and_count(&transcript);
-            Ran::compare(&legacy, &engine, &spans(&scenario), names)
-                .with_masked(&masked)
-                .with_missed(&transcript.missed)
+            Compared {
+                ran: Ran::compare(&legacy, &engine, &spans(&scenario), names)
+                    .with_masked(&masked)
+                    .with_missed(&transcript.missed),
+                source,
+                story: Some(
+                    Story::of(&scenario, &legacy, &engine).with_times(&BTreeMap::new(), &transcript.took_us),
+                ),
+            }
         }
-        Err(error) => Ran::could_not_run(&scenario.name, error.to_string()),
-    };
-    (ran, source)
+        Err(error) => Compared {
+            source,
+            ..failed(error.to_string())
+        },
+    }
 }
 
 /// A scenario that nobody has recorded: it is held against what it says itself, and only the steps that say something
@@ -368,18 +413,21 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
     Ran::compare(&shown, &shown, &spans(scenario), names).with_missed(&transcript.missed)
 }
 
-/// When each step was over in the recording; a step without a time of its own ended with the one before it.
-fn spans(scenario: &Scenario) -> Spans {
-    let mut at = 0;
-    let steps: Vec<_> = scenario
-        .steps
-        .iter()
-        .map(|step| {
-            at = step.at_us.unwrap_or(at);
-            (step.id, at)
-        })
-        .collect();
-    Spans::new(&steps)
+/// When each step was over in the recording, where one without a time of its own ended with the one before it; and where
+/// the engine's clock stands in each.
+fn spans(scenario: &Scenario) -> BothSpans {
+    let (mut at, mut clock) = (0, ScenarioClock::new(scenario.started_at_us));
+    let (mut ends, mut moments) = (Vec::new(), Vec::new());
+    for step in &scenario.steps {
+        at = step.at_us.unwrap_or(at);
+        ends.push((step.id, at));
+        clock.advance(step);
+        moments.push((step.id, clock.at_us()));
+    }
+    BothSpans {
+        legacy: Spans::recorded(&ends),
+        engine: Spans::standing(&moments),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod new;
 pub mod output;
 pub mod prove;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod show;
 
@@ -41,6 +42,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run scenarios against the engine in this process and compare with what the legacy answered.
     Run(run::Run),
+    /// Make the reports of a run again from its report.json.
+    Report(report::Report),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),
     /// Stand between clients and a server, and write what they do as a scenario and its snapshot.
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
+        Command::Report(report) => report.run(),
         Command::Prove(prove) => prove.run(&arguments.scenarios),
         Command::Record(record) => record.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),

@@ -4,18 +4,19 @@ mod aliases;
 mod alignment;
 mod stamps;
 
-pub use stamps::Spans;
+pub use stamps::{BothSpans, Spans};
 
 use crate::mask::{DURATIONS, Mask, Masked};
 use crate::normalize::{NormalStep, Normalized, is_shortest, join};
 use aliases::Aliases;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
 use stamps::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is different about a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Only the legacy has it.
@@ -29,7 +30,7 @@ pub enum Kind {
 }
 
 /// One place at which the two sides differ.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// `<area>/<name>`.
@@ -66,15 +67,19 @@ fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Value>, 
 /// The last segment of the path of a difference in the order of an object's members.
 pub const ORDER: &str = "<order>";
 
-/// Compares what the legacy showed with what the engine showed. `spans` are those of the replay.
+/// Compares what the legacy showed with what the engine showed.
 #[must_use]
-pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> Vec<Difference> {
+pub fn diff(legacy: &Normalized, engine: &Normalized, spans: &BothSpans) -> Vec<Difference> {
     diff_and_count(legacy, engine, spans).0
 }
 
 /// As [`diff`]; says also how often each mask of the comparison was used.
 #[must_use]
-pub fn diff_and_count(legacy: &Normalized, engine: &Normalized, spans: &Spans) -> (Vec<Difference>, Masked) {
+pub fn diff_and_count(
+    legacy: &Normalized,
+    engine: &Normalized,
+    spans: &BothSpans,
+) -> (Vec<Difference>, Masked) {
     let mut comparison = Comparison::new(legacy, engine, spans);
     let mut out = Vec::new();
     for (number, left, right) in paired(legacy, engine) {
@@ -106,7 +111,7 @@ pub(crate) fn paired<'a>(legacy: &'a Normalized, engine: &'a Normalized) -> Vec<
 pub(crate) struct Comparison<'a> {
     scenario: &'a str,
     starts: (i64, i64),
-    spans: &'a Spans,
+    spans: &'a BothSpans,
     aliases: Aliases,
     /// How often each mask was used.
     masked: Masked,
@@ -120,7 +125,7 @@ impl PartialEq for Comparison<'_> {
 }
 
 impl<'a> Comparison<'a> {
-    pub(crate) fn new(legacy: &'a Normalized, engine: &Normalized, spans: &'a Spans) -> Self {
+    pub(crate) fn new(legacy: &'a Normalized, engine: &Normalized, spans: &'a BothSpans) -> Self {
         Self {
             scenario: &legacy.scenario,
             starts: (legacy.started_at_us, engine.started_at_us),
@@ -160,7 +165,7 @@ struct Walk<'a> {
     scenario: &'a str,
     step: u32,
     label: &'a str,
-    spans: &'a Spans,
+    spans: &'a BothSpans,
     aliases: &'a mut Aliases,
     masked: &'a mut Masked,
     starts: (i64, i64),
@@ -336,7 +341,7 @@ impl Walk<'_> {
     /// The mask that hides the difference of two numbers.
     fn hides(&self, path: &str, legacy: &Number, engine: &Number) -> Option<Mask> {
         if path.starts_with("/sockets/") && path.ends_with("/after_step") {
-            let may = self.spans.may_come_after(legacy.as_u64()?, engine.as_u64()?);
+            let may = self.spans.may_be_one_event(legacy.as_u64()?, engine.as_u64()?);
             return may.then_some(Mask::EventStep);
         }
         // The header holds the whole seconds of what the body says, whose own difference is looked at there.

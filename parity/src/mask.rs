@@ -3,6 +3,7 @@
 //! Whatever the comparison leaves out is left out by one of these masks, and says so where it does. The report prints the
 //! table with how often each was used, and `parity prove` holds every change that nobody notices against it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How far the replay's clock moves within a step, and how exactly step times were recorded, in microseconds.
@@ -101,10 +102,10 @@ masks! {
     Moment "moment"
         "at which moment within a step a time was taken, and what is below a millisecond"
         "the step in which it was taken, what it was made to live, and how it is written; times of one answer, row or event are equal to each other on both sides, or on none"
-        "the recorded clock runs through a step, the replay's stands at its end";
+        "a clock that runs shows another moment each time; the replay's stands still at the end of each step";
     /// Measured durations.
     Duration "duration"
-        "a tenth of a second, and the length of the step, of measured durations (retry_after, age_seconds)"
+        "a tenth of a second, and the lengths of the steps between which they lie, of measured durations (retry_after, age_seconds)"
         "the rest of the number, its sign and how it is written"
         "they are measured from one step to another, and each moment is one within a step";
     /// The step during which a socket received an event.
@@ -191,7 +192,7 @@ impl Masked {
 }
 
 /// A row of the table in a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotLookedAt {
     /// What the register of survivors calls it.

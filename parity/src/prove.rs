@@ -473,7 +473,7 @@ fn in_turn<P: Named>(seed: &str, most: usize, places: Vec<P>) -> Vec<P> {
 mod tests {
     use super::*;
     use crate::{
-        diff::{Spans, diff},
+        diff::{BothSpans, diff},
         runner::{Silent, run_embedded},
         scenario::model::Scenario,
     };
@@ -532,7 +532,7 @@ mod tests {
         let sides = BothSides {
             legacy: normalize(&transcript),
             transcript,
-            spans: Spans::new(&steps),
+            spans: BothSpans::of_replay(&steps),
             names: crate::register::StepNames::of(&scenario),
         };
         let tally = prove(

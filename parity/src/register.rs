@@ -17,6 +17,7 @@ pub use value::Constraint;
 pub use write::{AcceptError, accept};
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 pub const FILE: &str = "divergences.toml";
 
 /// The areas of the divergence table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Area {
     /// Operators and device tokens.
     Authentication,

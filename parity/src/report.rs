@@ -4,28 +4,35 @@
 
 mod files;
 mod json;
+mod junit;
 mod markdown;
+mod page;
 mod places;
+mod story;
 mod terminal;
 
 pub use files::{Folder, FolderError, replace};
-pub use json::{read, render as json};
+pub use json::{read, render as json, schema};
+pub use junit::render as junit;
 pub use markdown::{Signed, render as markdown, verify as verify_markdown};
+pub use page::render as page;
+pub use story::{Shown, Story, StoryStep};
 pub use terminal::{last_line, render as terminal};
 
 use crate::mask::{Masked, NotLookedAt};
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};
 use crate::transcript::{Notice, NoticeKind};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 /// The version of [`RunReport`] that this program writes and reads.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Everything that one run found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunReport {
     /// The version of this structure.
@@ -49,10 +56,13 @@ pub struct RunReport {
     pub could_not_run: Option<String>,
     /// What parity does not look at, and in how many places of this run it did not.
     pub not_looked_at: Vec<NotLookedAt>,
+    /// What both sides showed, scenario by scenario.
+    #[serde(default)]
+    pub stories: Vec<Story>,
 }
 
 /// What was compared with what.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// The legacy side: a server, or snapshots with their revision.
@@ -68,7 +78,7 @@ pub struct Provenance {
 }
 
 /// How far a run came that was interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Partial {
     /// The scenarios that were over.
@@ -85,7 +95,7 @@ impl fmt::Display for Partial {
 }
 
 /// A scenario of the project's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnScenario {
     /// `<area>/<name>`.
@@ -95,7 +105,7 @@ pub struct OwnScenario {
 }
 
 /// One register entry, as the table shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntryNote {
     /// The entry.
@@ -235,6 +245,7 @@ impl RunReport {
             allowed_not_compared: None,
             could_not_run: None,
             not_looked_at: Masked::default().table(),
+            stories: Vec::new(),
         }
     }
 
@@ -245,6 +256,12 @@ impl RunReport {
             not_looked_at: masked.table(),
             ..self
         }
+    }
+
+    /// Adds what both sides showed.
+    #[must_use]
+    pub fn with_stories(self, stories: Vec<Story>) -> Self {
+        Self { stories, ..self }
     }
 
     /// Adds the scenarios that the legacy has nothing to compare with.
@@ -285,6 +302,7 @@ impl RunReport {
             allowed_not_compared: None,
             could_not_run: Some(reason),
             not_looked_at: Vec::new(),
+            stories: Vec::new(),
         }
     }
 

@@ -119,8 +119,10 @@ async fn run(
     between: &dyn Between,
 ) -> Result<Transcript, RunError> {
     let contents = files::before_start(scenario, folder)?;
+    let later = files::in_steps(scenario, folder)?;
     let github = PlayedGitHub::start(scenario.upstream.as_ref()).await?;
     let target = Embedded::start(scenario, &contents, github.url()).await?;
+    let before = contents.iter().map(|(_, bytes)| bytes.as_slice());
     let mut run = Run {
         scenario,
         folder,
@@ -132,8 +134,9 @@ async fn run(
         jars: BTreeMap::new(),
         sockets: Sockets::default(),
         woken: false,
-        client_values: literals(scenario, &contents),
+        client_values: literals(scenario, before.chain(later.iter().map(Vec::as_slice))),
         keys: Keys::of(scenario),
+        took_us: BTreeMap::new(),
     };
     for agent in &scenario.agents {
         agent.define(&mut run.names);
@@ -179,6 +182,7 @@ async fn run(
         left: Some(left),
         missed,
         keys,
+        took_us: run.took_us,
     })
 }
 
@@ -198,6 +202,8 @@ struct Run<'a> {
     client_values: BTreeSet<String>,
     /// The keys that the server had so far.
     keys: Keys,
+    /// How many microseconds each step took, for people: nothing is decided by it.
+    took_us: BTreeMap<u32, u64>,
 }
 
 /// How the number of this process is shown, which is another one in each run.
@@ -233,7 +239,15 @@ impl Run<'_> {
         self.woken = self.clock.at_us() - before >= JUMP_US || (self.woken && waits(step));
         self.target.set_time(self.clock.now()).await;
         let label = step_label(step);
-        let seen = match self.act(step).await {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "how long a step took is said to people; nothing is decided by it"
+        )]
+        let began = std::time::Instant::now();
+        let acted = self.act(step).await;
+        let took = began.elapsed().as_micros();
+        self.took_us.insert(step.id, took.try_into().unwrap_or(u64::MAX));
+        let seen = match acted {
             Ok(seen) => seen?,
             Err(reason) => Seen::Failed {
                 reason: self.mask_text(&reason),

@@ -1,9 +1,11 @@
 //! Snapshots: the legacy's normalised behaviour, one readable file a scenario, guarded by a list of digests.
+//!
+//! Long because each thing that can be wrong with a file has its message.
 
 use crate::normalize::{Normalized, sha256_hex};
 use crate::scenario::{emit::requests_digest, model::Scenario};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -242,29 +244,41 @@ pub fn write(folder: &Path, snapshot: &Snapshot) -> Result<PathBuf, SnapshotErro
 /// If the list itself cannot be read.
 pub fn verify_digests(folder: &Path) -> Result<Vec<SnapshotError>, SnapshotError> {
     let digests = read_digests(folder)?;
-    let mut wrong = Vec::new();
-    for (name, expected) in &digests {
-        let path = folder.join(name);
-        match fs::read(&path).map(|bytes| sha256_hex(&bytes)) {
-            Ok(found) if found == *expected => {}
-            Ok(found) => wrong.push(SnapshotError::DigestMismatch {
-                path,
-                expected: expected.clone(),
-                found,
-            }),
-            Err(source) => wrong.push(SnapshotError::Io { path, source }),
-        }
+    let mut names: BTreeSet<String> = digests.keys().cloned().collect();
+    names.extend(snapshots_in(folder)?);
+    let wrong = names
+        .into_iter()
+        .filter_map(|name| changed(folder, &name, &digests));
+    Ok(wrong.collect())
+}
+
+/// Compares the snapshot of one scenario with the list of digests; nothing where there is none or it is as it was written.
+///
+/// # Errors
+/// If the list itself cannot be read.
+pub fn verify_digest(folder: &Path, scenario: &str) -> Result<Option<SnapshotError>, SnapshotError> {
+    let digests = read_digests(folder)?;
+    let name = format!("{scenario}.snap");
+    let known = digests.contains_key(&name) || folder.join(&name).exists();
+    Ok(known.then(|| changed(folder, &name, &digests)).flatten())
+}
+
+/// What is wrong with a snapshot, by the list of digests.
+fn changed(folder: &Path, name: &str, digests: &BTreeMap<String, String>) -> Option<SnapshotError> {
+    let path = folder.join(name);
+    let Some(expected) = digests.get(name).cloned() else {
+        let reason = format!("it is not in {DIGESTS}");
+        return Some(SnapshotError::Unreadable { path, reason });
+    };
+    match fs::read(&path).map(|bytes| sha256_hex(&bytes)) {
+        Ok(found) if found == expected => None,
+        Ok(found) => Some(SnapshotError::DigestMismatch {
+            path,
+            expected,
+            found,
+        }),
+        Err(source) => Some(SnapshotError::Io { path, source }),
     }
-    for name in snapshots_in(folder)? {
-        if !digests.contains_key(&name) {
-            let reason = format!("it is not in {DIGESTS}");
-            wrong.push(SnapshotError::Unreadable {
-                path: folder.join(name),
-                reason,
-            });
-        }
-    }
-    Ok(wrong)
 }
 
 /// The snapshots that are there: `<area>/<name>.snap`, sorted.

@@ -42,6 +42,9 @@ pub struct Transcript {
     /// What signatures are verified with.
     #[serde(skip)]
     pub keys: Keys,
+    /// How many microseconds each step took; nothing of a recording.
+    #[serde(default)]
+    pub took_us: BTreeMap<u32, u64>,
 }
 
 /// What is known of the keys that a server signed and sealed with.

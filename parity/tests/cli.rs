@@ -330,7 +330,13 @@ fn a_run_that_fails_before_it_compares_leaves_no_report_of_an_earlier_one() {
 }
 
 #[test]
-fn ctrl_c_leaves_partial_reports_and_says_so() {
+fn a_signal_leaves_partial_reports_and_says_so() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        leaves_partial_reports(signal, code);
+    }
+}
+
+fn leaves_partial_reports(signal: &str, code: i32) {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report");
     let mut child = parity()
@@ -347,13 +353,13 @@ fn ctrl_c_leaves_partial_reports_and_says_so() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args([signal, &child.id().to_string()])
         .status()
         .unwrap();
     assert!(kill.success());
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(
         text.contains("Partial: the run was interrupted after ")
             && text.contains("FAIL, the run was interrupted: "),

@@ -14,7 +14,7 @@ mod running;
 use std::path::Path;
 
 use parity::{
-    diff::{Spans, diff},
+    diff::{BothSpans, diff},
     json_form,
     normalize::normalize,
     runner::{Silent, run_embedded},
@@ -67,7 +67,7 @@ fn rewrite(transcript: &mut Transcript, step: u32, change: fn(&str) -> String) {
 async fn what_is_planted_is_found_where_it_was_planted() {
     let scenario = Scenario::read("a/b", SCENARIO).unwrap();
     let transcript = run_embedded(&scenario, Path::new("."), &Silent).await.unwrap();
-    let spans = Spans::new(&scenario.steps.iter().map(|step| (step.id, 0)).collect::<Vec<_>>());
+    let spans = BothSpans::of_replay(&scenario.steps.iter().map(|step| (step.id, 0)).collect::<Vec<_>>());
     let legacy = normalize(&transcript);
     let paths = |plant: Plant| -> Vec<String> {
         let mut engine = transcript.clone();

@@ -1,5 +1,7 @@
 //! Types that derive `Serialize`, as JSON values.
 
+use std::fmt;
+
 use serde::ser::{
     Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -7,11 +9,13 @@ use serde::ser::{
 
 use super::{
     json::{Json, JsonObject},
-    json_text::compact_text,
+    json_text::{column_text, compact_text},
 };
 
 /// Marks an integer that does not fit, on its way through the serializer.
 const BIG_INTEGER: &str = "borealis::BigInt";
+/// Marks what is a value already, and may be as deep as the reader takes.
+pub(super) const VALUE: &str = "borealis::Json";
 
 impl Json {
     /// The value that a type writes; its fields keep their order. Keys of maps that are no texts become texts, and a
@@ -26,15 +30,44 @@ impl Json {
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Int(value) => serializer.serialize_i64(*value),
-            Self::BigInt(digits) => serializer.serialize_newtype_struct(BIG_INTEGER, digits),
-            Self::Float(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(items) => serializer.collect_seq(items),
-            Self::Object(members) => serializer.collect_map(members),
+        serializer.serialize_newtype_struct(VALUE, &Plain(self))
+    }
+}
+
+/// A value, or a part of one.
+struct Plain<'a>(&'a Json);
+
+/// The text of an answer; `{:#}` is that of a column.
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(value) = self;
+        out.write_str(&if out.alternate() {
+            column_text(value)
+        } else {
+            compact_text(value)
+        })
+    }
+}
+
+impl Serialize for Plain<'_> {
+    /// Level by level, or as a text where no person reads what is asked for: a deep value takes much of the stack level by
+    /// level.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(value) = self;
+        if !serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        match value {
+            Json::Null => serializer.serialize_unit(),
+            Json::Bool(value) => serializer.serialize_bool(*value),
+            Json::Int(value) => serializer.serialize_i64(*value),
+            Json::BigInt(digits) => serializer.serialize_newtype_struct(BIG_INTEGER, digits),
+            Json::Float(value) => serializer.serialize_f64(*value),
+            Json::Text(text) => serializer.serialize_str(text),
+            Json::List(items) => serializer.collect_seq(items.iter().map(Plain)),
+            Json::Object(members) => {
+                serializer.collect_map(members.iter().map(|(name, member)| (name, Plain(member))))
+            }
         }
     }
 }
@@ -42,19 +75,30 @@ impl Serialize for Json {
 /// What a type's own `Serialize` refuses.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Refused(String);
+pub struct Refused(String);
 
 impl Error for Refused {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
+    fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
 }
 
-struct ToJson;
+/// Makes a value of what a type writes.
+pub(super) struct ToJson;
+
+impl ToJson {
+    /// What the key of a map is called.
+    pub(super) fn key<T: Serialize + ?Sized>(key: &T) -> Result<String, Refused> {
+        Ok(match key.serialize(Self)? {
+            Json::Text(text) => text,
+            other => compact_text(&other),
+        })
+    }
+}
 
 /// An array or an object that is being written, and the variant that it belongs to.
 #[derive(Default)]
-struct Parts {
+pub(super) struct Parts {
     variant: Option<&'static str>,
     items: Vec<Json>,
     members: JsonObject,
@@ -301,10 +345,7 @@ impl SerializeMap for Parts {
     type Error = Refused;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        self.key = match key.serialize(ToJson)? {
-            Json::Text(text) => text,
-            other => compact_text(&other),
-        };
+        self.key = ToJson::key(key)?;
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! JSON text as the legacy writes it, in columns and in answers: nothing but ASCII, numbers as Python prints them.
 
 mod compact;
+mod written;
 
 use std::fmt::Write;
 
 pub use compact::{Shape, push_compact};
+pub use written::{column_text_of, compact_text_of};
 
 use super::{json::Json, text::python_float};
 
@@ -18,14 +20,7 @@ struct Layout {
 
 /// The text form of a value in a column: members in the order they came, blanks after commas and colons.
 pub fn column_text(value: &Json) -> String {
-    text_of(
-        value,
-        Layout {
-            comma: ", ",
-            colon: ": ",
-            sorted: false,
-        },
-    )
+    text_of(value, COLUMN)
 }
 
 /// The text form of a value in an answer or a cookie: members sorted by code point, no blanks.
@@ -96,6 +91,12 @@ fn write_indented(text: &mut String, value: &Json, depth: usize) {
     }
 }
 
+const COLUMN: Layout = Layout {
+    comma: ", ",
+    colon: ": ",
+    sorted: false,
+};
+
 const COMPACT: Layout = Layout {
     comma: ",",
     colon: ":",
@@ -120,7 +121,10 @@ fn write_value(text: &mut String, value: &Json, layout: Layout) {
         Json::Null => text.push_str("null"),
         Json::Bool(true) => text.push_str("true"),
         Json::Bool(false) => text.push_str("false"),
-        Json::Int(number) => text.push_str(&number.to_string()),
+        Json::Int(number) => {
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{number}");
+        }
         Json::BigInt(digits) => text.push_str(digits),
         Json::Float(number) => text.push_str(&float(*number)),
         Json::Text(string) => write_string(text, string),

@@ -12,6 +12,7 @@ mod failure;
 mod files;
 pub(super) mod github;
 mod header;
+mod held;
 mod inspect;
 mod install_codes;
 mod locks;
@@ -51,6 +52,7 @@ pub use sealed_secrets::stored_secrets;
 
 use self::{
     files::create_private,
+    held::{Hold, Holders},
     writer::{LOCK_SLICE, Turn, Writer},
 };
 use super::{ReadTables, Store, StoreError, UnitOfWork, WriteTables};
@@ -74,6 +76,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     readers: SqlitePool,
+    holders: Holders,
     notes: device_access::refresh_notes::WaitingNotes,
     /// Measures how long is waited; nobody measures without it.
     stopwatch: Option<Arc<dyn Clock>>,
@@ -154,6 +157,7 @@ impl SqliteStore {
             path: path.to_owned(),
             writer,
             readers,
+            holders: Holders::default(),
             notes: device_access::refresh_notes::WaitingNotes::default(),
             stopwatch: None,
         })
@@ -219,8 +223,9 @@ impl SqliteStore {
     }
 
     async fn work(&self) -> Result<SqliteWork, StoreError> {
+        let hold = self.holders.hold();
         let turn = self.waiting(WaitFor::Write, self.writer.begin()).await?;
-        Ok(SqliteWork { turn })
+        Ok(SqliteWork { turn, _hold: hold })
     }
 
     async fn reading(&self) -> Result<SqliteView, StoreError> {
@@ -245,8 +250,12 @@ impl SqliteStore {
     }
 
     async fn reader(&self) -> Result<SqliteView, StoreError> {
+        let hold = self.holders.hold();
         match self.readers.acquire().await {
-            Ok(connection) => Ok(SqliteView { connection }),
+            Ok(connection) => Ok(SqliteView {
+                connection,
+                _hold: hold,
+            }),
             Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Busy),
             Err(error) => Err(error.into()),
         }
@@ -281,12 +290,14 @@ fn options(path: &Path) -> SqliteConnectOptions {
 #[derive(Debug)]
 pub struct SqliteWork {
     turn: Turn,
+    _hold: Hold,
 }
 
 /// Reading in the SQLite file.
 #[derive(Debug)]
 pub struct SqliteView {
     connection: PoolConnection<Sqlite>,
+    _hold: Hold,
 }
 
 /// What queries run on; both kinds of access share their queries through it.

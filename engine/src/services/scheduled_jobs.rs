@@ -359,13 +359,19 @@ impl ScheduledJobService {
             }
         }
         let hosts = target_hosts(job.targets.as_ref().unwrap_or(&Json::Null));
+        let mut sites = Vec::new();
+        for hostname in &hosts {
+            sites.push(view.site_of_host(hostname).await?.unwrap_or_default());
+        }
+        // The channel reads by itself.
+        drop(view);
         let online = self.channel.online_among(&hosts).await;
         let mut states = Vec::new();
-        for hostname in hosts {
+        for (hostname, site) in hosts.into_iter().zip(sites) {
             let run = runs.get(&hostname).cloned();
             states.push(TargetState {
                 online: online.contains(&hostname),
-                site: view.site_of_host(&hostname).await?.unwrap_or_default(),
+                site,
                 activities: run
                     .as_ref()
                     .and_then(|run| activities.get(&run.id))

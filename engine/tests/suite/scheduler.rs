@@ -127,6 +127,21 @@ async fn work_goes_to_its_host_alone_and_only_that_host_reports() {
 }
 
 #[tokio::test]
+async fn more_operators_than_the_database_has_readers_look_at_the_hosts_of_a_job_at_once() {
+    let server = Server::start("strict", two_devices()).await;
+    let cookies = server.log_in().await;
+    server
+        .ask("POST", "/api/scheduled_jobs", &[("cookie", &cookies)], JOB)
+        .await;
+    let cookie = [("cookie", cookies.as_str())];
+    let looks = (0..16).map(|_| server.get("/api/scheduled_jobs/1/devices", &cookie));
+    for (status, devices) in futures_util::future::join_all(looks).await {
+        assert_eq!(status, 200, "{devices}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_restart_in_the_middle_of_a_run_loses_and_doubles_nothing() {
     let server = Server::start("strict", two_devices()).await;
     server.file("Assemblies/Scripts/hello.ps1", "Write-Output $env:secret\n");

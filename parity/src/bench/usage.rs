@@ -12,8 +12,8 @@ pub(super) fn resident_megabytes(process: u32) -> Result<f64, ServerError> {
     megabytes(process, "VmRSS:")
 }
 
-/// The most that was resident since [`forget_peak`].
-pub(super) fn peak_megabytes(process: u32) -> Result<f64, ServerError> {
+/// The most that was resident so far, or since [`forget_peak`].
+pub(crate) fn peak_megabytes(process: u32) -> Result<f64, ServerError> {
     megabytes(process, "VmHWM:")
 }
 

@@ -16,10 +16,11 @@ use crate::{
     campaign::{Campaign, Places},
     diff::Difference,
     mask::Masked,
-    register::{self, KnownScenarios, Outcome, Ran, StepNames, Verdict, judge},
+    register::{self, KnownScenarios, Outcome, Ran, Register, StepNames, Verdict, judge},
     report::replace,
     runner::Silent,
     scenario::library,
+    snapshot,
 };
 
 /// Arguments of `parity accept`.
@@ -77,9 +78,11 @@ impl Accept {
     fn try_run(&self, scenarios: &Path) -> Result<usize, Box<dyn std::error::Error>> {
         let path = scenarios.join(register::FILE);
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let known = KnownScenarios::of(&library::load(scenarios)?);
-        let values = register::parse(&path, &text, &known)?.values;
-        let verdict = self.verdict(scenarios)?;
+        let entries = library::load(scenarios)?;
+        let known = KnownScenarios::of(&entries);
+        let register = register::parse(&path, &text, &known)?;
+        let values = register.values.clone();
+        let verdict = self.verdict(scenarios, entries, register)?;
         let step = |number: u32| verdict.steps.get(&number).cloned();
         if let Some(unknown) = self
             .steps
@@ -117,12 +120,20 @@ impl Accept {
         Ok(differences.len())
     }
 
-    fn verdict(&self, scenarios: &Path) -> Result<Verdict, Box<dyn std::error::Error>> {
+    fn verdict(
+        &self,
+        scenarios: &Path,
+        entries: Vec<library::Entry>,
+        register: Register,
+    ) -> Result<Verdict, Box<dyn std::error::Error>> {
         let places = Places {
             scenarios: scenarios.to_owned(),
             snapshots: self.snapshots.clone(),
         };
-        let campaign = Campaign::prepare(places, std::slice::from_ref(&self.scenario))?;
+        if let Some(changed) = snapshot::verify_digest(&self.snapshots, &self.scenario)? {
+            return Err(changed.into());
+        }
+        let campaign = Campaign::of(places, entries, register, std::slice::from_ref(&self.scenario))?;
         let runtime = tokio::runtime::Runtime::new()?;
         let report = runtime.block_on(campaign.run(1, today(), Arc::new(Silent)));
         let mut verdicts = report.judgement.verdicts;
@@ -142,7 +153,7 @@ impl Accept {
 }
 
 /// What the register does not accept of what was seen.
-fn still_different(register: &register::Register, verdict: &Verdict) -> Vec<Difference> {
+fn still_different(register: &Register, verdict: &Verdict) -> Vec<Difference> {
     let accepted = verdict.accepted.iter().map(|(_, difference)| difference);
     let seen = Ran {
         scenario: verdict.scenario.clone(),

@@ -1,7 +1,8 @@
 //! `parity run`: the main job.
 
 use std::{
-    future::{Future, poll_fn},
+    cell::Cell,
+    future::{Future, pending, poll_fn},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -11,11 +12,13 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{civil::Date, tz::TimeZone};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::{complain, say, write_out};
 use crate::{
+    bench::usage,
     campaign::{Campaign, CampaignError, Places, provenance},
-    report::{self, RunReport},
+    report::{self, Ending, RunReport},
     runner::{RunError, RunEvents},
     scenario::model::Scenario,
     transcript::Transcript,
@@ -28,7 +31,8 @@ use crate::{
       1  something else differs, or something that the register expects differs no longer\n  \
       2  something could not run\n  \
       3  something was not compared (see --allow-not-compared)\n  \
-      130  it was interrupted (Ctrl-C): the reports hold what ran, and are marked partial\n\n\
+      130  it was interrupted (Ctrl-C, SIGINT): the reports hold what ran, and are marked partial\n  \
+      143  it was told to end (SIGTERM), as a service manager or a CI does: the same\n\n\
     The reports of an earlier run are replaced as soon as a run begins. Only one run at a time writes into a folder.\n\n\
     Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows")]
 pub struct Run {
@@ -38,19 +42,26 @@ pub struct Run {
     /// Folder of the legacy's recorded behaviour.
     #[arg(long, default_value = "snapshots", value_name = "FOLDER")]
     pub snapshots: PathBuf,
-    /// Folder that divergences.md and report.json are written to.
-    #[arg(long, default_value = "parity-report", value_name = "FOLDER")]
+    /// Folder that divergences.md, report.html, report.json and junit.xml are written to.
+    #[arg(
+        long,
+        visible_alias = "report-dir",
+        default_value = "parity-report",
+        value_name = "FOLDER"
+    )]
     pub report: PathBuf,
     /// Do not fail because something was not compared; the reason stands in the reports.
     #[arg(long, value_name = "REASON")]
     pub allow_not_compared: Option<String>,
-    /// How many scenarios run at a time.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    /// How many scenarios run at a time. They wait more than they work.
+    #[arg(long, default_value_t = 8, value_name = "N")]
     pub side_by_side: usize,
 }
 
-/// As [`report::Ending::Interrupted`] has it.
+/// As shells have it for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
+/// As shells have it for a program that SIGTERM ended.
+const TERMINATED: u8 = 143;
 
 /// Moves a bar on with each scenario.
 pub(super) struct Progress(pub(super) ProgressBar);
@@ -77,13 +88,16 @@ impl Run {
     fn try_run(&self, scenarios: &Path) -> Result<u8, Box<dyn std::error::Error>> {
         let runtime = tokio::runtime::Runtime::new()?;
         let code = runtime.block_on(async {
-            let mut stop = Box::pin(interrupted());
+            let signalled = Cell::new(INTERRUPTED);
+            let mut stop = Box::pin(async { signalled.set(interrupted().await) });
             // Whoever presses Ctrl-C from here on gets reports of what ran.
             let early = poll_fn(|context| Poll::Ready(stop.as_mut().poll(context).is_ready())).await;
             if early {
-                Ok(INTERRUPTED)
-            } else {
-                self.compare(scenarios, stop).await
+                return Ok(signalled.get());
+            }
+            match self.compare(scenarios, stop).await? {
+                Ending::Interrupted => Ok(signalled.get()),
+                ending => Ok(ending.code()),
             }
         });
         // What an interruption left behind is nothing to wait for.
@@ -95,7 +109,7 @@ impl Run {
         &self,
         scenarios: &Path,
         stop: impl Future<Output = ()>,
-    ) -> Result<u8, Box<dyn std::error::Error>> {
+    ) -> Result<Ending, Box<dyn std::error::Error>> {
         let today = today();
         let folder = report::Folder::take(&self.report)?;
         // Whatever ends this run early, what lies there is no earlier run's.
@@ -119,13 +133,11 @@ impl Run {
         bar.finish_and_clear();
         write_out(format_args!("{}", report::terminal(&report)));
         folder.write(&report)?;
-        say!(
-            "{} and {} written",
-            folder.markdown().display(),
-            folder.json().display()
-        );
-        say!("{}", report::last_line(&report, began.elapsed()));
-        Ok(report::ending(&report).code())
+        say!("{} written", folder.listing());
+        // Only Linux tells; elsewhere the line says nothing of it.
+        let peak = usage::peak_megabytes(std::process::id()).ok();
+        say!("{}", report::last_line(&report, began.elapsed(), peak));
+        Ok(report::ending(&report))
     }
 
     fn prepare(&self, scenarios: &Path) -> Result<Campaign, CampaignError> {
@@ -137,11 +149,16 @@ impl Run {
     }
 }
 
-/// Comes to its end when a person presses Ctrl-C.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
+/// Comes to its end when a person presses Ctrl-C, or a program says that it is to end; with which exit code then.
+async fn interrupted() -> u8 {
+    let heard = async |kind| match signal(kind) {
+        Ok(mut signals) => signals.recv().await,
         // Nobody can be heard: the signal ends the process as it would without this.
-        std::future::pending::<()>().await;
+        Err(_) => pending().await,
+    };
+    tokio::select! {
+        _ = heard(SignalKind::interrupt()) => INTERRUPTED,
+        _ = heard(SignalKind::terminate()) => TERMINATED,
     }
 }
 

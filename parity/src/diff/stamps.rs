@@ -1,71 +1,211 @@
-//! When two stamps count as equal: the legacy's lies within the span of the step at which the replay's clock stood.
+//! When two times count as equal. Each side explains its own by the steps that it went through, and the explanations are
+//! compared: which of the two is the legacy's changes nothing.
 
 use crate::mask::{LATE_US, TOLERANCE_US};
 use serde_json::Value;
+use std::ops::RangeInclusive;
 
 const SECOND_US: i64 = 1_000_000;
 /// A little more than a tenth of a second, because a tenth has no exact binary form.
 const DURATION_TOLERANCE: f64 = 0.100_000_1;
-/// The legacy had started at most this long before the scenario's start.
+/// A recorded server had started at most this long before the scenario's start.
 const EARLIEST_START_US: i64 = -2 * SECOND_US;
 
 /// In a longer span (a wait, a restart, the server's start) only lifetimes of whole minutes count. Otherwise every
 /// whole-second stamp could be a second off, because some lifetime reaches it from the long span.
 const LONG_SPAN_US: i64 = 500_000;
 
-/// The moments at which steps were over, all steps of the scenario (also those that show nothing).
+/// When one side's steps began and ended, all steps of the scenario (also those that show nothing), in microseconds since
+/// the scenario began there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spans {
-    /// Step number, start and end in microseconds since the scenario's start.
-    spans: Vec<(u32, i64, i64)>,
+    spans: Vec<Span>,
+    /// How exactly the beginnings are known.
+    early_us: i64,
+    /// An event can be heard this much after the step that caused it, if it can be heard in a later one.
+    heard_late_us: Option<i64>,
+}
+
+/// What a server does in one step, it does between these moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    step: u32,
+    began_us: i64,
+    ended_us: i64,
+}
+
+impl Span {
+    fn length_us(self) -> i64 {
+        self.ended_us - self.began_us
+    }
 }
 
 impl Spans {
-    /// Takes `(step, at_us)` in the order of the steps.
+    /// A server whose clock ran: `(step, began_us, ended_us)`. The start of the server is step 0.
     #[must_use]
-    pub fn new(steps: &[(u32, i64)]) -> Self {
-        let mut spans = vec![(0, EARLIEST_START_US, 0)];
-        let mut before = 0;
-        for (step, at) in steps {
-            spans.push((*step, before, *at));
-            before = *at;
-        }
-        Self { spans }
-    }
-
-    /// When a step was over, in microseconds since the scenario's start; what is no step came at the very end.
-    fn end(&self, step: u64) -> i64 {
-        let found = self.spans.iter().find(|(number, ..)| u64::from(*number) == step);
-        found.or(self.spans.last()).map_or(0, |(_, _, at)| *at)
-    }
-
-    /// Whether an event that the recorder had when the step `legacy` was over can be the one that the step `engine`
-    /// caused. Its steps may be one off, and where they are short it can come some steps late.
-    pub(crate) fn may_come_after(&self, legacy: u64, engine: u64) -> bool {
-        legacy + 1 >= engine && (legacy <= engine + 1 || self.end(legacy) - self.end(engine) <= LATE_US)
-    }
-
-    /// Whether two durations in seconds are equal that were measured within a step: to a tenth, and the step's length,
-    /// because the replay's clock stands at its end. One that began with the server is longer in a recording, whose
-    /// server started before the scenario did.
-    pub(crate) fn equal_durations(&self, legacy: f64, engine: f64, step: u32) -> bool {
-        let seconds = |us: i64| std::time::Duration::from_micros(us.unsigned_abs()).as_secs_f64();
-        let end = self.end(u64::from(step));
-        let before = self
-            .spans
-            .iter()
-            .find(|(number, ..)| *number == step)
-            .map_or(end, |(_, before, _)| *before);
-        let tolerance = DURATION_TOLERANCE + seconds(end - before);
-        let since_start = (engine - seconds(end)).abs() <= tolerance;
-        let earlier_start = if since_start {
-            seconds(EARLIEST_START_US)
-        } else {
-            0.0
+    pub fn new(steps: impl IntoIterator<Item = (u32, i64, i64)>) -> Self {
+        let span = |(step, began_us, ended_us)| Span {
+            step,
+            began_us,
+            ended_us,
         };
-        legacy.is_sign_negative() == engine.is_sign_negative()
-            && (-tolerance..=tolerance + earlier_start).contains(&(legacy - engine))
+        let mut spans: Vec<Span> = steps.into_iter().map(span).collect();
+        spans.sort_by_key(|span| span.step);
+        Self {
+            spans,
+            early_us: TOLERANCE_US,
+            heard_late_us: Some(LATE_US),
+        }
     }
+
+    /// A recorded server, of which is known when each step was over.
+    #[must_use]
+    pub fn recorded(ends: &[(u32, i64)]) -> Self {
+        let mut before = 0;
+        let steps = ends.iter().map(|(step, at)| {
+            let began = std::mem::replace(&mut before, *at);
+            (*step, began, *at)
+        });
+        Self::new([(0, EARLIEST_START_US, 0)].into_iter().chain(steps))
+    }
+
+    /// A server whose clock stands still during a step. What happens is heard before the next step begins.
+    #[must_use]
+    pub fn standing(moments: &[(u32, i64)]) -> Self {
+        let steps = moments.iter().map(|(step, at)| (*step, *at, *at));
+        Self {
+            early_us: 0,
+            heard_late_us: None,
+            ..Self::new([(0, 0, 0)].into_iter().chain(steps))
+        }
+    }
+
+    fn find(&self, step: u32) -> Option<Span> {
+        let at = self.spans.binary_search_by_key(&step, |span| span.step).ok()?;
+        self.spans.get(at).copied()
+    }
+
+    /// The steps up to this one: an answer can only hold what the clock showed until then.
+    fn past(&self, step: u32) -> impl Iterator<Item = Span> {
+        self.spans
+            .iter()
+            .take_while(move |span| span.step <= step)
+            .copied()
+    }
+
+    /// When a step was over; what is no step came at the very end.
+    fn end(&self, step: u64) -> i64 {
+        let found = u32::try_from(step).ok().and_then(|step| self.find(step));
+        found
+            .or(self.spans.last().copied())
+            .map_or(0, |span| span.ended_us)
+    }
+
+    /// Whether an event that this side heard after a later step can come from an earlier one.
+    fn may_be_late(&self, caused: u64, heard: u64) -> bool {
+        let late = |most: i64| self.end(heard) - self.end(caused) <= most;
+        heard > caused && self.heard_late_us.is_some_and(late)
+    }
+
+    /// The lifetimes in seconds that a stamp can have been given in a step. A clock without parts of a second shows the
+    /// second in which it is read.
+    fn lifetimes(&self, stamp: &Stamp, span: Span) -> RangeInclusive<i64> {
+        let from = stamp.offset_us - (span.ended_us + TOLERANCE_US);
+        let until = stamp.offset_us + stamp.unit_us() - 1 - (span.began_us - self.early_us);
+        -(-from).div_euclid(SECOND_US)..=until.div_euclid(SECOND_US)
+    }
+
+    /// How odd the least odd explanation of a stamp is; long spans explain too much.
+    fn least_oddity(&self, stamp: &Stamp, step: u32) -> Option<u8> {
+        self.past(step)
+            .filter(|span| span.length_us() <= LONG_SPAN_US)
+            .filter_map(|span| least_oddity(&self.lifetimes(stamp, span)))
+            .min()
+    }
+}
+
+/// The spans of both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BothSpans {
+    /// The legacy's.
+    pub legacy: Spans,
+    /// The engine's.
+    pub engine: Spans,
+}
+
+impl BothSpans {
+    /// A recording, and the engine whose clock is set to the moments at which its steps were over.
+    #[must_use]
+    pub fn of_replay(ends: &[(u32, i64)]) -> Self {
+        Self {
+            legacy: Spans::recorded(ends),
+            engine: Spans::standing(ends),
+        }
+    }
+
+    /// The steps until this one that both sides went through, with both spans.
+    fn past(&self, step: u32) -> impl Iterator<Item = (Span, Span)> {
+        let of_engine = |legacy: Span| Some((legacy, self.engine.find(legacy.step)?));
+        self.legacy.past(step).filter_map(of_engine)
+    }
+
+    /// Whether an event that the legacy's client heard after one step and the engine's after another can be the same one.
+    /// Either may be one step off, and late where steps are short.
+    pub(crate) fn may_be_one_event(&self, legacy: u64, engine: u64) -> bool {
+        legacy.abs_diff(engine) <= 1
+            || self.legacy.may_be_late(engine, legacy)
+            || self.engine.may_be_late(legacy, engine)
+    }
+
+    /// Whether two durations in seconds are equal that were measured until some moment of a step: from one of its own
+    /// moments, whatever is added; or from an earlier step on, where the time until now is taken from whole seconds or
+    /// added to them (whole minutes, as in [`equal`], where a span is long).
+    pub(crate) fn equal_durations(&self, legacy: f64, engine: f64, step: u32) -> bool {
+        if legacy.is_sign_negative() != engine.is_sign_negative() {
+            return false;
+        }
+        let (of_legacy, of_engine) = (self.legacy.until(step), self.engine.until(step));
+        let within = seconds(of_legacy.length_us() + of_engine.length_us());
+        if (legacy - engine).abs() <= DURATION_TOLERANCE + within {
+            return true;
+        }
+        self.past(step)
+            .filter(|(span, _)| span.step != step)
+            .any(|(l, e)| {
+                let whole = if is_long(l, e) { 60.0 } else { 1.0 };
+                let (l, e) = (elapsed(l, of_legacy), elapsed(e, of_engine));
+                let have_one = |one: (f64, f64), other: (f64, f64)| {
+                    let from = one.0.max(other.0) - DURATION_TOLERANCE / 2.0;
+                    let until = one.1.min(other.1) + DURATION_TOLERANCE / 2.0;
+                    (from / whole).ceil() * whole <= until
+                };
+                have_one((legacy - l.1, legacy - l.0), (engine - e.1, engine - e.0))
+                    || have_one((legacy + l.0, legacy + l.1), (engine + e.0, engine + e.1))
+            })
+    }
+}
+
+impl Spans {
+    /// The span of a step; what is no step is the moment at the very end.
+    fn until(&self, step: u32) -> Span {
+        let end = self.end(u64::from(step));
+        self.find(step).unwrap_or(Span {
+            step,
+            began_us: end,
+            ended_us: end,
+        })
+    }
+}
+
+fn seconds(us: i64) -> f64 {
+    let seconds = std::time::Duration::from_micros(us.unsigned_abs()).as_secs_f64();
+    if us < 0 { -seconds } else { seconds }
+}
+
+/// The shortest and the longest time from a moment of one step to a moment of another.
+fn elapsed(from: Span, until: Span) -> (f64, f64) {
+    let shortest = until.began_us - from.ended_us;
+    (seconds(shortest.max(0)), seconds(until.ended_us - from.began_us))
 }
 
 /// A normalised stamp.
@@ -90,69 +230,73 @@ impl Stamp {
     pub(crate) fn is_exact(&self) -> bool {
         self.format.contains('.')
     }
-}
 
-/// How odd it is that a server gives something so many seconds to live: none at all, whole minutes, anything else.
-fn oddity(lifetime_s: i64) -> u8 {
-    match lifetime_s {
-        0 => 0,
-        whole if whole % 60 == 0 => 1,
-        _ => 2,
+    /// How long a clock shows the same: `iso.3Z` has three decimals.
+    fn unit_us(&self) -> i64 {
+        let Some((_, rest)) = self.format.split_once('.') else {
+            return SECOND_US;
+        };
+        match rest.chars().next().and_then(|first| first.to_digit(10)) {
+            Some(decimals @ 0..6) => 10_i64.pow(6 - decimals),
+            _ => 1,
+        }
     }
 }
 
-/// Whether a stamp made in a span can lie that many seconds after the clock.
-fn can_live(span_us: i64, lifetime_s: i64) -> bool {
-    span_us <= LONG_SPAN_US || oddity(lifetime_s) < 2
+/// How odd it is that a server gives something so many seconds to live: none at all, whole minutes, anything else.
+const NONE: u8 = 0;
+const MINUTES: u8 = 1;
+const ANY: u8 = 2;
+
+/// How odd the least odd of several lifetimes is.
+fn least_oddity(lifetimes_s: &RangeInclusive<i64>) -> Option<u8> {
+    let minute = -(-lifetimes_s.start()).div_euclid(60) * 60;
+    match lifetimes_s {
+        none if none.is_empty() => None,
+        all if all.contains(&0) => Some(NONE),
+        all if all.contains(&minute) => Some(MINUTES),
+        _ => Some(ANY),
+    }
 }
 
-/// The time rule. Each side's stamp is explained by the step in which it was made and the lifetime that it was given;
-/// the sides are equal if one explanation holds for both. The replay's clock stands at the end of a step, the
-/// recording's ran through it. `starts` are the Unix microseconds at which either scenario began.
-pub(crate) fn equal(legacy: &Stamp, engine: &Stamp, spans: &Spans, step: u32, starts: (i64, i64)) -> bool {
+fn is_long(legacy: Span, engine: Span) -> bool {
+    legacy.length_us().max(engine.length_us()) > LONG_SPAN_US
+}
+
+/// The time rule. Each side's stamp is explained by the step in which it was made and the lifetime that it was given there;
+/// the sides are equal if one explanation holds for both. `starts` are the Unix microseconds at which either scenario
+/// began: what reads the same on both sides is equal without an explanation.
+pub(crate) fn equal(
+    legacy: &Stamp,
+    engine: &Stamp,
+    spans: &BothSpans,
+    step: u32,
+    starts: (i64, i64),
+) -> bool {
     if legacy.format != engine.format {
         return false;
     }
     if starts.0 + legacy.offset_us == starts.1 + engine.offset_us {
         return true;
     }
-    // A step's answer can only hold what the clock showed up to that step.
-    let past = || spans.spans.iter().take_while(|(number, _, _)| *number <= step);
-    if engine.is_exact() {
-        return past().any(|(_, before, at)| {
-            let remainder = (engine.offset_us - at).rem_euclid(SECOND_US);
-            let lifetime = engine.offset_us - at - remainder;
-            remainder < TOLERANCE_US
-                && can_live(at - before, lifetime / SECOND_US)
-                && legacy.offset_us > before + lifetime - TOLERANCE_US
-                && legacy.offset_us <= at + lifetime + TOLERANCE_US
-        });
-    }
-    let second = |start: i64, offset: i64| (start + offset).div_euclid(SECOND_US);
-    let (left, right) = (
-        second(starts.0, legacy.offset_us),
-        second(starts.1, engine.offset_us),
-    );
-    if left == right {
-        return true;
-    }
-    // A whole second can be explained by every step; the least odd lifetime is the one that was given. Otherwise one step
+    // A whole second can be explained by many a step; the least odd lifetime is the one that was given. Otherwise one step
     // that lies across a second's beginning would excuse every stamp that is a second off.
-    let engines = |at: i64| right - second(starts.1, at);
-    let legacys = |before: i64, at: i64| {
-        (left - second(starts.0, at + TOLERANCE_US))..=(left - second(starts.0, before - TOLERANCE_US))
+    let oddest = if legacy.is_exact() {
+        ANY
+    } else {
+        let sides = [
+            spans.legacy.least_oddity(legacy, step),
+            spans.engine.least_oddity(engine, step),
+        ];
+        sides.into_iter().flatten().min().unwrap_or(ANY)
     };
-    let by_engine = past().map(|(_, _, at)| oddity(engines(*at))).min();
-    let by_legacy = past()
-        .filter(|(_, before, at)| at - before <= LONG_SPAN_US)
-        .flat_map(|(_, before, at)| legacys(*before, *at).map(oddity))
-        .min();
-    past().any(|(_, before, at)| {
-        let lifetime = engines(*at);
-        let odd = Some(oddity(lifetime));
-        odd == by_engine
-            && (by_legacy.is_none() || odd <= by_legacy)
-            && can_live(at - before, lifetime)
-            && legacys(*before, *at).contains(&lifetime)
+    spans.past(step).any(|(left, right)| {
+        let (by_legacy, by_engine) = (
+            spans.legacy.lifetimes(legacy, left),
+            spans.engine.lifetimes(engine, right),
+        );
+        let both = *by_legacy.start().max(by_engine.start())..=*by_legacy.end().min(by_engine.end());
+        let oddest = oddest.min(if is_long(left, right) { MINUTES } else { ANY });
+        least_oddity(&both).is_some_and(|oddity| oddity <= oddest)
     })
 }

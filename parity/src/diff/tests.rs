@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 const START: i64 = 1_795_448_990_335_000;
 
@@ -16,8 +17,8 @@ fn one(seen: Value) -> Normalized {
     }
 }
 
-fn spans() -> Spans {
-    Spans::new(&[(1, 10_000), (2, 20_000)])
+fn spans() -> BothSpans {
+    BothSpans::of_replay(&[(1, 10_000), (2, 20_000)])
 }
 
 fn compare(legacy: Value, engine: Value) -> Vec<(String, Kind)> {
@@ -73,7 +74,7 @@ fn whole_seconds_are_floored() {
     let equal = |legacy, engine| compare(time("epoch", legacy), time("epoch", engine)).is_empty();
     assert!(equal(665_000, 665_000));
     assert!(!equal(665_000, 1_665_000));
-    let wait = Spans::new(&[(1, 10_000), (2, 1_500_000)]);
+    let wait = BothSpans::of_replay(&[(1, 10_000), (2, 1_500_000)]);
     let found = |legacy, engine| diff(&one(time("epoch", legacy)), &one(time("epoch", engine)), &wait).len();
     assert_eq!(found(665_000, 1_665_000 - 1_000_000), 0);
     assert_eq!(found(665_000 - 1_000_000, 665_000), 0, "within the wait");
@@ -110,7 +111,7 @@ fn the_seconds_of_retry_after_are_those_of_the_body() {
 #[test]
 fn a_step_across_a_seconds_beginning_excuses_no_other_stamp() {
     // The seconds begin at 665,000 and 1,665,000; step 2 lies across the first of them.
-    let steps = Spans::new(&[(1, 600_000), (2, 700_000), (3, 800_000)]);
+    let steps = BothSpans::of_replay(&[(1, 600_000), (2, 700_000), (3, 800_000)]);
     let at_step = |step: u32, stamp: i64| {
         let mut side = one(time("epoch", stamp));
         side.steps[0].step = step;
@@ -159,4 +160,177 @@ fn a_value_seen_earlier_on_one_side_makes_one_difference() {
         json!({ "body": { "extra": name("/body/extra"), "id": name("/body/extra"), "other": name("/body/extra") } }),
     );
     assert_eq!(found, [("/body/extra".to_owned(), Kind::Extra)]);
+}
+
+/// What one side's server does in a step that has these spans: it begins so long after the one before, and takes so long.
+fn running(steps: &[(i64, i64)]) -> Spans {
+    let mut now = 0;
+    let spans: Vec<_> = (1..)
+        .zip(steps)
+        .map(|(step, (pause, length))| {
+            let began = now + pause;
+            now = began + length;
+            (step, began, now)
+        })
+        .collect();
+    Spans::new(spans)
+}
+
+/// Times, durations and events as one side shows them in its last step.
+fn side(started_at_us: i64, steps: u32, shown: &[(&str, i64)]) -> Normalized {
+    let of = |kind: &str, us: i64| match kind {
+        "retry_after" => {
+            let text = format!(
+                "{:?}",
+                std::time::Duration::from_micros(us.unsigned_abs()).as_secs_f64()
+            );
+            json!({ "retry_after": serde_json::from_str::<Value>(&text).unwrap() })
+        }
+        "after_step" => json!({ "after_step": us.rem_euclid(i64::from(steps) + 2) }),
+        // A clock shows whole units of its own.
+        "epoch" => time(
+            kind,
+            (started_at_us + us).div_euclid(1_000_000) * 1_000_000 - started_at_us,
+        ),
+        "iso.3Z" => time(
+            kind,
+            (started_at_us + us).div_euclid(1_000) * 1_000 - started_at_us,
+        ),
+        _ => time(kind, us),
+    };
+    let seen: Map<String, Value> = (0..)
+        .zip(shown)
+        .map(|(at, (kind, us)): (u32, _)| (format!("{at}"), of(kind, *us)))
+        .collect();
+    Normalized {
+        scenario: "a/b".to_owned(),
+        started_at_us,
+        last_step: steps,
+        steps: vec![NormalStep {
+            step: steps,
+            at_us: 0,
+            label: String::new(),
+            seen: json!({ "sockets": { "1 ui": seen } }),
+        }],
+    }
+}
+
+const KINDS: [&str; 5] = ["epoch", "iso.6Z", "iso.3Z", "retry_after", "after_step"];
+
+fn steps() -> impl Strategy<Value = Vec<(i64, i64)>> {
+    let length = prop_oneof![0..100_000_i64, 100_000..3_000_000_i64];
+    prop::collection::vec((0..300_000_i64, length), 4)
+}
+
+/// A stamp of the last steps, near a whole number of seconds away from them.
+fn shown() -> impl Strategy<Value = i64> {
+    (
+        0..4_000_000_i64,
+        -3..4_i64,
+        prop::sample::select(vec![0, 60, 900]),
+    )
+        .prop_map(|(moment, seconds, lifetime)| moment + (seconds + lifetime) * 1_000_000)
+}
+
+proptest! {
+    #[test]
+    fn it_does_not_matter_which_side_is_called_the_legacy(
+        clocks in prop::collection::vec((0..3_u8, steps(), START..START + 3_000_000), 2),
+        pairs in prop::collection::vec((prop::sample::select(KINDS.to_vec()), shown(), -600_000..600_000_i64, -2..3_i64), 1..4),
+    ) {
+        let spans = |(kind, steps, _): &(u8, Vec<(i64, i64)>, i64)| {
+            let mut at = 0;
+            let ends: Vec<_> = (1..).zip(steps).map(|(step, (pause, length))| { at += pause + length; (step, at) }).collect();
+            match kind { 0 => Spans::recorded(&ends), 1 => Spans::standing(&ends), _ => running(steps) }
+        };
+        let (one, other) = (&clocks[0], &clocks[1]);
+        let first: Vec<_> = pairs.iter().map(|(kind, us, ..)| (*kind, *us)).collect();
+        let second: Vec<_> = pairs.iter().map(|(kind, us, off, seconds)| (*kind, us + off + seconds * 1_000_000)).collect();
+        let (first, second) = (side(one.2, 4, &first), side(other.2, 4, &second));
+        let both = BothSpans { legacy: spans(one), engine: spans(other) };
+        let swapped = BothSpans { legacy: both.engine.clone(), engine: both.legacy.clone() };
+        let found = |found: Vec<Difference>| -> Vec<String> { found.into_iter().map(|one| one.path).collect() };
+        prop_assert_eq!(found(diff(&first, &second, &both)), found(diff(&second, &first, &swapped)));
+    }
+
+    /// Two servers with clocks of their own, one slower than the other, do the same: what they show is equal wherever in a
+    /// step they look at the clock, also where a second begins meanwhile.
+    #[test]
+    fn what_two_live_servers_do_alike_is_equal(
+        slow in prop::collection::vec((0..300_000_i64, 1..450_000_i64), 4), fast in prop::collection::vec((0..20_000_i64, 1..30_000_i64), 4),
+        starts in (START..START + 3_000_000, START..START + 3_000_000),
+        made_in in 0_usize..4, moments in (0.0..1.0_f64, 0.0..1.0_f64), lifetime in prop::sample::select(vec![0_i64, 60, 3_600]),
+    ) {
+        let moment = |steps: &[(i64, i64)], of: usize, part: f64| {
+            let before: i64 = steps[..of].iter().map(|(pause, length)| pause + length).sum();
+            let (pause, length) = steps[of];
+            #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "less than a second")]
+            let within = (length as f64 * part) as i64;
+            before + pause + within
+        };
+        let show = |steps: &[(i64, i64)], part: f64, start: i64| {
+            let made = moment(steps, made_in, part);
+            let waits = lifetime * 1_000_000 + 60_000_000 - (moment(steps, 3, part) - made);
+            let of = [("epoch", made + lifetime * 1_000_000), ("iso.6Z", made + lifetime * 1_000_000), ("iso.3Z", made + 7_000_000), ("retry_after", waits)];
+            side(start, 4, &of)
+        };
+        let spans = BothSpans { legacy: running(&slow), engine: running(&fast) };
+        let (one, other) = (show(&slow, moments.0, starts.0), show(&fast, moments.1, starts.1));
+        prop_assert_eq!(diff(&one, &other, &spans), []);
+        let swapped = BothSpans { legacy: spans.engine, engine: spans.legacy };
+        prop_assert_eq!(diff(&other, &one, &swapped), []);
+    }
+}
+
+#[test]
+fn two_live_servers_are_held_to_the_second() {
+    // The legacy's seconds begin at 665,000, 1,665,000 …; the engine's, which started later, at 165,000, 1,165,000 ….
+    let (slow, fast) = ([(0, 100_000), (0, 300_000)], [(0, 10_000), (0, 20_000)]);
+    let spans = BothSpans {
+        legacy: running(&slow),
+        engine: running(&fast),
+    };
+    let starts = (START, START + 500_000);
+    let found = |kind: &str, legacy: i64, engine: i64| {
+        diff(
+            &side(starts.0, 2, &[(kind, legacy)]),
+            &side(starts.1, 2, &[(kind, engine)]),
+            &spans,
+        )
+        .len()
+    };
+    for (kind, legacy, engine) in [
+        ("epoch", 350_000, 15_000),
+        ("iso.6Z", 350_000, 15_000),
+        ("retry_after", 59_650_000, 59_985_000),
+    ] {
+        let wrong = |by: i64| (found(kind, legacy + by, engine), found(kind, legacy, engine + by));
+        assert_eq!(wrong(0), (0, 0), "{kind}");
+        for by in [-60, -1, 1, 60] {
+            assert_eq!(wrong(by * 1_000_000), (1, 1), "{kind} off by {by} s");
+        }
+    }
+    assert_eq!(found("iso.6Z", 50_000, 15_000), 1, "of the step before");
+}
+
+#[test]
+fn an_event_may_be_late_where_a_clock_ran() {
+    let ends = [(1, 10_000), (2, 20_000), (3, 30_000), (4, 90_000)];
+    let spans = BothSpans::of_replay(&ends);
+    let swapped = BothSpans {
+        legacy: spans.engine.clone(),
+        engine: spans.legacy.clone(),
+    };
+    let heard = |step: i64| side(START, 4, &[("after_step", step)]);
+    let equal = |legacy, engine, spans: &BothSpans| diff(&heard(legacy), &heard(engine), spans).is_empty();
+    assert!(
+        equal(3, 1, &spans) && equal(1, 3, &swapped),
+        "20 ms late in the recording"
+    );
+    assert!(!equal(4, 2, &spans), "70 ms late");
+    assert!(
+        !equal(1, 3, &spans) && !equal(3, 1, &swapped),
+        "the replay hears everything before the next step"
+    );
+    assert!(equal(1, 2, &spans) && equal(2, 1, &spans), "a neighbouring step");
 }

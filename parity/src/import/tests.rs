@@ -170,3 +170,42 @@ fn links_and_modes_of_files_before_the_start_are_kept() {
         ]
     );
 }
+
+#[test]
+fn files_are_placed_when_the_recording_placed_them() {
+    let file = |id: u32, path: &str, text: &str| json!({"id": id, "at": 0.001, "kind": "file", "path": path, "text": text});
+    let steps = json!([
+        file(1, "key", "k"),
+        file(2, "script", "0f9d2b1e-5c1a-4d6f-9c57-5a8f3f1f2f10"),
+        http(3, "/", &json!(1)),
+        file(4, "key", "k")
+    ]);
+    let mut whole: Value = serde_json::from_str(&recording(&steps)).unwrap();
+    whole["files_before_start"] = json!({"key": {"text": "k"}});
+    let imported = import_recording(&whole.to_string()).unwrap();
+    let before: Vec<_> = imported
+        .scenario
+        .files
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .collect();
+    assert_eq!(before, ["key"]);
+    let steps = imported
+        .scenario
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::File { path, .. } => Some((step.id, path.as_str())),
+            _ => None,
+        });
+    assert_eq!(
+        steps.collect::<Vec<_>>(),
+        [(1, "script"), (3, "key")],
+        "the key's first step tells it once more"
+    );
+    let text = "0f9d2b1e-5c1a-4d6f-9c57-5a8f3f1f2f10".to_owned();
+    assert!(
+        imported.transcript.client_values.contains(&text),
+        "no server made it up"
+    );
+}

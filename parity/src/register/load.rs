@@ -168,10 +168,10 @@ pub fn parse(path: &Path, text: &str, known: &KnownScenarios) -> Result<Register
             raw.format
         )));
     }
-    let blocks = blocks(text);
+    let lines = Lines::of(text);
     let mut read = Vec::new();
     for entry in raw.divergence {
-        let at = line(text, entry.span().start);
+        let at = lines.at(entry.span().start);
         let entry = entry.into_inner();
         let id = entry.get("id").and_then(toml::Value::as_str).unwrap_or("?");
         let id = id.to_owned();
@@ -195,7 +195,13 @@ pub fn parse(path: &Path, text: &str, known: &KnownScenarios) -> Result<Register
         if !ids.insert(id.clone()) {
             wrong.push((None, "the id is used twice".to_owned()));
         }
-        let line = |block: Option<usize>| block.and_then(|block| blocks.get(&at)?.get(block).copied());
+        // Only a fault has to know where the blocks of its entry stand.
+        let blocks = if wrong.is_empty() {
+            Vec::new()
+        } else {
+            blocks(text, &lines, at)
+        };
+        let line = |block: Option<usize>| block.and_then(|block| blocks.get(block).copied());
         faults.extend(
             wrong
                 .into_iter()
@@ -227,19 +233,16 @@ struct Shared<'a> {
     known: &'a KnownScenarios,
 }
 
-/// The lines at which the blocks of each entry begin, by the line of the entry.
-fn blocks(text: &str) -> BTreeMap<usize, Vec<usize>> {
+/// The lines at which the blocks of the entry begin that itself begins in a line.
+fn blocks(text: &str, lines: &Lines, entry_at: usize) -> Vec<usize> {
     let Ok(document) = toml_edit::Document::parse(text) else {
-        return BTreeMap::new();
+        return Vec::new();
     };
+    let at = |table: &Table| table.span().map(|span| lines.at(span.start));
     let entries = document.get("divergence").and_then(Item::as_array_of_tables);
-    let at = |table: &Table| table.span().map(|span| line(text, span.start));
-    let of = |entry: &Table| {
-        let blocks = entry.get("expect").and_then(Item::as_array_of_tables);
-        let blocks = blocks.into_iter().flatten().filter_map(at);
-        Some((at(entry)?, blocks.collect()))
-    };
-    entries.into_iter().flatten().filter_map(of).collect()
+    let entry = entries.and_then(|all| all.iter().find(|entry| at(entry) == Some(entry_at)));
+    let blocks = entry.and_then(|entry| entry.get("expect")?.as_array_of_tables());
+    blocks.into_iter().flatten().filter_map(at).collect()
 }
 
 /// What is wrong with an entry: its line, its id and the reason.
@@ -262,8 +265,18 @@ fn named_rows(read: &[Read]) -> (BTreeMap<String, Vec<RawRow>>, Vec<Wrong>) {
     (named, faults)
 }
 
-fn line(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+/// Where the lines of a text end.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of a place, counted from 1.
+    fn at(&self, place: usize) -> usize {
+        self.0.partition_point(|end| *end < place) + 1
+    }
 }
 
 fn date(field: &str, text: &str) -> Result<Date, String> {

@@ -1,5 +1,7 @@
 //! Differences that were found become a block of an entry, with exact values. Everything else in the file stays as people
 //! wrote it.
+//!
+//! Long because half of it is what becomes of a whole register, as text.
 
 use crate::diff::Difference;
 use serde_json::Value;
@@ -28,8 +30,9 @@ pub enum AcceptError {
     },
 }
 
-/// The register's text with blocks in an entry that accept the differences, all of one scenario. `step` gives the name of a
-/// step; `values` are those that the register names.
+/// The register's text with blocks in an entry that accept the differences, all of one scenario: a block of the entry that
+/// has the same rows gets one more place, for others there is a new one. `step` gives the name of a step; `values` are those
+/// that the register names.
 ///
 /// # Errors
 /// If the text cannot be read or has no such entry.
@@ -81,10 +84,80 @@ pub fn accept(
         .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     if let Some(expectations) = expectations.as_array_of_tables_mut() {
         for block in blocks(differences, step, values) {
-            expectations.push(block);
+            if !expectations.iter_mut().any(|known| takes_in(known, &block)) {
+                expectations.push(block);
+            }
         }
     }
     Ok(document.to_string())
+}
+
+/// Whether a block of the register has the rows of a new one and so got its places.
+fn takes_in(known: &mut Table, new: &Table) -> bool {
+    // What has patterns or rows of other blocks in it expects more than its own rows say.
+    let exact = ["same_as", "except", "why_loose"]
+        .iter()
+        .all(|member| !known.contains_key(member));
+    if !exact || rows_of(known) != rows_of(new) {
+        return false;
+    }
+    let places = |block: &Table| -> Option<Vec<(String, Array)>> {
+        let of = |(scenario, steps): (&str, &Item)| Some((scenario.to_owned(), steps.as_array()?.clone()));
+        block.get("at")?.as_table_like()?.iter().map(of).collect()
+    };
+    let (Some(wanted), Some(at)) = (places(new), known.get_mut("at").and_then(Item::as_table_like_mut))
+    else {
+        return false;
+    };
+    // Steps that are no list are no exact ones.
+    if at.iter().any(|(_, steps)| !steps.is_array()) {
+        return false;
+    }
+    for (scenario, steps) in wanted {
+        match at.get_mut(&scenario).and_then(Item::as_array_mut) {
+            Some(there) => there.extend(steps.iter().filter_map(|step| step.as_str().map(str::to_owned))),
+            None => {
+                // What stood before the closing brace comes before it again.
+                let last = at.iter_mut().last().and_then(|(_, steps)| steps.as_value_mut());
+                last.into_iter()
+                    .for_each(|steps| steps.decor_mut().set_suffix(""));
+                let mut steps = toml_edit::Value::Array(steps);
+                steps.decor_mut().set_suffix(" ");
+                at.insert(&scenario, Item::Value(steps));
+            }
+        }
+    }
+    true
+}
+
+/// The rows of a block, however they are written and in whatever order they stand.
+fn rows_of(block: &Table) -> Option<Vec<String>> {
+    let rows = block.get("differ")?.as_array()?;
+    let mut rows: Vec<String> = rows.iter().map(bare).collect();
+    rows.sort();
+    Some(rows)
+}
+
+/// A value without white space and remarks, and with one spelling of texts.
+fn bare(value: &toml_edit::Value) -> String {
+    match value {
+        toml_edit::Value::String(text) => Value::from(text.value().as_str()).to_string(),
+        toml_edit::Value::Integer(number) => number.value().to_string(),
+        toml_edit::Value::Float(number) => format!("{:?}", number.value()),
+        toml_edit::Value::Boolean(truth) => truth.value().to_string(),
+        toml_edit::Value::Datetime(time) => time.value().to_string(),
+        toml_edit::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(bare).collect();
+            format!("[{}]", items.join(","))
+        }
+        // The order of an object's members is part of what is compared.
+        toml_edit::Value::InlineTable(members) => {
+            let member =
+                |(key, value): (&str, &toml_edit::Value)| format!("{}={}", Value::from(key), bare(value));
+            let members: Vec<String> = members.iter().map(member).collect();
+            format!("{{{}}}", members.join(","))
+        }
+    }
 }
 
 /// One block for the steps that show the same.
@@ -212,6 +285,10 @@ mod tests {
     }
 
     fn accepted(id: &str) -> Result<String, AcceptError> {
+        accepted_in(TEXT, id)
+    }
+
+    fn accepted_in(text: &str, id: &str) -> Result<String, AcceptError> {
         let differences = [
             difference(1, "/status", json!(500), Some(json!(400))),
             difference(3, "/status", json!(500), Some(json!(400))),
@@ -221,7 +298,7 @@ mod tests {
         ];
         let values = BTreeMap::from([("the page".to_owned(), json!("a long page"))]);
         accept(
-            TEXT,
+            text,
             id,
             &differences,
             |step| Some(format!("GET {step}")),
@@ -264,6 +341,59 @@ mod tests {
         id = "two"
         expect = []
         "#);
+    }
+
+    #[test]
+    fn a_block_with_the_same_rows_gets_one_more_place() {
+        let more = TEXT.replace(
+            "# about the second",
+            "[[divergence.expect]]\nname = \"the crash\"\nat = { \"a/b\" = [\"GET x\"] } # where\ndiffer = [\n    # how\n    \
+             { path = '/status', legacy = 500, engine = 400 },\n]\n\n[[divergence.expect]]\nat = { \"a/c\" = [\"GET 9\"] }\n\
+             differ = [\n    { path = \"/body/c\", legacy = { value = \"the page\" } },\n    \
+             { path = \"/body/b\", legacy = { json = '{\"n\":null}' } },\n    \
+             { path = \"/body/a\", legacy = { null = true }, engine = { equals = { n = [1.5, \"x\"] } } },\n]\n\n# about the second",
+        );
+        insta::assert_snapshot!(accepted_in(&more, "one").unwrap(), @r#"
+        format = 2
+
+        # why it is first
+        [[divergence]]
+        id = "one"
+        defect = "X-1"
+
+        [[divergence.expect]]
+        at = { "a/b" = ["GET x"] } # as it was
+        differ = [
+            { path = "/a", legacy = 1 },
+        ]
+
+        [[divergence.expect]]
+        name = "the crash"
+        at = { "a/b" = ["GET x"], "a/c" = ["GET 1", "GET 3"] } # where
+        differ = [
+            # how
+            { path = '/status', legacy = 500, engine = 400 },
+        ]
+
+        [[divergence.expect]]
+        at = { "a/c" = ["GET 9", "GET 2"] }
+        differ = [
+            { path = "/body/c", legacy = { value = "the page" } },
+            { path = "/body/b", legacy = { json = '{"n":null}' } },
+            { path = "/body/a", legacy = { null = true }, engine = { equals = { n = [1.5, "x"] } } },
+        ]
+
+        # about the second
+        [[divergence]]
+        id = "two"
+        expect = []
+        "#);
+        let loose = more.replace("name = ", "why_loose = ");
+        let written = accepted_in(&loose, "one").unwrap();
+        assert!(
+            written.contains("at = { \"a/c\" = [\"GET 1\", \"GET 3\"] }"),
+            "a block of its own: {written}"
+        );
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The folder of a run's reports. A report that lies there is of the run that wrote it last: a run takes the folder for
 //! itself, puts a note in the older reports' place before anything is compared, and replaces files whole.
 
-use super::{ReportError, RunReport, json, markdown};
+use super::{ReportError, RunReport, json, junit, markdown, page};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 const MARKDOWN: &str = "divergences.md";
 const JSON: &str = "report.json";
+const PAGE: &str = "report.html";
+const JUNIT: &str = "junit.xml";
 const LOCK: &str = ".lock";
 
 /// A folder cannot be taken.
@@ -73,16 +75,45 @@ impl Folder {
         self.path.join(JSON)
     }
 
-    /// Writes both reports in the place of older ones.
+    /// The page for people.
+    #[must_use]
+    pub fn page(&self) -> PathBuf {
+        self.path.join(PAGE)
+    }
+
+    /// What CI systems read.
+    #[must_use]
+    pub fn junit(&self) -> PathBuf {
+        self.path.join(JUNIT)
+    }
+
+    /// All reports, as a line for people.
+    #[must_use]
+    pub fn listing(&self) -> String {
+        format!(
+            "{}, {}, {} and {}",
+            self.markdown().display(),
+            self.page().display(),
+            self.json().display(),
+            self.junit().display()
+        )
+    }
+
+    /// Writes all reports in the place of older ones.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&self, report: &RunReport) -> Result<(), ReportError> {
-        let text = json(report).map_err(|error| ReportError::Unreadable {
-            path: self.json(),
-            reason: error.to_string(),
-        })?;
+        let unwritten = |path: PathBuf, reason: &dyn std::error::Error| ReportError::Unreadable {
+            path,
+            reason: reason.to_string(),
+        };
+        let text = json(report).map_err(|error| unwritten(self.json(), &error))?;
+        let page = page(report).map_err(|error| unwritten(self.page(), &error))?;
+        let junit = junit(report).map_err(|error| unwritten(self.junit(), &error))?;
         replace(&self.markdown(), &markdown(report))?;
+        replace(&self.page(), &page)?;
+        replace(&self.junit(), &junit)?;
         replace(&self.json(), &text)
     }
 }

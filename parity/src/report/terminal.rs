@@ -82,9 +82,10 @@ pub fn render(report: &RunReport) -> String {
     out
 }
 
-/// The last line: whether all is well, what was counted, and how long it took.
+/// The last line: whether all is well, what was counted, how long it took, and how many megabytes (of a million bytes) were
+/// resident at most, where the system tells.
 #[must_use]
-pub fn last_line(report: &RunReport, took: std::time::Duration) -> String {
+pub fn last_line(report: &RunReport, took: std::time::Duration, peak: Option<f64>) -> String {
     let counts = Counts::of(&report.judgement.verdicts);
     let (word, why) = match ending(report) {
         Ending::Pass => ("PASS", ""),
@@ -95,7 +96,7 @@ pub fn last_line(report: &RunReport, took: std::time::Duration) -> String {
     };
     format!(
         "{word}{why}: {} scenarios, {} steps compared, {} differences expected, {} not expected, {} expected and not \
-         seen, {} steps not compared, {} scenarios could not run, {:.1} s",
+         seen, {} steps not compared, {} scenarios could not run, {:.1} s{}",
         report.judgement.verdicts.len(),
         counts.compared_steps,
         counts.expected,
@@ -103,7 +104,9 @@ pub fn last_line(report: &RunReport, took: std::time::Duration) -> String {
         counts.unmet,
         counts.not_compared_steps,
         counts.could_not_run,
-        took.as_secs_f64()
+        took.as_secs_f64(),
+        peak.map(|peak| format!(", at most {peak:.0} MB"))
+            .unwrap_or_default()
     )
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diff::{Difference, Kind, Spans};
+use crate::diff::{BothSpans, Difference, Kind};
 use crate::normalize::normalize;
 use crate::register::{Ran, StepNames, Unmet, judge};
 use crate::transcript::{Body, Keys, Observation, Seen, StatusLine, Transcript};
@@ -71,11 +71,15 @@ fn what_a_run_ends_with() {
 fn the_last_line_says_whether_all_is_well() {
     let took = std::time::Duration::from_millis(1250);
     assert_eq!(
-        last_line(&report(&[Outcome::Same]), took),
+        last_line(&report(&[Outcome::Same]), took, Some(411.6)),
         "PASS: 1 scenarios, 1 steps compared, 0 differences expected, 0 not expected, 0 expected and not seen, 0 steps \
-         not compared, 0 scenarios could not run, 1.2 s"
+         not compared, 0 scenarios could not run, 1.2 s, at most 412 MB"
     );
-    assert!(last_line(&report(&[Outcome::Different]), took).starts_with("FAIL, something differs: "));
+    let failed = last_line(&report(&[Outcome::Different]), took, None);
+    assert!(
+        failed.starts_with("FAIL, something differs: ") && failed.ends_with(" 1.2 s"),
+        "{failed}"
+    );
 }
 
 #[test]
@@ -202,6 +206,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
         left: None,
         missed: Vec::new(),
         keys: Keys::default(),
+        took_us: BTreeMap::default(),
     }
 }
 
@@ -209,7 +214,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
 fn the_reports_of_a_small_transcript() {
     let legacy = transcript(200, Some(json!({"success": true})));
     let engine = transcript(503, None);
-    let spans = Spans::new(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
+    let spans = BothSpans::of_replay(&[(1, 1000), (2, 2000), (3, 3000), (4, 4000)]);
     let names = StepNames::new([
         "GET x",
         "ui connects",

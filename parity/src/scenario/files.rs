@@ -74,6 +74,18 @@ pub fn before_start(scenario: &Scenario, folder: &Path) -> Result<Vec<(String, V
         .collect()
 }
 
+/// The contents of all files that steps write.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn in_steps(scenario: &Scenario, folder: &Path) -> Result<Vec<Vec<u8>>, FileError> {
+    let written = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::File { source, .. } => Some(contents(source, folder)),
+        _ => None,
+    });
+    written.collect()
+}
+
 /// Every source in the scenario, without its mode: before the start and in steps.
 pub fn sources(scenario: &Scenario) -> impl Iterator<Item = &FileSource> {
     let in_steps = scenario.steps.iter().filter_map(|step| match &step.action {

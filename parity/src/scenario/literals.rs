@@ -14,15 +14,15 @@ use super::{
 /// Texts longer than this are not kept: no server echoes them as a value of their own.
 const LONGEST: usize = 65_536;
 
-/// All literal values of a scenario, and of its files before the start.
-pub fn literals(scenario: &Scenario, files: &[(String, Vec<u8>)]) -> BTreeSet<String> {
+/// All literal values of a scenario, and of the files that it places.
+pub fn literals<'a>(scenario: &Scenario, files: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<String> {
     let mut names = Names::new();
     let mut found = BTreeSet::new();
     for agent in &scenario.agents {
         agent.define(&mut names);
         found.extend(agent.values().into_iter().map(|(_, value)| value));
     }
-    for (_, bytes) in files {
+    for bytes in files {
         file_literals(bytes, &mut found);
     }
     for (_, value) in &scenario.env {

@@ -88,6 +88,49 @@ fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
+/// A text as an argument of a shell, which takes the values from variables. `None` where it cannot be read.
+pub fn as_shell_argument(text: &str) -> Option<String> {
+    let mut out = String::new();
+    for piece in pieces(text).ok()? {
+        match piece {
+            Piece::Text(text) => push_quoted(&mut out, text),
+            Piece::Repeat(unit, times) => {
+                out.push_str("\"$(printf %s ");
+                push_quoted(&mut out, unit);
+                out.push_str(&format!("'%.0s' $(seq {times}))\""));
+            }
+            Piece::Name(name) => out.push_str(&format!("\"${{{}}}\"", shell_variable(name))),
+        }
+    }
+    if out.is_empty() {
+        out.push_str("''");
+    }
+    Some(out)
+}
+
+fn push_quoted(out: &mut String, text: &str) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@%+".contains(&byte);
+    if text.bytes().all(is_plain) {
+        out.push_str(text);
+    } else {
+        out.push('\'');
+        out.push_str(&text.replace('\'', r"'\''"));
+        out.push('\'');
+    }
+}
+
+/// What a shell calls a name of a scenario.
+fn shell_variable(name: &str) -> String {
+    let word = |character: char| {
+        if character.is_ascii_alphanumeric() {
+            character
+        } else {
+            '_'
+        }
+    };
+    name.chars().map(word).collect()
+}
+
 /// The text that stands for a value inside a longer text.
 pub fn as_text(value: &Value) -> String {
     match value {

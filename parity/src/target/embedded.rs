@@ -17,6 +17,7 @@ use borealis_engine::{
 };
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use jiff::Timestamp;
+use rustix::fs::{StatVfs, StatVfsMountFlags};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -37,6 +38,22 @@ const WEB: &str = "Data/web-interface/build";
 const TOKEN_KEY: &str = "borealis-jwt-ed25519.key";
 /// The file of the key that seals stored secrets.
 const SEALING_KEY: &str = "server_secret.key";
+/// How long the path of the root folder is, as in the recordings: where a server names its folder, answers are as long
+/// as theirs.
+const ROOT_LENGTH: usize = 53;
+/// The root's name in the folder that is removed with it.
+const ROOT: &str = "root";
+/// What that folder's name begins with.
+const PREFIX: &str = "parity-";
+/// So many letters of its name keep several runs apart.
+const FEWEST_RANDOM: usize = 8;
+/// Where Linux keeps files in memory. A server waits for the disk some twenty times a scenario, for the sake of a root that
+/// lasts as long as the scenario.
+const MEMORY: &str = "/dev/shm";
+/// So many bytes must be free there; containers often have less. A scenario's root needs a few millions.
+const FREE_MEMORY: u64 = 256 << 20;
+/// Where temporary files lie if nothing else is said, and if the folder that is said has too long a path.
+const USUAL_FOLDER: &str = "/tmp";
 /// Its only script.
 const SCRIPT: &str = "console.log(\"borealis\");\n";
 
@@ -85,10 +102,12 @@ impl Embedded {
         files: &[(String, Vec<u8>)],
         github: &str,
     ) -> Result<Self, TargetError> {
-        let folder = tempfile::tempdir().map_err(|source| TargetError::File {
-            path: "temporary folder".to_owned(),
-            source,
-        })?;
+        let parent = if in_memory_fits() {
+            PathBuf::from(MEMORY)
+        } else {
+            std::env::temp_dir()
+        };
+        let folder = temporary_folder(&parent)?;
         let origin = Timestamp::from_microsecond(scenario.started_at_us).unwrap_or_default();
         let digest = Sha256::digest(&scenario.name);
         let seed = digest
@@ -156,7 +175,7 @@ impl Embedded {
 
     /// The root folder.
     pub fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
+        self.folder.path().join(ROOT)
     }
 
     /// The database file.
@@ -240,6 +259,32 @@ impl Embedded {
     }
 }
 
+/// Whether roots may lie in memory: nobody says that temporary files belong elsewhere, and there is room for files that may
+/// be programs.
+fn in_memory_fits() -> bool {
+    let room = |state: StatVfs| {
+        let programs = !state.f_flag.contains(StatVfsMountFlags::NOEXEC);
+        programs && state.f_bavail.saturating_mul(state.f_frsize) >= FREE_MEMORY
+    };
+    std::env::temp_dir() == Path::new(USUAL_FOLDER) && rustix::fs::statvfs(MEMORY).is_ok_and(room)
+}
+
+/// A fresh folder in `parent`, named so that the root in it has a path of its length.
+fn temporary_folder(parent: &Path) -> Result<TempDir, TargetError> {
+    let length = |parent: &Path| parent.join(PREFIX).join(ROOT).as_os_str().len();
+    let parents = [parent, Path::new(USUAL_FOLDER)];
+    let fits = |parent: &&&Path| length(parent) + FEWEST_RANDOM <= ROOT_LENGTH;
+    let parent = parents.iter().find(fits).unwrap_or(&parent);
+    tempfile::Builder::new()
+        .prefix(PREFIX)
+        .rand_bytes(ROOT_LENGTH.saturating_sub(length(parent)).max(FEWEST_RANDOM))
+        .tempdir_in(parent)
+        .map_err(|source| TargetError::File {
+            path: format!("a temporary folder in {}", parent.display()),
+            source,
+        })
+}
+
 /// Adds what is not there yet.
 fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
     if !all.contains(&one) {
@@ -312,4 +357,21 @@ fn write(folder: &Path, path: &str, bytes: Option<&[u8]>, time: Timestamp) -> Re
         .map_err(wrong)?;
     file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
         .map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_roots_path_is_of_one_length_wherever_temporary_files_lie() {
+        let parent = tempfile::tempdir_in("/tmp").unwrap();
+        let long = parent.path().join("a".repeat(ROOT_LENGTH));
+        std::fs::create_dir(&long).unwrap();
+        for parent in [Path::new("/tmp"), Path::new("/tmp/"), parent.path(), &long] {
+            let folder = temporary_folder(parent).unwrap();
+            let root = folder.path().join(ROOT);
+            assert_eq!(root.as_os_str().len(), ROOT_LENGTH, "{}", root.display());
+        }
+    }
 }

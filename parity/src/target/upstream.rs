@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ struct Playing {
     script: Upstream,
     stage: Arc<Stage>,
     accepting: JoinHandle<()>,
+    /// How many requests were waited for in vain: nobody waits for them again.
+    missing: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -94,6 +99,7 @@ impl PlayedGitHub {
             playing: Some(Playing {
                 script: script.clone(),
                 accepting: tokio::spawn(accept(listener, Arc::clone(&stage))),
+                missing: AtomicU32::new(0),
                 stage,
             }),
         })
@@ -109,13 +115,19 @@ impl PlayedGitHub {
         self.url.rsplit(':').next().unwrap_or_default()
     }
 
-    /// Waits until the server has asked as often as the script says it does by the end of a step, for a while at most.
+    /// Waits until the server has asked as often as the script says it does by the end of a step, for a while at most. What
+    /// did not come then may still come, but a later step does not wait for it once more.
     pub async fn settle(&self, step: u32) {
-        if let Some(Playing { script, stage, .. }) = &self.playing {
-            let count = script.asked_by(step);
-            let mut served = stage.served.subscribe();
+        if let Some(playing) = &self.playing {
+            let count = playing.script.asked_by(step);
+            let missing = playing.missing.load(Ordering::Relaxed);
+            let mut served = playing.stage.served.subscribe();
+            let enough = served.wait_for(|served| served.saturating_add(missing) >= count);
             // Too few, or a stage that is gone: both show in what was asked.
-            let _ = timeout(PATIENCE, served.wait_for(|served| *served >= count)).await;
+            if timeout(PATIENCE, enough).await.is_err() {
+                let missing = count.saturating_sub(*playing.stage.served.borrow());
+                playing.missing.store(missing, Ordering::Relaxed);
+            }
         }
     }
 
@@ -262,6 +274,26 @@ mod tests {
         github.settle(3).await;
         let lines: Vec<_> = github.asked().unwrap().iter().map(Asked::line).collect();
         assert_eq!(lines, ["GET /a", "GET /a", "GET /a", "GET /b?x=1"]);
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is tokio's paused clock")]
+    #[tokio::test(start_paused = true)]
+    async fn what_was_waited_for_in_vain_is_waited_for_once() {
+        let script = Upstream {
+            asks: BTreeMap::from([(1, 1), (3, 1)]),
+            unrecorded: 0,
+            exchanges: vec![exchange("/a", "one")],
+        };
+        let github = PlayedGitHub::start(Some(&script)).await.unwrap();
+        let began = tokio::time::Instant::now();
+        for (step, patience) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+            github.settle(step).await;
+            assert_eq!(
+                began.elapsed().as_secs(),
+                patience * PATIENCE.as_secs(),
+                "after step {step}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use std::{
 };
 
 use parity::{
-    diff::{Difference, Spans, diff},
+    diff::{BothSpans, Difference, diff},
     import::{import_recording, keep},
     normalize::normalize,
     record::{Clock, Front, Limits, Plan, Proxy, Upstream, compose},
@@ -186,8 +186,12 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
     let recorded = Scenario::read(&imported.scenario.name, &yaml)
         .unwrap_or_else(|error| panic!("{}: {error}\n{yaml}", scenario.name))
         .with_times(at);
-    let contents = files::before_start(&recorded, folder).unwrap();
-    transcript.client_values.extend(literals(&recorded, &contents));
+    let placed = files::before_start(&recorded, folder).unwrap();
+    let later = files::in_steps(&recorded, folder).unwrap();
+    let contents = placed.iter().map(|(_, bytes)| bytes).chain(&later);
+    transcript
+        .client_values
+        .extend(literals(&recorded, contents.map(Vec::as_slice)));
     let replayed = run_embedded(&recorded, folder, &Silent).await.unwrap();
     let mut at = 0;
     let spans: Vec<_> = recorded
@@ -201,7 +205,7 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
     let mut different = diff(
         &normalize(&transcript),
         &normalize(&replayed),
-        &Spans::new(&spans),
+        &BothSpans::of_replay(&spans),
     );
     different.retain(|one| one.step != recorded.last_step() + ASKED_AFTER);
     Played {

@@ -10,8 +10,7 @@ use serde::Serialize;
 use crate::{
     domain::{
         activity::{Activity, ActivityLine},
-        json::Json,
-        json_text::push_compact_text,
+        json_text::compact_text_of,
     },
     interfaces::http::{
         compat::{
@@ -97,7 +96,7 @@ pub async fn list(
 ) -> Result<LongList<ListedActivity>, ErrorResponse> {
     let history = app.activity.of_host(&hostname).await.map_err(database_error)?;
     LongList::of_all("history", history, |text, line| {
-        push_compact_text(text, &Json::of(&ListedActivity::from(line)));
+        text.push_str(&compact_text_of(&ListedActivity::from(line)));
     })
     .await
 }

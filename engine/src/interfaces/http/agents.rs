@@ -168,7 +168,7 @@ fn script_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agents::AgentRecord;
+    use crate::domain::{agents::AgentRecord, json_text::compact_text_of};
 
     async fn page(agent_id: &str, node_id: &str) -> String {
         let path = Path((agent_id.to_owned(), node_id.to_owned()));
@@ -186,7 +186,7 @@ mod tests {
             record: AgentRecord::default(),
             is_collecting: false,
         };
-        let shown = |agent: AgentSummary| compact_text(&Json::of(&ListedAgent::from(agent)));
+        let shown = |agent: AgentSummary| compact_text_of(&ListedAgent::from(agent));
         insta::assert_snapshot!(shown(agent.clone()), @r#"{"collector_active":false,"hostname":"unknown","service_mode":"currentuser"}"#);
         agent.record.announced = true;
         agent.record.status = Some(AgentStatus::Orphaned);

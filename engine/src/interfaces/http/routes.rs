@@ -46,7 +46,7 @@ pub fn table() -> Routes<AppState> {
         .post("/api/agent/script/request", script_request::request)
         .get("/api/agent/hash", device_reports::hash::get)
         .post("/api/agent/hash", device_reports::hash::post)
-        .get("/api/agent/hash_list", device_reports::hash::list)
+        .get_long("/api/agent/hash_list", device_reports::hash::list)
         .post("/api/agent/details", device_reports::details::report)
         .get("/api/device/details/{hostname}", device_reports::details::read)
         .merge(inventory_table())
@@ -58,12 +58,12 @@ pub fn table() -> Routes<AppState> {
         .post("/api/ansible/quick_run", quick_run::run_playbook)
         .post("/api/ansible/recap/report", playbooks::report)
         .get("/api/ansible/recap/{id:int}", playbooks::read)
-        .get("/api/ansible/recaps", playbooks::list)
+        .get_long("/api/ansible/recaps", playbooks::list)
         .get("/api/ansible/run_for_activity/{id:int}", playbooks::of_activity)
         .get("/api/device/activity/{hostname}", activity::list)
         .delete("/api/device/activity/{hostname}", activity::clear)
         .get("/api/device/activity/job/{id:int}", activity::read)
-        .get("/api/agents", agents::list)
+        .get_long("/api/agents", agents::list)
         .delete("/api/agent/{agent_id}", agents::remove)
         .post("/api/agent/provision", agents::provision)
         .get(
@@ -109,18 +109,18 @@ fn inventory_table() -> Routes<AppState> {
         .get("/api/agent_devices", devices::list_agents)
         .merge(remote_devices_table::<Ssh>("/api/ssh_devices"))
         .merge(remote_devices_table::<Winrm>("/api/winrm_devices"))
-        .get("/api/sites", sites::list)
+        .get_long("/api/sites", sites::list)
         .post("/api/sites", sites::create)
         .post("/api/sites/rename", sites::rename)
         .post("/api/sites/assign", sites::assign)
-        .get("/api/sites/device_map", sites::device_map)
+        .get_long("/api/sites/device_map", sites::device_map)
         .post("/api/sites/delete", sites::delete)
-        .get("/api/device_list_views", device_views::list)
+        .get_long("/api/device_list_views", device_views::list)
         .post("/api/device_list_views", device_views::create)
         .get("/api/device_list_views/{id:int}", device_views::read)
         .put("/api/device_list_views/{id:int}", device_views::update)
         .delete("/api/device_list_views/{id:int}", device_views::delete)
-        .get("/api/search/suggest", search::suggest)
+        .get_long("/api/search/suggest", search::suggest)
 }
 
 fn remote_devices_table<R: Remote>(path: &str) -> Routes<AppState> {
@@ -135,7 +135,7 @@ fn remote_devices_table<R: Remote>(path: &str) -> Routes<AppState> {
 /// Scripts, workflows and playbooks as files.
 fn assemblies_table() -> Routes<AppState> {
     Routes::new()
-        .get("/api/assembly/list", assemblies::list)
+        .get_long("/api/assembly/list", assemblies::list)
         .get("/api/assembly/load", assemblies::load)
         .post("/api/assembly/create", assemblies::create)
         .post("/api/assembly/edit", assemblies::edit)
@@ -149,7 +149,7 @@ fn assemblies_table() -> Routes<AppState> {
 fn deprecated_assemblies_table<S: Source>(path: &str) -> Routes<AppState> {
     let route = |name: &str| format!("{path}/{name}");
     Routes::new()
-        .get(&route("list"), deprecated_assemblies::list::<S>)
+        .get_long(&route("list"), deprecated_assemblies::list::<S>)
         .get(&route("load"), deprecated_assemblies::load::<S>)
         .post(&route("save"), deprecated_assemblies::save::<S>)
         .post(&route("rename_file"), deprecated_assemblies::rename_file::<S>)
@@ -163,15 +163,15 @@ fn deprecated_assemblies_table<S: Source>(path: &str) -> Routes<AppState> {
 /// The routes whose JSON is written as Python's `json.dumps` does by default.
 fn scheduled_jobs_table() -> Routes<AppState> {
     Routes::new()
-        .get("/api/scheduled_jobs", scheduled_jobs::list)
+        .get_long("/api/scheduled_jobs", scheduled_jobs::list)
         .post("/api/scheduled_jobs", scheduled_jobs::create)
         .get("/api/scheduled_jobs/{id:int}", scheduled_jobs::read)
         .put("/api/scheduled_jobs/{id:int}", scheduled_jobs::update)
         .delete("/api/scheduled_jobs/{id:int}", scheduled_jobs::delete)
         .post("/api/scheduled_jobs/{id:int}/toggle", scheduled_jobs::toggle)
-        .get("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::runs)
+        .get_long("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::runs)
         .delete("/api/scheduled_jobs/{id:int}/runs", scheduled_jobs::clear_runs)
-        .get("/api/scheduled_jobs/{id:int}/devices", scheduled_jobs::devices)
+        .get_long("/api/scheduled_jobs/{id:int}/devices", scheduled_jobs::devices)
         .written(TextForm::AsMade)
 }
 

@@ -28,6 +28,7 @@ use super::{
     detached::DetachedRequests,
     observed::{self, Observed},
     pages::Pages,
+    set_apart::SetApart,
     signature::{Described, Signature},
 };
 use crate::config::network::PublicUrl;
@@ -76,6 +77,8 @@ struct Route<S> {
     handlers: MethodRouter<S>,
     /// How its answers are written.
     form: TextForm,
+    /// Whether its answers to GET and HEAD take the processor for long.
+    is_long: bool,
     /// What the handler of each method takes and answers.
     signatures: BTreeMap<&'static str, Signature>,
 }
@@ -121,6 +124,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             on(MethodFilter::GET, handler),
             H::signature(),
         )
+    }
+
+    /// Adds a GET route whose answer grows with the fleet. It is made apart from other requests.
+    pub fn get_long<H: Handler<T, S> + Described<T>, T: 'static>(self, path: &str, handler: H) -> Self {
+        let mut routes = self.get(path, handler);
+        if let Some(route) = routes.routes.iter_mut().find(|route| route.path == path) {
+            route.is_long = true;
+        }
+        routes
     }
 
     /// Adds a POST route.
@@ -217,6 +229,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             methods: route.methods,
             handlers: route.handlers.with_state(state.clone()),
             form: route.form,
+            is_long: route.is_long,
             signatures: route.signatures,
         };
         Routes {
@@ -238,6 +251,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             methods: methods.iter().copied().collect(),
             handlers,
             form: TextForm::default(),
+            is_long: false,
             signatures: methods
                 .first()
                 .map(|method| (*method, signature))
@@ -250,6 +264,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         match self.routes.iter_mut().find(|route| route.path == added.path) {
             Some(route) => {
                 route.methods.extend(added.methods);
+                route.is_long |= added.is_long;
                 route.signatures.extend(added.signatures);
                 route.handlers = std::mem::take(&mut route.handlers).merge(added.handlers);
             }
@@ -284,6 +299,7 @@ impl Routes {
             pages,
             public_url,
             detached,
+            set_apart: SetApart::default(),
         }))
     }
 }
@@ -296,6 +312,7 @@ struct Table {
     /// What redirects name, where it is set.
     public_url: Option<PublicUrl>,
     detached: DetachedRequests,
+    set_apart: SetApart,
 }
 
 /// Decides who answers a request.
@@ -328,13 +345,14 @@ impl Dispatcher {
                     let client_uri = std::mem::replace(request.uri_mut(), uri);
                     request.extensions_mut().insert(ClientUri(client_uri));
                     let answering = route.form.write(table.router.clone().oneshot(request));
-                    if method.is_safe() {
-                        infallible(answering.await)
+                    let is_long = route.is_long && matches!(method, Method::GET | Method::HEAD);
+                    let answering = async move { infallible(answering.await) };
+                    if is_long {
+                        table.set_apart.answer(answering).await
+                    } else if method.is_safe() {
+                        answering.await
                     } else {
-                        table
-                            .detached
-                            .answer(async move { infallible(answering.await) })
-                            .await
+                        table.detached.answer(answering).await
                     }
                 }
                 None => ErrorPage::Internal.into_response(),

@@ -45,10 +45,9 @@ impl<A: Access> ReadJobRuns for A {
         sqlx::query(
             "SELECT r.job_id, CAST(r.scheduled_ts AS INTEGER) AS scheduled_ts, \
              CAST(COALESCE(r.status, '') AS TEXT) AS status, COUNT(*) AS runs \
-             FROM (SELECT job_id, MAX(scheduled_ts) AS latest FROM scheduled_job_runs \
-                   WHERE $1 IS NULL OR job_id = $1 GROUP BY job_id) AS l \
-             JOIN scheduled_job_runs AS r ON r.job_id = l.job_id AND r.scheduled_ts = l.latest \
-             GROUP BY r.job_id, r.scheduled_ts, r.status",
+             FROM scheduled_jobs AS j CROSS JOIN scheduled_job_runs AS r ON r.job_id = j.id AND r.scheduled_ts = \
+             (SELECT MAX(latest.scheduled_ts) FROM scheduled_job_runs AS latest WHERE latest.job_id = j.id) \
+             WHERE $1 IS NULL OR j.id = $1 GROUP BY j.id, r.scheduled_ts, r.status",
         )
         .bind(job_id)
         .fetch_all(self.connection())

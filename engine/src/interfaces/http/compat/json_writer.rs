@@ -1,12 +1,14 @@
 //! Writes JSON as the legacy does: sorted keys, no spaces, nothing but ASCII.
 
-use crate::domain::json::Json;
+use serde::Serialize;
+
+use crate::domain::json_text::compact_text_of;
 
 pub use crate::domain::json_text::compact_text as write;
 
 /// The body of an answer: the text form and a line end.
-pub fn write_line(value: &Json) -> String {
-    let mut text = write(value);
+pub fn write_line<T: Serialize + ?Sized>(value: &T) -> String {
+    let mut text = compact_text_of(value);
     text.push('\n');
     text
 }
@@ -14,6 +16,7 @@ pub fn write_line(value: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::json::Json;
 
     #[test]
     fn the_text_form_is_the_legacys() {

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::json_writer::write_line;
-use crate::domain::{json::Json, json_text::column_text};
+use crate::domain::json_text::column_text_of;
 
 tokio::task_local! {
     /// The form of the answers that are made within the future.
@@ -30,10 +30,10 @@ impl TextForm {
         FORM.scope(self, answer).await
     }
 
-    fn text(value: &Json) -> String {
+    fn text<T: Serialize>(value: &T) -> String {
         match FORM.try_with(|form| *form).unwrap_or_default() {
             Self::Sorted => write_line(value),
-            Self::AsMade => column_text(value),
+            Self::AsMade => column_text_of(value),
         }
     }
 }
@@ -113,7 +113,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         let mut response = (
             self.status,
             [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            TextForm::text(&Json::of(&self.body)),
+            TextForm::text(&self.body),
         )
             .into_response();
         for cookie in self.cookies {

@@ -1,0 +1,467 @@
+//! Types that derive `Serialize`, written as text at once: a long answer needs no tree of values beside it.
+//!
+//! Long because a serializer has that many methods.
+
+use std::fmt::{self, Write as _};
+
+use serde::ser::{
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+use super::{COLUMN, COMPACT, Layout, write_string, write_value};
+use crate::domain::{
+    json::Json,
+    json_of::{Refused, ToJson, VALUE},
+};
+
+/// The text form of a type in an answer: members sorted by code point, no blanks.
+pub fn compact_text_of<T: Serialize + ?Sized>(value: &T) -> String {
+    text_of(value, COMPACT)
+}
+
+/// The text form of a type in a column, and in the answers of some routes: members as the type has them, blanks after
+/// commas and colons.
+pub fn column_text_of<T: Serialize + ?Sized>(value: &T) -> String {
+    text_of(value, COLUMN)
+}
+
+fn text_of<T: Serialize + ?Sized>(value: &T, layout: Layout) -> String {
+    let mut text = String::new();
+    match value.serialize(Writer::new(&mut text, layout)) {
+        Ok(()) => text,
+        Err(error) => {
+            tracing::error!("{} cannot be written: {error}", std::any::type_name::<T>());
+            "null".to_owned()
+        }
+    }
+}
+
+struct Writer<'a> {
+    text: &'a mut String,
+    layout: Layout,
+    /// Whether what is written is a [`Json`], which hands over its text.
+    is_of_value: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(text: &'a mut String, layout: Layout) -> Self {
+        Self {
+            text,
+            layout,
+            is_of_value: false,
+        }
+    }
+
+    fn value(self, value: &Json) -> Result<(), Refused> {
+        write_value(self.text, value, self.layout);
+        Ok(())
+    }
+
+    /// Begins an object of one member that is called as the variant.
+    fn variant(&mut self, variant: &str) {
+        self.text.push('{');
+        write_string(self.text, variant);
+        self.text.push_str(self.layout.colon);
+    }
+
+    fn list(self, close: &'static str) -> Items<'a> {
+        self.text.push('[');
+        Items {
+            text: self.text,
+            layout: self.layout,
+            close,
+            is_first: true,
+        }
+    }
+
+    fn object(self, close: &'static str) -> Members<'a> {
+        self.text.push('{');
+        Members {
+            begin: self.text.len(),
+            text: self.text,
+            layout: self.layout,
+            close,
+            key: String::new(),
+            members: Vec::new(),
+        }
+    }
+}
+
+/// An array that is being written.
+struct Items<'a> {
+    text: &'a mut String,
+    layout: Layout,
+    close: &'static str,
+    is_first: bool,
+}
+
+impl Items<'_> {
+    fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        if !std::mem::take(&mut self.is_first) {
+            self.text.push_str(self.layout.comma);
+        }
+        value.serialize(Writer::new(self.text, self.layout))
+    }
+
+    fn close(self) {
+        self.text.push_str(self.close);
+    }
+}
+
+/// What a member is called.
+enum Key {
+    Field(&'static str),
+    Text(String),
+}
+
+impl Key {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Field(name) => name,
+            Self::Text(name) => name,
+        }
+    }
+}
+
+/// An object that is being written. Its members stand one behind the other without commas, until it is known which comes
+/// first.
+struct Members<'a> {
+    text: &'a mut String,
+    layout: Layout,
+    close: &'static str,
+    /// Where the first member begins.
+    begin: usize,
+    key: String,
+    /// Each member and where it ends.
+    members: Vec<(Key, usize)>,
+}
+
+impl Members<'_> {
+    fn insert<T: Serialize + ?Sized>(&mut self, key: Key, value: &T) -> Result<(), Refused> {
+        // In the order in which they are written, a comma can be written at once.
+        if !self.layout.sorted && !self.members.is_empty() {
+            self.text.push_str(self.layout.comma);
+        }
+        write_string(self.text, key.as_str());
+        self.text.push_str(self.layout.colon);
+        value.serialize(Writer::new(self.text, self.layout))?;
+        self.members.push((key, self.text.len()));
+        Ok(())
+    }
+
+    fn close(self) {
+        if self.layout.sorted && self.members.len() > 1 {
+            let written = self.text.split_off(self.begin);
+            let mut members: Vec<(Key, &str)> = Vec::with_capacity(self.members.len());
+            let mut from = self.begin;
+            for (key, end) in self.members {
+                let member = written.get(from - self.begin..end - self.begin);
+                members.push((key, member.unwrap_or_default()));
+                from = end;
+            }
+            // Texts compare byte by byte, which for UTF-8 is the order of code points.
+            members.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+            for (index, (_, member)) in members.into_iter().enumerate() {
+                if index > 0 {
+                    self.text.push_str(self.layout.comma);
+                }
+                self.text.push_str(member);
+            }
+        }
+        self.text.push_str(self.close);
+    }
+}
+
+impl<'a> Serializer for Writer<'a> {
+    type Ok = ();
+    type Error = Refused;
+    type SerializeSeq = Items<'a>;
+    type SerializeTuple = Items<'a>;
+    type SerializeTupleStruct = Items<'a>;
+    type SerializeTupleVariant = Items<'a>;
+    type SerializeMap = Members<'a>;
+    type SerializeStruct = Members<'a>;
+    type SerializeStructVariant = Members<'a>;
+
+    fn serialize_bool(self, value: bool) -> Result<(), Refused> {
+        self.value(&Json::Bool(value))
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<(), Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<(), Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<(), Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<(), Refused> {
+        self.value(&Json::Int(value))
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<(), Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<(), Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<(), Refused> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<(), Refused> {
+        self.text.push_str(&value.to_string());
+        Ok(())
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Refused> {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), Refused> {
+        self.value(&Json::Float(value))
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Refused> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Refused> {
+        write_string(self.text, value);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Refused> {
+        self.collect_seq(value)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        !self.is_of_value
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Refused> {
+        // Writing to a text cannot fail.
+        let _ = match (self.is_of_value, self.layout.sorted) {
+            (true, true) => write!(self.text, "{value}"),
+            (true, false) => write!(self.text, "{value:#}"),
+            (false, _) => return self.serialize_str(&value.to_string()),
+        };
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), Refused> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Refused> {
+        self.value(&Json::Null)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Refused> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Refused> {
+        value.serialize(Writer {
+            is_of_value: name == VALUE,
+            ..self
+        })
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Refused> {
+        self.variant(variant);
+        value.serialize(Writer::new(self.text, self.layout))?;
+        self.text.push('}');
+        Ok(())
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'a>, Refused> {
+        Ok(self.list("]"))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Items<'a>, Refused> {
+        Ok(self.list("]"))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'a>, Refused> {
+        Ok(self.list("]"))
+    }
+
+    fn serialize_tuple_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Items<'a>, Refused> {
+        self.variant(variant);
+        Ok(self.list("]}"))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'a>, Refused> {
+        Ok(self.object("}"))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'a>, Refused> {
+        Ok(self.object("}"))
+    }
+
+    fn serialize_struct_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'a>, Refused> {
+        self.variant(variant);
+        Ok(self.object("}}"))
+    }
+}
+
+macro_rules! items {
+    ($serialize:ident, $item:ident) => {
+        impl $serialize for Items<'_> {
+            type Ok = ();
+            type Error = Refused;
+
+            fn $item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+                self.push(value)
+            }
+
+            fn end(self) -> Result<(), Refused> {
+                self.close();
+                Ok(())
+            }
+        }
+    };
+}
+
+items!(SerializeSeq, serialize_element);
+items!(SerializeTuple, serialize_element);
+items!(SerializeTupleStruct, serialize_field);
+items!(SerializeTupleVariant, serialize_field);
+
+impl SerializeMap for Members<'_> {
+    type Ok = ();
+    type Error = Refused;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
+        self.key = ToJson::key(key)?;
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        let key = Key::Text(std::mem::take(&mut self.key));
+        self.insert(key, value)
+    }
+
+    fn end(self) -> Result<(), Refused> {
+        self.close();
+        Ok(())
+    }
+}
+
+macro_rules! fields {
+    ($serialize:ident) => {
+        impl $serialize for Members<'_> {
+            type Ok = ();
+            type Error = Refused;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), Refused> {
+                self.insert(Key::Field(name), value)
+            }
+
+            fn end(self) -> Result<(), Refused> {
+                self.close();
+                Ok(())
+            }
+        }
+    };
+}
+
+fields!(SerializeStruct);
+fields!(SerializeStructVariant);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde::Serialize;
+
+    use super::*;
+    use crate::domain::{
+        arbitrary,
+        json_text::{column_text, compact_text},
+    };
+
+    #[derive(Debug, Serialize)]
+    enum Kind {
+        None,
+        One(u64),
+        Two(i8, &'static str),
+        Named { z: Option<bool>, a: char },
+    }
+
+    #[derive(Debug, Serialize)]
+    struct Whole {
+        z: Vec<Kind>,
+        unit: (),
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nothing: Option<Kind>,
+        a: Json,
+        map: BTreeMap<i64, f32>,
+        pair: (u8, Json),
+    }
+
+    fn same(value: &(impl Serialize + fmt::Debug)) -> Result<(), TestCaseError> {
+        let tree = Json::of(value);
+        prop_assert_eq!(compact_text_of(value), compact_text(&tree));
+        prop_assert_eq!(column_text_of(value), column_text(&tree));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn a_type_is_written_as_its_tree_is(one in arbitrary::any_json(), two in arbitrary::any_json(), number: u64, float: f32) {
+            same(&one)?;
+            same(&Whole {
+                z: vec![Kind::None, Kind::One(number), Kind::Two(-1, "\u{e9}\""), Kind::Named { z: None, a: '\u{1f600}' }],
+                unit: (),
+                nothing: None,
+                a: one,
+                map: BTreeMap::from([(2, float), (10, 0.5)]),
+                pair: (7, two),
+            })?;
+        }
+    }
+}
