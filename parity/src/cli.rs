@@ -15,6 +15,7 @@ pub mod list;
 pub mod new;
 pub mod output;
 pub mod prove;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod show;
@@ -51,6 +52,8 @@ pub enum Command {
     Sign(sign::Sign),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),
+    /// Stand between clients and a server, and write what they do as a scenario and its snapshot.
+    Record(record::Record),
     /// Turn recordings of the legacy server into scenarios.
     Import(import::Import),
     /// Turn scenario files of an earlier format into the present one, in place.
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Guide(guide) => guide.run(&arguments.scenarios),
         Command::Sign(sign) => sign.run(&arguments.scenarios),
         Command::Prove(prove) => prove.run(&arguments.scenarios),
+        Command::Record(record) => record.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::Convert(convert) => convert.run(&arguments.scenarios),
         Command::New(new) => new.run(&arguments.scenarios),

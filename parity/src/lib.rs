@@ -15,6 +15,7 @@ pub mod coverage;
 pub mod import;
 pub mod json_form;
 pub mod mask;
+pub mod record;
 pub mod runner;
 pub mod scenario;
 pub mod socket_io;

@@ -7,6 +7,8 @@ mod http;
 mod socket_steps;
 mod sockets;
 
+pub(crate) use self::connection::{BARRIER, NO_NAMESPACE};
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,

@@ -13,7 +13,7 @@ pub mod model;
 pub(crate) mod names;
 pub mod polling;
 mod read;
-mod shorthand;
+pub(crate) mod shorthand;
 pub mod socket;
 pub mod sqlite_text;
 mod steps;

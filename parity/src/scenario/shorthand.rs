@@ -20,8 +20,8 @@ use super::{
 };
 
 /// The password of the operator that a server makes over an empty root.
-const FIRST_PASSWORD: &str = "Password";
-pub(super) const FIRST_OPERATOR: &str = "admin";
+pub(crate) const FIRST_PASSWORD: &str = "Password";
+pub(crate) const FIRST_OPERATOR: &str = "admin";
 const TOKEN: &str = "/token";
 
 /// What an entry of the file is.
