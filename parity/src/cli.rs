@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 pub mod show;
 pub mod sign;
+pub mod targets;
 
 /// Something is wrong with what was looked at.
 pub const WRONG: u8 = 1;
@@ -42,7 +43,7 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run scenarios against the engine in this process and compare with what the legacy answered.
+    /// Run scenarios against the engine and compare with what the legacy answered, or against any two servers.
     Run(run::Run),
     /// Make the reports of a run again from its report.json.
     Report(report::Report),

@@ -14,6 +14,9 @@ pub fn render(report: &RunReport) -> String {
         return out;
     }
     let provenance = &report.provenance;
+    for warning in &report.live.warnings {
+        let _ = writeln!(out, "WARNING: {warning}\n");
+    }
     let _ = writeln!(
         out,
         "legacy: {}\nengine: {}, {}\n",
@@ -60,6 +63,12 @@ pub fn render(report: &RunReport) -> String {
         let _ = writeln!(out, "\nNot compared:");
         for (reason, (steps, scenarios)) in reasons {
             let _ = writeln!(out, "  {reason} ({steps} steps in {scenarios} scenarios)");
+        }
+    }
+    for (heading, lines) in report.live.sections() {
+        let _ = writeln!(out, "\n{heading}:");
+        for line in lines {
+            let _ = writeln!(out, "  {line}");
         }
     }
     if !report.own.is_empty() {
