@@ -465,7 +465,15 @@ fn framing(headers: &[(String, String)], otherwise: Option<u64>) -> Result<Optio
     if chunked {
         return Ok(Some(Framing::Chunks(Chunk::Size)));
     }
-    let length = match header(headers, "content-length") {
+    let mut lengths = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map(|(_, value)| value.trim());
+    let first = lengths.next();
+    if lengths.any(|other| Some(other) != first) {
+        return Err("two content-lengths contradict each other");
+    }
+    let length = match first {
         Some(text) => Some(text.trim().parse().map_err(|_| "a content-length is no number")?),
         None => otherwise,
     };
