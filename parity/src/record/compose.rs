@@ -108,6 +108,7 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
         ));
     }
     let channel = channel::read(journal.entries);
+    summary.left_out.extend(channel.missing.iter().cloned());
     for told in &channel.told {
         summary.note(told.clone());
     }
