@@ -20,8 +20,9 @@ use parity::{campaign::Places, scenario::library, snapshot};
 use played::{Outcome, Played, play};
 
 /// A few of each area: logins and cookies, one-time codes, enrollment and proofs, tokens, sockets by each transport, files.
-const CHOSEN: [&str; 14] = [
+const CHOSEN: [&str; 15] = [
     "assemblies/script_create_load_list",
+    "device_auth/dpop_valid_and_replayed",
     "device_auth/heartbeat_full",
     "device_auth/refresh_happy",
     "enrollment/poll_replay",

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite;
 
 use super::{
     journal::{Entry, Moment},
+    summary::Summary,
     tape::Side,
     websocket::Message,
     wire::{Exchange, header},
@@ -80,6 +81,8 @@ pub(super) struct Channel {
     /// Requests that belong to no session.
     pub(super) others: Vec<Exchange>,
     /// What clients and servers said that no scenario can say.
+    pub(super) missing: Vec<String>,
+    /// What of that a replay can do without.
     pub(super) told: Vec<String>,
 }
 
@@ -118,13 +121,15 @@ pub(super) fn read(entries: Vec<Entry>) -> Channel {
                 message,
             } => events.push((at, Event::Message(connection, from, message))),
             Entry::Closed { connection, from, at } => events.push((at, Event::Closed(connection, from))),
-            Entry::Unanswered { what } => channel.told.push(format!("{what}: no answer came; not written")),
-            Entry::Unread { why, during } => channel.told.push(match during {
-                Some(during) => {
-                    format!("{during}: {why}; it and what followed on its connection is not written")
-                }
-                None => format!("a connection: {why}; what followed on it is not written"),
-            }),
+            // A poll waits for what comes, and the end may come first.
+            Entry::Unanswered { what } if what.contains(ENDPOINT) => {}
+            Entry::Unanswered { what } => channel.missing.push(format!("{what}: no answer came")),
+            Entry::Unread { why, during } => {
+                let what = during.unwrap_or_else(|| "a connection".to_owned());
+                channel
+                    .missing
+                    .push(format!("{what}, and what followed on its connection: {why}"));
+            }
         }
     }
     events.sort_by_key(|(at, _)| at.number);
@@ -143,8 +148,8 @@ pub(super) fn read(entries: Vec<Entry>) -> Channel {
     channel.sessions = sessions;
     for session in others {
         if session.polled.is_empty() {
-            channel.told.push(format!(
-                "{}: a websocket that joined no namespace; not written",
+            channel.missing.push(format!(
+                "{}: a websocket that joined no namespace",
                 session.opened.asked.target
             ));
         }
@@ -190,8 +195,8 @@ impl Reader {
                         return;
                     }
                     Message::TooLong(length) => {
-                        self.tell(format!(
-                            "a websocket's message of {length} bytes is longer than a recording keeps; not written"
+                        self.miss(format!(
+                            "a websocket's message of {length} bytes is longer than a recording keeps"
                         ));
                         None
                     }
@@ -212,10 +217,8 @@ impl Reader {
         }
     }
 
-    fn tell(&mut self, what: String) {
-        if !self.channel.told.contains(&what) {
-            self.channel.told.push(what);
-        }
+    fn miss(&mut self, what: String) {
+        Summary::once(&mut self.channel.missing, what);
     }
 
     fn answered(&mut self, at: Moment, exchange: Exchange) {
@@ -326,9 +329,7 @@ impl Reader {
             Ok(Some(packet)) => packet,
             Ok(None) => return,
             Err(error) => {
-                self.tell(format!(
-                    "a client sent what no scenario can send: {error}; not written"
-                ));
+                self.miss(format!("a client sent what no scenario can send: {error}"));
                 return;
             }
         };
@@ -337,7 +338,7 @@ impl Reader {
             Content::Connect(auth) if namespace == ROOT => {
                 session.asks_to_join = true;
                 if auth.is_some_and(|auth| auth.as_object().is_none_or(|fields| !fields.is_empty())) {
-                    self.tell("a client sent an `auth` object when it connected; not written".to_owned());
+                    self.miss("a client sent an `auth` object when it connected".to_owned());
                 }
             }
             Content::Connect(_) if namespace == NO_NAMESPACE => session.drop_barrier(),
@@ -354,12 +355,14 @@ impl Reader {
                 });
             }
             Content::Ack { .. } => {
-                self.tell(
-                    "clients acknowledged what they received, which no scenario does; not written".to_owned(),
+                let told = &mut self.channel.told;
+                Summary::once(
+                    told,
+                    "clients acknowledged what they received, which no scenario does".to_owned(),
                 );
             }
-            _ => self.tell(format!(
-                "a client spoke in the namespace {namespace}, and scenarios know / alone; not written"
+            _ => self.miss(format!(
+                "a client spoke in the namespace {namespace}, and scenarios know / alone"
             )),
         }
     }
@@ -387,9 +390,7 @@ impl Reader {
             Ok(Some(packet)) => packet,
             Ok(None) => return,
             Err(error) => {
-                self.tell(format!(
-                    "the server sent what cannot be read: {error}; not written"
-                ));
+                self.miss(format!("the server sent what cannot be read: {error}"));
                 return;
             }
         };

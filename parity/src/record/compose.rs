@@ -108,6 +108,7 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
         ));
     }
     let channel = channel::read(journal.entries);
+    summary.left_out.extend(channel.missing.iter().cloned());
     for told in &channel.told {
         summary.note(told.clone());
     }
@@ -126,6 +127,10 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
     waits::wait_for_events(&mut drafts);
     secrets::hide(&mut drafts, plan.keep_secrets, &mut summary);
     values::name(&mut drafts, plan, &mut summary);
+    for agent in &plan.agents {
+        let what = format!("the private key of {}", agent.name);
+        Summary::once(&mut summary.written, what);
+    }
     let recording = write(&drafts, plan, started_at_us, skew_us);
     Composed { recording, summary }
 }

@@ -2,8 +2,9 @@
 //!
 //! Long because a step is made of everything that is known of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Read as _};
 
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use serde_json::Value;
 
 use super::{
@@ -188,6 +189,18 @@ impl Writer<'_> {
             self.summary
                 .left_out(&what, "it became a connection that is no Socket.IO channel");
             return;
+        }
+        let mut exchange = exchange;
+        if let Some(coding) = header(&exchange.answered.headers, "content-encoding").map(str::to_owned) {
+            if !unpack(&mut exchange, &coding) {
+                let why = format!("its answer is encoded as {coding}, which cannot be read");
+                self.summary.left_out(&what, &why);
+                return;
+            }
+            self.summary.note(
+                "answers came compressed; they are written as they come where nobody asks for that"
+                    .to_owned(),
+            );
         }
         let mut headers = self.headers(&exchange);
         let mut body = read_body(&exchange.asked.body.bytes);
@@ -389,6 +402,39 @@ impl Writer<'_> {
             .find(is_free)
             .unwrap_or_else(|| name.to_owned())
     }
+}
+
+/// A longer text does not come out of a compressed body.
+const LONGEST_UNPACKED: u64 = 64 << 20;
+
+/// Makes an answer what it is without compression, as a replay gets it, which asks for none. Whether that could be done.
+fn unpack(exchange: &mut Exchange, coding: &str) -> bool {
+    let bytes = &exchange.answered.body.bytes;
+    let mut out = Vec::new();
+    let read = match coding.trim().to_ascii_lowercase().as_str() {
+        "identity" => return true,
+        _ if bytes.is_empty() => Ok(0),
+        "gzip" | "x-gzip" => MultiGzDecoder::new(bytes.as_slice())
+            .take(LONGEST_UNPACKED)
+            .read_to_end(&mut out),
+        "deflate" => ZlibDecoder::new(bytes.as_slice())
+            .take(LONGEST_UNPACKED)
+            .read_to_end(&mut out),
+        _ => return false,
+    };
+    if read.is_err() || out.len() as u64 == LONGEST_UNPACKED {
+        return false;
+    }
+    let length = out.len();
+    exchange.answered.headers.retain_mut(|(name, value)| {
+        if name.eq_ignore_ascii_case("content-length") && !bytes.is_empty() {
+            *value = length.to_string();
+        }
+        !name.eq_ignore_ascii_case("content-encoding")
+    });
+    exchange.answered.body.length = length as u64;
+    exchange.answered.body.bytes = out;
+    true
 }
 
 fn json_type(headers: &[(String, String)]) -> Option<usize> {

@@ -124,5 +124,8 @@ pub(super) async fn keep(mut tape: Reader, limits: Limits, started_at_us: i64) -
             Passed::End => break,
         }
     }
+    for wire in wires.values_mut() {
+        wire.finish(&mut journal.entries);
+    }
     journal
 }

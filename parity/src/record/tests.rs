@@ -415,3 +415,68 @@ async fn times_are_the_server_s() {
         assert_eq!(composed.summary.to_string().contains("the server's clock"), told);
     }
 }
+
+#[tokio::test]
+async fn a_compressed_answer_is_written_as_a_replay_gets_it_and_a_strange_one_is_left_out() {
+    let mut packed = Vec::new();
+    let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, b"{\"a\":1}\n").unwrap();
+    encoder.finish().unwrap();
+    let with = |coding: &str, length: usize| {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), packed.as_slice()].concat()
+    };
+    let (gzip, strange) = (with("gzip", packed.len()), with("br", packed.len()));
+    let twice = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n".as_slice(),
+        b"ok!",
+    ]
+    .concat();
+    let asked = "GET /x HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n";
+    let (answers, composed) = record(
+        Limits::default(),
+        &[(asked, &gzip), (asked, &strange), (asked, &twice)],
+    )
+    .await;
+    assert_eq!(answers, [gzip, strange, twice]);
+    let steps = steps(&composed);
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert_eq!(steps[0]["request"]["headers"], json!({}));
+    let wire = json!({"version": "1.1", "reason": "OK", "length": 8, "headers": [["Content-Length", "8"]]});
+    assert_eq!(
+        steps[0]["response"],
+        json!({"status": 200, "wire": wire, "json": {"a": 1}, "raw": "{\"a\":1}\n"})
+    );
+    let told = composed.summary.to_string();
+    for what in ["encoded as br", "two content-lengths", "came compressed"] {
+        assert!(told.contains(what), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_lets_somebody_in_and_was_given_before_is_hidden() {
+    let token = "eyJhbGciOiJFZERTQSJ9.eyJndWlkIjoiWCJ9.c2lnbmF0dXJlLXRoYXQtbm9ib2R5LXNob3VsZC1oYXZl";
+    let refresh = "aUzP6qkFBJ45nK4R_0U50hlvPa10kF7_UoEthCPkGW8nXKZGTnhX4nLbOATlWbiQ";
+    let asked = post(
+        "/api/agent/token/refresh",
+        &format!("Authorization: Bearer {token}\r\n"),
+        &json!({"guid": "5339A553-7BBF-487B-A4F6-DFCD06C88FF5", "refresh_token": refresh}),
+    );
+    let refused = answer(&json!({}), "");
+    let (_, composed) = record(Limits::default(), &[(&asked, &refused)]).await;
+    let request = steps(&composed)[0]["request"].clone();
+    let authorization = request["headers"]["Authorization"].as_str().unwrap();
+    assert!(authorization.starts_with("Bearer eyJhbGciOiJFZERTQSJ9.eyJndWlkIjoiWCJ9.AAAA"));
+    assert_eq!(authorization.len(), "Bearer ".len() + token.len());
+    assert_eq!(
+        request["json"]["guid"],
+        json!("5339A553-7BBF-487B-A4F6-DFCD06C88FF5")
+    );
+    let hidden = request["json"]["refresh_token"].as_str().unwrap();
+    assert!(
+        hidden.len() == refresh.len() && hidden.starts_with("AAAA"),
+        "{hidden}"
+    );
+    assert_eq!(composed.summary.redacted.len(), 2, "{}", composed.summary);
+}

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     import::locate::Answer,
-    normalize::{is_random, jwt_parts},
+    normalize::{is_random, is_signed, jwt_parts},
     scenario::{model::Capture, socket},
     transcript,
 };
@@ -399,20 +399,70 @@ fn as_body(bytes: &[u8]) -> transcript::Body {
     }
 }
 
-/// Takes the signature from tokens that no answer of the recording gave: what they say stays, and nobody can use them.
+/// Members and headers that hold what lets somebody in.
+const TOKENS: [&str; 6] = [
+    "authorization",
+    "cookie",
+    "refresh_token",
+    "access_token",
+    "pending_token",
+    "enrollment_code",
+];
+
+/// Hides what was given before the recording began and lets somebody in: no replay has it. Of signed tokens the signature
+/// goes, and what they say stays.
 fn redact(sent: &mut Sent, summary: &mut Summary) {
-    sent.each_text(&mut |text| {
+    let mut hide = |key: &str, text: &mut String| {
         for part in parts(&text.clone()) {
-            let is_token = jwt_parts(part).is_some() || crate::normalize::is_signed(part);
-            if let (true, Some((says, signature))) = (is_token, part.rsplit_once('.')) {
-                let hidden = format!("{says}.{}", "A".repeat(signature.len()));
-                *text = text.replace(part, &hidden);
-                Summary::once(
-                    &mut summary.redacted,
-                    "the signature of a token that was given before the recording began: no replay has it"
-                        .to_owned(),
-                );
+            let is_signed = jwt_parts(part).is_some() || is_signed(part);
+            let begin = match part.rfind('.') {
+                Some(point) if is_signed => point,
+                _ if is_random(part) && TOKENS.contains(&key.to_ascii_lowercase().as_str()) => 0,
+                _ => continue,
+            };
+            let (says, secret) = part.split_at_checked(begin).unwrap_or((part, ""));
+            let hidden: String = secret
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() { 'A' } else { c })
+                .collect();
+            if hidden != secret {
+                *text = text.replace(part, &format!("{says}{hidden}"));
+                let what = format!("{key}: given before the recording began, so no replay has it");
+                Summary::once(&mut summary.redacted, what);
             }
         }
-    });
+    };
+    match sent {
+        Sent::Http {
+            path, headers, body, ..
+        } => {
+            hide("path", path);
+            headers.iter_mut().for_each(|(name, value)| hide(name, value));
+            match body {
+                Body::Json(value) => within("body", value, &mut hide),
+                Body::Text(text) => hide("body", text),
+                Body::Empty | Body::Bytes(_) => {}
+            }
+        }
+        Sent::Connect { headers, query, .. } => {
+            headers.iter_mut().for_each(|(name, value)| hide(name, value));
+            hide("query", query);
+        }
+        Sent::Emit { event, arguments, .. } => arguments
+            .iter_mut()
+            .for_each(|value| within(event, value, &mut hide)),
+        Sent::Receive { .. } | Sent::Disconnect { .. } => {}
+    }
+}
+
+/// Every text of a value, with the member that it stands in.
+fn within(key: &str, value: &mut Value, change: &mut dyn FnMut(&str, &mut String)) {
+    match value {
+        Value::String(text) => change(key, text),
+        Value::Array(items) => items.iter_mut().for_each(|item| within(key, item, change)),
+        Value::Object(fields) => fields
+            .iter_mut()
+            .for_each(|(key, item)| within(key, item, change)),
+        _ => {}
+    }
 }

@@ -150,3 +150,64 @@ fn wait(listened: &Listened, at: Moment, event: &str, arguments: Vec<Value>) -> 
         captures: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emit(begun: u64, at_us: i64) -> Draft {
+        let sent = Sent::Emit {
+            client: "agent".to_owned(),
+            event: "e".to_owned(),
+            arguments: Vec::new(),
+            ack: false,
+        };
+        let over = Moment { number: begun, at_us };
+        Draft {
+            begun,
+            over,
+            who: None,
+            sent,
+            shown: Shown::Nothing,
+            made: Vec::new(),
+            captures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_came_before_a_client_went_on_and_what_came_by_itself_is_waited_for() {
+        let heard =
+            |number: u64, at_us: i64, event: &str| (Moment { number, at_us }, event.to_owned(), Vec::new());
+        let listened = |client: &str, events| Listened {
+            client: client.to_owned(),
+            events,
+            closed: None,
+        };
+        let mut drafts = Drafts {
+            steps: vec![emit(1, 0), emit(4, 10)],
+            heard: vec![
+                listened("agent", vec![heard(2, 1, "job"), heard(5, 11, "told")]),
+                // Another client that only looks on, until something comes of itself: those of its name are taken too.
+                listened(
+                    "ui",
+                    vec![
+                        heard(3, 2, "told"),
+                        heard(6, 12, "job"),
+                        heard(7, 2_000_000, "told"),
+                    ],
+                ),
+            ],
+        };
+        wait_for_events(&mut drafts);
+        let waits: Vec<(u64, String)> = drafts
+            .steps
+            .iter()
+            .filter_map(|step| match &step.sent {
+                Sent::Receive { client, event } => Some((step.begun, format!("{client} {event}"))),
+                _ => None,
+            })
+            .collect();
+        let expected = [(2, "agent job"), (3, "ui told"), (7, "ui told")];
+        assert_eq!(waits, expected.map(|(begun, text)| (begun, text.to_owned())));
+    }
+}

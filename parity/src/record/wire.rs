@@ -237,6 +237,10 @@ impl Wire {
         if self.unread {
             return;
         }
+        if room.all == 0 {
+            self.give_up("the recording is as large as it may be", out);
+            return;
+        }
         if let Err(why) = self.read(from, at, bytes, room, out) {
             self.give_up(why, out);
         }
@@ -259,6 +263,14 @@ impl Wire {
         self.frames = None;
     }
 
+    /// The recording has ended.
+    pub(super) fn finish(&mut self, out: &mut Vec<Entry>) {
+        for open in self.open.drain(..) {
+            let what = format!("{} {}", open.asked.method, open.asked.target);
+            out.push(Entry::Unanswered { what });
+        }
+    }
+
     /// A side has ended.
     pub(super) fn end(&mut self, from: Side, at: Moment, out: &mut Vec<Entry>) {
         if self.frames.take().is_some() {
@@ -278,11 +290,7 @@ impl Wire {
             self.answers.body = None;
         }
         self.hand_over(out);
-        if let Some(open) = self.open.pop_front() {
-            let what = format!("{} {}", open.asked.method, open.asked.target);
-            out.push(Entry::Unanswered { what });
-        }
-        self.open.clear();
+        self.finish(out);
     }
 
     fn read(
@@ -342,6 +350,7 @@ impl Wire {
                         return Ok(());
                     };
                     self.asks.input.advance(used);
+                    room.all = room.all.saturating_sub(used);
                     self.asks.body = framing(&asked.headers, Some(0))?;
                     self.open.push_back(Open {
                         asked,
@@ -378,6 +387,7 @@ impl Wire {
                 return Ok(());
             };
             self.answers.input.advance(used);
+            room.all = room.all.saturating_sub(used);
             let status = answered.line.status;
             if status == 101 {
                 let deflate = header(&answered.headers, "sec-websocket-extensions");
@@ -465,7 +475,15 @@ fn framing(headers: &[(String, String)], otherwise: Option<u64>) -> Result<Optio
     if chunked {
         return Ok(Some(Framing::Chunks(Chunk::Size)));
     }
-    let length = match header(headers, "content-length") {
+    let mut lengths = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map(|(_, value)| value.trim());
+    let first = lengths.next();
+    if lengths.any(|other| Some(other) != first) {
+        return Err("two content-lengths contradict each other");
+    }
+    let length = match first {
         Some(text) => Some(text.trim().parse().map_err(|_| "a content-length is no number")?),
         None => otherwise,
     };
@@ -522,4 +540,96 @@ fn owned(headers: &[httparse::Header<'_>]) -> Vec<(String, String)> {
         .iter()
         .map(|one| (one.name.to_owned(), crate::target::http_client::text(one.value)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a conversation gives, both sides cut into pieces of this length.
+    fn read(asked: &[u8], answered: &[u8], step: usize) -> Vec<String> {
+        let mut room = Room {
+            body: 1 << 20,
+            all: 1 << 20,
+        };
+        let (mut wire, mut out) = (Wire::new(1), Vec::new());
+        let at = Moment { number: 1, at_us: 1 };
+        for (side, bytes) in [(Side::Client, asked), (Side::Server, answered)] {
+            for part in bytes.chunks(step) {
+                wire.take(side, at, part, &mut room, &mut out);
+            }
+        }
+        wire.end(Side::Server, at, &mut out);
+        let shown = out.into_iter().map(|entry| match entry {
+            Entry::Exchange(exchange) => {
+                let Exchange { asked, answered, .. } = *exchange;
+                let body = |kept: &Kept| String::from_utf8_lossy(&kept.bytes).into_owned();
+                let (sent, came) = (body(&asked.body), body(&answered.body));
+                format!(
+                    "{} {} {sent:?} {} {came:?}",
+                    asked.method, asked.target, answered.line.status
+                )
+            }
+            Entry::Message { from, message, .. } => format!("{from:?} {message:?}"),
+            Entry::Unanswered { what } => format!("{what}: no answer"),
+            Entry::Unread { why, .. } => why,
+            Entry::Closed { .. } => "closed".to_owned(),
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn a_conversation_is_read_wherever_it_is_cut() {
+        let asked = b"POST /a HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
+            HEAD /b HTTP/1.1\r\n\r\nPUT /c HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /d HTTP/1.1\r\n\r\n\
+            GET /e HTTP/1.1\r\n\r\nGET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x81\0\0\0\0x";
+        let answered = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok\
+            HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 204 NO CONTENT\r\n\r\n\
+            HTTP/1.1 304 NOT MODIFIED\r\nContent-Length: 5\r\n\r\n\
+            HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;x=y\r\na\r\n0\r\nT: t\r\n\r\n\
+            HTTP/1.1 101 SWITCHING\r\n\r\n\x81\x02yo";
+        let expected = [
+            "POST /a \"hi\" 200 \"ok\"",
+            "HEAD /b \"\" 200 \"\"",
+            "PUT /c \"abc\" 204 \"\"",
+            "GET /d \"\" 304 \"\"",
+            "GET /e \"\" 200 \"a\"",
+            "GET /ws \"\" 101 \"\"",
+            "Client Text(\"x\")",
+            "Server Text(\"yo\")",
+            "closed",
+        ];
+        for step in (1..40).chain([asked.len()]) {
+            assert_eq!(read(asked, answered, step), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_is_told_once_and_an_answer_that_never_came_too() {
+        let why = |asked: &[u8], answered: &[u8]| read(asked, answered, 7).join("; ");
+        let get = b"GET /a HTTP/1.1\r\n\r\n";
+        assert_eq!(
+            why(b"\x16\x03\x01\x02\0\x01", b""),
+            "what a client says is no HTTP/1"
+        );
+        assert_eq!(
+            why(get, b"SSH-2.0-OpenSSH\r\n\r\n"),
+            "what the server says is no HTTP/1"
+        );
+        assert_eq!(
+            why(get, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok"),
+            "GET /a: no answer"
+        );
+        assert_eq!(
+            why(
+                get,
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+            ),
+            "a chunk has no size"
+        );
+        assert_eq!(
+            why(get, b"HTTP/1.1 204 NO CONTENT\r\n\r\nmore and more"),
+            "GET /a \"\" 204 \"\"; the server says something that nobody asked for"
+        );
+    }
 }
