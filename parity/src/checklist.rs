@@ -12,6 +12,8 @@ use crate::{
 
 /// The checklist's file in the folder of scenarios.
 pub const FILE: &str = "checklist.toml";
+/// Where the scenarios are that servers take which others use.
+const SHARED: &str = "staging/";
 /// The version that is read.
 const FORMAT: u32 = 1;
 
@@ -71,31 +73,39 @@ pub enum State {
 }
 
 impl Item {
-    /// What a run says about it; without one everything is open.
+    /// What a run says about it; without one everything is open. Two servers that others use are shown by the scenarios that
+    /// are made for them, recordings by all others: either of them is enough, and none may have come out otherwise.
     #[must_use]
     pub fn state(&self, report: Option<&RunReport>) -> State {
         if self.by_hand.is_some() {
             return State::ByHand;
         }
-        let is_proved = |scenario: &String| {
-            report.is_some_and(|report| {
-                report.judgement.verdicts.iter().any(|verdict| {
-                    verdict.scenario == *scenario
-                        && matches!(verdict.outcome, Outcome::Same | Outcome::Accepted)
-                        && verdict.not_compared.is_empty()
-                })
-            })
+        let proved = |scenario: &String| -> Option<bool> {
+            let mut verdicts = report?.judgement.verdicts.iter();
+            let verdict = verdicts.find(|verdict| verdict.scenario == *scenario)?;
+            let as_expected = matches!(verdict.outcome, Outcome::Same | Outcome::Accepted);
+            Some(as_expected && verdict.not_compared.is_empty())
         };
-        let open: Vec<_> = self
+        let open = |scenarios: &[&String], is_open: fn(Option<bool>) -> bool| -> Vec<String> {
+            let open = scenarios.iter().filter(|scenario| is_open(proved(scenario)));
+            open.map(|scenario| (*scenario).clone()).collect()
+        };
+        let failed = open(&self.scenarios.iter().collect::<Vec<_>>(), |proved| {
+            proved == Some(false)
+        });
+        let (shared, own): (Vec<_>, Vec<_>) = self
             .scenarios
             .iter()
-            .filter(|scenario| !is_proved(scenario))
-            .cloned()
-            .collect();
-        if open.is_empty() {
+            .partition(|scenario| scenario.starts_with(SHARED));
+        let is_whole =
+            |group: &[&String]| !group.is_empty() && open(group, |proved| proved != Some(true)).is_empty();
+        if !failed.is_empty() {
+            State::Open(failed)
+        } else if is_whole(&own) || is_whole(&shared) {
             State::Proved
         } else {
-            State::Open(open)
+            let group = if own.is_empty() { &shared } else { &own };
+            State::Open(open(group, |proved| proved != Some(true)))
         }
     }
 }
