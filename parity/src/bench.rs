@@ -12,6 +12,7 @@ mod jobs;
 mod latency;
 mod lists;
 mod operator;
+mod proxy;
 mod raw;
 mod refresh;
 mod relay;
@@ -46,6 +47,8 @@ pub enum Load {
     Jobs,
     /// The lists that operators look at in a large installation, while the fleet reports beside them.
     Lists,
+    /// The proxy of `parity record`: latency and throughput with and without it.
+    Proxy,
     /// What one hostile peer can do, attack by attack, while agents and operators work.
     Siege,
     /// This project's Socket.IO server and socketioxide under the same load, in one table; only where it is named.
@@ -106,6 +109,9 @@ pub enum BenchError {
     /// Something that must come did not.
     #[error("{0} did not come in time")]
     Missing(&'static str),
+    /// The proxy that is measured.
+    #[error(transparent)]
+    Proxy(#[from] crate::record::ProxyError),
     /// A part of the load ended early.
     #[error("a part of the load ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -120,6 +126,7 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Agents => agents::measure(plan).await,
         Load::Relay => relay::measure(plan).await,
         Load::Jobs => jobs::measure(plan).await,
+        Load::Proxy => proxy::measure(plan).await,
         // They have more to tell than figures: `besiege`, `compare` and `measure_lists`.
         Load::Siege | Load::Channel | Load::Lists => Ok(Vec::new()),
     }

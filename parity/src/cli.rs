@@ -9,14 +9,17 @@ pub mod accept;
 pub mod bench;
 pub mod check;
 pub mod convert;
+pub mod guide;
 pub mod import;
 pub mod list;
 pub mod new;
 pub mod output;
 pub mod prove;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod show;
+pub mod sign;
 pub mod targets;
 
 /// Something is wrong with what was looked at.
@@ -44,8 +47,14 @@ pub enum Command {
     Run(run::Run),
     /// Make the reports of a run again from its report.json.
     Report(report::Report),
+    /// Say which items of the cut-over's checklist the last run proved, in the staging guide.
+    Guide(guide::Guide),
+    /// Sign what the last run showed, or say whether the signature still covers it.
+    Sign(sign::Sign),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),
+    /// Stand between clients and a server, and write what they do as a scenario and its snapshot.
+    Record(record::Record),
     /// Turn recordings of the legacy server into scenarios.
     Import(import::Import),
     /// Turn scenario files of an earlier format into the present one, in place.
@@ -75,7 +84,10 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
         Command::Report(report) => report.run(),
+        Command::Guide(guide) => guide.run(&arguments.scenarios),
+        Command::Sign(sign) => sign.run(&arguments.scenarios),
         Command::Prove(prove) => prove.run(&arguments.scenarios),
+        Command::Record(record) => record.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),
         Command::Convert(convert) => convert.run(&arguments.scenarios),
         Command::New(new) => new.run(&arguments.scenarios),

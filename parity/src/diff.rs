@@ -82,7 +82,11 @@ pub fn diff_and_count(
 ) -> (Vec<Difference>, Masked) {
     let mut comparison = Comparison::new(legacy, engine, spans);
     let mut out = Vec::new();
-    for (_, left, right) in paired(legacy, engine) {
+    for (number, left, right) in paired(legacy, engine) {
+        if legacy.did_not_look_at(number) {
+            comparison.masked.note(Mask::NobodyLooked);
+            continue;
+        }
         out.append(&mut comparison.step(left, right));
     }
     (out, comparison.masked)

@@ -151,7 +151,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         observations: importer.observations,
         notices: Vec::new(),
         heard: left::heard(&recording)?,
-        left: Some(left::left(&recording)?),
+        left: left::left(&recording)?,
         missed: Vec::new(),
         keys: Keys::of(&importer.scenario),
         run: crate::transcript::RunNotes::default(),

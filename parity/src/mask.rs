@@ -154,6 +154,11 @@ masks! {
         "how a JSON answer of more than 8 KiB is written"
         "what it says, and the order of its members"
         "recordings do not hold its text";
+    /// What a server left, of a scenario that was recorded over the network.
+    NobodyLooked "nobody-looked"
+        "tables and files that a server left, where its answers were recorded by `parity record`"
+        "all that its clients were shown, and what later requests show of what it stored"
+        "a proxy sees what passes, and not what lies on the server's disk";
     /// Entries of others in lists of a server that others use.
     Others "others-entries"
         "entries of lists, events and ages of cached values that are others', on a server that others use"

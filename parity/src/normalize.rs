@@ -17,13 +17,13 @@ mod signatures;
 mod time;
 mod tokens;
 
-pub(crate) use forms::pattern;
+pub(crate) use forms::{EMBEDDED, pattern};
 pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
 pub(crate) use time::{is_shortest, plausible};
 
 use crate::mask::{Mask, Masked};
-use crate::transcript::{Body, Keys, Left, Observation, Seen, Transcript};
+use crate::transcript::{Body, Keys, LEFT_AFTER, Left, Observation, Seen, Transcript};
 pub(crate) use names::Names;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -47,6 +47,13 @@ pub struct Normalized {
     pub last_step: u32,
     /// What was seen, in the order of the steps; after them what was seen once they were over.
     pub steps: Vec<NormalStep>,
+}
+
+impl Normalized {
+    /// Whether this is the step of what the server left and nobody looked at that: who records over the network cannot.
+    pub(crate) fn did_not_look_at(&self, step: u32) -> bool {
+        step == self.last_step.saturating_add(LEFT_AFTER) && !self.steps.iter().any(|one| one.step == step)
+    }
 }
 
 /// What one step showed.
@@ -139,7 +146,7 @@ impl<'a> Normalizer<'a> {
         let client_values: BTreeSet<&str> = transcript.client_values.iter().map(String::as_str).collect();
         let client_parts = client_values
             .iter()
-            .flat_map(|value| forms::EMBEDDED.find_iter(value).map(|found| found.as_str()))
+            .flat_map(|value| EMBEDDED.find_iter(value).map(|found| found.as_str()))
             .collect();
         let base = transcript.base.trim_end_matches('/');
         let host = base.split_once("://").map_or("", |(_, host)| host);
@@ -446,6 +453,27 @@ impl<'a> Normalizer<'a> {
             "compressed": signed.compressed, "signed_at": signed_at,
         } }))
     }
+}
+
+/// Whether a text has a form that chance gives: whatever else holds the same text means the same thing.
+pub(crate) fn is_random(text: &str) -> bool {
+    let embedded = EMBEDDED.find(text).is_some_and(|found| found.as_str() == text);
+    embedded
+        || forms::opaque(text).is_some()
+        || forms::made_up_password(text)
+        || tokens::jwt(text).is_some()
+        || tokens::fernet(text).is_some()
+        || is_signed(text)
+}
+
+/// Header and claims of a JWT.
+pub(crate) fn jwt_parts(text: &str) -> Option<(Value, Value)> {
+    tokens::jwt(text).map(|jwt| (jwt.header, jwt.claims))
+}
+
+/// Whether a text is a signed cookie or an operator's token.
+pub(crate) fn is_signed(text: &str) -> bool {
+    tokens::signed(text).is_some()
 }
 
 fn is_client(values: &BTreeSet<&str>, parts: &BTreeSet<&str>, value: &str) -> bool {

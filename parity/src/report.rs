@@ -3,6 +3,7 @@
 //! Long because the report is one type, and its parts say what they mean.
 
 mod files;
+pub mod guide;
 mod json;
 mod junit;
 mod live;
@@ -19,7 +20,7 @@ pub use live::{Flaky, LiveNotes, Noise, SideNotes, Stayed};
 pub use markdown::{Signed, render as markdown, verify as verify_markdown};
 pub use page::render as page;
 pub use story::{Shown, Story, StoryStep};
-pub use terminal::{last_line, render as terminal};
+pub use terminal::{last_line, last_words, render as terminal};
 
 use crate::mask::{Masked, NotLookedAt};
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};

@@ -9,6 +9,8 @@ mod shared;
 mod socket_steps;
 mod sockets;
 
+pub(crate) use self::connection::{BARRIER, NO_NAMESPACE};
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},

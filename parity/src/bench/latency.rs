@@ -14,6 +14,11 @@ impl Latencies {
         self.0.push(took);
     }
 
+    /// How many answers were noted.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes over what another part of the load has noted.
     pub fn merge(&mut self, mut other: Self) {
         self.0.append(&mut other.0);

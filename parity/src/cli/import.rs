@@ -70,6 +70,18 @@ fn import(
 ) -> Result<(Imported, Kept), Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(recording)?;
     let mut imported = import_recording(&text)?;
+    let kept = write(&mut imported, &sha256_hex(text.as_bytes()), scenarios, snapshots)?;
+    Ok((imported, kept))
+}
+
+/// Writes what a recording became: the scenario, the files beside it, the snapshot and its digest. `digest` is that of the
+/// recording.
+pub(super) fn write(
+    imported: &mut Imported,
+    digest: &str,
+    scenarios: &Path,
+    snapshots: &Path,
+) -> Result<Kept, Box<dyn std::error::Error>> {
     let name = imported.scenario.name.clone();
     let path = scenarios.join(format!("{name}.yaml"));
     let (existing, remarks) = existing(&name, &path)?;
@@ -111,14 +123,14 @@ fn import(
             provenance: Provenance {
                 server: imported.server.clone(),
                 revision: imported.revision.clone(),
-                recording_sha256: sha256_hex(text.as_bytes()),
+                recording_sha256: digest.to_owned(),
                 requests_sha256: requests_digest(&written),
             },
             normalized: normalize(&imported.transcript),
             recorded,
         },
     )?;
-    Ok((imported, kept))
+    Ok(kept)
 }
 
 /// The remarks of a file, with their lines.

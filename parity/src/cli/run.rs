@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     output::{complain, say, write_out},
+    sign::coverage,
     targets::{Targets, variables},
 };
 use crate::{
@@ -142,6 +143,9 @@ impl Run {
         write_out(format_args!("{}", report::terminal(&report)));
         folder.write(&report)?;
         say!("{} written", folder.listing());
+        if let Some(coverage) = coverage(&report, &folder.json(), scenarios)? {
+            say!("{coverage}");
+        }
         // Only Linux tells; elsewhere the line says nothing of it.
         let peak = usage::peak_megabytes(std::process::id()).ok();
         say!("{}", report::last_line(&report, began.elapsed(), peak));

@@ -159,7 +159,8 @@ impl BothSpans {
 
     /// Whether two durations in seconds are equal that were measured until some moment of a step: from one of its own
     /// moments, whatever is added; or from an earlier step on, where the time until now is taken from whole seconds or
-    /// added to them (whole minutes, as in [`equal`], where a span is long).
+    /// added to them. Of the long spans that counts for the server's start alone, in whole minutes: in a wait nothing begins
+    /// that would not be as old on both sides, and any age would be explained by it.
     pub(crate) fn equal_durations(&self, legacy: f64, engine: f64, step: u32) -> bool {
         if legacy.is_sign_negative() != engine.is_sign_negative() {
             return false;
@@ -170,7 +171,7 @@ impl BothSpans {
             return true;
         }
         self.past(step)
-            .filter(|(span, _)| span.step != step)
+            .filter(|(l, e)| l.step != step && (l.step == 0 || !is_long(*l, *e)))
             .any(|(l, e)| {
                 let whole = if is_long(l, e) { 60.0 } else { 1.0 };
                 let (l, e) = (elapsed(l, of_legacy), elapsed(e, of_engine));

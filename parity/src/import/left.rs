@@ -86,11 +86,14 @@ fn whole(value: Value, long: &BTreeMap<String, String>) -> Value {
     }
 }
 
-/// The tables and files.
-pub(super) fn left(recording: &Value) -> Result<Left, ImportError> {
+/// The tables and files; nothing where nobody could look, which is written as null.
+pub(super) fn left(recording: &Value) -> Result<Option<Left>, ImportError> {
     let last = recording
         .get("final")
         .ok_or_else(|| ImportError::Field("final".to_owned()))?;
+    if last.is_null() {
+        return Ok(None);
+    }
     let mut left = Left::default();
     for (table, rows) in object(last, "tables") {
         let Value::Array(rows) = rows else {
@@ -120,7 +123,7 @@ pub(super) fn left(recording: &Value) -> Result<Left, ImportError> {
         };
         left.files.insert(path, file);
     }
-    Ok(left)
+    Ok(Some(left))
 }
 
 fn text_of(value: &Value, key: &str) -> Option<String> {

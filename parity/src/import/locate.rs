@@ -10,7 +10,7 @@ use crate::{
 
 /// The places in one answer where values stand.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     from_rows: bool,
     places: Vec<(Value, Capture)>,
 }
@@ -28,14 +28,14 @@ impl Answer {
     }
 
     /// What came over a socket: an event's data, or an acknowledgement's.
-    pub(super) fn socket(data: &Value) -> Self {
+    pub(crate) fn socket(data: &Value) -> Self {
         Self {
             from_rows: false,
             places: in_json(data),
         }
     }
 
-    pub(super) fn http(body: &Body, headers: &[(String, String)]) -> Self {
+    pub(crate) fn http(body: &Body, headers: &[(String, String)]) -> Self {
         let mut places = match body {
             Body::Json(json) => in_json(json),
             Body::Text(text) => in_payload(text),
@@ -56,6 +56,11 @@ impl Answer {
             from_rows: false,
             places,
         }
+    }
+
+    /// Every value, and where it stands.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&Value, &Capture)> {
+        self.places.iter().map(|(value, place)| (value, place))
     }
 
     /// The place whose last part fits the name best; the first of several equally good ones.

@@ -19,6 +19,8 @@ use crate::{
 
 /// What the recorder wrote where no acknowledgement came.
 const NO_ACK: &str = "<TimeoutError>";
+/// Where `parity record` keeps the arguments of an acknowledgement, which may be several.
+const ACK_ARGUMENTS: &str = "ack_args";
 
 impl Importer {
     /// A step whose kind is `socket.<act>`.
@@ -32,7 +34,7 @@ impl Importer {
         let (act, seen) = match act {
             "connect" => (SocketAct::Connect(read_connect(id, step)?), Some(connected(step))),
             "emit" => {
-                let arguments = arguments(step.get("data"));
+                let arguments = sent(step);
                 if !arguments.iter().all(survives_yaml) {
                     let reason = format!("step {id}: a number of the data changes its text");
                     self.not_runnable.push(reason);
@@ -40,13 +42,13 @@ impl Importer {
                 let emit = Emit {
                     event: string(step, "event")?,
                     arguments: arguments.iter().map(fold_values).collect(),
-                    ack: step.get("ack").is_some(),
+                    ack: step.get("ack").is_some() || step.get(ACK_ARGUMENTS).is_some(),
                 };
-                (SocketAct::Emit(emit), step.get("ack").map(acknowledged))
+                (SocketAct::Emit(emit), acknowledged(step))
             }
             "event" => {
                 let missing = step.get("missing") == Some(&Value::Bool(true));
-                let arguments = (!missing).then(|| arguments(step.get("data")));
+                let arguments = (!missing).then(|| sent(step));
                 (
                     SocketAct::Receive(string(step, "event")?),
                     Some(Seen::Received { arguments }),
@@ -91,6 +93,14 @@ impl Importer {
     }
 }
 
+/// The arguments of an event: as `parity record` writes them, which may be several, or the only one.
+fn sent(step: &Value) -> Vec<Value> {
+    match step.get("args") {
+        Some(Value::Array(arguments)) => arguments.clone(),
+        _ => arguments(step.get("data")),
+    }
+}
+
 /// The recorder writes null where there is no argument.
 fn arguments(data: Option<&Value>) -> Vec<Value> {
     match data {
@@ -99,11 +109,13 @@ fn arguments(data: Option<&Value>) -> Vec<Value> {
     }
 }
 
-fn acknowledged(ack: &Value) -> Seen {
-    let came = ack.as_str() != Some(NO_ACK);
-    Seen::Acknowledged {
-        arguments: came.then(|| arguments(Some(ack))),
-    }
+fn acknowledged(step: &Value) -> Option<Seen> {
+    let arguments = match (step.get(ACK_ARGUMENTS), step.get("ack")) {
+        (Some(Value::Array(came)), _) => Some(came.clone()),
+        (_, Some(ack)) => (ack.as_str() != Some(NO_ACK)).then(|| arguments(Some(ack))),
+        (_, None) => return None,
+    };
+    Some(Seen::Acknowledged { arguments })
 }
 
 fn connected(step: &Value) -> Seen {

@@ -7,7 +7,7 @@ use super::value::Constraint;
 use super::{Entry, Expectation, Register, Row, StepNames, covers};
 use crate::diff::{BothSpans, Difference, Kind, diff_and_count};
 use crate::mask::Masked;
-use crate::normalize::Normalized;
+use crate::normalize::{NormalStep, Normalized};
 use crate::scenario::names::START;
 use crate::transcript::Missed;
 use jiff::civil::Date;
@@ -65,7 +65,8 @@ impl Ran {
         };
         let by_legacy = failed(legacy);
         let mut steps: BTreeMap<u32, String> = BTreeMap::new();
-        for step in legacy.steps.iter().chain(&engine.steps) {
+        let looked_at = |step: &&NormalStep| !legacy.did_not_look_at(step.step);
+        for step in legacy.steps.iter().chain(&engine.steps).filter(looked_at) {
             steps.insert(step.step, step.label.clone());
         }
         let (differences, masked) = diff_and_count(legacy, engine, spans);

@@ -69,6 +69,11 @@ pub fn render(report: &RunReport) -> String {
     sign(out, report)
 }
 
+/// The table alone.
+pub(super) fn divergences(out: &mut String, report: &RunReport) {
+    table(out, report, &defects(report));
+}
+
 /// The entries by what they rest on, in the order of the areas and of the register.
 fn defects(report: &RunReport) -> Vec<Defect<'_>> {
     let mut out: Vec<Defect<'_>> = Vec::new();

@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// The legacy acknowledges it without any effect; under the strict policy only agents are answered.
-pub(super) const BARRIER: &str = "request_config";
+pub(crate) const BARRIER: &str = "request_config";
 /// No server has it, and every client that asks for it is refused.
-const NO_NAMESPACE: &str = "/no-such-namespace";
+pub(crate) const NO_NAMESPACE: &str = "/no-such-namespace";
 /// How long things may take, in real time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {

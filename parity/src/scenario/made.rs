@@ -363,7 +363,7 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 6238 with SHA-1, 30 seconds and 6 digits.
-fn one_time_code(secret: &str, time: i64) -> Option<String> {
+pub(crate) fn one_time_code(secret: &str, time: i64) -> Option<String> {
     let digits = secret.trim_end_matches('=').to_ascii_uppercase();
     let key = BASE32_NOPAD.decode(digits.as_bytes()).ok()?;
     let counter = u64::try_from(time.div_euclid(30)).ok()?;

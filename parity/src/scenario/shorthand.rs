@@ -20,8 +20,8 @@ use super::{
 };
 
 /// The password of the operator that a server makes over an empty root.
-const FIRST_PASSWORD: &str = "Password";
-pub(super) const FIRST_OPERATOR: &str = "admin";
+pub(crate) const FIRST_PASSWORD: &str = "Password";
+pub(crate) const FIRST_OPERATOR: &str = "admin";
 const TOKEN: &str = "/token";
 /// What templates call the operator of a server that others use.
 pub(crate) const OPERATOR: &str = "operator.name";

@@ -281,7 +281,7 @@ fn status_line(text: &str) -> Option<StatusLine> {
 }
 
 /// Header bytes as UTF-8 where they are, else as Latin-1: nothing is lost either way.
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(
         |_| bytes.iter().map(|byte| char::from(*byte)).collect(),
         str::to_owned,

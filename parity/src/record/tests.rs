@@ -1,0 +1,482 @@
+//! Long because each test shows both what a client saw and what was recorded.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
+
+use super::{Clock, Composed, Front, Limits, Plan, Proxy, Trust, Upstream, compose};
+
+/// A clock that moves on by a millisecond with each look.
+#[derive(Debug)]
+struct Ticks(AtomicI64);
+
+impl Clock for Ticks {
+    fn now_us(&self) -> i64 {
+        self.0.fetch_add(1000, Ordering::Relaxed)
+    }
+}
+
+fn proxy(upstream: SocketAddr, limits: Limits) -> (Proxy, SocketAddr) {
+    let proxy = Proxy::new(Arc::new(Ticks(AtomicI64::new(1_700_000_000_000_000))), limits);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = proxy
+        .serve(listener, Front::Plain, Upstream::at(upstream))
+        .unwrap();
+    (proxy, address)
+}
+
+fn plan(address: SocketAddr) -> Plan {
+    Plan {
+        area: "a".to_owned(),
+        name: "b".to_owned(),
+        addresses: vec![(address.to_string(), format!("http://{address}"))],
+        ..Plan::default()
+    }
+}
+
+/// Gives these answers, one connection each, whatever is asked.
+async fn upstream(answers: Vec<Vec<u8>>) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !is_whole(&asked) {
+                stream.read_buf(&mut asked).await.unwrap();
+            }
+            stream.write_all(&answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    });
+    address
+}
+
+fn is_whole(asked: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(asked);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    body.len() >= length.map_or(0, |length| length.parse().unwrap())
+}
+
+async fn ask(address: SocketAddr, request: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    answer
+}
+
+/// What asking these gives, each over a connection of its own, and what was recorded.
+async fn record(limits: Limits, exchanges: &[(&str, &[u8])]) -> (Vec<Vec<u8>>, Composed) {
+    let upstream = upstream(exchanges.iter().map(|(_, answer)| answer.to_vec()).collect()).await;
+    let (proxy, address) = proxy(upstream, limits);
+    let mut answers = Vec::new();
+    for (request, _) in exchanges {
+        answers.push(ask(address, request).await);
+    }
+    let journal = proxy.finish().await.unwrap();
+    (answers, compose(journal, &plan(address)))
+}
+
+fn steps(composed: &Composed) -> Vec<Value> {
+    composed.recording["steps"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn every_byte_passes_and_the_wire_is_recorded_as_it_was() {
+    let answer = b"HTTP/1.1 200 FINE\r\nX-ODD-case: a\r\nTransfer-Encoding: chunked\r\n\r\n3;e=1\r\n{\"a\r\n4\r\n\":1}\r\n0\r\nT: x\r\n\r\n";
+    let closes = b"HTTP/1.0 404 NOT FOUND\r\n\r\nto the end";
+    let (answers, composed) = record(
+        Limits::default(),
+        &[
+            (
+                "GET //odd/%zz?x=% HTTP/1.1\r\nHost: h\r\nx-Own: 1\r\n\r\n",
+                answer,
+            ),
+            (
+                "HEAD /h HTTP/1.1\r\nHost: h\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+            ),
+            ("GET /c HTTP/1.1\r\nHost: h\r\n\r\n", closes),
+        ],
+    )
+    .await;
+    assert_eq!(answers[0], answer);
+    assert_eq!(answers[2], closes);
+    let steps = steps(&composed);
+    assert_eq!(
+        steps[0]["request"],
+        json!({"method": "GET", "path": "//odd/%zz?x=%", "headers": {"Host": "h", "x-Own": "1"}})
+    );
+    let wire = json!({"version": "1.1", "reason": "FINE", "length": 7, "headers": [["X-ODD-case", "a"], ["Transfer-Encoding", "chunked"]]});
+    assert_eq!(
+        steps[0]["response"],
+        json!({"status": 200, "wire": wire, "json": {"a": 1}, "raw": "{\"a\":1}"})
+    );
+    assert_eq!(steps[1]["response"]["wire"]["length"], json!(0));
+    assert_eq!(steps[2]["response"]["text"], json!("to the end"));
+    assert_eq!(steps[2]["response"]["wire"]["version"], json!("1.0"));
+    assert!(composed.summary.left_out.is_empty(), "{}", composed.summary);
+}
+
+#[tokio::test]
+async fn what_is_too_long_passes_and_is_in_no_step() {
+    let long = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{}",
+        "x".repeat(5000)
+    );
+    let limits = Limits {
+        body: 1000,
+        ..Limits::default()
+    };
+    let (answers, composed) = record(
+        limits,
+        &[
+            ("GET /long HTTP/1.1\r\n\r\n", long.as_bytes()),
+            (
+                "GET /short HTTP/1.1\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            ),
+        ],
+    )
+    .await;
+    assert_eq!(answers[0], long.as_bytes());
+    assert_eq!(steps(&composed).len(), 1);
+    let told = &composed.summary.left_out;
+    assert!(
+        told.len() == 1 && told[0].starts_with("GET /long: its answer has 5000 bytes"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_held_back_from_a_client() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let (go_on, wait) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 256];
+        let _ = stream.read(&mut asked).await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+            .await
+            .unwrap();
+        wait.await.unwrap();
+        stream.write_all(b"0\r\n\r\n").await.unwrap();
+    });
+    let (proxy, address) = proxy(server, Limits::default());
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // The server goes on only once its first chunk has arrived.
+    while !answer.ends_with(b"1\r\na\r\n") {
+        client.read_buf(&mut answer).await.unwrap();
+    }
+    go_on.send(()).unwrap();
+    while !answer.ends_with(b"0\r\n\r\n") {
+        client.read_buf(&mut answer).await.unwrap();
+    }
+    drop(client);
+    assert_eq!(proxy.finish().await.unwrap().exchanges(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_told_to_the_client_and_at_the_end() {
+    let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let gone = nobody.local_addr().unwrap();
+    drop(nobody);
+    let (proxy, address) = proxy(gone, Limits::default());
+    let text = String::from_utf8(ask(address, "GET / HTTP/1.1\r\n\r\n").await).unwrap();
+    assert!(
+        text.starts_with("HTTP/1.1 502 ") && text.contains("cannot be reached"),
+        "{text}"
+    );
+    let journal = proxy.finish().await.unwrap();
+    assert_eq!(journal.exchanges(), 0);
+    assert!(
+        journal.refusals().contains("1 connections found no server"),
+        "{}",
+        journal.refusals()
+    );
+}
+
+fn answer(body: &Value, more: &str) -> Vec<u8> {
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{more}\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn post(path: &str, headers: &str, body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "POST {path} HTTP/1.1\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn a_value_of_the_server_gets_a_name_and_a_client_s_own_does_not() {
+    let guid = "5339A553-7BBF-487B-A4F6-DFCD06C88FF5";
+    let own = "38ff2d60-10ff-42e4-8562-a57cbddd4172";
+    let made = answer(&json!({"guid": guid, "echo": own, "id": 7}), "");
+    let (_, composed) = record(
+        Limits::default(),
+        &[
+            (&post("/api/things", "", &json!({"mine": own})), &made),
+            (
+                &format!("GET /api/things/7/of/{guid}?own={own} HTTP/1.1\r\n\r\n"),
+                &answer(&json!({}), ""),
+            ),
+            (
+                &post(
+                    "/api/notes",
+                    "",
+                    &json!({"thing_id": 7, "count": 7, "text": format!("see {guid} and ${{x}}")}),
+                ),
+                &answer(&json!({}), ""),
+            ),
+        ],
+    )
+    .await;
+    let steps = steps(&composed);
+    let kinds: Vec<&str> = steps.iter().map(|step| step["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["capture", "http", "capture", "capture", "http", "http"]);
+    assert_eq!(steps[3]["value"], json!(guid));
+    assert_eq!(
+        (&steps[2]["name"], &steps[2]["value"]),
+        (&json!("thing.id"), &json!(7))
+    );
+    assert_eq!(
+        steps[4]["request"]["path"],
+        json!(format!("/api/things/${{thing.id}}/of/${{guid}}?own={own}"))
+    );
+    assert_eq!(
+        steps[5]["request"]["json"],
+        json!({"thing_id": "${thing.id}", "count": 7, "text": "see ${guid} and ${dollar}{x}"})
+    );
+}
+
+#[tokio::test]
+async fn no_password_is_written_but_the_usual_one_and_a_replay_is_still_right() {
+    let login = |name: &str, password: &str| {
+        post(
+            "/api/auth/login",
+            "",
+            &json!({"username": name, "password": password}),
+        )
+    };
+    let ok = answer(&json!({"status": "ok"}), "");
+    let refused = b"HTTP/1.1 401 UNAUTHORIZED\r\nContent-Length: 2\r\n\r\n{}";
+    let new = post(
+        "/api/users",
+        "",
+        &json!({"username": "uma", "password": "correct horse"}),
+    );
+    let (_, composed) = record(
+        Limits::default(),
+        &[
+            (&login("admin", "hunter2hunter2"), refused),
+            (&login("admin", "the real one"), &ok),
+            (&new, &answer(&json!({"echo": "correct horse"}), "")),
+            (&login("uma", "correct horse"), &ok),
+        ],
+    )
+    .await;
+    let text = composed.recording.to_string();
+    for secret in ["hunter2", "the real one", "correct horse"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    let steps = steps(&composed);
+    let password = |at: usize| steps[at]["request"]["json"]["password"].as_str().unwrap();
+    assert_eq!(password(1), "Password");
+    assert_ne!(password(0), "Password");
+    assert_eq!(password(2), password(3));
+    assert_eq!(steps[2]["response"]["json"]["echo"], json!(password(2)));
+    assert_eq!(composed.summary.redacted.len(), 3, "{}", composed.summary);
+}
+
+#[tokio::test]
+async fn an_operator_is_known_by_cookies_and_a_page_that_looks_again_is_written_once() {
+    let set = "Set-Cookie: session=abc; Path=/\r\nSet-Cookie: borealis_auth=def; Path=/\r\n";
+    let login = post(
+        "/api/auth/login",
+        "",
+        &json!({"username": "Uma", "password": "Password"}),
+    );
+    let list = "GET /api/agents HTTP/1.1\r\nCookie: borealis_auth=def; session=abc\r\n\r\n";
+    let (same, other) = (answer(&json!([1]), ""), answer(&json!([2]), ""));
+    let strange = "GET /api/agents HTTP/1.1\r\nCookie: session=abc; more=1\r\n\r\n";
+    let mut exchanges: Vec<(&str, &[u8])> = vec![(&login, &[])];
+    let logged_in = answer(&json!({}), set);
+    exchanges[0].1 = &logged_in;
+    exchanges.extend([(list, same.as_slice()); 5]);
+    exchanges.extend([
+        (list, other.as_slice()),
+        ("GET /api/agents HTTP/1.1\r\n\r\n", &same),
+        (strange, &same),
+    ]);
+    let (_, composed) = record(Limits::default(), &exchanges).await;
+    let steps = steps(&composed);
+    let who: Vec<Option<&str>> = steps.iter().map(|step| step["who"].as_str()).collect();
+    assert_eq!(who, [Some("uma"), Some("uma"), Some("uma"), None, Some("uma")]);
+    assert_eq!(steps[1]["request"]["headers"], json!({}));
+    assert_eq!(
+        steps[4]["request"]["headers"],
+        json!({"Cookie": "session=abc; more=1"})
+    );
+    assert_eq!(composed.summary.folded, [("GET /api/agents".to_owned(), 5)]);
+}
+
+#[tokio::test]
+async fn tls_lies_under_both_sides_and_a_stranger_s_certificate_is_refused() {
+    let server = upstream(vec![answer(&json!({"a": 1}), ""); 2]).await;
+    let listener = || std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let ticks = || Arc::new(Ticks(AtomicI64::new(0)));
+    let (front, pem) = Front::with_tls(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let behind = Proxy::new(ticks(), Limits::default());
+    let address = behind.serve(listener(), front, Upstream::at(server)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, pem).unwrap();
+    let url = format!("https://localhost:{}", address.port());
+    let ask_through = async |trust: &Trust| {
+        let proxy = Proxy::new(ticks(), Limits::default());
+        let upstream = Upstream::read(&url, trust).unwrap();
+        let address = proxy.serve(listener(), Front::Plain, upstream).unwrap();
+        let answer = ask(address, "GET / HTTP/1.1\r\n\r\n").await;
+        (
+            String::from_utf8(answer).unwrap(),
+            proxy.finish().await.unwrap().exchanges(),
+        )
+    };
+    for trust in [Trust::File(file), Trust::Anything] {
+        let (answer, exchanges) = ask_through(&trust).await;
+        assert!(answer.ends_with("{\"a\":1}") && exchanges == 1, "{answer}");
+    }
+    let (answer, exchanges) = ask_through(&Trust::System).await;
+    assert!(
+        answer.contains("502") && answer.contains("TLS with localhost") && exchanges == 0,
+        "{answer}"
+    );
+    assert_eq!(behind.finish().await.unwrap().exchanges(), 2);
+    let none = Upstream::read(&url, &Trust::File(folder.path().join("none.pem"))).unwrap_err();
+    assert!(none.to_string().contains("--ca wants certificates"), "{none}");
+}
+
+#[tokio::test]
+async fn a_reader_that_cannot_follow_loses_a_connection_and_its_client_nothing() {
+    let limits = Limits {
+        waiting: 0,
+        ..Limits::default()
+    };
+    let sent = answer(&json!({}), "");
+    let (answers, composed) = record(limits, &[("GET / HTTP/1.1\r\n\r\n", &sent)]).await;
+    assert_eq!(answers[0], sent);
+    assert_eq!(steps(&composed), [] as [Value; 0]);
+    assert!(
+        composed.summary.to_string().contains("than could be kept"),
+        "{}",
+        composed.summary
+    );
+}
+
+#[tokio::test]
+async fn times_are_the_server_s() {
+    let date = |date: &str| answer(&json!({}), &format!("Date: {date}\r\n"));
+    // The recorder's clock begins at 22:13:20.
+    for (date, started_at, told) in [
+        (date("Tue, 14 Nov 2023 22:13:20 GMT"), 1_700_000_000.0, false),
+        (date("Tue, 14 Nov 2023 22:14:20 GMT"), 1_700_000_060.0, true),
+        (date("Tue, 14 Nov 2023 22:12:20 GMT"), 1_699_999_940.0, true),
+    ] {
+        let (_, composed) = record(Limits::default(), &[("GET / HTTP/1.1\r\n\r\n", &date)]).await;
+        let found = composed.recording["started_at"].as_f64().unwrap();
+        assert!((found - started_at).abs() < 1.0, "{found}");
+        assert_eq!(composed.summary.to_string().contains("the server's clock"), told);
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_written_as_a_replay_gets_it_and_a_strange_one_is_left_out() {
+    let mut packed = Vec::new();
+    let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, b"{\"a\":1}\n").unwrap();
+    encoder.finish().unwrap();
+    let with = |coding: &str, length: usize| {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), packed.as_slice()].concat()
+    };
+    let (gzip, strange) = (with("gzip", packed.len()), with("br", packed.len()));
+    let twice = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n".as_slice(),
+        b"ok!",
+    ]
+    .concat();
+    let asked = "GET /x HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n";
+    let (answers, composed) = record(
+        Limits::default(),
+        &[(asked, &gzip), (asked, &strange), (asked, &twice)],
+    )
+    .await;
+    assert_eq!(answers, [gzip, strange, twice]);
+    let steps = steps(&composed);
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert_eq!(steps[0]["request"]["headers"], json!({}));
+    let wire = json!({"version": "1.1", "reason": "OK", "length": 8, "headers": [["Content-Length", "8"]]});
+    assert_eq!(
+        steps[0]["response"],
+        json!({"status": 200, "wire": wire, "json": {"a": 1}, "raw": "{\"a\":1}\n"})
+    );
+    let told = composed.summary.to_string();
+    for what in ["encoded as br", "two content-lengths", "came compressed"] {
+        assert!(told.contains(what), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_lets_somebody_in_and_was_given_before_is_hidden() {
+    let token = "eyJhbGciOiJFZERTQSJ9.eyJndWlkIjoiWCJ9.c2lnbmF0dXJlLXRoYXQtbm9ib2R5LXNob3VsZC1oYXZl";
+    let refresh = "aUzP6qkFBJ45nK4R_0U50hlvPa10kF7_UoEthCPkGW8nXKZGTnhX4nLbOATlWbiQ";
+    let asked = post(
+        "/api/agent/token/refresh",
+        &format!("Authorization: Bearer {token}\r\n"),
+        &json!({"guid": "5339A553-7BBF-487B-A4F6-DFCD06C88FF5", "refresh_token": refresh}),
+    );
+    let refused = answer(&json!({}), "");
+    let (_, composed) = record(Limits::default(), &[(&asked, &refused)]).await;
+    let request = steps(&composed)[0]["request"].clone();
+    let authorization = request["headers"]["Authorization"].as_str().unwrap();
+    assert!(authorization.starts_with("Bearer eyJhbGciOiJFZERTQSJ9.eyJndWlkIjoiWCJ9.AAAA"));
+    assert_eq!(authorization.len(), "Bearer ".len() + token.len());
+    assert_eq!(
+        request["json"]["guid"],
+        json!("5339A553-7BBF-487B-A4F6-DFCD06C88FF5")
+    );
+    let hidden = request["json"]["refresh_token"].as_str().unwrap();
+    assert!(
+        hidden.len() == refresh.len() && hidden.starts_with("AAAA"),
+        "{hidden}"
+    );
+    assert_eq!(composed.summary.redacted.len(), 2, "{}", composed.summary);
+}
