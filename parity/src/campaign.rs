@@ -2,8 +2,12 @@
 //!
 //! Long because it is the way from the files to the verdicts, with its test.
 
+mod sides;
+
+pub use sides::{Compared, Sides};
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future::{Future, pending},
     path::PathBuf,
     sync::Arc,
@@ -18,16 +22,15 @@ use tokio::{
 use crate::{
     diff::{BothSpans, Spans},
     mask::Masked,
-    normalize::{Normalized, normalize, normalize_and_count},
+    normalize::Normalized,
     register::{self, KnownScenarios, Ran, Register, RegisterError, StepNames, judge},
-    report::{OwnScenario, Partial, Provenance, RunReport, Story},
+    report::{LiveNotes, OwnScenario, Partial, Provenance, RunReport},
     runner::{Between, Nothing, RunEvents, run_between},
     scenario::{
-        clock::ScenarioClock,
         library::{self, Entry},
         model::Scenario,
     },
-    snapshot::{self, Snapshot, SnapshotError},
+    snapshot::{self, SnapshotError},
     transcript::Transcript,
 };
 
@@ -73,6 +76,7 @@ pub struct Campaign {
     chosen: Vec<(Scenario, PathBuf)>,
     own: Vec<OwnScenario>,
     between: Arc<dyn Between>,
+    sides: Sides,
 }
 
 impl Campaign {
@@ -132,7 +136,22 @@ impl Campaign {
             chosen,
             own: own.collect(),
             between: Arc::new(Nothing),
+            sides: Sides::default(),
         })
+    }
+
+    /// Holds other sides against each other than the snapshots and the engine in this process.
+    #[must_use]
+    pub fn of_sides(mut self, sides: Sides) -> Self {
+        self.sides = sides;
+        self
+    }
+
+    /// Without the differences that the register expects: the sides are to be the same.
+    #[must_use]
+    pub fn without_register(mut self) -> Self {
+        self.register = Register::default();
+        self
     }
 
     /// With something between the clients and the engine.
@@ -162,7 +181,12 @@ impl Campaign {
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> Result<(Register, Vec<BothSides>), String> {
         let (places, between) = (Arc::new(self.places), self.between);
-        let mut tasks = begin(self.chosen, side_by_side, |scenario, folder| {
+        // What nobody has recorded has no other side to compare with.
+        let recorded = |(scenario, _): &(Scenario, PathBuf)| {
+            scenario.shared.is_none() || snapshot::path_of(&places.snapshots, &scenario.name).exists()
+        };
+        let chosen = self.chosen.into_iter().filter(recorded).collect();
+        let mut tasks = begin(chosen, side_by_side, |scenario, folder| {
             let (places, events, between) = (Arc::clone(&places), Arc::clone(&events), Arc::clone(&between));
             async move {
                 let snapshot =
@@ -173,8 +197,8 @@ impl Campaign {
                     .map_err(|it| format!("{}: {it}", scenario.name))?;
                 Ok::<_, String>(BothSides {
                     legacy: snapshot.normalized,
+                    spans: spans(&scenario, None, &transcript),
                     transcript,
-                    spans: spans(&scenario),
                     names: StepNames::of(&scenario),
                 })
             }
@@ -206,18 +230,33 @@ impl Campaign {
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> RunReport {
         let chosen = self.len();
-        let (places, between) = (Arc::new(self.places), self.between);
+        if let Err(reason) = self.sides.look().await {
+            return RunReport::failed(self.sides.provenance(String::new(), today), reason);
+        }
+        let (places, between, sides) = (Arc::new(self.places), self.between, Arc::new(self.sides));
         let mut tasks = begin(self.chosen, side_by_side, |scenario, folder| {
             let (places, events, between) = (Arc::clone(&places), Arc::clone(&events), Arc::clone(&between));
-            async move { compare(&scenario, &folder, &places, &*events, &*between).await }
+            let sides = Arc::clone(&sides);
+            async move {
+                let one = sides::One {
+                    scenario: &scenario,
+                    folder: &folder,
+                    snapshots: &places.snapshots,
+                    events: &*events,
+                    between: &*between,
+                };
+                sides.compare(one).await
+            }
         });
         let mut legacy = BTreeSet::new();
         let (mut ran, mut stories) = (Vec::new(), Vec::new());
+        let mut live = LiveNotes::of(&sides);
         let mut take = |result: Result<Compared, JoinError>| match result {
             Ok(compared) => {
                 legacy.extend(compared.source);
                 stories.extend(compared.story);
                 ran.push(compared.ran);
+                live.add(compared.notes);
             }
             Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
         };
@@ -244,10 +283,9 @@ impl Campaign {
         stories.sort_by(|one, other| one.scenario.cmp(&other.scenario));
         let judgement = judge(&self.register, &ran, today);
         let several = legacy.len() > 1;
-        let provenance = Provenance {
-            legacy: legacy.into_iter().collect::<Vec<_>>().join("; "),
-            ..provenance(today)
-        };
+        let recorded = legacy.into_iter().collect::<Vec<_>>().join("; ");
+        let provenance = sides.provenance(recorded, today);
+        live.sort();
         if several {
             let reason = format!(
                 "the snapshots show several revisions of the legacy: {}",
@@ -261,6 +299,7 @@ impl Campaign {
             .with_masked(&masked)
             .with_stories(stories)
             .with_own(self.own)
+            .with_live(live)
             .interrupted(partial)
     }
 }
@@ -329,105 +368,38 @@ fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignErr
     }
 }
 
-/// A scenario that was compared.
-struct Compared {
-    ran: Ran,
-    /// Which server the snapshot shows.
-    source: Option<String>,
-    /// What both sides showed.
-    story: Option<Story>,
-}
-
-impl Compared {
-    /// Without a legacy side.
-    fn alone(ran: Ran) -> Self {
-        Self {
-            ran,
-            source: None,
-            story: None,
-        }
-    }
-}
-
-/// Runs one scenario and compares it with its snapshot.
-async fn compare(
-    scenario: &Scenario,
-    folder: &std::path::Path,
-    places: &Places,
-    events: &dyn RunEvents,
-    between: &dyn Between,
-) -> Compared {
-    let failed = |reason: String| Compared::alone(Ran::could_not_run(&scenario.name, reason));
-    let recorded = snapshot::path_of(&places.snapshots, &scenario.name).exists();
-    if !recorded && scenario.expects() {
-        return match run_between(scenario, folder, events, between).await {
-            Ok(transcript) => Compared::alone(expected(scenario, &transcript)),
-            Err(error) => failed(error.to_string()),
-        };
-    }
-    let Snapshot {
-        provenance,
-        normalized: legacy,
-        recorded,
-    } = match snapshot::read_for(&places.snapshots, scenario) {
-        Ok(snapshot) => snapshot,
-        Err(error) => return failed(error.to_string()),
-    };
-    let scenario = scenario
-        .clone()
-        .with_times(recorded.iter().map(|step| step.at_us));
-    let source = Some(format!("{} {}", provenance.server, provenance.revision));
-    match run_between(&scenario, folder, events, between).await {
-        Ok(transcript) => {
-            let names = StepNames::of(&scenario);
-            let (engine, masked) = normalize_and_count(&transcript);
-            Compared {
-                ran: Ran::compare(&legacy, &engine, &spans(&scenario), names)
-                    .with_masked(&masked)
-                    .with_missed(&transcript.missed),
-                source,
-                story: Some(
-                    Story::of(&scenario, &legacy, &engine).with_times(&BTreeMap::new(), &transcript.took_us),
-                ),
-            }
-        }
-        Err(error) => Compared {
-            source,
-            ..failed(error.to_string())
-        },
-    }
-}
-
-/// A scenario that nobody has recorded: it is held against what it says itself, and only the steps that say something
-/// count as compared.
-fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
-    let mut shown = normalize(transcript);
-    let expects = |id: u32| {
-        scenario
+/// When each step began and was over on both sides; of the legacy's side, where it is recorded, the recording knows.
+fn spans(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) -> BothSpans {
+    let recorded = || {
+        let mut at = 0;
+        let ends: Vec<_> = scenario
             .steps
             .iter()
-            .any(|step| step.id == id && !step.expect.is_empty())
+            .map(|step| {
+                at = step.at_us.unwrap_or(at);
+                (step.id, at)
+            })
+            .collect();
+        Spans::recorded(&ends)
     };
-    shown.steps.retain(|step| expects(step.step));
-    let names = StepNames::of(scenario);
-    Ran::compare(&shown, &shown, &spans(scenario), names).with_missed(&transcript.missed)
+    BothSpans {
+        legacy: legacy.map_or_else(recorded, spans_of),
+        engine: spans_of(engine),
+    }
 }
 
-/// When each step was over in the recording, where one without a time of its own ended with the one before it; and where
-/// the engine's clock stands in each.
-fn spans(scenario: &Scenario) -> BothSpans {
-    let (mut at, mut clock) = (0, ScenarioClock::new(scenario.started_at_us));
-    let (mut ends, mut moments) = (Vec::new(), Vec::new());
-    for step in &scenario.steps {
-        at = step.at_us.unwrap_or(at);
-        ends.push((step.id, at));
-        clock.advance(step);
-        moments.push((step.id, clock.at_us()));
+/// When the steps of a run began and were over: as its server's clock ran, or where it stood.
+fn spans_of(transcript: &Transcript) -> Spans {
+    if transcript.run.clock_ran {
+        return Spans::new(transcript.run.spans.iter().copied());
     }
-    BothSpans {
-        legacy: Spans::recorded(&ends),
-        engine: Spans::standing(&moments),
-    }
+    let moments: Vec<_> = transcript
+        .run
+        .spans
+        .iter()
+        .map(|(step, _, at_us)| (*step, *at_us))
+        .collect();
+    Spans::standing(&moments)
 }
 
 #[cfg(test)]

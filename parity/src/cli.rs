@@ -9,6 +9,7 @@ pub mod accept;
 pub mod bench;
 pub mod check;
 pub mod convert;
+pub mod guide;
 pub mod import;
 pub mod list;
 pub mod new;
@@ -18,6 +19,8 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod show;
+pub mod sign;
+pub mod targets;
 
 /// Something is wrong with what was looked at.
 pub const WRONG: u8 = 1;
@@ -40,10 +43,14 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run scenarios against the engine in this process and compare with what the legacy answered.
+    /// Run scenarios against the engine and compare with what the legacy answered, or against any two servers.
     Run(run::Run),
     /// Make the reports of a run again from its report.json.
     Report(report::Report),
+    /// Say which items of the cut-over's checklist the last run proved, in the staging guide.
+    Guide(guide::Guide),
+    /// Sign what the last run showed, or say whether the signature still covers it.
+    Sign(sign::Sign),
     /// Change what the engine showed, place by place, and count which changes the comparison notices.
     Prove(prove::Prove),
     /// Stand between clients and a server, and write what they do as a scenario and its snapshot.
@@ -77,6 +84,8 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
         Command::Report(report) => report.run(),
+        Command::Guide(guide) => guide.run(&arguments.scenarios),
+        Command::Sign(sign) => sign.run(&arguments.scenarios),
         Command::Prove(prove) => prove.run(&arguments.scenarios),
         Command::Record(record) => record.run(&arguments.scenarios),
         Command::Import(import) => import.run(&arguments.scenarios),

@@ -105,6 +105,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
             files: Vec::new(),
             queries: Vec::new(),
             upstream: None,
+            shared: None,
             steps: Vec::new(),
         },
         answers: locate::Answers::default(),
@@ -153,6 +154,7 @@ pub fn import_recording(text: &str) -> Result<Imported, ImportError> {
         left: left::left(&recording)?,
         missed: Vec::new(),
         keys: Keys::of(&importer.scenario),
+        run: crate::transcript::RunNotes::default(),
         took_us: BTreeMap::new(),
     };
     count_anew(&mut importer.scenario, &mut transcript);
@@ -305,6 +307,7 @@ impl Importer {
             action,
             captures: Vec::new(),
             expect: Expect::default(),
+            only_own: false,
         });
         Ok(())
     }

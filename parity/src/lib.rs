@@ -9,6 +9,7 @@
 pub mod approved;
 pub mod bench;
 pub mod campaign;
+pub mod checklist;
 pub mod cli;
 pub mod coverage;
 pub mod import;
@@ -26,4 +27,5 @@ pub mod normalize;
 pub mod prove;
 pub mod register;
 pub mod report;
+pub mod signature;
 pub mod snapshot;

@@ -95,7 +95,7 @@ masks! {
         "it means nothing to any client, and HTTP libraries do not keep it";
     /// The server's own address.
     Address "address"
-        "address and folder of the server that is asked"
+        "address, folder and machine name of the server that is asked"
         "that it is this server's, as ${host}, ${base} or ${root}"
         "each server has one of its own";
     /// The moment within a step.
@@ -159,6 +159,16 @@ masks! {
         "tables and files that a server left, where its answers were recorded by `parity record`"
         "all that its clients were shown, and what later requests show of what it stored"
         "a proxy sees what passes, and not what lies on the server's disk";
+    /// Entries of others in lists of a server that others use.
+    Others "others-entries"
+        "entries of lists, events and ages of cached values that are others', on a server that others use"
+        "all that mentions the names that the run gave"
+        "others work there meanwhile";
+    /// The numbers of rows on a server that others use.
+    RowNumber "row-number"
+        "the numbers of rows, on a server that others use"
+        "which places show the number of the same row"
+        "a server counts its rows from its own beginning";
     /// Log files and SQLite's own.
     Logs "logs"
         "log files, and the database's journals"

@@ -20,7 +20,7 @@ mod tokens;
 pub(crate) use forms::{EMBEDDED, pattern};
 pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
-pub(crate) use time::is_shortest;
+pub(crate) use time::{is_shortest, plausible};
 
 use crate::mask::{Mask, Masked};
 use crate::transcript::{Body, Keys, LEFT_AFTER, Left, Observation, Seen, Transcript};

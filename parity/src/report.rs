@@ -3,8 +3,10 @@
 //! Long because the report is one type, and its parts say what they mean.
 
 mod files;
+pub mod guide;
 mod json;
 mod junit;
+mod live;
 mod markdown;
 mod page;
 mod places;
@@ -14,10 +16,11 @@ mod terminal;
 pub use files::{Folder, FolderError, replace};
 pub use json::{read, render as json, schema};
 pub use junit::render as junit;
+pub use live::{Flaky, LiveNotes, Noise, SideNotes, Stayed};
 pub use markdown::{Signed, render as markdown, verify as verify_markdown};
 pub use page::render as page;
 pub use story::{Shown, Story, StoryStep};
-pub use terminal::{last_line, render as terminal};
+pub use terminal::{last_line, last_words, render as terminal};
 
 use crate::mask::{Masked, NotLookedAt};
 use crate::register::{Area, Judgement, Outcome, Register, Verdict};
@@ -56,6 +59,9 @@ pub struct RunReport {
     pub could_not_run: Option<String>,
     /// What parity does not look at, and in how many places of this run it did not.
     pub not_looked_at: Vec<NotLookedAt>,
+    /// What is to be said about servers that were not parity's own.
+    #[serde(default)]
+    pub live: LiveNotes,
     /// What both sides showed, scenario by scenario.
     #[serde(default)]
     pub stories: Vec<Story>,
@@ -245,8 +251,15 @@ impl RunReport {
             allowed_not_compared: None,
             could_not_run: None,
             not_looked_at: Masked::default().table(),
+            live: LiveNotes::default(),
             stories: Vec::new(),
         }
+    }
+
+    /// Adds what is to be said about servers that were not parity's own.
+    #[must_use]
+    pub fn with_live(self, live: LiveNotes) -> Self {
+        Self { live, ..self }
     }
 
     /// Says in how many places something was not looked at.
@@ -302,6 +315,7 @@ impl RunReport {
             allowed_not_compared: None,
             could_not_run: Some(reason),
             not_looked_at: Vec::new(),
+            live: LiveNotes::default(),
             stories: Vec::new(),
         }
     }
@@ -368,7 +382,9 @@ pub fn ending(report: &RunReport) -> Ending {
         Ending::CouldNotRun
     } else if any(Outcome::Different) {
         Ending::Differs
-    } else if (left_out || any(Outcome::NotCompared)) && report.allowed_not_compared.is_none() {
+    } else if (left_out || any(Outcome::NotCompared) || report.live.hides())
+        && report.allowed_not_compared.is_none()
+    {
         Ending::NotCompared
     } else {
         Ending::Pass

@@ -2,14 +2,17 @@
 //!
 //! Long because a run is one way from the start of the server to the transcript.
 
+mod clock;
 mod connection;
 mod http;
+mod shared;
 mod socket_steps;
 mod sockets;
 
 pub(crate) use self::connection::{BARRIER, NO_NAMESPACE};
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::Path,
@@ -17,11 +20,10 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use self::sockets::Sockets;
+use self::{clock::Clock, shared::Shared, sockets::Sockets};
 use crate::{
     import::{label, locate::token_claims},
     scenario::{
-        clock::ScenarioClock,
         expect, files,
         literals::literals,
         model::{Action, Capture, Scenario, Step},
@@ -30,12 +32,17 @@ use crate::{
         upstream::UPSTREAM_PORT,
     },
     target::{
+        Beginning, Spec, Target, TargetError,
         cookies::Jar,
         database,
-        embedded::{Embedded, TargetError},
+        endpoint::Endpoint,
+        needs,
         upstream::{PlayError, PlayedGitHub},
     },
-    transcript::{ASKED_AFTER, Asked, Body, Keys, Left, Missed, Observation, Seen, Transcript},
+    transcript::{
+        ASKED_AFTER, Asked, Body, Broken, Keys, LEFT_AFTER, Left, Missed, Observation, RunNotes, Seen,
+        Transcript,
+    },
 };
 
 /// What happens during a run. Every method may be left out.
@@ -106,13 +113,28 @@ pub async fn run_between(
     events: &dyn RunEvents,
     between: &dyn Between,
 ) -> Result<Transcript, RunError> {
+    run_on(&Spec::embedded(), scenario, folder, events, between).await
+}
+
+/// Runs a scenario against a server of any kind.
+///
+/// # Errors
+/// If the scenario could not be run at all.
+pub async fn run_on(
+    spec: &Spec,
+    scenario: &Scenario,
+    folder: &Path,
+    events: &dyn RunEvents,
+    between: &dyn Between,
+) -> Result<Transcript, RunError> {
     events.scenario_started(scenario);
-    let result = Box::pin(run(scenario, folder, events, between)).await;
+    let result = Box::pin(run(spec, scenario, folder, events, between)).await;
     events.scenario_finished(scenario, result.as_ref());
     result
 }
 
 async fn run(
+    spec: &Spec,
     scenario: &Scenario,
     folder: &Path,
     events: &dyn RunEvents,
@@ -120,26 +142,55 @@ async fn run(
 ) -> Result<Transcript, RunError> {
     let contents = files::before_start(scenario, folder)?;
     let later = files::in_steps(scenario, folder)?;
+    let mut names = Names::new();
+    let mut scenario = Cow::Borrowed(scenario);
+    let shared = scenario
+        .shared
+        .is_some()
+        .then(|| Shared::begin(scenario.to_mut(), &spec.operator(), &mut names));
+    for agent in &scenario.agents {
+        agent.define(&mut names);
+    }
+    let scenario = &*scenario;
     let github = PlayedGitHub::start(scenario.upstream.as_ref()).await?;
-    let target = Embedded::start(scenario, &contents, github.url()).await?;
+    let begun = Clock::real(0);
+    let beginning = Beginning {
+        scenario,
+        files: &contents,
+        github: github.url(),
+    };
+    let target = spec.start(beginning).await?;
+    let clock = if target.capabilities().clock {
+        Clock::set(scenario.started_at_us)
+    } else {
+        Clock::at_the_fraction_of(scenario.started_at_us, target.skew_us().0).await
+    };
     let before = contents.iter().map(|(_, bytes)| bytes.as_slice());
     let mut run = Run {
         scenario,
         folder,
-        target,
         between,
-        address: None,
-        clock: ScenarioClock::new(scenario.started_at_us),
-        names: Names::new(),
+        endpoint: None,
+        names,
         jars: BTreeMap::new(),
-        sockets: Sockets::default(),
+        sockets: Sockets::new(clock.is_real()),
         woken: false,
         client_values: literals(scenario, before.chain(later.iter().map(Vec::as_slice))),
         keys: Keys::of(scenario),
         took_us: BTreeMap::new(),
+        shared,
+        notes: RunNotes::default(),
+        clock,
+        target,
     };
-    for agent in &scenario.agents {
-        agent.define(&mut run.names);
+    if let Some(shared) = &run.shared {
+        run.sockets.own = shared.own_values();
+    }
+    if run.clock.is_real() {
+        run.notes.clock_ran = true;
+        let is_here = run.target.process_id().is_some();
+        run.notes.machine = is_here.then(machine).flatten();
+        run.notes.spans.push((0, -begun.at_us(), 0));
     }
     run.define_address();
     let port = Value::String(github.port().to_owned());
@@ -148,52 +199,65 @@ async fn run(
     let (mut observations, mut missed) = (Vec::new(), Vec::new());
     github.settle(0).await;
     for step in &scenario.steps {
+        if run.notes.broken.last().is_some_and(|broken| broken.ends) {
+            break;
+        }
         let observation = run.step(step).await;
         github.settle(step.id).await;
         run.sockets.settle(step.id).await;
+        run.end_span(step);
         events.step_done(scenario, step, observation.as_ref());
         missed.extend(run.missed(step, observation.as_ref()));
         observations.extend(observation);
     }
-    between.behind(&run.target.root(), &run.target.database());
+    if let (Some(root), Some(database)) = (run.target.root(), run.target.database()) {
+        between.behind(&root, &database);
+    }
     // While the server still runs and its sockets are open, as the recorder did.
     let left = run.left().await?;
     run.know_keys();
     let (notices, heard) = run.finish_sockets().await;
-    let client_values = run.client_values.into_iter().collect();
-    let keys = run.keys;
+    run.leave_behind();
+    let client_values = std::mem::take(&mut run.client_values).into_iter();
+    let client_values = client_values.map(|value| run.mask_text(&value)).collect();
     let at_us = run.clock.at_us();
-    run.target.stop().await;
-    observations.extend(github.asked().map(|requests| Observation {
+    run.notes.kept = run.target.stop().await;
+    let asked = github.asked().filter(|_| run.target.capabilities().upstream);
+    observations.extend(asked.map(|requests| Observation {
         step: scenario.last_step() + ASKED_AFTER,
         at_us,
         label: Asked::LABEL.to_owned(),
         seen: Seen::Asked { requests },
     }));
+    if let Some(shared) = &run.shared {
+        run.notes.masked.add(&shared.masked);
+        run.notes.own = shared.words();
+    }
     Ok(Transcript {
         scenario: scenario.name.clone(),
-        started_at_us: scenario.started_at_us,
+        started_at_us: run.clock.started_at_us(),
         base,
         client_values,
         last_step: scenario.last_step(),
         observations,
         notices,
         heard,
-        left: Some(left),
+        left,
         missed,
-        keys,
+        keys: run.keys,
         took_us: run.took_us,
+        run: run.notes,
     })
 }
 
 struct Run<'a> {
     scenario: &'a Scenario,
     folder: &'a Path,
-    target: Embedded,
+    target: Box<dyn Target>,
     between: &'a dyn Between,
     /// Where clients find the server, while it runs.
-    address: Option<SocketAddr>,
-    clock: ScenarioClock,
+    endpoint: Option<Endpoint>,
+    clock: Clock,
     names: Names,
     jars: BTreeMap<String, Jar>,
     sockets: Sockets,
@@ -202,6 +266,9 @@ struct Run<'a> {
     client_values: BTreeSet<String>,
     /// The keys that the server had so far.
     keys: Keys,
+    /// How the scenario is told apart from others on the same server, where it is made for that.
+    shared: Option<Shared>,
+    notes: RunNotes,
     /// How many microseconds each step took, for people: nothing is decided by it.
     took_us: BTreeMap<u32, u64>,
 }
@@ -222,23 +289,40 @@ type StepError = String;
 
 impl Run<'_> {
     fn define_address(&mut self) {
-        let (root, engine) = (self.target.root(), self.target.address());
-        self.address = engine.map(|engine| self.between.in_front(engine, &root));
+        let endpoint = self.target.endpoint().cloned();
+        let root = self.target.root().unwrap_or_default();
+        let in_front = |endpoint: Endpoint| match endpoint.address() {
+            Some(address) => match self.between.in_front(address, &root) {
+                other if other != address => other.into(),
+                _ => endpoint,
+            },
+            None => endpoint,
+        };
+        self.endpoint = endpoint.map(in_front);
         let host = self
-            .address
-            .map(|address| address.to_string())
+            .endpoint
+            .as_ref()
+            .map(Endpoint::authority)
             .unwrap_or_default();
-        self.names
-            .insert("base".to_owned(), Value::String(format!("http://{host}")));
+        let base = self.endpoint.as_ref().map(Endpoint::base);
+        let base = base.unwrap_or_else(|| "http://".to_owned());
+        self.names.insert("base".to_owned(), Value::String(base));
         self.names.insert("host".to_owned(), Value::String(host));
     }
 
     async fn step(&mut self, step: &Step) -> Option<Observation> {
         let before = self.clock.at_us();
-        self.clock.advance(step);
-        self.woken = self.clock.at_us() - before >= JUMP_US || (self.woken && waits(step));
-        self.target.set_time(self.clock.now()).await;
+        self.clock.advance(step).await;
+        self.woken =
+            self.clock.is_real() || self.clock.at_us() - before >= JUMP_US || (self.woken && waits(step));
+        self.target.at(self.clock.now()).await;
+        let began = self.clock.at_us() - self.target.skew_us().1;
+        self.notes.spans.push((step.id, began, began));
         let label = step_label(step);
+        if let Some(reason) = needs::step_lacking(step, self.target.capabilities()) {
+            self.notes.lacking.insert(step.id, reason.to_owned());
+            return None;
+        }
         #[allow(
             clippy::disallowed_methods,
             reason = "how long a step took is said to people; nothing is decided by it"
@@ -261,8 +345,44 @@ impl Run<'_> {
         })
     }
 
+    /// Notes when a step was over, with all that it caused.
+    fn end_span(&mut self, step: &Step) {
+        let end = self.clock.at_us() + self.target.skew_us().1;
+        if let Some(span) = self.notes.spans.last_mut().filter(|span| span.0 == step.id) {
+            span.2 = end;
+        }
+    }
+
+    /// Notes that the server could not be talked to. The engine in this process is judged by what it shows, so of it this
+    /// is one more thing that it shows.
+    fn broke(&mut self, step: &Step, what: &dyn std::fmt::Display, cure: &str, ends: bool) {
+        if self.target.capabilities().clock || self.notes.broken.last().is_some_and(|known| known.ends) {
+            return;
+        }
+        self.notes.broken.push(Broken {
+            step: step.id,
+            reason: format!("step `{}`: {what}; {cure}", step.name),
+            ends,
+        });
+    }
+
+    /// Notes what no route removes.
+    fn leave_behind(&mut self) {
+        let Some((shared, own)) = self.scenario.shared.as_ref().zip(self.shared.as_ref()) else {
+            return;
+        };
+        let leaves = shared
+            .leaves
+            .iter()
+            .map(|text| match template::render(text, &self.names) {
+                Ok(text) => text,
+                Err(_) => format!("{text} (if it was made; its names begin with {})", own.prefix()),
+            });
+        self.notes.left_behind = leaves.collect();
+    }
+
     /// What the scenario itself expects of a step and the step did not show.
-    fn missed(&self, step: &Step, observation: Option<&Observation>) -> Vec<Missed> {
+    fn missed(&mut self, step: &Step, observation: Option<&Observation>) -> Vec<Missed> {
         let Some(observation) = observation.filter(|_| !step.expect.is_empty()) else {
             return Vec::new();
         };
@@ -287,8 +407,11 @@ impl Run<'_> {
             Action::Rows { statement, params } => self.rows(step, statement, params).await.map(Some),
             Action::Sql { statement, params } => {
                 let params = self.params(step, params)?;
-                let result =
-                    database::execute(&self.target.database(), statement, &params, self.clock.now()).await;
+                let database = self
+                    .target
+                    .database()
+                    .ok_or("sql: the database cannot be reached")?;
+                let result = database::execute(&database, statement, &params, self.clock.now()).await;
                 result.map(|()| None).map_err(|error| format!("sql: {error}"))
             }
             Action::Set(values) => {
@@ -310,14 +433,18 @@ impl Run<'_> {
             }
             Action::Restart => {
                 self.know_keys();
-                self.address = None;
-                self.target.restart().await.map_err(|error| error.to_string())?;
+                self.endpoint = None;
+                if let Err(error) = self.target.restart().await {
+                    let cure = "look into its log";
+                    self.broke(step, &error, cure, true);
+                    return Err(error.to_string());
+                }
                 self.define_address();
                 Ok(None)
             }
             Action::File { path, source } => {
                 let bytes = files::contents(source, self.folder).map_err(|error| error.to_string())?;
-                let written = self.target.write_file(path, &bytes, self.clock.now());
+                let written = self.target.place_file(path, &bytes, self.clock.now());
                 written.map(|()| None).map_err(|error| error.to_string())
             }
             Action::Socket(socket) => self.socket(step, socket).await,
@@ -337,9 +464,38 @@ impl Run<'_> {
         self.target.add_keys(&mut self.keys);
     }
 
-    /// What the server has left so far.
-    async fn left(&self) -> Result<Left, RunError> {
-        let mut left = self.target.left().await?;
+    /// What the server has left so far; nothing where nobody can look.
+    async fn left(&mut self) -> Result<Option<Left>, RunError> {
+        let lacking = needs::left_lacking(self.target.capabilities()).map(str::to_owned);
+        let left = match self.target.left().await {
+            Ok(left) => left,
+            Err(error) if self.target.capabilities().clock => return Err(error.into()),
+            // What was seen until now is worth keeping.
+            Err(error) => {
+                let at = self.scenario.last_step() + LEFT_AFTER;
+                if !self.notes.broken.last().is_some_and(|known| known.ends) {
+                    self.notes.broken.push(Broken {
+                        step: at,
+                        reason: format!("what it left: {error}; look into its log"),
+                        ends: true,
+                    });
+                }
+                None
+            }
+        };
+        let Some(mut left) = left else {
+            let reason = lacking.unwrap_or_else(|| "it could not be looked at".to_owned());
+            self.notes
+                .lacking
+                .insert(self.scenario.last_step() + LEFT_AFTER, reason);
+            return Ok(None);
+        };
+        if self.clock.is_real() {
+            left.files = std::mem::take(&mut left.files)
+                .into_iter()
+                .map(|(name, file)| (self.clock.retimed(&name, self.scenario.started_at_us), file))
+                .collect();
+        }
         for rows in left.tables.values_mut() {
             for row in rows {
                 *row = self.mask_fields(std::mem::take(row));
@@ -347,21 +503,28 @@ impl Run<'_> {
         }
         for file in left.files.values_mut() {
             match &mut file.content {
-                // The lock of the engine that runs in this process.
-                Some(Body::Text(text)) if *text == std::process::id().to_string() => {
-                    PROCESS.clone_into(text);
-                }
+                // The lock of the engine that runs in this process, or of the process that was started.
+                Some(Body::Text(text)) if self.is_process(text) => PROCESS.clone_into(text),
                 Some(Body::Text(text)) => *text = self.mask_text(text),
                 Some(Body::Json(value)) => *value = self.mask(std::mem::take(value)),
                 _ => {}
             }
         }
-        Ok(left)
+        Ok(Some(left))
+    }
+
+    /// Whether a text is the number of the server's process.
+    fn is_process(&self, text: &str) -> bool {
+        self.target.process_id().is_some_and(|id| text == id.to_string())
     }
 
     async fn rows(&mut self, step: &Step, statement: &str, params: &[Value]) -> Result<Seen, StepError> {
         let params = self.params(step, params)?;
-        let rows = database::rows(&self.target.database(), statement, &params, self.clock.now())
+        let database = self
+            .target
+            .database()
+            .ok_or("rows: the database cannot be reached")?;
+        let rows = database::rows(&database, statement, &params, self.clock.now())
             .await
             .map_err(|error| format!("rows: {error}"))?;
         let all = Value::Array(rows.iter().cloned().map(Value::Object).collect());
@@ -383,22 +546,48 @@ impl Run<'_> {
 
     /// The root's path differs from run to run; the recordings show it as `${root}` too.
     fn mask_text(&self, text: &str) -> String {
-        text.replace(&self.target.root().display().to_string(), "${root}")
+        let text = match self.target.root() {
+            Some(root) => text.replace(&root.display().to_string(), "${root}"),
+            None => text.to_owned(),
+        };
+        match &self.shared {
+            Some(shared) => shared.text(&text),
+            None => text,
+        }
     }
 
-    fn mask(&self, value: Value) -> Value {
+    fn mask(&mut self, value: Value) -> Value {
+        self.mask_field("", value)
+    }
+
+    fn mask_field(&mut self, field: &str, value: Value) -> Value {
+        if let Some(row) = self
+            .shared
+            .as_mut()
+            .and_then(|shared| shared.number(field, &value))
+        {
+            return row;
+        }
         match value {
             Value::String(text) => Value::String(self.mask_text(&text)),
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.mask(item)).collect()),
+            Value::Array(items) => Value::Array(
+                items
+                    .into_iter()
+                    .map(|item| self.mask_field(field, item))
+                    .collect(),
+            ),
             Value::Object(fields) => Value::Object(self.mask_fields(fields)),
             other => other,
         }
     }
 
-    fn mask_fields(&self, fields: Map<String, Value>) -> Map<String, Value> {
+    fn mask_fields(&mut self, fields: Map<String, Value>) -> Map<String, Value> {
         fields
             .into_iter()
-            .map(|(key, value)| (self.mask_text(&key), self.mask(value)))
+            .map(|(key, value)| {
+                let value = self.mask_field(&key, value);
+                (self.mask_text(&key), value)
+            })
             .collect()
     }
 }
@@ -416,6 +605,12 @@ fn in_data(source: &Capture, data: &Value) -> Option<Value> {
 
 fn unresolved(step: &Step, error: &TemplateError) -> StepError {
     format!("step `{}`: {error}", step.name)
+}
+
+/// What this machine is called.
+fn machine() -> Option<String> {
+    let about = rustix::system::uname();
+    about.nodename().to_str().ok().map(str::to_owned)
 }
 
 /// A step in one line, for people.

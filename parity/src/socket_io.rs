@@ -16,6 +16,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 
+use crate::target::endpoint::Endpoint;
+
 /// How to carry packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -27,8 +29,7 @@ pub enum Transport {
 /// Everything that a connection begins with.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// The server. TLS would join here, beside `transport::dial`.
-    pub address: SocketAddr,
+    pub server: Endpoint,
     /// Further headers of every request, in order.
     pub headers: Vec<(String, String)>,
     /// Further query parameters, as they are sent: `who=agent&x=1`.
@@ -44,7 +45,7 @@ impl ConnectOptions {
     /// A plain websocket connection.
     pub fn websocket(address: SocketAddr) -> Self {
         Self {
-            address,
+            server: address.into(),
             headers: Vec::new(),
             query: String::new(),
             transports: vec![Transport::WebSocket],
@@ -126,6 +127,9 @@ pub enum CloseReason {
         /// The beginning of the body.
         body: String,
     },
+    /// There is no connection: nobody answers, or the certificate does not fit.
+    #[error("{0}")]
+    Unreachable(String),
     /// The network connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),

@@ -1,6 +1,6 @@
 //! What was seen while a scenario ran against one target: the only type that later stages read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use ed25519_dalek::VerifyingKey;
 
+use crate::mask::Masked;
 use crate::scenario::{expect::Shortfall, model::Scenario, upstream::Exchange};
 
 /// Everything that one run of one scenario showed from outside.
@@ -45,6 +46,43 @@ pub struct Transcript {
     /// How many microseconds each step took; nothing of a recording.
     #[serde(default)]
     pub took_us: BTreeMap<u32, u64>,
+    /// How the run went, where it was none of a recording.
+    #[serde(skip)]
+    pub run: RunNotes,
+}
+
+/// How a run went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunNotes {
+    /// Whether the server's clock ran by itself.
+    pub clock_ran: bool,
+    /// Each step with when it began and when it was over, in microseconds since the start; step 0 is the server's start.
+    pub spans: Vec<(u32, i64, i64)>,
+    /// Steps in which the server could not be talked to.
+    pub broken: Vec<Broken>,
+    /// Steps that the server has no means for, with the reason.
+    pub lacking: BTreeMap<u32, String>,
+    /// What was hidden while it was seen.
+    pub masked: Masked,
+    /// What belongs to this run alone, and what stands for it, on a server that others use.
+    pub own: Vec<(String, String)>,
+    /// The name of the machine that the server ran on, where it is this one.
+    pub machine: Option<String>,
+    /// What no route removes.
+    pub left_behind: Vec<String>,
+    /// Where the root was kept.
+    pub kept: Option<PathBuf>,
+}
+
+/// A server that could not be talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The step.
+    pub step: u32,
+    /// What happened, in which step, and what to do.
+    pub reason: String,
+    /// Whether the rest of the scenario was left out.
+    pub ends: bool,
 }
 
 /// What is known of the keys that a server signed and sealed with.

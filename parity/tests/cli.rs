@@ -374,7 +374,9 @@ fn leaves_partial_reports(signal: &str, code: i32) {
         serde_json::from_str(&fs::read_to_string(report.join("report.json")).unwrap()).unwrap();
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("../snapshots");
     let recorded = parity::snapshot::snapshots_in(&snapshots).unwrap();
-    assert_eq!(json["partial"]["chosen"], recorded.len());
+    // Those for servers that others use were recorded nowhere.
+    let shared = fs::read_dir(top().join("scenarios/staging")).unwrap().count();
+    assert_eq!(json["partial"]["chosen"], recorded.len() + shared);
 }
 
 #[test]
@@ -437,4 +439,133 @@ fn shells_get_their_completions() {
         assert!(script.contains("accept") && script.contains("prove"), "{shell}");
     }
     assert_eq!(run(parity().args(["completions", "vms"])).0, 2);
+}
+
+#[test]
+fn a_signature_covers_the_run_that_was_signed_and_says_what_is_otherwise_later() {
+    let small = Small::new(CRASHES, "format = 2\n");
+    fs::write(
+        small.path("scenarios/checklist.toml"),
+        "format = 1\n\n[[item]]\nid = \"way-back\"\nwhat = \"The way back\"\nby_hand = \"Step 7\"\n",
+    )
+    .unwrap();
+    let sign = |arguments: &[&str]| {
+        let mut command = parity();
+        command.args(["sign", "--report"]).arg(small.path("report"));
+        command.arg("--scenarios").arg(small.path("scenarios"));
+        run(command.args(arguments))
+    };
+    let (code, text) = sign(&["--as", "A. Nobody"]);
+    assert_eq!((code, text.contains("report.json")), (2, true), "{text}");
+
+    // Something differs that nobody has accepted.
+    assert_eq!(small.run(&["run"]).0, 1);
+    let (code, text) = sign(&["--as", "A. Nobody"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("the run did not pass") && text.contains("--despite"),
+        "{text}"
+    );
+    assert_eq!(sign(&["--verify"]).0, 1, "nobody has signed");
+    let (code, text) = sign(&["--as", "A. Nobody", "--despite", "it is a try"]);
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = sign(&["--verify"]);
+    assert_eq!(
+        (code, text.contains("the signature covers what this run showed")),
+        (0, true),
+        "{text}"
+    );
+
+    // The same again is covered; with another register it is not.
+    let (code, text) = small.run(&["run"]);
+    assert_eq!(
+        (
+            code,
+            text.contains("Signed by A. Nobody") && text.contains("covers what")
+        ),
+        (1, true),
+        "{text}"
+    );
+    small.write_register("format = 2\n# Another one.\n");
+    let (_, text) = small.run(&["run"]);
+    assert!(
+        text.contains("does not cover what this run showed: the register was changed"),
+        "{text}"
+    );
+    assert_eq!(sign(&["--verify"]).0, 1);
+
+    // Changed by hand it says nothing.
+    let path = small.path("report/signature.json");
+    let signed = fs::read_to_string(&path).unwrap();
+    fs::write(&path, signed.replace("A. Nobody", "B. Nobody")).unwrap();
+    let (code, text) = sign(&["--verify"]);
+    assert_eq!(
+        (code, text.contains("it was changed after it was signed")),
+        (2, true),
+        "{text}"
+    );
+
+    // A table that was changed is not signed.
+    let table = small.path("report/divergences.md");
+    let text = fs::read_to_string(&table).unwrap();
+    fs::write(&table, text.replacen("Divergences", "Convergences", 1)).unwrap();
+    let (code, text) = sign(&["--as", "A. Nobody", "--despite", "it is a try"]);
+    assert_eq!(
+        (code, text.contains("is not as the run wrote it")),
+        (2, true),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_guide_says_what_the_run_proved_and_what_would_prove_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("GUIDE.md");
+    fs::copy(top().join("STAGING_GUIDE.md"), &copy).unwrap();
+    let report = folder.path().join("report");
+    let (code, text) = run(parity()
+        .args(["run", "realtime/relays_macro_and_windows", "--report"])
+        .arg(&report));
+    assert_eq!(code, 0, "{text}");
+    let guide = || {
+        let mut command = parity();
+        command.args(["guide", "--write", "--guide"]).arg(&copy);
+        run(command.arg("--report").arg(report.join("report.json")))
+    };
+    let (code, text) = guide();
+    assert_eq!(code, 1, "most items are open: {text}");
+    let written = fs::read_to_string(&copy).unwrap();
+    assert!(
+        written.contains("- [x] Macros and lists of windows are answered (`macros`: 1 scenario)"),
+        "{written}"
+    );
+    assert!(
+        written.contains("open: `parity run enrollment/codes_create_values`"),
+        "{written}"
+    );
+    assert!(
+        written.contains("Run of 20") && written.contains("PASS: 1 scenarios"),
+        "{written}"
+    );
+    // Once more it is the same guide.
+    guide();
+    assert_eq!(fs::read_to_string(&copy).unwrap(), written);
+
+    fs::write(&copy, "a guide of one's own").unwrap();
+    let (code, text) = guide();
+    assert_eq!((code, text.contains("are missing: put in")), (2, true), "{text}");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "a guide of one's own");
+}
+
+#[test]
+fn the_guide_of_the_project_shows_no_run() {
+    let none = ["guide", "--report", "no-such-report.json"];
+    let (code, part) = run(parity().args(none));
+    assert_eq!(code, 1, "{part}");
+    let part = part.rsplit_once("<!-- the end").unwrap().0;
+    let guide = fs::read_to_string(top().join("STAGING_GUIDE.md")).unwrap();
+    assert!(
+        guide.contains(part),
+        "`parity guide --report no-such-report.json --write` writes it"
+    );
 }

@@ -488,7 +488,7 @@ async fn pings_are_answered_by_every_transport() {
     for way in WAYS {
         let (address, mut told) = relay(peer.address).await;
         let options = ConnectOptions {
-            address,
+            server: address.into(),
             ..peer.options(way)
         };
         let mut client = Client::connect(&options).await.unwrap();

@@ -163,6 +163,9 @@ fn still_different(register: &Register, verdict: &Verdict) -> Vec<Difference> {
         not_compared: verdict.not_compared.clone(),
         outcome: Ok(accepted.chain(&verdict.different).cloned().collect()),
         masked: Masked::default(),
+        is_alone: false,
+        slack_us: None,
+        broken: None,
     };
     let judged = judge(register, &[seen], today());
     judged

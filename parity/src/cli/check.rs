@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::output::{complain, say};
 use crate::{
+    checklist,
     register::{self, KnownScenarios, RegisterError},
     report::{Signed, verify_markdown},
     scenario::{library, verify},
@@ -113,6 +114,18 @@ pub struct Checked {
 pub fn faults(scenarios: &Path, snapshots: &Path) -> std::io::Result<Checked> {
     let entries = library::load(scenarios)?;
     let mut faults = Vec::new();
+    // A folder may have none.
+    match std::fs::read_to_string(scenarios.join(checklist::FILE)) {
+        Ok(text) => faults.extend(
+            checklist::read(&text, &entries)
+                .err()
+                .into_iter()
+                .flatten()
+                .map(|fault| format!("{}: {fault}", scenarios.join(checklist::FILE).display())),
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => faults.push(format!("{}: {error}", scenarios.join(checklist::FILE).display())),
+    }
     let mut recorded = BTreeSet::new();
     for entry in &entries {
         match &entry.scenario {

@@ -14,10 +14,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{civil::Date, tz::TimeZone};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::output::{complain, say, write_out};
+use super::{
+    output::{complain, say, write_out},
+    sign::coverage,
+    targets::{Targets, variables},
+};
 use crate::{
     bench::usage,
-    campaign::{Campaign, CampaignError, Places, provenance},
+    campaign::{Campaign, Places, provenance},
     report::{self, Ending, RunReport},
     runner::{RunError, RunEvents},
     scenario::model::Scenario,
@@ -34,7 +38,9 @@ use crate::{
       130  it was interrupted (Ctrl-C, SIGINT): the reports hold what ran, and are marked partial\n  \
       143  it was told to end (SIGTERM), as a service manager or a CI does: the same\n\n\
     The reports of an earlier run are replaced as soon as a run begins. Only one run at a time writes into a folder.\n\n\
-    Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows")]
+    Examples:\n  parity run\n  parity run enrollment\n  parity run enrollment/happy_path_all_rows\n  \
+      parity run staging --legacy https://old.example --engine https://new.example --ca root.pem\n  \
+      parity run --engine engine        # the process that parity.toml calls so")]
 pub struct Run {
     /// Areas or scenarios; none means all.
     #[arg(value_name = "AREA|SCENARIO")]
@@ -56,6 +62,9 @@ pub struct Run {
     /// How many scenarios run at a time. They wait more than they work.
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub side_by_side: usize,
+    /// What is held against what.
+    #[command(flatten)]
+    pub targets: Targets,
 }
 
 /// As shells have it for a program that SIGINT ended.
@@ -134,18 +143,27 @@ impl Run {
         write_out(format_args!("{}", report::terminal(&report)));
         folder.write(&report)?;
         say!("{} written", folder.listing());
+        if let Some(coverage) = coverage(&report, &folder.json(), scenarios)? {
+            say!("{coverage}");
+        }
         // Only Linux tells; elsewhere the line says nothing of it.
         let peak = usage::peak_megabytes(std::process::id()).ok();
         say!("{}", report::last_line(&report, began.elapsed(), peak));
         Ok(report::ending(&report))
     }
 
-    fn prepare(&self, scenarios: &Path) -> Result<Campaign, CampaignError> {
+    fn prepare(&self, scenarios: &Path) -> Result<Campaign, Box<dyn std::error::Error>> {
+        let sides = self.targets.sides(&variables())?;
         let places = Places {
             scenarios: scenarios.to_owned(),
             snapshots: self.snapshots.clone(),
         };
-        Campaign::prepare(places, &self.wanted)
+        let campaign = Campaign::prepare(places, &self.wanted)?.of_sides(sides);
+        Ok(if self.targets.without_register {
+            campaign.without_register()
+        } else {
+            campaign
+        })
     }
 }
 

@@ -159,7 +159,8 @@ impl BothSpans {
 
     /// Whether two durations in seconds are equal that were measured until some moment of a step: from one of its own
     /// moments, whatever is added; or from an earlier step on, where the time until now is taken from whole seconds or
-    /// added to them (whole minutes, as in [`equal`], where a span is long).
+    /// added to them. Of the long spans that counts for the server's start alone, in whole minutes: in a wait nothing begins
+    /// that would not be as old on both sides, and any age would be explained by it.
     pub(crate) fn equal_durations(&self, legacy: f64, engine: f64, step: u32) -> bool {
         if legacy.is_sign_negative() != engine.is_sign_negative() {
             return false;
@@ -170,7 +171,7 @@ impl BothSpans {
             return true;
         }
         self.past(step)
-            .filter(|(span, _)| span.step != step)
+            .filter(|(l, e)| l.step != step && (l.step == 0 || !is_long(*l, *e)))
             .any(|(l, e)| {
                 let whole = if is_long(l, e) { 60.0 } else { 1.0 };
                 let (l, e) = (elapsed(l, of_legacy), elapsed(e, of_engine));
@@ -263,6 +264,17 @@ fn is_long(legacy: Span, engine: Span) -> bool {
     legacy.length_us().max(engine.length_us()) > LONG_SPAN_US
 }
 
+/// Whether both stamps are whole minutes of the day, as near to each other as minutes are: when a job is next due follows
+/// from the clock on the wall, not from the step. Of scenarios that began at one moment it is not asked.
+fn on_the_minute(legacy: &Stamp, engine: &Stamp, starts: (i64, i64)) -> bool {
+    const MINUTE_US: i64 = 60 * SECOND_US;
+    let whole = |start: i64, stamp: &Stamp| (start + stamp.offset_us).rem_euclid(MINUTE_US) == 0;
+    starts.0.abs_diff(starts.1) >= MINUTE_US.unsigned_abs()
+        && whole(starts.0, legacy)
+        && whole(starts.1, engine)
+        && legacy.offset_us.abs_diff(engine.offset_us) < MINUTE_US.unsigned_abs()
+}
+
 /// The time rule. Each side's stamp is explained by the step in which it was made and the lifetime that it was given there;
 /// the sides are equal if one explanation holds for both. `starts` are the Unix microseconds at which either scenario
 /// began: what reads the same on both sides is equal without an explanation.
@@ -277,6 +289,9 @@ pub(crate) fn equal(
         return false;
     }
     if starts.0 + legacy.offset_us == starts.1 + engine.offset_us {
+        return true;
+    }
+    if on_the_minute(legacy, engine, starts) {
         return true;
     }
     // A whole second can be explained by many a step; the least odd lifetime is the one that was given. Otherwise one step

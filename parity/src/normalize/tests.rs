@@ -48,6 +48,7 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         left: None,
         missed: Vec::new(),
         keys: Keys::default(),
+        run: crate::transcript::RunNotes::default(),
         took_us: BTreeMap::default(),
     }
 }

@@ -38,6 +38,13 @@ pub struct Ran {
     pub not_compared: BTreeMap<u32, String>,
     /// What [`crate::diff::diff`] found; or why it could not run.
     pub outcome: Result<Vec<Difference>, String>,
+    /// Whether there is no legacy's side: the register has nothing to say then.
+    pub is_alone: bool,
+    /// How far times of a server whose clock ran by itself may lie from those that the register expects, in microseconds;
+    /// nothing where the clock was the recording's.
+    pub slack_us: Option<i64>,
+    /// Why the scenario did not come to its end, where it did not: what stands above is what was learned until then.
+    pub broken: Option<String>,
     /// How often something was not looked at.
     pub masked: Masked,
 }
@@ -74,7 +81,31 @@ impl Ran {
                 .filter(|(step, _)| by_legacy.contains_key(step))
                 .collect(),
             outcome: Ok(differences),
+            is_alone: false,
+            slack_us: None,
+            broken: None,
         }
+    }
+
+    /// Nothing of it was compared, for this reason.
+    #[must_use]
+    pub fn not_compared(scenario: &str, names: StepNames, reason: &str) -> Self {
+        let all = names.clone().into_all().into_keys();
+        let mut not_compared: BTreeMap<u32, String> = all.map(|step| (step, reason.to_owned())).collect();
+        not_compared.insert(0, reason.to_owned());
+        Self {
+            names,
+            not_compared,
+            outcome: Ok(Vec::new()),
+            ..Self::could_not_run(scenario, String::new())
+        }
+    }
+
+    /// Adds steps that were not compared, and why.
+    #[must_use]
+    pub fn without(mut self, steps: BTreeMap<u32, String>) -> Self {
+        self.not_compared.extend(steps);
+        self
     }
 
     /// Adds what the scenario itself expects and was not shown: the legacy's side is what was expected.
@@ -134,6 +165,9 @@ impl Ran {
             not_compared: BTreeMap::new(),
             outcome: Err(reason),
             masked: Masked::default(),
+            is_alone: false,
+            slack_us: None,
+            broken: None,
         }
     }
 }
@@ -224,6 +258,11 @@ pub fn judge(register: &Register, ran: &[Ran], today: Date) -> Judgement {
 }
 
 fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
+    let (entries, expired) = if ran.is_alone {
+        (&[][..], &[][..])
+    } else {
+        (entries, expired)
+    };
     let mut out = Verdict {
         scenario: ran.scenario.clone(),
         outcome: Outcome::NotCompared,
@@ -243,6 +282,9 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
             return out;
         }
     };
+    if let Some(reason) = &ran.broken {
+        out.not_compared.insert(0, reason.clone());
+    }
     for (step, _) in &ran.steps {
         if let Some(reason) = cut_off(entries, ran, *step) {
             out.not_compared.insert(*step, reason);
@@ -284,7 +326,9 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
             }
         }
     }
-    out.outcome = if !out.different.is_empty() || !out.unmet.is_empty() {
+    out.outcome = if ran.broken.is_some() {
+        Outcome::CouldNotRun
+    } else if !out.different.is_empty() || !out.unmet.is_empty() {
         Outcome::Different
     } else if !out.accepted.is_empty() {
         Outcome::Accepted
@@ -324,12 +368,14 @@ fn meet<'e>(
                 let mut seen = false;
                 for (difference, accepted) in differences.iter().zip(accepted_by.iter_mut()) {
                     let here = name.is_none() || step == Some(difference.step);
-                    if here && fits(row, difference, &ran.names) {
+                    if here && fits(row, difference, ran) {
                         accepted.get_or_insert(&entry.id);
                         seen = true;
                     }
                 }
-                if !seen && !may_be_none(row, &ran.names) {
+                // Where the clock ran by itself a moment may be another one, and then it differs in no way.
+                let of_moment = ran.slack_us.is_some() && row.is_of_moment();
+                if !seen && !of_moment && !may_be_none(row, &ran.names) {
                     unmet.push(Unmet {
                         entry: entry.id.clone(),
                         step: step.unwrap_or_default(),
@@ -343,15 +389,19 @@ fn meet<'e>(
     unmet
 }
 
-fn fits(row: &Row, difference: &Difference, names: &StepNames) -> bool {
+fn fits(row: &Row, difference: &Difference, ran: &Ran) -> bool {
+    let near = |wanted: &Constraint, shown: Option<&Value>| {
+        let within = ran.slack_us;
+        wanted.fits(shown) || within.is_some_and(|slack_us| wanted.fits_within(shown, slack_us))
+    };
     let side = |wanted: &Constraint, shown: Option<&Value>| {
-        wanted.fits(shown)
+        near(wanted, shown)
             || (covers(EVENT, &difference.path)
-                && event_moved_by_one_step(wanted, shown, names)
-                    .is_some_and(|moved| wanted.fits(Some(&moved))))
+                && event_moved_by_one_step(wanted, shown, &ran.names)
+                    .is_some_and(|moved| near(wanted, Some(&moved))))
             || (covers(EVENT_STEP, &difference.path)
-                && wanted_step(wanted, names)
-                    .zip(shown.and_then(|shown| step_of(shown, names)))
+                && wanted_step(wanted, &ran.names)
+                    .zip(shown.and_then(|shown| step_of(shown, &ran.names)))
                     .is_some_and(|(wanted, shown)| wanted.abs_diff(shown) <= 1))
     };
     covers(&row.path, &difference.path)

@@ -87,6 +87,9 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         not_compared: BTreeMap::new(),
         masked: crate::mask::Masked::default(),
         outcome: Ok(differences),
+        is_alone: false,
+        slack_us: None,
+        broken: None,
     }
 }
 

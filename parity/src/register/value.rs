@@ -18,9 +18,16 @@ pub enum Constraint {
 }
 
 impl Constraint {
-    /// Whether a side fits.
+    /// Whether a side fits, with times within a thousandth of a second.
     #[must_use]
     pub fn fits(&self, side: Option<&Value>) -> bool {
+        self.fits_within(side, TOLERANCE_US - 1)
+    }
+
+    /// Whether a side fits, with times as near as this.
+    #[must_use]
+    pub fn fits_within(&self, side: Option<&Value>, slack_us: i64) -> bool {
+        let same = |wanted: &Value, value: &Value| same(wanted, value, slack_us);
         match (self, side) {
             (Self::Absent, None) => true,
             (Self::Equals(wanted), Some(value)) => same(wanted, value),
@@ -41,17 +48,19 @@ impl Constraint {
 }
 
 /// Equality of normalised values: members stand in the same order, too, and a time may be a hair off.
-fn same(wanted: &Value, value: &Value) -> bool {
+fn same(wanted: &Value, value: &Value, slack_us: i64) -> bool {
+    let near = |wanted: i64, value: i64, unit_us: u64| {
+        wanted.abs_diff(value).saturating_mul(unit_us) <= slack_us.unsigned_abs()
+    };
     match (wanted, value) {
         (Value::Object(wanted), Value::Object(value)) => {
             wanted.len() == value.len()
                 && wanted.iter().zip(value).all(|((name, wanted), (there, value))| {
                     name == there
                         && match (name.as_str(), wanted.as_i64(), value.as_i64()) {
-                            ("offset_us", Some(wanted), Some(value)) => {
-                                wanted.abs_diff(value) < TOLERANCE_US.unsigned_abs()
-                            }
-                            _ => same(wanted, value),
+                            ("offset_us", Some(wanted), Some(value)) => near(wanted, value, 1),
+                            ("second", Some(wanted), Some(value)) => near(wanted, value, 1_000_000),
+                            _ => same(wanted, value, slack_us),
                         }
                 })
         }
@@ -60,7 +69,7 @@ fn same(wanted: &Value, value: &Value) -> bool {
                 && wanted
                     .iter()
                     .zip(value)
-                    .all(|(wanted, value)| same(wanted, value))
+                    .all(|(wanted, value)| same(wanted, value, slack_us))
         }
         (wanted, value) => wanted == value,
     }
@@ -77,6 +86,10 @@ mod tests {
         let other_time =
             json!({ "id": 1, "at": { "<time>": { "format": "epoch", "offset_us": 5_001_100 } } });
         assert!(Constraint::Equals(row.clone()).fits(Some(&other_time)));
+        let at = |second: i64| json!({ "at": { "<time>": { "format": "epoch", "second": second } } });
+        assert!(!Constraint::Equals(at(5)).fits(Some(&at(6))));
+        assert!(Constraint::Equals(at(5)).fits_within(Some(&at(6)), 1_500_000));
+        assert!(!Constraint::Equals(at(5)).fits_within(Some(&at(7)), 1_500_000));
         let other_order = json!({ "at": row["at"], "id": 1 });
         assert!(!Constraint::Equals(row.clone()).fits(Some(&other_order)));
         assert!(!Constraint::Equals(row.clone()).fits(Some(&json!({ "id": 1 }))));

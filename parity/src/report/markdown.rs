@@ -31,6 +31,9 @@ pub fn render(report: &RunReport) -> String {
             "**Partial: {partial}.** Of the others this table says nothing, so it cannot be signed.\n"
         );
     }
+    for warning in &report.live.warnings {
+        let _ = writeln!(out, "**WARNING: {}**\n", cell(warning));
+    }
     let from = &report.provenance;
     let _ = writeln!(out, "- Legacy: {}\n- Engine: {}", from.legacy, from.engine);
     let _ = writeln!(out, "- Compared by: {}\n- Date: {}", from.parity, from.date);
@@ -50,6 +53,12 @@ pub fn render(report: &RunReport) -> String {
     }
     counts_row(&mut out, "All", Counts::of(&report.judgement.verdicts));
     not_compared(&mut out, report);
+    for (heading, lines) in report.live.sections() {
+        let _ = writeln!(out, "\n## {heading}\n");
+        for line in lines {
+            let _ = writeln!(out, "- {}", cell(&line));
+        }
+    }
     not_looked_at(&mut out, report);
     register(&mut out, report);
     out.push_str("\n## Places\n\nA step is called by its position and its name; `heard` is what the sockets received, `left` what \
@@ -58,6 +67,11 @@ pub fn render(report: &RunReport) -> String {
         places_of(&mut out, report, defect);
     }
     sign(out, report)
+}
+
+/// The table alone.
+pub(super) fn divergences(out: &mut String, report: &RunReport) {
+    table(out, report, &defects(report));
 }
 
 /// The entries by what they rest on, in the order of the areas and of the register.

@@ -114,6 +114,9 @@ fn warnings(report: &RunReport) -> String {
     let mut warn = |text: fmt::Arguments<'_>| {
         let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(&text.to_string()));
     };
+    for warning in &report.live.warnings {
+        warn(format_args!("{warning}"));
+    }
     if let Some(reason) = &report.allowed_not_compared {
         warn(format_args!(
             "That something was not compared is allowed: {reason}"
@@ -126,6 +129,13 @@ fn warnings(report: &RunReport) -> String {
     }
     for expired in &report.judgement.expired_entries {
         warn(format_args!("The register's entry {expired} has expired."));
+    }
+    for (heading, lines) in report.live.sections() {
+        let _ = writeln!(out, "<h2>{}</h2>\n<ul>", escape(heading));
+        for line in lines {
+            let _ = writeln!(out, "<li>{}</li>", escape(&line));
+        }
+        out.push_str("</ul>\n");
     }
     if !report.own.is_empty() {
         let _ = writeln!(

@@ -14,6 +14,9 @@ pub fn render(report: &RunReport) -> String {
         return out;
     }
     let provenance = &report.provenance;
+    for warning in &report.live.warnings {
+        let _ = writeln!(out, "WARNING: {warning}\n");
+    }
     let _ = writeln!(
         out,
         "legacy: {}\nengine: {}, {}\n",
@@ -62,6 +65,12 @@ pub fn render(report: &RunReport) -> String {
             let _ = writeln!(out, "  {reason} ({steps} steps in {scenarios} scenarios)");
         }
     }
+    for (heading, lines) in report.live.sections() {
+        let _ = writeln!(out, "\n{heading}:");
+        for line in lines {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     if !report.own.is_empty() {
         let _ = writeln!(out, "\nAccess policy `strict`, not compared. {OWN}:");
     }
@@ -86,6 +95,18 @@ pub fn render(report: &RunReport) -> String {
 /// resident at most, where the system tells.
 #[must_use]
 pub fn last_line(report: &RunReport, took: std::time::Duration, peak: Option<f64>) -> String {
+    format!(
+        "{}, {:.1} s{}",
+        last_words(report),
+        took.as_secs_f64(),
+        peak.map(|peak| format!(", at most {peak:.0} MB"))
+            .unwrap_or_default()
+    )
+}
+
+/// Whether all is well, and what was counted.
+#[must_use]
+pub fn last_words(report: &RunReport) -> String {
     let counts = Counts::of(&report.judgement.verdicts);
     let (word, why) = match ending(report) {
         Ending::Pass => ("PASS", ""),
@@ -96,17 +117,14 @@ pub fn last_line(report: &RunReport, took: std::time::Duration, peak: Option<f64
     };
     format!(
         "{word}{why}: {} scenarios, {} steps compared, {} differences expected, {} not expected, {} expected and not \
-         seen, {} steps not compared, {} scenarios could not run, {:.1} s{}",
+         seen, {} steps not compared, {} scenarios could not run",
         report.judgement.verdicts.len(),
         counts.compared_steps,
         counts.expected,
         counts.unexpected,
         counts.unmet,
         counts.not_compared_steps,
-        counts.could_not_run,
-        took.as_secs_f64(),
-        peak.map(|peak| format!(", at most {peak:.0} MB"))
-            .unwrap_or_default()
+        counts.could_not_run
     )
 }
 

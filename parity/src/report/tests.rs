@@ -206,6 +206,7 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
         left: None,
         missed: Vec::new(),
         keys: Keys::default(),
+        run: crate::transcript::RunNotes::default(),
         took_us: BTreeMap::default(),
     }
 }

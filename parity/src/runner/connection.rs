@@ -36,7 +36,25 @@ pub(super) struct Patience {
     pub(super) background: Duration,
     /// What stands for silence where no barrier is answered.
     pub(super) quiet: Duration,
+    /// How long nothing may come behind a barrier until everything has: servers that run their handlers beside the
+    /// connection answer it before they are through.
+    pub(super) linger: Duration,
 }
+
+impl Patience {
+    /// For servers that are not in this process, whoever wrote them.
+    pub(super) fn live() -> Self {
+        Self {
+            background: Duration::from_secs(10),
+            quiet: Duration::from_millis(500),
+            linger: Duration::from_millis(100),
+            ..Self::default()
+        }
+    }
+}
+
+/// A connection on which events never stop is settled after so many of them.
+const MOST_LINGERING: usize = 50;
 
 impl Default for Patience {
     fn default() -> Self {
@@ -46,6 +64,7 @@ impl Default for Patience {
             barrier: Duration::from_secs(10),
             background: Duration::from_secs(3),
             quiet: Duration::from_millis(300),
+            linger: Duration::ZERO,
         }
     }
 }
@@ -79,6 +98,8 @@ pub(super) struct Connection {
     pub(super) step: u32,
     /// All that came, whether a step took it or not.
     heard: Heard,
+    /// What the events mention that steps may take; all of them where this is empty.
+    own: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -105,7 +126,22 @@ impl Connection {
             patience,
             step,
             heard,
+            own: Vec::new(),
         }
+    }
+
+    /// One whose steps take only events that mention one of these values.
+    pub(super) fn of(mut self, own: &[String]) -> Self {
+        self.own = own.to_vec();
+        self
+    }
+
+    fn is_own(&self, arguments: &[Value]) -> bool {
+        if self.own.is_empty() {
+            return true;
+        }
+        let text = Value::Array(arguments.to_vec()).to_string();
+        self.own.iter().any(|own| text.contains(own.as_str()))
     }
 
     fn take_in(&mut self, incoming: Incoming) {
@@ -118,12 +154,14 @@ impl Connection {
                     data: data(&arguments),
                     asks: id.is_some(),
                 });
-                self.arrived.push_back(Arrived {
-                    number: self.count,
-                    step: self.step,
-                    name,
-                    arguments,
-                });
+                if self.is_own(&arguments) {
+                    self.arrived.push_back(Arrived {
+                        number: self.count,
+                        step: self.step,
+                        name,
+                        arguments,
+                    });
+                }
             }
             Incoming::Ack { id, arguments } => {
                 self.acks.insert(id, arguments);
@@ -162,6 +200,21 @@ impl Connection {
 
     /// Takes in everything that is on its way. Whether that is sure.
     pub(super) async fn settle(&mut self) -> bool {
+        let is_sure = self.pass_barrier().await;
+        if is_sure && !self.patience.linger.is_zero() {
+            for _ in 0..MOST_LINGERING {
+                let before = self.count;
+                self.until(self.patience.linger, |one| (one.count > before).then_some(()))
+                    .await;
+                if self.count == before {
+                    break;
+                }
+            }
+        }
+        is_sure
+    }
+
+    async fn pass_barrier(&mut self) -> bool {
         if self.barriers == Barriers::Unanswered {
             self.until(self.patience.quiet, |_| None::<()>).await;
             return false;

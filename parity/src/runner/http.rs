@@ -1,6 +1,9 @@
 //! Requests: how they are made from a step, and what of the answer is kept.
 
+use std::io::Read as _;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use super::{Run, StepError, in_data, unresolved};
@@ -14,7 +17,7 @@ use crate::{
     },
     target::{
         cookies::Jar,
-        http_client::{self, Outgoing},
+        http_client::{self, LARGEST_ANSWER, Outgoing, Received},
     },
     transcript::{Body, Seen},
 };
@@ -24,10 +27,24 @@ impl Run<'_> {
         let outgoing = self
             .outgoing(step, request)
             .map_err(|error| unresolved(step, &error))?;
-        let address = self.address.ok_or("the server does not run")?;
-        let received = http_client::send(address, &outgoing)
-            .await
-            .map_err(|error| error.to_string())?;
+        let endpoint = self.endpoint.clone().ok_or("the server does not run")?;
+        let mut received = match http_client::send(&endpoint, &outgoing).await {
+            Ok(received) => received,
+            Err(error) => {
+                self.broke(step, &error, error.cure(), error.ends());
+                return Err(error.to_string());
+            }
+        };
+        if let Some(packed) = packed_json(&received) {
+            match packed {
+                Ok(plain) => received.body = plain,
+                Err(reason) => {
+                    let cure = "look at the answer as it comes (`curl -v --raw`)";
+                    self.broke(step, &reason, cure, false);
+                    return Err(reason.to_owned());
+                }
+            }
+        }
         let jar = self.jars.entry(step.who.clone().unwrap_or_default()).or_default();
         for (name, value) in &received.headers {
             if name.eq_ignore_ascii_case("set-cookie") {
@@ -35,6 +52,10 @@ impl Run<'_> {
             }
         }
         let (body, form) = read_body(&received.body);
+        let (body, form) = match (body, &mut self.shared) {
+            (Body::Json(json), Some(shared)) if step.only_own => (Body::Json(shared.only_own(json)), None),
+            (body, _) => (body, form),
+        };
         let json = match &body {
             Body::Json(json) => json.clone(),
             _ => Value::Null,
@@ -82,6 +103,28 @@ impl Run<'_> {
             },
         })
     }
+}
+
+/// A JSON body that came packed although nobody asked for that, unpacked; the header is compared as it came.
+fn packed_json(received: &Received) -> Option<Result<Vec<u8>, &'static str>> {
+    let says = |wanted: &str, value: &str| {
+        received.headers.iter().any(|(name, found)| {
+            name.eq_ignore_ascii_case(wanted) && found.to_ascii_lowercase().contains(value)
+        })
+    };
+    if !(says("content-encoding", "gzip") && says("content-type", "json")) || received.body.is_empty() {
+        return None;
+    }
+    let mut plain = Vec::new();
+    let most = LARGEST_ANSWER as u64;
+    let read = GzDecoder::new(received.body.as_slice())
+        .take(most + 1)
+        .read_to_end(&mut plain);
+    Some(match read {
+        Ok(_) if plain.len() > LARGEST_ANSWER => Err("the answer is too long once it is unpacked"),
+        Ok(_) => Ok(plain),
+        Err(_) => Err("the answer says that it is packed with gzip, and it is not"),
+    })
 }
 
 /// The body, and how it is written if it is JSON.

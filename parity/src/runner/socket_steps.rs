@@ -24,7 +24,16 @@ impl Run<'_> {
         let seen = match &socket.act {
             SocketAct::Connect(connect) => {
                 let options = self.options(step, connect)?;
-                Some(self.sockets.connect(client, &options, step.id).await)
+                let seen = self.sockets.connect(client, &options, step.id).await;
+                if let Some(reason) = self.sockets.unreachable.take() {
+                    self.broke(
+                        step,
+                        &reason,
+                        "check that the server runs there, and its log",
+                        true,
+                    );
+                }
+                Some(seen)
             }
             SocketAct::Emit(emit) => {
                 let arguments = self.params(step, &emit.arguments)?;
@@ -65,7 +74,7 @@ impl Run<'_> {
             headers.push(("Cookie".to_owned(), cookie));
         }
         Ok(ConnectOptions {
-            address: self.address.ok_or("the server does not run")?,
+            server: self.endpoint.clone().ok_or("the server does not run")?,
             headers,
             query: render(&connect.query)?,
             transports: connect.transports.clone(),
@@ -74,8 +83,8 @@ impl Run<'_> {
         })
     }
 
-    fn mask_socket(&self, seen: Seen) -> Seen {
-        let mask = |arguments: Option<Vec<Value>>| {
+    fn mask_socket(&mut self, seen: Seen) -> Seen {
+        let mut mask = |arguments: Option<Vec<Value>>| {
             arguments.map(|all| all.into_iter().map(|one| self.mask(one)).collect())
         };
         match seen {
@@ -96,6 +105,11 @@ impl Run<'_> {
     pub(super) async fn finish_sockets(&mut self) -> (Vec<Notice>, Vec<Heard>) {
         let sockets: Sockets = std::mem::take(&mut self.sockets);
         let (mut notices, mut heard) = sockets.finish().await;
+        if let Some(shared) = &mut self.shared {
+            for connection in &mut heard {
+                shared.only_own_events(&mut connection.events);
+            }
+        }
         for notice in &mut notices {
             let arguments = std::mem::take(&mut notice.arguments);
             notice.arguments = arguments.into_iter().map(|one| self.mask(one)).collect();

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::connection::{Connection, Patience};
 use crate::{
-    socket_io::{Client, CloseReason, ConnectOptions},
+    socket_io::{Client, CloseReason, ConnectError, ConnectOptions},
     transcript::{Heard, Notice, NoticeKind, Seen},
 };
 
@@ -21,9 +22,26 @@ pub(super) struct Sockets {
     tried: u32,
     /// What connections received that are over.
     heard: Vec<Heard>,
+    /// Where others use the server: what the scenario's own events mention.
+    pub(super) own: Vec<String>,
+    /// Why the server could not be reached at all, the last time.
+    pub(super) unreachable: Option<String>,
 }
 
 impl Sockets {
+    /// No clients yet; `is_live` says that the server is none in this process.
+    pub(super) fn new(is_live: bool) -> Self {
+        let patience = if is_live {
+            Patience::live()
+        } else {
+            Patience::default()
+        };
+        Self {
+            patience,
+            ..Self::default()
+        }
+    }
+
     pub(super) async fn connect(&mut self, name: &str, options: &ConnectOptions, step: u32) -> Seen {
         self.disconnect(name).await;
         self.tried += 1;
@@ -35,7 +53,7 @@ impl Sockets {
         };
         match Client::connect(options).await {
             Ok(client) => {
-                let connection = Connection::new(client, self.patience, step, heard);
+                let connection = Connection::new(client, self.patience, step, heard).of(&self.own);
                 self.clients.insert(name.to_owned(), connection);
                 Seen::Connected {
                     connected: true,
@@ -44,6 +62,12 @@ impl Sockets {
             }
             Err(error) => {
                 self.heard.push(heard);
+                if matches!(
+                    error,
+                    ConnectError::Closed(CloseReason::Unreachable(_)) | ConnectError::Late
+                ) {
+                    self.unreachable = Some(error.to_string());
+                }
                 Seen::Connected {
                     connected: false,
                     error: Some(error.to_string()),
@@ -68,9 +92,19 @@ impl Sockets {
 
     /// Takes in what a step caused on every connection, so that it is known when it came.
     pub(super) async fn settle(&mut self, step: u32) {
-        for connection in self.clients.values_mut().filter(|one| one.closed.is_none()) {
-            connection.step = step;
-            connection.settle().await;
+        let open = self.clients.values_mut().filter(|one| one.closed.is_none());
+        if self.patience.linger.is_zero() {
+            for connection in open {
+                connection.step = step;
+                connection.settle().await;
+            }
+        } else {
+            // Each waits a while, and they need not wait for each other.
+            join_all(open.map(|connection| {
+                connection.step = step;
+                connection.settle()
+            }))
+            .await;
         }
     }
 

@@ -158,6 +158,15 @@ pub fn to_yaml(scenario: &Scenario) -> String {
     if scenario.policy == Policy::Strict {
         line(&mut out, 0, "policy", "strict");
     }
+    if let Some(shared) = &scenario.shared {
+        let leaves = json!({ "leaves": shared.leaves });
+        let leaves = if shared.leaves.is_empty() {
+            json!({})
+        } else {
+            leaves
+        };
+        line(&mut out, 0, "shared", &flow(&leaves));
+    }
     if !scenario.env.is_empty() {
         out.push_str("env:\n");
         for (name, value) in &scenario.env {
@@ -254,6 +263,9 @@ fn write_entry(out: &mut String, entry: &Entry, steps: &[Step], scenario: &Scena
             }
             write_remarks(out, step);
             write_action(out, step, scenario);
+            if step.only_own {
+                line(out, 4, "only_own", "true");
+            }
         }
         Kind::Login { operator, password } => {
             line(out, 4, "login", &scalar(operator));

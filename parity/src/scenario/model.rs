@@ -1,4 +1,6 @@
 //! A scenario, read and checked.
+//!
+//! Long because it is one type, and its parts say what they mean.
 
 use serde_json::{Map, Value};
 
@@ -33,7 +35,16 @@ pub struct Scenario {
     pub queries: Vec<(String, String)>,
     /// What GitHub answers; nobody answers where this is left out.
     pub upstream: Option<Upstream>,
+    /// Whether it may run on a server that others use, and what it leaves there.
+    pub shared: Option<Shared>,
     pub steps: Vec<Step>,
+}
+
+/// A scenario that may run on a server that others use: its names begin with `${run}`, and it removes what it made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// What no route removes, with templates.
+    pub leaves: Vec<String>,
 }
 
 /// The access policy that the scenario runs under.
@@ -79,6 +90,8 @@ pub struct Step {
     pub captures: Vec<(String, Capture)>,
     /// What the scenario itself says that it must show.
     pub expect: Expect,
+    /// Whether of lists in its answer only what mentions `${run}` counts: the others' entries are not the scenario's.
+    pub only_own: bool,
 }
 
 /// What a step does.

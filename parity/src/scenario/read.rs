@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use super::{
     agent::Agent,
     files::{link_stays_inside, stays_inside},
-    model::{FORMAT, FileSource, ModelError, Policy, Scenario, Step, microseconds},
+    model::{FORMAT, FileSource, ModelError, Policy, Scenario, Shared, Step, microseconds},
     names::START,
-    socket,
+    shorthand, socket,
     steps::{Reader, file_source},
     upstream::{Exchange, Upstream},
     yaml::{self, Fault, Fields, Node},
@@ -112,6 +112,7 @@ fn whole(name: &str, mut fields: Fields, old: bool, faults: &mut Vec<Fault>) -> 
     let agents = agents(name, &mut fields, faults);
     let files = files(&mut fields, faults);
     let upstream = fields.take("upstream");
+    let shared = fields.take("shared").and_then(|node| shared(node, faults));
     let nodes = fields
         .take("steps")
         .map_or_else(Vec::new, |node| node.list("steps", faults));
@@ -120,7 +121,10 @@ fn whole(name: &str, mut fields: Fields, old: bool, faults: &mut Vec<Fault>) -> 
         old,
         faults,
     };
-    let (steps, numbers) = reader.steps(nodes);
+    let (mut steps, numbers) = reader.steps(nodes);
+    if shared.is_some() {
+        shorthand::share(&mut steps);
+    }
     let upstream = upstream.and_then(|node| {
         let numbers = old.then_some(numbers.as_slice());
         upstream_of(node, &steps, numbers, faults)
@@ -138,9 +142,22 @@ fn whole(name: &str, mut fields: Fields, old: bool, faults: &mut Vec<Fault>) -> 
         files,
         queries,
         upstream,
+        shared,
         steps,
     };
     (scenario, numbers)
+}
+
+/// What a scenario for servers that others use says about itself.
+fn shared(node: Node, faults: &mut Vec<Fault>) -> Option<Shared> {
+    let mut fields = node.fields("shared", faults)?;
+    let leaves = fields.take("leaves").map_or_else(Vec::new, |node| {
+        let items = node.list("leaves", faults);
+        let texts = items.iter().filter_map(|item| item.text("what is left", faults));
+        texts.collect()
+    });
+    fields.end("shared", faults);
+    Some(Shared { leaves })
 }
 
 /// The seed of an agent that names none: it follows from scenario and agent, so runs repeat themselves.

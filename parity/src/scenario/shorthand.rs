@@ -23,6 +23,12 @@ use super::{
 pub(crate) const FIRST_PASSWORD: &str = "Password";
 pub(crate) const FIRST_OPERATOR: &str = "admin";
 const TOKEN: &str = "/token";
+/// What templates call the operator of a server that others use.
+pub(crate) const OPERATOR: &str = "operator.name";
+/// What they call the password.
+pub(crate) const OPERATOR_PASSWORD: &str = "operator.password";
+/// What they call the beginning of the names that a run gives.
+pub(crate) const RUN: &str = "run";
 
 /// What an entry of the file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +97,7 @@ fn step(who: Option<&str>, action: Action, captures: &[(&str, &str)], prefix: &s
         action,
         captures: captures.iter().map(named).collect(),
         expect: Expect::default(),
+        only_own: false,
     }
 }
 
@@ -207,6 +214,24 @@ fn enroll(agent: &str, operator: &str) -> Vec<(&'static str, Step)> {
     ]
 }
 
+/// Brings the steps of shorthands into the form that a server needs which others use: the operator who logs in is the one
+/// whom the target names, and of the devices that wait for approval the scenario's own counts.
+pub(super) fn share(steps: &mut [Step]) {
+    for step in steps {
+        if step.name.ends_with(": pending") {
+            step.only_own = true;
+        }
+        let is_first = credentials(step)
+            .is_some_and(|(name, password)| name == FIRST_OPERATOR && password == FIRST_PASSWORD);
+        if is_first && let Action::Http(request) = &mut step.action {
+            request.body = RequestBody::Json(json!({
+                "username": format!("${{{OPERATOR}}}"),
+                "password": format!("${{{OPERATOR_PASSWORD}}}"),
+            }));
+        }
+    }
+}
+
 /// What of a scenario can be written as an entry of its own, in order: every step is in exactly one.
 pub(super) fn fold(scenario: &Scenario) -> Vec<(Kind, Range<usize>)> {
     let mut groups = Vec::new();
@@ -276,6 +301,7 @@ fn enrolled(rest: &[Step]) -> Option<(Kind, usize)> {
         .enumerate()
         .all(|(at, (step, (part, whole)))| {
             step.who == whole.who
+                && (!step.only_own || *part == "pending")
                 && step.action == whole.action
                 && step.captures == whole.captures
                 && step.expect.is_empty()

@@ -102,6 +102,7 @@ impl Reader<'_> {
         };
         let name = self.name(&mut fields);
         let note = fields.text("note", self.faults).unwrap_or_default();
+        let only_own = fields.flag("only_own", self.faults).unwrap_or_default();
         let at_us = fields.number("at", self.faults).map(microseconds);
         let captures = self.captures(&mut fields);
         let mut who = fields.text("as", self.faults);
@@ -123,6 +124,7 @@ impl Reader<'_> {
                 action,
                 captures,
                 expect,
+                only_own,
             };
             if !step.captures.is_empty() && !step.shows_data() {
                 let reason = "only requests, rows, events and acknowledgements can be captured from";
@@ -149,6 +151,20 @@ impl Reader<'_> {
                 }
                 _ => {}
             }
+        }
+        if only_own
+            && !matches!(
+                steps.as_slice(),
+                [(
+                    _,
+                    Step {
+                        action: Action::Http(_),
+                        ..
+                    }
+                )]
+            )
+        {
+            self.faults.push(place.fault("`only_own` is for requests"));
         }
         if let Some((_, first)) = steps.first_mut() {
             (first.note, first.at_us) = (note, at_us);

@@ -7,12 +7,16 @@ use super::{
     files,
     made::{JwsKey, Made},
     model::{Action, FileSource, Request, RequestBody, Scenario, Step},
+    shorthand::{OPERATOR, OPERATOR_PASSWORD, RUN},
     socket::SocketAct,
     template,
     upstream::UPSTREAM_PORT,
     yaml::Fault,
 };
 use serde_json::Value;
+
+/// On a server that others use nobody waits for longer, in microseconds.
+const LONGEST_SHARED_WAIT_US: i64 = 10_000_000;
 
 /// Everything in the scenario that cannot be resolved; `folder` is where its file lies.
 pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Fault> {
@@ -25,6 +29,20 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Fault> {
             .flat_map(Agent::values)
             .map(|(name, _)| name),
     );
+    if let Some(shared) = &scenario.shared {
+        names.extend([OPERATOR, OPERATOR_PASSWORD, RUN].map(str::to_owned));
+        found.extend(unfit_for_others(scenario).map(|reason| fault(0, reason)));
+        let leaves = template::used_in(&shared.leaves.clone().into());
+        let defined = every_name(scenario);
+        match leaves {
+            Ok(used) => found.extend(
+                used.into_iter()
+                    .filter(|name| !names.contains(name) && !defined.contains(name))
+                    .map(|name| fault(0, format!("`leaves`: nothing defines ${{{name}}}"))),
+            ),
+            Err(error) => found.push(fault(0, format!("`leaves`: {error}"))),
+        }
+    }
     for source in files::sources(scenario) {
         if let FileSource::Beside(path) = source
             && !folder.join(path).is_file()
@@ -60,6 +78,50 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Fault> {
         }
     }
     found
+}
+
+/// Why a scenario cannot run on a server that others use, although it says that it can.
+fn unfit_for_others(scenario: &Scenario) -> impl Iterator<Item = String> {
+    let head = [
+        (!scenario.env.is_empty(), "`env`: the server runs already"),
+        (!scenario.files.is_empty(), "`files`: the server runs already"),
+        (
+            scenario.upstream.is_some(),
+            "`upstream`: the server asks the real GitHub",
+        ),
+    ];
+    let head = head.into_iter().filter(|(is_there, _)| *is_there);
+    let head = head.map(|(_, reason)| format!("a `shared` scenario has no {reason}"));
+    let steps = scenario.steps.iter().filter_map(|step| {
+        let reason = match &step.action {
+            Action::Restart => "restarts the server",
+            Action::Sql { .. } | Action::Rows { .. } => "needs the database",
+            Action::File { .. } => "places a file",
+            Action::Wait { microseconds } if *microseconds > LONGEST_SHARED_WAIT_US => "waits for too long",
+            _ => return None,
+        };
+        Some(format!(
+            "step `{}` {reason}, and others use the server of a `shared` scenario",
+            step.name
+        ))
+    });
+    head.chain(steps)
+}
+
+/// Every name that a step defines.
+fn every_name(scenario: &Scenario) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for step in &scenario.steps {
+        names.extend(step.captures.iter().map(|(name, _)| name.clone()));
+        match &step.action {
+            Action::Set(values) => names.extend(values.iter().map(|(name, _)| name.clone())),
+            Action::Make { name, .. } => {
+                names.insert(name.clone());
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 fn fault(line: u64, reason: String) -> Fault {

@@ -7,7 +7,10 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
 use super::*;
-use crate::{scenario::model::Scenario, target::embedded::Embedded};
+use crate::{
+    scenario::model::Scenario,
+    target::{Beginning, Target as _, embedded::Embedded},
+};
 
 type Peer = WebSocketStream<tokio::net::TcpStream>;
 
@@ -175,7 +178,7 @@ async fn a_server_that_dies_is_reported() {
     server.await.unwrap();
     assert!(matches!(
         Client::connect(&options).await,
-        Err(ConnectError::Closed(CloseReason::Broken(_)))
+        Err(ConnectError::Closed(CloseReason::Unreachable(_)))
     ));
 }
 
@@ -209,14 +212,17 @@ async fn more_than_the_bounds_allow_closes_the_connection() {
 async fn engine() -> Embedded {
     let scenario = "format: 2\ntitle: T\narea: A\nstarted_at: 1800000000\nsteps:\n  - get: /health\n";
     let scenario = Scenario::read("realtime/client", scenario).unwrap();
-    Embedded::start(&scenario, &[], "http://127.0.0.1:9")
-        .await
-        .unwrap()
+    let beginning = Beginning {
+        scenario: &scenario,
+        files: &[],
+        github: "http://127.0.0.1:9",
+    };
+    Embedded::start(beginning).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_transport_reaches_the_engine_and_sees_its_end() {
-    let engine = engine().await;
+    let mut engine = engine().await;
     let ways = [
         vec![Transport::WebSocket],
         vec![Transport::Polling],
@@ -228,7 +234,7 @@ async fn every_transport_reaches_the_engine_and_sees_its_end() {
             transports,
             query: "who=agent&x=1".to_owned(),
             headers: vec![("X-Test".to_owned(), "1".to_owned())],
-            ..ConnectOptions::websocket(engine.address().unwrap())
+            ..ConnectOptions::websocket(engine.endpoint().unwrap().address().unwrap())
         };
         let leaving = Client::connect(&options).await.unwrap();
         assert!(!leaving.sid().is_empty());

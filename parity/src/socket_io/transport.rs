@@ -4,15 +4,13 @@ mod polling;
 mod websocket;
 
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    sync::mpsc,
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{CloseReason, ConnectError, ConnectOptions, Transport, engine_packet::EnginePacket};
-use crate::target::http_client::HttpError;
+use crate::target::{
+    endpoint::{DialError, Stream},
+    http_client::HttpError,
+};
 
 /// Batches that wait to be sent.
 const OUTGOING: usize = 256;
@@ -65,21 +63,9 @@ pub(super) async fn open(options: &ConnectOptions) -> Result<Link, ConnectError>
     }
 }
 
-/// Anything that bytes go through.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
 /// A fresh connection to the server.
-pub(super) async fn dial(options: &ConnectOptions) -> Result<Box<dyn Stream>, CloseReason> {
-    let stream = TcpStream::connect(options.address)
-        .await
-        .map_err(|error| CloseReason::Broken(error.to_string()))?;
-    // Small packets must not wait for each other.
-    stream
-        .set_nodelay(true)
-        .map_err(|error| CloseReason::Broken(error.to_string()))?;
-    Ok(Box::new(stream))
+async fn dial(options: &ConnectOptions) -> Result<Box<dyn Stream>, CloseReason> {
+    options.server.dial().await.map_err(CloseReason::from)
 }
 
 /// The request target of a session.
@@ -104,6 +90,15 @@ fn refused(status: u16, body: &[u8]) -> CloseReason {
 
 impl From<HttpError> for CloseReason {
     fn from(error: HttpError) -> Self {
-        Self::Broken(error.to_string())
+        match error {
+            HttpError::Dial(error) => error.into(),
+            error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<DialError> for CloseReason {
+    fn from(error: DialError) -> Self {
+        Self::Unreachable(error.to_string())
     }
 }

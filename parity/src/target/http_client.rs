@@ -1,19 +1,19 @@
 //! HTTP/1.1 as the scenario writes it: request line, headers and body leave exactly as given. Client libraries
 //! tidy paths and headers up, and what they tidy up is part of what is compared.
-
-use std::{net::SocketAddr, time::Duration};
+//!
+//! Long because it reads all that a server may answer, and tells what nobody could read for sure.
 
 use crate::transcript::StatusLine;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// How long a whole exchange may take.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+use super::endpoint::{DialError, Endpoint};
 
 /// A larger answer is not read.
-const LARGEST_ANSWER: usize = 64 << 20;
+pub const LARGEST_ANSWER: usize = 64 << 20;
+/// A longer head is not read.
+const LARGEST_HEAD: usize = 1 << 20;
+/// A longer line before a chunk is not read.
+const LONGEST_CHUNK_LINE: usize = 8 << 10;
 
 /// A request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -42,6 +42,9 @@ pub struct Received {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    /// There is no connection.
+    #[error(transparent)]
+    Dial(#[from] DialError),
     /// The network failed.
     #[error("{doing}: {source}")]
     Io {
@@ -51,11 +54,38 @@ pub enum HttpError {
         source: std::io::Error,
     },
     /// Nothing within the time limit.
-    #[error("no answer within {} seconds", TIME_LIMIT.as_secs())]
-    Late,
+    #[error("no whole answer within {0} seconds")]
+    Late(u64),
     /// The answer is no HTTP/1.
     #[error("the answer is malformed: {0}")]
     Malformed(&'static str),
+}
+
+impl HttpError {
+    /// What to do about it, for people.
+    #[must_use]
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::Dial(DialError::Connect(..)) => "check that the server runs there, and its log",
+            Self::Dial(DialError::Late(_)) => "check the address, and what stands between",
+            Self::Dial(DialError::Tls(..)) => {
+                "name the authority that issued its certificate (--ca FILE), pin the certificate (--pin SHA256), or do not \
+                 look at it (--insecure)"
+            }
+            Self::Dial(DialError::Name(_)) => "use a name or an address",
+            Self::Late(_) => "look why it hangs, or give it more time (--patience SECONDS)",
+            Self::Io { .. } => "look into its log, and at what stands between",
+            Self::Malformed(_) => {
+                "look at the answer as it comes (`curl -v --raw`), and at what stands between"
+            }
+        }
+    }
+
+    /// Whether there is nothing to be hoped of the next request.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        matches!(self, Self::Dial(_) | Self::Late(_))
+    }
 }
 
 impl Outgoing {
@@ -86,21 +116,16 @@ impl Outgoing {
 ///
 /// # Errors
 /// If there is no readable answer in time.
-pub async fn send(address: SocketAddr, request: &Outgoing) -> Result<Received, HttpError> {
-    match tokio::time::timeout(TIME_LIMIT, exchange(address, request)).await {
+pub async fn send(endpoint: &Endpoint, request: &Outgoing) -> Result<Received, HttpError> {
+    let exchange = async {
+        let stream = endpoint.dial().await?;
+        exchange_over(stream, &endpoint.authority(), request).await
+    };
+    let patience = endpoint.patience();
+    match tokio::time::timeout(patience, exchange).await {
         Ok(result) => result,
-        Err(_) => Err(HttpError::Late),
+        Err(_) => Err(HttpError::Late(patience.as_secs())),
     }
-}
-
-async fn exchange(address: SocketAddr, request: &Outgoing) -> Result<Received, HttpError> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|source| HttpError::Io {
-            doing: "connecting",
-            source,
-        })?;
-    exchange_over(stream, &address.to_string(), request).await
 }
 
 /// Sends a request over a fresh connection and reads the answer; how long that may take is the caller's matter.
@@ -121,6 +146,7 @@ where
     let read = async {
         let mut input = Vec::new();
         let mut chunk = vec![0; 65_536];
+        let mut reading = Reading::of(&request.method);
         loop {
             let count = match reader.read(&mut chunk).await {
                 Ok(count) => count,
@@ -136,7 +162,7 @@ where
             if input.len() > LARGEST_ANSWER {
                 return Err(HttpError::Malformed("it is too long"));
             }
-            if let Some(answer) = parse(&input, &request.method, count == 0)? {
+            if let Some(answer) = reading.next(&input, count == 0)? {
                 return Ok(answer);
             }
             if count == 0 {
@@ -161,22 +187,69 @@ where
     }
 }
 
-/// Reads the final answer once it is complete; interim answers are skipped.
-fn parse(input: &[u8], method: &str, ended: bool) -> Result<Option<Received>, HttpError> {
-    let mut rest = input;
-    loop {
-        let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") else {
-            return Ok(None);
-        };
-        let (head, body) = rest.split_at_checked(end + 4).unwrap_or((rest, &[]));
-        let (line, headers) = parse_head(head)?;
-        if (100..200).contains(&line.status) {
-            rest = body;
-            continue;
+/// An answer on its way: what has been read is not read again with each piece that comes.
+struct Reading<'a> {
+    method: &'a str,
+    head: Option<Head>,
+    body: Framing,
+    /// Where in the input what follows begins.
+    from: usize,
+}
+
+/// How the end of a body is known.
+enum Framing {
+    Length(usize),
+    Chunks(Chunks),
+    /// By the end of the connection.
+    End,
+}
+
+impl<'a> Reading<'a> {
+    fn of(method: &'a str) -> Self {
+        Self {
+            method,
+            head: None,
+            body: Framing::End,
+            from: 0,
         }
-        let body = read_body(line.status, &headers, body, method, ended)?;
-        return Ok(body.map(|body| Received { line, headers, body }));
     }
+
+    /// The final answer once it is complete; interim answers are skipped. The input grows from call to call.
+    fn next(&mut self, input: &[u8], ended: bool) -> Result<Option<Received>, HttpError> {
+        while self.head.is_none() {
+            let rest = input.get(self.from..).unwrap_or_default();
+            let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") else {
+                if rest.len() > LARGEST_HEAD {
+                    return Err(HttpError::Malformed("its headers are too long"));
+                }
+                return Ok(None);
+            };
+            let (head, body) = rest.split_at_checked(end + 4).unwrap_or((rest, &[]));
+            let (line, headers) = parse_head(head)?;
+            self.from += end + 4;
+            if (100..200).contains(&line.status) {
+                continue;
+            }
+            self.body = framing(line.status, &headers, body, self.method)?;
+            self.head = Some((line, headers));
+        }
+        let rest = input.get(self.from..).unwrap_or_default();
+        let body = match &mut self.body {
+            Framing::Length(length) => rest.get(..*length).map(<[u8]>::to_vec),
+            Framing::Chunks(chunks) => chunks.next(rest)?.then(|| std::mem::take(&mut chunks.out)),
+            Framing::End => ended.then(|| rest.to_vec()),
+        };
+        let Some(body) = body else { return Ok(None) };
+        Ok(self
+            .head
+            .take()
+            .map(|(line, headers)| Received { line, headers, body }))
+    }
+}
+
+#[cfg(test)]
+fn parse(input: &[u8], method: &str, ended: bool) -> Result<Option<Received>, HttpError> {
+    Reading::of(method).next(input, ended)
 }
 
 type Head = (StatusLine, Vec<(String, String)>);
@@ -215,59 +288,80 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     )
 }
 
-fn read_body(
+/// How the body ends of which `begin` has come already.
+fn framing(
     status: u16,
     headers: &[(String, String)],
-    body: &[u8],
+    begin: &[u8],
     method: &str,
-    ended: bool,
-) -> Result<Option<Vec<u8>>, HttpError> {
-    let header = |wanted: &str| {
-        headers
+) -> Result<Framing, HttpError> {
+    let all = |wanted: &'static str| {
+        let values = headers
             .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-            .map(|(_, value)| value.as_str())
+            .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
+        values.flat_map(|(_, value)| value.split(',')).map(str::trim)
     };
+    if method == "HEAD" && !begin.is_empty() {
+        return Err(HttpError::Malformed("a HEAD was answered with a body"));
+    }
     if method == "HEAD" || status == 204 || status == 304 {
-        return Ok(Some(Vec::new()));
+        return Ok(Framing::Length(0));
     }
-    if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        return read_chunks(body);
+    // The last coding is the one on the wire.
+    if all("transfer-encoding")
+        .next_back()
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
+        return Ok(Framing::Chunks(Chunks::default()));
     }
-    match header("content-length") {
-        Some(length) => {
-            let length: usize = length
-                .parse()
-                .map_err(|_| HttpError::Malformed("its content-length is no number"))?;
-            Ok(body.get(..length).map(<[u8]>::to_vec))
-        }
-        None => Ok(ended.then(|| body.to_vec())),
+    let mut lengths = all("content-length");
+    let Some(length) = lengths.next() else {
+        return Ok(Framing::End);
+    };
+    if lengths.any(|other| other != length) {
+        return Err(HttpError::Malformed("it names two lengths"));
+    }
+    match length.parse() {
+        Ok(length) if length <= LARGEST_ANSWER => Ok(Framing::Length(length)),
+        Ok(_) => Err(HttpError::Malformed("it is too long")),
+        Err(_) => Err(HttpError::Malformed("its content-length is no number")),
     }
 }
 
-fn read_chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, HttpError> {
-    let mut out = Vec::new();
-    loop {
-        let Some(end) = rest.windows(2).position(|window| window == b"\r\n") else {
-            return Ok(None);
-        };
-        let line = text(rest.get(..end).unwrap_or_default());
-        let size = line.split(';').next().unwrap_or_default().trim();
-        let size =
-            usize::from_str_radix(size, 16).map_err(|_| HttpError::Malformed("a chunk has no size"))?;
-        rest = rest.get(end + 2..).unwrap_or_default();
-        if size == 0 {
-            // Trailers are not compared; the end of the last line is enough.
-            return Ok(rest.windows(2).any(|window| window == b"\r\n").then_some(out));
+/// The chunks of a body, as far as they have come.
+#[derive(Default)]
+struct Chunks {
+    out: Vec<u8>,
+    /// Where in the body the next chunk begins.
+    at: usize,
+}
+
+impl Chunks {
+    /// Takes in whole chunks; whether the last one has come.
+    fn next(&mut self, body: &[u8]) -> Result<bool, HttpError> {
+        loop {
+            let rest = body.get(self.at..).unwrap_or_default();
+            let Some(end) = rest.windows(2).position(|window| window == b"\r\n") else {
+                if rest.len() > LONGEST_CHUNK_LINE {
+                    return Err(HttpError::Malformed("a chunk has no size"));
+                }
+                return Ok(false);
+            };
+            let line = text(rest.get(..end).unwrap_or_default());
+            let size = line.split(';').next().unwrap_or_default().trim();
+            let size =
+                usize::from_str_radix(size, 16).map_err(|_| HttpError::Malformed("a chunk has no size"))?;
+            let rest = rest.get(end + 2..).unwrap_or_default();
+            if size == 0 {
+                // Trailers are not compared; the end of the last line is enough.
+                return Ok(rest.windows(2).any(|window| window == b"\r\n"));
+            }
+            let (Some(chunk), true) = (rest.get(..size), rest.len() >= size.saturating_add(2)) else {
+                return Ok(false);
+            };
+            self.out.extend_from_slice(chunk);
+            self.at += end + 2 + size + 2;
         }
-        let Some(chunk) = rest.get(..size) else {
-            return Ok(None);
-        };
-        out.extend_from_slice(chunk);
-        let Some(next) = rest.get(size.saturating_add(2)..) else {
-            return Ok(None);
-        };
-        rest = next;
     }
 }
 
@@ -303,6 +397,47 @@ mod tests {
             b""
         );
         assert!(parse(b"nonsense\r\n\r\n", "GET", false).is_err());
+        let odd = "HTTP/1.1 200 OK\r\nTRANSFER-encoding: gzip, CHUNKED\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+        assert_eq!(read(odd, false).unwrap(), b"hi");
+        let twice = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-length: 2, 2\r\n\r\nhi";
+        assert_eq!(read(twice, false).unwrap(), b"hi");
+    }
+
+    #[test]
+    fn what_no_client_could_read_for_sure_is_no_answer() {
+        let no_end = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(200_000));
+        let no_chunk = format!(
+            "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+            "0".repeat(9000)
+        );
+        for (text, method, reason) in [
+            (
+                "HTTP/1.1 200\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
+                "GET",
+                "two lengths",
+            ),
+            (
+                "HTTP/1.1 200\r\nContent-Length: 2, 3\r\n\r\nhi",
+                "GET",
+                "two lengths",
+            ),
+            (
+                "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi",
+                "HEAD",
+                "HEAD was answered with a body",
+            ),
+            (
+                "HTTP/1.1 200\r\nContent-Length: 99999999999\r\n\r\n",
+                "GET",
+                "too long",
+            ),
+            ("HTTP/1.1 200\r\nContent-Length: -1\r\n\r\n", "GET", "no number"),
+            (no_end.as_str(), "GET", "headers are too long"),
+            (no_chunk.as_str(), "GET", "no size"),
+        ] {
+            let error = parse(text.as_bytes(), method, false).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
     }
 
     #[test]

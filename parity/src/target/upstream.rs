@@ -235,14 +235,14 @@ mod tests {
     }
 
     async fn ask(github: &PlayedGitHub, path: &str) -> Received {
-        let address = github.url().trim_start_matches("http://").parse().unwrap();
+        let address: std::net::SocketAddr = github.url().trim_start_matches("http://").parse().unwrap();
         let request = Outgoing {
             method: "GET".to_owned(),
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
         };
-        send(address, &request).await.unwrap()
+        send(&address.into(), &request).await.unwrap()
     }
 
     #[tokio::test]

@@ -7,7 +7,10 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use parity::{scenario::model::Scenario, target::embedded::Embedded};
+use parity::{
+    scenario::model::Scenario,
+    target::{Beginning, Target as _, embedded::Embedded},
+};
 use tempfile::TempDir;
 
 fn parity(folder: &Path) -> Command {
@@ -70,11 +73,16 @@ fn said(output: &Output) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_command_has_recorded_is_replayed_at_once() {
     let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nsteps:\n  - get: /health\n";
-    let engine = Embedded::start(&Scenario::read("a/b", text).unwrap(), &[], "http://127.0.0.1:9")
-        .await
-        .unwrap();
+    let scenario = Scenario::read("a/b", text).unwrap();
+    let mut engine = Embedded::start(Beginning {
+        scenario: &scenario,
+        files: &[],
+        github: "http://127.0.0.1:9",
+    })
+    .await
+    .unwrap();
     let folder = folder();
-    let upstream = format!("http://{}", engine.address().unwrap());
+    let upstream = format!("http://{}", engine.endpoint().unwrap().address().unwrap());
     let (child, address) = recording(folder.path(), &upstream, &["--out", "platform/recorded"]);
     let body = r#"{"username": "admin", "password": "Password"}"#;
     let login = format!(

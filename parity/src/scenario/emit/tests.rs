@@ -16,6 +16,7 @@ fn with_text(text: &str) -> Scenario {
         files: vec![("f".to_owned(), FileSource::Text(text.to_owned()))],
         queries: Vec::new(),
         upstream: None,
+        shared: None,
         steps: vec![Step {
             id: 1,
             name: "a name".to_owned(),
@@ -33,6 +34,7 @@ fn with_text(text: &str) -> Scenario {
             }),
             captures: vec![("n".to_owned(), Capture::Pointer("/a/0".to_owned()))],
             expect: Expect::default(),
+            only_own: false,
         }],
     }
 }

@@ -137,7 +137,7 @@ async fn ask(
         body,
     };
     let stream = dial(options).await?;
-    let answer = exchange_over(stream, &options.address.to_string(), &request).await?;
+    let answer = exchange_over(stream, &options.server.authority(), &request).await?;
     if answer.line.status == 200 {
         Ok(answer.body)
     } else {

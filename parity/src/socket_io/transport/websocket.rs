@@ -16,8 +16,11 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Handshake, Link, OUTGOING, Stream, dial, polling, refused, target};
-use crate::socket_io::{CloseReason, ConnectError, ConnectOptions, engine_packet::EnginePacket};
+use super::{Handshake, Link, OUTGOING, dial, polling, refused, target};
+use crate::{
+    socket_io::{CloseReason, ConnectError, ConnectOptions, engine_packet::EnginePacket},
+    target::endpoint::Stream,
+};
 
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
@@ -50,7 +53,11 @@ pub(super) async fn upgrade(
 }
 
 async fn handshake(options: &ConnectOptions, sid: Option<&str>) -> Result<Socket, ConnectError> {
-    let url = format!("ws://{}{}", options.address, target(options, "websocket", sid));
+    let url = format!(
+        "ws://{}{}",
+        options.server.authority(),
+        target(options, "websocket", sid)
+    );
     let unusable = |error: &dyn std::fmt::Display| ConnectError::Unusable(error.to_string());
     let mut request: Request<()> = url.into_client_request().map_err(|error| unusable(&error))?;
     for (name, value) in &options.headers {

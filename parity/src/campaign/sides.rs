@@ -1,0 +1,625 @@
+//! One scenario on both sides: what each of them shows, and what of it can be compared.
+//!
+//! Long because a recording, the engine in this process and a live server meet here in every combination.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use jiff::civil::Date;
+use serde_json::Value;
+
+use super::{provenance, spans};
+use crate::{
+    diff::Difference,
+    mask::{Mask, Masked},
+    normalize::{Normalized, normalize, normalize_and_count},
+    register::{Ran, StepNames},
+    report::{Flaky, Noise, Provenance, SideNotes, Story},
+    runner::{Between, RunEvents, run_on},
+    scenario::{files, model::Scenario},
+    snapshot::{self, Snapshot},
+    target::{
+        Side, Spec,
+        needs::{self, Limits},
+    },
+    transcript::Transcript,
+};
+
+const SECOND_US: i64 = 1_000_000;
+
+/// What is held against what, and how often.
+#[derive(Clone, Debug)]
+pub struct Sides {
+    /// The legacy's side.
+    pub legacy: Side,
+    /// The engine's side.
+    pub engine: Arc<Spec>,
+    /// What scenarios may ask of servers whose clock is the real one, or that others use.
+    pub limits: Limits,
+    /// Whether the legacy runs twice, so that what it does not agree with itself on is known.
+    pub legacy_twice: bool,
+    /// How often each scenario runs, so that what differs only at times is known.
+    pub runs: usize,
+}
+
+impl Default for Sides {
+    /// The snapshots against the engine in this process.
+    fn default() -> Self {
+        Self {
+            legacy: Side::Recorded,
+            engine: Arc::new(Spec::embedded()),
+            limits: Limits::default(),
+            legacy_twice: false,
+            runs: 1,
+        }
+    }
+}
+
+/// A scenario, and what surrounds it.
+#[derive(Clone, Copy)]
+pub(super) struct One<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) folder: &'a Path,
+    pub(super) snapshots: &'a Path,
+    pub(super) events: &'a (dyn RunEvents + Send + Sync),
+    pub(super) between: &'a dyn Between,
+}
+
+/// What came of a scenario.
+#[derive(Debug)]
+pub struct Compared {
+    /// What differs.
+    pub ran: Ran,
+    /// Which server the snapshot shows, where there is one.
+    pub source: Option<String>,
+    /// What both sides showed.
+    pub story: Option<Story>,
+    /// What else is to be said about the servers.
+    pub notes: SideNotes,
+}
+
+impl From<Ran> for Compared {
+    fn from(ran: Ran) -> Self {
+        Self {
+            ran,
+            source: None,
+            story: None,
+            notes: SideNotes::default(),
+        }
+    }
+}
+
+/// A step in which a side could not be talked to, why, and whether everything behind it is unknown.
+type Break = (u32, String, bool);
+
+/// What one side showed.
+struct Shown {
+    normalized: Normalized,
+    masked: Masked,
+    /// Steps that this side has no means for.
+    lacking: BTreeMap<u32, String>,
+    broken: Vec<Break>,
+    knows_signers: bool,
+}
+
+impl Shown {
+    /// A recording shows everything.
+    fn recorded(normalized: Normalized) -> Self {
+        Self {
+            normalized,
+            masked: Masked::default(),
+            lacking: BTreeMap::new(),
+            broken: Vec::new(),
+            knows_signers: true,
+        }
+    }
+
+    fn live(side: &str, transcript: &Transcript) -> Self {
+        let (mut normalized, mut masked) = normalize_and_count(transcript);
+        if !transcript.run.own.is_empty() {
+            for step in &mut normalized.steps {
+                in_common_words(&mut step.seen, &transcript.run.own);
+            }
+        }
+        masked.add(&transcript.run.masked);
+        if let Some(machine) = &transcript.run.machine {
+            for step in &mut normalized.steps {
+                without_machine(&mut step.seen, &format!("dns:{machine}"));
+            }
+        }
+        let name = &transcript.scenario;
+        let broken = transcript.run.broken.iter();
+        let lacking = transcript.run.lacking.iter();
+        Self {
+            normalized,
+            masked,
+            lacking: lacking
+                .map(|(step, reason)| (*step, format!("{side}: {reason}")))
+                .collect(),
+            broken: broken
+                .map(|one| (one.step, format!("{side}, {name}, {}", one.reason), one.ends))
+                .collect(),
+            knows_signers: transcript.keys.cookie_secret.is_some(),
+        }
+    }
+
+    /// Whether a step failed here.
+    fn failed(&self, step: u32) -> bool {
+        let mut steps = self.normalized.steps.iter();
+        steps.any(|one| one.step == step && one.seen.get("failed").is_some())
+    }
+}
+
+impl Sides {
+    /// Whether both sides are there, as far as that can be known beforehand.
+    pub(super) async fn look(&self) -> Result<(), String> {
+        for (side, spec) in self.specs() {
+            if let Err(error) = spec.look().await {
+                return Err(format!("{side} ({}): {error}", spec.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn legacy_spec(&self) -> Option<&Arc<Spec>> {
+        match &self.legacy {
+            Side::Recorded => None,
+            Side::Live(spec) => Some(spec),
+        }
+    }
+
+    /// The sides that are servers.
+    fn specs(&self) -> impl Iterator<Item = (&'static str, &Arc<Spec>)> {
+        let legacy = self.legacy_spec().map(|spec| ("legacy", spec));
+        legacy.into_iter().chain([("engine", &self.engine)])
+    }
+
+    /// What everybody who reads a report has to know of the sides.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let insecure = self.specs().filter_map(|(side, spec)| {
+            let warning = spec.warning()?;
+            Some(format!("{side} ({}): {warning}", spec.name))
+        });
+        insecure.collect()
+    }
+
+    /// What every report is made from; `recorded` is which server the snapshots show.
+    #[must_use]
+    pub fn provenance(&self, recorded: String, today: Date) -> Provenance {
+        Provenance {
+            legacy: self.legacy_spec().map_or(recorded, |spec| spec.about()),
+            engine: self.engine.about(),
+            ..provenance(today)
+        }
+    }
+
+    /// Runs one scenario as often as that is wanted, and compares its sides.
+    pub(super) async fn compare(&self, one: One<'_>) -> Compared {
+        let mut all = Vec::new();
+        for _ in 0..self.runs.max(1) {
+            let compared = Box::pin(self.once(one)).await;
+            let over = compared.ran.outcome.is_err() || compared.ran.broken.is_some();
+            all.push(compared);
+            if over {
+                break;
+            }
+        }
+        several(one.scenario, all)
+    }
+
+    async fn once(&self, one: One<'_>) -> Compared {
+        let name = &one.scenario.name;
+        let contents = match files::before_start(one.scenario, one.folder) {
+            Ok(contents) => contents,
+            Err(error) => return Ran::could_not_run(name, error.to_string()).into(),
+        };
+        for (side, spec) in self.specs() {
+            if let Some(reason) = needs::lacking(one.scenario, &contents, spec.capabilities(), self.limits) {
+                let reason = format!("{side} ({}): {reason}", spec.name);
+                return Ran::not_compared(name, StepNames::of(one.scenario), &reason).into();
+            }
+        }
+        match self.legacy_spec() {
+            None => self.against_recording(one).await,
+            Some(legacy) => self.against_server(one, legacy).await,
+        }
+    }
+
+    async fn against_recording(&self, one: One<'_>) -> Compared {
+        let One {
+            scenario, snapshots, ..
+        } = one;
+        let failed = |reason: String| Compared::from(Ran::could_not_run(&scenario.name, reason));
+        let is_recorded = snapshot::path_of(snapshots, &scenario.name).exists();
+        if !is_recorded && scenario.expects() {
+            return match self.run_engine(one, scenario).await {
+                Ok(transcript) => {
+                    let shown = Shown::live(&self.engine_name(), &transcript);
+                    let ran = expected(scenario, &transcript);
+                    self.with_notes(broken(ran, shown), None, &transcript)
+                }
+                Err(error) => failed(error),
+            };
+        }
+        let Snapshot {
+            provenance,
+            normalized,
+            recorded,
+        } = match snapshot::read_for(snapshots, scenario) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return failed(error.to_string()),
+        };
+        let scenario = scenario
+            .clone()
+            .with_times(recorded.iter().map(|step| step.at_us));
+        match self.run_engine(one, &scenario).await {
+            Ok(transcript) => {
+                let engine = Shown::live(&self.engine_name(), &transcript);
+                let story = Story::of(&scenario, &normalized, &engine.normalized)
+                    .with_times(&BTreeMap::new(), &transcript.took_us);
+                let ran = ran(&scenario, Shown::recorded(normalized), engine, None, &transcript);
+                let mut compared = self.with_notes(ran, None, &transcript);
+                compared.story = Some(story);
+                compared.source = Some(format!("{} {}", provenance.server, provenance.revision));
+                compared
+            }
+            Err(error) => failed(error),
+        }
+    }
+
+    async fn against_server(&self, one: One<'_>, legacy: &Arc<Spec>) -> Compared {
+        let scenario = one.scenario;
+        let failed = |reason: String| Compared::from(Ran::could_not_run(&scenario.name, reason));
+        let side = format!("legacy ({})", legacy.name);
+        let (first, engine) = match self.both(one, legacy, &side).await {
+            Ok(both) => both,
+            Err(reason) => return failed(reason),
+        };
+        let shown = || Shown::live(&side, &first);
+        let engine_shown = Shown::live(&self.engine_name(), &engine);
+        let story = Story::of(scenario, &shown().normalized, &engine_shown.normalized)
+            .with_times(&first.took_us, &engine.took_us);
+        let ran = ran(scenario, shown(), engine_shown, Some(&first), &engine);
+        let mut compared = self.with_notes(ran, Some((legacy, &first)), &engine);
+        compared.story = Some(story);
+        if self.legacy_twice && compared.ran.broken.is_none() {
+            match self.run_spec(one, scenario, legacy, &side).await {
+                Ok(second) => {
+                    let again = Shown::live(&side, &second);
+                    noise(
+                        &mut compared,
+                        self::ran(scenario, shown(), again, Some(&first), &second),
+                    );
+                }
+                Err(reason) => return failed(reason),
+            }
+        }
+        compared
+    }
+
+    /// What both servers showed. Two real clocks show the same time; the engine in this process gets the other side's.
+    async fn both(
+        &self,
+        one: One<'_>,
+        legacy: &Arc<Spec>,
+        side: &str,
+    ) -> Result<(Transcript, Transcript), String> {
+        let scenario = one.scenario;
+        let at_one_port = legacy.port().is_some_and(|port| self.engine.port() == Some(port));
+        match (legacy.is_embedded(), self.engine.is_embedded()) {
+            (false, true) => {
+                let first = self.run_spec(one, scenario, legacy, side).await?;
+                let engine = self.run_engine(one, &at_the_time_of(scenario, &first)).await?;
+                Ok((first, engine))
+            }
+            (true, false) => {
+                let engine = self.run_engine(one, scenario).await?;
+                let again = at_the_time_of(scenario, &engine);
+                let first = self.run_spec(one, &again, legacy, side).await?;
+                Ok((first, engine))
+            }
+            (false, false) if !at_one_port => {
+                let first = Box::pin(self.run_spec(one, scenario, legacy, side));
+                let engine = Box::pin(self.run_engine(one, scenario));
+                let (first, engine) = tokio::join!(first, engine);
+                Ok((first?, engine?))
+            }
+            _ => Ok((
+                self.run_spec(one, scenario, legacy, side).await?,
+                self.run_engine(one, scenario).await?,
+            )),
+        }
+    }
+
+    fn engine_name(&self) -> String {
+        format!("engine ({})", self.engine.name)
+    }
+
+    async fn run_engine(&self, one: One<'_>, scenario: &Scenario) -> Result<Transcript, String> {
+        self.run_spec(one, scenario, &self.engine, &self.engine_name())
+            .await
+    }
+
+    async fn run_spec(
+        &self,
+        one: One<'_>,
+        scenario: &Scenario,
+        spec: &Arc<Spec>,
+        side: &str,
+    ) -> Result<Transcript, String> {
+        let _turn = spec.turn().await;
+        let result = Box::pin(run_on(spec, scenario, one.folder, one.events, one.between)).await;
+        result.map_err(|error| format!("{side}, {}: {error}", scenario.name))
+    }
+
+    fn with_notes(
+        &self,
+        ran: Ran,
+        legacy: Option<(&Arc<Spec>, &Transcript)>,
+        engine: &Transcript,
+    ) -> Compared {
+        let mut notes = SideNotes::default();
+        let legacy = legacy.map(|(spec, shown)| (format!("legacy ({})", spec.name), spec, shown));
+        let engine = (self.engine_name(), &self.engine, engine);
+        for (side, spec, transcript) in legacy.into_iter().chain([engine]) {
+            // Where the server was parity's own nothing is left of it.
+            if !spec.capabilities().fresh {
+                notes.left_behind(&side, &transcript.scenario, &transcript.run.left_behind);
+            }
+            if let Some(kept) = &transcript.run.kept {
+                notes.kept(&side, &transcript.scenario, kept);
+            }
+        }
+        Compared {
+            ran,
+            source: None,
+            story: None,
+            notes,
+        }
+    }
+}
+
+/// The scenario as it plays when another server has played it before: at the same times.
+fn at_the_time_of(scenario: &Scenario, played: &Transcript) -> Scenario {
+    let mut scenario = scenario.clone();
+    scenario.started_at_us = played.started_at_us;
+    for step in &mut scenario.steps {
+        let span = played.run.spans.iter().find(|(number, ..)| *number == step.id);
+        step.at_us = span.map(|(_, _, end)| *end).or(step.at_us);
+    }
+    scenario
+}
+
+/// Compares what both sides showed, less what one of them could not show.
+fn ran(
+    scenario: &Scenario,
+    mut legacy: Shown,
+    mut engine: Shown,
+    legacy_ran: Option<&Transcript>,
+    engine_ran: &Transcript,
+) -> Ran {
+    let mut without = legacy.lacking.clone();
+    without.extend(engine.lacking.clone());
+    let breaks = breaks(&legacy, &engine);
+    for (step, reason, ends) in &breaks {
+        without.insert(*step, reason.clone());
+        if *ends {
+            let steps = legacy.normalized.steps.iter().chain(&engine.normalized.steps);
+            let behind = steps.map(|one| one.step).filter(|other| other > step);
+            let behind: Vec<u32> = behind.collect();
+            without.extend(behind.into_iter().map(|other| (other, reason.clone())));
+        }
+    }
+    let forgets = !(legacy.knows_signers && engine.knows_signers);
+    for side in [&mut legacy, &mut engine] {
+        side.normalized
+            .steps
+            .retain(|step| !without.contains_key(&step.step));
+        if forgets {
+            for step in &mut side.normalized.steps {
+                forget_signers(&mut step.seen);
+            }
+        }
+    }
+    let names = StepNames::of(scenario);
+    let spans = spans(scenario, legacy_ran, engine_ran);
+    let mut masked = engine.masked;
+    masked.add(&legacy.masked);
+    let mut ran = Ran::compare(&legacy.normalized, &engine.normalized, &spans, names)
+        .with_masked(&masked)
+        .with_missed(&engine_ran.missed)
+        .without(without);
+    let runs: Vec<&Transcript> = legacy_ran.into_iter().chain([engine_ran]).collect();
+    ran.slack_us = slack_us(scenario, &runs);
+    if let (Some(_), Ok(differences)) = (ran.slack_us, &mut ran.outcome) {
+        let before = differences.len();
+        differences.retain(|one| !same_second(one));
+        for _ in differences.len()..before {
+            ran.masked.note(Mask::Moment);
+        }
+    }
+    ran.broken = breaks.into_iter().next().map(|(_, reason, _)| reason);
+    ran
+}
+
+/// Whether two cookies of one account are the same one follows from whether a second had passed between them.
+fn same_second(difference: &Difference) -> bool {
+    let is_name = |side: &Option<Value>| {
+        let text = side.as_ref().and_then(Value::as_str);
+        text.is_some_and(|text| text.starts_with("<signed first seen in step "))
+    };
+    difference.path.ends_with("/<signed>/name") && is_name(&difference.legacy) && is_name(&difference.engine)
+}
+
+/// Where a side could not be talked to, and the other one could: what fails on both says the same of both.
+fn breaks(legacy: &Shown, engine: &Shown) -> Vec<Break> {
+    let of = |one: &Shown, other: &Shown| -> Vec<Break> {
+        let told = one
+            .broken
+            .iter()
+            .filter(|(step, _, ends)| *ends || !other.failed(*step));
+        told.cloned().collect()
+    };
+    let mut all = of(legacy, engine);
+    all.extend(of(engine, legacy));
+    all.sort();
+    all
+}
+
+/// A scenario without another side that broke off.
+fn broken(mut ran: Ran, shown: Shown) -> Ran {
+    ran.broken = shown
+        .broken
+        .into_iter()
+        .min_by_key(|(step, ..)| *step)
+        .map(|(_, reason, _)| reason);
+    ran
+}
+
+/// A scenario that nobody has recorded: it is held against what it says itself, and only the steps that say something
+/// count as compared.
+fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
+    let mut shown = normalize(transcript);
+    let expects = |id: u32| {
+        scenario
+            .steps
+            .iter()
+            .any(|step| step.id == id && !step.expect.is_empty())
+    };
+    shown.steps.retain(|step| expects(step.step));
+    let names = StepNames::of(scenario);
+    let mut ran = Ran::compare(&shown, &shown, &spans(scenario, None, transcript), names)
+        .with_missed(&transcript.missed);
+    ran.is_alone = true;
+    ran
+}
+
+/// Leaves the machine's own name out of certificates: another machine has another one.
+fn without_machine(value: &mut Value, machine: &str) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::Array(names)) = members.get_mut("alternative_names") {
+                names.retain(|name| {
+                    !name
+                        .as_str()
+                        .is_some_and(|name| name.eq_ignore_ascii_case(machine))
+                });
+            }
+            members
+                .values_mut()
+                .for_each(|value| without_machine(value, machine));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| without_machine(value, machine)),
+        _ => {}
+    }
+}
+
+/// How far times may lie from those of the recording where a clock ran by itself: the server's start, and how much faster
+/// or slower the steps went.
+fn slack_us(scenario: &Scenario, runs: &[&Transcript]) -> Option<i64> {
+    let mut slack = None;
+    for run in runs.iter().filter(|run| run.run.clock_ran) {
+        let lead = run
+            .run
+            .spans
+            .first()
+            .map_or(0, |(_, began, _)| began.saturating_abs());
+        let (mut at, mut most) = (0, 0);
+        for step in &scenario.steps {
+            at = step.at_us.unwrap_or(at);
+            let span = run.run.spans.iter().find(|(number, ..)| *number == step.id);
+            most = most.max(span.map_or(0, |(_, _, ended)| (ended - at).saturating_abs()));
+        }
+        slack = slack.max(Some(lead + most + SECOND_US));
+    }
+    slack
+}
+
+/// Puts what stands for a run's own values into their places.
+fn in_common_words(value: &mut Value, own: &[(String, String)]) {
+    match value {
+        Value::String(text) => {
+            for (own, common) in own.iter().filter(|(own, _)| !own.is_empty()) {
+                if text.contains(own.as_str()) {
+                    *text = text.replace(own, common);
+                }
+            }
+        }
+        Value::Object(members) => members.values_mut().for_each(|value| in_common_words(value, own)),
+        Value::Array(items) => items.iter_mut().for_each(|value| in_common_words(value, own)),
+        _ => {}
+    }
+}
+
+/// Who signed a cookie is known where the secret is: of a server that keeps it to itself nobody can say.
+fn forget_signers(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members.iter_mut() {
+                if key == "signed_as" {
+                    *value = Value::Null;
+                } else {
+                    forget_signers(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_signers),
+        _ => {}
+    }
+}
+
+/// Moves what the legacy does not agree with itself on from the differences to the notes.
+fn noise(compared: &mut Compared, unlike: Ran) {
+    let Ok(unlike) = unlike.outcome else { return };
+    for one in unlike {
+        let here = |other: &Difference| {
+            let deeper = other.path.strip_prefix(&one.path);
+            other.step == one.step && deeper.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut hidden = Vec::new();
+        if let Ok(all) = &mut compared.ran.outcome {
+            (hidden, *all) = std::mem::take(all).into_iter().partition(here);
+        }
+        compared.notes.noise.push(Noise {
+            scenario: compared.ran.scenario.clone(),
+            step: compared.ran.names.name(one.step).unwrap_or_default().to_owned(),
+            path: one.path,
+            first: one.legacy,
+            second: one.engine,
+            hides: !hidden.is_empty(),
+            engine: hidden.into_iter().next().and_then(|difference| difference.engine),
+        });
+    }
+}
+
+/// Several runs as one: what differed in any of them differs, and what did not in all of them is told.
+fn several(scenario: &Scenario, mut all: Vec<Compared>) -> Compared {
+    let runs = all.len();
+    let mut seen: BTreeMap<(u32, String), usize> = BTreeMap::new();
+    for compared in &all {
+        for one in compared.ran.outcome.iter().flatten() {
+            *seen.entry((one.step, one.path.clone())).or_default() += 1;
+        }
+    }
+    let Some(mut compared) = all.pop() else {
+        return Ran::could_not_run(&scenario.name, "it did not run".to_owned()).into();
+    };
+    for earlier in all {
+        compared.notes.add(earlier.notes);
+        if let (Ok(more), Ok(known)) = (earlier.ran.outcome, &mut compared.ran.outcome) {
+            let place = |one: &Difference| (one.step, one.path.clone());
+            let there: Vec<_> = known.iter().map(place).collect();
+            known.extend(more.into_iter().filter(|one| !there.contains(&place(one))));
+        }
+    }
+    for ((step, path), times) in seen.into_iter().filter(|(_, times)| *times < runs) {
+        compared.notes.flaky.push(Flaky {
+            scenario: scenario.name.clone(),
+            step: compared.ran.names.name(step).unwrap_or_default().to_owned(),
+            path,
+            differed: times,
+            runs,
+        });
+    }
+    compared
+}
