@@ -162,6 +162,9 @@ async fn run(
     let target = spec.start(beginning).await?;
     let clock = if target.capabilities().clock {
         Clock::set(scenario.started_at_us)
+    } else if scenario.shared.is_some() {
+        // Nobody has recorded it.
+        Clock::real(target.skew_us().0)
     } else {
         Clock::at_the_fraction_of(scenario.started_at_us, target.skew_us().0).await
     };

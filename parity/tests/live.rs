@@ -14,6 +14,8 @@ mod doctor;
 mod engine;
 #[path = "live/itself.rs"]
 mod itself;
+#[path = "live/planted.rs"]
+mod planted;
 
 use std::{
     path::{Path, PathBuf},

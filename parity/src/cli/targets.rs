@@ -101,9 +101,14 @@ impl Targets {
                     .to_owned(),
             );
         }
+        // Two sides of one server take turns: what one does must not come in between what the other does.
+        let engine = match &legacy {
+            Side::Live(spec) if self.legacy == self.engine => Arc::clone(spec),
+            _ => Arc::new(self.spec(&self.engine, variables)?),
+        };
         Ok(Sides {
             legacy,
-            engine: Arc::new(self.spec(&self.engine, variables)?),
+            engine,
             limits: Limits {
                 longest_wait: Duration::from_secs(self.longest_wait),
                 allow_destructive: self.allow_destructive,

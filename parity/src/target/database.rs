@@ -16,13 +16,34 @@ use crate::mask::MOST_ROWS;
 /// How long another writer may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// SQLite's SQLITE_CANTOPEN: a server in another process is making or removing its journals at this moment.
+const CANNOT_OPEN: &str = "14";
+const TRIES: usize = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
 async fn open(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(PATIENCE)
         // What somebody with a plain SQLite shell has: declared references are not enforced.
         .foreign_keys(false);
-    SqliteConnection::connect_with(&options).await
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match SqliteConnection::connect_with(&options).await {
+            Err(sqlx::Error::Database(error))
+                if tries > 0 && error.code().as_deref() == Some(CANNOT_OPEN) =>
+            {
+                pause().await;
+            }
+            result => return result,
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "another process is at it, in real time")]
+async fn pause() {
+    tokio::time::sleep(BETWEEN_TRIES).await;
 }
 
 /// Runs a statement for its effect.

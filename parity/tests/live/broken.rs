@@ -3,7 +3,12 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
 use super::{
@@ -15,13 +20,19 @@ use super::{
 type Answer = &'static [u8];
 
 /// A server that answers one path in its own way and passes everything else on.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a server of the real world has the real time"
+)]
 fn broken(engine: &Serving, answer: Answer) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let behind = engine.address;
+    let asked = Arc::new(AtomicUsize::new(0));
     thread::spawn(move || {
         for client in listener.incoming() {
             let mut client = client.unwrap();
+            let asked = Arc::clone(&asked);
             thread::spawn(move || {
                 let mut request = Vec::new();
                 let mut piece = [0; 4096];
@@ -31,11 +42,27 @@ fn broken(engine: &Serving, answer: Answer) -> String {
                         _ => return,
                     }
                 }
-                if request.starts_with(b"GET /api/auth/me ") {
+                let logged_in = String::from_utf8_lossy(&request).contains("\r\nCookie: ");
+                if request.starts_with(b"GET /api/auth/me ") && !(answer == MOODY && logged_in) {
                     if answer == ENDLESS {
                         let _ = client.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
                         let chunk = format!("10000\r\n{}\r\n", "x".repeat(65_536));
                         while client.write_all(chunk.as_bytes()).is_ok() {}
+                    } else if answer == SILENT {
+                        thread::sleep(Duration::from_secs(30));
+                    } else if answer == MOODY {
+                        let turn = asked.fetch_add(1, Ordering::Relaxed);
+                        let body = match turn {
+                            0 => "{\"error\":\"unauthorized\"}\n".to_owned(),
+                            turn => format!("{{\"error\":\"mood {turn}\"}}\n"),
+                        };
+                        let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+                        let length = body.len();
+                        let head = format!(
+                            "HTTP/1.1 401 UNAUTHORIZED\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+                             Vary: Cookie\r\nDate: {date}\r\n\r\n"
+                        );
+                        let _ = client.write_all(format!("{head}{body}").as_bytes());
                     } else {
                         let _ = client.write_all(answer);
                     }
@@ -55,6 +82,9 @@ fn broken(engine: &Serving, answer: Answer) -> String {
 }
 
 const ENDLESS: Answer = b"<endless>";
+const SILENT: Answer = b"<silent>";
+/// Who is not logged in is told another error each time, after one that is the engine's.
+const MOODY: Answer = b"<moody>";
 
 #[test]
 fn an_answer_that_cannot_be_read_is_told_with_its_step_and_the_rest_is_compared() {
@@ -97,6 +127,77 @@ fn odd_answers_that_can_be_read_are_differences() {
         let said = parity_run(&["staging/login", "--legacy", &engine.url(), "--engine", &url, "--without-register"]);
         assert_eq!(said.code, 1, "{}", said.text);
         assert!(said.text.contains(difference), "{difference}: {}", said.text);
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_not_waited_for_for_ever() {
+    let engine = Serving::start("legacy");
+    let url = broken(&engine, SILENT);
+    let said = parity_run(&[
+        "staging/login",
+        "--legacy",
+        &engine.url(),
+        "--engine",
+        &url,
+        "--without-register",
+        "--patience",
+        "1",
+    ]);
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert!(
+        said.text
+            .contains("no whole answer within 1 seconds; look why it hangs"),
+        "{}",
+        said.text
+    );
+}
+
+#[test]
+fn what_the_legacy_does_not_agree_with_itself_on_is_noise_and_never_silent() {
+    let engine = Serving::start("legacy");
+    let url = broken(&engine, MOODY);
+    let said = parity_run(&[
+        "staging/login",
+        "--legacy",
+        &url,
+        "--engine",
+        &engine.url(),
+        "--without-register",
+        "--legacy-twice",
+    ]);
+    assert_eq!(
+        said.code, 3,
+        "it hides what the engine shows there: {}",
+        said.text
+    );
+    for told in [&said.text, &said.table] {
+        assert!(told.contains("Noise") && told.contains("/body/error"), "{told}");
+        assert!(told.contains("A mask no wider than this place"), "{told}");
+    }
+}
+
+#[test]
+fn what_differs_in_some_runs_only_is_flaky() {
+    let engine = Serving::start("legacy");
+    let url = broken(&engine, MOODY);
+    let said = parity_run(&[
+        "staging/login",
+        "--legacy",
+        &engine.url(),
+        "--engine",
+        &url,
+        "--without-register",
+        "--runs",
+        "3",
+    ]);
+    assert_eq!(said.code, 1, "{}", said.text);
+    for told in [&said.text, &said.table] {
+        assert!(
+            told.contains("Flaky") && told.contains("`/body/error`: differed in "),
+            "{told}"
+        );
+        assert!(told.contains(" of 3 runs"), "{told}");
     }
 }
 
