@@ -64,8 +64,8 @@ pub struct Item {
 /// What a run says about an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Every scenario came out as expected.
-    Proved,
+    /// These scenarios came out as expected.
+    Proved(Vec<String>),
     /// These did not, or did not run.
     Open(Vec<String>),
     /// A person has to look.
@@ -86,11 +86,11 @@ impl Item {
             let as_expected = matches!(verdict.outcome, Outcome::Same | Outcome::Accepted);
             Some(as_expected && verdict.not_compared.is_empty())
         };
-        let open = |scenarios: &[&String], is_open: fn(Option<bool>) -> bool| -> Vec<String> {
-            let open = scenarios.iter().filter(|scenario| is_open(proved(scenario)));
-            open.map(|scenario| (*scenario).clone()).collect()
+        let those = |scenarios: &[&String], are_meant: fn(Option<bool>) -> bool| -> Vec<String> {
+            let meant = scenarios.iter().filter(|scenario| are_meant(proved(scenario)));
+            meant.map(|scenario| (*scenario).clone()).collect()
         };
-        let failed = open(&self.scenarios.iter().collect::<Vec<_>>(), |proved| {
+        let failed = those(&self.scenarios.iter().collect::<Vec<_>>(), |proved| {
             proved == Some(false)
         });
         let (shared, own): (Vec<_>, Vec<_>) = self
@@ -98,14 +98,15 @@ impl Item {
             .iter()
             .partition(|scenario| scenario.starts_with(SHARED));
         let is_whole =
-            |group: &[&String]| !group.is_empty() && open(group, |proved| proved != Some(true)).is_empty();
+            |group: &[&String]| !group.is_empty() && those(group, |proved| proved != Some(true)).is_empty();
         if !failed.is_empty() {
             State::Open(failed)
         } else if is_whole(&own) || is_whole(&shared) {
-            State::Proved
+            let all: Vec<_> = self.scenarios.iter().collect();
+            State::Proved(those(&all, |proved| proved == Some(true)))
         } else {
             let group = if own.is_empty() { &shared } else { &own };
-            State::Open(open(group, |proved| proved != Some(true)))
+            State::Open(those(group, |proved| proved != Some(true)))
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod accept;
 pub mod bench;
 pub mod check;
 pub mod convert;
+pub mod doctor;
 pub mod guide;
 pub mod import;
 pub mod list;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod run;
 pub mod show;
 pub mod sign;
+mod stream;
 pub mod targets;
 
 /// Something is wrong with what was looked at.
@@ -47,6 +49,8 @@ pub enum Command {
     Run(run::Run),
     /// Make the reports of a run again from its report.json.
     Report(report::Report),
+    /// Look whether everything is there that a comparison and a cut-over need, and name the cure of what is not.
+    Doctor(doctor::Doctor),
     /// Say which items of the cut-over's checklist the last run proved, in the staging guide.
     Guide(guide::Guide),
     /// Sign what the last run showed, or say whether the signature still covers it.
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(run) => run.run(&arguments.scenarios),
         Command::Report(report) => report.run(),
+        Command::Doctor(doctor) => doctor.run(&arguments.scenarios),
         Command::Guide(guide) => guide.run(&arguments.scenarios),
         Command::Sign(sign) => sign.run(&arguments.scenarios),
         Command::Prove(prove) => prove.run(&arguments.scenarios),

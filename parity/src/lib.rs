@@ -12,6 +12,7 @@ pub mod campaign;
 pub mod checklist;
 pub mod cli;
 pub mod coverage;
+pub mod doctor;
 pub mod import;
 pub mod json_form;
 pub mod mask;

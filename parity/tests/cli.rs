@@ -536,7 +536,7 @@ fn the_guide_says_what_the_run_proved_and_what_would_prove_the_rest() {
     assert_eq!(code, 1, "most items are open: {text}");
     let written = fs::read_to_string(&copy).unwrap();
     assert!(
-        written.contains("- [x] Macros and lists of windows are answered (`macros`: 1 scenario)"),
+        written.contains("- [x] Macros and lists of windows are answered (`macros`)  \n  shown by realtime/relays_macro_and_windows\n"),
         "{written}"
     );
     assert!(
@@ -568,4 +568,33 @@ fn the_guide_of_the_project_shows_no_run() {
         guide.contains(part),
         "`parity guide --report no-such-report.json --write` writes it"
     );
+}
+
+#[test]
+fn a_program_follows_a_run_line_by_line() {
+    let small = Small::new(CRASHES, "format = 2\n");
+    let output = small.parity(&["run", "--format", "json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<_> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["begun", "started", "finished", "verdict", "ended"]);
+    assert_eq!(
+        (&events[3]["scenario"], &events[3]["outcome"]),
+        (&CRASHES.into(), &"different".into())
+    );
+    let ended = &events[4];
+    assert_eq!(
+        (&ended["ending"], &ended["exit_code"], &ended["scenarios"]),
+        (&"differs".into(), &1.into(), &1.into())
+    );
+    for report in ended["reports"].as_array().unwrap() {
+        assert!(Path::new(report.as_str().unwrap()).is_file(), "{report}");
+    }
 }

@@ -8,6 +8,8 @@
 
 #[path = "live/broken.rs"]
 mod broken;
+#[path = "live/doctor.rs"]
+mod doctor;
 #[path = "live/engine.rs"]
 mod engine;
 #[path = "live/itself.rs"]

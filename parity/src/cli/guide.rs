@@ -76,7 +76,7 @@ impl Guide {
         let (mut proved, mut open, mut by_hand) = (0, 0, 0);
         for state in states {
             match state {
-                checklist::State::Proved => proved += 1,
+                checklist::State::Proved(_) => proved += 1,
                 checklist::State::Open(_) => open += 1,
                 checklist::State::ByHand => by_hand += 1,
             }

@@ -5,6 +5,15 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Lines for people.
+    Text,
+    /// JSON for programs.
+    Json,
+}
+
 /// Whether something could not be said for another reason than that nobody reads on.
 static FAILED: AtomicBool = AtomicBool::new(false);
 

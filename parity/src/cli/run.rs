@@ -15,8 +15,9 @@ use jiff::{civil::Date, tz::TimeZone};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    output::{complain, say, write_out},
+    output::{Form, complain, say, write_out},
     sign::coverage,
+    stream::{self, Stream},
     targets::{Targets, variables},
 };
 use crate::{
@@ -62,6 +63,9 @@ pub struct Run {
     /// How many scenarios run at a time. They wait more than they work.
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub side_by_side: usize,
+    /// What is printed: the table for people, or one JSON object a line while the run goes on.
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    pub format: Form,
     /// What is held against what.
     #[command(flatten)]
     pub targets: Targets,
@@ -131,19 +135,30 @@ impl Run {
         })?;
         let bar = ProgressBar::new(campaign.len().try_into().unwrap_or(u64::MAX));
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")?);
+        let events: Arc<dyn RunEvents + Send + Sync> = match self.format {
+            Form::Text => Arc::new(Progress(bar.clone())),
+            Form::Json => {
+                stream::begun(campaign.len());
+                Arc::new(Stream)
+            }
+        };
         #[allow(
             clippy::disallowed_methods,
             reason = "how long the run took is said to a person; no scenario sees it"
         )]
         let began = std::time::Instant::now();
-        let events = Arc::new(Progress(bar.clone()));
         let report = campaign.run_until(stop, self.side_by_side, today, events).await;
         let report = report.allowing_not_compared(self.allow_not_compared.clone());
         bar.finish_and_clear();
-        write_out(format_args!("{}", report::terminal(&report)));
         folder.write(&report)?;
+        let coverage = coverage(&report, &folder.json(), scenarios)?;
+        if self.format == Form::Json {
+            stream::ended(&report, &folder, coverage.as_ref(), began.elapsed().as_secs_f64());
+            return Ok(report::ending(&report));
+        }
+        write_out(format_args!("{}", report::terminal(&report)));
         say!("{} written", folder.listing());
-        if let Some(coverage) = coverage(&report, &folder.json(), scenarios)? {
+        if let Some(coverage) = coverage {
             say!("{coverage}");
         }
         // Only Linux tells; elsewhere the line says nothing of it.

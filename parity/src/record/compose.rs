@@ -123,6 +123,12 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
     }
     let started_at_us = journal.started_at_us;
     let mut drafts = draft::drafts(channel, plan, &mut summary);
+    let beside = overlapping(&drafts);
+    if beside > 0 {
+        summary.note(format!(
+            "{beside} requests began before an earlier one was answered; a replay asks one after the other"
+        ));
+    }
     waits::fold(&mut drafts.steps, &mut summary);
     waits::wait_for_events(&mut drafts);
     secrets::hide(&mut drafts, plan.keep_secrets, &mut summary);
@@ -152,6 +158,17 @@ fn with_hostnames(plan: &Plan, channel: &Channel) -> Plan {
         agent.hostname = hostname.unwrap_or_else(|| agent.name.clone());
     }
     plan
+}
+
+/// How many requests began while another one was not over.
+fn overlapping(drafts: &Drafts) -> usize {
+    let mut over = 0;
+    let begin_early = drafts.steps.iter().filter(|step| {
+        let early = matches!(step.sent, Sent::Http { .. }) && step.begun < over;
+        over = over.max(step.over.number);
+        early
+    });
+    begin_early.count()
 }
 
 /// How far the server's clock is ahead of this machine's, as far as the second in its `Date` tells.

@@ -28,6 +28,8 @@ pub(super) struct Ticket {
     client_nonce: String,
 }
 
+/// Bytes of an Ed25519 signature.
+const SIGNATURE: usize = 64;
 /// So many of the latest tickets a signature may be for.
 const TICKETS: usize = 8;
 /// Of so many parts at most a signed message is put together.
@@ -139,6 +141,35 @@ pub(super) fn compute(step: &mut Draft, namer: &mut Namer<'_>) {
         }
         step.made.push((name, value, fields));
     }
+}
+
+/// What of a request is signed with a key that nobody has given, so that a replay cannot sign it anew.
+pub(super) fn foreign_signature(sent: &Sent) -> Option<String> {
+    let Sent::Http {
+        method,
+        path,
+        headers,
+        body,
+    } = sent
+    else {
+        return None;
+    };
+    let mut found = headers
+        .iter()
+        .any(|(name, value)| name.eq_ignore_ascii_case("dpop") && jwt_parts(value).is_some());
+    if let Body::Json(body) = body {
+        texts("", body, &mut |key, text| {
+            let is_signature = BASE64.decode(text).is_ok_and(|bytes| bytes.len() == SIGNATURE);
+            found |= key == "proof_sig" && is_signature;
+        });
+    }
+    let what = || {
+        format!(
+            "{method} {path}: what is signed in it is written as it is, because no key that was given has signed it; if the \
+             server took it, a replay needs --agent-key"
+        )
+    };
+    found.then(what)
 }
 
 /// A value of the server in lower case.

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use ed25519_dalek::Signer as _;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -479,4 +481,69 @@ async fn what_lets_somebody_in_and_was_given_before_is_hidden() {
         "{hidden}"
     );
     assert_eq!(composed.summary.redacted.len(), 2, "{}", composed.summary);
+}
+
+#[tokio::test]
+async fn proofs_are_signed_anew_where_the_key_is_given_and_told_where_it_is_not() {
+    let agent = crate::scenario::agent::Agent {
+        name: "agent1".to_owned(),
+        hostname: String::new(),
+        seed: [7; 32],
+    };
+    let nonce = "yvN79sWOwNHGXUwFi8bTEobh5ICrH0m34x8jq3cwSuQ=";
+    let reference = "38ff2d60-10ff-42e4-8562-a57cbddd4172";
+    let asked = json!({"hostname": "WIN-ONE", "agent_pubkey": agent.pubkey(), "client_nonce": agent.nonce()});
+    let ticket = answer(
+        &json!({"server_nonce": nonce, "approval_reference": reference}),
+        "",
+    );
+    let [server_nonce, client_nonce] = [nonce, &agent.nonce()].map(|text| BASE64.decode(text).unwrap());
+    let message = [server_nonce.as_slice(), reference.as_bytes(), &client_nonce].concat();
+    let proof = BASE64.encode(agent.key().sign(&message).to_bytes());
+    let poll = json!({"approval_reference": reference, "client_nonce": agent.nonce(), "proof_sig": proof});
+    let (request, poll) = (
+        post("/api/agent/enroll/request", "", &asked),
+        post("/api/agent/enroll/poll", "", &poll),
+    );
+    for agents in [vec![agent], Vec::new()] {
+        let is_known = !agents.is_empty();
+        let upstream = upstream(vec![ticket.clone(), answer(&json!({}), "")]).await;
+        let (proxy, address) = proxy(upstream, Limits::default());
+        ask(address, &request).await;
+        ask(address, &poll).await;
+        let plan = Plan {
+            agents,
+            ..plan(address)
+        };
+        let composed = compose(proxy.finish().await.unwrap(), &plan);
+        let steps = steps(&composed);
+        let last = &steps[steps.len() - 1]["request"]["json"]["proof_sig"];
+        let told = composed.summary.to_string();
+        if is_known {
+            let made = &steps[steps.len() - 2];
+            let parts = json!([
+                {"base64": "${agent1.server_nonce}"},
+                {"utf8": "${agent1.approval_reference}"},
+                {"base64": "${agent1.nonce}"},
+            ]);
+            assert_eq!(
+                (last, &made["made"]["parts"]),
+                (&json!("${agent1.proof}"), &parts)
+            );
+            assert!(
+                told.contains("the private key of agent1") && !told.contains("--agent-key"),
+                "{told}"
+            );
+            assert_eq!(
+                composed.recording["agents"]["agent1"]["hostname"],
+                json!("WIN-ONE")
+            );
+        } else {
+            assert_eq!(last, &json!(proof));
+            assert!(
+                told.contains("POST /api/agent/enroll/poll: what is signed"),
+                "{told}"
+            );
+        }
+    }
 }

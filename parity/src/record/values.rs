@@ -80,6 +80,9 @@ pub(super) fn name(drafts: &mut Drafts, plan: &Plan, summary: &mut Summary) {
         let said = all_texts(&step.sent);
         made::compute(&mut step, &mut namer);
         namer.replace(&mut step.sent);
+        if let Some(what) = made::foreign_signature(&step.sent) {
+            summary.note(what);
+        }
         if !plan.keep_secrets {
             redact(&mut step.sent, summary);
         }

@@ -45,12 +45,12 @@ pub fn render(items: &[Item], report: Option<&RunReport>, signature: Option<&Cov
     out.push_str("\n### Checklist\n\n");
     for item in items {
         let _ = match item.state(report) {
-            State::Proved => writeln!(
+            State::Proved(by) => writeln!(
                 out,
-                "- [x] {} (`{}`: {})",
+                "- [x] {} (`{}`)  \n  shown by {}",
                 item.what,
                 item.id,
-                scenarios(item.scenarios.len())
+                by.join(", ")
             ),
             State::Open(open) => writeln!(
                 out,
@@ -74,13 +74,6 @@ pub fn render(items: &[Item], report: Option<&RunReport>, signature: Option<&Cov
     }
     let _ = writeln!(out, "\n{END}");
     out
-}
-
-fn scenarios(count: usize) -> String {
-    match count {
-        1 => "1 scenario".to_owned(),
-        count => format!("{count} scenarios"),
-    }
 }
 
 /// A guide with another part in the place of the one that it has. `None` where it has none.

@@ -66,6 +66,13 @@ impl Serving {
         }
     }
 
+    /// Stops it, and keeps its root.
+    pub(crate) fn stop(mut self) -> TempDir {
+        let root = std::mem::replace(&mut self.root, tempfile::tempdir().unwrap());
+        drop(self);
+        root
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

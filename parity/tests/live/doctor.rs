@@ -1,0 +1,152 @@
+//! What `parity doctor` finds, and which cure it names.
+
+use std::{fs, process::Command};
+
+use super::{
+    engine::{Serving, parity_toml},
+    top,
+};
+
+/// Ends with, and says.
+fn doctor(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_parity"))
+        .current_dir(top())
+        .arg("doctor")
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+/// The line about a subject of a side.
+fn line<'a>(text: &'a str, side: &str, subject: &str) -> &'a str {
+    let mut lines = text.lines();
+    let wanted = format!("{side} ");
+    lines
+        .find(|line| line.contains(&wanted) && line.contains(&format!(" {subject}: ")))
+        .unwrap_or_else(|| panic!("nothing about {subject} of {side} in\n{text}"))
+}
+
+#[test]
+fn two_servers_that_fit_have_no_problem() {
+    let (one, other) = (Serving::start("legacy"), Serving::start("legacy"));
+    let (code, text) = doctor(&["--legacy", &one.url(), "--engine", &other.url()]);
+    assert_eq!(code, 0, "{text}");
+    for (side, subject) in [
+        ("legacy", "reachable"),
+        ("engine", "reachable"),
+        ("engine", "operator"),
+        ("both", "clocks"),
+        ("both", "signing secret"),
+        ("parity", "open files"),
+    ] {
+        assert!(line(&text, side, subject).starts_with("ok"), "{text}");
+    }
+    assert!(
+        text.trim_end()
+            .ends_with("0 problems, 0 warnings, 7 as they should be"),
+        "{text}"
+    );
+}
+
+#[test]
+fn another_secret_and_a_server_that_is_not_there_are_told_with_their_cures() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = Serving::start("legacy");
+    // A process, whose secret is another one.
+    let file = parity_toml(&folder, "");
+    let (code, text) = doctor(&[
+        "--legacy",
+        &one.url(),
+        "--engine",
+        "engine",
+        "--parity-toml",
+        &file,
+    ]);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        line(&text, "both", "signing secret").starts_with("warning"),
+        "{text}"
+    );
+    assert!(
+        text.contains("cure: give the engine the legacy's BOREALIS_SECRET"),
+        "{text}"
+    );
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let (code, text) = doctor(&["--legacy", &one.url(), "--engine", &url]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        line(&text, "engine", "reachable").starts_with("problem"),
+        "{text}"
+    );
+    assert!(text.contains("cure: check that the server runs there"), "{text}");
+
+    let (code, text) = doctor(&["--engine", "nowhere"]);
+    assert_eq!(code, 2, "{text}");
+}
+
+#[test]
+fn root_folders_are_looked_into_and_their_keys_held_against_each_other() {
+    let (one, other) = (Serving::start("strict"), Serving::start("strict"));
+    let (one, other) = (one.stop(), other.stop());
+    let roots = |engine: &str| {
+        let legacy = one.path().display().to_string();
+        doctor(&[
+            "--legacy-root",
+            &legacy,
+            "--engine-root",
+            engine,
+            "--format",
+            "json",
+        ])
+    };
+    let found = |text: &str, subject: &str| -> serde_json::Value {
+        let findings: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut findings = findings.as_array().unwrap().iter();
+        findings
+            .find(|one| one["subject"] == subject && one["side"] == "both")
+            .cloned()
+            .unwrap_or_default()
+    };
+    const TOKENS: &str = "Server/Borealis/auth_keys/borealis-jwt-ed25519.key";
+    let shown = other.path().display().to_string();
+    let (code, text) = roots(&shown);
+    assert_eq!(
+        (code, &found(&text, TOKENS)["verdict"]),
+        (1, &"problem".into()),
+        "{text}"
+    );
+    assert!(
+        found(&text, TOKENS)["found"]
+            .as_str()
+            .unwrap()
+            .starts_with("another one: every device"),
+        "{text}"
+    );
+
+    fs::copy(one.path().join(TOKENS), other.path().join(TOKENS)).unwrap();
+    let (_, text) = roots(&shown);
+    assert_eq!(found(&text, TOKENS)["verdict"], "ok", "{text}");
+
+    fs::remove_file(other.path().join(TOKENS)).unwrap();
+    let (code, text) = roots(&shown);
+    assert_eq!(code, 1);
+    assert!(
+        found(&text, TOKENS)["found"]
+            .as_str()
+            .unwrap()
+            .starts_with("the engine's root lacks it"),
+        "{text}"
+    );
+
+    let (code, text) = roots(&one.path().display().to_string());
+    assert_eq!(
+        (code, &found(&text, "keys")["verdict"]),
+        (0, &"ok".into()),
+        "{text}"
+    );
+}
