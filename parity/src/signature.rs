@@ -236,7 +236,9 @@ fn verdicts(report: &RunReport) -> Vec<(String, String)> {
     let verdicts = verdicts.map(|verdict| {
         let mut verdict = verdict.clone();
         let is_event = |path: &str| path.starts_with("/sockets/") && path.contains("/events/");
-        verdict.accepted.retain(|(_, difference)| !is_event(&difference.path));
+        verdict
+            .accepted
+            .retain(|(_, difference)| !is_event(&difference.path));
         let digest = sha256_hex(json!(verdict).to_string().as_bytes());
         (verdict.scenario.clone(), digest)
     });
