@@ -9,6 +9,7 @@
 //! waits.rs      repeats are left out, events are waited for
 //! secrets.rs    passwords become other ones
 //! values.rs     what the server made up gets a name                  (made.rs: what clients computed is computed again)
+//! plan.rs       what is known beside what passed
 //! compose.rs    steps -> a recording, as `parity import` reads it
 //! ```
 
@@ -18,6 +19,7 @@ mod compose;
 mod draft;
 mod journal;
 mod made;
+mod plan;
 mod proxy;
 mod secrets;
 mod summary;
@@ -28,8 +30,9 @@ mod waits;
 mod websocket;
 mod wire;
 
-pub use compose::{Composed, Plan, agent_of, compose};
+pub use compose::{Composed, compose};
 pub use journal::Journal;
+pub use plan::{Plan, agent_of};
 pub use proxy::{Proxy, ProxyError};
 pub use summary::Summary;
 pub use tape::{Clock, Limits, SystemClock};

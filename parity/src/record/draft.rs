@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::{
     channel::{Act, Channel, Session},
     clients::{Clients, numbered},
-    compose::Plan,
     journal::Moment,
+    plan::Plan,
     summary::Summary,
     wire::{Exchange, header},
 };

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::{
     clients::texts,
-    compose::Plan,
     draft::{Body, Draft, Drafts, Sent, Shown},
     made,
+    plan::Plan,
     summary::Summary,
 };
 use crate::{
