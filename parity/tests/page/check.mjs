@@ -76,6 +76,8 @@ const first = all.find((difference) => /^.(body|headers|rows)/.test(difference.p
 if (first) {
   const step = scenario.locator(`details.step[data-step="${first.step}"]`);
   if (!(await step.evaluate((element) => element.open))) await step.locator("> summary").click();
+  // A step is filled once it is open.
+  await step.locator(".difference").first().waitFor();
   assert.equal(await step.locator(".difference").count(),
     all.filter((difference) => difference.step === first.step).length);
   if (/^.(body|headers|rows)/.test(first.path)) assert((await step.locator("mark").count()) > 0);
@@ -95,6 +97,7 @@ if (calm) {
   await quiet.locator("> summary").click();
   const step = quiet.locator("details.step").first();
   await step.locator("> summary").click();
+  await step.locator(".value").first().waitFor();
   const [legacy, engine] = await step.locator(".value").allTextContents();
   assert.equal(legacy, engine);
 }
