@@ -60,7 +60,7 @@ pub fn table() -> Routes<AppState> {
         .get("/api/ansible/recap/{id:int}", playbooks::read)
         .get_long("/api/ansible/recaps", playbooks::list)
         .get("/api/ansible/run_for_activity/{id:int}", playbooks::of_activity)
-        .get("/api/device/activity/{hostname}", activity::list)
+        .get_long("/api/device/activity/{hostname}", activity::list)
         .delete("/api/device/activity/{hostname}", activity::clear)
         .get("/api/device/activity/job/{id:int}", activity::read)
         .get_long("/api/agents", agents::list)
