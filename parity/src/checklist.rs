@@ -84,7 +84,11 @@ impl Item {
             let mut verdicts = report?.judgement.verdicts.iter();
             let verdict = verdicts.find(|verdict| verdict.scenario == *scenario)?;
             let as_expected = matches!(verdict.outcome, Outcome::Same | Outcome::Accepted);
-            Some(as_expected && verdict.not_compared.is_empty())
+            match as_expected && verdict.not_compared.is_empty() {
+                // What was held against itself alone proves nothing of the legacy, and refutes nothing.
+                true => report?.has_both_sides(scenario).then_some(true),
+                false => Some(false),
+            }
         };
         let those = |scenarios: &[&String], are_meant: fn(Option<bool>) -> bool| -> Vec<String> {
             let meant = scenarios.iter().filter(|scenario| are_meant(proved(scenario)));
@@ -187,7 +191,13 @@ pub fn read(text: &str, entries: &[Entry]) -> Result<Vec<Item>, Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::{
+        register::Verdict,
+        report::{Provenance, Story},
+    };
 
     fn fleet() -> Vec<Entry> {
         library::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"))).unwrap()
@@ -212,15 +222,61 @@ mod tests {
         assert!(read("format = 2\nitem = []\n", &[]).unwrap_err()[0].contains("format 2"));
     }
 
-    #[test]
-    fn an_item_is_proved_by_all_of_its_scenarios() {
-        let item = |by_hand: Option<&str>| Item {
+    fn item(by_hand: Option<&str>) -> Item {
+        Item {
             id: "a".to_owned(),
             what: "b".to_owned(),
             by_hand: by_hand.map(str::to_owned),
-            scenarios: vec!["x/y".to_owned()],
+            scenarios: vec!["staging/y".to_owned(), "x/y".to_owned()],
+        }
+    }
+
+    /// A run in which these came out the same; those that are named twice have two sides.
+    fn report(same: &[&str], both_sides: &[&str]) -> RunReport {
+        let verdict = |scenario: &&str| Verdict {
+            scenario: (*scenario).to_owned(),
+            outcome: Outcome::Same,
+            steps: BTreeMap::new(),
+            compared_steps: 1,
+            accepted: Vec::new(),
+            different: Vec::new(),
+            expired: Vec::new(),
+            unmet: Vec::new(),
+            not_compared: BTreeMap::new(),
         };
+        let story = |scenario: &&str| Story {
+            scenario: (*scenario).to_owned(),
+            title: String::new(),
+            steps: Vec::new(),
+        };
+        let mut report = RunReport::failed(Provenance::default(), String::new());
+        report.judgement.verdicts = same.iter().map(verdict).collect();
+        report.with_stories(both_sides.iter().map(story).collect())
+    }
+
+    #[test]
+    fn an_item_is_proved_by_all_of_its_scenarios_of_a_kind_with_both_sides() {
         assert_eq!(item(None).state(None), State::Open(vec!["x/y".to_owned()]));
         assert_eq!(item(Some("look")).state(None), State::ByHand);
+        let proved = |by: &[&str]| State::Proved(by.iter().map(|one| (*one).to_owned()).collect());
+        let both = ["x/y", "staging/y"];
+        assert_eq!(
+            item(None).state(Some(&report(&both, &both))),
+            proved(&["staging/y", "x/y"])
+        );
+        assert_eq!(item(None).state(Some(&report(&both, &["x/y"]))), proved(&["x/y"]));
+        assert_eq!(
+            item(None).state(Some(&report(&both, &["staging/y"]))),
+            proved(&["staging/y"])
+        );
+    }
+
+    #[test]
+    fn what_was_held_against_itself_alone_ticks_nothing() {
+        let alone = report(&["staging/y"], &[]);
+        assert_eq!(
+            item(None).state(Some(&alone)),
+            State::Open(vec!["x/y".to_owned()])
+        );
     }
 }

@@ -169,6 +169,16 @@ masks! {
         "the numbers of rows, on a server that others use"
         "which places show the number of the same row"
         "a server counts its rows from its own beginning";
+    /// The machine's own name in certificates.
+    MachineName "machine-name"
+        "the name of the machine among the names of a certificate that a server made there"
+        "all other names, and everything else that the certificate says"
+        "another machine has another name";
+    /// Who signed a cookie, where a server keeps its secret to itself.
+    Signer "unknown-signer"
+        "with which secret a cookie was signed, where that of a server is not known"
+        "what the cookie says, its form, and which cookies are the same"
+        "nobody can verify a signature without the secret: PARITY_SECRET, or `secret` in parity.toml, names it";
     /// Log files and SQLite's own.
     Logs "logs"
         "log files, and the database's journals"

@@ -327,6 +327,13 @@ impl RunReport {
         day.map(|day| format!(" on {day}")).unwrap_or_default()
     }
 
+    /// Whether a scenario has two sides in this run. One that nobody has recorded is held against what it says itself, and
+    /// shows nothing of the legacy.
+    #[must_use]
+    pub fn has_both_sides(&self, scenario: &str) -> bool {
+        self.stories.iter().any(|story| story.scenario == scenario)
+    }
+
     /// The verdicts of one area.
     pub fn in_area(&self, area: Area) -> impl Iterator<Item = &Verdict> {
         self.judgement

@@ -2,18 +2,25 @@
 //!
 //! Long because a recording, the engine in this process and a live server meet here in every combination.
 
+mod agreement;
+mod own_words;
+
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use jiff::civil::Date;
 use serde_json::Value;
 
+use self::{
+    agreement::{noise, several},
+    own_words::{forget_signers, in_common_words, without_machine},
+};
 use super::{provenance, spans};
 use crate::{
     diff::Difference,
     mask::{Mask, Masked},
     normalize::{Normalized, normalize, normalize_and_count},
     register::{Ran, StepNames},
-    report::{Flaky, Noise, Provenance, SideNotes, Story},
+    report::{Provenance, SideNotes, Story},
     runner::{Between, RunEvents, run_on},
     scenario::{files, model::Scenario},
     snapshot::{self, Snapshot},
@@ -123,7 +130,7 @@ impl Shown {
         masked.add(&transcript.run.masked);
         if let Some(machine) = &transcript.run.machine {
             for step in &mut normalized.steps {
-                without_machine(&mut step.seen, &format!("dns:{machine}"));
+                without_machine(&mut step.seen, &format!("dns:{machine}"), &mut masked);
             }
         }
         let name = &transcript.scenario;
@@ -417,7 +424,7 @@ fn ran(
             .retain(|step| !without.contains_key(&step.step));
         if forgets {
             for step in &mut side.normalized.steps {
-                forget_signers(&mut step.seen);
+                forget_signers(&mut step.seen, &mut side.masked);
             }
         }
     }
@@ -508,26 +515,6 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
     ran
 }
 
-/// Leaves the machine's own name out of certificates: another machine has another one.
-fn without_machine(value: &mut Value, machine: &str) {
-    match value {
-        Value::Object(members) => {
-            if let Some(Value::Array(names)) = members.get_mut("alternative_names") {
-                names.retain(|name| {
-                    !name
-                        .as_str()
-                        .is_some_and(|name| name.eq_ignore_ascii_case(machine))
-                });
-            }
-            members
-                .values_mut()
-                .for_each(|value| without_machine(value, machine));
-        }
-        Value::Array(items) => items.iter_mut().for_each(|value| without_machine(value, machine)),
-        _ => {}
-    }
-}
-
 /// How far times may lie from those of the recording where a clock ran by itself: the server's start, and how much faster
 /// or slower the steps went.
 fn slack_us(scenario: &Scenario, runs: &[&Transcript]) -> Option<i64> {
@@ -547,95 +534,6 @@ fn slack_us(scenario: &Scenario, runs: &[&Transcript]) -> Option<i64> {
         slack = slack.max(Some(lead + most + SECOND_US));
     }
     slack
-}
-
-/// Puts what stands for a run's own values into their places.
-fn in_common_words(value: &mut Value, own: &[(String, String)]) {
-    match value {
-        Value::String(text) => {
-            for (own, common) in own.iter().filter(|(own, _)| !own.is_empty()) {
-                if text.contains(own.as_str()) {
-                    *text = text.replace(own, common);
-                }
-            }
-        }
-        Value::Object(members) => members.values_mut().for_each(|value| in_common_words(value, own)),
-        Value::Array(items) => items.iter_mut().for_each(|value| in_common_words(value, own)),
-        _ => {}
-    }
-}
-
-/// Who signed a cookie is known where the secret is: of a server that keeps it to itself nobody can say.
-fn forget_signers(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            for (key, value) in members.iter_mut() {
-                if key == "signed_as" {
-                    *value = Value::Null;
-                } else {
-                    forget_signers(value);
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_signers),
-        _ => {}
-    }
-}
-
-/// Moves what the legacy does not agree with itself on from the differences to the notes.
-fn noise(compared: &mut Compared, unlike: Ran) {
-    let Ok(unlike) = unlike.outcome else { return };
-    for one in unlike {
-        let here = |other: &Difference| {
-            let deeper = other.path.strip_prefix(&one.path);
-            other.step == one.step && deeper.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let mut hidden = Vec::new();
-        if let Ok(all) = &mut compared.ran.outcome {
-            (hidden, *all) = std::mem::take(all).into_iter().partition(here);
-        }
-        compared.notes.noise.push(Noise {
-            scenario: compared.ran.scenario.clone(),
-            step: compared.ran.names.name(one.step).unwrap_or_default().to_owned(),
-            path: one.path,
-            first: one.legacy,
-            second: one.engine,
-            hides: !hidden.is_empty(),
-            engine: hidden.into_iter().next().and_then(|difference| difference.engine),
-        });
-    }
-}
-
-/// Several runs as one: what differed in any of them differs, and what did not in all of them is told.
-fn several(scenario: &Scenario, mut all: Vec<Compared>) -> Compared {
-    let runs = all.len();
-    let mut seen: BTreeMap<(u32, String), usize> = BTreeMap::new();
-    for compared in &all {
-        for one in compared.ran.outcome.iter().flatten() {
-            *seen.entry((one.step, one.path.clone())).or_default() += 1;
-        }
-    }
-    let Some(mut compared) = all.pop() else {
-        return Ran::could_not_run(&scenario.name, "it did not run".to_owned()).into();
-    };
-    for earlier in all {
-        compared.notes.add(earlier.notes);
-        if let (Ok(more), Ok(known)) = (earlier.ran.outcome, &mut compared.ran.outcome) {
-            let place = |one: &Difference| (one.step, one.path.clone());
-            let there: Vec<_> = known.iter().map(place).collect();
-            known.extend(more.into_iter().filter(|one| !there.contains(&place(one))));
-        }
-    }
-    for ((step, path), times) in seen.into_iter().filter(|(_, times)| *times < runs) {
-        compared.notes.flaky.push(Flaky {
-            scenario: scenario.name.clone(),
-            step: compared.ran.names.name(step).unwrap_or_default().to_owned(),
-            path,
-            differed: times,
-            runs,
-        });
-    }
-    compared
 }
 
 #[cfg(test)]

@@ -75,9 +75,16 @@ fn sentence(report: &RunReport) -> String {
                 .filter(|entry| entry.accepted > 0)
                 .map(|entry| &entry.defect)
                 .collect();
+            let verdicts = report.judgement.verdicts.iter();
+            let both = verdicts.filter(|verdict| report.has_both_sides(&verdict.scenario));
+            let both = both.count();
+            let alone = match all - both {
+                0 => String::new(),
+                alone => format!(" {alone} more have no legacy side, and do what they say themselves."),
+            };
             format!(
-                "In all {all} scenarios the engine does what the legacy did, but for what is expected of it: {} \
-                 differences, by {} defects and decisions.",
+                "In all {both} scenarios that have a legacy side the engine does what the legacy did, but for what is \
+                 expected of it: {} differences, by {} defects and decisions.{alone}",
                 counts.expected,
                 defects.len()
             )
