@@ -109,9 +109,9 @@ pub(super) async fn keep(mut tape: Reader, limits: Limits, started_at_us: i64) -
                 if let Some(wire) = wires.get_mut(&connection) {
                     wire.end(from, Moment { number, at_us }, out);
                 }
-                if from == Side::Server {
-                    wires.remove(&connection);
-                }
+            }
+            Passed::Over { connection } => {
+                wires.remove(&connection);
             }
             Passed::Lost { connection } => wires
                 .entry(connection)
@@ -128,4 +128,64 @@ pub(super) async fn keep(mut tape: Reader, limits: Limits, started_at_us: i64) -
         wire.finish(&mut journal.entries);
     }
     journal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tape::{Clock, tape};
+
+    #[derive(Debug)]
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now_us(&self) -> i64 {
+            0
+        }
+    }
+
+    /// What a tape on which one websocket's connection ends like this gives.
+    async fn closed_by(first: Side) -> Vec<String> {
+        let limits = Limits::default();
+        let (tape, reader) = tape(std::sync::Arc::new(Noon), limits);
+        let other = match first {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        };
+        let close = |side| match side {
+            Side::Client => &b"\x88\x80\0\0\0\0"[..],
+            Side::Server => &b"\x88\0"[..],
+        };
+        tape.bytes(
+            1,
+            Side::Client,
+            (&b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"[..]).into(),
+        );
+        tape.bytes(1, Side::Server, (&b"HTTP/1.1 101 SWITCHING\r\n\r\n"[..]).into());
+        tape.bytes(1, first, close(first).into());
+        tape.ended(1, first);
+        tape.bytes(1, other, close(other).into());
+        tape.ended(1, other);
+        tape.over(1);
+        tape.end();
+        let journal = keep(reader, limits, 0).await;
+        let shown = journal.entries.iter().map(|entry| match entry {
+            Entry::Exchange(exchange) => exchange.asked.target.clone(),
+            Entry::Message { message, .. } => format!("{message:?}"),
+            Entry::Closed { from, .. } => format!("closed by {from:?}"),
+            Entry::Unanswered { what } => what.clone(),
+            Entry::Unread { why, .. } => why.clone(),
+        });
+        shown.collect()
+    }
+
+    #[tokio::test]
+    async fn what_one_side_says_after_the_other_has_ended_belongs_to_the_same_connection() {
+        for first in [Side::Client, Side::Server] {
+            assert_eq!(
+                closed_by(first).await,
+                ["/ws".to_owned(), format!("closed by {first:?}")]
+            );
+        }
+    }
 }

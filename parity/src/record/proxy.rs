@@ -181,6 +181,7 @@ async fn pass(client: Box<dyn Stream>, shared: &Shared) {
     for side in [Side::Client, Side::Server] {
         tape.ended(number, side);
     }
+    tape.over(number);
 }
 
 /// Passes one direction on until it ends; nothing where it breaks. What passed is on the tape before it goes on.

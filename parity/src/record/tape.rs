@@ -68,6 +68,8 @@ pub(super) enum Passed {
     },
     /// Nothing more comes from this side.
     Ended { connection: u32, from: Side, at_us: i64 },
+    /// The connection is gone: what has its number comes no more.
+    Over { connection: u32 },
     /// More passed than could be kept.
     Lost { connection: u32 },
     /// The connection could not be made, and why.
@@ -136,6 +138,11 @@ impl Tape {
             from,
             at_us,
         });
+    }
+
+    /// Nothing more comes of this connection.
+    pub(super) fn over(&self, connection: u32) {
+        self.write(Passed::Over { connection });
     }
 
     pub(super) fn no_upstream(&self, reason: String) {
