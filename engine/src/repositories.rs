@@ -8,6 +8,7 @@ pub mod device_reports;
 pub mod device_views;
 pub mod devices;
 pub mod github;
+pub mod indexed;
 pub mod install_codes;
 pub mod operators;
 pub mod playbooks;
@@ -24,6 +25,7 @@ use self::{
     credentials::{ReadCredentials, WriteCredentials},
     device_views::{ReadDeviceViews, WriteDeviceViews},
     devices::{ReadDevices, WriteDevices, listing::ReadInventory},
+    indexed::ReadIndexed,
     install_codes::{ReadInstallCodes, WriteInstallCodes},
     playbooks::{ReadPlaybookRuns, WritePlaybookRuns},
     scheduled_jobs::{ReadScheduledJobs, WriteScheduledJobs},
@@ -147,7 +149,7 @@ pub trait UnitOfWork: ReadTables + WriteTables {
 
 /// Where units of work come from.
 #[async_trait]
-pub trait Store: RefreshNotes + std::fmt::Debug + Send + Sync {
+pub trait Store: ReadIndexed + RefreshNotes + std::fmt::Debug + Send + Sync {
     /// Waits for its turn to write, then begins a change.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
 

@@ -75,6 +75,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
     } = answers;
     let sessions = Arc::new(SessionCodec::new(settings));
     let state = AppState::new(settings, Arc::clone(services), Arc::clone(&sessions), environment);
+    let shared_lists = state.shared_lists.clone();
     let sockets = Arc::new(SocketEndpoint::new(
         Arc::clone(hub),
         Arc::clone(services),
@@ -97,7 +98,10 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         identity: settings.speaks_tls().then(|| services.publisher.clone()),
     });
     let mut service = http_service(
-        routes::table().with_state(state).with_socket_endpoint(endpoint),
+        routes::table()
+            .with_state(state)
+            .with_shared_lists(&shared_lists)
+            .with_socket_endpoint(endpoint),
         settings,
         &detached,
         guard,

@@ -42,7 +42,7 @@ pub mod qr_image;
 pub mod routes;
 pub mod routing;
 pub mod server;
-mod set_apart;
+pub mod set_apart;
 pub mod signature;
 pub mod state;
 pub mod unread_body;

@@ -5,7 +5,7 @@ pub mod work_devices;
 use async_trait::async_trait;
 
 use crate::{
-    domain::activity::{Activity, ActivityLine, EndedActivity, NewActivity},
+    domain::activity::{Activity, EndedActivity, NewActivity},
     repositories::StoreError,
 };
 
@@ -13,9 +13,6 @@ use crate::{
 #[async_trait]
 pub trait ReadActivityHistory: Send {
     async fn find_activity(&mut self, id: i64) -> Result<Option<Activity>, StoreError>;
-
-    /// The activities of exactly this host, the youngest first.
-    async fn activities_of_host(&mut self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError>;
 
     /// The activities, with the status of their runs, that are still running although their run has ended: at once
     /// where the server ended it for the time it took, else where it began by `begun_by`, since the other components of

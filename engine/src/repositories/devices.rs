@@ -31,12 +31,15 @@ pub trait ReadDevices: Send {
     /// The host name of every device. A look at all of them: only for names that no device has letter by letter.
     async fn host_names(&mut self) -> Result<Vec<String>, StoreError>;
 
-    /// The GUIDs of the devices that run the agent with exactly this id.
-    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError>;
+    /// The GUIDs of the devices with exactly these host names; a device that has none is left out.
+    async fn guids_of_hosts(&mut self, hostnames: &[String]) -> Result<Vec<(String, String)>, StoreError>;
 }
 
 #[async_trait]
 pub trait WriteDevices: Send {
+    /// The GUIDs of the devices that run the agent with exactly this id; asked within the change that rests on it.
+    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError>;
+
     /// Gives the device listed with the GUID `stored_guid` another status.
     async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError>;
 

@@ -13,11 +13,13 @@ mod files;
 pub(super) mod github;
 mod header;
 mod held;
+mod indexes;
 mod inspect;
 mod install_codes;
 mod locks;
 mod migrate;
 pub(super) mod operators;
+mod plans;
 mod playbooks;
 mod rows;
 mod scheduled_jobs;
@@ -37,7 +39,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqlitePool,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -53,6 +55,8 @@ pub use sealed_secrets::stored_secrets;
 use self::{
     files::create_private,
     held::{Hold, Holders},
+    indexes::Indexes,
+    plans::Statements,
     writer::{LOCK_SLICE, Turn, Writer},
 };
 use super::{ReadTables, Store, StoreError, UnitOfWork, WriteTables};
@@ -76,6 +80,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     readers: SqlitePool,
+    indexes: Indexes,
     holders: Holders,
     notes: device_access::refresh_notes::WaitingNotes,
     /// Measures how long is waited; nobody measures without it.
@@ -155,6 +160,7 @@ impl SqliteStore {
             .await?;
         Ok(Self {
             path: path.to_owned(),
+            indexes: Indexes::new(&writer, &readers),
             writer,
             readers,
             holders: Holders::default(),
@@ -225,7 +231,11 @@ impl SqliteStore {
     async fn work(&self) -> Result<SqliteWork, StoreError> {
         let hold = self.holders.hold();
         let turn = self.waiting(WaitFor::Write, self.writer.begin()).await?;
-        Ok(SqliteWork { turn, _hold: hold })
+        Ok(SqliteWork {
+            turn,
+            indexes: self.indexes.clone(),
+            _hold: hold,
+        })
     }
 
     async fn reading(&self) -> Result<SqliteView, StoreError> {
@@ -290,6 +300,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 #[derive(Debug)]
 pub struct SqliteWork {
     turn: Turn,
+    indexes: Indexes,
     _hold: Hold,
 }
 
@@ -302,18 +313,18 @@ pub struct SqliteView {
 
 /// What queries run on; both kinds of access share their queries through it.
 trait Access: Send {
-    fn connection(&mut self) -> &mut SqliteConnection;
+    fn connection(&mut self) -> Statements<'_>;
 }
 
 impl Access for SqliteWork {
-    fn connection(&mut self) -> &mut SqliteConnection {
-        self.turn.connection()
+    fn connection(&mut self) -> Statements<'_> {
+        Statements::on(self.turn.connection())
     }
 }
 
 impl Access for SqliteView {
-    fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
+    fn connection(&mut self) -> Statements<'_> {
+        Statements::on(&mut self.connection)
     }
 }
 
@@ -335,7 +346,7 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        self.reading().await?.connection().ping().await?;
+        self.reading().await?.connection.ping().await?;
         let mut work = self.work().await?;
         // Written as it is: only what is written shows whether the disk takes it.
         let user_version: i64 = sqlx::query_scalar("PRAGMA user_version")

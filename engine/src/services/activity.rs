@@ -21,7 +21,7 @@ impl ActivityService {
 
     /// What ran on exactly this host, the youngest first.
     pub async fn of_host(&self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError> {
-        self.store.view().await?.activities_of_host(hostname).await
+        self.store.activities_of_host(hostname).await
     }
 
     /// One activity with what it printed.

@@ -7,23 +7,23 @@ use crate::{
         guid::Guid,
         host_name::HostKey,
     },
-    repositories::{ReadTables, StoreError},
+    repositories::{ReadTables, StoreError, UnitOfWork},
     services::device_access::authentication::{AuthenticatedDevice, device_status},
 };
 
 /// Whether an agent's id can be of this device: it names it, or names none and is no other device's.
 pub(super) async fn agents_device(
-    tables: &mut dyn ReadTables,
+    work: &mut dyn UnitOfWork,
     device: &AuthenticatedDevice,
     agent_id: &str,
 ) -> Result<bool, StoreError> {
     if named_device(agent_id) != NamedDevice::None || names_device(agent_id, &device.guid) {
         return Ok(names_device(agent_id, &device.guid));
     }
-    if let Some(owner) = owner(tables, agent_id).await? {
+    if let Some(owner) = owner(work, agent_id).await? {
         return Ok(owner == device.guid);
     }
-    let others = tables.guids_with_agent_id(agent_id).await?;
+    let others = work.guids_with_agent_id(agent_id).await?;
     Ok(others
         .iter()
         .filter_map(|guid| Guid::normalize(guid))

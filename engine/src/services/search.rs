@@ -33,11 +33,11 @@ impl SearchService {
         let Some(field) = query.field else {
             return Ok(Found::default());
         };
-        let mut view = self.store.view().await?;
         let mut found = Found::default();
         match field {
             SearchField::Site(field) => {
                 let mut search = Search::new(&query.text, query.limit);
+                let mut view = self.store.view().await?;
                 view.search_sites(&mut |site| search.look_at(site, |site| site_value(site, field)))
                     .await?;
                 found.sites = search.found;
@@ -47,7 +47,8 @@ impl SearchService {
                 let needle = search.needle().map(str::to_owned);
                 let mut look_at =
                     |device| search.look_at(device, |device: &SearchedDevice| device.value(field));
-                view.search_devices(field, needle.as_deref(), &mut look_at)
+                self.store
+                    .search_devices(field, needle.as_deref(), &mut look_at)
                     .await?;
                 found.devices = search.found;
             }

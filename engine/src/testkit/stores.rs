@@ -11,9 +11,14 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{
-    domain::refresh_tokens::UsedRefreshToken,
+    domain::{
+        activity::ActivityLine,
+        refresh_tokens::UsedRefreshToken,
+        search::{DeviceField, SearchedDevice},
+    },
     repositories::{
-        ReadTables, Store, StoreError, UnitOfWork, device_access::RefreshNotes, sqlite::SqliteStore,
+        ReadTables, Store, StoreError, UnitOfWork, device_access::RefreshNotes, devices::listing::Visitor,
+        indexed::ReadIndexed, sqlite::SqliteStore,
     },
 };
 
@@ -102,6 +107,24 @@ impl RefreshNotes for Distant {
     async fn note_refresh(&self, used: UsedRefreshToken) -> Result<(), StoreError> {
         travel().await;
         self.0.note_refresh(used).await
+    }
+}
+
+#[async_trait]
+impl ReadIndexed for Distant {
+    async fn search_devices(
+        &self,
+        field: DeviceField,
+        text: Option<&str>,
+        visitor: &mut Visitor<'_, SearchedDevice>,
+    ) -> Result<(), StoreError> {
+        travel().await;
+        self.0.search_devices(field, text, visitor).await
+    }
+
+    async fn activities_of_host(&self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError> {
+        travel().await;
+        self.0.activities_of_host(hostname).await
     }
 }
 

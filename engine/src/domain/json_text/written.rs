@@ -84,6 +84,7 @@ impl<'a> Writer<'a> {
             close,
             key: String::new(),
             members: Vec::new(),
+            is_in_order: true,
         }
     }
 }
@@ -124,8 +125,8 @@ impl Key {
     }
 }
 
-/// An object that is being written. Its members stand one behind the other without commas, until it is known which comes
-/// first.
+/// An object that is being written. Its members are put in order at its end, where they did not come so: of a long one that
+/// does, nothing is moved.
 struct Members<'a> {
     text: &'a mut String,
     layout: Layout,
@@ -133,40 +134,37 @@ struct Members<'a> {
     /// Where the first member begins.
     begin: usize,
     key: String,
-    /// Each member and where it ends.
-    members: Vec<(Key, usize)>,
+    /// Each member, where it begins and where it ends.
+    members: Vec<(Key, usize, usize)>,
+    is_in_order: bool,
 }
 
 impl Members<'_> {
     fn insert<T: Serialize + ?Sized>(&mut self, key: Key, value: &T) -> Result<(), Refused> {
-        // In the order in which they are written, a comma can be written at once.
-        if !self.layout.sorted && !self.members.is_empty() {
+        if let Some((last, ..)) = self.members.last() {
+            // Texts compare byte by byte, which for UTF-8 is the order of code points.
+            self.is_in_order &= last.as_str() <= key.as_str();
             self.text.push_str(self.layout.comma);
         }
+        let begin = self.text.len();
         write_string(self.text, key.as_str());
         self.text.push_str(self.layout.colon);
         value.serialize(Writer::new(self.text, self.layout))?;
-        self.members.push((key, self.text.len()));
+        self.members.push((key, begin, self.text.len()));
         Ok(())
     }
 
     fn close(self) {
-        if self.layout.sorted && self.members.len() > 1 {
+        if self.layout.sorted && !self.is_in_order {
             let written = self.text.split_off(self.begin);
-            let mut members: Vec<(Key, &str)> = Vec::with_capacity(self.members.len());
-            let mut from = self.begin;
-            for (key, end) in self.members {
-                let member = written.get(from - self.begin..end - self.begin);
-                members.push((key, member.unwrap_or_default()));
-                from = end;
-            }
-            // Texts compare byte by byte, which for UTF-8 is the order of code points.
-            members.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
-            for (index, (_, member)) in members.into_iter().enumerate() {
+            let mut members = self.members;
+            members.sort_by(|(one, ..), (other, ..)| one.as_str().cmp(other.as_str()));
+            for (index, (_, from, to)) in members.into_iter().enumerate() {
                 if index > 0 {
                     self.text.push_str(self.layout.comma);
                 }
-                self.text.push_str(member);
+                let member = written.get(from - self.begin..to - self.begin);
+                self.text.push_str(member.unwrap_or_default());
             }
         }
         self.text.push_str(self.close);

@@ -16,6 +16,7 @@ use super::{
     },
     errors::internal,
     guards::OperatorIfStrict,
+    set_apart::shared::SharedAnswer,
     state::AppState,
 };
 use crate::{
@@ -35,30 +36,31 @@ const LIVE_VIEW: &str = include_str!("agents/live_view.html");
 #[serde(transparent)]
 pub struct AgentList(BTreeMap<String, ListedAgent>);
 
-/// An agent as operators see it; what its record lacks is left out.
+/// An agent as operators see it; what its record lacks is left out. In the order in which the members are written, so that
+/// none of them is moved.
 #[derive(Debug, Serialize)]
 struct ListedAgent {
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_id: Option<String>,
-    hostname: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_operating_system: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_seen: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    service_mode: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_script_agent: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    collector_active_ts: Option<f64>,
-    collector_active: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_type: Option<String>,
+    agent_guid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_guid: Option<String>,
+    agent_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_operating_system: Option<Json>,
+    collector_active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collector_active_ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_type: Option<String>,
+    hostname: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_script_agent: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<Json>,
+    service_mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
 }
 
 impl From<AgentSummary> for ListedAgent {
@@ -89,11 +91,15 @@ pub struct Provisioned {
 }
 
 /// `GET /api/agents`
-pub async fn list(_: OperatorIfStrict, State(state): State<AppState>) -> Answer<AgentList> {
-    let agents = state.realtime.listing().into_iter();
-    Answer::ok(AgentList(
-        agents.map(|agent| (agent.id.clone(), agent.into())).collect(),
-    ))
+pub async fn list(_: OperatorIfStrict, State(state): State<AppState>) -> SharedAnswer<Answer<AgentList>> {
+    let lists = state.shared_lists.clone();
+    let making = async move {
+        let agents = state.realtime.listing().into_iter();
+        Answer::ok(AgentList(
+            agents.map(|agent| (agent.id.clone(), agent.into())).collect(),
+        ))
+    };
+    lists.answer("agents", making).await
 }
 
 /// `DELETE /api/agent/<agent_id>`

@@ -15,6 +15,7 @@ use super::{
         reply::{Answer, Status},
     },
     guards::{JobCaller, OperatorIfStrict},
+    set_apart::shared::SharedAnswer,
     state::AppState,
 };
 use crate::{
@@ -155,9 +156,11 @@ pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     RawQuery(query): RawQuery,
-) -> Result<Answer<AssemblyList>, ErrorResponse> {
+) -> Result<SharedAnswer<Result<Answer<AssemblyList>, ErrorResponse>>, ErrorResponse> {
     let island = island(first(query.as_deref(), "island").as_deref())?;
-    Ok(Answer::ok(app.assemblies.list(island).await?.into()))
+    let lists = app.shared_lists.clone();
+    let making = async move { Ok(Answer::ok(app.assemblies.list(island).await?.into())) };
+    Ok(lists.answer(island.folder(), making).await)
 }
 
 /// `GET /api/assembly/load`

@@ -63,7 +63,7 @@ pub fn table() -> Routes<AppState> {
         .get_long("/api/device/activity/{hostname}", activity::list)
         .delete("/api/device/activity/{hostname}", activity::clear)
         .get("/api/device/activity/job/{id:int}", activity::read)
-        .get_long("/api/agents", agents::list)
+        .get("/api/agents", agents::list)
         .delete("/api/agent/{agent_id}", agents::remove)
         .post("/api/agent/provision", agents::provision)
         .get(
@@ -113,14 +113,14 @@ fn inventory_table() -> Routes<AppState> {
         .post("/api/sites", sites::create)
         .post("/api/sites/rename", sites::rename)
         .post("/api/sites/assign", sites::assign)
-        .get_long("/api/sites/device_map", sites::device_map)
+        .get("/api/sites/device_map", sites::device_map)
         .post("/api/sites/delete", sites::delete)
         .get_long("/api/device_list_views", device_views::list)
         .post("/api/device_list_views", device_views::create)
         .get("/api/device_list_views/{id:int}", device_views::read)
         .put("/api/device_list_views/{id:int}", device_views::update)
         .delete("/api/device_list_views/{id:int}", device_views::delete)
-        .get_long("/api/search/suggest", search::suggest)
+        .get("/api/search/suggest", search::suggest)
 }
 
 fn remote_devices_table<R: Remote>(path: &str) -> Routes<AppState> {
@@ -135,7 +135,7 @@ fn remote_devices_table<R: Remote>(path: &str) -> Routes<AppState> {
 /// Scripts, workflows and playbooks as files.
 fn assemblies_table() -> Routes<AppState> {
     Routes::new()
-        .get_long("/api/assembly/list", assemblies::list)
+        .get("/api/assembly/list", assemblies::list)
         .get("/api/assembly/load", assemblies::load)
         .post("/api/assembly/create", assemblies::create)
         .post("/api/assembly/edit", assemblies::edit)
@@ -163,7 +163,7 @@ fn deprecated_assemblies_table<S: Source>(path: &str) -> Routes<AppState> {
 /// The routes whose JSON is written as Python's `json.dumps` does by default.
 fn scheduled_jobs_table() -> Routes<AppState> {
     Routes::new()
-        .get_long("/api/scheduled_jobs", scheduled_jobs::list)
+        .get("/api/scheduled_jobs", scheduled_jobs::list)
         .post("/api/scheduled_jobs", scheduled_jobs::create)
         .get("/api/scheduled_jobs/{id:int}", scheduled_jobs::read)
         .put("/api/scheduled_jobs/{id:int}", scheduled_jobs::update)

@@ -28,7 +28,7 @@ use super::{
     detached::DetachedRequests,
     observed::{self, Observed},
     pages::Pages,
-    set_apart::SetApart,
+    set_apart::{SetApart, shared::SharedLists},
     signature::{Described, Signature},
 };
 use crate::config::network::PublicUrl;
@@ -100,6 +100,7 @@ impl<S> Route<S> {
 pub struct Routes<S = ()> {
     routes: Vec<Route<S>>,
     socket: Option<Router>,
+    set_apart: Option<SetApart>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
@@ -113,6 +114,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Self {
             routes: Vec::new(),
             socket: None,
+            set_apart: None,
         }
     }
 
@@ -212,12 +214,19 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// Makes long answers where `lists` are made.
+    pub fn with_shared_lists(mut self, lists: &SharedLists) -> Self {
+        self.set_apart = Some(lists.apart());
+        self
+    }
+
     /// The routes of both. A path and method that both have is a mistake in the code, and axum panics at start.
     pub fn merge(mut self, other: Self) -> Self {
         for route in other.routes {
             self = self.add(route);
         }
         self.socket = self.socket.or(other.socket);
+        self.set_apart = self.set_apart.or(other.set_apart);
         self
     }
 
@@ -235,6 +244,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Routes {
             routes: self.routes.into_iter().map(with_state).collect(),
             socket: self.socket,
+            set_apart: self.set_apart,
         }
     }
 
@@ -299,7 +309,7 @@ impl Routes {
             pages,
             public_url,
             detached,
-            set_apart: SetApart::default(),
+            set_apart: self.set_apart.unwrap_or_default(),
         }))
     }
 }

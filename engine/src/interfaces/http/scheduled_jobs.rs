@@ -16,6 +16,7 @@ use super::{
     },
     errors::database_error,
     guards::{JobCaller, OperatorIfStrict},
+    set_apart::shared::SharedAnswer,
     state::AppState,
 };
 use crate::{
@@ -245,9 +246,13 @@ fn one(found: Option<JobOverview>) -> Result<Answer<OneJob>, Answer<Failure>> {
 pub async fn list(
     State(app): State<AppState>,
     _: OperatorIfStrict,
-) -> Result<Answer<JobList>, ErrorResponse> {
-    let jobs = app.scheduled_jobs.list().await.map_err(database_error)?;
-    Ok(Answer::ok(jobs.into()))
+) -> SharedAnswer<Result<Answer<JobList>, ErrorResponse>> {
+    let lists = app.shared_lists.clone();
+    let making = async move {
+        let jobs = app.scheduled_jobs.list().await.map_err(database_error)?;
+        Ok(Answer::ok(jobs.into()))
+    };
+    lists.answer("scheduled_jobs", making).await
 }
 
 /// `POST /api/scheduled_jobs`

@@ -4,6 +4,8 @@
 //! of connections, a few operators who look at it would hold up every heartbeat. Here they take turns on threads that the
 //! operating system shares out fairly.
 
+pub mod shared;
+
 use std::{future::Future, panic::resume_unwind, sync::Arc, thread::available_parallelism};
 
 use axum::response::{IntoResponse as _, Response};

@@ -16,6 +16,7 @@ use super::{
     },
     errors::database_error,
     guards::OperatorIfStrict,
+    set_apart::shared::SharedAnswer,
     state::AppState,
 };
 use crate::{
@@ -150,9 +151,17 @@ pub async fn device_map(
     State(app): State<AppState>,
     _: OperatorIfStrict,
     RawQuery(query): RawQuery,
-) -> Result<Answer<HostMap>, ErrorResponse> {
+) -> SharedAnswer<Result<Answer<HostMap>, ErrorResponse>> {
     let hostnames = mapped_hosts(first(query.as_deref(), "hostnames").as_deref());
-    let assignments = app.sites.assignments(hostnames.as_deref()).await;
-    let assignments = assignments.map_err(database_error)?;
-    Ok(Answer::ok(assignments.into_iter().collect()))
+    let (lists, is_everybodys) = (app.shared_lists.clone(), hostnames.is_none());
+    let making = async move {
+        let assignments = app.sites.assignments(hostnames.as_deref()).await;
+        let assignments = assignments.map_err(database_error)?;
+        Ok(Answer::ok(assignments.into_iter().collect()))
+    };
+    if is_everybodys {
+        lists.answer("device_map", making).await
+    } else {
+        lists.alone(making).await
+    }
 }

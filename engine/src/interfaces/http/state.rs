@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use super::compat::session::SessionCodec;
+use super::{compat::session::SessionCodec, set_apart::shared::SharedLists};
 use crate::{
     config::{
         bounds::AnonymousBounds,
@@ -24,6 +24,8 @@ pub struct AppState {
     pub sessions: Arc<SessionCodec>,
     /// The time at which cookies are read and written.
     pub clock: Arc<dyn Clock>,
+    /// Lists that are made for several operators at once.
+    pub shared_lists: SharedLists,
 }
 
 impl AppState {
@@ -39,6 +41,7 @@ impl AppState {
             anonymous_bounds: settings.anonymous_bounds(),
             sessions,
             clock: Arc::clone(&environment.clock),
+            shared_lists: SharedLists::default(),
         }
     }
 }

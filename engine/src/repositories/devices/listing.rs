@@ -8,7 +8,6 @@ use crate::{
     domain::{
         devices::{DeviceKind, InventoryEntry},
         guid::Guid,
-        search::{DeviceField, SearchedDevice},
     },
     repositories::StoreError,
 };
@@ -47,13 +46,4 @@ pub trait ReadInventory: Send {
 
     /// The device of exactly this host name.
     async fn named_in_inventory(&mut self, hostname: &str) -> Result<Option<InventoryEntry>, StoreError>;
-
-    /// Shows devices as the search sees them, in the order in which they were made: all in which `field`, in lower case,
-    /// holds `text`, and perhaps others; every device where there is no text.
-    async fn search_devices(
-        &mut self,
-        field: DeviceField,
-        text: Option<&str>,
-        visitor: &mut Visitor<'_, SearchedDevice>,
-    ) -> Result<(), StoreError>;
 }

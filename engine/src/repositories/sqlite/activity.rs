@@ -14,7 +14,12 @@ use crate::{
     repositories::{
         StoreError,
         activity::{ReadActivityHistory, WriteActivityHistory},
-        sqlite::{Access, SqliteWork, rows::Columns},
+        sqlite::{
+            Access, SqliteWork,
+            indexes::{ActivityHosts, numbers},
+            plans::Statements,
+            rows::Columns,
+        },
     },
 };
 
@@ -31,6 +36,64 @@ fn line(row: &SqliteRow) -> Result<Activity, StoreError> {
         stdout: None,
         stderr: None,
     })
+}
+
+/// Whether a column holds anything but nothing and an empty text; SQLite tells that from the head of the row, however long
+/// the text is.
+macro_rules! has_text {
+    ($column:literal) => {
+        concat!(
+            "(typeof(",
+            $column,
+            ") NOT IN ('null', 'text') OR COALESCE(octet_length(",
+            $column,
+            "), 0) > 0)"
+        )
+    };
+}
+pub(super) use has_text;
+
+macro_rules! select_lines {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, CAST(hostname AS TEXT) AS hostname, CAST(script_path AS TEXT) AS script_path, \
+             CAST(script_name AS TEXT) AS script_name, CAST(script_type AS TEXT) AS script_type, \
+             CAST(ran_at AS INTEGER) AS ran_at, CAST(status AS TEXT) AS status, ",
+            has_text!("stdout"),
+            " AS has_stdout, ",
+            has_text!("stderr"),
+            " AS has_stderr FROM activity_history WHERE ",
+            $condition,
+            " ORDER BY activity_history.ran_at DESC, id DESC"
+        )
+    };
+}
+
+/// The activities of exactly this host, the youngest first; `among` these rows, where an index proposes them.
+pub(super) async fn of_host(
+    connection: Statements<'_>,
+    hostname: &str,
+    among: Option<String>,
+) -> Result<Vec<ActivityLine>, StoreError> {
+    let query = match among {
+        Some(numbers) => sqlx::query(select_lines!(
+            "activity_history.rowid IN (SELECT value FROM json_each($2)) AND hostname = $1"
+        ))
+        .bind(hostname)
+        .bind(numbers),
+        None => sqlx::query(select_lines!("hostname = $1")).bind(hostname),
+    };
+    let rows = query.fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let texts = Columns::of("activity_history", row);
+            Ok(ActivityLine {
+                activity: line(row)?,
+                has_stdout: texts.get("has_stdout")?,
+                has_stderr: texts.get("has_stderr")?,
+            })
+        })
+        .collect()
 }
 
 #[async_trait]
@@ -54,29 +117,6 @@ impl<A: Access> ReadActivityHistory for A {
             })
         })
         .transpose()
-    }
-
-    async fn activities_of_host(&mut self, hostname: &str) -> Result<Vec<ActivityLine>, StoreError> {
-        sqlx::query(
-            "SELECT id, CAST(hostname AS TEXT) AS hostname, CAST(script_path AS TEXT) AS script_path, \
-             CAST(script_name AS TEXT) AS script_name, CAST(script_type AS TEXT) AS script_type, \
-             CAST(ran_at AS INTEGER) AS ran_at, CAST(status AS TEXT) AS status, \
-             COALESCE(stdout, '') <> '' AS has_stdout, COALESCE(stderr, '') <> '' AS has_stderr \
-             FROM activity_history WHERE hostname = $1 ORDER BY activity_history.ran_at DESC, id DESC",
-        )
-        .bind(hostname)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
-            let texts = Columns::of("activity_history", row);
-            Ok(ActivityLine {
-                activity: line(row)?,
-                has_stdout: texts.get("has_stdout")?,
-                has_stderr: texts.get("has_stderr")?,
-            })
-        })
-        .collect()
     }
 
     async fn activities_outliving_their_runs(
@@ -136,10 +176,20 @@ impl WriteActivityHistory for SqliteWork {
     }
 
     async fn clear_activities(&mut self, hostname: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM activity_history WHERE hostname = $1")
+        let of_host = |hosts: &ActivityHosts| hosts.of(hostname);
+        let proposed = self
+            .indexes
+            .activities
+            .propose_within(self.turn.connection(), of_host);
+        let query = match proposed.await? {
+            Some(proposed) => sqlx::query(
+                "DELETE FROM activity_history WHERE rowid IN (SELECT value FROM json_each($2)) AND hostname = $1",
+            )
             .bind(hostname)
-            .execute(self.connection())
-            .await?;
+            .bind(numbers(&proposed)?),
+            None => sqlx::query("DELETE FROM activity_history WHERE hostname = $1").bind(hostname),
+        };
+        query.execute(self.connection()).await?;
         Ok(())
     }
 

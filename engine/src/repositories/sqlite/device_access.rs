@@ -66,7 +66,8 @@ impl WriteRefreshTokens for SqliteWork {
 
     async fn revoke_refresh_tokens(&mut self, guid: &str, now_iso: &str) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE refresh_tokens SET revoked_at = $2 WHERE UPPER(guid) = UPPER($1) AND revoked_at IS NULL",
+            "UPDATE refresh_tokens SET revoked_at = $2 WHERE guid IN \
+             (SELECT guid FROM refresh_tokens WHERE UPPER(guid) = UPPER($1)) AND revoked_at IS NULL",
         )
         .bind(guid)
         .bind(now_iso)

@@ -47,16 +47,16 @@ impl<A: Access> ReadDeviceDocuments for A {
     }
 
     async fn device_row(&mut self, guid: &str) -> Result<Option<DeviceRow>, StoreError> {
-        // As good as every row is found by its key; the other spellings need a look at all rows.
+        // As good as every row is found by its key; the other spellings need a look at all keys.
         let exact = sqlx::query(select_rows!("WHERE guid = $1"))
             .bind(guid)
-            .fetch_optional(&mut *self.connection())
+            .fetch_optional(self.connection())
             .await?;
         let row = match exact {
             Some(row) => Some(row),
             None => {
                 sqlx::query(select_rows!(
-                    "WHERE UPPER(guid) = UPPER($1) ORDER BY rowid LIMIT 1"
+                    "WHERE rowid = (SELECT MIN(+rowid) FROM devices WHERE UPPER(guid) = UPPER($1))"
                 ))
                 .bind(guid)
                 .fetch_optional(self.connection())

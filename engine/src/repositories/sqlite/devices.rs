@@ -2,11 +2,19 @@
 
 mod listing;
 
-use super::{Access, SqliteWork, rows::Columns};
+pub(super) use listing::search;
+
+use super::{
+    Access, SqliteWork,
+    indexes::{DeviceColumns, numbers},
+    rows::Columns,
+};
 use crate::{
     domain::{
         agents::RegisteredDevice,
         devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
+        json::Json,
+        json_text::column_text,
     },
     repositories::{
         StoreError,
@@ -39,18 +47,21 @@ pub(super) fn identity(row: &Columns<'_>) -> Result<DeviceIdentity, StoreError> 
 #[async_trait]
 impl<A: Access> ReadDevices for A {
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
-        // As good as every row is found by its key; the other spellings need a look at all rows.
+        // As good as every row is found by its key; the other spellings need a look at all keys,
+        // which SQLite finds in their index: without the `+` it would look through the devices, inventories and all.
         let exact = sqlx::query(identity_query!("guid = $1"))
             .bind(guid)
-            .fetch_optional(&mut *self.connection())
+            .fetch_optional(self.connection())
             .await?;
         let row = match exact {
             Some(row) => Some(row),
             None => {
-                sqlx::query(identity_query!("UPPER(guid) = UPPER($1) ORDER BY rowid LIMIT 1"))
-                    .bind(guid)
-                    .fetch_optional(self.connection())
-                    .await?
+                sqlx::query(identity_query!(
+                    "rowid = (SELECT MIN(+rowid) FROM devices WHERE UPPER(guid) = UPPER($1))"
+                ))
+                .bind(guid)
+                .fetch_optional(self.connection())
+                .await?
             }
         };
         row.map(|row| identity(&Columns::of("devices", &row))).transpose()
@@ -140,18 +151,39 @@ impl<A: Access> ReadDevices for A {
         .await?)
     }
 
-    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError> {
-        Ok(
-            sqlx::query_scalar("SELECT guid FROM devices WHERE agent_id = $1 AND guid IS NOT NULL")
-                .bind(agent_id)
-                .fetch_all(self.connection())
-                .await?,
+    async fn guids_of_hosts(&mut self, hostnames: &[String]) -> Result<Vec<(String, String)>, StoreError> {
+        // One statement for however many names.
+        Ok(sqlx::query_as(
+            "SELECT hostname, CAST(guid AS TEXT) FROM devices \
+             WHERE hostname IN (SELECT value FROM json_each($1)) AND guid IS NOT NULL",
         )
+        .bind(column_text(&Json::list(hostnames.iter().map(String::as_str))))
+        .fetch_all(self.connection())
+        .await?)
     }
 }
 
 #[async_trait]
 impl WriteDevices for SqliteWork {
+    async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        let with_agent = |columns: &DeviceColumns| columns.with_agent(agent_id);
+        let proposed = self
+            .indexes
+            .devices
+            .propose_within(self.turn.connection(), with_agent);
+        let query = match proposed.await? {
+            Some(proposed) => sqlx::query_scalar(
+                "SELECT guid FROM devices WHERE rowid IN (SELECT value FROM json_each($2)) \
+                 AND agent_id = $1 AND guid IS NOT NULL",
+            )
+            .bind(agent_id)
+            .bind(numbers(&proposed)?),
+            None => sqlx::query_scalar("SELECT guid FROM devices WHERE agent_id = $1 AND guid IS NOT NULL")
+                .bind(agent_id),
+        };
+        Ok(query.fetch_all(self.connection()).await?)
+    }
+
     async fn set_device_status(&mut self, stored_guid: &str, status: &str) -> Result<(), StoreError> {
         // As listed: a GUID that somebody stored as another kind of value is found too.
         sqlx::query("UPDATE devices SET status = $2 WHERE CAST(guid AS TEXT) = $1")

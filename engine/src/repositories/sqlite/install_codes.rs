@@ -1,9 +1,9 @@
 //! Tables `enrollment_install_codes` and `enrollment_install_codes_persistent`.
 
 use async_trait::async_trait;
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, rows::Columns};
+use super::{Access, SqliteWork, plans::Statements, rows::Columns};
 use crate::{
     domain::install_codes::{CodeUse, InstallCode, InstallCodeFilter},
     repositories::{
@@ -41,7 +41,7 @@ fn read(row: &SqliteRow) -> Result<InstallCode, StoreError> {
 }
 
 /// Marks archive rows whose code is gone.
-async fn archive(connection: &mut SqliteConnection, id: &str, now: &str) -> Result<(), StoreError> {
+async fn archive(connection: Statements<'_>, id: &str, now: &str) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE enrollment_install_codes_persistent \
          SET is_active = 0, archived_at = COALESCE(archived_at, $2) WHERE id = $1",

@@ -10,7 +10,7 @@ use crate::{
     repositories::{
         StoreError,
         scheduler::{ReadJobRuns, WriteJobRuns},
-        sqlite::{Access, SqliteWork, rows::Columns},
+        sqlite::{Access, SqliteWork, activity::has_text, rows::Columns},
     },
 };
 
@@ -124,16 +124,18 @@ impl<A: Access> ReadJobRuns for A {
         job_id: i64,
         occurrence: i64,
     ) -> Result<Vec<RunActivity>, StoreError> {
-        sqlx::query(
+        sqlx::query(concat!(
             "SELECT l.run_id, l.activity_id, CAST(COALESCE(l.component_kind, '') AS TEXT) AS component_kind, \
              CAST(COALESCE(l.script_type, '') AS TEXT) AS script_type, \
              CAST(COALESCE(l.component_path, '') AS TEXT) AS component_path, \
-             CAST(COALESCE(l.component_name, '') AS TEXT) AS component_name, \
-             COALESCE(a.stdout, '') <> '' AS has_stdout, COALESCE(a.stderr, '') <> '' AS has_stderr \
-             FROM scheduled_job_runs AS r JOIN scheduled_job_run_activity AS l ON l.run_id = r.id \
+             CAST(COALESCE(l.component_name, '') AS TEXT) AS component_name, ",
+            has_text!("a.stdout"),
+            " AS has_stdout, ",
+            has_text!("a.stderr"),
+            " AS has_stderr FROM scheduled_job_runs AS r JOIN scheduled_job_run_activity AS l ON l.run_id = r.id \
              LEFT JOIN activity_history AS a ON a.id = l.activity_id \
-             WHERE r.job_id = $1 AND r.scheduled_ts = $2 ORDER BY l.run_id, l.id",
-        )
+             WHERE r.job_id = $1 AND r.scheduled_ts = $2 ORDER BY l.run_id, l.id"
+        ))
         .bind(job_id)
         .bind(occurrence)
         .fetch_all(self.connection())

@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::failure::Cause;
+use super::{failure::Cause, plans::Statements};
 use crate::repositories::StoreError;
 
 /// How long SQLite itself waits for another process's lock. Longer waits are made of several of these, so that nobody
@@ -196,7 +196,7 @@ impl Turn {
         Q: Fn() -> Statement<'q>,
     {
         loop {
-            match statement().execute(self.connection()).await {
+            match statement().execute(Statements::on(self.connection())).await {
                 Err(error) if Cause::of_database(&error) == Some(Cause::Locked) => {
                     // SQLite has waited for a while; a task that never yields could not be timed out.
                     tokio::task::yield_now().await;

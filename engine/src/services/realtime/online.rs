@@ -36,17 +36,13 @@ impl RealtimeService {
         if online.len() == hosts.len() || live.is_empty() {
             return Ok(online);
         }
-        let hosts: HashSet<_> = hosts.iter().collect();
         // Current agents send no host name; their ids name the device.
         let connected: HashSet<_> = live
             .iter()
             .flat_map(|id| id.split('_').filter_map(Guid::normalize))
             .collect();
-        for device in self.store.view().await?.registered_devices().await? {
-            if let (Some(hostname), Some(guid)) = (device.hostname, device.guid)
-                && Guid::normalize(&guid).is_some_and(|guid| connected.contains(&guid))
-                && hosts.contains(&hostname)
-            {
+        for (hostname, guid) in self.store.view().await?.guids_of_hosts(hosts).await? {
+            if Guid::normalize(&guid).is_some_and(|guid| connected.contains(&guid)) {
                 online.insert(hostname);
             }
         }

@@ -2,7 +2,11 @@
 
 use insta::assert_snapshot;
 
+use reqwest::Method;
+use serde_json::json;
+
 use super::{Asking, start};
+use crate::testkit::browser::Browser;
 
 #[tokio::test]
 async fn what_is_found_comes_with_its_site_and_a_broken_database_finds_nothing() {
@@ -63,5 +67,72 @@ async fn letters_that_become_ascii_in_lower_case_are_found_and_blanks_around_a_v
     /api/search/suggest?q=%C3%A9t%C3%A9: 200 {"devices":[{"description":"","external_ip":"","hostname":"\u00c9T\u00c9-1","internal_ip":"","last_user":"Kel  vin","site_id":null,"site_name":"","value":"\u00c9T\u00c9-1"}],"field":"hostname","q":"\u00e9t\u00e9","sites":[]}
     /api/search/suggest?field=last_user&q=kelvin: 200 {"devices":[{"description":"","external_ip":"","hostname":"LAB-\u212aELVIN","internal_ip":"","last_user":"kelvin","site_id":null,"site_name":"","value":"kelvin"}],"field":"last_user","q":"kelvin","sites":[]}
     "#);
+    server.stop().await;
+}
+
+async fn hosts_found(admin: &Browser, query: &str) -> Vec<String> {
+    let (status, found) = admin.get(&format!("/api/search/suggest?{query}")).await;
+    assert_eq!(status, 200);
+    let devices = found["devices"].as_array().unwrap().iter();
+    devices
+        .map(|device| device["hostname"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_the_server_and_other_programs_change_is_found_by_the_next_search() {
+    let (server, admin) = start("").await;
+    let described = "field=description&q=front";
+    assert_eq!(hosts_found(&admin, described).await, [""; 0]);
+    let answer = admin
+        .send(
+            Method::POST,
+            "/api/device/description/WIN-1",
+            json!({"description": "Front desk"}),
+        )
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(hosts_found(&admin, described).await, ["WIN-1"]);
+    // Another program, beside the server.
+    server
+        .sql("INSERT INTO devices (hostname, description) VALUES ('WIN-2', 'front door')")
+        .await;
+    assert_eq!(hosts_found(&admin, described).await, ["WIN-1", "WIN-2"]);
+    server
+        .sql("UPDATE devices SET description = 'back' WHERE hostname = 'WIN-1'")
+        .await;
+    assert_eq!(hosts_found(&admin, described).await, ["WIN-2"]);
+    server
+        .sql("DELETE FROM devices WHERE hostname = 'WIN-2'; VACUUM")
+        .await;
+    assert_eq!(hosts_found(&admin, described).await, [""; 0]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_s_history_shows_what_other_programs_wrote_and_forgets_what_they_deleted() {
+    let (server, admin) = start("").await;
+    let history = async || {
+        let (status, body) = admin.get("/api/device/activity/WIN-1").await;
+        assert_eq!(status, 200);
+        let lines = body["history"].as_array().unwrap().iter();
+        lines.map(|line| line["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(history().await, [0; 0]);
+    server
+        .sql(
+            "INSERT INTO activity_history (hostname, ran_at) VALUES ('WIN-1', 1), ('win-1', 2), ('WIN-1', 3)",
+        )
+        .await;
+    assert_eq!(history().await, [3, 1]);
+    server
+        .sql("DELETE FROM activity_history WHERE id = 3; UPDATE activity_history SET hostname = 'WIN-1' WHERE id = 2")
+        .await;
+    assert_eq!(history().await, [2, 1]);
+    let cleared = admin
+        .send(Method::DELETE, "/api/device/activity/WIN-1", json!(null))
+        .await;
+    assert_eq!(cleared.status, 200);
+    assert_eq!(history().await, [0; 0]);
     server.stop().await;
 }

@@ -30,8 +30,13 @@ impl TextForm {
         FORM.scope(self, answer).await
     }
 
+    /// The form of the answers that are made here.
+    pub fn present() -> Self {
+        FORM.try_with(|form| *form).unwrap_or_default()
+    }
+
     fn text<T: Serialize>(value: &T) -> String {
-        match FORM.try_with(|form| *form).unwrap_or_default() {
+        match Self::present() {
             Self::Sorted => write_line(value),
             Self::AsMade => column_text_of(value),
         }

@@ -94,7 +94,7 @@ async fn rewriting_tidies_and_keeps() {
     let mut work = store.work().await.unwrap();
     let kept: (String, i64, String) =
         sqlx::query_as("SELECT ssl_key_fingerprint, token_version, status FROM devices")
-            .fetch_one(work.connection())
+            .fetch_one(work.turn.connection())
             .await
             .unwrap();
     assert_eq!(kept, ("ab".to_owned(), 3, "quarantined".to_owned()));

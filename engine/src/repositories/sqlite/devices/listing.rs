@@ -1,5 +1,7 @@
 //! Tables `devices`, `device_sites` and `sites`, to list.
 
+use std::ops::ControlFlow;
+
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
@@ -18,6 +20,7 @@ use crate::{
         sqlite::{
             Access,
             device_reports::{document_columns, read_document},
+            plans::Statements,
             rows::Columns,
         },
     },
@@ -52,21 +55,34 @@ macro_rules! page_query {
     };
 }
 
-/// Devices that the search may find by this column. SQLite makes ASCII letters small, and no others; of those some become
-/// ASCII (the sign of Kelvin a `k`), so whoever looks at a value looks at every one that is not ASCII alone.
+/// Devices that the search may find by this column, those that `$rows` names. SQLite makes ASCII letters small, and no others;
+/// of those some become ASCII (the sign of Kelvin a `k`), so whoever looks at a value looks at every one that is not ASCII
+/// alone.
 macro_rules! search_query {
-    ($column:literal) => {
+    ($column:literal, $rows:literal) => {
         in_sites!(
             "devices.hostname, devices.description, devices.last_user, devices.internal_ip, devices.external_ip",
             concat!(
-                "WHERE $1 IS NULL OR instr(lower(",
+                "WHERE ",
+                $rows,
+                "($1 IS NULL OR instr(lower(",
                 $column,
                 "), $1) > 0 OR octet_length(",
                 $column,
                 ") <> length(",
                 $column,
-                ") ORDER BY devices.rowid"
+                ")) ORDER BY devices.rowid"
             )
+        )
+    };
+}
+
+/// The search by a column: among rows that an index proposes, and among all.
+macro_rules! search_queries {
+    ($column:literal) => {
+        (
+            search_query!($column, "devices.rowid IN (SELECT value FROM json_each($2)) AND "),
+            search_query!($column, ""),
         )
     };
 }
@@ -122,6 +138,34 @@ fn read_searched(row: &SqliteRow) -> Result<SearchedDevice, StoreError> {
     })
 }
 
+/// Shows the devices that the search may find, `among` these rows, where an index proposes them.
+pub(in crate::repositories::sqlite) async fn search(
+    connection: Statements<'_>,
+    field: DeviceField,
+    text: Option<&str>,
+    among: Option<String>,
+    visitor: &mut Visitor<'_, SearchedDevice>,
+) -> Result<ControlFlow<()>, StoreError> {
+    let (among_these, among_all) = match field {
+        DeviceField::Hostname => search_queries!("devices.hostname"),
+        DeviceField::Description => search_queries!("devices.description"),
+        DeviceField::LastUser => search_queries!("devices.last_user"),
+        DeviceField::InternalIp => search_queries!("devices.internal_ip"),
+        DeviceField::ExternalIp => search_queries!("devices.external_ip"),
+    };
+    let query = match among {
+        Some(numbers) => sqlx::query(among_these).bind(text).bind(numbers),
+        None => sqlx::query(among_all).bind(text),
+    };
+    let mut rows = query.fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        if visitor(read_searched(&row)?).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
 #[async_trait]
 impl<A: Access> ReadInventory for A {
     async fn inventory_page(
@@ -136,7 +180,7 @@ impl<A: Access> ReadInventory for A {
         let sizes: Vec<(i64, i64)> = sqlx::query_as(SIZES)
             .bind(behind)
             .bind(MOST_ROWS)
-            .fetch_all(&mut *self.connection())
+            .fetch_all(self.connection())
             .await?;
         let mut bytes = 0;
         let last = sizes
@@ -177,7 +221,7 @@ impl<A: Access> ReadInventory for A {
         for query in [BY_GUID, BY_ANY_GUID] {
             let row = sqlx::query(query)
                 .bind(guid.as_str())
-                .fetch_optional(&mut *self.connection())
+                .fetch_optional(self.connection())
                 .await?;
             if let Some(row) = row {
                 return read(&row).map(Some);
@@ -192,28 +236,6 @@ impl<A: Access> ReadInventory for A {
             .fetch_optional(self.connection())
             .await?;
         row.as_ref().map(read).transpose()
-    }
-
-    async fn search_devices(
-        &mut self,
-        field: DeviceField,
-        text: Option<&str>,
-        visitor: &mut Visitor<'_, SearchedDevice>,
-    ) -> Result<(), StoreError> {
-        let query = match field {
-            DeviceField::Hostname => search_query!("devices.hostname"),
-            DeviceField::Description => search_query!("devices.description"),
-            DeviceField::LastUser => search_query!("devices.last_user"),
-            DeviceField::InternalIp => search_query!("devices.internal_ip"),
-            DeviceField::ExternalIp => search_query!("devices.external_ip"),
-        };
-        let mut rows = sqlx::query(query).bind(text).fetch(self.connection());
-        while let Some(row) = rows.try_next().await? {
-            if visitor(read_searched(&row)?).is_break() {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 
