@@ -145,6 +145,14 @@ impl Accept {
                 self.scenario
             ),
         })?;
+        if verdict.alone_steps.is_some() {
+            return Err(format!(
+                "{} has no recording, so it shows no difference between two servers: what it expects itself is mended in \
+                 its file",
+                self.scenario
+            )
+            .into());
+        }
         match verdict.not_compared.get(&0) {
             Some(reason) if verdict.outcome == Outcome::CouldNotRun => Err(reason.clone().into()),
             _ => Ok(verdict),

@@ -180,6 +180,8 @@ pub enum Outcome {
     Same,
     /// All that differs is expected, and all that is expected differs.
     Accepted,
+    /// There is no legacy side: neither a recording nor a server. It does what it says itself, and nothing was compared.
+    Alone,
     /// Something differs that is not expected, or something expected differs no longer.
     Different,
     /// No step could be compared.
@@ -224,6 +226,9 @@ pub struct Verdict {
     pub steps: BTreeMap<u32, String>,
     /// How many steps were compared.
     pub compared_steps: usize,
+    /// How many steps were held against what the scenario itself says, because there is no legacy side; nothing where there
+    /// is one.
+    pub alone_steps: Option<usize>,
     /// Accepted differences, each with the entry that accepts it.
     pub accepted: Vec<(String, Difference)>,
     /// Differences that nothing accepts.
@@ -268,6 +273,7 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
         outcome: Outcome::NotCompared,
         steps: ran.names.clone().into_all(),
         compared_steps: 0,
+        alone_steps: ran.is_alone.then_some(0),
         accepted: Vec::new(),
         different: Vec::new(),
         expired: Vec::new(),
@@ -289,7 +295,7 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
         if let Some(reason) = cut_off(entries, ran, *step) {
             out.not_compared.insert(*step, reason);
         } else if !out.not_compared.contains_key(step) {
-            out.compared_steps += 1;
+            *out.alone_steps.as_mut().unwrap_or(&mut out.compared_steps) += 1;
         }
     }
     let compared: Vec<Difference> = differences
@@ -330,6 +336,8 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
         Outcome::CouldNotRun
     } else if !out.different.is_empty() || !out.unmet.is_empty() {
         Outcome::Different
+    } else if ran.is_alone {
+        Outcome::Alone
     } else if !out.accepted.is_empty() {
         Outcome::Accepted
     } else if out.compared_steps == 0 {

@@ -42,6 +42,12 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// For a machine on which the server took so long to start: what else it does in the background takes longer, too.
+    pub(super) fn after_a_start_of(mut self, start: Duration) -> Self {
+        self.background = self.background.max((start * STARTS).min(LONGEST));
+        self
+    }
+
     /// For servers that are not in this process, whoever wrote them.
     pub(super) fn live() -> Self {
         Self {
@@ -53,6 +59,10 @@ impl Patience {
     }
 }
 
+/// Background work may take as long as so many starts of the server.
+const STARTS: u32 = 10;
+/// And no longer than this.
+const LONGEST: Duration = Duration::from_secs(30);
 /// A connection on which events never stop is settled after so many of them.
 const MOST_LINGERING: usize = 50;
 
@@ -105,7 +115,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) number: u64,
-    step: u32,
+    pub(super) step: u32,
     name: String,
     pub(super) arguments: Vec<Value>,
 }
@@ -249,6 +259,15 @@ impl Connection {
     pub(super) fn take(&mut self, event: &str) -> Option<Arrived> {
         let at = self.arrived.iter().position(|one| one.name == event)?;
         self.arrived.remove(at)
+    }
+
+    /// Says of an event after which step it came.
+    pub(super) fn came_after(&mut self, number: u64, step: u32) {
+        // Events are numbered in the order in which they were heard.
+        let at = number.checked_sub(1).and_then(|at| usize::try_from(at).ok());
+        if let Some(event) = at.and_then(|at| self.heard.events.get_mut(at)) {
+            event.after_step = step;
+        }
     }
 
     pub(super) fn into_heard(self) -> (Client, Heard) {
