@@ -172,7 +172,7 @@ fn still_different(register: &Register, verdict: &Verdict) -> Vec<Difference> {
         outcome: Ok(accepted.chain(&verdict.different).cloned().collect()),
         masked: Masked::default(),
         is_alone: false,
-        slack_us: None,
+        slack: None,
         broken: None,
     };
     let judged = judge(register, &[seen], today());
