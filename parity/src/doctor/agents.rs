@@ -119,7 +119,7 @@ fn invalid(error: &DialError) -> Option<&CertificateError> {
     let DialError::Tls(_, source) = error else {
         return None;
     };
-    match source.get_ref()?.downcast_ref()? {
+    match source.get_ref()?.downcast_ref::<Error>()? {
         Error::InvalidCertificate(wrong) => Some(wrong),
         _ => None,
     }

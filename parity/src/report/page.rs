@@ -66,7 +66,7 @@ fn pack(report: &RunReport) -> io::Result<String> {
 /// The verdict as a sentence that needs no other.
 fn sentence(report: &RunReport) -> String {
     let counts = Counts::of(&report.judgement.verdicts);
-    let all = counts.scenarios;
+    let all = counts.scenarios + counts.alone;
     let lone = alone(counts).map(|alone| format!(" {alone}.")).unwrap_or_default();
     match ending(report) {
         Ending::Pass if counts.same + counts.accepted == 0 => format!("Nothing was compared.{lone}"),
@@ -86,16 +86,14 @@ fn sentence(report: &RunReport) -> String {
             )
         }
         Ending::Differs => format!(
-            "{} of {} scenarios differ in a way that nobody has accepted.{lone}",
-            counts.different,
-            all + counts.alone
+            "{} of {all} scenarios differ in a way that nobody has accepted.{lone}",
+            counts.different
         ),
         Ending::CouldNotRun => match &report.could_not_run {
             Some(reason) => format!("The run could not be done: {reason}"),
             None => format!(
-                "{} of {} scenarios could not run, so nothing can be said of them.",
-                counts.could_not_run,
-                all + counts.alone
+                "{} of {all} scenarios could not run, so nothing can be said of them.",
+                counts.could_not_run
             ),
         },
         Ending::NotCompared => format!("Nothing differs that was compared, but not everything was.{lone}"),

@@ -51,6 +51,8 @@ impl Patience {
     /// For servers that are not in this process, whoever wrote them.
     pub(super) fn live() -> Self {
         Self {
+            first_barrier: Duration::from_secs(2),
+            barrier: Duration::from_secs(10),
             background: Duration::from_secs(10),
             quiet: Duration::from_millis(500),
             linger: Duration::from_millis(100),
@@ -70,8 +72,9 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             swift: Duration::from_millis(40),
-            first_barrier: Duration::from_secs(2),
-            barrier: Duration::from_secs(10),
+            // The engine answers it always, however busy the machine is.
+            first_barrier: Duration::from_secs(30),
+            barrier: Duration::from_secs(30),
             background: Duration::from_secs(3),
             quiet: Duration::from_millis(300),
             linger: Duration::ZERO,

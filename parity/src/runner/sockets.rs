@@ -153,8 +153,8 @@ impl Sockets {
 
     /// Takes the next event of a name.
     ///
-    /// What comes by itself, as a playbook ends, may come a moment before this step or in it. Where the step before waited as
-    /// well, it came in this one: neither of them did anything that could have caused it.
+    /// Of a server in this process only what takes its own time, a playbook, ends in one step or the next by chance. Where both
+    /// wait, what this one takes came in it: neither did anything that could have caused it.
     pub(super) async fn expect(
         &mut self,
         name: &str,
@@ -175,7 +175,8 @@ impl Sockets {
             found = connection.until(limit, |one| one.take(event)).await;
         }
         let Some(found) = found else { return Ok(None) };
-        if waited_in == Some(found.step) && found.step.checked_add(1) == Some(step) {
+        let is_here = connection.patience.linger.is_zero();
+        if is_here && waited_in == Some(found.step) && found.step.checked_add(1) == Some(step) {
             connection.came_after(found.number, step);
         }
         if found.number < connection.latest_taken {
