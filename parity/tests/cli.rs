@@ -601,7 +601,7 @@ fn a_program_follows_a_run_line_by_line() {
 
 #[test]
 fn the_example_of_a_ci_job_calls_what_is_there() {
-    let example = std::fs::read_to_string(top().join("parity/examples/github-actions.yml")).unwrap();
+    let example = fs::read_to_string(top().join("parity/examples/github-actions.yml")).unwrap();
     let calls: Vec<&str> = example
         .lines()
         .filter_map(|line| line.trim().strip_prefix("run: target/release/parity "))

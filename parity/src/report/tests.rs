@@ -1,4 +1,5 @@
 use super::*;
+use super::page as render_page;
 use crate::diff::{BothSpans, Difference, Kind};
 use crate::normalize::normalize;
 use crate::register::{Ran, StepNames, Unmet, judge};
@@ -110,7 +111,7 @@ fn every_output_says_apart_which_scenarios_had_nothing_to_be_compared_with() {
     assert!(xml.contains("tests=\"3\" skipped=\"2\""), "{xml}");
     assert_eq!(xml.matches("<skipped message=\"No legacy side, ").count(), 2, "{xml}");
 
-    let page = super::page(&report).unwrap();
+    let page = render_page(&report).unwrap();
     let sentence = page.split("class=\"sentence\">").nth(1).unwrap();
     assert!(sentence.starts_with("In all 1 scenarios that have a legacy side "), "{page}");
     assert!(sentence.split("</p>").next().unwrap().ends_with(&format!(" {WORDS}.")), "{page}");
@@ -121,7 +122,7 @@ fn every_output_says_apart_which_scenarios_had_nothing_to_be_compared_with() {
     assert!(part.contains(WORDS), "{part}");
 
     let alone = self::report(&[Outcome::Alone]);
-    let page = super::page(&alone).unwrap();
+    let page = render_page(&alone).unwrap();
     assert!(page.contains(">Nothing was compared. 1 more scenarios have no legacy side"), "{page}");
 }
 
