@@ -4,8 +4,8 @@ mod aliases;
 mod alignment;
 mod stamps;
 
-pub use stamps::{BothSpans, Spans};
 pub(crate) use stamps::EARLIEST_START_US;
+pub use stamps::{BothSpans, Spans};
 
 use crate::mask::{DURATIONS, Mask, Masked};
 use crate::normalize::{NormalStep, Normalized, is_shortest, join};

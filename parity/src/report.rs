@@ -362,7 +362,9 @@ const ALONE: &str = "No legacy side, neither a recording nor a server, so there 
 
 /// How many scenarios have no legacy side, as part of a sentence; nothing where all have one.
 fn alone(counts: Counts) -> Option<String> {
-    let Counts { alone, alone_steps, .. } = counts;
+    let Counts {
+        alone, alone_steps, ..
+    } = counts;
     (alone > 0).then(|| {
         format!("{alone} more scenarios have no legacy side: {alone_steps} of their steps were held against what they say themselves")
     })

@@ -615,7 +615,11 @@ fn the_example_of_a_ci_job_calls_what_is_there() {
             .unwrap();
         assert!(output.status.success(), "{call}: {output:?}");
     }
-    for needed in ["cargo build --locked --release -p parity", "GITHUB_STEP_SUMMARY", "path: parity-report/"] {
+    for needed in [
+        "cargo build --locked --release -p parity",
+        "GITHUB_STEP_SUMMARY",
+        "path: parity-report/",
+    ] {
         assert!(example.contains(needed), "{needed}");
     }
 }

@@ -467,7 +467,9 @@ fn ran(
 fn same_second(difference: &Difference, spans: &BothSpans, starts: [i64; 2]) -> bool {
     let first_seen = |side: &Option<Value>| -> Option<u32> {
         let text = side.as_ref()?.as_str()?;
-        let (step, _) = text.strip_prefix("<signed first seen in step ")?.split_once(' ')?;
+        let (step, _) = text
+            .strip_prefix("<signed first seen in step ")?
+            .split_once(' ')?;
         step.parse().ok()
     };
     let (Some(legacy), Some(engine)) = (first_seen(&difference.legacy), first_seen(&difference.engine))
@@ -483,7 +485,11 @@ fn same_second(difference: &Difference, spans: &BothSpans, starts: [i64; 2]) -> 
     };
     let may_be_both = |spans: &Spans, start: i64, is_one: bool| -> Option<bool> {
         let (first, second) = (seconds(spans, start, earlier)?, seconds(spans, start, later)?);
-        Some(if is_one { second.0 <= first.1 } else { first.0 < second.1 })
+        Some(if is_one {
+            second.0 <= first.1
+        } else {
+            first.0 < second.1
+        })
     };
     let [legacy_start, engine_start] = starts;
     difference.path.ends_with("/<signed>/name")
@@ -538,11 +544,7 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
 /// How far times may lie from those that the register expects where a clock ran by itself: step by step as far as it ran
 /// ahead or behind. The engine's times in the register are those at which the recorded steps were over, the legacy's are
 /// some moment of the recorded step.
-fn slack(
-    scenario: &Scenario,
-    legacy: Option<&Transcript>,
-    engine: &Transcript,
-) -> Option<[Slack; 2]> {
+fn slack(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) -> Option<[Slack; 2]> {
     let mut runs = legacy.into_iter().chain([engine]);
     runs.any(|run| run.run.clock_ran).then(|| {
         [
@@ -565,7 +567,9 @@ fn late(scenario: &Scenario, run: &Transcript, is_legacy: bool) -> Slack {
         let before = clock.at_us();
         clock.advance(step);
         let at = clock.at_us();
-        let Some((_, began, ended)) = span(step.id) else { continue };
+        let Some((_, began, ended)) = span(step.id) else {
+            continue;
+        };
         let until = match step.action {
             // While everybody waits the clocks run alike.
             Action::Wait { .. } => at,
@@ -600,7 +604,11 @@ mod tests {
     #[test]
     fn whether_a_second_began_between_two_logins_is_chance_only_where_one_may_have_begun() {
         let difference = |legacy: u32, engine: u32| {
-            let name = |step: u32| json!(format!("<signed first seen in step {step} /headers/set-cookie/session>"));
+            let name = |step: u32| {
+                json!(format!(
+                    "<signed first seen in step {step} /headers/set-cookie/session>"
+                ))
+            };
             Difference {
                 scenario: "a/b".to_owned(),
                 step: 2,
@@ -621,18 +629,32 @@ mod tests {
         assert!(says_nothing(across(), across(), &of_legacy));
         assert!(says_nothing(quick(), across(), &of_legacy));
         assert!(says_nothing(quick(), slow(), &of_legacy));
-        assert!(!says_nothing(slow(), slow(), &of_legacy), "the legacy's is the old one a second later");
-        assert!(!says_nothing(quick(), quick(), &of_legacy), "the engine's is new within the second");
+        assert!(
+            !says_nothing(slow(), slow(), &of_legacy),
+            "the legacy's is the old one a second later"
+        );
+        assert!(
+            !says_nothing(quick(), quick(), &of_legacy),
+            "the engine's is new within the second"
+        );
         let of_engine = difference(2, 1);
         assert!(says_nothing(slow(), quick(), &of_engine));
         assert!(!says_nothing(quick(), slow(), &of_engine));
-        assert!(!says_nothing(across(), across(), &difference(2, 2)), "another place of one step");
+        assert!(
+            !says_nothing(across(), across(), &difference(2, 2)),
+            "another place of one step"
+        );
     }
 
     #[test]
     fn a_time_may_be_as_late_as_the_steps_were_until_then() {
-        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nsteps:\n  - get: /\n  - wait: 60\n  - get: /\n";
-        let scenario = Scenario::read("a/b", text).unwrap().with_times([Some(10_000), Some(60_010_000), Some(60_020_000)]);
+        let text =
+            "format: 2\ntitle: T\narea: A\nstarted_at: 1\nsteps:\n  - get: /\n  - wait: 60\n  - get: /\n";
+        let scenario = Scenario::read("a/b", text).unwrap().with_times([
+            Some(10_000),
+            Some(60_010_000),
+            Some(60_020_000),
+        ]);
         let run = ran(&[
             (0, -300_000, 0),
             (1, 1_000, 30_000),

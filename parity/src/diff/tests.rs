@@ -322,17 +322,32 @@ fn two_readings_of_a_running_clock_are_one_by_chance_only_where_they_lie_beside_
             one(json!({ "body": { "a": time("iso.6Z", first), "b": time("iso.6Z", second) } }))
         };
         let [of_legacy, of_engine] = spans;
-        let both = BothSpans { legacy: of_legacy, engine: of_engine };
+        let both = BothSpans {
+            legacy: of_legacy,
+            engine: of_engine,
+        };
         diff(&shown(legacy), &shown(engine), &both).len()
     };
     let (apart, far, at_once) = ([15_000, 15_004], [15_000, 17_000], [16_000, 16_000]);
     assert_eq!(found(apart, at_once, [recorded(), running()]), 0);
     assert_eq!(found(apart, at_once, [running(), running()]), 0);
     assert_eq!(found(at_once, apart, [running(), running()]), 0);
-    assert_eq!(found(far, at_once, [recorded(), running()]), 1, "two milliseconds are no chance");
-    assert_eq!(found(at_once, apart, [recorded(), running()]), 1, "a recording means it");
+    assert_eq!(
+        found(far, at_once, [recorded(), running()]),
+        1,
+        "two milliseconds are no chance"
+    );
+    assert_eq!(
+        found(at_once, apart, [recorded(), running()]),
+        1,
+        "a recording means it"
+    );
     let standing = || Spans::standing(&[(1, 10_000), (2, 16_000)]);
-    assert_eq!(found(apart, at_once, [recorded(), standing()]), 1, "a clock that stands is no chance");
+    assert_eq!(
+        found(apart, at_once, [recorded(), standing()]),
+        1,
+        "a clock that stands is no chance"
+    );
 }
 
 #[test]

@@ -35,7 +35,9 @@ pub(super) async fn look(
             side,
             SUBJECT,
             "not looked at: which bundle agents have is not known",
-            &format!("name a copy of {BUNDLE} (--bundle FILE), or the root folder (--legacy-root, --engine-root)"),
+            &format!(
+                "name a copy of {BUNDLE} (--bundle FILE), or the root folder (--legacy-root, --engine-root)"
+            ),
         );
     }
     for (whose, bundle) in bundles {
@@ -60,7 +62,9 @@ fn bundles(
     let in_root = |root: &Path| root.join(BUNDLE);
     let of_engine = || {
         let place = patients.variables.get(PLACE).map(PathBuf::from);
-        patients.engine_root.map(|root| place.map_or_else(|| in_root(root), |place| root.join(place)))
+        patients
+            .engine_root
+            .map(|root| place.map_or_else(|| in_root(root), |place| root.join(place)))
     };
     let here = match patients.bundle {
         Some(bundle) => Some(("the bundle of --bundle", bundle.to_owned())),
@@ -88,7 +92,9 @@ struct Refusal {
 async fn verified(endpoint: &Endpoint, bundle: &Path) -> Result<(), Refusal> {
     let config = as_agents_do(bundle).map_err(|error| Refusal {
         cure: match error {
-            TlsError::File { .. } => "name a file that can be read: what agents were given when they enrolled",
+            TlsError::File { .. } => {
+                "name a file that can be read: what agents were given when they enrolled"
+            }
             TlsError::NoRoot { .. } | TlsError::Library(_) => REPLACE,
         },
         reason: error.to_string(),

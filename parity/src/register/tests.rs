@@ -321,7 +321,8 @@ fn what_an_expired_entry_accepted_is_told_as_its_own() {
 
 #[test]
 fn on_a_server_that_others_use_a_place_may_show_all_of_its_rows_or_none() {
-    let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nshared: {}\nsteps:\n  - {name: POST x, post: /x}\n";
+    let text =
+        "format: 2\ntitle: T\narea: A\nstarted_at: 1\nshared: {}\nsteps:\n  - {name: POST x, post: /x}\n";
     let scenario = crate::scenario::model::Scenario::read("staging/x", text).unwrap();
     let known = KnownScenarios::new([
         ("staging/x".to_owned(), StepNames::of(&scenario)),
@@ -346,9 +347,16 @@ fn on_a_server_that_others_use_a_place_may_show_all_of_its_rows_or_none() {
     };
     assert_eq!(outcome(&["/a", "/b"]), (Outcome::Accepted, 0));
     assert_eq!(outcome(&[]), (Outcome::Same, 0));
-    assert_eq!(outcome(&["/a"]), (Outcome::Different, 1), "half of it is something else");
+    assert_eq!(
+        outcome(&["/a"]),
+        (Outcome::Different, 1),
+        "half of it is something else"
+    );
     let elsewhere = register("enrollment/x").unwrap_err().to_string();
-    assert!(elsewhere.contains("`may_be_same` at `enrollment/x`: only scenarios for servers that others use"), "{elsewhere}");
+    assert!(
+        elsewhere.contains("`may_be_same` at `enrollment/x`: only scenarios for servers that others use"),
+        "{elsewhere}"
+    );
 }
 
 #[test]
@@ -357,7 +365,12 @@ fn a_scenario_without_a_legacy_side_is_held_against_itself_whatever_the_register
     alone.is_alone = true;
     let verdict = judged(alone, "2026-11-25");
     assert_eq!(
-        (verdict.outcome, verdict.compared_steps, verdict.alone_steps, verdict.unmet),
+        (
+            verdict.outcome,
+            verdict.compared_steps,
+            verdict.alone_steps,
+            verdict.unmet
+        ),
         (Outcome::Alone, 0, Some(7), vec![])
     );
 }
@@ -378,12 +391,27 @@ fn times_fit_only_as_far_as_the_steps_until_then_ran_behind() {
             Slack::default(),
             Slack::new([(0, -200_000, 0), (1, 0, 1_500_000), (2, 1_500_000, 60_000_000)]),
         ]);
-        judge(&register, &[ran], day("2026-11-25")).verdicts.remove(0).outcome
+        judge(&register, &[ran], day("2026-11-25"))
+            .verdicts
+            .remove(0)
+            .outcome
     };
     assert_eq!(outcome(5, 7), Outcome::Accepted);
-    assert_eq!(outcome(5, 9), Outcome::Accepted, "1.5 seconds late, and a second began");
-    assert_eq!(outcome(5, 10), Outcome::Different, "only a later step was that late");
-    assert_eq!(outcome(5, 6), Outcome::Accepted, "nothing is early, but the start");
+    assert_eq!(
+        outcome(5, 9),
+        Outcome::Accepted,
+        "1.5 seconds late, and a second began"
+    );
+    assert_eq!(
+        outcome(5, 10),
+        Outcome::Different,
+        "only a later step was that late"
+    );
+    assert_eq!(
+        outcome(5, 6),
+        Outcome::Accepted,
+        "nothing is early, but the start"
+    );
     assert_eq!(outcome(6, 7), Outcome::Different, "a recording is not late");
 }
 

@@ -101,7 +101,8 @@ mod tests {
         assert!(later(6, 10_000..=20_000), "a second may have begun meanwhile");
         assert!(!later(7, 10_000..=20_000) && !later(6, -30..=0) && !later(4, 10_000..=20_000));
         assert!(later(4, -30_000..=-20_000));
-        let exact = |offset_us: i64| json!({ "at": { "<time>": { "format": "iso.6Z", "offset_us": offset_us } } });
+        let exact =
+            |offset_us: i64| json!({ "at": { "<time>": { "format": "iso.6Z", "offset_us": offset_us } } });
         let later = |offset_us: i64, ranges: &[RangeInclusive<i64>]| {
             Constraint::Equals(exact(5_000_000)).fits_later(Some(&exact(offset_us)), ranges)
         };

@@ -231,9 +231,7 @@ fn not_compared(out: &mut String, report: &RunReport) {
     out.push_str("\n## Not compared\n\n");
     let reasons = reasons(report);
     let lone = report.judgement.verdicts.iter();
-    let lone: Vec<&Verdict> = lone
-        .filter(|verdict| verdict.outcome == Outcome::Alone)
-        .collect();
+    let lone: Vec<&Verdict> = lone.filter(|verdict| verdict.outcome == Outcome::Alone).collect();
     if reasons.is_empty() && report.own.is_empty() && lone.is_empty() {
         out.push_str("Everything was compared.\n");
     }

@@ -67,7 +67,9 @@ fn pack(report: &RunReport) -> io::Result<String> {
 fn sentence(report: &RunReport) -> String {
     let counts = Counts::of(&report.judgement.verdicts);
     let all = counts.scenarios + counts.alone;
-    let lone = alone(counts).map(|alone| format!(" {alone}.")).unwrap_or_default();
+    let lone = alone(counts)
+        .map(|alone| format!(" {alone}."))
+        .unwrap_or_default();
     match ending(report) {
         Ending::Pass if counts.same + counts.accepted == 0 => format!("Nothing was compared.{lone}"),
         Ending::Pass => {

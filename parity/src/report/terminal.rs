@@ -2,8 +2,8 @@
 
 use super::places::step;
 use super::{ALONE, Counts, Ending, OWN, RunReport, alone, ending, reasons, shown};
-use crate::register::Outcome;
 use crate::register::Area;
+use crate::register::Outcome;
 use std::fmt::Write as _;
 
 /// A table of the areas, then everything that needs a look.
@@ -134,7 +134,9 @@ pub fn last_words(report: &RunReport) -> String {
         counts.unmet,
         counts.not_compared_steps,
         counts.could_not_run,
-        alone(counts).map(|alone| format!("; {alone}")).unwrap_or_default()
+        alone(counts)
+            .map(|alone| format!("; {alone}"))
+            .unwrap_or_default()
     )
 }
 

@@ -62,13 +62,25 @@ fn a_web_client_that_the_legacy_has_must_be_at_the_engine_too() {
     assert!(line(&text, "legacy", "web client").starts_with("ok"), "{text}");
     let found = line(&text, "engine", "web client");
     assert!(found.starts_with("problem") && found.contains("404"), "{text}");
-    assert!(text.contains("cure: put the built web client into Data/Server/web-interface/build"), "{text}");
-    assert!(line(&text, "engine", "access policy").starts_with("warning"), "{text}");
-    assert!(text.contains("cure: for the comparison alone start it with BOREALIS_ACCESS_POLICY=legacy"), "{text}");
+    assert!(
+        text.contains("cure: put the built web client into Data/Server/web-interface/build"),
+        "{text}"
+    );
+    assert!(
+        line(&text, "engine", "access policy").starts_with("warning"),
+        "{text}"
+    );
+    assert!(
+        text.contains("cure: for the comparison alone start it with BOREALIS_ACCESS_POLICY=legacy"),
+        "{text}"
+    );
 
     let (code, text) = doctor(&["--legacy", &without.url(), "--engine", &with.url()]);
     assert_eq!(code, 0, "the other way round nothing is lost: {text}");
-    assert!(line(&text, "legacy", "web client").starts_with("warning"), "{text}");
+    assert!(
+        line(&text, "legacy", "web client").starts_with("warning"),
+        "{text}"
+    );
     assert!(line(&text, "engine", "web client").starts_with("ok"), "{text}");
 }
 
@@ -89,12 +101,21 @@ fn the_bundle_that_agents_have_must_verify_either_server() {
     let (code, text) = look(&other.tls_url("127.0.0.1"), &["--bundle", &one.bundle()]);
     assert_eq!(code, 1, "{text}");
     assert!(of(&text, "legacy").starts_with("ok"), "{text}");
-    assert!(of(&text, "engine").starts_with("problem"), "another server's: {text}");
-    assert!(text.contains("cure: have the server, and a proxy in front of it, show the certificate"), "{text}");
+    assert!(
+        of(&text, "engine").starts_with("problem"),
+        "another server's: {text}"
+    );
+    assert!(
+        text.contains("cure: have the server, and a proxy in front of it, show the certificate"),
+        "{text}"
+    );
 
     let (_, text) = look(&one.tls_url("127.0.0.1"), &[]);
     assert!(of(&text, "engine").starts_with("warning"), "{text}");
-    assert!(text.contains("cure: name a copy of Certificates/Server/borealis-server-bundle.pem (--bundle FILE)"), "{text}");
+    assert!(
+        text.contains("cure: name a copy of Certificates/Server/borealis-server-bundle.pem (--bundle FILE)"),
+        "{text}"
+    );
 
     let (_, text) = look(&one.tls_url("127.0.0.1"), &["--bundle", "Cargo.toml"]);
     assert!(of(&text, "engine").starts_with("problem"), "{text}");

@@ -101,7 +101,10 @@ impl Serving {
 
     /// What agents are given to verify it with.
     pub(crate) fn bundle(&self) -> String {
-        let bundle = self.root.path().join("Certificates/Server/borealis-server-bundle.pem");
+        let bundle = self
+            .root
+            .path()
+            .join("Certificates/Server/borealis-server-bundle.pem");
         bundle.display().to_string()
     }
 

@@ -138,12 +138,20 @@ async fn an_event_that_came_while_the_step_before_waited_came_in_the_step_that_t
     }
     comes(&mut sockets, 2).await;
     let taken = Ok(Some(vec![]));
-    assert_eq!(sockets.expect("ui", 3, "echo").await, taken, "its cause is step 2");
+    assert_eq!(
+        sockets.expect("ui", 3, "echo").await,
+        taken,
+        "its cause is step 2"
+    );
     comes(&mut sockets, 3).await;
     assert_eq!(sockets.expect("ui", 4, "echo").await, taken, "steps 3 and 4 wait");
     comes(&mut sockets, 4).await;
     sockets.settle(5).await;
-    assert_eq!(sockets.expect("ui", 6, "echo").await, taken, "step 5 came between");
+    assert_eq!(
+        sockets.expect("ui", 6, "echo").await,
+        taken,
+        "step 5 came between"
+    );
     let heard = sockets.finish().await.1.remove(0);
     let steps: Vec<u32> = heard.events.iter().map(|event| event.after_step).collect();
     assert_eq!(steps, [2, 4, 4]);
@@ -196,5 +204,9 @@ fn a_machine_on_which_the_start_took_long_is_given_more_time() {
         assert_eq!(sockets.patience.background.as_secs(), background_s);
     }
     let live = Sockets::new(true, Duration::from_secs(9));
-    assert_eq!(live.patience.background.as_secs(), 10, "others start for other reasons");
+    assert_eq!(
+        live.patience.background.as_secs(),
+        10,
+        "others start for other reasons"
+    );
 }
