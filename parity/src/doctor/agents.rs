@@ -143,7 +143,8 @@ fn cure(wrong: Option<&CertificateError>) -> &'static str {
             "start the engine over this root folder, or run `borealis-engine certificate renew`: its root issues the next one"
         }
         Some(Wrong::NotValidYet | Wrong::NotValidYetContext { .. }) => "set the clock of this machine",
-        Some(Wrong::UnknownIssuer) => {
+        // All roots that a server makes have one name, so another one's key is tried.
+        Some(Wrong::UnknownIssuer | Wrong::BadSignature) => {
             "have the server, and a proxy in front of it, show the certificate that belongs to this bundle: copy the legacy's \
              whole root folder"
         }
@@ -167,7 +168,8 @@ mod tests {
         assert!(of(CertificateError::Expired).contains("certificate renew"));
         assert!(of(CertificateError::NotValidYet).contains("clock"));
         assert!(of(CertificateError::UnknownIssuer).contains("copy the legacy's whole root folder"));
-        assert!(of(CertificateError::BadSignature).contains("certificate replace"));
+        assert!(of(CertificateError::BadSignature).contains("copy the legacy's whole root folder"));
+        assert!(of(CertificateError::BadEncoding).contains("certificate replace"));
         let other = DialError::Late("https://x".to_owned());
         assert!(cure(invalid(&other)).contains("speaks TLS"));
     }
