@@ -161,6 +161,21 @@ impl Endpoint {
         }
     }
 
+    /// Whether it is connected to over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The same, with the certificate verified otherwise.
+    #[must_use]
+    pub fn with_tls(&self, config: Arc<ClientConfig>) -> Self {
+        Self {
+            tls: Some(config),
+            ..self.clone()
+        }
+    }
+
     /// How long a whole exchange may take.
     #[must_use]
     pub fn patience(&self) -> Duration {
