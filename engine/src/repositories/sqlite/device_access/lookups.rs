@@ -100,7 +100,6 @@ mod tests {
 
     use tokio::task::JoinSet;
 
-    use super::*;
     use crate::{domain::refresh_tokens::RefreshToken, testkit::Ground};
 
     const ROWS: &str = "INSERT INTO devices (guid, hostname, token_version) VALUES ('A', 'WIN-A', 1), ('b', 'WIN-B', 2), ('C', 'WIN-C', 'x'); \

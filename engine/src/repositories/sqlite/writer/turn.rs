@@ -46,6 +46,8 @@ enum State {
     Among,
     /// Changes that can be undone alone may be in a transaction with those of others.
     Savepoint,
+    /// It is being undone. Where that ends half-way, the connection is closed.
+    Doubtful,
 }
 
 impl Turn {
@@ -295,10 +297,10 @@ impl Turn {
 
     /// Undoes what this turn has left on its connection, and only that. The connection is closed where it is not certain
     /// that nothing is left.
-    async fn clean(&mut self) {
-        match self.state {
+    async fn clean(&mut self, left: State) {
+        match left {
             State::Clean => {}
-            State::Statement => self.close().await,
+            State::Statement | State::Doubtful => self.close().await,
             State::Transaction => self.roll_back().await,
             // The statement is there or not, but what has become of the transaction only a commit tells.
             State::Among => self.commit_shared().await,
@@ -337,16 +339,15 @@ pub(in crate::repositories::sqlite) type Statement<'q> =
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if self.connection.is_none() {
+        if self.connection.is_none() || self.state == State::Doubtful {
             return;
         }
         if self.state != State::Clean {
             let mut turn = self.take();
+            let left = std::mem::replace(&mut turn.state, State::Doubtful);
+            // Without a runtime the connection is closed, which undoes what it has not committed.
             if let Ok(runtime) = Handle::try_current() {
-                runtime.spawn(async move { turn.clean().await });
-            } else {
-                // Closing the connection undoes what it has not committed.
-                turn.connection = None;
+                runtime.spawn(async move { turn.clean(left).await });
             }
             return;
         }
