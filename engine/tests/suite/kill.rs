@@ -155,7 +155,8 @@ async fn every_heartbeat_that_was_answered_is_stored_after_a_kill() {
     for number in 0..CLIENTS {
         let (guid, hash) = (guid(number), sha256_hex(format!("token {number}").as_bytes()));
         let rows = format!(
-            "INSERT INTO devices (guid, hostname, status) VALUES ('{guid}', 'HOST-{number}', 'active'); \
+            "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status) \
+             VALUES ('{guid}', 'HOST-{number}', 'key {number}', 1, 'active'); \
              INSERT INTO refresh_tokens (id, guid, token_hash, created_at, expires_at) VALUES ('{number}', '{guid}', '{hash}', '', '')"
         );
         sqlx::raw_sql(AssertSqlSafe(rows))
