@@ -8,32 +8,39 @@ mod client;
 mod crowd;
 mod enrollment;
 mod fleet;
+mod growth;
 mod health;
 mod heartbeat;
 mod jobs;
 mod latency;
 mod lists;
 mod operator;
+mod page;
 mod proxy;
 mod raw;
 mod refresh;
 mod relay;
 mod server;
 mod siege;
+mod soak;
 mod start;
 pub(crate) mod usage;
 
 use std::{path::PathBuf, time::Duration};
 
 pub use channel::{ChannelPlan, Comparison, Row, compare};
+pub use growth::{Growth, Point, grow};
 pub use latency::Latencies;
 pub use lists::{ListPlan, ListReport, ListRow, Round, Shares, Waits, measure_lists};
+pub use page::{Measured, Setting, page};
 pub use server::{ServerError, ServerProcess};
 pub use siege::{Assault, besiege};
+pub use soak::{MINUTES_HEAD, Minute, Slopes, SoakPlan, SoakReport, soak};
 
 use crate::socket_io::{CloseReason, ConnectError};
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Load {
     /// From the start of the process to its first answer, and its memory when idle.
     Start,
@@ -57,8 +64,22 @@ pub enum Load {
     Proxy,
     /// What one hostile peer can do, attack by attack, while agents and operators work.
     Siege,
+    /// Figures at a tenth of the size and at the whole of it; only where it is named.
+    Growth,
+    /// A mixed day of agents and operators, compressed: memory, files, journal and log by the minute; only where it is named.
+    Soak,
     /// This project's Socket.IO server and socketioxide under the same load, in one table; only where it is named.
     Channel,
+}
+
+impl Load {
+    /// As it is called on the command line.
+    pub fn name(self) -> String {
+        use clap::ValueEnum as _;
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -135,7 +156,7 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Relay => relay::measure(plan).await,
         Load::Jobs => jobs::measure(plan).await,
         Load::Proxy => proxy::measure(plan).await,
-        // They have more to tell than figures: `besiege`, `compare` and `measure_lists`.
-        Load::Siege | Load::Channel | Load::Lists => Ok(Vec::new()),
+        // They have more to tell than figures: `besiege`, `compare`, `measure_lists`, `soak` and `grow`.
+        Load::Siege | Load::Channel | Load::Lists | Load::Soak | Load::Growth => Ok(Vec::new()),
     }
 }

@@ -8,7 +8,7 @@ mod json;
 mod junit;
 mod live;
 mod markdown;
-mod page;
+pub(crate) mod page;
 mod places;
 mod story;
 mod terminal;

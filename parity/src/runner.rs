@@ -192,7 +192,10 @@ async fn run(
     if run.clock.is_real() {
         run.notes.clock_ran = true;
         let is_here = run.target.process_id().is_some();
-        run.notes.machine = is_here.then(machine).flatten();
+        run.notes.machine = is_here
+            .then(machine)
+            .flatten()
+            .filter(|machine| !is_told(machine, &scenario.env));
         run.notes.spans.push((0, -begun.at_us(), 0));
     }
     run.define_address();
@@ -614,6 +617,16 @@ fn unresolved(step: &Step, error: &TemplateError) -> StepError {
 fn machine() -> Option<String> {
     let about = rustix::system::uname();
     about.nodename().to_str().ok().map(str::to_owned)
+}
+
+/// Whether a server is told this name, so that it is no machine's own: a scenario that was recorded here has it in its
+/// environment, and every server shows it.
+fn is_told(machine: &str, env: &[(String, String)]) -> bool {
+    env.iter().any(|(_, value)| {
+        value
+            .split(',')
+            .any(|name| name.trim().eq_ignore_ascii_case(machine))
+    })
 }
 
 /// A step in one line, for people.

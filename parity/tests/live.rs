@@ -16,6 +16,8 @@ mod engine;
 mod itself;
 #[path = "live/planted.rs"]
 mod planted;
+#[path = "live/planted_packets.rs"]
+mod planted_packets;
 
 use std::{
     path::{Path, PathBuf},

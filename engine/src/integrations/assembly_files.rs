@@ -118,6 +118,25 @@ impl AssemblyFiles {
         Place::new(self.folder(island), path).full
     }
 
+    /// Removes what was being written when an earlier server died. Nothing may be written meanwhile.
+    pub async fn remove_unfinished(&self) {
+        let islands = Island::ALL.map(|island| self.folder(island));
+        let removed = blocking(move || {
+            Ok(islands
+                .iter()
+                .map(|folder| changes::remove_unfinished(folder))
+                .sum())
+        });
+        match removed.await {
+            Ok(0) => {}
+            Ok(removed) => {
+                let removed: usize = removed;
+                tracing::info!("assemblies: {removed} unfinished files of a server that died were removed");
+            }
+            Err(error) => tracing::warn!("assemblies: unfinished files were not removed: {error}"),
+        }
+    }
+
     /// The bytes of a file; `None` where there is none.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 
 use crate::domain::measures;
 
@@ -38,6 +39,7 @@ impl Recorder {
                 .and_then(PrometheusBuilder::install_recorder)
                 .map_err(|error| error.to_string())?;
             measures::describe();
+            Collector::default().describe();
             Ok(handle)
         });
         installed.clone().map(Self)
@@ -45,6 +47,8 @@ impl Recorder {
 
     /// Everything, in Prometheus' text form.
     pub fn text(&self) -> String {
+        // Memory, processor time and open files of the process, as they are now.
+        Collector::default().collect();
         self.0.render()
     }
 

@@ -224,6 +224,11 @@ impl AssemblyService {
         }
     }
 
+    /// What is done before anything is asked.
+    pub async fn prepare(&self) {
+        self.files.remove_unfinished().await;
+    }
+
     /// What lies in an island; its folder is made where it is not there.
     ///
     /// # Errors

@@ -344,6 +344,7 @@ impl Container {
             tracing::error!("prune job failure: {error}");
         }
         self.service_accounts.assign().await?;
+        self.assemblies.prepare().await;
         self.scheduler.begin().await;
         Ok(())
     }

@@ -409,3 +409,36 @@ async fn a_user_may_not_write_what_logs_in_with_a_stored_credential() {
     assert_eq!(load(&admin, "used.json").await.1["content"], "echo 'x';");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_server_was_writing_when_it_died_is_gone_at_the_next_start_and_nothing_else() {
+    let unfinished = [
+        "Assemblies/Scripts/.borealis-a1b2c3.tmp",
+        "Assemblies/Workflows/deep/er/.borealis-a1b2c3.tmp",
+        "Assemblies/Ansible_Playbooks/.borealis-.tmp",
+    ];
+    let kept = [
+        "Assemblies/Scripts/.borealis-notes.txt",
+        "Assemblies/Scripts/mine.tmp",
+        "Assemblies/Scripts/.hidden/hello.json",
+        "Assemblies/.borealis-a1b2c3.tmp",
+        "Assemblies/Scripts/.borealis-folder.tmp/hello.json",
+    ];
+    let mut setup = Server::with(&[]);
+    for path in unfinished.iter().chain(&kept) {
+        setup = setup.file(path, "{}");
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let target = elsewhere.path().join(".borealis-linked.tmp");
+    fs::write(&target, "").unwrap();
+    let server = setup.start().await;
+    let there = |path: &str| server.root().join(path).exists();
+    assert!(unfinished.into_iter().all(|path| !there(path)));
+    assert!(kept.into_iter().all(there));
+
+    // A link that leads elsewhere is no file of the server, nor is what it leads to.
+    symlink(elsewhere.path(), scripts(&server).join("linked")).unwrap();
+    symlink(&target, scripts(&server).join(".borealis-link.tmp")).unwrap();
+    let server = server.restart().await;
+    assert!(target.exists() && scripts(&server).join(".borealis-link.tmp").exists());
+}

@@ -234,6 +234,15 @@ async fn metrics_have_a_listener_of_their_own_and_count_what_was_answered() {
     ] {
         assert_eq!(value(&after, &series), expected, "{series}");
     }
+    // Of the process itself, under the names that every Prometheus client gives them.
+    for series in [
+        "resident_memory_bytes",
+        "open_fds",
+        "max_fds",
+        "start_time_seconds",
+    ] {
+        assert!(value(&after, &format!("process_{series}")) > 0.0, "{series}");
+    }
     for access in ["read", "write"] {
         let series = format!("borealis_database_wait_seconds_count{{access=\"{access}\"}}");
         assert!(value(&after, &series) >= 1.0, "{series}");

@@ -80,7 +80,12 @@ pub(super) async fn reconnect(
     Ok((back, failures))
 }
 
-async fn come_online(address: SocketAddr, member: Member, token: String) -> Result<Agent, BenchError> {
+/// Connects one and waits until it was acknowledged.
+pub(super) async fn come_online(
+    address: SocketAddr,
+    member: Member,
+    token: String,
+) -> Result<Agent, BenchError> {
     let options = ConnectOptions {
         headers: vec![
             ("Authorization".to_owned(), format!("Bearer {token}")),

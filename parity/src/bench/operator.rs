@@ -13,6 +13,9 @@ use super::{
 };
 use crate::socket_io::{Client, ConnectOptions};
 
+/// What the account of a fresh server has.
+pub(super) const PASSWORD: &str = "Password";
+
 /// An operator with a session.
 #[derive(Clone, Debug)]
 pub(super) struct Operator {
@@ -22,8 +25,13 @@ pub(super) struct Operator {
 impl Operator {
     /// Logs in as the account that a fresh server has.
     pub(super) async fn log_in(server: &ServerProcess) -> Result<Self, BenchError> {
-        let body = json!({"username": "admin", "password": "Password"}).to_string();
-        let mut connection = Connection::open(server.address()).await?;
+        Self::log_in_as(server.address(), "admin").await
+    }
+
+    /// Logs in as any account with the usual password.
+    pub(super) async fn log_in_as(address: SocketAddr, username: &str) -> Result<Self, BenchError> {
+        let body = json!({"username": username, "password": PASSWORD}).to_string();
+        let mut connection = Connection::open(address).await?;
         let (status, answer) = connection.post("/api/auth/login", None, body.into()).await?;
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         match answer.get("token").and_then(Value::as_str) {
@@ -35,6 +43,11 @@ impl Operator {
                 status,
             }),
         }
+    }
+
+    /// What shows that it is logged in.
+    pub(super) fn token(&self) -> &str {
+        &self.token
     }
 
     /// Sends a request that must be taken.

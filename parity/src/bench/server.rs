@@ -162,6 +162,23 @@ impl ServerProcess {
             .map_err(ServerError::Usage)
     }
 
+    /// Bytes of its database's journal, in megabytes of a million bytes.
+    pub fn journal_megabytes(&self) -> f64 {
+        let length =
+            std::fs::metadata(self.root.path().join("database.db-wal")).map_or(0, |journal| journal.len());
+        #[allow(clippy::cast_precision_loss, reason = "bytes of a file")]
+        let length = length as f64;
+        length / 1e6
+    }
+
+    /// How many files and connections it has open.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn open_files(&self) -> Result<usize, ServerError> {
+        usage::open_files(self.process.id())
+    }
+
     /// Resident memory, in megabytes of a million bytes.
     ///
     /// # Errors

@@ -22,6 +22,12 @@ pub(super) fn forget_peak(process: u32) -> Result<(), ServerError> {
     std::fs::write(format!("/proc/{process}/clear_refs"), "5").map_err(ServerError::Usage)
 }
 
+/// Files and connections that are open.
+pub(super) fn open_files(process: u32) -> Result<usize, ServerError> {
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).map_err(ServerError::Usage)?;
+    Ok(files.count())
+}
+
 /// Processor time used so far.
 pub(super) fn processor_time(process: u32) -> Result<Duration, ServerError> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).map_err(ServerError::Usage)?;

@@ -6,7 +6,10 @@ use clap::{Args, ValueEnum as _};
 use indicatif::ProgressBar;
 
 use super::output::{complain, say, write_out};
-use crate::bench::{BenchError, ChannelPlan, ListPlan, Load, Plan, besiege, compare, measure, measure_lists};
+use crate::bench::{
+    BenchError, ChannelPlan, Figure, ListPlan, Load, MINUTES_HEAD, Measured, Plan, Setting, SoakPlan,
+    besiege, compare, grow, measure, measure_lists, page, soak,
+};
 
 /// How often the message of a measurement that goes on is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
@@ -16,26 +19,29 @@ const DRAWN_EVERY: Duration = Duration::from_millis(200);
 #[command(
     after_help = "Build both first: cargo build --release\n`channel` needs two examples in place of the server: \
     cargo build --release --workspace --examples\n\n\
-    Exit codes: 0 measured, 2 it could not be measured.\n\n\
+    Exit codes: 0 measured, 1 something went wrong in a soak, 2 it could not be measured.\n\n\
     Examples:\n  parity bench\n  parity bench refresh --connections 16 --seconds 20\n  parity bench siege --attack logins\n  \
-    parity bench lists --devices 1000 --list search\n  parity bench channel --clients 2000 --rounds 3"
+    parity bench lists --devices 1000 --list search\n  parity bench channel --clients 2000 --rounds 3\n  parity bench soak --minutes 60 --html soak.html"
 )]
 pub struct Bench {
-    /// What to measure, one after the other; nothing means everything but `channel`.
+    /// What to measure, one after the other; nothing means everything but `channel`, `growth` and `soak`.
     #[arg(value_enum, value_name = "LOAD")]
     pub loads: Vec<Load>,
     /// The server's binary; without it the one beside this program.
     #[arg(long, value_name = "FILE")]
     pub engine: Option<PathBuf>,
-    /// How many devices there are; 5,000 unless it is said, and 10,000 for `lists`.
+    /// How many devices there are; 5,000 unless it is said, 10,000 for `lists` and 2,000 for `soak`.
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
     /// How many connections send requests at the same time.
     #[arg(long, default_value_t = 16, value_name = "N")]
     pub connections: usize,
-    /// How many operators look on; 200 unless it is said, and 8 for `lists`.
+    /// How many operators look on; 200 unless it is said, 8 for `lists` and 20 for `soak`.
     #[arg(long, value_name = "N")]
     pub operators: Option<usize>,
+    /// Of `soak`: how long it goes on.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub minutes: usize,
     /// Of `lists`: how many heartbeats a second come beside them; a device sends one in two seconds at most.
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub heartbeats: usize,
@@ -63,6 +69,9 @@ pub struct Bench {
     /// Of `channel` and `lists`: how often everything is measured; the table shows medians, JSON all.
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub rounds: usize,
+    /// Also writes all of it as one page, with the machine, the revision and this command.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Prints JSON instead of lines for people.
     #[arg(long)]
     pub json: bool,
@@ -72,7 +81,8 @@ impl Bench {
     /// Measures and prints.
     pub fn run(&self) -> ExitCode {
         match self.try_run() {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
             Err(error) => {
                 complain!("parity: {error}");
                 ExitCode::from(super::COULD_NOT_RUN)
@@ -80,7 +90,8 @@ impl Bench {
         }
     }
 
-    fn try_run(&self) -> Result<(), Box<dyn std::error::Error>> {
+    /// Whether everything went well.
+    fn try_run(&self) -> Result<bool, Box<dyn std::error::Error>> {
         let beside = std::env::current_exe()?.with_file_name("borealis-engine");
         let plan = Plan {
             engine: self.engine.clone().unwrap_or(beside),
@@ -92,46 +103,72 @@ impl Bench {
             attack: self.attack.clone(),
         };
         let runtime = tokio::runtime::Runtime::new()?;
+        let mut all = Vec::new();
         for load in self.wanted() {
-            match load {
-                Load::Channel => runtime.block_on(self.print_channel())?,
-                Load::Lists => runtime.block_on(self.print_lists(&plan))?,
-                load => runtime.block_on(self.measure_and_print(load, &plan))?,
+            let measured = runtime.block_on(self.measure_and_print(load, &plan))?;
+            if self.json {
+                say!(
+                    "{}",
+                    serde_json::json!({"load": load.name(), "measured": measured})
+                );
             }
+            all.push(measured);
         }
-        Ok(())
+        if let Some(file) = &self.html {
+            let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+            let setting = Setting::here(format!("parity {command}"), super::run::today().to_string());
+            std::fs::write(file, page(&setting, &all))
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            complain!("{} written", file.display());
+        }
+        let faults = all
+            .iter()
+            .any(|one| matches!(one, Measured::Soak { report } if !report.faults.is_empty()));
+        Ok(!faults)
     }
 
     fn wanted(&self) -> Vec<Load> {
         if self.loads.is_empty() {
             let all = Load::value_variants().iter().copied();
-            return all.filter(|load| *load != Load::Channel).collect();
+            return all
+                .filter(|load| !matches!(load, Load::Channel | Load::Soak | Load::Growth))
+                .collect();
         }
         self.loads.clone()
     }
 
-    async fn measure_and_print(&self, load: Load, plan: &Plan) -> Result<(), BenchError> {
-        let name = load
-            .to_possible_value()
-            .map(|value| value.get_name().to_owned())
-            .unwrap_or_default();
-        if load == Load::Siege {
-            return self.print_siege(plan).await;
+    async fn measure_and_print(
+        &self,
+        load: Load,
+        plan: &Plan,
+    ) -> Result<Measured, Box<dyn std::error::Error>> {
+        Ok(match load {
+            Load::Channel => self.print_channel().await?,
+            Load::Lists => self.print_lists(plan).await?,
+            Load::Soak => self.print_soak(plan).await?,
+            Load::Growth => self.print_growth(plan).await?,
+            Load::Siege => self.print_siege(plan).await?,
+            load => {
+                let figures = measure(load, plan).await?;
+                self.print(format_args!("{}\n", load.name()));
+                for figure in &figures {
+                    let Figure { name, value, unit } = figure;
+                    self.print(format_args!("  {name:<22} {value:>10.1} {unit}\n"));
+                }
+                Measured::Figures { load, figures }
+            }
+        })
+    }
+
+    /// For people alone.
+    fn print(&self, text: std::fmt::Arguments<'_>) {
+        if !self.json {
+            write_out(text);
         }
-        let figures = measure(load, plan).await?;
-        if self.json {
-            say!("{}", serde_json::json!({"load": name, "figures": figures}));
-            return Ok(());
-        }
-        say!("{name}");
-        for figure in figures {
-            say!("  {:<22} {:>10.1} {}", figure.name, figure.value, figure.unit);
-        }
-        Ok(())
     }
 
     /// Both servers in one table, once all is measured; until then what is being measured.
-    async fn print_channel(&self) -> Result<(), Box<dyn std::error::Error>> {
+    async fn print_channel(&self) -> Result<Measured, Box<dyn std::error::Error>> {
         let examples = std::env::current_exe()?.with_file_name("examples");
         let example = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| examples.join(name));
         let plan = ChannelPlan {
@@ -144,19 +181,12 @@ impl Bench {
         let compared = compare(&plan, |what| progress.set_message(what)).await;
         progress.finish_and_clear();
         let comparison = compared?;
-        if self.json {
-            say!(
-                "{}",
-                serde_json::json!({"load": "channel", "comparison": comparison})
-            );
-        } else {
-            write_out(format_args!("{comparison}"));
-        }
-        Ok(())
+        self.print(format_args!("{comparison}"));
+        Ok(Measured::Channel { comparison })
     }
 
     /// Every list in one table, once all is measured; until then what is being measured.
-    async fn print_lists(&self, plan: &Plan) -> Result<(), BenchError> {
+    async fn print_lists(&self, plan: &Plan) -> Result<Measured, BenchError> {
         let plan = ListPlan {
             engine: plan.engine.clone(),
             devices: self.devices.unwrap_or(10_000).max(1),
@@ -170,31 +200,61 @@ impl Bench {
         let measured = measure_lists(&plan, |what| progress.set_message(what)).await;
         progress.finish_and_clear();
         let report = measured?;
-        if self.json {
-            say!("{}", serde_json::json!({"load": "lists", "report": report}));
-        } else {
-            write_out(format_args!("{report}"));
+        self.print(format_args!("{report}"));
+        Ok(Measured::Lists { report })
+    }
+
+    /// Each minute as soon as it is over.
+    async fn print_soak(&self, plan: &Plan) -> Result<Measured, BenchError> {
+        let plan = SoakPlan {
+            engine: plan.engine.clone(),
+            devices: self.devices.unwrap_or(2000).max(1),
+            operators: self.operators.unwrap_or(20),
+            minutes: self.minutes.max(1),
+        };
+        let progress = spinner();
+        let soaked = soak(
+            &plan,
+            |what| progress.set_message(what),
+            |minute| {
+                progress.set_message("the day goes on");
+                progress.suspend(|| {
+                    if minute.minute == 1 {
+                        self.print(format_args!("{MINUTES_HEAD}\n"));
+                    }
+                    self.print(format_args!("{minute}\n"));
+                });
+            },
+        )
+        .await;
+        progress.finish_and_clear();
+        let report = soaked?;
+        self.print(format_args!("{report}"));
+        Ok(Measured::Soak { report })
+    }
+
+    /// All figures at both sizes, once all is measured; until then what is being measured.
+    async fn print_growth(&self, plan: &Plan) -> Result<Measured, BenchError> {
+        let progress = spinner();
+        let grown = grow(plan, |what| progress.set_message(what)).await;
+        progress.finish_and_clear();
+        let rows = grown?;
+        for row in &rows {
+            self.print(format_args!("{row}\n"));
         }
-        Ok(())
+        Ok(Measured::Growth { rows })
     }
 
     /// Each attack as soon as it is over: together they take long.
-    async fn print_siege(&self, plan: &Plan) -> Result<(), BenchError> {
-        let mut assaults = Vec::new();
-        if !self.json {
-            say!("siege");
-        }
+    async fn print_siege(&self, plan: &Plan) -> Result<Measured, BenchError> {
+        self.print(format_args!("siege\n"));
+        let mut attacks = Vec::new();
         besiege(plan, |assault| {
-            if !self.json {
-                write_out(format_args!("{assault}"));
-            }
-            assaults.push(assault);
+            self.print(format_args!("{assault}"));
+            attacks.push(assault);
         })
         .await?;
-        if self.json {
-            say!("{}", serde_json::json!({"load": "siege", "attacks": assaults}));
-        }
-        Ok(())
+        Ok(Measured::Siege { attacks })
     }
 }
 

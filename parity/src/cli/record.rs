@@ -70,6 +70,9 @@ pub struct Record {
     /// not made in the recording.
     #[arg(long)]
     pub keep_secrets: bool,
+    /// Writes pages and files of the web client too: for a scenario into whose `files` they are put afterwards.
+    #[arg(long)]
+    pub keep_pages: bool,
     /// Longer bodies and messages pass too, but are in no step.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body)]
     pub largest_body: usize,
@@ -260,6 +263,7 @@ impl Record {
             env: env?,
             root: self.root.clone(),
             keep_secrets: self.keep_secrets,
+            keep_pages: self.keep_pages,
         })
     }
 

@@ -154,6 +154,21 @@ pub(super) fn drafts(channel: Channel, plan: &Plan, summary: &mut Summary) -> Dr
     out
 }
 
+/// Whether this is a file of the built web client, which lies in the server's root folder: no request put it there, so a
+/// replay's server has nothing to answer with.
+fn is_of_the_web_client(exchange: &Exchange) -> bool {
+    let Exchange { asked, answered, .. } = exchange;
+    let routed = ["/api/", "/socket.io/"]
+        .iter()
+        .any(|prefix| asked.target.starts_with(prefix));
+    let answers_json = header(&answered.headers, "content-type").is_some_and(|kind| kind.contains("json"))
+        && header(&answered.headers, "last-modified").is_none();
+    matches!(asked.method.as_str(), "GET" | "HEAD")
+        && !routed
+        && !answers_json
+        && matches!(answered.line.status, 200 | 206 | 304)
+}
+
 struct Writer<'a> {
     plan: &'a Plan,
     clients: Clients,
@@ -170,6 +185,13 @@ impl Writer<'_> {
         let method = exchange.asked.method.as_str();
         if !METHODS.iter().any(|(_, known)| *known == method) {
             self.summary.left_out(&what, "scenarios know no such method");
+            return;
+        }
+        if !self.plan.keep_pages && is_of_the_web_client(&exchange) {
+            self.summary.note(
+                "a page or file of the web client is not written, because an empty server has none (--keep-pages writes it)"
+                    .to_owned(),
+            );
             return;
         }
         for (body, whose) in [
@@ -228,8 +250,13 @@ impl Writer<'_> {
             shown: Shown::Answer {
                 length: exchange.answered.body.length,
                 line: exchange.answered.line,
-                headers: exchange.answered.headers,
-                body: self.plan.without_root(exchange.answered.body.bytes),
+                headers: exchange
+                    .answered
+                    .headers
+                    .into_iter()
+                    .map(|(name, value)| (name, self.plan.as_said(&value)))
+                    .collect(),
+                body: self.plan.as_said_in(exchange.answered.body.bytes),
             },
             made: Vec::new(),
             captures: Vec::new(),

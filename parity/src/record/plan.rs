@@ -26,17 +26,31 @@ pub struct Plan {
     pub root: Option<String>,
     /// Whether passwords stay as they are, and tokens that no answer of the recording gave.
     pub keep_secrets: bool,
+    /// Whether pages and files of the web client are written too.
+    pub keep_pages: bool,
 }
 
 impl Plan {
-    /// The bytes of an answer without the server's root folder.
-    pub(super) fn without_root(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let Some(root) = self.root.as_deref().filter(|root| !root.is_empty()) else {
-            return bytes;
-        };
+    /// What an answer says, as a server says it that has one address, and no root folder that anybody knows.
+    pub(super) fn as_said(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        if let Some(root) = self.root.as_deref().filter(|root| !root.is_empty()) {
+            text = text.replace(root, "${root}");
+        }
+        if let Some(((host, base), others)) = self.addresses.split_first() {
+            for (other_host, other_base) in others {
+                text = text
+                    .replace(other_base.as_str(), base)
+                    .replace(other_host.as_str(), host);
+            }
+        }
+        text
+    }
+
+    /// As [`Self::as_said`], where the bytes are a text.
+    pub(super) fn as_said_in(&self, bytes: Vec<u8>) -> Vec<u8> {
         match String::from_utf8(bytes) {
-            Ok(text) if text.contains(root) => text.replace(root, "${root}").into_bytes(),
-            Ok(text) => text.into_bytes(),
+            Ok(text) => self.as_said(&text).into_bytes(),
             Err(error) => error.into_bytes(),
         }
     }

@@ -43,6 +43,7 @@ fn plan(address: SocketAddr) -> Plan {
         area: "a".to_owned(),
         name: "b".to_owned(),
         addresses: vec![(address.to_string(), format!("http://{address}"))],
+        keep_pages: true,
         ..Plan::default()
     }
 }
@@ -257,12 +258,29 @@ async fn a_value_of_the_server_gets_a_name_and_a_client_s_own_does_not() {
                 ),
                 &answer(&json!({}), ""),
             ),
+            (
+                &post(
+                    "/api/things/delete",
+                    "",
+                    &json!({"ids": [7, 8], "order": {"id": 7}}),
+                ),
+                &answer(&json!({}), ""),
+            ),
+            (
+                &post("/api/others/delete", "", &json!({"ids": [7]})),
+                &answer(&json!({}), ""),
+            ),
         ],
     )
     .await;
     let steps = steps(&composed);
     let kinds: Vec<&str> = steps.iter().map(|step| step["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["capture", "http", "capture", "capture", "http", "http"]);
+    assert_eq!(
+        kinds,
+        [
+            "capture", "http", "capture", "capture", "http", "http", "http", "http"
+        ]
+    );
     assert_eq!(steps[3]["value"], json!(guid));
     assert_eq!(
         (&steps[2]["name"], &steps[2]["value"]),
@@ -275,6 +293,47 @@ async fn a_value_of_the_server_gets_a_name_and_a_client_s_own_does_not() {
     assert_eq!(
         steps[5]["request"]["json"],
         json!({"thing_id": "${thing.id}", "count": 7, "text": "see ${guid} and ${dollar}{x}"})
+    );
+    // Of what an `id` is the number the path says.
+    assert_eq!(
+        steps[6]["request"]["json"],
+        json!({"ids": ["${thing.id}", 8], "order": {"id": "${thing.id}"}})
+    );
+    assert_eq!(steps[7]["request"]["json"], json!({"ids": [7]}));
+}
+
+#[tokio::test]
+async fn a_server_that_is_called_by_several_names_answers_as_one_that_has_one() {
+    let upstream = upstream(vec![
+        b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: https://fleet.example:5080\r\nContent-Length: 52\r\n\r\n\
+          {\"url\":\"https://fleet.example:5080/\",\"of\":\"/srv/fleet\"}"
+            .to_vec(),
+    ])
+    .await;
+    let (proxy, address) = proxy(upstream, Limits::default());
+    ask(
+        address,
+        "GET /api/url HTTP/1.1\r\nOrigin: https://fleet.example:5080\r\n\r\n",
+    )
+    .await;
+    let named = |host: &str| (host.to_owned(), format!("https://{host}"));
+    let plan = Plan {
+        addresses: vec![named("127.0.0.1:5080"), named("fleet.example:5080")],
+        root: Some("/srv/fleet".to_owned()),
+        ..plan(address)
+    };
+    let composed = compose(proxy.finish().await.unwrap(), &plan);
+    assert_eq!(composed.recording["base"], json!("https://127.0.0.1:5080"));
+    let step = &steps(&composed)[0];
+    assert_eq!(step["request"]["headers"], json!({"Origin": "${base}"}));
+    let response = &step["response"];
+    assert_eq!(
+        response["json"],
+        json!({"url": "https://127.0.0.1:5080/", "of": "${root}"})
+    );
+    assert_eq!(
+        response["wire"]["headers"][0],
+        json!(["Access-Control-Allow-Origin", "https://127.0.0.1:5080"])
     );
 }
 
@@ -453,6 +512,51 @@ async fn a_compressed_answer_is_written_as_a_replay_gets_it_and_a_strange_one_is
     let told = composed.summary.to_string();
     for what in ["encoded as br", "two content-lengths", "came compressed"] {
         assert!(told.contains(what), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn files_of_the_web_client_are_left_out_and_told_unless_they_are_wanted() {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
+    let served = |kind: &str, more: &str| {
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{more}Content-Length: 2\r\n\r\n{{}}").into_bytes()
+    };
+    let dated = "Last-Modified: Tue, 24 Nov 2026 10:00:00 GMT\r\n";
+    let missing =
+        b"HTTP/1.1 404 NOT FOUND\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+    let unchanged = format!("HTTP/1.1 304 NOT MODIFIED\r\n{dated}\r\n").into_bytes();
+    let exchanges = [
+        (get("/"), served("text/html; charset=utf-8", "")),
+        (get("/assets/index.js"), unchanged),
+        (get("/manifest.json"), served("application/json", dated)),
+        (get("/health"), served("application/json", "")),
+        (get("/api/devices"), served("text/plain", "")),
+        (get("/favicon.ico"), missing),
+    ];
+    for keep_pages in [false, true] {
+        let upstream = upstream(exchanges.iter().map(|(_, answer)| answer.clone()).collect()).await;
+        let (proxy, address) = proxy(upstream, Limits::default());
+        for (asked, _) in &exchanges {
+            ask(address, asked).await;
+        }
+        let plan = Plan {
+            keep_pages,
+            ..plan(address)
+        };
+        let composed = compose(proxy.finish().await.unwrap(), &plan);
+        let steps = steps(&composed);
+        let paths: Vec<_> = steps
+            .iter()
+            .filter_map(|step| step["request"]["path"].as_str())
+            .collect();
+        let told = composed.summary.to_string();
+        if keep_pages {
+            assert_eq!(paths.len(), exchanges.len(), "{told}");
+        } else {
+            assert_eq!(paths, ["/health", "/api/devices", "/favicon.ico"]);
+            assert!(told.contains("--keep-pages writes it) (3 times)"), "{told}");
+        }
+        assert_eq!(composed.summary.left_out, Vec::<String>::new());
     }
 }
 

@@ -153,7 +153,7 @@ fn singular(word: &str) -> String {
 }
 
 fn is_id(key: &str) -> bool {
-    key == "id" || key.ends_with("_id") || key.ends_with("_ids")
+    key == "id" || key == "ids" || key.ends_with("_id") || key.ends_with("_ids")
 }
 
 impl<'p> Namer<'p> {
@@ -236,12 +236,18 @@ impl<'p> Namer<'p> {
         }
         match sent {
             Sent::Http {
+                path,
                 body: Body::Json(body),
                 ..
-            } => self.numbers_in_json("", body),
+            } => {
+                // `POST /api/sites/rename` says of which thing its `id` is the number.
+                let plain = path.split('?').next().unwrap_or_default();
+                let things: Vec<String> = plain.split('/').map(singular).collect();
+                self.numbers_in_json("", &things, body);
+            }
             Sent::Emit { arguments, .. } => {
                 for argument in arguments {
-                    self.numbers_in_json("", argument);
+                    self.numbers_in_json("", &[], argument);
                 }
             }
             _ => {}
@@ -265,22 +271,25 @@ impl<'p> Namer<'p> {
         query.map_or_else(|| plain.clone(), |query| format!("{plain}?{query}"))
     }
 
-    fn numbers_in_json(&mut self, key: &str, value: &mut Value) {
+    /// `things` are what a member that is only called `id` could be the number of.
+    fn numbers_in_json(&mut self, key: &str, things: &[String], value: &mut Value) {
         match value {
             Value::Number(number) if is_id(key) => {
-                let thing = key
-                    .strip_suffix("_ids")
-                    .or_else(|| key.strip_suffix("_id"))
-                    .unwrap_or_default()
-                    .to_owned();
-                if let Some(name) = self.number(&number.to_string(), &thing, key) {
+                let text = number.to_string();
+                let name = match key.strip_suffix("_ids").or_else(|| key.strip_suffix("_id")) {
+                    Some(thing) => self.number(&text, thing, key),
+                    None => things.iter().find_map(|thing| self.number(&text, thing, "")),
+                };
+                if let Some(name) = name {
                     *value = Value::String(format!("${{{name}}}"));
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.numbers_in_json(key, item)),
+            Value::Array(items) => items
+                .iter_mut()
+                .for_each(|item| self.numbers_in_json(key, things, item)),
             Value::Object(fields) => fields
                 .iter_mut()
-                .for_each(|(key, item)| self.numbers_in_json(key, item)),
+                .for_each(|(key, item)| self.numbers_in_json(key, things, item)),
             _ => {}
         }
     }

@@ -248,7 +248,7 @@ fn masks(report: &RunReport) -> String {
 }
 
 /// A text as markup.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

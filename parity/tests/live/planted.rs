@@ -308,7 +308,7 @@ fn at(address: SocketAddr) -> Arc<Spec> {
 }
 
 /// How the engine compares with itself behind a proxy: the ending, and the paths that differ.
-async fn compared(scenario: &str, engine: SocketAddr, proxy: SocketAddr) -> (Ending, Vec<String>) {
+pub(super) async fn compared(scenario: &str, engine: SocketAddr, proxy: SocketAddr) -> (Ending, Vec<String>) {
     let places = Places {
         scenarios: top().join("scenarios"),
         snapshots: top().join("snapshots"),

@@ -73,6 +73,7 @@ impl Tap {
                 keep_secrets: !scenario.files.is_empty()
                     || scenario.upstream.is_some()
                     || changes_accounts(scenario),
+                keep_pages: true,
                 ..Plan::default()
             }),
         }

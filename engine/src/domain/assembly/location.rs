@@ -19,6 +19,9 @@ pub enum Island {
 }
 
 impl Island {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Workflows, Self::Scripts, Self::Playbooks];
+
     /// The folder's name.
     pub fn folder(self) -> &'static str {
         match self {

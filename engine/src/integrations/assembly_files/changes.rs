@@ -117,6 +117,38 @@ enum Present {
     Kept,
 }
 
+/// What a file is called while it is being written.
+const UNFINISHED: (&str, &str) = (".borealis-", ".tmp");
+
+/// Removes what was being written when a server died; how many files that were.
+pub(super) fn remove_unfinished(island: &Path) -> usize {
+    let (prefix, suffix) = UNFINISHED;
+    let mut removed = 0;
+    let mut waiting = vec![island.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        // What may not be read is not ours to clean.
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.filter_map(Result::ok) {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                waiting.push(entry.path());
+                continue;
+            }
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if kind.is_file() && name.starts_with(prefix) && name.ends_with(suffix) {
+                match fs::remove_file(entry.path()) {
+                    Ok(()) => removed += 1,
+                    Err(error) => tracing::warn!("{} cannot be removed: {error}", entry.path().display()),
+                }
+            }
+        }
+    }
+    removed
+}
+
 /// Writes a file beside its place and renames it, so that there is always a whole one.
 fn write_whole(place: &Place, content: &[u8], now: SystemTime, on_present: Present) -> Result<(), FileError> {
     let failed = FileError::at(&place.full);
@@ -131,8 +163,8 @@ fn write_whole(place: &Place, content: &[u8], now: SystemTime, on_present: Prese
     }
     let folder = target.parent().unwrap_or(Path::new("/"));
     let mut neighbour = tempfile::Builder::new()
-        .prefix(".borealis-")
-        .suffix(".tmp")
+        .prefix(UNFINISHED.0)
+        .suffix(UNFINISHED.1)
         .tempfile_in(folder)
         .map_err(&failed)?;
     neighbour.write_all(content).map_err(&failed)?;
