@@ -6,8 +6,10 @@ mod agents;
 mod channel;
 mod client;
 mod crowd;
+mod enrollment;
 mod fleet;
 mod growth;
+mod health;
 mod heartbeat;
 mod jobs;
 mod latency;
@@ -42,6 +44,10 @@ use crate::socket_io::{CloseReason, ConnectError};
 pub enum Load {
     /// From the start of the process to its first answer, and its memory when idle.
     Start,
+    /// The route that does nothing, and the same answer of a bare axum server by turns.
+    Health,
+    /// Devices that ask to join and poll once.
+    Enrollment,
     /// Token refreshes over a few connections.
     Refresh,
     /// Heartbeats of many devices over a few connections.
@@ -142,6 +148,8 @@ pub enum BenchError {
 pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     match load {
         Load::Start => start::measure(plan).await,
+        Load::Health => health::measure(plan).await,
+        Load::Enrollment => enrollment::measure(plan).await,
         Load::Refresh => refresh::measure(plan).await,
         Load::Heartbeat => heartbeat::measure(plan).await,
         Load::Agents => agents::measure(plan).await,

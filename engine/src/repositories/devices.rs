@@ -35,6 +35,20 @@ pub trait ReadDevices: Send {
     async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError>;
 }
 
+/// Heartbeats come by the thousand, and as a rule they repeat the name that is stored: such a one is a single statement.
+#[async_trait]
+pub trait ReportNotes {
+    /// Stores what the device with exactly this GUID reported of itself and that it was seen at `now` (Unix seconds), and
+    /// gives the host name that it has. `None`, and nothing is stored, where there is no such device, or where it
+    /// reports another name than it has.
+    async fn note_report(
+        &self,
+        guid: &str,
+        report: &DeviceReport,
+        now: i64,
+    ) -> Result<Option<Option<String>>, StoreError>;
+}
+
 #[async_trait]
 pub trait WriteDevices: Send {
     /// Gives the device listed with the GUID `stored_guid` another status.

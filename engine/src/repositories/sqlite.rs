@@ -26,6 +26,7 @@ mod sealed_secrets;
 mod service_accounts;
 mod sites;
 mod temporary;
+mod together;
 mod writer;
 
 use std::{
@@ -39,7 +40,7 @@ use jiff::Timestamp;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 
 pub use backup::{BackupError, back_up};
@@ -53,7 +54,7 @@ pub use sealed_secrets::stored_secrets;
 use self::{
     files::create_private,
     held::{Hold, Holders},
-    writer::{LOCK_SLICE, Turn, Writer},
+    writer::{LOCK_SLICE, Statement, Turn, Writer},
 };
 use super::{ReadTables, Store, StoreError, UnitOfWork, WriteTables};
 use crate::{
@@ -78,6 +79,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     holders: Holders,
     notes: device_access::refresh_notes::WaitingNotes,
+    lookups: Arc<device_access::lookups::Lookups>,
     /// Measures how long is waited; nobody measures without it.
     stopwatch: Option<Arc<dyn Clock>>,
 }
@@ -159,6 +161,7 @@ impl SqliteStore {
             readers,
             holders: Holders::default(),
             notes: device_access::refresh_notes::WaitingNotes::default(),
+            lookups: Arc::default(),
             stopwatch: None,
         })
     }
@@ -226,6 +229,21 @@ impl SqliteStore {
         let hold = self.holders.hold();
         let turn = self.waiting(WaitFor::Write, self.writer.begin()).await?;
         Ok(SqliteWork { turn, _hold: hold })
+    }
+
+    async fn brief_work(&self) -> Result<SqliteWork, StoreError> {
+        let hold = self.holders.hold();
+        let turn = self.waiting(WaitFor::Write, self.writer.begin_brief()).await?;
+        Ok(SqliteWork { turn, _hold: hold })
+    }
+
+    /// Makes a change that is a single statement. The wait that is measured is until it is stored.
+    async fn change<'q, Q>(&self, statement: Q) -> Result<Vec<SqliteRow>, StoreError>
+    where
+        Q: Fn() -> Statement<'q>,
+    {
+        let _hold = self.holders.hold();
+        self.waiting(WaitFor::Write, self.writer.change(statement)).await
     }
 
     async fn reading(&self) -> Result<SqliteView, StoreError> {
@@ -332,6 +350,10 @@ impl UnitOfWork for SqliteWork {
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
         Ok(Box::new(self.work().await?))
+    }
+
+    async fn begin_brief(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(self.brief_work().await?))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

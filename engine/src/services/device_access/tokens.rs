@@ -1,21 +1,20 @@
 //! Access tokens of devices.
 
+mod seen;
+
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ed25519_dalek::{
-    SigningKey, VerifyingKey,
-    pkcs8::{EncodePrivateKey as _, EncodePublicKey as _},
-};
-use jsonwebtoken::{Algorithm, EncodingKey};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey, pkcs8::EncodePublicKey as _};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    domain::{
-        coerce::integer_of,
-        digest::sha256_hex,
-        json::JsonObject,
-        jws::{ClaimsError, Jws, check_claims},
-    },
-    integrations::token_signing,
+use self::seen::Seen;
+
+use crate::domain::{
+    coerce::integer_of,
+    digest::{sha256, sha256_hex},
+    json::JsonObject,
+    jws::{ClaimsError, Jws, check_claims},
 };
 
 /// How long an access token lives, in seconds.
@@ -74,11 +73,13 @@ fn part(value: &impl Serialize) -> Result<String, SigningError> {
 /// Signs and verifies access tokens.
 #[derive(Clone)]
 pub struct AccessTokens {
-    key: EncodingKey,
+    key: SigningKey,
     verifying_key: VerifyingKey,
     kid: String,
-    /// The first part of every token. The library has an order of its own for its members.
+    /// The first part of every token.
     header: String,
+    /// Tokens whose signatures were found good.
+    good: Arc<Seen>,
 }
 
 impl std::fmt::Debug for AccessTokens {
@@ -101,13 +102,10 @@ impl AccessTokens {
     /// # Errors
     /// The key cannot be encoded.
     pub fn new(key: &SigningKey) -> Result<Self, SigningError> {
-        token_signing::install();
-        let failed = |error: &dyn std::fmt::Display| SigningError(error.to_string());
-        let private = key.to_pkcs8_der().map_err(|error| failed(&error))?;
         let public = key
             .verifying_key()
             .to_public_key_der()
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| SigningError(error.to_string()))?;
         let mut kid = sha256_hex(public.as_bytes());
         kid.truncate(KID);
         let header = TokenHeader {
@@ -116,10 +114,11 @@ impl AccessTokens {
             typ: "JWT",
         };
         Ok(Self {
-            key: EncodingKey::from_ed_der(private.as_bytes()),
+            key: key.clone(),
             verifying_key: key.verifying_key(),
             header: part(&header)?,
             kid,
+            good: Arc::default(),
         })
     }
 
@@ -144,9 +143,8 @@ impl AccessTokens {
             exp: now.saturating_add(LIFETIME_SECONDS),
         };
         let signed = format!("{}.{}", self.header, part(&claims)?);
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.key, Algorithm::EdDSA)
-            .map_err(|error| SigningError(error.to_string()))?;
-        Ok(format!("{signed}.{signature}"))
+        let signature = self.key.sign(signed.as_bytes()).to_bytes();
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// The claims of a token that this server signed and that is good at `now` (Unix seconds). What the claims mean
@@ -177,9 +175,14 @@ impl AccessTokens {
     }
 
     fn signed_claims(&self, token: &str) -> Result<JsonObject, TokenError> {
-        Jws::parse(token)
-            .and_then(|token| token.verify(&self.verifying_key))
-            .ok_or(TokenError::Invalid)
+        let parsed = Jws::parse(token).ok_or(TokenError::Invalid)?;
+        let digest = sha256(token.as_bytes());
+        if self.good.contains(&digest) {
+            return parsed.claims().ok_or(TokenError::Invalid);
+        }
+        let claims = parsed.verify(&self.verifying_key).ok_or(TokenError::Invalid)?;
+        self.good.insert(digest);
+        Ok(claims)
     }
 }
 

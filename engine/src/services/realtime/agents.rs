@@ -126,7 +126,7 @@ impl RealtimeService {
         change: impl FnOnce(&mut DeviceUpsert) + Send,
     ) -> Result<(), StoreError> {
         let now = self.environment.clock.now().as_second();
-        let mut work = self.store.begin().await?;
+        let mut work = self.store.begin_brief().await?;
         let row = match rights.device() {
             Some(guid) => work.device_row(guid.as_str()).await?,
             None => work.device_row_named(hostname).await?,
