@@ -19,9 +19,10 @@ mod relay;
 mod server;
 mod siege;
 mod start;
+mod storm;
 pub(crate) mod usage;
 
-use std::{path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 pub use channel::{ChannelPlan, Comparison, Row, compare};
 pub use latency::Latencies;
@@ -75,14 +76,18 @@ pub struct Plan {
 
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Figure {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub value: f64,
     pub unit: &'static str,
 }
 
 impl Figure {
-    fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
-        Self { name, value, unit }
+    fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            unit,
+        }
     }
 }
 
