@@ -24,9 +24,10 @@ mod server;
 mod siege;
 mod soak;
 mod start;
+mod storm;
 pub(crate) mod usage;
 
-use std::{path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 pub use channel::{ChannelPlan, Comparison, Row, compare};
 pub use growth::{Growth, Point, grow};
@@ -102,14 +103,18 @@ pub struct Plan {
 
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Figure {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub value: f64,
     pub unit: &'static str,
 }
 
 impl Figure {
-    fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
-        Self { name, value, unit }
+    fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            unit,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod listing;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -15,6 +17,12 @@ use crate::domain::{
 pub trait ReadDevices: Send {
     /// The device whose GUID equals `guid` whatever the letter case; an exactly equal one comes first.
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError>;
+
+    /// The devices that have exactly one of these GUIDs, by it; those whose rows cannot be read are left out.
+    async fn devices_with_guids(
+        &mut self,
+        guids: &[&str],
+    ) -> Result<HashMap<String, DeviceIdentity>, StoreError>;
 
     /// Every device in the order of the table. A value of another kind than its column's is taken for what it can be.
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError>;

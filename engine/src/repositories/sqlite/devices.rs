@@ -2,11 +2,15 @@
 
 mod listing;
 
+use std::collections::HashMap;
+
 use super::{Access, SqliteStore, SqliteWork, rows::Columns, writer::Statement};
 use crate::{
     domain::{
         agents::RegisteredDevice,
         devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
+        json::Json,
+        json_text::column_text,
     },
     repositories::{
         StoreError,
@@ -96,6 +100,21 @@ impl<A: Access> ReadDevices for A {
             }
         };
         row.map(|row| identity(&Columns::of("devices", &row))).transpose()
+    }
+
+    async fn devices_with_guids(
+        &mut self,
+        guids: &[&str],
+    ) -> Result<HashMap<String, DeviceIdentity>, StoreError> {
+        // One statement for however many.
+        let rows = sqlx::query(identity_query!("guid IN (SELECT value FROM json_each($1))"))
+            .bind(column_text(&Json::list(guids.iter().copied())))
+            .fetch_all(self.connection())
+            .await?;
+        let devices = rows
+            .iter()
+            .filter_map(|row| identity(&Columns::of("devices", row)).ok());
+        Ok(devices.map(|device| (device.guid.clone(), device)).collect())
     }
 
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError> {

@@ -128,6 +128,11 @@ impl DeviceClaims {
         &self.guid
     }
 
+    /// The GUID as the token has it.
+    pub(in crate::services) fn claimed_guid(&self) -> &str {
+        &self.claimed_guid
+    }
+
     /// Reads verified claims; `None` where they name no device, no key or no version.
     pub(in crate::services) fn read(claims: &JsonObject) -> Option<Self> {
         let text = |name| {
