@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    fn is_full(added: Result<(), NotAdded>) -> bool {
+    fn is_full(added: &Result<(), NotAdded>) -> bool {
         matches!(added, Err(NotAdded::Full(_)))
     }
 
@@ -220,13 +220,13 @@ mod tests {
         let (first, answered) = oneshot::channel();
         unhandled.try_add(Inbound::Barrier(first)).unwrap();
         unhandled.try_add(Inbound::Closed).unwrap();
-        assert!(is_full(unhandled.try_add(Inbound::Closed)));
+        assert!(is_full(&unhandled.try_add(Inbound::Closed)));
         let mut waiting = Box::pin(unhandled.add(Inbound::Closed));
         assert!(poll!(&mut waiting).is_pending());
         assert!(matches!(unhandled.next().await, Some(Inbound::Barrier(_))));
         assert!(answered.await.is_err());
         waiting.await.unwrap();
-        assert!(is_full(unhandled.try_add(Inbound::Closed)));
+        assert!(is_full(&unhandled.try_add(Inbound::Closed)));
     }
 
     #[tokio::test]

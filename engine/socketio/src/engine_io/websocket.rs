@@ -64,7 +64,7 @@ pub(super) fn open<H: Handler>(server: &Arc<Server<H>>, request: Request) -> Ans
         Err(rejection) => return Answer::Rejected(rejection),
     };
     // The request goes at once: the task below would have room for it as long as the connection lasts.
-    let upgrading = hyper::upgrade::on(&mut Request::from_parts(parts, body));
+    let upgrading = hyper::upgrade::on(Request::from_parts(parts, body));
     tokio::spawn(carry(Arc::clone(server), connection, upgrading));
     Answer::Switching(switching)
 }
@@ -96,7 +96,7 @@ async fn begin<H: Handler>(
 pub(super) fn upgrade<H: Handler>(
     server: &Arc<Server<H>>,
     connection: Arc<Connection>,
-    mut request: Request,
+    request: Request,
 ) -> Answer {
     let Some(switching) = switching(&request) else {
         return Answer::Refused("Invalid websocket upgrade".to_owned());
@@ -104,7 +104,7 @@ pub(super) fn upgrade<H: Handler>(
     if !connection.change_state(State::Polling, State::Probing) {
         return Answer::Refused("Unexpected HTTP request".to_owned());
     }
-    let upgrading = hyper::upgrade::on(&mut request);
+    let upgrading = hyper::upgrade::on(request);
     let server = Arc::clone(server);
     tokio::spawn(async move {
         if let Some(socket) = Box::pin(try_upgrade(&server, &connection, upgrading)).await {
