@@ -15,4 +15,5 @@ pub mod recorder;
 pub mod replacement;
 pub mod root_lock;
 pub mod tls;
+pub mod token_signing;
 pub mod web_tls;

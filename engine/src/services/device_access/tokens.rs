@@ -5,16 +5,22 @@ mod seen;
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey, pkcs8::EncodePublicKey as _};
+use ed25519_dalek::{
+    SigningKey, VerifyingKey,
+    pkcs8::{EncodePrivateKey as _, EncodePublicKey as _},
+};
+use jsonwebtoken::{Algorithm, EncodingKey};
 use serde::{Deserialize, Serialize};
 
 use self::seen::Seen;
-
-use crate::domain::{
-    coerce::integer_of,
-    digest::{sha256, sha256_hex},
-    json::JsonObject,
-    jws::{ClaimsError, Jws, check_claims},
+use crate::{
+    domain::{
+        coerce::integer_of,
+        digest::{sha256, sha256_hex},
+        json::JsonObject,
+        jws::{ClaimsError, Jws, check_claims},
+    },
+    integrations::token_signing,
 };
 
 /// How long an access token lives, in seconds.
@@ -73,7 +79,7 @@ fn part(value: &impl Serialize) -> Result<String, SigningError> {
 /// Signs and verifies access tokens.
 #[derive(Clone)]
 pub struct AccessTokens {
-    key: SigningKey,
+    key: EncodingKey,
     verifying_key: VerifyingKey,
     kid: String,
     /// The first part of every token.
@@ -102,10 +108,13 @@ impl AccessTokens {
     /// # Errors
     /// The key cannot be encoded.
     pub fn new(key: &SigningKey) -> Result<Self, SigningError> {
+        token_signing::install();
+        let failed = |error: &dyn std::fmt::Display| SigningError(error.to_string());
+        let private = key.to_pkcs8_der().map_err(|error| failed(&error))?;
         let public = key
             .verifying_key()
             .to_public_key_der()
-            .map_err(|error| SigningError(error.to_string()))?;
+            .map_err(|error| failed(&error))?;
         let mut kid = sha256_hex(public.as_bytes());
         kid.truncate(KID);
         let header = TokenHeader {
@@ -114,7 +123,7 @@ impl AccessTokens {
             typ: "JWT",
         };
         Ok(Self {
-            key: key.clone(),
+            key: EncodingKey::from_ed_der(private.as_bytes()),
             verifying_key: key.verifying_key(),
             header: part(&header)?,
             kid,
@@ -143,8 +152,9 @@ impl AccessTokens {
             exp: now.saturating_add(LIFETIME_SECONDS),
         };
         let signed = format!("{}.{}", self.header, part(&claims)?);
-        let signature = self.key.sign(signed.as_bytes()).to_bytes();
-        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.key, Algorithm::EdDSA)
+            .map_err(|error| SigningError(error.to_string()))?;
+        Ok(format!("{signed}.{signature}"))
     }
 
     /// The claims of a token that this server signed and that is good at `now` (Unix seconds). What the claims mean
