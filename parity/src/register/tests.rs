@@ -1,3 +1,5 @@
+//! Long because it is a list: one test for each thing that an entry can say, and for each mistake in it.
+
 use super::*;
 use crate::diff::{Difference, Kind};
 use serde_json::{Value, json};
