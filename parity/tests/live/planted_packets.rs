@@ -94,7 +94,7 @@ const PACKETS: &[Packets] = &[
 /// How many runs go on at a time.
 const AT_A_TIME: usize = 8;
 /// So many changes have to be planted.
-const LEAST: usize = 50;
+const LEAST: usize = 45;
 
 /// How the names that a run gives begin, and how many characters of them are its own.
 const RUN: (&[u8], usize) = (b"parity-", 15);

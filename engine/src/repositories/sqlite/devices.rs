@@ -1,4 +1,6 @@
 //! Tables `devices` and `device_keys`.
+//!
+//! Long because reading and writing a device are one trait each, and their statements share what they bind.
 
 mod listing;
 
