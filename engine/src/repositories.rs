@@ -18,13 +18,15 @@ pub mod service_accounts;
 pub mod sites;
 pub mod sqlite;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use self::{
     approvals::{ReadApprovals, WriteApprovals},
     credentials::{ReadCredentials, WriteCredentials},
     device_views::{ReadDeviceViews, WriteDeviceViews},
-    devices::{ReadDevices, WriteDevices, listing::ReadInventory},
+    devices::{ReadDevices, ReportNotes, WriteDevices, listing::ReadInventory},
     indexed::ReadIndexed,
     install_codes::{ReadInstallCodes, WriteInstallCodes},
     playbooks::{ReadPlaybookRuns, WritePlaybookRuns},
@@ -37,7 +39,7 @@ use crate::repositories::{
         ReadActivityHistory, WriteActivityHistory,
         work_devices::{ReadWorkDevices, WriteWorkDevices},
     },
-    device_access::{ReadRefreshTokens, RefreshNotes, WriteRefreshTokens},
+    device_access::{DeviceLookups, ReadRefreshTokens, RefreshNotes, WriteRefreshTokens},
     device_reports::{ReadDeviceDocuments, WriteDeviceDocuments},
     github::{ReadGitHubTokens, WriteGitHubTokens},
     operators::{
@@ -60,6 +62,9 @@ pub enum StoreError {
     /// Others had it for longer than a request waits.
     #[error("database is locked")]
     Busy,
+    /// The commit failed that this change shared with others.
+    #[error("{0}")]
+    Shared(Arc<StoreError>),
     /// The file was made by a later version, or by another program: only those set these numbers.
     #[error(
         "the database was made by a newer server or by another program (user_version {user_version}, application_id \
@@ -82,9 +87,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The failure, whomever it was shared with.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Shared(error) => error.root(),
+            error => error,
+        }
+    }
+
     /// What the database itself said, as the legacy's driver words it.
     pub fn database_message(&self) -> String {
-        match self {
+        match self.root() {
             Self::Database(sqlx::Error::Database(error)) => error.message().to_owned(),
             other => other.to_string(),
         }
@@ -149,9 +162,13 @@ pub trait UnitOfWork: ReadTables + WriteTables {
 
 /// Where units of work come from.
 #[async_trait]
-pub trait Store: ReadIndexed + RefreshNotes + std::fmt::Debug + Send + Sync {
+pub trait Store: DeviceLookups + ReadIndexed + RefreshNotes + ReportNotes + std::fmt::Debug + Send + Sync {
     /// Waits for its turn to write, then begins a change.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
+
+    /// The same, for a change of a few statements that waits for nothing else in between: those that wait at the same
+    /// moment are committed together. Each of them fails alone.
+    async fn begin_brief(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
 
     /// Reads, and writes what changes nothing, down to the disk.
     async fn probe(&self) -> Result<(), StoreError>;

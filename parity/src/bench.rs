@@ -6,8 +6,10 @@ mod agents;
 mod channel;
 mod client;
 mod crowd;
+mod enrollment;
 mod fleet;
 mod growth;
+mod health;
 mod heartbeat;
 mod jobs;
 mod latency;
@@ -22,9 +24,10 @@ mod server;
 mod siege;
 mod soak;
 mod start;
+mod storm;
 pub(crate) mod usage;
 
-use std::{path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 pub use channel::{ChannelPlan, Comparison, Row, compare};
 pub use growth::{Growth, Point, grow};
@@ -42,6 +45,10 @@ use crate::socket_io::{CloseReason, ConnectError};
 pub enum Load {
     /// From the start of the process to its first answer, and its memory when idle.
     Start,
+    /// The route that does nothing, and the same answer of a bare axum server by turns.
+    Health,
+    /// Devices that ask to join and poll once.
+    Enrollment,
     /// Token refreshes over a few connections.
     Refresh,
     /// Heartbeats of many devices over a few connections.
@@ -96,14 +103,18 @@ pub struct Plan {
 
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Figure {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub value: f64,
     pub unit: &'static str,
 }
 
 impl Figure {
-    fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
-        Self { name, value, unit }
+    fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            unit,
+        }
     }
 }
 
@@ -142,6 +153,8 @@ pub enum BenchError {
 pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     match load {
         Load::Start => start::measure(plan).await,
+        Load::Health => health::measure(plan).await,
+        Load::Enrollment => enrollment::measure(plan).await,
         Load::Refresh => refresh::measure(plan).await,
         Load::Heartbeat => heartbeat::measure(plan).await,
         Load::Agents => agents::measure(plan).await,

@@ -431,7 +431,11 @@ mod tests {
             unrecorded("  - get: /health\n  - {get: /health, expect: {status: 200, body: {status: ok}}}\n")
                 .await;
         let verdict = &met.judgement.verdicts[0];
-        assert_eq!((verdict.outcome, verdict.compared_steps), (Outcome::Same, 1));
+        assert_eq!(
+            (verdict.outcome, verdict.compared_steps, verdict.alone_steps),
+            (Outcome::Alone, 0, Some(1))
+        );
+        assert_eq!(report::ending(&met), report::Ending::Pass);
 
         let missed = unrecorded("  - {get: /health, expect: {status: 404, \"/nothing\": 1}}\n").await;
         assert_eq!(report::ending(&missed), report::Ending::Differs);

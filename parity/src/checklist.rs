@@ -83,11 +83,12 @@ impl Item {
         let proved = |scenario: &String| -> Option<bool> {
             let mut verdicts = report?.judgement.verdicts.iter();
             let verdict = verdicts.find(|verdict| verdict.scenario == *scenario)?;
-            let as_expected = matches!(verdict.outcome, Outcome::Same | Outcome::Accepted);
-            match as_expected && verdict.not_compared.is_empty() {
+            let is_whole = verdict.not_compared.is_empty();
+            match verdict.outcome {
+                Outcome::Same | Outcome::Accepted if is_whole => Some(true),
                 // What was held against itself alone proves nothing of the legacy, and refutes nothing.
-                true => report?.has_both_sides(scenario).then_some(true),
-                false => Some(false),
+                Outcome::Alone if is_whole => None,
+                _ => Some(false),
             }
         };
         let those = |scenarios: &[&String], are_meant: fn(Option<bool>) -> bool| -> Vec<String> {
@@ -194,10 +195,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{
-        register::Verdict,
-        report::{Provenance, Story},
-    };
+    use crate::{register::Verdict, report::Provenance};
 
     fn fleet() -> Vec<Entry> {
         library::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"))).unwrap()
@@ -235,23 +233,23 @@ mod tests {
     fn report(same: &[&str], both_sides: &[&str]) -> RunReport {
         let verdict = |scenario: &&str| Verdict {
             scenario: (*scenario).to_owned(),
-            outcome: Outcome::Same,
+            outcome: if both_sides.contains(scenario) {
+                Outcome::Same
+            } else {
+                Outcome::Alone
+            },
             steps: BTreeMap::new(),
             compared_steps: 1,
+            alone_steps: None,
             accepted: Vec::new(),
             different: Vec::new(),
             expired: Vec::new(),
             unmet: Vec::new(),
             not_compared: BTreeMap::new(),
         };
-        let story = |scenario: &&str| Story {
-            scenario: (*scenario).to_owned(),
-            title: String::new(),
-            steps: Vec::new(),
-        };
         let mut report = RunReport::failed(Provenance::default(), String::new());
         report.judgement.verdicts = same.iter().map(verdict).collect();
-        report.with_stories(both_sides.iter().map(story).collect())
+        report
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //!
 //! Long because it is a list: one thing that is looked at after the other.
 
+mod agents;
+mod web_client;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -117,6 +120,8 @@ pub struct Patients<'a> {
     pub legacy_root: Option<&'a Path>,
     /// The root folder that the engine is to work in, where it can be reached.
     pub engine_root: Option<&'a Path>,
+    /// The bundle that agents verify the server with, where it lies in no root folder that can be reached.
+    pub bundle: Option<&'a Path>,
     /// The variables that the engine is started with.
     pub variables: &'a BTreeMap<String, String>,
 }
@@ -173,6 +178,12 @@ pub async fn examine(patients: &Patients<'_>) -> Vec<Finding> {
         clocks(legacy, engine, &mut findings);
         signing_secret(legacy, engine, &mut findings).await;
     }
+    for (side, answering) in [("legacy", &legacy), ("engine", &engine)] {
+        if let Some(answering) = answering {
+            agents::look(side, answering, patients, &mut findings).await;
+        }
+    }
+    web_client::look(legacy.as_ref(), engine.as_ref(), &mut findings).await;
     for side in [legacy, engine].into_iter().flatten() {
         let mut target = side.target;
         target.stop().await;
@@ -280,6 +291,9 @@ async fn server(side: &'static str, spec: &Spec, findings: &mut Findings) -> Opt
                 "reachable",
                 format!("{}: {}", spec.about(), version(&answer)),
             );
+            if side == "engine" {
+                access_policy(&answer, findings);
+            }
         }
         Ok(answer) => findings.problem(
             side,
@@ -296,6 +310,19 @@ async fn server(side: &'static str, spec: &Spec, findings: &mut Findings) -> Opt
         endpoint,
         session,
     })
+}
+
+/// The engine gives its answers one header more under the policy `strict`.
+fn access_policy(answer: &Received, findings: &mut Findings) {
+    let mut headers = answer.headers.iter();
+    if headers.any(|(name, _)| name.eq_ignore_ascii_case("x-content-type-options")) {
+        findings.warning(
+            "engine",
+            "access policy",
+            "strict: what it refuses, and headers of every answer, differ from the legacy",
+            "for the comparison alone start it with BOREALIS_ACCESS_POLICY=legacy",
+        );
+    }
 }
 
 /// What a server says that it is.

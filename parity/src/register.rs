@@ -10,7 +10,7 @@ mod steps;
 mod value;
 mod write;
 
-pub use judge::{Expired, Judgement, Outcome, Ran, Unmet, Verdict, judge};
+pub use judge::{Expired, Judgement, Outcome, Ran, Slack, Unmet, Verdict, judge};
 pub use load::{RegisterError, load, parse};
 pub use steps::{KnownScenarios, StepNames};
 pub use value::Constraint;
@@ -128,6 +128,8 @@ pub struct Expectation {
     pub name: Option<String>,
     /// Why patterns stand in it instead of exact places and values.
     pub why_loose: Option<String>,
+    /// Why a place may also show none of the differences, on servers that others use; all of them or none.
+    pub may_be_same: Option<String>,
 }
 
 /// An accepted difference and its reason.

@@ -32,7 +32,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The version of [`RunReport`] that this program writes and reads.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// Everything that one run found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -141,10 +141,18 @@ pub struct EntryNote {
 /// How many scenarios had which outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Scenarios that have a legacy side, whatever came of them.
+    pub scenarios: usize,
+    /// Scenarios that have none, whatever came of them.
+    pub alone: usize,
+    /// Steps of these that were held against what the scenario itself says.
+    pub alone_steps: usize,
     /// Everything compared is the same.
     pub same: usize,
     /// All that differs stands in the register.
     pub accepted: usize,
+    /// There is no legacy side, and the scenario does what it says itself.
+    pub as_it_says: usize,
     /// Something unaccepted differs.
     pub different: usize,
     /// No step was compared.
@@ -168,9 +176,17 @@ impl Counts {
     pub fn of<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Self {
         let mut out = Self::default();
         for verdict in verdicts {
+            match verdict.alone_steps {
+                Some(steps) => {
+                    out.alone += 1;
+                    out.alone_steps += steps;
+                }
+                None => out.scenarios += 1,
+            }
             match verdict.outcome {
                 Outcome::Same => out.same += 1,
                 Outcome::Accepted => out.accepted += 1,
+                Outcome::Alone => out.as_it_says += 1,
                 Outcome::Different => out.different += 1,
                 Outcome::NotCompared => out.not_compared += 1,
                 Outcome::CouldNotRun => out.could_not_run += 1,
@@ -327,13 +343,6 @@ impl RunReport {
         day.map(|day| format!(" on {day}")).unwrap_or_default()
     }
 
-    /// Whether a scenario has two sides in this run. One that nobody has recorded is held against what it says itself, and
-    /// shows nothing of the legacy.
-    #[must_use]
-    pub fn has_both_sides(&self, scenario: &str) -> bool {
-        self.stories.iter().any(|story| story.scenario == scenario)
-    }
-
     /// The verdicts of one area.
     pub fn in_area(&self, area: Area) -> impl Iterator<Item = &Verdict> {
         self.judgement
@@ -346,6 +355,20 @@ impl RunReport {
 /// Why the scenarios of the project's own are not compared, and where they are asserted.
 const OWN: &str = "The legacy has no such policy, so there is nothing to compare with: what the engine shows is approved \
                    by this project itself, and `cargo test -p parity --test access` asserts it";
+
+/// Why a scenario was held against itself alone.
+const ALONE: &str = "No legacy side, neither a recording nor a server, so there was nothing to compare with: held against what \
+                     the scenario itself says";
+
+/// How many scenarios have no legacy side, as part of a sentence; nothing where all have one.
+fn alone(counts: Counts) -> Option<String> {
+    let Counts {
+        alone, alone_steps, ..
+    } = counts;
+    (alone > 0).then(|| {
+        format!("{alone} more scenarios have no legacy side: {alone_steps} of their steps were held against what they say themselves")
+    })
+}
 
 /// What a run ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

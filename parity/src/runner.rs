@@ -152,14 +152,21 @@ async fn run(
         agent.define(&mut names);
     }
     let scenario = &*scenario;
-    let github = PlayedGitHub::start(scenario.upstream.as_ref()).await?;
+    let mut github = PlayedGitHub::start(scenario.upstream.as_ref()).await?;
     let begun = Clock::real(0);
     let beginning = Beginning {
         scenario,
         files: &contents,
         github: github.url(),
     };
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "how busy the machine is says how long to wait for what may not come; nothing that came is judged by it"
+    )]
+    let starting = std::time::Instant::now();
     let target = spec.start(beginning).await?;
+    let start = starting.elapsed();
+    github.be_patient_after_a_start_of(start);
     let clock = if target.capabilities().clock {
         Clock::set(scenario.started_at_us)
     } else if scenario.shared.is_some() {
@@ -176,7 +183,7 @@ async fn run(
         endpoint: None,
         names,
         jars: BTreeMap::new(),
-        sockets: Sockets::new(clock.is_real()),
+        sockets: Sockets::new(clock.is_real(), start),
         woken: false,
         client_values: literals(scenario, before.chain(later.iter().map(Vec::as_slice))),
         keys: Keys::of(scenario),

@@ -12,7 +12,7 @@ use crate::mask::Masked;
 use crate::scenario::{expect::Shortfall, model::Scenario, upstream::Exchange};
 
 /// Everything that one run of one scenario showed from outside.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transcript {
     /// `<area>/<name>`.

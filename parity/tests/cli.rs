@@ -598,3 +598,28 @@ fn a_program_follows_a_run_line_by_line() {
         assert!(Path::new(report.as_str().unwrap()).is_file(), "{report}");
     }
 }
+
+#[test]
+fn the_example_of_a_ci_job_calls_what_is_there() {
+    let example = fs::read_to_string(top().join("parity/examples/github-actions.yml")).unwrap();
+    let calls: Vec<&str> = example
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("run: target/release/parity "))
+        .collect();
+    assert_eq!(calls, ["check", "run --report parity-report", "prove"]);
+    for call in calls {
+        let output = Command::new(env!("CARGO_BIN_EXE_parity"))
+            .args(call.split(' '))
+            .arg("--help")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{call}: {output:?}");
+    }
+    for needed in [
+        "cargo build --locked --release -p parity",
+        "GITHUB_STEP_SUMMARY",
+        "path: parity-report/",
+    ] {
+        assert!(example.contains(needed), "{needed}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Engine.IO 4: messages both ways between clients and a [`Handler`], over polling or a websocket.
 //!
-//! The way of a message: `server` (then `polling` or `websocket`) → `connection` (bounded queue) → [`Inbox`] → handler.
+//! The way of a message: `server` (then `polling` or `websocket`) → `connection` → [`Inbox`] (bounded queue) → handler.
 //! The way back: [`Connection::send`] → `outbox` (bounded queue) → `polling` or `websocket`. Beside both ways `heartbeat`
 //! decides who is gone, by pongs and by the bytes that `metered` counts.
 
@@ -11,6 +11,7 @@ mod connections;
 mod fragments;
 mod frame;
 mod heartbeat;
+mod inbox;
 mod metered;
 mod outbox;
 mod payload;
@@ -28,9 +29,10 @@ use http::HeaderMap;
 pub use self::{
     answer::BeforeOrigin,
     budget::{Budget, Permit},
-    connection::{Connection, Content, Inbox, Message},
+    connection::Connection,
     connections::Connections,
     frame::Frame,
+    inbox::{Content, Inbox, Message},
     polling::read_body,
     receipts::{Receipt, Unconfirmed},
     server::{Opening, Server, Transport},

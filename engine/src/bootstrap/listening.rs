@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::middleware::from_fn_with_state;
-use axum_server::Handle;
+use axum_server::{Handle, tls_rustls::RustlsAcceptor};
 use tokio::task::JoinHandle;
 use tower::service_fn;
 
@@ -17,13 +17,14 @@ use crate::{
     integrations::{
         clock::SystemClock,
         identity::ServedCertificate,
-        listener::{limit_unsent, open_files_limit},
+        listener::{keep_many_waiting, limit_unsent, open_files_limit},
         root_lock::RootLock,
     },
     interfaces::{
         events::{Hub, SocketEndpoint},
         http::{
             accept_errors::AcceptErrors,
+            arrivals::{Arrivals, Origin},
             browser::BrowserGuard,
             compat::{cors::AllowedOrigins, session::SessionCodec},
             connections::Connections,
@@ -42,7 +43,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) address: SocketAddr,
-    pub(super) handle: Handle<SocketAddr>,
+    pub(super) handle: Handle<Origin>,
     pub(super) server: JoinHandle<std::io::Result<()>>,
     /// Requests whose clients have gone.
     pub(super) detached: DetachedRequests,
@@ -114,26 +115,25 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
 
     listener.set_nonblocking(true).map_err(StartError::Listener)?;
     limit_unsent(&listener).map_err(StartError::Listener)?;
+    keep_many_waiting(&listener).map_err(StartError::Listener)?;
     let address = listener.local_addr().map_err(StartError::Listener)?;
     let handle = Handle::new();
     let files = open_files_limit();
     let connections = Connections::new(settings, files);
-    let errors = AcceptErrors::new(Arc::new(SystemClock::new()), files);
+    let clock = Arc::new(SystemClock::new());
+    let errors = AcceptErrors::new(clock.clone(), files);
+    let arrivals = Arrivals::serve(listener, Arc::clone(&connections), errors.clone(), clock)
+        .map_err(StartError::Listener)?
+        .handle(handle.clone());
     let server = if settings.speaks_tls() {
-        let server =
-            axum_server::from_tcp_rustls(listener, certificate.listener()).map_err(StartError::Listener)?;
+        let server = arrivals.acceptor(RustlsAcceptor::new(certificate.listener()));
         serve(
-            with_limits(server, &settings.timing, errors, connections)
-                .handle(handle.clone())
-                .serve(service),
+            with_limits(server, &settings.timing, errors, connections).serve(service),
             lock,
         )
     } else {
-        let server = axum_server::from_tcp(listener).map_err(StartError::Listener)?;
         serve(
-            with_limits(server, &settings.timing, errors, connections)
-                .handle(handle.clone())
-                .serve(service),
+            with_limits(arrivals, &settings.timing, errors, connections).serve(service),
             lock,
         )
     };

@@ -10,9 +10,12 @@ pub struct Bounds {
     pub sockets: usize,
     /// Bytes from sockets that wait to be handled, of all sockets together. One message alone may be longer.
     pub waiting_bytes: usize,
-    /// Connections without a request on which nobody has shown who it is, of all peers together; fewer where the
-    /// process may open fewer files. One on which something was asked costs 30 kB.
+    /// Connections without a request on which something has come and nobody has shown who it is, of all peers together;
+    /// fewer where the process may open fewer files. One on which something was asked costs 30 kB.
     pub idle_connections: usize,
+    /// Connections on which nothing has come yet, of all peers together; fewer where few more files may be opened. Each
+    /// costs 3 kB.
+    pub silent_connections: usize,
     /// Bytes of heads of requests that have not come whole, of all those connections together. What is left of a longer
     /// head once it was answered counts, too.
     pub head_bytes: usize,
@@ -63,6 +66,7 @@ impl Default for Bounds {
             sockets: 50_000,
             waiting_bytes: 64_000_000,
             idle_connections: 600,
+            silent_connections: 8192,
             head_bytes: 8_000_000,
             anonymous: AnonymousBounds::default(),
         }

@@ -50,7 +50,7 @@ pub struct AccountInSession {
 pub const SESSION_MAX_AGE: i64 = 2_678_400;
 
 /// When a signed value was issued, and which it is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Issue {
     /// Unix seconds.
     pub at: i64,
@@ -69,7 +69,7 @@ impl Issue {
 }
 
 /// A session cookie or token that was signed by this server or the legacy. Whether it still counts is another question.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct OperatorCredential {
     /// The account that it names.
     pub username: String,

@@ -31,6 +31,7 @@ pub mod sites;
 
 // What every request passes, or several features use.
 pub mod accept_errors;
+pub mod arrivals;
 pub mod browser;
 pub mod compat;
 pub mod connections;

@@ -29,6 +29,20 @@ pub trait WriteRefreshTokens: Send {
     async fn revoke_refresh_tokens(&mut self, guid: &str, now_iso: &str) -> Result<(), StoreError>;
 }
 
+/// What every call of a device asks for. Those that wait at the same moment are asked together.
+#[async_trait]
+pub trait DeviceLookups {
+    /// The device whose GUID is stored exactly so.
+    async fn device_of_call(&self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError>;
+
+    /// As [`ReadRefreshTokens::find_refresh_token`].
+    async fn refresh_token_of_call(
+        &self,
+        guid: &str,
+        token_hash: &str,
+    ) -> Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError>;
+}
+
 /// Uses of refresh tokens come by the thousand, so those that wait at the same moment are written together.
 #[async_trait]
 pub trait RefreshNotes {

@@ -2,6 +2,8 @@
 
 pub mod listing;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -15,6 +17,12 @@ use crate::domain::{
 pub trait ReadDevices: Send {
     /// The device whose GUID equals `guid` whatever the letter case; an exactly equal one comes first.
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError>;
+
+    /// The devices that have exactly one of these GUIDs, by it; those whose rows cannot be read are left out.
+    async fn devices_with_guids(
+        &mut self,
+        guids: &[&str],
+    ) -> Result<HashMap<String, DeviceIdentity>, StoreError>;
 
     /// Every device in the order of the table. A value of another kind than its column's is taken for what it can be.
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError>;
@@ -33,6 +41,20 @@ pub trait ReadDevices: Send {
 
     /// The GUIDs of the devices with exactly these host names; a device that has none is left out.
     async fn guids_of_hosts(&mut self, hostnames: &[String]) -> Result<Vec<(String, String)>, StoreError>;
+}
+
+/// Heartbeats come by the thousand, and as a rule they repeat the name that is stored: such a one is a single statement.
+#[async_trait]
+pub trait ReportNotes {
+    /// Stores what the device with exactly this GUID reported of itself and that it was seen at `now` (Unix seconds), and
+    /// gives the host name that it has. `None`, and nothing is stored, where there is no such device, or where it
+    /// reports another name than it has.
+    async fn note_report(
+        &self,
+        guid: &str,
+        report: &DeviceReport,
+        now: i64,
+    ) -> Result<Option<Option<String>>, StoreError>;
 }
 
 #[async_trait]

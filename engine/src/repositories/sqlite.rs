@@ -28,6 +28,7 @@ mod sealed_secrets;
 mod service_accounts;
 mod sites;
 mod temporary;
+mod together;
 mod writer;
 
 use std::{
@@ -41,7 +42,7 @@ use jiff::Timestamp;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqlitePool,
     pool::PoolConnection,
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 
 pub use backup::{BackupError, back_up};
@@ -57,7 +58,7 @@ use self::{
     held::{Hold, Holders},
     indexes::Indexes,
     plans::Statements,
-    writer::{LOCK_SLICE, Turn, Writer},
+    writer::{LOCK_SLICE, Statement, Turn, Writer},
 };
 use super::{ReadTables, Store, StoreError, UnitOfWork, WriteTables};
 use crate::{
@@ -83,6 +84,7 @@ pub struct SqliteStore {
     indexes: Indexes,
     holders: Holders,
     notes: device_access::refresh_notes::WaitingNotes,
+    lookups: Arc<device_access::lookups::Lookups>,
     /// Measures how long is waited; nobody measures without it.
     stopwatch: Option<Arc<dyn Clock>>,
 }
@@ -165,6 +167,7 @@ impl SqliteStore {
             readers,
             holders: Holders::default(),
             notes: device_access::refresh_notes::WaitingNotes::default(),
+            lookups: Arc::default(),
             stopwatch: None,
         })
     }
@@ -236,6 +239,25 @@ impl SqliteStore {
             indexes: self.indexes.clone(),
             _hold: hold,
         })
+    }
+
+    async fn brief_work(&self) -> Result<SqliteWork, StoreError> {
+        let hold = self.holders.hold();
+        let turn = self.waiting(WaitFor::Write, self.writer.begin_brief()).await?;
+        Ok(SqliteWork {
+            turn,
+            indexes: self.indexes.clone(),
+            _hold: hold,
+        })
+    }
+
+    /// Makes a change that is a single statement. The wait that is measured is until it is stored.
+    async fn change<'q, Q>(&self, statement: Q) -> Result<Vec<SqliteRow>, StoreError>
+    where
+        Q: Fn() -> Statement<'q>,
+    {
+        let _hold = self.holders.hold();
+        self.waiting(WaitFor::Write, self.writer.change(statement)).await
     }
 
     async fn reading(&self) -> Result<SqliteView, StoreError> {
@@ -343,6 +365,10 @@ impl UnitOfWork for SqliteWork {
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
         Ok(Box::new(self.work().await?))
+    }
+
+    async fn begin_brief(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(self.brief_work().await?))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -129,7 +129,7 @@ impl EnrollmentService {
             FINGERPRINT_LIMIT,
         )
         .map_err(RequestError::RateLimited)?;
-        let mut work = self.store.begin().await?;
+        let mut work = self.store.begin_brief().await?;
         let now = self.environment.now();
         may_be_claimed(self.hosts, &mut *work, &request.hostname)
             .await?

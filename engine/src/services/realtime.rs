@@ -3,6 +3,7 @@
 
 mod access;
 pub(super) mod agents;
+mod lookups;
 mod online;
 mod relays;
 mod results;
@@ -10,6 +11,7 @@ mod results;
 use std::{collections::HashSet, fmt, sync::Arc};
 
 pub use access::{ChannelAccess, Identity, Principal, Rights};
+use tokio::sync::Semaphore;
 
 use super::{
     Environment,
@@ -73,8 +75,8 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// The ids that living connections have announced, in no order.
     fn live_agents(&self) -> Vec<String>;
 
-    /// The devices whose tokens those connections showed.
-    fn live_devices(&self) -> HashSet<Guid>;
+    /// Those of these devices whose tokens such connections showed.
+    fn live_among(&self, devices: &[&Guid]) -> HashSet<Guid>;
 
     /// Ends these connections, so that their clients make new ones.
     fn end(&self, whose: Whose<'_>);
@@ -98,7 +100,13 @@ pub struct RealtimeService {
     agents: Arc<Agents>,
     hosts: HostRules,
     channel: Arc<dyn Channel>,
+    /// Turns of agents whose reports are stored. A fleet that comes back would otherwise fill the line for the database,
+    /// in which everybody else waits too.
+    storing: Semaphore,
 }
+
+/// Reports of agents that are stored at a time.
+const STORED_AT_A_TIME: usize = 16;
 
 impl fmt::Debug for RealtimeService {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,6 +129,7 @@ impl RealtimeService {
             agents,
             hosts,
             channel,
+            storing: Semaphore::new(STORED_AT_A_TIME),
         }
     }
 

@@ -13,12 +13,16 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, sqlite::S
 use crate::{
     domain::{
         activity::ActivityLine,
-        refresh_tokens::UsedRefreshToken,
+        devices::{DeviceIdentity, DeviceReport},
+        refresh_tokens::{RefreshToken, UsedRefreshToken},
         search::{DeviceField, SearchedDevice},
     },
     repositories::{
-        ReadTables, Store, StoreError, UnitOfWork, device_access::RefreshNotes, devices::listing::Visitor,
-        indexed::ReadIndexed, sqlite::SqliteStore,
+        ReadTables, Store, StoreError, UnitOfWork,
+        device_access::{DeviceLookups, RefreshNotes},
+        devices::{ReportNotes, listing::Visitor},
+        indexed::ReadIndexed,
+        sqlite::SqliteStore,
     },
 };
 
@@ -129,10 +133,47 @@ impl ReadIndexed for Distant {
 }
 
 #[async_trait]
+impl DeviceLookups for Distant {
+    async fn device_of_call(&self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
+        travel().await;
+        self.0.device_of_call(guid).await
+    }
+
+    async fn refresh_token_of_call(
+        &self,
+        guid: &str,
+        token_hash: &str,
+    ) -> Result<Option<(RefreshToken, Option<DeviceIdentity>)>, StoreError> {
+        travel().await;
+        self.0.refresh_token_of_call(guid, token_hash).await
+    }
+}
+
+#[async_trait]
+impl ReportNotes for Distant {
+    async fn note_report(
+        &self,
+        guid: &str,
+        report: &DeviceReport,
+        now: i64,
+    ) -> Result<Option<Option<String>>, StoreError> {
+        travel().await;
+        self.0.note_report(guid, report, now).await
+    }
+}
+
+#[async_trait]
 impl Store for Distant {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
         travel().await;
         let work = self.0.begin().await;
+        travel().await;
+        work
+    }
+
+    async fn begin_brief(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        travel().await;
+        let work = self.0.begin_brief().await;
         travel().await;
         work
     }

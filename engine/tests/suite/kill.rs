@@ -1,9 +1,10 @@
-//! The server dies in the middle of enrollments: every answer that it gave holds.
+//! The server dies in the middle of enrollments and of heartbeats: every answer that it gave holds.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
+use borealis_engine::domain::digest::sha256_hex;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::sync::mpsc;
 
 use crate::testkit::{
@@ -109,4 +110,83 @@ async fn every_answer_holds_after_a_kill_and_the_server_starts_again() {
     database.close().await.unwrap();
     let again = serve(root.path());
     assert_eq!(install_code(&base(&again)).await.len(), 39);
+}
+
+fn guid(number: u8) -> String {
+    format!("00000000-0000-4000-8000-{number:012X}")
+}
+
+/// Reports, each time with another uptime, until the server is gone or the device has called as often as it may.
+async fn report_until_the_end(base: String, number: u8, answers: mpsc::UnboundedSender<(u8, i64)>) {
+    let client = client();
+    let token: Value = client
+        .post(format!("{base}/api/agent/token/refresh"))
+        .json(&json!({"guid": guid(number), "refresh_token": format!("token {number}")}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    for uptime in 1..50 {
+        let asked = client
+            .post(format!("{base}/api/agent/heartbeat"))
+            .bearer_auth(token["access_token"].as_str().unwrap())
+            .json(&json!({"hostname": format!("HOST-{number}"), "metrics": {"uptime": uptime}}))
+            .send()
+            .await;
+        let Ok(answer) = asked else { return };
+        let status = answer.status();
+        // An answer that was cut off half-way was not given.
+        let Ok(body) = answer.text().await else { return };
+        assert_eq!(status, 200, "{body}");
+        if answers.send((number, uptime)).is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_heartbeat_that_was_answered_is_stored_after_a_kill() {
+    let root = tempfile::tempdir().unwrap();
+    let mut server = serve(root.path());
+    let url = format!("sqlite://{}", root.path().join("database.db").display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    for number in 0..CLIENTS {
+        let (guid, hash) = (guid(number), sha256_hex(format!("token {number}").as_bytes()));
+        let rows = format!(
+            "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status) \
+             VALUES ('{guid}', 'HOST-{number}', 'key {number}', 1, 'active'); \
+             INSERT INTO refresh_tokens (id, guid, token_hash, created_at, expires_at) VALUES ('{number}', '{guid}', '{hash}', '', '')"
+        );
+        sqlx::raw_sql(AssertSqlSafe(rows))
+            .execute(&mut database)
+            .await
+            .unwrap();
+    }
+    database.close().await.unwrap();
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    for number in 0..CLIENTS {
+        tokio::spawn(report_until_the_end(base(&server), number, sender.clone()));
+    }
+    drop(sender);
+    let mut last = HashMap::new();
+    let mut count = 0;
+    while let Some((number, uptime)) = answers.recv().await {
+        last.insert(number, uptime);
+        count += 1;
+        if count == ANSWERS_BEFORE_THE_END {
+            server.kill();
+        }
+    }
+    assert!(count >= ANSWERS_BEFORE_THE_END, "{count}");
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    for (number, answered) in last {
+        let stored: i64 = sqlx::query_scalar("SELECT uptime FROM devices WHERE guid = $1")
+            .bind(guid(number))
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+        assert!(stored >= answered, "{number}: {stored} of {answered}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The realtime channel on a whole server, with real sockets.
 
+mod fleet;
 mod heartbeats;
 mod job_status;
 mod logins;

@@ -459,6 +459,7 @@ async fn idle_connections_make_room_for_others() {
         settings.timing.head_deadline = Duration::from_secs(3600);
         settings.timing.idle_deadline = Duration::from_secs(3600);
         settings.bounds.idle_connections = 20;
+        settings.bounds.silent_connections = 20;
     })
     .await;
     let mut another = connect_from(&server, [127, 0, 0, 2]).await;
@@ -498,6 +499,36 @@ async fn idle_connections_make_room_for_others() {
         .await
         .unwrap();
     assert!(!ends(another).await);
+    server.stop().await;
+}
+
+/// Those on which nothing has come yet are counted apart: a fleet that comes back makes many of them.
+#[tokio::test]
+async fn connections_that_say_nothing_yet_take_no_place_of_those_that_have_begun() {
+    let server = Server::start_with("strict", DEVICE, |settings| {
+        settings.timing.head_deadline = Duration::from_secs(3600);
+        settings.bounds.idle_connections = 20;
+        settings.bounds.silent_connections = 100;
+    })
+    .await;
+    let mut silent = Vec::new();
+    let mut begun = Vec::new();
+    for _ in 0..60 {
+        silent.push(connect_from(&server, [127, 0, 0, 1]).await);
+        let mut stream = connect_from(&server, [127, 0, 0, 1]).await;
+        begin_head(&mut stream, KIB).await;
+        begun.push(stream);
+    }
+    until_ended(&mut begun[0]).await;
+    for mut stream in silent {
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
     server.stop().await;
 }
 

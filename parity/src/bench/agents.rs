@@ -9,6 +9,7 @@ use super::{
     BenchError, Figure, Latencies, Plan, ServerProcess,
     client::Connection,
     crowd::{self, Agent},
+    storm,
 };
 
 /// How often a shipped agent reports.
@@ -29,16 +30,9 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     let (elapsed, used) = (begin.elapsed(), server.processor_time()? - used);
     let after = server.resident_megabytes()?;
 
-    let members: Vec<_> = agents
-        .into_iter()
-        .map(|agent| (agent.member, agent.token))
-        .collect();
-    let dropped = Instant::now();
-    let (agents, failures) = crowd::reconnect(server.address(), members).await?;
-    let back = dropped.elapsed();
     #[allow(clippy::cast_precision_loss, reason = "thousands of agents at most")]
-    let (count, failures) = (agents.len() as f64, failures as f64);
-
+    let count = agents.len() as f64;
+    let (_agents, storm) = storm::measure(&server, agents).await?;
     let mut figures = vec![
         Figure::new("agents", count, ""),
         Figure::new("resident, empty", empty, "MB"),
@@ -52,13 +46,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
         ),
     ];
     figures.extend(latencies.figures(elapsed, used));
-    figures.push(Figure::new("all back after", back.as_secs_f64(), "s"));
-    figures.push(Figure::new("tries that failed", failures, ""));
-    figures.push(Figure::new(
-        "resident, all back",
-        server.resident_megabytes()?,
-        "MB",
-    ));
+    figures.extend(storm);
     Ok(figures)
 }
 

@@ -1,6 +1,11 @@
 //! Many agents on the channel.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -10,14 +15,17 @@ use super::{
     client::Connection,
     fleet::{Member, enroll},
 };
-use crate::socket_io::{Client, ConnectOptions, Incoming, Limits};
+use crate::{
+    socket_io::{Client, ConnectOptions, Incoming, Limits},
+    target::endpoint::Endpoint,
+};
 
 /// Agents that connect at the same time when nothing is measured.
 const GENTLY: usize = 32;
 /// How long an agent tries to come back at one go, and in all.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two tries of one agent. Shipped agents wait longer.
-const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+/// Between two tries of one agent, on the average.
+const BETWEEN_TRIES: Duration = Duration::from_secs(5);
 
 /// An agent on the channel, with its access token.
 #[derive(Debug)]
@@ -52,32 +60,52 @@ pub(super) async fn connect(server: &ServerProcess, count: usize) -> Result<Vec<
     Ok(agents)
 }
 
-/// Connects all at once and waits until each was acknowledged.
+/// All agents of a fleet that dropped, back on the channel.
+#[derive(Debug, Default)]
+pub(super) struct Returned {
+    pub(super) agents: Vec<Agent>,
+    /// When each was back, from the drop on.
+    pub(super) back: Vec<Duration>,
+    /// Tries that failed, by the reason.
+    pub(super) failures: BTreeMap<String, usize>,
+}
+
+/// Connects all at once and waits until each was acknowledged. Who fails tries again as shipped agents do.
 pub(super) async fn reconnect(
     address: SocketAddr,
     agents: Vec<(Member, String)>,
-) -> Result<(Vec<Agent>, usize), BenchError> {
+    dropped: Instant,
+) -> Result<Returned, BenchError> {
     let mut connecting = JoinSet::new();
-    for (member, token) in agents {
+    for (number, (member, token)) in agents.into_iter().enumerate() {
         connecting.spawn(async move {
-            let mut failures = 0;
+            let mut failures = Vec::new();
             loop {
                 match come_online(address, member.clone(), token.clone()).await {
-                    Ok(agent) => return Ok((agent, failures)),
-                    Err(error) if failures > 100 => return Err(error),
-                    Err(_) => failures += 1,
+                    Ok(agent) => return Ok((agent, failures, dropped.elapsed())),
+                    Err(error) if failures.len() > 100 => return Err(error),
+                    Err(error) => failures.push(error.to_string()),
                 }
-                tokio::time::sleep(BETWEEN_TRIES).await;
+                tokio::time::sleep(pause(number, failures.len())).await;
             }
         });
     }
-    let (mut back, mut failures) = (Vec::new(), 0);
+    let mut returned = Returned::default();
     while let Some(agent) = connecting.join_next().await {
-        let (agent, failed) = agent??;
-        failures += failed;
-        back.push(agent);
+        let (agent, failures, at) = agent??;
+        for failure in failures {
+            *returned.failures.entry(failure).or_default() += 1;
+        }
+        returned.back.push(at);
+        returned.agents.push(agent);
     }
-    Ok((back, failures))
+    Ok(returned)
+}
+
+/// Between two tries of one agent: five seconds, and up to a half of that more or less, another for each.
+fn pause(agent: usize, tries: usize) -> Duration {
+    let scattered = agent.wrapping_mul(7919).wrapping_add(tries.wrapping_mul(104_729)) % 1000;
+    BETWEEN_TRIES / 2 + BETWEEN_TRIES * u32::try_from(scattered).unwrap_or_default() / 1000
 }
 
 /// Connects one and waits until it was acknowledged.
@@ -96,6 +124,7 @@ pub(super) async fn come_online(
             connect: PATIENCE,
             ..Limits::default()
         },
+        server: Endpoint::from(address).dialled_from(member.address.into()),
         ..ConnectOptions::websocket(address)
     };
     let mut client = Client::connect(&options).await?;
@@ -147,5 +176,24 @@ pub(super) async fn wait_for(client: &mut Client, event: &str) -> Result<(), Ben
     match tokio::time::timeout(PATIENCE * 2, arrival).await {
         Ok(arrived) => Ok(arrived?),
         Err(_) => Err(BenchError::Missing("an event")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_try_again_after_five_seconds_and_a_half_either_way() {
+        let pauses: Vec<_> = (0..1000)
+            .flat_map(|agent| [pause(agent, 1), pause(agent, 2)])
+            .collect();
+        assert!(
+            pauses
+                .iter()
+                .all(|pause| (2500..7500).contains(&pause.as_millis()))
+        );
+        let mean = pauses.iter().sum::<Duration>() / 2000;
+        assert!((4900..5100).contains(&mean.as_millis()), "{mean:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Many devices that have enrolled already.
 
-use std::path::Path;
+use std::{net::Ipv4Addr, path::Path};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -8,6 +8,10 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{BenchError, ServerProcess, client::Connection};
+
+/// Addresses of this machine that devices come from. One has 28,000 ports, and those of connections that it closed are not
+/// to be had for a minute.
+const ADDRESSES: usize = 16;
 
 /// The path that devices renew their tokens at.
 pub(super) const REFRESH: &str = "/api/agent/token/refresh";
@@ -18,6 +22,8 @@ pub(super) struct Member {
     /// Its GUID, canonical.
     pub(super) guid: String,
     pub(super) hostname: String,
+    /// The address that its agent connects from.
+    pub(super) address: Ipv4Addr,
     refresh_token: String,
 }
 
@@ -26,6 +32,12 @@ impl Member {
         Self {
             guid: format!("00000000-0000-4000-8000-{number:012X}"),
             hostname: format!("LOAD-{number}"),
+            address: Ipv4Addr::new(
+                127,
+                0,
+                0,
+                u8::try_from(number % ADDRESSES).unwrap_or_default() + 1,
+            ),
             refresh_token: format!("load-{number}"),
         }
     }

@@ -1,6 +1,9 @@
 //! How figures grow: each at a tenth of the size and at the whole of it.
 
-use std::fmt::{self, Display, Formatter};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display, Formatter},
+};
 
 use serde::Serialize;
 
@@ -22,7 +25,7 @@ pub struct Growth {
     pub load: Load,
     /// What there is more of.
     pub of: &'static str,
-    pub figure: &'static str,
+    pub figure: Cow<'static, str>,
     pub unit: &'static str,
     pub small: Point,
     pub large: Point,
@@ -100,7 +103,7 @@ pub async fn grow(plan: &Plan, tell: impl Fn(String)) -> Result<Vec<Growth>, Ben
                 all.push(Growth {
                     load,
                     of,
-                    figure: small.name,
+                    figure: small.name.clone(),
                     unit: small.unit,
                     small: point(sizes[0], &small),
                     large: point(sizes[1], &large),

@@ -128,7 +128,7 @@ fn table(out: &mut String, load: Load, figures: &[Figure]) {
             out,
             format_args!(
                 "<tr><td>{}</td><td class=n>{:.1}</td><td>{}</td></tr>",
-                escape(figure.name),
+                escape(&figure.name),
                 figure.value,
                 escape(figure.unit)
             ),
@@ -239,7 +239,7 @@ mod tests {
         let rows = vec![Growth {
             load: Load::Agents,
             of: "agents",
-            figure: "all back after",
+            figure: "all back after".into(),
             unit: "s",
             small: point(500, 1.0),
             large: point(5000, 8.0),

@@ -28,6 +28,11 @@ pub(super) fn open_files(process: u32) -> Result<usize, ServerError> {
     Ok(files.count())
 }
 
+/// Files that this process has open, connections among them.
+pub(super) fn own_open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
 /// Processor time used so far.
 pub(super) fn processor_time(process: u32) -> Result<Duration, ServerError> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).map_err(ServerError::Usage)?;

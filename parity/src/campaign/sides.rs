@@ -16,13 +16,17 @@ use self::{
 };
 use super::{provenance, spans};
 use crate::{
-    diff::Difference,
+    diff::{BothSpans, Difference, EARLIEST_START_US, Spans},
     mask::{Mask, Masked},
     normalize::{Normalized, normalize, normalize_and_count},
-    register::{Ran, StepNames},
+    register::{Ran, Slack, StepNames},
     report::{Provenance, SideNotes, Story},
     runner::{Between, RunEvents, run_on},
-    scenario::{files, model::Scenario},
+    scenario::{
+        clock::ScenarioClock,
+        files,
+        model::{Action, Scenario},
+    },
     snapshot::{self, Snapshot},
     target::{
         Side, Spec,
@@ -286,7 +290,8 @@ impl Sides {
         let engine_shown = Shown::live(&self.engine_name(), &engine);
         let story = Story::of(scenario, &shown().normalized, &engine_shown.normalized)
             .with_times(&first.took_us, &engine.took_us);
-        let ran = ran(scenario, shown(), engine_shown, Some(&first), &engine);
+        let timed = &recorded_times(scenario, one.snapshots);
+        let ran = ran(timed, shown(), engine_shown, Some(&first), &engine);
         let mut compared = self.with_notes(ran, Some((legacy, &first)), &engine);
         compared.story = Some(story);
         if self.legacy_twice && compared.ran.broken.is_none() {
@@ -295,7 +300,7 @@ impl Sides {
                     let again = Shown::live(&side, &second);
                     noise(
                         &mut compared,
-                        self::ran(scenario, shown(), again, Some(&first), &second),
+                        self::ran(timed, shown(), again, Some(&first), &second),
                     );
                 }
                 Err(reason) => return failed(reason),
@@ -397,6 +402,15 @@ fn at_the_time_of(scenario: &Scenario, played: &Transcript) -> Scenario {
     scenario
 }
 
+/// The scenario with the times of its recording, where it has one: those that the register speaks of.
+fn recorded_times(scenario: &Scenario, snapshots: &Path) -> Scenario {
+    let timed = scenario.clone();
+    match snapshot::read_for(snapshots, scenario) {
+        Ok(snapshot) => timed.with_times(snapshot.recorded.iter().map(|step| step.at_us)),
+        Err(_) => timed,
+    }
+}
+
 /// Compares what both sides showed, less what one of them could not show.
 fn ran(
     scenario: &Scenario,
@@ -436,15 +450,10 @@ fn ran(
         .with_masked(&masked)
         .with_missed(&engine_ran.missed)
         .without(without);
-    let runs: Vec<&Transcript> = legacy_ran.into_iter().chain([engine_ran]).collect();
-    ran.slack_us = slack_us(scenario, &runs);
-    if let (Some(_), Ok(differences)) = (ran.slack_us, &mut ran.outcome) {
+    ran.slack = slack(scenario, legacy_ran, engine_ran);
+    if let (Some(_), Some(starts), Ok(differences)) = (&ran.slack, ran.started_at_us, &mut ran.outcome) {
         let before = differences.len();
-        let ran_there = [
-            legacy_ran.is_some_and(|run| run.run.clock_ran),
-            engine_ran.run.clock_ran,
-        ];
-        differences.retain(|one| !same_second(one) && !by_chance_at_once(one, ran_there));
+        differences.retain(|one| !same_second(one, &spans, starts));
         for _ in differences.len()..before {
             ran.masked.note(Mask::Moment);
         }
@@ -453,23 +462,40 @@ fn ran(
     ran
 }
 
-/// Whether two cookies of one account are the same one follows from whether a second had passed between them.
-fn same_second(difference: &Difference) -> bool {
-    let is_name = |side: &Option<Value>| {
-        let text = side.as_ref().and_then(Value::as_str);
-        text.is_some_and(|text| text.starts_with("<signed first seen in step "))
+/// Whether two cookies of one account are one follows from whether a second began between them. Where both may be so on either
+/// side, as the steps lay, it says nothing.
+fn same_second(difference: &Difference, spans: &BothSpans, starts: [i64; 2]) -> bool {
+    let first_seen = |side: &Option<Value>| -> Option<u32> {
+        let text = side.as_ref()?.as_str()?;
+        let (step, _) = text
+            .strip_prefix("<signed first seen in step ")?
+            .split_once(' ')?;
+        step.parse().ok()
     };
-    difference.path.ends_with("/<signed>/name") && is_name(&difference.legacy) && is_name(&difference.engine)
-}
-
-/// Two readings of a clock that ran by itself can fall into one microsecond: that they did says nothing.
-fn by_chance_at_once(difference: &Difference, ran: [bool; 2]) -> bool {
-    let at_once = |side: &Option<Value>| {
-        let text = side.as_ref().and_then(Value::as_str);
-        text.is_some_and(|text| text.starts_with("same instant as "))
+    let (Some(legacy), Some(engine)) = (first_seen(&difference.legacy), first_seen(&difference.engine))
+    else {
+        return false;
     };
-    let sides = [&difference.legacy, &difference.engine];
-    sides.into_iter().zip(ran).any(|(side, ran)| ran && at_once(side))
+    // One side shows the cookie of the earlier step again, the other one a cookie of the later step.
+    let (earlier, later) = (legacy.min(engine), legacy.max(engine));
+    let seconds = |spans: &Spans, start: i64, step: u32| {
+        let second = |at: i64| start.saturating_add(at).div_euclid(SECOND_US);
+        let (began, ended) = spans.moments(step)?;
+        Some((second(began), second(ended)))
+    };
+    let may_be_both = |spans: &Spans, start: i64, is_one: bool| -> Option<bool> {
+        let (first, second) = (seconds(spans, start, earlier)?, seconds(spans, start, later)?);
+        Some(if is_one {
+            second.0 <= first.1
+        } else {
+            first.0 < second.1
+        })
+    };
+    let [legacy_start, engine_start] = starts;
+    difference.path.ends_with("/<signed>/name")
+        && legacy != engine
+        && may_be_both(&spans.legacy, legacy_start, legacy < engine) == Some(true)
+        && may_be_both(&spans.engine, engine_start, engine < legacy) == Some(true)
 }
 
 /// Where a side could not be talked to, and the other one could: what fails on both says the same of both.
@@ -515,25 +541,45 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
     ran
 }
 
-/// How far times may lie from those of the recording where a clock ran by itself: the server's start, and how much faster
-/// or slower the steps went.
-fn slack_us(scenario: &Scenario, runs: &[&Transcript]) -> Option<i64> {
-    let mut slack = None;
-    for run in runs.iter().filter(|run| run.run.clock_ran) {
-        let lead = run
-            .run
-            .spans
-            .first()
-            .map_or(0, |(_, began, _)| began.saturating_abs());
-        let (mut at, mut most) = (0, 0);
-        for step in &scenario.steps {
-            at = step.at_us.unwrap_or(at);
-            let span = run.run.spans.iter().find(|(number, ..)| *number == step.id);
-            most = most.max(span.map_or(0, |(_, _, ended)| (ended - at).saturating_abs()));
-        }
-        slack = slack.max(Some(lead + most + SECOND_US));
+/// How far times may lie from those that the register expects where a clock ran by itself: step by step as far as it ran
+/// ahead or behind. The engine's times in the register are those at which the recorded steps were over, the legacy's are
+/// some moment of the recorded step.
+fn slack(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) -> Option<[Slack; 2]> {
+    let mut runs = legacy.into_iter().chain([engine]);
+    runs.any(|run| run.run.clock_ran).then(|| {
+        [
+            // A recording shows what the register expects of it.
+            legacy.map_or_else(Slack::default, |run| late(scenario, run, true)),
+            late(scenario, engine, false),
+        ]
+    })
+}
+
+/// How much later the steps of a run were than the register has them.
+fn late(scenario: &Scenario, run: &Transcript, is_legacy: bool) -> Slack {
+    let span = |step: u32| run.run.spans.iter().find(|(number, ..)| *number == step);
+    let (began, ended) = span(0).map_or((0, 0), |(_, began, ended)| (*began, *ended));
+    let before_start = if is_legacy { EARLIEST_START_US } else { 0 };
+    let mut all = vec![(0, began, ended - before_start)];
+    let mut clock = ScenarioClock::new(scenario.started_at_us);
+    let mut behind = ended;
+    for step in &scenario.steps {
+        let before = clock.at_us();
+        clock.advance(step);
+        let at = clock.at_us();
+        let Some((_, began, ended)) = span(step.id) else {
+            continue;
+        };
+        let until = match step.action {
+            // While everybody waits the clocks run alike.
+            Action::Wait { .. } => at,
+            _ if is_legacy => before,
+            _ => at,
+        };
+        all.push((step.id, behind.min(began - at), behind.max(ended - until)));
+        behind = ended - at;
     }
-    slack
+    Slack::new(all)
 }
 
 #[cfg(test)]
@@ -541,26 +587,103 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::Kind;
+    use crate::{diff::Kind, transcript::RunNotes};
+
+    /// A run whose clock ran: its steps as (number, began, ended).
+    fn ran(spans: &[(u32, i64, i64)]) -> Transcript {
+        Transcript {
+            run: RunNotes {
+                clock_ran: true,
+                spans: spans.to_vec(),
+                ..RunNotes::default()
+            },
+            ..Transcript::default()
+        }
+    }
 
     #[test]
-    fn that_two_readings_of_a_running_clock_are_one_says_nothing() {
-        let difference = |legacy: &str, engine: &str| Difference {
-            scenario: "a/b".to_owned(),
-            step: 1,
-            label: "GET /".to_owned(),
-            path: "/body/utc_iso".to_owned(),
-            kind: Kind::Value,
-            legacy: Some(json!(legacy)),
-            engine: Some(json!(engine)),
+    fn whether_a_second_began_between_two_logins_is_chance_only_where_one_may_have_begun() {
+        let difference = |legacy: u32, engine: u32| {
+            let name = |step: u32| {
+                json!(format!(
+                    "<signed first seen in step {step} /headers/set-cookie/session>"
+                ))
+            };
+            Difference {
+                scenario: "a/b".to_owned(),
+                step: 2,
+                label: "POST /".to_owned(),
+                path: "/headers/set-cookie/0/value/<signed>/name".to_owned(),
+                kind: Kind::Value,
+                legacy: Some(name(legacy)),
+                engine: Some(name(engine)),
+            }
         };
-        let (same, other) = ("same instant as /body/iso", "another instant than /body/iso");
-        assert!(by_chance_at_once(&difference(other, same), [false, true]));
+        let quick = || Spans::new([(1, 100_000, 200_000), (2, 200_000, 300_000)]);
+        let slow = || Spans::new([(1, 100_000, 200_000), (2, 1_300_000, 1_400_000)]);
+        let across = || Spans::new([(1, 900_000, 950_000), (2, 950_000, 1_050_000)]);
+        let says_nothing = |legacy: Spans, engine: Spans, one: &Difference| {
+            same_second(one, &BothSpans { legacy, engine }, [0, 5_000_000])
+        };
+        let of_legacy = difference(1, 2);
+        assert!(says_nothing(across(), across(), &of_legacy));
+        assert!(says_nothing(quick(), across(), &of_legacy));
+        assert!(says_nothing(quick(), slow(), &of_legacy));
         assert!(
-            !by_chance_at_once(&difference(same, other), [false, true]),
-            "a recording means it"
+            !says_nothing(slow(), slow(), &of_legacy),
+            "the legacy's is the old one a second later"
         );
-        assert!(by_chance_at_once(&difference(same, other), [true, false]));
-        assert!(!by_chance_at_once(&difference("a", "b"), [true, true]));
+        assert!(
+            !says_nothing(quick(), quick(), &of_legacy),
+            "the engine's is new within the second"
+        );
+        let of_engine = difference(2, 1);
+        assert!(says_nothing(slow(), quick(), &of_engine));
+        assert!(!says_nothing(quick(), slow(), &of_engine));
+        assert!(
+            !says_nothing(across(), across(), &difference(2, 2)),
+            "another place of one step"
+        );
+    }
+
+    #[test]
+    fn a_time_may_be_as_late_as_the_steps_were_until_then() {
+        let text =
+            "format: 2\ntitle: T\narea: A\nstarted_at: 1\nsteps:\n  - get: /\n  - wait: 60\n  - get: /\n";
+        let scenario = Scenario::read("a/b", text).unwrap().with_times([
+            Some(10_000),
+            Some(60_010_000),
+            Some(60_020_000),
+        ]);
+        let run = ran(&[
+            (0, -300_000, 0),
+            (1, 1_000, 30_000),
+            (2, 60_031_000, 60_032_000),
+            (3, 60_033_000, 65_000_000),
+        ]);
+        assert_eq!(
+            late(&scenario, &run, false),
+            Slack::new([
+                (0, -300_000, 0),
+                (1, -9_000, 20_000),
+                (2, 20_000, 22_000),
+                (3, 13_000, 4_980_000),
+            ]),
+            "a slow step makes no earlier one late"
+        );
+        assert_eq!(
+            late(&scenario, &run, true),
+            Slack::new([
+                (0, -300_000, 2_000_000),
+                (1, -9_000, 30_000),
+                (2, 20_000, 22_000),
+                (3, 13_000, 4_990_000),
+            ]),
+            "of the legacy's steps it is known when they were over"
+        );
+        let standing = Transcript::default();
+        assert_eq!(slack(&scenario, None, &standing), None);
+        let [legacy, _] = slack(&scenario, None, &run).unwrap();
+        assert_eq!(legacy, Slack::default(), "a recording is not late");
     }
 }

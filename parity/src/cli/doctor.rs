@@ -17,14 +17,16 @@ use crate::doctor::{Finding, Patients, Verdict, examine};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Looked at are, on either side: whether it answers, what it calls itself, its certificate, whether an operator \
-    can log in; between them: the clocks, whether the engine takes the legacy's sessions, and, with both root folders, whether the \
+    can log in, whether agents can verify its certificate with the bundle that they were given, whether `/` is the web client; \
+    between them: the clocks, whether the engine takes the legacy's sessions, and, with both root folders, whether the \
     keys are the same. Of a root folder the engine's own check tells the rest: tables, journal, keys, certificate, modes.\n\n\
     Exit codes:\n  \
       0  no problem\n  \
       1  problems, each with its cure\n  \
       2  what is to be looked at cannot be chosen so\n\n\
     Examples:\n  parity doctor --legacy https://legacy.example:5000 --ca bundle.pem --engine https://engine.example:5000\n  \
-      parity doctor --legacy-root /srv/borealis --engine-root /srv/copy"
+      parity doctor --legacy-root /srv/borealis --engine-root /srv/copy\n  \
+      parity doctor --engine https://engine.example:5000 --insecure --bundle borealis-server-bundle.pem"
 )]
 pub struct Doctor {
     /// What is looked at.
@@ -36,6 +38,9 @@ pub struct Doctor {
     /// The root folder that the engine is to work in. Looked at with the variables of this process, as the engine would.
     #[arg(long, value_name = "FOLDER")]
     pub engine_root: Option<PathBuf>,
+    /// The bundle that agents verify the server with, in PEM form; without it that of the legacy's root folder.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
     /// Folder of the legacy's recorded behaviour.
     #[arg(long, default_value = "snapshots", value_name = "FOLDER")]
     pub snapshots: PathBuf,
@@ -66,6 +71,7 @@ impl Doctor {
             snapshots: &self.snapshots,
             legacy_root: self.legacy_root.as_deref(),
             engine_root: self.engine_root.as_deref(),
+            bundle: self.bundle.as_deref(),
             variables: &variables,
         }));
         runtime.shutdown_background();

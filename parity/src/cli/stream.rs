@@ -16,8 +16,10 @@ use crate::{
 /// Prints a line as soon as something happens. Every line has a member `event`:
 ///
 /// - `begun` (`scenarios`: how many were chosen), `started` and `finished` (`scenario`, and `error` where it could not run);
-/// - once all are over, `verdict` for each of them (`outcome`, `expected`, `unexpected`, `unmet`, `not_compared`);
-/// - `ended` (`ending`, `exit_code`, the counts, `seconds`, `reports`, and `signature` where somebody has signed).
+/// - once all are over, `verdict` for each of them (`outcome`, `expected`, `unexpected`, `unmet`, `not_compared`, and
+///   `alone_steps`: a number where there is no legacy side);
+/// - `ended` (`ending`, `exit_code`, the counts, `seconds`, `reports`, and `signature` where somebody has signed);
+///   `scenarios` are those with a legacy side, `alone` those without.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream;
 
@@ -53,6 +55,7 @@ pub(super) fn ended(report: &RunReport, folder: &Folder, coverage: Option<&Cover
             "scenario": verdict.scenario,
             "outcome": verdict.outcome,
             "compared_steps": verdict.compared_steps,
+            "alone_steps": verdict.alone_steps,
             "expected": verdict.accepted.len(),
             "unexpected": verdict.different.len(),
             "unmet": verdict.unmet.len(),
@@ -66,7 +69,9 @@ pub(super) fn ended(report: &RunReport, folder: &Folder, coverage: Option<&Cover
         "event": "ended",
         "ending": word(ending),
         "exit_code": ending.code(),
-        "scenarios": report.judgement.verdicts.len(),
+        "scenarios": counts.scenarios,
+        "alone": counts.alone,
+        "alone_steps": counts.alone_steps,
         "compared_steps": counts.compared_steps,
         "not_compared_steps": counts.not_compared_steps,
         "expected": counts.expected,

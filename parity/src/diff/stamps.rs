@@ -9,7 +9,7 @@ const SECOND_US: i64 = 1_000_000;
 /// A little more than a tenth of a second, because a tenth has no exact binary form.
 const DURATION_TOLERANCE: f64 = 0.100_000_1;
 /// A recorded server had started at most this long before the scenario's start.
-const EARLIEST_START_US: i64 = -2 * SECOND_US;
+pub(crate) const EARLIEST_START_US: i64 = -2 * SECOND_US;
 
 /// In a longer span (a wait, a restart, the server's start) only lifetimes of whole minutes count. Otherwise every
 /// whole-second stamp could be a second off, because some lifetime reaches it from the long span.
@@ -24,6 +24,8 @@ pub struct Spans {
     early_us: i64,
     /// An event can be heard this much after the step that caused it, if it can be heard in a later one.
     heard_late_us: Option<i64>,
+    /// Whether the clock ran while this was compared: what it shows twice may be one moment by chance.
+    runs: bool,
 }
 
 /// What a server does in one step, it does between these moments.
@@ -55,6 +57,7 @@ impl Spans {
             spans,
             early_us: TOLERANCE_US,
             heard_late_us: Some(LATE_US),
+            runs: true,
         }
     }
 
@@ -66,7 +69,10 @@ impl Spans {
             let began = std::mem::replace(&mut before, *at);
             (*step, began, *at)
         });
-        Self::new([(0, EARLIEST_START_US, 0)].into_iter().chain(steps))
+        Self {
+            runs: false,
+            ..Self::new([(0, EARLIEST_START_US, 0)].into_iter().chain(steps))
+        }
     }
 
     /// A server whose clock stands still during a step. What happens is heard before the next step begins.
@@ -76,8 +82,19 @@ impl Spans {
         Self {
             early_us: 0,
             heard_late_us: None,
+            runs: false,
             ..Self::new([(0, 0, 0)].into_iter().chain(steps))
         }
+    }
+
+    /// The first and the last moment of a step.
+    pub(crate) fn moments(&self, step: u32) -> Option<(i64, i64)> {
+        self.find(step).map(|span| (span.began_us, span.ended_us))
+    }
+
+    /// Whether two readings of this clock in one step may be one by chance, where the other side's are so far apart.
+    pub(crate) fn may_coincide(&self, apart_us: u64) -> bool {
+        self.runs && apart_us <= TOLERANCE_US.unsigned_abs()
     }
 
     fn find(&self, step: u32) -> Option<Span> {

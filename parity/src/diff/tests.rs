@@ -314,6 +314,43 @@ fn two_live_servers_are_held_to_the_second() {
 }
 
 #[test]
+fn two_readings_of_a_running_clock_are_one_by_chance_only_where_they_lie_beside_each_other() {
+    let running = || running(&[(0, 10_000), (0, 10_000)]);
+    let recorded = || Spans::recorded(&[(1, 10_000), (2, 20_000)]);
+    let found = |legacy: [i64; 2], engine: [i64; 2], spans: [Spans; 2]| {
+        let shown = |[first, second]: [i64; 2]| {
+            one(json!({ "body": { "a": time("iso.6Z", first), "b": time("iso.6Z", second) } }))
+        };
+        let [of_legacy, of_engine] = spans;
+        let both = BothSpans {
+            legacy: of_legacy,
+            engine: of_engine,
+        };
+        diff(&shown(legacy), &shown(engine), &both).len()
+    };
+    let (apart, far, at_once) = ([15_000, 15_004], [15_000, 17_000], [16_000, 16_000]);
+    assert_eq!(found(apart, at_once, [recorded(), running()]), 0);
+    assert_eq!(found(apart, at_once, [running(), running()]), 0);
+    assert_eq!(found(at_once, apart, [running(), running()]), 0);
+    assert_eq!(
+        found(far, at_once, [recorded(), running()]),
+        1,
+        "two milliseconds are no chance"
+    );
+    assert_eq!(
+        found(at_once, apart, [recorded(), running()]),
+        1,
+        "a recording means it"
+    );
+    let standing = || Spans::standing(&[(1, 10_000), (2, 16_000)]);
+    assert_eq!(
+        found(apart, at_once, [recorded(), standing()]),
+        1,
+        "a clock that stands is no chance"
+    );
+}
+
+#[test]
 fn an_event_may_be_late_where_a_clock_ran() {
     let ends = [(1, 10_000), (2, 20_000), (3, 30_000), (4, 90_000)];
     let spans = BothSpans::of_replay(&ends);

@@ -182,10 +182,12 @@ mod tests {
     #[tokio::test]
     async fn what_one_side_says_after_the_other_has_ended_belongs_to_the_same_connection() {
         for first in [Side::Client, Side::Server] {
-            assert_eq!(
-                closed_by(first).await,
-                ["/ws".to_owned(), format!("closed by {first:?}")]
-            );
+            let expected = [
+                "/ws".to_owned(),
+                "Close(None)".to_owned(),
+                format!("closed by {first:?}"),
+            ];
+            assert_eq!(closed_by(first).await, expected);
         }
     }
 }

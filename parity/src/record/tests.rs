@@ -305,7 +305,7 @@ async fn a_value_of_the_server_gets_a_name_and_a_client_s_own_does_not() {
 #[tokio::test]
 async fn a_server_that_is_called_by_several_names_answers_as_one_that_has_one() {
     let upstream = upstream(vec![
-        b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: https://fleet.example:5080\r\nContent-Length: 52\r\n\r\n\
+        b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: https://fleet.example:5080\r\nContent-Length: 55\r\n\r\n\
           {\"url\":\"https://fleet.example:5080/\",\"of\":\"/srv/fleet\"}"
             .to_vec(),
     ])

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Where an event stands that only one side received.
 const EVENT: &str = "/sockets/*/events/*";
@@ -40,9 +41,9 @@ pub struct Ran {
     pub outcome: Result<Vec<Difference>, String>,
     /// Whether there is no legacy's side: the register has nothing to say then.
     pub is_alone: bool,
-    /// How far times of a server whose clock ran by itself may lie from those that the register expects, in microseconds;
-    /// nothing where the clock was the recording's.
-    pub slack_us: Option<i64>,
+    /// How far times of the legacy's and the engine's side may lie from those that the register expects, where a clock ran
+    /// by itself; nothing where the clock was the recording's.
+    pub slack: Option<[Slack; 2]>,
     /// Why the scenario did not come to its end, where it did not: what stands above is what was learned until then.
     pub broken: Option<String>,
     /// How often something was not looked at.
@@ -82,7 +83,7 @@ impl Ran {
                 .collect(),
             outcome: Ok(differences),
             is_alone: false,
-            slack_us: None,
+            slack: None,
             broken: None,
         }
     }
@@ -166,9 +167,28 @@ impl Ran {
             outcome: Err(reason),
             masked: Masked::default(),
             is_alone: false,
-            slack_us: None,
+            slack: None,
             broken: None,
         }
+    }
+}
+
+/// By how much later than the register says a side did what it did: each step with the least and the most that it was
+/// late, in microseconds. What was early has a negative number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slack(Vec<(u32, i64, i64)>);
+
+impl Slack {
+    /// Of these steps.
+    #[must_use]
+    pub fn new(steps: impl IntoIterator<Item = (u32, i64, i64)>) -> Self {
+        Self(steps.into_iter().collect())
+    }
+
+    /// Of what a step shows: it was made in this step or in one before.
+    fn until(&self, step: u32) -> Vec<RangeInclusive<i64>> {
+        let past = self.0.iter().filter(|(at, ..)| *at <= step);
+        past.map(|(_, least, most)| *least..=*most).collect()
     }
 }
 
@@ -180,6 +200,8 @@ pub enum Outcome {
     Same,
     /// All that differs is expected, and all that is expected differs.
     Accepted,
+    /// There is no legacy side: neither a recording nor a server. It does what it says itself, and nothing was compared.
+    Alone,
     /// Something differs that is not expected, or something expected differs no longer.
     Different,
     /// No step could be compared.
@@ -224,6 +246,9 @@ pub struct Verdict {
     pub steps: BTreeMap<u32, String>,
     /// How many steps were compared.
     pub compared_steps: usize,
+    /// How many steps were held against what the scenario itself says, because there is no legacy side; nothing where there
+    /// is one.
+    pub alone_steps: Option<usize>,
     /// Accepted differences, each with the entry that accepts it.
     pub accepted: Vec<(String, Difference)>,
     /// Differences that nothing accepts.
@@ -268,6 +293,7 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
         outcome: Outcome::NotCompared,
         steps: ran.names.clone().into_all(),
         compared_steps: 0,
+        alone_steps: ran.is_alone.then_some(0),
         accepted: Vec::new(),
         different: Vec::new(),
         expired: Vec::new(),
@@ -289,7 +315,7 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
         if let Some(reason) = cut_off(entries, ran, *step) {
             out.not_compared.insert(*step, reason);
         } else if !out.not_compared.contains_key(step) {
-            out.compared_steps += 1;
+            *out.alone_steps.as_mut().unwrap_or(&mut out.compared_steps) += 1;
         }
     }
     let compared: Vec<Difference> = differences
@@ -330,6 +356,8 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
         Outcome::CouldNotRun
     } else if !out.different.is_empty() || !out.unmet.is_empty() {
         Outcome::Different
+    } else if ran.is_alone {
+        Outcome::Alone
     } else if !out.accepted.is_empty() {
         Outcome::Accepted
     } else if out.compared_steps == 0 {
@@ -364,6 +392,7 @@ fn meet<'e>(
         };
         for name in steps {
             let step = name.and_then(|name| ran.names.number(name));
+            let (mut seen_here, mut unmet_here) = (false, Vec::new());
             for row in &expectation.rows {
                 let mut seen = false;
                 for (difference, accepted) in differences.iter().zip(accepted_by.iter_mut()) {
@@ -374,9 +403,10 @@ fn meet<'e>(
                     }
                 }
                 // Where the clock ran by itself a moment may be another one, and then it differs in no way.
-                let of_moment = ran.slack_us.is_some() && row.is_of_moment();
+                let of_moment = ran.slack.is_some() && row.is_of_moment();
+                seen_here |= seen;
                 if !seen && !of_moment && !may_be_none(row, &ran.names) {
-                    unmet.push(Unmet {
+                    unmet_here.push(Unmet {
                         entry: entry.id.clone(),
                         step: step.unwrap_or_default(),
                         name: name.cloned(),
@@ -384,29 +414,32 @@ fn meet<'e>(
                     });
                 }
             }
+            if seen_here || expectation.may_be_same.is_none() {
+                unmet.append(&mut unmet_here);
+            }
         }
     }
     unmet
 }
 
 fn fits(row: &Row, difference: &Difference, ran: &Ran) -> bool {
-    let near = |wanted: &Constraint, shown: Option<&Value>| {
-        let within = ran.slack_us;
-        wanted.fits(shown) || within.is_some_and(|slack_us| wanted.fits_within(shown, slack_us))
+    let [of_legacy, of_engine] = match &ran.slack {
+        Some(slack) => slack.each_ref().map(|side| side.until(difference.step)),
+        None => [Vec::new(), Vec::new()],
     };
-    let side = |wanted: &Constraint, shown: Option<&Value>| {
-        near(wanted, shown)
+    let side = |wanted: &Constraint, shown: Option<&Value>, later_us: &[RangeInclusive<i64>]| {
+        let near = |shown: Option<&Value>| wanted.fits(shown) || wanted.fits_later(shown, later_us);
+        near(shown)
             || (covers(EVENT, &difference.path)
-                && event_moved_by_one_step(wanted, shown, &ran.names)
-                    .is_some_and(|moved| near(wanted, Some(&moved))))
+                && event_moved_by_one_step(wanted, shown, &ran.names).is_some_and(|moved| near(Some(&moved))))
             || (covers(EVENT_STEP, &difference.path)
                 && wanted_step(wanted, &ran.names)
                     .zip(shown.and_then(|shown| step_of(shown, &ran.names)))
                     .is_some_and(|(wanted, shown)| wanted.abs_diff(shown) <= 1))
     };
     covers(&row.path, &difference.path)
-        && side(&row.legacy, difference.legacy.as_ref())
-        && side(&row.engine, difference.engine.as_ref())
+        && side(&row.legacy, difference.legacy.as_ref(), &of_legacy)
+        && side(&row.engine, difference.engine.as_ref(), &of_engine)
 }
 
 /// Whether a difference may be none in another run: an event that came two steps later on one side comes one step later if it

@@ -115,6 +115,7 @@ struct RawExpectation {
     /// The expectation whose rows these are, too.
     same_as: Option<String>,
     why_loose: Option<String>,
+    may_be_same: Option<String>,
 }
 
 /// `"any"`, or a list of steps.
@@ -367,6 +368,18 @@ fn expectation(
     for scenario in raw.at.keys().chain(&raw.except) {
         wrong.extend(shared.known.scenario_fault(scenario));
     }
+    if let Some(why) = &raw.may_be_same {
+        if why.trim().is_empty() {
+            wrong.push("`may_be_same` is empty".to_owned());
+        }
+        let fixed = raw.at.keys().filter(|scenario| !shared.known.is_shared(scenario));
+        wrong.extend(fixed.map(|scenario| {
+            format!(
+                "`may_be_same` at `{scenario}`: only scenarios for servers that others use (`shared:`) may show it or not, \
+                 because nobody has prepared those servers"
+            )
+        }));
+    }
     let mut places = Vec::new();
     for (scenarios, steps) in raw.at {
         let steps = steps_of(&scenarios, steps, shared.known, wrong)?;
@@ -397,6 +410,7 @@ fn expectation(
             rows,
             name: raw.name,
             why_loose: raw.why_loose,
+            may_be_same: raw.may_be_same,
         }),
     }
 }

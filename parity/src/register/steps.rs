@@ -40,6 +40,8 @@ pub struct StepNames {
     steps: BTreeMap<u32, String>,
     /// What a value is called in the scenario: `${agent1.fingerprint}`.
     values: BTreeMap<String, String>,
+    /// Whether it is made for servers that others use.
+    is_shared: bool,
 }
 
 impl From<BTreeMap<u32, String>> for StepNames {
@@ -47,6 +49,7 @@ impl From<BTreeMap<u32, String>> for StepNames {
         Self {
             steps: names,
             values: BTreeMap::new(),
+            is_shared: false,
         }
     }
 }
@@ -73,6 +76,7 @@ impl StepNames {
     #[must_use]
     pub fn of(scenario: &Scenario) -> Self {
         let mut names = Self::new(scenario.steps.iter().map(|step| step.name.as_str()));
+        names.is_shared = scenario.shared.is_some();
         let values = scenario.agents.iter().flat_map(Agent::values);
         for (name, value) in values.filter(|(_, value)| value.len() >= SHORTEST) {
             names.values.entry(value).or_insert(format!("${{{name}}}"));
@@ -223,6 +227,15 @@ impl KnownScenarios {
     pub fn new(scenarios: impl IntoIterator<Item = (String, StepNames)>) -> Self {
         let scenarios = scenarios.into_iter().map(|(name, steps)| (name, Some(steps)));
         Self(scenarios.collect())
+    }
+
+    /// Whether a scenario is made for servers that others use; one that cannot be read may be.
+    pub(super) fn is_shared(&self, scenario: &str) -> bool {
+        match self.0.get(scenario) {
+            Some(Some(names)) => names.is_shared,
+            Some(None) => true,
+            None => false,
+        }
     }
 
     /// What is wrong with the name of a scenario, or with a pattern of them.

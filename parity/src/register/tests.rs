@@ -1,3 +1,5 @@
+//! Long because it is a list: one test for each thing that an entry can say, and for each mistake in it.
+
 use super::*;
 use crate::diff::{Difference, Kind};
 use serde_json::{Value, json};
@@ -88,7 +90,7 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         masked: crate::mask::Masked::default(),
         outcome: Ok(differences),
         is_alone: false,
-        slack_us: None,
+        slack: None,
         broken: None,
     }
 }
@@ -317,6 +319,102 @@ fn what_an_expired_entry_accepted_is_told_as_its_own() {
         entry: "wrong-types".to_owned(),
     };
     assert_eq!((verdict.different.len(), verdict.expired), (2, vec![expired]));
+}
+
+#[test]
+fn on_a_server_that_others_use_a_place_may_show_all_of_its_rows_or_none() {
+    let text =
+        "format: 2\ntitle: T\narea: A\nstarted_at: 1\nshared: {}\nsteps:\n  - {name: POST x, post: /x}\n";
+    let scenario = crate::scenario::model::Scenario::read("staging/x", text).unwrap();
+    let known = KnownScenarios::new([
+        ("staging/x".to_owned(), StepNames::of(&scenario)),
+        ("enrollment/x".to_owned(), names()),
+    ]);
+    let register = |place: &str| {
+        let text = format!(
+            "format = 2\n[[divergence]]\nid = \"e\"\ndefect = \"D\"\narea = \"Other\"\nlegacy_behaviour = \"l\"\n\
+             engine_behaviour = \"e\"\nreason = \"r\"\nsince = \"2026-11-20\"\n[[divergence.expect]]\n\
+             may_be_same = \"either works in the other's root folder\"\nat = {{ \"{place}\" = [\"POST x\"] }}\n\
+             differ = [{{ path = \"/a\", legacy = 1, engine = 2 }}, {{ path = \"/b\", legacy = 1, engine = 2 }}]\n"
+        );
+        parse(Path::new("divergences.toml"), &text, &known)
+    };
+    let expected = register("staging/x").unwrap();
+    let outcome = |paths: &[&str]| {
+        let sides = || [Some(json!(1)), Some(json!(2))];
+        let found = paths.iter().map(|path| difference("staging/x", 1, path, sides()));
+        let ran = ran("staging/x", found.collect());
+        let verdict = judge(&expected, &[ran], day("2026-11-25")).verdicts.remove(0);
+        (verdict.outcome, verdict.unmet.len())
+    };
+    assert_eq!(outcome(&["/a", "/b"]), (Outcome::Accepted, 0));
+    assert_eq!(outcome(&[]), (Outcome::Same, 0));
+    assert_eq!(
+        outcome(&["/a"]),
+        (Outcome::Different, 1),
+        "half of it is something else"
+    );
+    let elsewhere = register("enrollment/x").unwrap_err().to_string();
+    assert!(
+        elsewhere.contains("`may_be_same` at `enrollment/x`: only scenarios for servers that others use"),
+        "{elsewhere}"
+    );
+}
+
+#[test]
+fn a_scenario_without_a_legacy_side_is_held_against_itself_whatever_the_register_expects() {
+    let mut alone = ran("enrollment/x", vec![]);
+    alone.is_alone = true;
+    let verdict = judged(alone, "2026-11-25");
+    assert_eq!(
+        (
+            verdict.outcome,
+            verdict.compared_steps,
+            verdict.alone_steps,
+            verdict.unmet
+        ),
+        (Outcome::Alone, 0, Some(7), vec![])
+    );
+}
+
+#[test]
+fn times_fit_only_as_far_as_the_steps_until_then_ran_behind() {
+    let second = |second: i64| json!({ "<time>": { "format": "epoch", "second": second } });
+    let text = TEXT.replace(
+        r#"{ path = "/status", legacy = 500, engine = 400 }"#,
+        r#"{ path = "/at", legacy = { equals = { "<time>" = { format = "epoch", second = 5 } } }, engine = { equals = { "<time>" = { format = "epoch", second = 7 } } } }"#,
+    );
+    let register = read(&text.replace(r#"["POST x", "left"]"#, r#"["POST x"]"#)).unwrap();
+    let outcome = |legacy: i64, engine: i64| {
+        let sides = [Some(second(legacy)), Some(second(engine))];
+        let mut ran = ran("enrollment/x", vec![difference("enrollment/x", 1, "/at", sides)]);
+        // The second step took long, after the first had shown its times.
+        ran.slack = Some([
+            Slack::default(),
+            Slack::new([(0, -200_000, 0), (1, 0, 1_500_000), (2, 1_500_000, 60_000_000)]),
+        ]);
+        judge(&register, &[ran], day("2026-11-25"))
+            .verdicts
+            .remove(0)
+            .outcome
+    };
+    assert_eq!(outcome(5, 7), Outcome::Accepted);
+    assert_eq!(
+        outcome(5, 9),
+        Outcome::Accepted,
+        "1.5 seconds late, and a second began"
+    );
+    assert_eq!(
+        outcome(5, 10),
+        Outcome::Different,
+        "only a later step was that late"
+    );
+    assert_eq!(
+        outcome(5, 6),
+        Outcome::Accepted,
+        "nothing is early, but the start"
+    );
+    assert_eq!(outcome(6, 7), Outcome::Different, "a recording is not late");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{RunReport, places::step, shown};
+use super::{ALONE, RunReport, places::step, shown};
 use crate::register::{Area, Outcome, Verdict};
 
 /// Differences that are listed of one scenario; all of them are in the other reports.
@@ -46,6 +46,11 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
     let whole = verdict.not_compared.get(&0);
     match verdict.outcome {
         Outcome::Same | Outcome::Accepted => TestCaseStatus::success(),
+        Outcome::Alone => {
+            let mut skipped = TestCaseStatus::skipped();
+            skipped.set_message(ALONE);
+            skipped
+        }
         Outcome::NotCompared => {
             let mut skipped = TestCaseStatus::skipped();
             let reasons: Vec<_> = verdict.not_compared.values().map(String::as_str).collect();

@@ -2,9 +2,9 @@
 //!
 //! One row a defect or decision, and below it the places; at its foot what it was made from, and its own digest.
 
-use super::{Counts, EntryNote, OWN, RunReport, Verdict, places, reasons, shown};
+use super::{ALONE, Counts, EntryNote, OWN, RunReport, Verdict, places, reasons, shown};
 use crate::normalize::sha256_hex;
-use crate::register::Area;
+use crate::register::{Area, Outcome};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -46,8 +46,8 @@ pub fn render(report: &RunReport) -> String {
     }
     let defects = defects(report);
     table(&mut out, report, &defects);
-    out.push_str("\n## Counts\n\n| Area | Same | Accepted | Different | Not compared | Steps compared | Steps not compared |\n");
-    out.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    out.push_str("\n## Counts\n\n| Area | Same | Accepted | Different | Not compared | Alone | Steps compared | Steps not compared |\n");
+    out.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
     for area in Area::ALL {
         counts_row(&mut out, area.name(), Counts::of(report.in_area(area)));
     }
@@ -230,7 +230,9 @@ fn places_of(out: &mut String, report: &RunReport, defect: &Defect<'_>) {
 fn not_compared(out: &mut String, report: &RunReport) {
     out.push_str("\n## Not compared\n\n");
     let reasons = reasons(report);
-    if reasons.is_empty() && report.own.is_empty() {
+    let lone = report.judgement.verdicts.iter();
+    let lone: Vec<&Verdict> = lone.filter(|verdict| verdict.outcome == Outcome::Alone).collect();
+    if reasons.is_empty() && report.own.is_empty() && lone.is_empty() {
         out.push_str("Everything was compared.\n");
     }
     if !report.own.is_empty() {
@@ -242,6 +244,16 @@ fn not_compared(out: &mut String, report: &RunReport) {
     }
     for (reason, (steps, scenarios)) in reasons {
         let _ = writeln!(out, "- {}: {steps} steps in {scenarios} scenarios", cell(reason));
+    }
+    if !lone.is_empty() {
+        let steps: usize = lone.iter().filter_map(|verdict| verdict.alone_steps).sum();
+        let names: Vec<&str> = lone.iter().map(|verdict| verdict.scenario.as_str()).collect();
+        let _ = writeln!(
+            out,
+            "- {ALONE}: {steps} steps in {} scenarios: {}",
+            names.len(),
+            names.join(", ")
+        );
     }
     if !report.own.is_empty() {
         let _ = writeln!(out, "\n## Access policy: what strict refuses\n\n{OWN}.\n");
@@ -343,11 +355,12 @@ pub fn verify(text: &str) -> Signed {
 fn counts_row(out: &mut String, name: &str, counts: Counts) {
     let _ = writeln!(
         out,
-        "| {name} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {} | {} | {} | {} | {} | {} | {} |",
         counts.same,
         counts.accepted,
         counts.different,
         counts.not_compared + counts.could_not_run,
+        counts.as_it_says,
         counts.compared_steps,
         counts.not_compared_steps
     );

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
-use super::{Counts, Ending, OWN, RunReport, ending, reasons};
+use super::{Counts, Ending, OWN, RunReport, alone, ending, reasons};
 use crate::register::{Area, Outcome};
 
 const PAGE: &str = include_str!("page/page.html");
@@ -66,8 +66,12 @@ fn pack(report: &RunReport) -> io::Result<String> {
 /// The verdict as a sentence that needs no other.
 fn sentence(report: &RunReport) -> String {
     let counts = Counts::of(&report.judgement.verdicts);
-    let all = report.judgement.verdicts.len();
+    let all = counts.scenarios + counts.alone;
+    let lone = alone(counts)
+        .map(|alone| format!(" {alone}."))
+        .unwrap_or_default();
     match ending(report) {
+        Ending::Pass if counts.same + counts.accepted == 0 => format!("Nothing was compared.{lone}"),
         Ending::Pass => {
             let defects: std::collections::BTreeSet<_> = report
                 .entries
@@ -75,22 +79,16 @@ fn sentence(report: &RunReport) -> String {
                 .filter(|entry| entry.accepted > 0)
                 .map(|entry| &entry.defect)
                 .collect();
-            let verdicts = report.judgement.verdicts.iter();
-            let both = verdicts.filter(|verdict| report.has_both_sides(&verdict.scenario));
-            let both = both.count();
-            let alone = match all - both {
-                0 => String::new(),
-                alone => format!(" {alone} more have no legacy side, and do what they say themselves."),
-            };
             format!(
-                "In all {both} scenarios that have a legacy side the engine does what the legacy did, but for what is \
-                 expected of it: {} differences, by {} defects and decisions.{alone}",
+                "In all {} scenarios that have a legacy side the engine does what the legacy did, but for what is \
+                 expected of it: {} differences, by {} defects and decisions.{lone}",
+                counts.same + counts.accepted,
                 counts.expected,
                 defects.len()
             )
         }
         Ending::Differs => format!(
-            "{} of {all} scenarios differ in a way that nobody has accepted.",
+            "{} of {all} scenarios differ in a way that nobody has accepted.{lone}",
             counts.different
         ),
         Ending::CouldNotRun => match &report.could_not_run {
@@ -100,7 +98,7 @@ fn sentence(report: &RunReport) -> String {
                 counts.could_not_run
             ),
         },
-        Ending::NotCompared => "Nothing differs that was compared, but not everything was.".to_owned(),
+        Ending::NotCompared => format!("Nothing differs that was compared, but not everything was.{lone}"),
         Ending::Interrupted => match report.partial {
             Some(partial) => format!("{partial}. Of the others nothing is known."),
             None => "The run was interrupted.".to_owned(),
@@ -158,7 +156,8 @@ fn warnings(report: &RunReport) -> String {
 fn areas(report: &RunReport) -> String {
     let mut out = String::from(
         "<table><thead><tr><th>Area</th><th class=\"number\">same</th><th class=\"number\">as expected</th>\
-         <th class=\"number\">different</th><th class=\"number\">not compared</th><th class=\"number\">could not run</th>\
+         <th class=\"number\">different</th><th class=\"number\">not compared</th><th class=\"number\">alone</th>\
+         <th class=\"number\">could not run</th>\
          <th class=\"number\">steps compared</th></tr></thead><tbody>\n",
     );
     for area in Area::ALL {
@@ -176,6 +175,7 @@ fn areas(report: &RunReport) -> String {
             counts.accepted,
             counts.different,
             counts.not_compared,
+            counts.as_it_says,
             counts.could_not_run,
             counts.compared_steps,
         ] {

@@ -1,8 +1,9 @@
 //! The report for a person at a terminal.
 
 use super::places::step;
-use super::{Counts, Ending, OWN, RunReport, ending, reasons, shown};
+use super::{ALONE, Counts, Ending, OWN, RunReport, alone, ending, reasons, shown};
 use crate::register::Area;
+use crate::register::Outcome;
 use std::fmt::Write as _;
 
 /// A table of the areas, then everything that needs a look.
@@ -27,8 +28,8 @@ pub fn render(report: &RunReport) -> String {
     }
     let _ = writeln!(
         out,
-        "{:<16}{:>8}{:>10}{:>11}{:>14}{:>18}",
-        "Area", "same", "accepted", "different", "not compared", "steps compared"
+        "{:<16}{:>8}{:>10}{:>11}{:>14}{:>8}{:>18}",
+        "Area", "same", "accepted", "different", "not compared", "alone", "steps compared"
     );
     for area in Area::ALL {
         row(&mut out, area.name(), Counts::of(report.in_area(area)));
@@ -64,6 +65,14 @@ pub fn render(report: &RunReport) -> String {
         for (reason, (steps, scenarios)) in reasons {
             let _ = writeln!(out, "  {reason} ({steps} steps in {scenarios} scenarios)");
         }
+    }
+    let lone = report.judgement.verdicts.iter();
+    let lone: Vec<&str> = lone
+        .filter(|verdict| verdict.outcome == Outcome::Alone)
+        .map(|verdict| verdict.scenario.as_str())
+        .collect();
+    if !lone.is_empty() {
+        let _ = writeln!(out, "\nAlone. {ALONE}:\n  {}", lone.join(", "));
     }
     for (heading, lines) in report.live.sections() {
         let _ = writeln!(out, "\n{heading}:");
@@ -117,14 +126,17 @@ pub fn last_words(report: &RunReport) -> String {
     };
     format!(
         "{word}{why}: {} scenarios, {} steps compared, {} differences expected, {} not expected, {} expected and not \
-         seen, {} steps not compared, {} scenarios could not run",
-        report.judgement.verdicts.len(),
+         seen, {} steps not compared, {} scenarios could not run{}",
+        counts.scenarios,
         counts.compared_steps,
         counts.expected,
         counts.unexpected,
         counts.unmet,
         counts.not_compared_steps,
-        counts.could_not_run
+        counts.could_not_run,
+        alone(counts)
+            .map(|alone| format!("; {alone}"))
+            .unwrap_or_default()
     )
 }
 
@@ -142,10 +154,11 @@ fn row(out: &mut String, name: &str, counts: Counts) {
     let compared = format!("{} of {steps}", counts.compared_steps);
     let _ = writeln!(
         out,
-        "{name:<16}{:>8}{:>10}{:>11}{:>14}{compared:>18}",
+        "{name:<16}{:>8}{:>10}{:>11}{:>14}{:>8}{compared:>18}",
         counts.same,
         counts.accepted,
         counts.different,
-        counts.not_compared + counts.could_not_run
+        counts.not_compared + counts.could_not_run,
+        counts.as_it_says
     );
 }

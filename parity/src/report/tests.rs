@@ -1,3 +1,4 @@
+use super::page as render_page;
 use super::*;
 use crate::diff::{BothSpans, Difference, Kind};
 use crate::normalize::normalize;
@@ -19,7 +20,8 @@ fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
         scenario: scenario.to_owned(),
         outcome,
         steps: StepNames::new(["login admin", "GET x"]).into_all(),
-        compared_steps: usize::from(outcome != Outcome::NotCompared),
+        compared_steps: usize::from(!matches!(outcome, Outcome::NotCompared | Outcome::Alone)),
+        alone_steps: (outcome == Outcome::Alone).then_some(7),
         accepted: Vec::new(),
         different: different.into_iter().collect(),
         expired: Vec::new(),
@@ -83,6 +85,76 @@ fn the_last_line_says_whether_all_is_well() {
 }
 
 #[test]
+fn every_output_says_apart_which_scenarios_had_nothing_to_be_compared_with() {
+    const WORDS: &str =
+        "2 more scenarios have no legacy side: 14 of their steps were held against what they say themselves";
+    let mut report = report(&[Outcome::Same, Outcome::Alone, Outcome::Alone]);
+    for (verdict, name) in report.judgement.verdicts.iter_mut().zip(["x", "y", "z"]) {
+        verdict.scenario = format!("staging/{name}");
+    }
+    assert_eq!(ending(&report), Ending::Pass);
+    let line = last_line(&report, std::time::Duration::ZERO, None);
+    assert!(
+        line.starts_with("PASS: 1 scenarios, 1 steps compared, "),
+        "{line}"
+    );
+    assert!(line.ends_with(&format!("; {WORDS}, 0.0 s")), "{line}");
+
+    let text = terminal(&report);
+    let row = text.lines().find(|line| line.starts_with("All ")).unwrap();
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(columns, ["All", "1", "0", "0", "0", "2", "1", "of", "1"]);
+    assert!(
+        text.contains("Alone. No legacy side, ") && text.contains("\n  staging/y, staging/z\n"),
+        "{text}"
+    );
+
+    let table = markdown(&report);
+    assert!(table.contains("| All | 1 | 0 | 0 | 0 | 2 | 1 | 0 |"), "{table}");
+    assert!(
+        table.contains("what the scenario itself says: 14 steps in 2 scenarios: staging/y, staging/z\n"),
+        "{table}"
+    );
+    assert!(!table.contains("Everything was compared"), "{table}");
+
+    let xml = junit(&report).unwrap();
+    assert!(xml.contains("tests=\"3\" skipped=\"2\""), "{xml}");
+    assert_eq!(
+        xml.matches("<skipped message=\"No legacy side, ").count(),
+        2,
+        "{xml}"
+    );
+
+    let page = render_page(&report).unwrap();
+    let sentence = page.split("class=\"sentence\">").nth(1).unwrap();
+    assert!(
+        sentence.starts_with("In all 1 scenarios that have a legacy side "),
+        "{page}"
+    );
+    assert!(
+        sentence
+            .split("</p>")
+            .next()
+            .unwrap()
+            .ends_with(&format!(" {WORDS}.")),
+        "{page}"
+    );
+    let cells =
+        ["1", "0", "0", "0", "2", "0", "1"].map(|number| format!("<td class=\"number\">{number}</td>"));
+    assert!(page.contains(&cells.concat()), "{page}");
+
+    let part = guide::render(&[], Some(&report), None);
+    assert!(part.contains(WORDS), "{part}");
+
+    let alone = self::report(&[Outcome::Alone]);
+    let page = render_page(&alone).unwrap();
+    assert!(
+        page.contains(">Nothing was compared. 1 more scenarios have no legacy side"),
+        "{page}"
+    );
+}
+
+#[test]
 fn a_place_that_differs_no_longer_is_told() {
     let mut report = report(&[Outcome::Different]);
     report.judgement.verdicts[0].unmet.push(Unmet {
@@ -114,7 +186,7 @@ fn scenarios_of_the_project_s_own_are_listed_and_counted_nowhere() {
     let table = markdown(&report);
     assert!(table.contains("## Access policy: what strict refuses"));
     assert!(table.contains("- access/nobody: Nobody gets \\| in"));
-    assert!(table.contains("| All | 1 | 0 | 0 | 0 |"));
+    assert!(table.contains("| All | 1 | 0 | 0 | 0 | 0 |"));
     assert!(!table.contains("Everything was compared"));
 }
 

@@ -42,9 +42,17 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// For a machine on which the server took so long to start: what else it does in the background takes longer, too.
+    pub(super) fn after_a_start_of(mut self, start: Duration) -> Self {
+        self.background = self.background.max((start * STARTS).min(LONGEST));
+        self
+    }
+
     /// For servers that are not in this process, whoever wrote them.
     pub(super) fn live() -> Self {
         Self {
+            first_barrier: Duration::from_secs(2),
+            barrier: Duration::from_secs(10),
             background: Duration::from_secs(10),
             quiet: Duration::from_millis(500),
             linger: Duration::from_millis(100),
@@ -53,6 +61,10 @@ impl Patience {
     }
 }
 
+/// Background work may take as long as so many starts of the server.
+const STARTS: u32 = 10;
+/// And no longer than this.
+const LONGEST: Duration = Duration::from_secs(30);
 /// A connection on which events never stop is settled after so many of them.
 const MOST_LINGERING: usize = 50;
 
@@ -60,8 +72,9 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             swift: Duration::from_millis(40),
-            first_barrier: Duration::from_secs(2),
-            barrier: Duration::from_secs(10),
+            // The engine answers it always, however busy the machine is.
+            first_barrier: Duration::from_secs(30),
+            barrier: Duration::from_secs(30),
             background: Duration::from_secs(3),
             quiet: Duration::from_millis(300),
             linger: Duration::ZERO,
@@ -105,7 +118,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) number: u64,
-    step: u32,
+    pub(super) step: u32,
     name: String,
     pub(super) arguments: Vec<Value>,
 }
@@ -249,6 +262,15 @@ impl Connection {
     pub(super) fn take(&mut self, event: &str) -> Option<Arrived> {
         let at = self.arrived.iter().position(|one| one.name == event)?;
         self.arrived.remove(at)
+    }
+
+    /// Says of an event after which step it came.
+    pub(super) fn came_after(&mut self, number: u64, step: u32) {
+        // Events are numbered in the order in which they were heard.
+        let at = number.checked_sub(1).and_then(|at| usize::try_from(at).ok());
+        if let Some(event) = at.and_then(|at| self.heard.events.get_mut(at)) {
+            event.after_step = step;
+        }
     }
 
     pub(super) fn into_heard(self) -> (Client, Heard) {

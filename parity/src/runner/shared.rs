@@ -57,6 +57,7 @@ impl Shared {
             let is_own = |value: &String| value.len() >= SHORTEST && *value != nonce;
             let long = agent.values().into_iter().filter(|(_, value)| is_own(value));
             own.extend(long.map(|(name, value)| (value, format!("${{{name}}}"))));
+            own.push((agent.thumbprint(), format!("${{{}.thumbprint}}", agent.name)));
         }
         own.push((prefix.clone(), format!("${{{RUN}}}")));
         for (name, value) in [

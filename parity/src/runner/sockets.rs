@@ -1,7 +1,7 @@
 //! The Socket.IO clients of a run. Every emit is settled before the next step begins, so that whether something came
 //! depends on the one who should receive it alone.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -26,15 +26,18 @@ pub(super) struct Sockets {
     pub(super) own: Vec<String>,
     /// Why the server could not be reached at all, the last time.
     pub(super) unreachable: Option<String>,
+    /// The last step that waited for an event.
+    waited_in: Option<u32>,
 }
 
 impl Sockets {
     /// No clients yet; `is_live` says that the server is none in this process.
-    pub(super) fn new(is_live: bool) -> Self {
+    /// A server in this process took as long as `start` to start.
+    pub(super) fn new(is_live: bool, start: Duration) -> Self {
         let patience = if is_live {
             Patience::live()
         } else {
-            Patience::default()
+            Patience::default().after_a_start_of(start)
         };
         Self {
             patience,
@@ -149,12 +152,16 @@ impl Sockets {
     }
 
     /// Takes the next event of a name.
+    ///
+    /// Of a server in this process only what takes its own time, a playbook, ends in one step or the next by chance. Where both
+    /// wait, what this one takes came in it: neither did anything that could have caused it.
     pub(super) async fn expect(
         &mut self,
         name: &str,
         step: u32,
         event: &str,
     ) -> Result<Option<Vec<Value>>, String> {
+        let waited_in = self.waited_in.replace(step);
         let connection = self.get(name, step)?;
         let mut found = connection
             .until(connection.patience.swift, |one| one.take(event))
@@ -168,6 +175,10 @@ impl Sockets {
             found = connection.until(limit, |one| one.take(event)).await;
         }
         let Some(found) = found else { return Ok(None) };
+        let is_here = connection.patience.linger.is_zero();
+        if is_here && waited_in == Some(found.step) && found.step.checked_add(1) == Some(step) {
+            connection.came_after(found.number, step);
+        }
         if found.number < connection.latest_taken {
             self.notices
                 .push(found.notice(name, NoticeKind::Early, found.arguments.clone()));

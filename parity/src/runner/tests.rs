@@ -88,7 +88,7 @@ async fn a_scenario_runs_against_the_engine() {
 #[test]
 fn a_name_that_the_environment_tells_is_no_machine_s_own() {
     let env = |value: &str| [("BOREALIS_TLS_NAMES".to_owned(), value.to_owned())];
-    assert!(super::is_told("host", &env("borealis.example, HOST")));
-    assert!(!super::is_told("host", &env("host.example,ghost")));
-    assert!(!super::is_told("host", &[]));
+    assert!(is_told("host", &env("borealis.example, HOST")));
+    assert!(!is_told("host", &env("host.example,ghost")));
+    assert!(!is_told("host", &[]));
 }

@@ -1,6 +1,9 @@
 //! An agent's identity: everything follows from its seed and its name.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD},
+};
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -50,6 +53,13 @@ impl Agent {
     /// `${name.fingerprint}`.
     pub fn fingerprint(&self) -> String {
         hex(&Sha256::digest(self.spki()))
+    }
+
+    /// By what proofs of possession know the key (RFC 7638).
+    pub fn thumbprint(&self) -> String {
+        let key = URL_SAFE_NO_PAD.encode(self.public_bytes());
+        let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{key}"}}"#);
+        URL_SAFE_NO_PAD.encode(Sha256::digest(members))
     }
 
     /// Every value that templates may name, as `(name, value)`.

@@ -1,11 +1,16 @@
 //! Where a server is found, and how it is connected to: plain or over TLS.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -24,6 +29,8 @@ pub struct Endpoint {
     tls: Option<Arc<ClientConfig>>,
     /// How long a whole exchange may take.
     patience: Duration,
+    /// The address of this machine that connections come from, where it matters.
+    source: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -100,6 +107,7 @@ impl Url {
             port: self.port,
             tls: tls.filter(|_| self.is_tls),
             patience,
+            source: None,
         }
     }
 }
@@ -138,6 +146,7 @@ impl From<SocketAddr> for Endpoint {
             port: address.port(),
             tls: None,
             patience: PATIENCE,
+            source: None,
         }
     }
 }
@@ -161,6 +170,21 @@ impl Endpoint {
         }
     }
 
+    /// Whether it is connected to over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The same, with the certificate verified otherwise.
+    #[must_use]
+    pub fn with_tls(&self, config: Arc<ClientConfig>) -> Self {
+        Self {
+            tls: Some(config),
+            ..self.clone()
+        }
+    }
+
     /// How long a whole exchange may take.
     #[must_use]
     pub fn patience(&self) -> Duration {
@@ -176,6 +200,15 @@ impl Endpoint {
             .flatten()
     }
 
+    /// The same, whose connections come from this address of this machine.
+    #[must_use]
+    pub fn dialled_from(self, source: IpAddr) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
+
     /// A fresh connection.
     ///
     /// # Errors
@@ -189,7 +222,11 @@ impl Endpoint {
     async fn connect(&self) -> Result<Box<dyn Stream>, DialError> {
         let failed = |source| DialError::Connect(self.base(), source);
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((bare, self.port)).await.map_err(failed)?;
+        let stream = match (self.source, self.address()) {
+            (Some(source), Some(address)) => connect_from(source, address).await,
+            _ => TcpStream::connect((bare, self.port)).await,
+        };
+        let stream = stream.map_err(failed)?;
         // Small packets must not wait for each other.
         stream.set_nodelay(true).map_err(failed)?;
         let Some(config) = &self.tls else {
@@ -200,6 +237,15 @@ impl Endpoint {
         let stream = stream.map_err(|source| DialError::Tls(self.base(), source))?;
         Ok(Box::new(stream))
     }
+}
+
+async fn connect_from(source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match source {
+        IpAddr::V4(_) => TcpSocket::new_v4(),
+        IpAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.bind((source, 0).into())?;
+    socket.connect(address).await
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use rustls::{
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use sha2::{Digest as _, Sha256};
+use x509_cert::{Certificate, der::Decode as _};
 
 /// What a server's certificate has to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,12 @@ pub enum TlsError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// Nothing in the file is trusted by itself.
+    #[error("{path}: no certificate in it is its own issuer, so nothing can be verified with it")]
+    NoRoot {
+        /// The file.
+        path: PathBuf,
     },
     /// This machine trusts nobody, or the library refuses.
     #[error("TLS cannot be set up: {0}")]
@@ -110,6 +117,33 @@ impl Verification {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+/// The client's side of TLS as agents have it: of their bundle they trust what is its own issuer, and nothing else.
+///
+/// # Errors
+/// [`TlsError`]
+pub fn as_agents_do(bundle: &Path) -> Result<Arc<ClientConfig>, TlsError> {
+    let is_root = |certificate: &CertificateDer<'_>| {
+        Certificate::from_der(certificate).is_ok_and(|read| {
+            let read = read.tbs_certificate();
+            read.issuer() == read.subject()
+        })
+    };
+    let mut roots = RootCertStore::empty();
+    for root in certificates(bundle)?.into_iter().filter(is_root) {
+        roots.add(root)?;
+    }
+    if roots.is_empty() {
+        return Err(TlsError::NoRoot {
+            path: bundle.to_owned(),
+        });
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// The certificates of a file, at least one.

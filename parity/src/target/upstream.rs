@@ -31,6 +31,9 @@ use crate::{
 
 /// How long the server may take to ask what it asked the last time. What it does not ask is a difference.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// On a busy machine it may take as long as so many starts of it, and no longer than this.
+const STARTS: u32 = 10;
+const LONGEST: Duration = Duration::from_secs(30);
 /// Nobody listens there (the port is reserved for a service that throws everything away): GitHub cannot be reached.
 const NOBODY: &str = "http://127.0.0.1:9";
 
@@ -43,6 +46,7 @@ pub struct PlayError(#[from] std::io::Error);
 #[derive(Debug)]
 pub struct PlayedGitHub {
     url: String,
+    patience: Duration,
     playing: Option<Playing>,
 }
 
@@ -78,6 +82,7 @@ impl PlayedGitHub {
         let Some(script) = upstream else {
             return Ok(Self {
                 url: NOBODY.to_owned(),
+                patience: PATIENCE,
                 playing: None,
             });
         };
@@ -96,6 +101,7 @@ impl PlayedGitHub {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         Ok(Self {
             url: format!("http://{}", listener.local_addr()?),
+            patience: PATIENCE,
             playing: Some(Playing {
                 script: script.clone(),
                 accepting: tokio::spawn(accept(listener, Arc::clone(&stage))),
@@ -103,6 +109,11 @@ impl PlayedGitHub {
                 stage,
             }),
         })
+    }
+
+    /// On a machine on which the server took long to start it may take as long as several starts to ask.
+    pub fn be_patient_after_a_start_of(&mut self, start: Duration) {
+        self.patience = PATIENCE.max((start * STARTS).min(LONGEST));
     }
 
     /// Where it is found.
@@ -124,7 +135,7 @@ impl PlayedGitHub {
             let mut served = playing.stage.served.subscribe();
             let enough = served.wait_for(|served| served.saturating_add(missing) >= count);
             // Too few, or a stage that is gone: both show in what was asked.
-            if timeout(PATIENCE, enough).await.is_err() {
+            if timeout(self.patience, enough).await.is_err() {
                 let missing = count.saturating_sub(*playing.stage.served.borrow());
                 playing.missing.store(missing, Ordering::Relaxed);
             }
@@ -293,6 +304,15 @@ mod tests {
                 patience * PATIENCE.as_secs(),
                 "after step {step}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_on_which_the_start_took_long_is_given_more_time() {
+        let mut github = PlayedGitHub::start(None).await.unwrap();
+        for (start_ms, patience_s) in [(90, 3), (800, 8), (90_000, 30)] {
+            github.be_patient_after_a_start_of(Duration::from_millis(start_ms));
+            assert_eq!(github.patience.as_secs(), patience_s);
         }
     }
 

@@ -1,5 +1,6 @@
 """A small server of the tests' own on the legacy's stack (Flask, Flask-SocketIO, eventlet), in the legacy's way: login,
-enrollment, heartbeats, one list, which it streams, and the relay of screenshots. It keeps everything in memory.
+enrollment, heartbeats, refreshed tokens, one list, which it streams, and the relay of screenshots. It keeps everything in
+memory.
 
     python server.py PORT
 """
@@ -33,6 +34,7 @@ app.secret_key = SECRET
 app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 sockets = SocketIO(app, async_mode="eventlet", cors_allowed_origins="*", ping_interval=25, ping_timeout=20)
 key = Ed25519PrivateKey.generate()
+KID = secrets.token_hex(8)
 codes, approvals, devices = {}, {}, {}
 
 
@@ -191,26 +193,47 @@ def poll():
     if one["status"] != "approved":
         return jsonify(poll_after_ms=5000, status="pending")
     guid = str(uuid.uuid4()).upper()
-    devices[guid] = {"hostname": one["hostname"]}
+    refresh_token = secrets.token_urlsafe(48)
+    devices[guid] = {"fingerprint": one["fingerprint"], "refresh_token": refresh_token}
+    return jsonify(
+        access_token=access_token(guid),
+        expires_in=LIFETIME,
+        guid=guid,
+        refresh_token=refresh_token,
+        status="approved",
+        token_type="Bearer",
+    )
+
+
+def access_token(guid: str) -> str:
     at = int(time.time())
     claims = {
         "sub": f"device:{guid}",
         "guid": guid,
-        "ssl_key_fingerprint": one["fingerprint"],
+        "ssl_key_fingerprint": devices[guid]["fingerprint"],
         "token_version": 1,
         "iat": at,
         "nbf": at,
         "exp": at + LIFETIME,
     }
-    token = jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": secrets.token_hex(8)})
-    return jsonify(
-        access_token=token,
-        expires_in=LIFETIME,
-        guid=guid,
-        refresh_token=secrets.token_urlsafe(48),
-        status="approved",
-        token_type="Bearer",
-    )
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": KID})
+
+
+@app.post("/api/agent/token/refresh")
+def refresh():
+    body = request.get_json(force=True, silent=True) or {}
+    device = devices.get(body.get("guid"))
+    if device is None or device["refresh_token"] != body.get("refresh_token"):
+        return jsonify(error="invalid_refresh_token"), 401
+    proof = request.headers.get("DPoP", "")
+    if proof:
+        try:
+            jwt.get_unverified_header(proof)
+        except jwt.InvalidTokenError:
+            return jsonify(error="dpop_invalid"), 400
+        # The legacy's library lacks the function that names the key of a proof that holds.
+        abort(500)
+    return jsonify(access_token=access_token(body["guid"]), expires_in=LIFETIME, token_type="Bearer")
 
 
 @app.post("/api/agent/heartbeat")

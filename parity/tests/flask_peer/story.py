@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[2]
 PATIENCE = 60
 
 JOIN = "enrollment_and_heartbeat"
@@ -48,14 +49,18 @@ def answers(url: str) -> bool:
 
 
 def run(parity: Path, *arguments: str) -> tuple[int, str, dict]:
-    """What `parity run` ends with and says, and its report."""
+    """What `parity run` ends with and says of the peer's own scenarios, and its report."""
+    return run_of(parity, HERE / "scenarios", "--without-register", *arguments)
+
+
+def run_of(parity: Path, scenarios: Path, *arguments: str) -> tuple[int, str, dict]:
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [parity, "--scenarios", HERE / "scenarios", "run", "--without-register", "--report", folder, *arguments],
+            [parity, "--scenarios", scenarios, "run", "--report", folder, *arguments],
             capture_output=True,
             text=True,
             timeout=600,
-            cwd=HERE.parents[2],
+            cwd=TOP,
         )
         report = json.loads(Path(folder, "report.json").read_text())
         return done.returncode, done.stdout + done.stderr, report
@@ -97,6 +102,39 @@ def story(parity: Path, url: str):
     if code != 1 or found != DIFFERENCES:
         print(said)
         raise AssertionError(f"more: {sorted(found - DIFFERENCES)}\nless: {sorted(DIFFERENCES - found)}")
+
+    step("the project's scenarios for servers that others use: the register expects what a live legacy does otherwise")
+    staging = ("--legacy", url, "--engine", "embedded", *allowed)
+    code, said, report = run_of(parity, TOP / "scenarios", "staging/rate_limits", *staging)
+    if code != 0 or accepted(report) != {("one too many", "wrong-passwords-are-limited")}:
+        raise AssertionError(f"{said}\n{accepted(report)}")
+    # The peer knows less of devices than a server does, so not everything of this one is as it should be.
+    code, said, report = run_of(parity, TOP / "scenarios", "staging/refresh", *staging)
+    good = "refresh with a good proof"
+    if (good, "good-proof-binds-the-refresh-token") not in accepted(report):
+        raise AssertionError(f"{said}\n{accepted(report)}")
+    [verdict] = report["judgement"]["verdicts"]
+    wrong = [one for one in verdict["different"] if verdict["steps"][str(one["step"])].startswith("refresh")]
+    if wrong or verdict["unmet"]:
+        raise AssertionError(f"{said}\n{wrong}\n{verdict['unmet']}")
+
+    step("two servers that both limit are told: the register expects a legacy that does not")
+    with_register = [one for one in staging if one != url]
+    with_register.insert(1, "embedded")
+    code, said, report = run_of(parity, TOP / "scenarios", "staging/rate_limits", *with_register)
+    unmet = {one["entry"] for verdict in report["judgement"]["verdicts"] for one in verdict["unmet"]}
+    if code != 1 or "wrong-passwords-are-limited" not in unmet:
+        raise AssertionError(f"{said}\n{unmet}")
+
+
+def accepted(report: dict) -> set:
+    """The steps that differ as the register expects, and the entries that expect it."""
+    return {
+        (verdict["steps"][str(one["step"])], entry)
+        for verdict in report["judgement"]["verdicts"]
+        for entry, one in verdict["accepted"]
+        if verdict["steps"][str(one["step"])] not in ("asked", "heard", "left")
+    }
 
 
 def main():

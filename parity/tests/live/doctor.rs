@@ -30,7 +30,8 @@ fn line<'a>(text: &'a str, side: &str, subject: &str) -> &'a str {
 
 #[test]
 fn two_servers_that_fit_have_no_problem() {
-    let (one, other) = (Serving::start("legacy"), Serving::start("legacy"));
+    let start = || Serving::start_with_web_client("legacy");
+    let (one, other) = (start(), start());
     let (code, text) = doctor(&["--legacy", &one.url(), "--engine", &other.url()]);
     assert_eq!(code, 0, "{text}");
     for (side, subject) in [
@@ -39,15 +40,86 @@ fn two_servers_that_fit_have_no_problem() {
         ("engine", "operator"),
         ("both", "clocks"),
         ("both", "signing secret"),
+        ("legacy", "web client"),
+        ("engine", "web client"),
+        ("engine", "agents' certificate"),
         ("parity", "open files"),
     ] {
         assert!(line(&text, side, subject).starts_with("ok"), "{text}");
     }
     assert!(
         text.trim_end()
-            .ends_with("0 problems, 0 warnings, 7 as they should be"),
+            .ends_with("0 problems, 0 warnings, 11 as they should be"),
         "{text}"
     );
+}
+
+#[test]
+fn a_web_client_that_the_legacy_has_must_be_at_the_engine_too() {
+    let (with, without) = (Serving::start_with_web_client("legacy"), Serving::start("strict"));
+    let (code, text) = doctor(&["--legacy", &with.url(), "--engine", &without.url()]);
+    assert_eq!(code, 1, "{text}");
+    assert!(line(&text, "legacy", "web client").starts_with("ok"), "{text}");
+    let found = line(&text, "engine", "web client");
+    assert!(found.starts_with("problem") && found.contains("404"), "{text}");
+    assert!(
+        text.contains("cure: put the built web client into Data/Server/web-interface/build"),
+        "{text}"
+    );
+    assert!(
+        line(&text, "engine", "access policy").starts_with("warning"),
+        "{text}"
+    );
+    assert!(
+        text.contains("cure: for the comparison alone start it with BOREALIS_ACCESS_POLICY=legacy"),
+        "{text}"
+    );
+
+    let (code, text) = doctor(&["--legacy", &without.url(), "--engine", &with.url()]);
+    assert_eq!(code, 0, "the other way round nothing is lost: {text}");
+    assert!(
+        line(&text, "legacy", "web client").starts_with("warning"),
+        "{text}"
+    );
+    assert!(line(&text, "engine", "web client").starts_with("ok"), "{text}");
+}
+
+#[test]
+fn the_bundle_that_agents_have_must_verify_either_server() {
+    let (one, other) = (Serving::start_over_tls(), Serving::start_over_tls());
+    let look = |engine: &str, more: &[&str]| {
+        let legacy = one.tls_url("127.0.0.1");
+        let arguments = ["--legacy", &legacy, "--engine", engine, "--insecure"];
+        doctor(&[&arguments, more].concat())
+    };
+    let of = |text: &str, side: &str| line(text, side, "agents' certificate").to_owned();
+
+    let (_, text) = look(&one.tls_url("localhost"), &["--bundle", &one.bundle()]);
+    assert!(of(&text, "legacy").starts_with("ok"), "{text}");
+    assert!(of(&text, "engine").starts_with("ok"), "{text}");
+
+    let (code, text) = look(&other.tls_url("127.0.0.1"), &["--bundle", &one.bundle()]);
+    assert_eq!(code, 1, "{text}");
+    assert!(of(&text, "legacy").starts_with("ok"), "{text}");
+    assert!(
+        of(&text, "engine").starts_with("problem"),
+        "another server's: {text}"
+    );
+    assert!(
+        text.contains("cure: have the server, and a proxy in front of it, show the certificate"),
+        "{text}"
+    );
+
+    let (_, text) = look(&one.tls_url("127.0.0.1"), &[]);
+    assert!(of(&text, "engine").starts_with("warning"), "{text}");
+    assert!(
+        text.contains("cure: name a copy of Certificates/Server/borealis-server-bundle.pem (--bundle FILE)"),
+        "{text}"
+    );
+
+    let (_, text) = look(&one.tls_url("127.0.0.1"), &["--bundle", "Cargo.toml"]);
+    assert!(of(&text, "engine").starts_with("problem"), "{text}");
+    assert!(text.contains("cure: name a file that can be read"), "{text}");
 }
 
 #[test]

@@ -27,13 +27,30 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts one with an access policy.
     pub(crate) fn start(policy: &str) -> Self {
+        Self::over(policy, "off", tempfile::tempdir().unwrap())
+    }
+
+    /// Starts one that speaks TLS, with a certificate that it makes.
+    pub(crate) fn start_over_tls() -> Self {
+        Self::over("legacy", "on", tempfile::tempdir().unwrap())
+    }
+
+    /// Starts one over a root with a web client in it.
+    pub(crate) fn start_with_web_client(policy: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
+        let web = root.path().join("Data/Server/web-interface/build");
+        std::fs::create_dir_all(&web).unwrap();
+        std::fs::write(web.join("index.html"), "<!doctype html><title>Borealis</title>").unwrap();
+        Self::over(policy, "off", root)
+    }
+
+    fn over(policy: &str, tls: &str, root: TempDir) -> Self {
         let variables: BTreeMap<String, String> = [
             ("BOREALIS_ROOT", root.path().display().to_string()),
             ("BOREALIS_SECRET", "the secret of the tests".to_owned()),
             ("BOREALIS_ACCESS_POLICY", policy.to_owned()),
             ("BOREALIS_HOST", "127.0.0.1".to_owned()),
-            ("BOREALIS_TLS", "off".to_owned()),
+            ("BOREALIS_TLS", tls.to_owned()),
             ("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
             ("TZ", "UTC".to_owned()),
         ]
@@ -75,6 +92,20 @@ impl Serving {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where clients find it over TLS.
+    pub(crate) fn tls_url(&self, host: &str) -> String {
+        format!("https://{host}:{}", self.address.port())
+    }
+
+    /// What agents are given to verify it with.
+    pub(crate) fn bundle(&self) -> String {
+        let bundle = self
+            .root
+            .path()
+            .join("Certificates/Server/borealis-server-bundle.pem");
+        bundle.display().to_string()
     }
 
     /// How many rows a table has.

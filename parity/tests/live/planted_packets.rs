@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -29,6 +29,9 @@ fn instead(packet: &str, from: &str, to: &str) -> Option<Vec<String>> {
 fn own(packet: &str) -> String {
     packet.to_owned()
 }
+
+/// How an acknowledgement begins.
+const ACK: &str = "43";
 
 /// Changes of events.
 const EVENTS: &[(&str, Change)] = &[
@@ -62,7 +65,7 @@ const EVENTS: &[(&str, Change)] = &[
     }),
     ("with a truth that is a number", |it| instead(it, "true", "1")),
     ("and one that nobody sent", |it| {
-        Some(vec![own(it), "42[\"planted\",{}]".to_owned()])
+        Some(vec![own(it), it.replacen("[\"", "[\"planted_", 1)])
     }),
     ("and the namespace is left", |it| {
         Some(vec![own(it), "41".to_owned()])
@@ -72,46 +75,73 @@ const EVENTS: &[(&str, Change)] = &[
     }),
 ];
 
-/// Changes of acknowledgements.
-const ACKS: &[(&str, Change)] = &[
-    ("with an argument", |it| instead(it, "[", "[\"planted\"")),
-    ("that never comes", |_| Some(Vec::new())),
-];
+/// Changes of acknowledgements: of all of them, since parity asks for some on its own.
+const ACKS: &[(&str, Change)] = &[("with an argument", |it| instead(it, "[", "[\"planted\""))];
+
+type Packets = (&'static str, &'static str, &'static [(&'static str, Change)]);
 
 /// The packets that are changed: the scenario, how the packet begins, and the changes.
-const PACKETS: &[(&str, &str, &[(&str, Change)])] = &[
+const PACKETS: &[Packets] = &[
     ("staging/screenshots", "42[\"new_screenshot\"", EVENTS),
     ("staging/macros", "42[\"list_agent_windows\"", EVENTS),
     ("staging/macros", "42[\"agent_window_list\"", EVENTS),
     ("staging/macros", "42[\"macro_status\"", EVENTS),
     ("staging/quick_run", "42[\"quick_job_run\"", EVENTS),
     ("staging/quick_run", "42[\"device_activity_changed\"", EVENTS),
-    ("staging/macros", "43", ACKS),
+    ("staging/macros", ACK, ACKS),
 ];
 
+/// How many runs go on at a time.
 const AT_A_TIME: usize = 8;
 /// So many changes have to be planted.
-const LEAST: usize = 50;
+const LEAST: usize = 45;
 
-/// A proxy that changes the first packet that begins so; how often it did.
+/// How the names that a run gives begin, and how many characters of them are its own.
+const RUN: (&[u8], usize) = (b"parity-", 15);
+
+/// A proxy that changes the first packet of its run that begins so; how often it did. Operators hear of other runs too.
 async fn proxy(engine: SocketAddr, begins: &'static str, change: Change) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let changed = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&changed);
+    let run = Arc::new(OnceLock::new());
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            let changed = Arc::clone(&changed);
+            let (changed, run) = (Arc::clone(&changed), Arc::clone(&run));
             tokio::spawn(async move {
                 let server = TcpStream::connect(engine).await.ok()?;
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::spawn(pass(from_client, to_server));
-                answers(from_server, to_client, begins, change, &changed).await
+                tokio::spawn(requests(from_client, to_server, Arc::clone(&run)));
+                let is_own = |text: &str| {
+                    let run = run.get().map(String::as_str);
+                    text.starts_with(begins)
+                        && (text.starts_with("43") || run.is_some_and(|run| text.contains(run)))
+                };
+                answers(from_server, to_client, is_own, change, &changed).await
             });
         }
     });
     (address, told)
+}
+
+/// Passes on what the client says, and finds out how its run is called.
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, run: Arc<OnceLock<String>>) -> Option<()> {
+    let (begins, length) = RUN;
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        if from.read_buf(&mut all).await.ok()? == 0 {
+            return to.shutdown().await.ok();
+        }
+        to.write_all(&all[before..]).await.ok()?;
+        if let Some(at) = all.windows(begins.len()).position(|window| window == begins)
+            && let Some(name) = all.get(at..at + length)
+        {
+            run.get_or_init(|| String::from_utf8_lossy(name).into_owned());
+        }
+    }
 }
 
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
@@ -124,7 +154,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
 async fn answers(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    begins: &str,
+    is_own: impl Fn(&str) -> bool,
     change: Change,
     changed: &AtomicUsize,
 ) -> Option<()> {
@@ -145,7 +175,9 @@ async fn answers(
     loop {
         while let Some((frame, text)) = first_frame(&mut rest) {
             let instead = text
-                .filter(|text| text.starts_with(begins) && changed.load(Ordering::Relaxed) == 0)
+                .filter(|text| {
+                    is_own(text) && (text.starts_with(ACK) || changed.load(Ordering::Relaxed) == 0)
+                })
                 .and_then(|text| change(&text));
             let Some(packets) = instead else {
                 to.write_all(&frame).await.ok()?;

@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
 };
 
-use bytes::Bytes;
-use tokio::sync::{Notify, futures::Notified, mpsc, oneshot};
+use tokio::sync::{Notify, futures::Notified, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     budget::{Permit, ReceiveBudget},
     frame::Frame,
     heartbeat::Heartbeat,
+    inbox::{Content, Inbound, Inbox, Message, NotAdded, Unhandled},
     outbox::{Outbox, OutboxBounds, Overflow, Portion},
     receipts::{Receipt, Receipts},
 };
@@ -20,34 +20,6 @@ use crate::{
     environment::Clock,
     settings::{Limits, Settings},
 };
-
-/// What a client sent, in the order in which it came.
-#[derive(Debug)]
-pub(super) enum Inbound {
-    Message(Message),
-    /// Answered when everything before it is handled.
-    Barrier(oneshot::Sender<()>),
-    /// The client is gone.
-    Closed,
-}
-
-/// A message of a client. It counts against what the client may take of the server until it is dropped.
-#[derive(Debug)]
-pub struct Message {
-    /// What it says.
-    pub content: Content,
-    /// The memory that it takes.
-    pub permit: Arc<Permit>,
-}
-
-/// What a message says.
-#[derive(Debug)]
-pub enum Content {
-    /// Text, as it was sent: it is UTF-8.
-    Text(Bytes),
-    /// Bytes.
-    Binary(Bytes),
-}
 
 /// The connection is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,7 +55,8 @@ pub struct Connection {
     pub(super) polls: AtomicUsize,
     /// The client has said good-bye.
     pub(super) has_said_goodbye: AtomicBool,
-    inbox: mpsc::Sender<Inbound>,
+    /// What waits to be handled.
+    pub(super) unhandled: Unhandled,
     state: AtomicU8,
     pings: AtomicU64,
     pongs: AtomicU64,
@@ -97,9 +70,8 @@ impl Connection {
         limits: Limits,
         state: State,
         heartbeat: Heartbeat,
-    ) -> (Arc<Self>, mpsc::Receiver<Inbound>) {
-        let (inbox, received) = mpsc::channel(limits.waiting_messages.max(1));
-        let connection = Self {
+    ) -> (Arc<Self>, Inbox) {
+        let connection = Arc::new(Self {
             id,
             address,
             receive_budget: ReceiveBudget::new(&limits),
@@ -107,19 +79,20 @@ impl Connection {
                 frames: limits.unsent_frames,
                 bytes: limits.unsent_bytes,
             }),
+            unhandled: Unhandled::new(limits.waiting_messages),
             limits,
             receipts: Receipts::default(),
             heartbeat,
             ended: CancellationToken::new(),
             polls: AtomicUsize::new(0),
             has_said_goodbye: AtomicBool::new(false),
-            inbox,
             state: AtomicU8::new(state as u8),
             pings: AtomicU64::new(0),
             pongs: AtomicU64::new(0),
             ponged: Notify::new(),
-        };
-        (Arc::new(connection), received)
+        });
+        let inbox = Inbox::new(Arc::clone(&connection));
+        (connection, inbox)
     }
 
     /// Its Engine.IO id: whoever knows it may speak for the client, unless the server asks for more.
@@ -218,8 +191,10 @@ impl Connection {
             return Ok(Arc::new(permit));
         }
         let _backlog = self.heartbeat.backlog();
+        // On the heap, so that connections that wait for nothing have no room for it.
+        let acquired = Box::pin(self.receive_budget.acquire(bytes));
         tokio::select! {
-            permit = self.receive_budget.acquire(bytes) => permit.map(Arc::new).ok_or(Over),
+            permit = acquired => permit.map(Arc::new).ok_or(Over),
             () = self.ended.cancelled() => Err(Over),
         }
     }
@@ -245,14 +220,15 @@ impl Connection {
 
     /// Hands on; waits while too much waits already.
     async fn hand_on(&self, inbound: Inbound) -> Result<(), Over> {
-        let inbound = match self.inbox.try_send(inbound) {
+        let inbound = match self.unhandled.try_add(inbound) {
             Ok(()) => return Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Over),
-            Err(mpsc::error::TrySendError::Full(inbound)) => inbound,
+            Err(NotAdded::Over) => return Err(Over),
+            Err(NotAdded::Full(inbound)) => inbound,
         };
         let _backlog = self.heartbeat.backlog();
+        let added = Box::pin(self.unhandled.add(inbound));
         tokio::select! {
-            sent = self.inbox.send(inbound) => sent.map_err(|_| Over),
+            added = added => added,
             () = self.ended.cancelled() => Err(Over),
         }
     }
@@ -304,39 +280,6 @@ impl Connection {
     }
 }
 
-/// What a client sends, in its order. However the connection ends, what was received comes to its last message.
-#[derive(Debug)]
-pub struct Inbox {
-    connection: Arc<Connection>,
-    received: mpsc::Receiver<Inbound>,
-}
-
-impl Inbox {
-    pub(super) fn new(connection: Arc<Connection>, received: mpsc::Receiver<Inbound>) -> Self {
-        Self { connection, received }
-    }
-
-    /// The next message; `None` when no more will come. Whoever asks has handled those before.
-    pub async fn next(&mut self) -> Option<Message> {
-        loop {
-            let received = tokio::select! {
-                biased;
-                () = self.connection.ended.cancelled() => {
-                    self.received.close();
-                    self.received.recv().await
-                }
-                received = self.received.recv() => received,
-            };
-            match received? {
-                Inbound::Message(message) => return Some(message),
-                // Nobody waits any more where this fails.
-                Inbound::Barrier(done) => drop(done.send(())),
-                Inbound::Closed => return None,
-            }
-        }
-    }
-}
-
 /// A connection that nothing carries.
 pub(crate) fn without_transport(
     id: &str,
@@ -345,9 +288,7 @@ pub(crate) fn without_transport(
     settings: &Settings,
 ) -> (Arc<Connection>, Inbox) {
     let heartbeat = Heartbeat::new(clock, settings);
-    let (connection, received) =
-        Connection::new(id.to_owned(), String::new(), limits, State::Websocket, heartbeat);
-    (Arc::clone(&connection), Inbox::new(connection, received))
+    Connection::new(id.to_owned(), String::new(), limits, State::Websocket, heartbeat)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 /// The longest frame that the library reads, in bytes; longer ones are split into such. A multiple of the mask's four
 /// bytes, so that every fragment begins with the mask's first.
-const LONGEST: u64 = 16 * 1024;
+const LONGEST: u64 = 4 * 1024;
 
 const FINAL: u8 = 0x80;
 const CONTINUATION: u8 = 0;

@@ -9,12 +9,11 @@ use std::{
 use axum::{Router, extract::Request, response::Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
-use tokio::sync::mpsc;
 
 use super::{
     Client as _, Connection, Connections, Handler, Inbox, Rejection,
     answer::{Answer, Dress, early_refusal, refusal},
-    connection::{Inbound, State},
+    connection::State,
     heartbeat::Heartbeat,
     polling, websocket,
 };
@@ -61,7 +60,7 @@ pub struct Opening<'a> {
     settings: &'a Settings,
     clock: &'a Arc<dyn Clock>,
     random: &'a dyn Random,
-    received: Option<mpsc::Receiver<Inbound>>,
+    inbox: Option<Inbox>,
     cookie: Option<HeaderValue>,
 }
 
@@ -84,8 +83,8 @@ impl<'a> Opening<'a> {
         };
         let heartbeat = Heartbeat::new(Arc::clone(self.clock), self.settings);
         let id = new_id(self.random);
-        let (connection, received) = Connection::new(id, address, limits, state, heartbeat);
-        self.received = Some(received);
+        let (connection, inbox) = Connection::new(id, address, limits, state, heartbeat);
+        self.inbox = Some(inbox);
         connection
     }
 
@@ -284,16 +283,15 @@ impl<H: Handler> Server<H> {
             settings: &self.settings,
             clock: &self.clock,
             random: &*self.random,
-            received: None,
+            inbox: None,
             cookie: None,
         };
         let client = self.handler.admit(&mut opening)?;
-        let Opening { received, cookie, .. } = opening;
+        let Opening { inbox, cookie, .. } = opening;
         let connection = Arc::clone(client.connection());
         self.connections.add(Arc::clone(&client));
         // A client that the handler admits without a connection of this opening says nothing.
-        let received = received.unwrap_or_else(|| mpsc::channel(1).1);
-        let inbox = Inbox::new(Arc::clone(&connection), received);
+        let inbox = inbox.unwrap_or_else(|| Inbox::silent(Arc::clone(&connection)));
         self.connections.spawn(Arc::clone(self).run(client, inbox));
         Ok((connection, cookie))
     }

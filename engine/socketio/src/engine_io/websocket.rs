@@ -13,11 +13,12 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use http::{HeaderValue, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Message,
+        Error, Message,
         handshake::derive_accept_key,
         protocol::{
             Role, WebSocketConfig,
@@ -40,11 +41,15 @@ use super::{
 use crate::settings::Leniency;
 
 type Socket = WebSocketStream<MeteredStream<TokioIo<hyper::upgrade::Upgraded>>>;
+type Halves = (SplitSink<Socket, Message>, SplitStream<Socket>);
 
-/// Bytes that a socket reads and writes at a time: few, because every connection has both buffers.
-const BUFFER: usize = 4096;
+/// Bytes that the websocket library reads at a time, out of what was read of the connection: few, because it keeps a
+/// buffer of this size for every connection.
+const READ_BUFFER: usize = 512;
+/// Bytes that it collects before it writes them. It keeps the memory of what it writes at a time.
+const WRITE_BUFFER: usize = 4096;
 /// Bytes of a message that are written at a time.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 /// Bytes taken from the outbox at a time.
 const PORTION: usize = 256 * 1024;
 
@@ -58,21 +63,33 @@ pub(super) fn open<H: Handler>(server: &Arc<Server<H>>, request: Request) -> Ans
         Ok((connection, _)) => connection,
         Err(rejection) => return Answer::Rejected(rejection),
     };
-    let request = Request::from_parts(parts, body);
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
-        match accept(request, &connection).await {
-            Some(mut socket) => {
-                let packet = Frame::text(format!("0{}", server.open_packet(&connection, false)));
-                if socket.send(message(packet)).await.is_ok() {
-                    serve(&server, socket, &connection).await;
-                }
-            }
-            None => tracing::debug!("socket.io upgrade of {} failed", connection.id()),
-        }
-        connection.end();
-    });
+    // The request goes at once: the task below would have room for it as long as the connection lasts.
+    let upgrading = hyper::upgrade::on(Request::from_parts(parts, body));
+    tokio::spawn(carry(Arc::clone(server), connection, upgrading));
     Answer::Switching(switching)
+}
+
+/// Carries a connection from its handshake's end to its own.
+async fn carry<H: Handler>(server: Arc<Server<H>>, connection: Arc<Connection>, upgrading: OnUpgrade) {
+    // What only comes and goes is on the heap, here and below: the rest stays as long as the connection lasts.
+    if let Some(socket) = Box::pin(begin(&server, &connection, upgrading)).await {
+        serve(&server, socket, &connection).await;
+    }
+    connection.end();
+}
+
+async fn begin<H: Handler>(
+    server: &Server<H>,
+    connection: &Arc<Connection>,
+    upgrading: OnUpgrade,
+) -> Option<Halves> {
+    let Some(mut socket) = accept(upgrading, connection).await else {
+        tracing::debug!("socket.io upgrade of {} failed", connection.id());
+        return None;
+    };
+    let packet = Frame::text(format!("0{}", server.open_packet(connection, false)));
+    socket.send(message(packet)).await.ok()?;
+    Some(socket.split())
 }
 
 /// Tries a websocket for a connection that polls, and moves to it.
@@ -87,27 +104,41 @@ pub(super) fn upgrade<H: Handler>(
     if !connection.change_state(State::Polling, State::Probing) {
         return Answer::Refused("Unexpected HTTP request".to_owned());
     }
+    let upgrading = hyper::upgrade::on(request);
     let server = Arc::clone(server);
     tokio::spawn(async move {
-        let socket = tokio::time::timeout(server.settings.upgrade_timeout, async {
-            let mut socket = accept(request, &connection).await?;
-            probe(&mut socket, &connection).await.then_some(socket)
-        })
-        .await;
-        let Ok(Some(mut socket)) = socket else {
-            // The client goes on polling, wherever the attempt ended.
-            connection.change_state(State::Probing, State::Polling);
-            connection.change_state(State::Upgrading, State::Polling);
-            return;
-        };
-        connection.change_state(State::Upgrading, State::Websocket);
-        let answers = server.settings.leniency.answers_upgrades;
-        if !answers || socket.send(message(Frame::text("6"))).await.is_ok() {
+        if let Some(socket) = Box::pin(try_upgrade(&server, &connection, upgrading)).await {
             serve(&server, socket, &connection).await;
+            connection.end();
         }
-        connection.end();
     });
     Answer::Switching(switching)
+}
+
+/// `None` where the client goes on polling, or is gone.
+async fn try_upgrade<H: Handler>(
+    server: &Server<H>,
+    connection: &Arc<Connection>,
+    upgrading: OnUpgrade,
+) -> Option<Halves> {
+    let socket = tokio::time::timeout(server.settings.upgrade_timeout, async {
+        let mut socket = accept(upgrading, connection).await?;
+        probe(&mut socket, connection).await.then_some(socket)
+    })
+    .await;
+    let Ok(Some(mut socket)) = socket else {
+        // Wherever the attempt ended.
+        connection.change_state(State::Probing, State::Polling);
+        connection.change_state(State::Upgrading, State::Polling);
+        return None;
+    };
+    connection.change_state(State::Upgrading, State::Websocket);
+    let answers = server.settings.leniency.answers_upgrades;
+    if answers && socket.send(message(Frame::text("6"))).await.is_err() {
+        connection.end();
+        return None;
+    }
+    Some(socket.split())
 }
 
 /// The client asks whether the websocket works, then says that it moves. Until it has asked, events go out by polling:
@@ -126,8 +157,7 @@ async fn reads(socket: &mut Socket, packet: &str) -> bool {
 }
 
 /// Carries frames both ways until either side ends the connection.
-async fn serve<H: Handler>(server: &Server<H>, socket: Socket, connection: &Connection) {
-    let (sink, stream) = socket.split();
+async fn serve<H: Handler>(server: &Server<H>, (sink, stream): Halves, connection: &Connection) {
     tokio::join!(
         async {
             read(stream, connection, &server.settings.leniency).await;
@@ -156,9 +186,11 @@ async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency
                 Ok(Packet::Message(message)) => {
                     let message = Bytes::from(text.clone()).slice_ref(message.as_bytes());
                     drop(text);
-                    hand_on(connection, message.len(), Content::Text(message)).await
+                    Box::pin(hand_on(connection, message.len(), Content::Text(message))).await
                 }
-                Ok(Packet::Binary(bytes)) => hand_on(connection, bytes.len(), Content::Binary(bytes)).await,
+                Ok(Packet::Binary(bytes)) => {
+                    Box::pin(hand_on(connection, bytes.len(), Content::Binary(bytes))).await
+                }
                 Ok(Packet::Pong) => {
                     connection.note_pong();
                     true
@@ -170,7 +202,9 @@ async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency
                 Ok(Packet::Ping | Packet::Upgrade | Packet::Unexpected) => leniency.ignores_malformed,
                 Ok(Packet::Close) | Err(_) => false,
             },
-            Message::Binary(bytes) => hand_on(connection, bytes.len(), Content::Binary(bytes)).await,
+            Message::Binary(bytes) => {
+                Box::pin(hand_on(connection, bytes.len(), Content::Binary(bytes))).await
+            }
             Message::Close(_) => false,
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => true,
         };
@@ -196,12 +230,8 @@ async fn write<H: Handler>(
     let writing = async {
         let reader = connection.outbox.last_reader();
         while let Ok(portion) = reader.take(usize::MAX, PORTION).await {
-            for frame in portion.frames {
-                for piece in pieces(frame) {
-                    if sink.feed(piece).await.is_err() {
-                        return;
-                    }
-                }
+            if Box::pin(feed(&mut sink, portion.frames)).await.is_err() {
+                return;
             }
             if connection.outbox.is_empty() && sink.flush().await.is_err() {
                 return;
@@ -222,6 +252,13 @@ async fn write<H: Handler>(
         () = writing => connection.outbox.close(),
         () = patience => {}
     }
+}
+
+async fn feed(sink: &mut SplitSink<Socket, Message>, frames: Vec<Frame>) -> Result<(), Error> {
+    for piece in frames.into_iter().flat_map(pieces) {
+        sink.feed(piece).await?;
+    }
+    Ok(())
 }
 
 /// A frame as messages, a long one in fragments: the websocket library copies what it writes, and keeps the memory.
@@ -269,13 +306,13 @@ fn switching(request: &Request) -> Option<Response> {
     )
 }
 
-async fn accept(request: Request, connection: &Arc<Connection>) -> Option<Socket> {
-    let upgraded = hyper::upgrade::on(request).await.ok()?;
+async fn accept(upgrading: OnUpgrade, connection: &Arc<Connection>) -> Option<Socket> {
+    let upgraded = upgrading.await.ok()?;
     let largest = connection.limits.message;
     let stream = MeteredStream::new(TokioIo::new(upgraded), Arc::clone(connection));
     let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_message_size(Some(largest))
         .max_frame_size(Some(largest));
     Some(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await)

@@ -85,7 +85,8 @@ impl<A: Application> Handler for SocketIo<A> {
                 pending: None,
             };
             while let Some(message) = inbox.next().await {
-                if reader.handle(message).await == Next::End {
+                // On the heap, so that connections that wait have no room for it.
+                if Box::pin(reader.handle(message)).await == Next::End {
                     break;
                 }
             }

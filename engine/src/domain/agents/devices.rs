@@ -83,13 +83,11 @@ impl AgentRegistry {
     /// Every agent of this device, with this id or on this host has this hash, and belongs to this device.
     pub fn note_hash(&mut self, note: &HashNote<'_>) {
         for (id, record) in &mut self.records {
-            if note.own_only && record.is_of_another(id, note.guid) {
-                continue;
-            }
-            if record.agent_guid.as_ref() == Some(note.guid)
+            let is_meant = record.agent_guid.as_ref() == Some(note.guid)
                 || note.agent_id == Some(id.as_str())
-                || (note.hostname.is_some() && record.hostname.as_deref() == note.hostname)
-            {
+                || (note.hostname.is_some() && record.hostname.as_deref() == note.hostname);
+            // Asked last: it reads the id, and every agent is looked at.
+            if is_meant && !(note.own_only && record.is_of_another(id, note.guid)) {
                 record.agent_hash = Some(note.agent_hash.to_owned());
                 record.agent_guid = Some(note.guid.clone());
             }

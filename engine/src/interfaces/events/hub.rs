@@ -1,8 +1,10 @@
 //! All clients of the channel, and who of them gets which event.
 
+mod anonymous;
+
 use std::{
     cell::Cell,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -10,10 +12,17 @@ use std::{
 use socketio_server::engine_io::{Connections, Unconfirmed};
 use tokio::task::JoinSet;
 
+use self::anonymous::AnonymousClients;
 use super::{json::Argument, peer::Client};
 use crate::{
     config::{bounds::AnonymousBounds, settings::Settings},
-    domain::{clock::BoxFuture, guid::Guid, measures::SocketCounts, payload::Payload},
+    domain::{
+        agent_id::{NamedDevice, named_device},
+        clock::BoxFuture,
+        guid::Guid,
+        measures::SocketCounts,
+        payload::Payload,
+    },
     services::{
         realtime::{Audience, Channel, ChannelAccess, Identity, Rights, Whose},
         scheduler::channel::{Eventual, PendingReceipt, Receipt},
@@ -25,59 +34,11 @@ use crate::{
 struct Members {
     /// Those that showed a device's token. A minute full of jobs asks for a thousand devices in a row.
     by_device: HashMap<Guid, Vec<Arc<Client>>>,
+    /// Those that showed something else or nothing, by the ids of their connections: operators are few among a fleet.
+    others: HashMap<String, Arc<Client>>,
     /// How many there are beside the anonymous ones.
     identified: usize,
     anonymous: AnonymousClients,
-}
-
-/// The clients that showed no identity where one is asked for, in the order in which they came.
-#[derive(Debug, Default)]
-struct AnonymousClients {
-    next: u64,
-    clients: BTreeMap<u64, Arc<Client>>,
-    numbers: HashMap<String, u64>,
-    by_address: HashMap<String, BTreeSet<u64>>,
-}
-
-impl AnonymousClients {
-    fn add(&mut self, client: &Arc<Client>) {
-        let number = self.next;
-        self.next += 1;
-        self.clients.insert(number, Arc::clone(client));
-        self.numbers.insert(client.connection().id().to_owned(), number);
-        let address = client.peer.handshake.limit_key.clone();
-        self.by_address.entry(address).or_default().insert(number);
-    }
-
-    /// False where it is none of them, or none any more.
-    fn remove(&mut self, client: &Client) -> bool {
-        let Some(number) = self.numbers.remove(client.connection().id()) else {
-            return false;
-        };
-        self.clients.remove(&number);
-        let address = &client.peer.handshake.limit_key;
-        if let Some(numbers) = self.by_address.get_mut(address) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.by_address.remove(address);
-            }
-        }
-        true
-    }
-
-    /// Which one has to end before one more from this address is taken in.
-    fn to_evict(&self, address: &str, bounds: &AnonymousBounds) -> Option<&Arc<Client>> {
-        let of_address = self
-            .by_address
-            .get(address)
-            .filter(|numbers| numbers.len() >= bounds.sockets_per_address)
-            .and_then(BTreeSet::first);
-        match of_address {
-            Some(number) => self.clients.get(number),
-            None if self.clients.len() >= bounds.sockets => self.clients.values().next(),
-            None => None,
-        }
-    }
 }
 
 /// There are as many clients as there may be.
@@ -176,6 +137,9 @@ impl Hub {
             if let Identity::Device(claims) = identity {
                 let of_device = members.by_device.entry(claims.guid().clone()).or_default();
                 of_device.push(Arc::clone(client));
+            } else {
+                let id = client.connection().id().to_owned();
+                members.others.insert(id, Arc::clone(client));
             }
         }
         for client in ended {
@@ -192,9 +156,11 @@ impl Hub {
         } else {
             members.identified = members.identified.saturating_sub(1);
         }
-        if let Identity::Device(claims) = identity
-            && let Some(of_device) = members.by_device.get_mut(claims.guid())
-        {
+        let Identity::Device(claims) = identity else {
+            members.others.remove(client.connection().id());
+            return;
+        };
+        if let Some(of_device) = members.by_device.get_mut(claims.guid()) {
             of_device.retain(|other| other.connection().id() != client.connection().id());
             if of_device.is_empty() {
                 members.by_device.remove(claims.guid());
@@ -204,39 +170,54 @@ impl Hub {
 
     /// The clients that an audience may be among: by what they showed when they connected.
     fn candidates(&self, audience: Audience<'_>) -> Vec<Arc<Client>> {
-        let strict = self.access.is_strict();
-        match audience {
-            Audience::Connection(id) => self.connections.get(id).into_iter().collect(),
-            Audience::Device(guid) if strict => {
-                let of_device = self.members().by_device.get(guid).cloned();
-                of_device.unwrap_or_default()
+        let named;
+        let device = match audience {
+            Audience::Connection(id) => return self.connections.get(id).into_iter().collect(),
+            _ if !self.access.is_strict() => return self.connections.all(),
+            Audience::Everyone => {
+                let is_known = |client: &Client| *client.peer.principal.identity() != Identity::Anonymous;
+                return self.connections.select(is_known);
             }
-            _ => self
-                .connections
-                .select(|client| !strict || may_be_meant(client.peer.principal.identity(), audience)),
-        }
+            Audience::Operators => {
+                return self
+                    .others(|client| matches!(client.peer.principal.identity(), Identity::Operator(_)));
+            }
+            Audience::Device(guid) => guid,
+            Audience::Agent(agent_id) => match named_device(agent_id) {
+                NamedDevice::One(guid) => {
+                    named = guid;
+                    &named
+                }
+                NamedDevice::Several => return Vec::new(),
+                // Of a device whose GUID is none.
+                NamedDevice::None => {
+                    let is_agent = |client: &Client| client.peer.agents().contains(agent_id);
+                    return self.connections.select(is_agent);
+                }
+            },
+        };
+        self.members().by_device.get(device).cloned().unwrap_or_default()
     }
 
-    /// Whether a candidate is of the audience, by its present rights.
-    async fn belongs(&self, client: &Client, audience: Audience<'_>) -> bool {
+    /// Those of the clients that are no devices' of which this is true.
+    fn others(&self, is_meant: impl Fn(&Client) -> bool) -> Vec<Arc<Client>> {
+        let members = self.members();
+        let others = members.others.values();
+        others.filter(|client| is_meant(client)).cloned().collect()
+    }
+
+    /// Those of the candidates that are of the audience, by their present rights.
+    async fn belonging(&self, candidates: Vec<Arc<Client>>, audience: Audience<'_>) -> Vec<Arc<Client>> {
         if !self.access.is_strict() || matches!(audience, Audience::Connection(_)) {
-            return true;
+            return candidates;
         }
-        let rights = self.access.rights(&client.peer.principal).await;
-        match audience {
-            Audience::Connection(_) => true,
-            Audience::Everyone => rights != Rights::Nothing,
-            Audience::Operators => rights.may_command(),
-            Audience::Agent(agent_id) => rights.may_act_for(agent_id),
-            Audience::Device(guid) => match &rights {
-                Rights::Device {
-                    guid: own,
-                    is_quarantined,
-                    ..
-                } => own == guid && !is_quarantined,
-                _ => false,
-            },
-        }
+        let principals = candidates.iter().map(|client| &client.peer.principal);
+        let rights = self.access.rights_of(principals).await;
+        let of_audience = candidates.into_iter().zip(rights);
+        of_audience
+            .filter(|(_, rights)| may_get(rights, audience))
+            .map(|(client, _)| client)
+            .collect()
     }
 
     async fn send(&self, audience: Audience<'_>, event: &str, payload: &Payload) {
@@ -246,10 +227,8 @@ impl Hub {
             return;
         }
         let packets = Argument::of(payload).event(event).packets();
-        for client in reached {
-            if self.belongs(&client, audience).await {
-                client.send(&packets);
-            }
+        for client in self.belonging(reached, audience).await {
+            client.send(&packets);
         }
     }
 
@@ -272,13 +251,21 @@ fn is_of(client: &Client, whose: Whose<'_>) -> bool {
     }
 }
 
-/// Whether one who showed this can be of the audience at all.
-fn may_be_meant(identity: &Identity, audience: Audience<'_>) -> bool {
+/// Whether one who has these rights is of the audience.
+fn may_get(rights: &Rights, audience: Audience<'_>) -> bool {
     match audience {
         Audience::Connection(_) => true,
-        Audience::Everyone => *identity != Identity::Anonymous,
-        Audience::Operators => matches!(identity, Identity::Operator(_)),
-        Audience::Device(_) | Audience::Agent(_) => matches!(identity, Identity::Device(_)),
+        Audience::Everyone => *rights != Rights::Nothing,
+        Audience::Operators => rights.may_command(),
+        Audience::Agent(agent_id) => rights.may_act_for(agent_id),
+        Audience::Device(guid) => match rights {
+            Rights::Device {
+                guid: own,
+                is_quarantined,
+                ..
+            } => own == guid && !is_quarantined,
+            _ => false,
+        },
     }
 }
 
@@ -335,11 +322,9 @@ impl Channel for Hub {
             }
             let mut reached = Vec::new();
             if let Some(audience) = device.map(Audience::Device) {
-                for client in self.candidates(audience) {
-                    if client.is_in("/") && self.belongs(&client, audience).await {
-                        reached.push(client);
-                    }
-                }
+                let mut present = self.candidates(audience);
+                present.retain(|client| client.is_in("/"));
+                reached = self.belonging(present, audience).await;
             }
             if reached.is_empty() {
                 return PendingReceipt::ready(Receipt::NotConnected);
@@ -367,7 +352,8 @@ impl Channel for Hub {
         if !self.access.is_strict() {
             return;
         }
-        for client in self.connections.select(|client| is_of(client, whose)) {
+        // Devices have neither browsers nor sessions.
+        for client in self.others(|client| is_of(client, whose)) {
             // Without a word, as at a stop: client libraries stay away from a server that says good-bye.
             client.connection().end();
         }
@@ -381,14 +367,14 @@ impl Channel for Hub {
             .collect()
     }
 
-    fn live_devices(&self) -> HashSet<Guid> {
+    fn live_among(&self, devices: &[&Guid]) -> HashSet<Guid> {
         let has_announced = |client: &Arc<Client>| !client.peer.agents().is_empty();
-        let of_devices = self.members().by_device.clone();
-        of_devices
-            .into_iter()
-            .filter(|(_, clients)| clients.iter().any(has_announced))
-            .map(|(guid, _)| guid)
-            .collect()
+        let members = self.members();
+        let is_live = |guid: &&&Guid| {
+            let of_device = members.by_device.get(**guid);
+            of_device.is_some_and(|clients| clients.iter().any(has_announced))
+        };
+        devices.iter().filter(is_live).copied().cloned().collect()
     }
 }
 

@@ -14,13 +14,13 @@ const EACH: Duration = Duration::from_secs(60);
 const TOO_MANY_OPEN_FILES: [i32; 2] = [24, 23];
 
 /// Says in the log why connections are not accepted: the listener itself only tries again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AcceptErrors {
     clock: Arc<dyn Clock>,
     /// How many files may be open; `None` is no limit.
     files: Option<u64>,
     /// When it was last logged, and how often it has happened since.
-    last: Mutex<(Option<Duration>, u64)>,
+    last: Arc<Mutex<(Option<Duration>, u64)>>,
 }
 
 impl AcceptErrors {
@@ -29,7 +29,7 @@ impl AcceptErrors {
         Self {
             clock,
             files,
-            last: Mutex::default(),
+            last: Arc::default(),
         }
     }
 

@@ -3,9 +3,10 @@
 //! The head of a request is kept in memory until it is whole, and its sender cannot be authenticated before that; an
 //! idle connection is a file, and the process may open only so many. A bound by peer would not do: a whole fleet may
 //! come from one address. So all of them together have a bound, and beyond it the oldest idle connections of the peer
-//! that has most are evicted; idle ones end after a while anyway. A connection whose request is being read, handled or
-//! answered, one that became a websocket, and one on which a device or an operator was authenticated, are never
-//! evicted.
+//! that has most are evicted; idle ones end after a while anyway. Those on which nothing has come yet have a bound of
+//! their own: they cost little, and a fleet that comes back makes thousands of them, each of which says what it wants as
+//! soon as it gets to it. A connection whose request is being read, handled or answered, one that became a websocket, and
+//! one on which a device or an operator was authenticated, are never evicted.
 //!
 //! A connection whose peer takes nothing of what is sent for too long ends, too.
 
@@ -24,19 +25,29 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::request::Parts;
 
-use super::compat::forwarded::network_of;
+use super::{arrivals::Place, compat::forwarded::network_of};
 use crate::config::{bounds::Bounds, settings::Settings};
 
 /// Bytes of a head that do not count: the HTTP library allocates as many on every connection.
 const UNCOUNTED: usize = 8 * 1024;
+/// Files that are left to the database and the logs, whoever wants to connect.
+const OTHER_FILES: usize = 128;
+/// Connections for which there is always room in the line, as far as files go.
+const LEAST_ROOM: usize = 16;
+/// Connections that may wait in the line where any number of files may be open.
+const MOST_ROOM: usize = 65_536;
 
 /// All connections of the listener.
 #[derive(Debug)]
 pub struct Connections {
     /// Bytes of heads, of all connections without a request together.
     head_bytes: usize,
-    /// Connections without a request.
+    /// Connections without a request on which something has come.
     idle: usize,
+    /// Connections on which nothing has come.
+    silent: usize,
+    /// How many files may be open.
+    files: Option<usize>,
     /// How long a peer may take nothing of what is sent to it.
     write_deadline: Duration,
     totals: Arc<Totals>,
@@ -48,6 +59,7 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Totals {
     idle: AtomicUsize,
+    silent: AtomicUsize,
     head_bytes: AtomicUsize,
 }
 
@@ -58,34 +70,57 @@ impl Connections {
         let Bounds {
             head_bytes,
             idle_connections,
+            silent_connections,
             ..
         } = settings.bounds;
         let files = files.and_then(|files| usize::try_from(files).ok());
         Arc::new(Self {
             head_bytes,
             idle: files.map_or(idle_connections, |files| idle_connections.min(files / 4 * 3)),
+            silent: silent_connections,
+            files,
             write_deadline: settings.timing.write_deadline,
             totals: Arc::default(),
             open: Mutex::default(),
         })
     }
 
-    fn open(self: &Arc<Self>, peer: IpAddr) -> Registered {
+    /// How many connections may wait in the line.
+    pub(super) fn room(&self) -> usize {
+        let Some(files) = self.files else {
+            return MOST_ROOM;
+        };
+        let open = lock(&self.open).len();
+        files
+            .saturating_sub(open)
+            .saturating_sub(OTHER_FILES)
+            .clamp(LEAST_ROOM, MOST_ROOM)
+    }
+
+    fn open(self: &Arc<Self>, peer: IpAddr, place: Option<Place>) -> Registered {
         let connection = Arc::new(Connection {
             peer: network_of(peer),
             totals: Arc::clone(&self.totals),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                place,
+                ..State::default()
+            }),
             reader: AtomicWaker::new(),
         });
-        let number = {
+        let (number, open) = {
             let mut open = lock(&self.open);
             let number = open.last_key_value().map_or(0, |(last, _)| last + 1);
             open.insert(number, Arc::clone(&connection));
-            number
+            (number, open.len())
         };
-        let idle = self.totals.idle.fetch_add(1, Ordering::Relaxed) + 1;
-        if idle > self.idle {
-            self.evict(|_| 1, idle - self.idle + self.idle / 16);
+        let silent = self.totals.silent.fetch_add(1, Ordering::Relaxed) + 1;
+        let most = self.most_silent(open.saturating_sub(silent));
+        if silent > most {
+            self.evict(
+                None,
+                |state| usize::from(!state.has_spoken),
+                silent - most + most / 16,
+            );
         }
         Registered {
             connections: Arc::clone(self),
@@ -94,10 +129,30 @@ impl Connections {
         }
     }
 
+    /// How many connections may be silent beside so many others: they take no more than half of the files that are left,
+    /// unless that is less than what others may be idle.
+    fn most_silent(&self, others: usize) -> usize {
+        let left = |files: usize| (files.saturating_sub(others) / 2).max(self.idle);
+        self.files
+            .map_or(self.silent, |files| self.silent.min(left(files)))
+    }
+
     fn note_head(&self, connection: &Connection, bytes: usize) {
+        if bytes > 0 && connection.note_speech() {
+            let idle = self.totals.idle.load(Ordering::Relaxed);
+            if idle > self.idle {
+                // As a rule its request begins right away.
+                self.evict(
+                    Some(connection),
+                    |state| usize::from(state.has_spoken),
+                    idle - self.idle + self.idle / 16,
+                );
+            }
+        }
         let all = connection.note_read(bytes);
         if all > self.head_bytes {
             self.evict(
+                None,
                 |state| state.head_bytes,
                 all - self.head_bytes + self.head_bytes / 16,
             );
@@ -105,11 +160,14 @@ impl Connections {
     }
 
     /// Ends the oldest connections of the peer whose connections without a request take the most, until it takes so
-    /// much less. More than is needed: the search looks at every connection.
-    fn evict(&self, taken: impl Fn(&State) -> usize, surplus: usize) {
+    /// much less. More than is needed: the search looks at every connection but `spared`.
+    fn evict(&self, spared: Option<&Connection>, taken: impl Fn(&State) -> usize, surplus: usize) {
         let open = lock(&self.open);
         let mut peers: HashMap<IpAddr, Usage<'_>> = HashMap::new();
         for connection in open.values() {
+            if spared.is_some_and(|spared| std::ptr::eq(spared, Arc::as_ptr(connection))) {
+                continue;
+            }
             let state = lock(&connection.state);
             let takes = taken(&state);
             if state.is_idle() && takes > 0 {
@@ -162,9 +220,13 @@ struct State {
     read: usize,
     /// What counts of the longest head: the HTTP library keeps its memory for the next one.
     head_bytes: usize,
+    /// Whether anything has come on it.
+    has_spoken: bool,
     /// Whether a device or an operator was authenticated on it.
     is_authenticated: bool,
     ended: bool,
+    /// Until its first answer.
+    place: Option<Place>,
 }
 
 impl State {
@@ -175,6 +237,24 @@ impl State {
 }
 
 impl Connection {
+    /// Something has come on it; whether that is the first. One that was evicted for its silence goes on: what it says
+    /// was on its way.
+    fn note_speech(&self) -> bool {
+        let mut state = lock(&self.state);
+        if state.has_spoken {
+            return false;
+        }
+        if state.is_idle() {
+            self.totals.silent.fetch_sub(1, Ordering::Relaxed);
+        }
+        state.ended = false;
+        state.has_spoken = true;
+        if state.is_idle() {
+            self.totals.idle.fetch_add(1, Ordering::Relaxed);
+        }
+        true
+    }
+
     /// All bytes of heads once these have come, too.
     fn note_read(&self, bytes: usize) -> usize {
         let mut state = lock(&self.state);
@@ -195,13 +275,19 @@ impl Connection {
             self.release(&state);
         }
         state.in_flight += 1;
+        state.has_spoken = true;
         state.read = 0;
         InFlight(Arc::clone(self))
     }
 
     /// Takes it out of the totals.
     fn release(&self, state: &State) {
-        self.totals.idle.fetch_sub(1, Ordering::Relaxed);
+        let total = if state.has_spoken {
+            &self.totals.idle
+        } else {
+            &self.totals.silent
+        };
+        total.fetch_sub(1, Ordering::Relaxed);
         self.totals
             .head_bytes
             .fetch_sub(state.head_bytes, Ordering::Relaxed);
@@ -214,6 +300,7 @@ impl Connection {
         if is_idle {
             self.release(&state);
             state.ended = true;
+            state.place = None;
             self.reader.wake();
         }
         is_idle
@@ -245,7 +332,9 @@ struct InFlight(Arc<Connection>);
 impl InFlight {
     /// For as long as the connection is open.
     fn keep(&self) {
-        lock(&self.0.state).in_flight += 1;
+        let mut state = lock(&self.0.state);
+        state.in_flight += 1;
+        state.place = None;
     }
 }
 
@@ -260,6 +349,9 @@ impl Drop for InFlight {
         let connection = &self.0;
         let mut state = lock(&connection.state);
         state.in_flight = state.in_flight.saturating_sub(1);
+        if state.in_flight == 0 {
+            state.place = None;
+        }
         if state.is_idle() {
             connection.totals.idle.fetch_add(1, Ordering::Relaxed);
             connection
@@ -287,103 +379,9 @@ impl Drop for Registered {
         }
         // Nothing counts any more, whatever still runs for it.
         state.ended = true;
+        state.place = None;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Open(u8),
-        Read(usize, usize),
-        Begin(usize),
-        Finish(usize),
-        Know(usize),
-        Close(usize),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            2 => (0..3_u8).prop_map(Step::Open),
-            4 => (0..8_usize, 0..40_000_usize).prop_map(|(which, bytes)| Step::Read(which, bytes)),
-            2 => (0..8_usize).prop_map(Step::Begin),
-            2 => (0..8_usize).prop_map(Step::Finish),
-            1 => (0..8_usize).prop_map(Step::Know),
-            1 => (0..8_usize).prop_map(Step::Close),
-        ]
-    }
-
-    /// What the totals should be, counted anew.
-    fn counted(connections: &Connections) -> (usize, usize) {
-        let open = lock(&connections.open);
-        let idle = open.values().filter(|one| lock(&one.state).is_idle());
-        idle.fold((0, 0), |(idle, bytes), one| {
-            (idle + 1, bytes + lock(&one.state).head_bytes)
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn the_totals_are_what_is_open_and_without_a_request(steps in prop::collection::vec(step(), 0..200)) {
-            let connections = Arc::new(Connections {
-                head_bytes: 100_000,
-                idle: 5,
-                write_deadline: Duration::ZERO,
-                totals: Arc::default(),
-                open: Mutex::default(),
-            });
-            let mut open: Vec<(Registered, Vec<InFlight>)> = Vec::new();
-            for step in steps {
-                let busy: Vec<_> = open
-                    .iter()
-                    .filter(|(_, requests)| !requests.is_empty())
-                    .map(|(one, _)| (Arc::clone(&one.connection), one.connection.has_ended()))
-                    .collect();
-                match step {
-                    Step::Open(peer) => open.push((connections.open([127, 0, 0, peer].into()), Vec::new())),
-                    Step::Read(which, bytes) => {
-                        if let Some((one, _)) = open.get(which) {
-                            connections.note_head(&one.connection, bytes);
-                        }
-                    }
-                    Step::Begin(which) => {
-                        if let Some((one, requests)) = open.get_mut(which) {
-                            requests.push(one.connection.begin());
-                        }
-                    }
-                    Step::Finish(which) => {
-                        if let Some((_, requests)) = open.get_mut(which) {
-                            requests.pop();
-                        }
-                    }
-                    Step::Know(which) => {
-                        if let Some((one, requests)) = open.get(which)
-                            && !requests.is_empty()
-                        {
-                            lock(&one.connection.state).is_authenticated = true;
-                        }
-                    }
-                    Step::Close(which) => {
-                        if which < open.len() {
-                            // What runs for it may outlive it.
-                            let (one, requests) = open.remove(which);
-                            drop(one);
-                            drop(requests);
-                        }
-                    }
-                }
-                let totals = &connections.totals;
-                let noted = (totals.idle.load(Ordering::Relaxed), totals.head_bytes.load(Ordering::Relaxed));
-                prop_assert_eq!(noted, counted(&connections));
-                for (one, had_ended) in busy {
-                    let is_open = lock(&connections.open).values().any(|other| Arc::ptr_eq(other, &one));
-                    prop_assert!(!is_open || one.has_ended() == had_ended, "a busy connection was ended");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -60,7 +60,7 @@ fn bad_request(word: &str) -> Response {
     reason = "it stands where an error is handed over"
 )]
 pub fn database_error(error: StoreError) -> Response {
-    if !matches!(error, StoreError::Database(_) | StoreError::Busy) {
+    if !matches!(error.root(), StoreError::Database(_) | StoreError::Busy) {
         return json_failure(&error);
     }
     tracing::error!("{error}");

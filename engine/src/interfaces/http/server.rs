@@ -14,6 +14,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
 };
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, field::Empty};
 
@@ -104,25 +105,26 @@ pub fn http_service(
     };
     let forged_by_anybody = settings.access_policy == AccessPolicy::Strict
         && settings.signing_secret_strength() == SecretStrength::Published;
-    let mut service = Router::new()
-        .fallback(move |request: Request| dispatcher.clone().dispatch(request))
-        .layer(from_fn_with_state(forged_by_anybody, refuse_the_world))
-        .layer(CatchPanicLayer::custom(internal_error))
-        .layer(from_fn(vary_on_session_use));
-    if let Some(guard) = guard {
-        service = service.layer(from_fn_with_state(guard, guard_browsers));
-    }
-    service
-        .layer(from_fn_with_state(AllowedOrigins::new(settings), add_headers))
-        .layer(from_fn(name_caller_in_logs))
-        .layer(from_fn_with_state(network, identify_caller))
-        .layer(Extension(BodyRules::new(settings)))
-        .layer(from_fn(enforce))
+    // The first is the outermost. As one layer: each request clones the layers inside every one of them, and the router
+    // puts each of its own layers into a box.
+    let rules = ServiceBuilder::new()
+        .layer(from_fn_with_state(clock, write_as_the_legacy))
         .layer(from_fn_with_state(
             settings.timing.unread_body_deadline,
             read_the_rest,
         ))
-        .layer(from_fn_with_state(clock, write_as_the_legacy))
+        .layer(from_fn(enforce))
+        .layer(Extension(BodyRules::new(settings)))
+        .layer(from_fn_with_state(network, identify_caller))
+        .layer(from_fn(name_caller_in_logs))
+        .layer(from_fn_with_state(AllowedOrigins::new(settings), add_headers))
+        .option_layer(guard.map(|guard| from_fn_with_state(guard, guard_browsers)))
+        .layer(from_fn(vary_on_session_use))
+        .layer(CatchPanicLayer::custom(internal_error))
+        .layer(from_fn_with_state(forged_by_anybody, refuse_the_world));
+    Router::new()
+        .fallback(move |request: Request| dispatcher.clone().dispatch(request))
+        .layer(rules)
 }
 
 #[derive(Clone)]

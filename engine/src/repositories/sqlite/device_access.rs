@@ -1,5 +1,6 @@
 //! Table `refresh_tokens`.
 
+pub(super) mod lookups;
 pub(super) mod refresh_notes;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     },
 };
 use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
 
 #[async_trait]
 impl<A: Access> ReadRefreshTokens for A {
@@ -31,21 +33,25 @@ impl<A: Access> ReadRefreshTokens for A {
         .bind(token_hash)
         .fetch_optional(self.connection())
         .await?;
-        row.map(|row| {
-            let token = Columns::of("refresh_tokens", &row);
-            let device = Columns::of("devices", &row);
-            let is_there = device.get::<Option<String>>("guid")?.is_some();
-            Ok((
-                RefreshToken {
-                    id: token.get("id")?,
-                    expires_at: token.get("expires_at")?,
-                    revoked_at: token.get("revoked_at")?,
-                },
-                is_there.then(|| identity(&device)).transpose()?,
-            ))
-        })
-        .transpose()
+        row.as_ref().map(token_and_device).transpose()
     }
+}
+
+/// A refresh token, and its device if it is there.
+type TokenAndDevice = (RefreshToken, Option<DeviceIdentity>);
+
+fn token_and_device(row: &SqliteRow) -> Result<TokenAndDevice, StoreError> {
+    let token = Columns::of("refresh_tokens", row);
+    let device = Columns::of("devices", row);
+    let is_there = device.get::<Option<String>>("guid")?.is_some();
+    Ok((
+        RefreshToken {
+            id: token.get("id")?,
+            expires_at: token.get("expires_at")?,
+            revoked_at: token.get("revoked_at")?,
+        },
+        is_there.then(|| identity(&device)).transpose()?,
+    ))
 }
 
 #[async_trait]

@@ -1,13 +1,18 @@
 //! Tables `devices` and `device_keys`.
+//!
+//! Long because reading and writing a device are one trait each, and their statements share what they bind.
 
 mod listing;
 
 pub(super) use listing::search;
 
+use std::collections::HashMap;
+
 use super::{
-    Access, SqliteWork,
+    Access, SqliteStore, SqliteWork,
     indexes::{DeviceColumns, numbers},
     rows::Columns,
+    writer::Statement,
 };
 use crate::{
     domain::{
@@ -18,7 +23,7 @@ use crate::{
     },
     repositories::{
         StoreError,
-        devices::{ReadDevices, WriteDevices},
+        devices::{ReadDevices, ReportNotes, WriteDevices},
     },
 };
 use async_trait::async_trait;
@@ -31,6 +36,48 @@ macro_rules! identity_query {
             $condition
         )
     };
+}
+
+/// The columns that a report changes but for the host name, of which there is an index.
+macro_rules! reported_columns {
+    () => {
+        "last_seen = $2, memory = COALESCE($4, memory), network = COALESCE($5, network), \
+         software = COALESCE($6, software), storage = COALESCE($7, storage), cpu = COALESCE($8, cpu), \
+         last_user = COALESCE($9, last_user), operating_system = COALESCE($10, operating_system), \
+         uptime = COALESCE($11, uptime), external_ip = COALESCE($12, external_ip), \
+         internal_ip = COALESCE($13, internal_ip), device_type = COALESCE($14, device_type)"
+    };
+}
+
+/// A name that is no text cannot be given, so nothing is stored with it.
+pub(super) const NOTE_REPORT: &str = concat!(
+    "UPDATE devices SET ",
+    reported_columns!(),
+    " WHERE guid = $1 AND typeof(hostname) IN ('text', 'null') AND ($3 IS NULL OR hostname = $3) RETURNING hostname"
+);
+
+/// A statement for the device of a GUID that reports.
+fn of_report<'q>(
+    statement: &'static str,
+    guid: &'q str,
+    report: &'q DeviceReport,
+    now: i64,
+) -> Statement<'q> {
+    sqlx::query(statement)
+        .bind(guid)
+        .bind(now)
+        .bind(&report.hostname)
+        .bind(&report.memory)
+        .bind(&report.network)
+        .bind(&report.software)
+        .bind(&report.storage)
+        .bind(&report.cpu)
+        .bind(&report.last_user)
+        .bind(&report.operating_system)
+        .bind(report.uptime)
+        .bind(&report.external_ip)
+        .bind(&report.internal_ip)
+        .bind(&report.device_type)
 }
 
 /// Who the device of this row is.
@@ -65,6 +112,21 @@ impl<A: Access> ReadDevices for A {
             }
         };
         row.map(|row| identity(&Columns::of("devices", &row))).transpose()
+    }
+
+    async fn devices_with_guids(
+        &mut self,
+        guids: &[&str],
+    ) -> Result<HashMap<String, DeviceIdentity>, StoreError> {
+        // One statement for however many.
+        let rows = sqlx::query(identity_query!("guid IN (SELECT value FROM json_each($1))"))
+            .bind(column_text(&Json::list(guids.iter().copied())))
+            .fetch_all(self.connection())
+            .await?;
+        let devices = rows
+            .iter()
+            .filter_map(|row| identity(&Columns::of("devices", row)).ok());
+        Ok(devices.map(|device| (device.guid.clone(), device)).collect())
     }
 
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError> {
@@ -160,6 +222,21 @@ impl<A: Access> ReadDevices for A {
         .bind(column_text(&Json::list(hostnames.iter().map(String::as_str))))
         .fetch_all(self.connection())
         .await?)
+    }
+}
+
+#[async_trait]
+impl ReportNotes for SqliteStore {
+    async fn note_report(
+        &self,
+        guid: &str,
+        report: &DeviceReport,
+        now: i64,
+    ) -> Result<Option<Option<String>>, StoreError> {
+        let rows = self.change(|| of_report(NOTE_REPORT, guid, report, now)).await?;
+        rows.first()
+            .map(|row| Columns::of("devices", row).get("hostname"))
+            .transpose()
     }
 }
 
@@ -292,30 +369,14 @@ impl WriteDevices for SqliteWork {
         report: &DeviceReport,
         now: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE devices SET last_seen = $2, hostname = COALESCE($3, hostname), memory = COALESCE($4, memory), \
-             network = COALESCE($5, network), software = COALESCE($6, software), storage = COALESCE($7, storage), \
-             cpu = COALESCE($8, cpu), last_user = COALESCE($9, last_user), \
-             operating_system = COALESCE($10, operating_system), uptime = COALESCE($11, uptime), \
-             external_ip = COALESCE($12, external_ip), internal_ip = COALESCE($13, internal_ip), \
-             device_type = COALESCE($14, device_type) WHERE guid = $1",
-        )
-        .bind(stored_guid)
-        .bind(now)
-        .bind(&report.hostname)
-        .bind(&report.memory)
-        .bind(&report.network)
-        .bind(&report.software)
-        .bind(&report.storage)
-        .bind(&report.cpu)
-        .bind(&report.last_user)
-        .bind(&report.operating_system)
-        .bind(report.uptime)
-        .bind(&report.external_ip)
-        .bind(&report.internal_ip)
-        .bind(&report.device_type)
-        .execute(self.connection())
-        .await?;
+        let statement = concat!(
+            "UPDATE devices SET hostname = COALESCE($3, hostname), ",
+            reported_columns!(),
+            " WHERE guid = $1"
+        );
+        of_report(statement, stored_guid, report, now)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 

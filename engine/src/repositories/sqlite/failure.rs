@@ -37,10 +37,10 @@ impl StoreError {
 impl Cause {
     /// The cause of this failure; `None` for those that nobody can name an action for.
     pub fn of(error: &StoreError) -> Option<Self> {
-        match error {
+        match error.root() {
             StoreError::Database(error) => Self::of_database(error),
             StoreError::Busy => Some(Self::Locked),
-            StoreError::Newer { .. } | StoreError::UnreadableRow { .. } => None,
+            StoreError::Newer { .. } | StoreError::UnreadableRow { .. } | StoreError::Shared(_) => None,
         }
     }
 

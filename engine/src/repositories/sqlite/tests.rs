@@ -1,3 +1,5 @@
+use sqlx::Row as _;
+
 use super::*;
 use crate::{
     domain::operators::NewUser,
@@ -140,4 +142,31 @@ async fn a_look_names_what_a_database_lacks_and_changes_nothing() {
     assert!(state.damage.is_empty());
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_every_call_of_a_device_runs_finds_its_rows_by_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut work = store.work().await.unwrap();
+    for statement in [
+        devices::NOTE_REPORT,
+        device_access::lookups::DEVICES,
+        device_access::lookups::TOKENS,
+        device_access::refresh_notes::NOTE,
+    ] {
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+            .fetch_all(work.connection())
+            .await
+            .unwrap();
+        let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        let scans = plan.iter().filter(|step| step.starts_with("SCAN"));
+        // What is asked and noted together is a list.
+        let scans: Vec<_> = scans.filter(|step| !step.contains("VIRTUAL TABLE")).collect();
+        assert!(scans.is_empty(), "{statement}: {plan:?}");
+        assert!(
+            plan.iter().any(|step| step.starts_with("SEARCH")),
+            "{statement}: {plan:?}"
+        );
+    }
 }

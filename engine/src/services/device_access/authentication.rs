@@ -128,6 +128,11 @@ impl DeviceClaims {
         &self.guid
     }
 
+    /// The GUID as the token has it.
+    pub(in crate::services) fn claimed_guid(&self) -> &str {
+        &self.claimed_guid
+    }
+
     /// Reads verified claims; `None` where they name no device, no key or no version.
     pub(in crate::services) fn read(claims: &JsonObject) -> Option<Self> {
         let text = |name| {
@@ -209,10 +214,9 @@ impl DeviceAuthenticator {
             .unwrap_or_else(PoisonError::into_inner)
             .admit(&claims.fingerprint, self.environment.clock.monotonic())
             .map_err(AuthenticationError::RateLimited)?;
-        let found = claims.find(&mut *self.store.view().await?).await?;
-        let device = match found {
+        let device = match self.store.device_of_call(&claims.claimed_guid).await? {
             Some(device) => device,
-            None => self.recover(&claims).await?,
+            None => self.stored_otherwise(&claims).await?,
         };
         let status = check_device(&device, &claims)?;
         if let Some(proof) = proof {
@@ -225,6 +229,15 @@ impl DeviceAuthenticator {
             token_version: claims.token_version,
             status,
         })
+    }
+
+    /// The device whose GUID is stored in another spelling, or not at all.
+    async fn stored_otherwise(&self, claims: &DeviceClaims) -> Result<DeviceIdentity, AuthenticationError> {
+        let found = claims.find(&mut *self.store.view().await?).await?;
+        match found {
+            Some(device) => Ok(device),
+            None => self.recover(claims).await,
+        }
     }
 
     /// Makes the row of a device again that has a good token but no row.

@@ -117,9 +117,7 @@ impl RefreshService {
     ) -> Result<(RefreshToken, DeviceIdentity), RefreshError> {
         let (token, device) = self
             .store
-            .view()
-            .await?
-            .find_refresh_token(&request.guid, &sha256_hex(request.refresh_token.as_bytes()))
+            .refresh_token_of_call(&request.guid, &sha256_hex(request.refresh_token.as_bytes()))
             .await?
             .ok_or(RefreshError::InvalidToken)?;
         if token.revoked_at.as_deref().is_some_and(|at| !at.is_empty()) {

@@ -77,15 +77,32 @@ impl HeartbeatService {
     pub async fn report(
         &self,
         device: &AuthenticatedDevice,
-        mut report: DeviceReport,
+        report: DeviceReport,
     ) -> Result<(), HeartbeatError> {
+        let now = self.environment.clock.now().as_second();
+        let noted = self.store.note_report(device.guid.as_str(), &report, now).await?;
+        let hostname = match noted {
+            Some(hostname) => hostname,
+            None => self.store_with_name(device, report).await?,
+        };
+        self.agents.note_report(&device.guid, hostname.as_deref());
+        Ok(())
+    }
+
+    /// Stores a report that may bring another host name, or is of a device whose GUID is stored in another spelling;
+    /// gives the name that the device has now.
+    async fn store_with_name(
+        &self,
+        device: &AuthenticatedDevice,
+        mut report: DeviceReport,
+    ) -> Result<Option<String>, HeartbeatError> {
         let mut work = self.store.begin().await?;
         let row = device
             .stored_identity(&mut *work)
             .await?
             .ok_or(HeartbeatError::NotRegistered)?;
         let stored_guid = row.guid;
-        // Heartbeats repeat the stored name as a rule: nobody else is looked for then.
+        // A name that is stored already is nobody else's.
         report.hostname = report.hostname.filter(|name| row.hostname.as_ref() != Some(name));
         if let Some(hostname) = &report.hostname {
             self.hosts.check_new(hostname).inspect_err(|_| {
@@ -110,9 +127,7 @@ impl HeartbeatService {
         if report.hostname.is_some() {
             audit::changed("device.renamed", &device.guid);
         }
-        let hostname = report.hostname.or(row.hostname);
-        self.agents.note_report(&device.guid, hostname.as_deref());
-        Ok(())
+        Ok(report.hostname.or(row.hostname))
     }
 
     async fn is_taken(

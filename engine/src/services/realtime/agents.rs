@@ -125,8 +125,10 @@ impl RealtimeService {
         hostname: &str,
         change: impl FnOnce(&mut DeviceUpsert) + Send,
     ) -> Result<(), StoreError> {
+        // Nobody closes it; without a turn the report would only be less patient.
+        let _turn = self.storing.acquire().await;
         let now = self.environment.clock.now().as_second();
-        let mut work = self.store.begin().await?;
+        let mut work = self.store.begin_brief().await?;
         let row = match rights.device() {
             Some(guid) => work.device_row(guid.as_str()).await?,
             None => work.device_row_named(hostname).await?,

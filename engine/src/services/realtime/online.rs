@@ -56,7 +56,11 @@ impl RealtimeService {
             let mut view = self.store.view().await?;
             self.hosts.devices(&mut *view, &hosts).await?
         };
-        let mut alive = self.channel.live_devices();
+        let known: Vec<_> = devices
+            .values()
+            .filter_map(|device| device.guid.as_ref())
+            .collect();
+        let mut alive = self.channel.live_among(&known);
         alive.extend(self.agents.registry().collected_devices(self.seconds()));
         let is_online = |guid: &Guid| alive.contains(guid) || self.agents.has_device_reported(guid);
         Ok(devices

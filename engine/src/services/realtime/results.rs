@@ -46,7 +46,7 @@ impl RealtimeService {
         result: &JobResult,
     ) -> Result<Option<Stored>, StoreError> {
         let now = self.environment.clock.now().as_second();
-        let mut work = self.store.begin().await?;
+        let mut work = self.store.begin_brief().await?;
         let activity = work.find_activity(result.job_id).await?;
         let run = work.run_of_activity(result.job_id).await?;
         let host = activity

@@ -61,13 +61,13 @@ impl Channel for Wire {
         self.live.lock().unwrap().clone()
     }
 
-    fn live_devices(&self) -> HashSet<Guid> {
+    fn live_among(&self, devices: &[&Guid]) -> HashSet<Guid> {
         let live = self.live.lock().unwrap();
         let named = live.iter().filter_map(|id| match named_device(id) {
             NamedDevice::One(guid) => Some(guid),
             _ => None,
         });
-        named.collect()
+        named.filter(|guid| devices.contains(&guid)).collect()
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Comparison {
 /// One fact about both, of every round in order.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
-    pub name: &'static str,
+    pub name: std::borrow::Cow<'static, str>,
     /// Its unit; counts have none.
     pub unit: &'static str,
     /// Of this project's server.

@@ -1,4 +1,6 @@
 //! What happens all day, each kind as a task of its own: all of it goes on until the day is shut down.
+//!
+//! Long because a day has many parts, and each is short.
 
 use std::{
     net::SocketAddr,

@@ -3,7 +3,7 @@
 
 const OUTCOMES = {
   same: "same", accepted: "as expected", different: "different",
-  not_compared: "not compared", could_not_run: "could not run",
+  not_compared: "not compared", could_not_run: "could not run", alone: "no legacy side",
 };
 /** What is seen once the steps are over. */
 const AFTER_THE_STEPS = ["asked", "heard", "left"];
@@ -220,6 +220,11 @@ function scenarioView(report, verdict, story) {
     made.append(body);
     const whole = verdict.not_compared[0];
     if (whole) body.append(element("p", { class: "warning" }, whole));
+    const alone = verdict.alone_steps;
+    if (alone !== null && alone !== undefined) {
+      body.append(element("p", { class: "warning" },
+        `No legacy side: ${alone} of its steps were held against what the scenario itself says, and nothing was compared.`));
+    }
     for (const unmet of verdict.unmet) {
       body.append(element("div", { class: "difference unexpected" },
         element("p", {}, `${unmet.entry} expects a difference here and there is none: `,
@@ -259,7 +264,7 @@ function begin(report) {
     return { verdict, view: scenarioView(report, verdict, story), words: words.join("\n").toLowerCase(), area: report.areas[verdict.scenario] };
   });
   // What needs a look comes first.
-  const weight = { could_not_run: 0, different: 1, not_compared: 2, accepted: 3, same: 4 };
+  const weight = { could_not_run: 0, different: 1, not_compared: 2, alone: 3, accepted: 4, same: 5 };
   all.sort((one, other) => weight[one.verdict.outcome] - weight[other.verdict.outcome]
     || one.verdict.scenario.localeCompare(other.verdict.scenario));
   list.append(...all.map((one) => one.view));

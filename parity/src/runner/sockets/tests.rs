@@ -128,6 +128,36 @@ async fn what_came_and_what_did_not_is_told_apart() {
 }
 
 #[tokio::test]
+async fn an_event_that_came_while_the_step_before_waited_came_in_the_step_that_takes_it() {
+    let mut sockets = connected(Barriers::All).await;
+    // By itself, while a step is being settled.
+    async fn comes(sockets: &mut Sockets, step: u32) {
+        let connection = sockets.clients.get_mut("ui").unwrap();
+        connection.client.emit("echo", &[]).await.unwrap();
+        sockets.settle(step).await;
+    }
+    comes(&mut sockets, 2).await;
+    let taken = Ok(Some(vec![]));
+    assert_eq!(
+        sockets.expect("ui", 3, "echo").await,
+        taken,
+        "its cause is step 2"
+    );
+    comes(&mut sockets, 3).await;
+    assert_eq!(sockets.expect("ui", 4, "echo").await, taken, "steps 3 and 4 wait");
+    comes(&mut sockets, 4).await;
+    sockets.settle(5).await;
+    assert_eq!(
+        sockets.expect("ui", 6, "echo").await,
+        taken,
+        "step 5 came between"
+    );
+    let heard = sockets.finish().await.1.remove(0);
+    let steps: Vec<u32> = heard.events.iter().map(|event| event.after_step).collect();
+    assert_eq!(steps, [2, 4, 4]);
+}
+
+#[tokio::test]
 async fn what_no_step_asks_for_is_noted() {
     let mut sockets = connected(Barriers::All).await;
     sockets.emit("ui", 2, "twins", &[], false).await.unwrap();
@@ -165,4 +195,18 @@ async fn a_refused_connection_is_no_failed_step() {
             error: Some(_)
         }
     ));
+}
+
+#[test]
+fn a_machine_on_which_the_start_took_long_is_given_more_time() {
+    for (start_ms, background_s) in [(90, 3), (800, 8), (90_000, 30)] {
+        let sockets = Sockets::new(false, Duration::from_millis(start_ms));
+        assert_eq!(sockets.patience.background.as_secs(), background_s);
+    }
+    let live = Sockets::new(true, Duration::from_secs(9));
+    assert_eq!(
+        live.patience.background.as_secs(),
+        10,
+        "others start for other reasons"
+    );
 }

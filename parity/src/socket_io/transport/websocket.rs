@@ -22,6 +22,10 @@ use crate::{
     target::endpoint::Stream,
 };
 
+/// Bytes that a socket reads and writes at a time. The library's own buffers are of no use where thousands of clients
+/// wait, and each read fills them with zeros first.
+const BUFFER: usize = 4096;
+
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// Opens a session over a websocket.
@@ -66,6 +70,8 @@ async fn handshake(options: &ConnectOptions, sid: Option<&str>) -> Result<Socket
         request.headers_mut().append(name, value);
     }
     let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
         .max_message_size(Some(options.limits.packet_bytes))
         .max_frame_size(Some(options.limits.packet_bytes));
     match client_async_with_config(request, dial(options).await?, Some(config)).await {

@@ -101,6 +101,74 @@ async fn nobody_gets_nothing_where_rights_are_checked() {
     assert!(one.sent().is_empty());
 }
 
+/// A device's client that has announced its agent.
+fn device(hub: &Hub, number: usize) -> (Member, String) {
+    let guid = guid(number);
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let tokens = AccessTokens::new(&key).unwrap();
+    let token = tokens.issue(&guid, "ab12", 1, 0).unwrap();
+    let member = client(&format!("device {number}"), hub.access().device(&token).unwrap());
+    assert_eq!(hub.add(&member.client), Ok(()));
+    member.connect(hub.connections());
+    member.enter("/");
+    assert_eq!(member.sent().len(), 1);
+    let agent_id = format!("WIN-{number}_{guid}_SYSTEM");
+    assert!(member.client.peer.announce(&agent_id));
+    (member, agent_id)
+}
+
+fn guid(number: usize) -> String {
+    format!("00000000-0000-4000-8000-{number:012X}")
+}
+
+#[tokio::test]
+async fn each_audience_is_who_may_get_it_now() {
+    let (hub, ground) = hub(AccessPolicy::Strict).await;
+    for (number, status) in ["active", "quarantined", "revoked"].iter().enumerate() {
+        let guid = guid(number);
+        ground
+            .sql(&format!(
+                "INSERT INTO devices (guid, hostname, ssl_key_fingerprint, token_version, status) \
+                 VALUES ('{guid}', 'WIN-{number}', 'ab12', 1, '{status}')"
+            ))
+            .await;
+    }
+    let devices: Vec<_> = (0..3).map(|number| device(&hub, number)).collect();
+    // One whose row is gone.
+    let (deleted, _) = device(&hub, 3);
+    let reached = || -> Vec<usize> {
+        let all = devices.iter().map(|(member, _)| member).chain([&deleted]);
+        all.map(|member| member.sent().len()).collect()
+    };
+    hub.emit(Audience::Everyone, "e", &Payload::default()).await;
+    assert_eq!(reached(), [1, 1, 0, 0]);
+    hub.emit(Audience::Operators, "e", &Payload::default()).await;
+    assert_eq!(reached(), [0, 0, 0, 0]);
+    for (_, agent_id) in &devices {
+        hub.emit(Audience::Agent(agent_id), "e", &Payload::default())
+            .await;
+    }
+    assert_eq!(reached(), [1, 1, 0, 0]);
+    for number in 0..4 {
+        let guid = Guid::normalize(&guid(number)).unwrap();
+        hub.emit(Audience::Device(&guid), "e", &Payload::default()).await;
+    }
+    assert_eq!(reached(), [1, 0, 0, 0]);
+    let asked: Vec<_> = [1, 3, 4]
+        .into_iter()
+        .map(|number| Guid::normalize(&guid(number)).unwrap())
+        .collect();
+    let live = hub.live_among(&asked.iter().collect::<Vec<_>>());
+    assert_eq!(live, asked[..2].iter().cloned().collect());
+    // What has changed counts for whoever connects now.
+    ground.sql("UPDATE devices SET status = 'revoked'").await;
+    hub.remove(&devices[0].0.client);
+    let (again, agent_id) = device(&hub, 0);
+    hub.emit(Audience::Agent(&agent_id), "e", &Payload::default())
+        .await;
+    assert_eq!(again.sent().len(), 0);
+}
+
 #[tokio::test]
 async fn stopping_ends_sessions_without_a_word() {
     let (hub, _folder) = hub(AccessPolicy::Legacy).await;

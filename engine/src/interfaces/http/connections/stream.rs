@@ -25,7 +25,10 @@ use tokio::{
 };
 use tower::Service;
 
-use super::{Connection, Connections, InFlight, Registered, RequestConnection};
+use super::{
+    super::arrivals::{Arrival, Place},
+    Connection, Connections, InFlight, Registered, RequestConnection,
+};
 
 /// The longest answer that is handed to the HTTP library whole.
 const WHOLE: u64 = 64 * 1024;
@@ -43,24 +46,23 @@ impl<A> BoundedAcceptor<A> {
     }
 }
 
-impl<A, S> Accept<TcpStream, S> for BoundedAcceptor<A>
-where
-    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
-    A::Future: Send + 'static,
-    A::Stream: Send + 'static,
-    A::Service: Send + 'static,
-    S: Send + 'static,
-{
-    type Stream = BoundedStream<A::Stream>;
-    type Service = A::Service;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
+/// What an acceptor makes of a stream, once it has.
+type Accepting<S, T> = Pin<Box<dyn Future<Output = io::Result<(BoundedStream<S>, T)>> + Send>>;
 
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+impl<A> BoundedAcceptor<A> {
+    fn take<S>(&self, stream: TcpStream, place: Option<Place>, service: S) -> Accepting<A::Stream, A::Service>
+    where
+        A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
+        A::Future: Send + 'static,
+        A::Stream: Send + 'static,
+        A::Service: Send + 'static,
+        S: Send + 'static,
+    {
         let peer = stream.peer_addr();
         let connections = Arc::clone(&self.connections);
         let inner = self.inner.clone();
         Box::pin(async move {
-            let registered = connections.open(peer?.ip());
+            let registered = connections.open(peer?.ip(), place);
             let service = BoundedService {
                 service,
                 connection: Arc::clone(&registered.connection),
@@ -74,6 +76,40 @@ where
             };
             Ok((stream, service))
         })
+    }
+}
+
+impl<A, S> Accept<TcpStream, S> for BoundedAcceptor<A>
+where
+    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
+    A::Future: Send + 'static,
+    A::Stream: Send + 'static,
+    A::Service: Send + 'static,
+    S: Send + 'static,
+{
+    type Stream = BoundedStream<A::Stream>;
+    type Service = A::Service;
+    type Future = Accepting<A::Stream, A::Service>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        self.take(stream, None, service)
+    }
+}
+
+impl<A, S> Accept<Arrival, S> for BoundedAcceptor<A>
+where
+    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
+    A::Future: Send + 'static,
+    A::Stream: Send + 'static,
+    A::Service: Send + 'static,
+    S: Send + 'static,
+{
+    type Stream = BoundedStream<A::Stream>;
+    type Service = A::Service;
+    type Future = Accepting<A::Stream, A::Service>;
+
+    fn accept(&self, arrival: Arrival, service: S) -> Self::Future {
+        self.take(arrival.stream, Some(arrival.place), service)
     }
 }
 

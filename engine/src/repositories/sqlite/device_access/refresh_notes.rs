@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+pub(in crate::repositories::sqlite) const NOTE: &str = "UPDATE refresh_tokens SET last_used_at = note.value ->> 1, \
+    dpop_jkt = COALESCE(note.value ->> 2, dpop_jkt) FROM json_each($1) AS note WHERE refresh_tokens.id = note.value ->> 0";
+
 /// What waits for its turn to be written.
 #[derive(Clone, Debug, Default)]
 pub(in crate::repositories::sqlite) struct WaitingNotes(Arc<Mutex<Vec<WaitingNote>>>);
@@ -49,15 +52,7 @@ impl WaitingNotes {
             .map(|note| (&note.used.id, &note.used.used_at, &note.used.dpop_jkt))
             .collect();
         let rows = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        turn.execute(|| {
-            sqlx::query(
-                "UPDATE refresh_tokens SET last_used_at = note.value ->> 1, \
-                 dpop_jkt = COALESCE(note.value ->> 2, dpop_jkt) \
-                 FROM json_each($1) AS note WHERE refresh_tokens.id = note.value ->> 0",
-            )
-            .bind(rows.clone())
-        })
-        .await?;
+        turn.execute(|| sqlx::query(NOTE).bind(rows.clone())).await?;
         for note in notes {
             // Whoever has gone needs no answer.
             let _ = note.written.send(());

@@ -1,8 +1,11 @@
+mod shared;
+
 use std::{future::poll_fn, task::Poll};
 
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::repositories::sqlite::failure::Cause;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -18,13 +21,18 @@ impl Place {
     }
 
     async fn with_deadline(deadline: Duration) -> Self {
+        // However slow the machine is, nobody is told to begin a transaction of their own.
+        Self::with(deadline, Duration::from_secs(3600)).await
+    }
+
+    async fn with(deadline: Duration, span: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = SqliteConnectOptions::new()
             .filename(folder.path().join("database.db"))
             .create_if_missing(true)
             .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
             .busy_timeout(LOCK_SLICE);
-        let writer = Writer::open(options, deadline).await.unwrap();
+        let writer = Writer::open_with(options, deadline, span).await.unwrap();
         let place = Self { folder, writer };
         place.write("CREATE TABLE t (x TEXT)").await.unwrap();
         place
@@ -35,6 +43,17 @@ impl Place {
         let mut turn = self.writer.begin().await?;
         sqlx::raw_sql(sql).execute(turn.connection()).await?;
         turn.commit().await
+    }
+
+    /// Writes as a brief unit of work does.
+    async fn brief(&self, sql: &'static str) -> Result<(), StoreError> {
+        let mut turn = self.writer.begin_brief().await?;
+        sqlx::raw_sql(sql).execute(turn.connection()).await?;
+        turn.commit().await
+    }
+
+    async fn single(&self, sql: &'static str) -> Result<(), StoreError> {
+        self.writer.change(|| sqlx::query(sql)).await.map(drop)
     }
 
     async fn another(&self) -> SqliteConnection {
@@ -94,24 +113,28 @@ async fn a_transaction_that_sqlite_ended_by_itself_writes_nothing_half() {
     assert_eq!(place.rows().await, 1);
 }
 
+/// What comes of it, unless it is dropped when it has been polled so many times in vain.
+async fn dropped_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = Box::pin(work);
+    let mut left = polls;
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if left == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn whoever_is_dropped_at_any_await_leaves_the_writer_usable() {
     let place = Place::new().await;
     // Each round is dropped one poll later than the one before, until one comes to its end.
     let mut polls = 0;
     loop {
-        let mut left = polls;
-        let mut work = Box::pin(place.write(ROW));
-        let ended = poll_fn(|context| match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => {
-                left -= 1;
-                Poll::Pending
-            }
-        })
-        .await;
-        drop(work);
+        let ended = dropped_after(polls, place.write(ROW)).await;
         let before = place.rows().await;
         place.write(ROW).await.unwrap();
         // What was dropped is whole or not there; here nothing but the present change may have come.
@@ -135,9 +158,13 @@ async fn a_lock_is_waited_for_until_the_deadline_however_many_wait() {
         .unwrap();
     let waiting = async {
         let mut all = JoinSet::new();
-        for _ in 0..60 {
+        for _ in 0..20 {
             let writer = place.writer.clone();
             all.spawn(async move { writer.begin().await.map(drop) });
+            let writer = place.writer.clone();
+            all.spawn(async move { writer.begin_brief().await.map(drop) });
+            let writer = place.writer.clone();
+            all.spawn(async move { writer.change(|| sqlx::query(ROW)).await.map(drop) });
         }
         all.join_all().await
     };

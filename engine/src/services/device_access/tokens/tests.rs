@@ -219,3 +219,24 @@ fn any_claims() -> impl Strategy<Value = JsonObject> {
         .collect()
     })
 }
+
+#[test]
+fn a_signature_that_was_good_once_does_not_make_another_text_or_another_time_good() {
+    let server = server();
+    let token = server.issue("ABC", "00ff", 2, NOW).unwrap();
+    let claims = server.verify(&token, NOW).unwrap();
+    assert_eq!(server.verify(&token, NOW).unwrap(), claims);
+    assert_eq!(server.verify(&token, NOW + 900), Err(TokenError::Expired));
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let (header, _) = message.split_once('.').unwrap();
+    let others = URL_SAFE_NO_PAD.encode(compact_text(&Json::Object(claims)).replace("ABC", "ABD"));
+    for forged in [
+        format!("{header}.{others}.{signature}"),
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode([0; 64])),
+        signed_by(8, HEADER, r#"{"sub":"device:ABC","iat":0,"exp":9999999999}"#),
+    ] {
+        for _ in 0..2 {
+            assert_eq!(server.verify(&forged, NOW), Err(TokenError::Invalid), "{forged}");
+        }
+    }
+}

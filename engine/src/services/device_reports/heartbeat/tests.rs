@@ -100,3 +100,35 @@ async fn a_row_in_another_spelling_becomes_canonical() {
         Err(HeartbeatError::NotRegistered)
     ));
 }
+
+#[tokio::test]
+async fn a_repeated_name_is_stored_with_the_rest_and_a_name_that_cannot_be_read_with_nothing() {
+    let story = Story::new("INSERT INTO devices (guid, hostname, memory) VALUES ('A', 'WIN-1', '[1]')").await;
+    let report = DeviceReport {
+        hostname: Some("WIN-1".to_owned()),
+        uptime: Some(9),
+        ..DeviceReport::default()
+    };
+    story.heartbeats.report(&device(), report.clone()).await.unwrap();
+    let stored = (
+        Some("WIN-1".to_owned()),
+        Some("[1]".to_owned()),
+        Some(9),
+        Some(START),
+    );
+    assert_eq!(story.row("A").await, stored);
+    assert!(story.heartbeats.agents.has_reported("WIN-1"));
+
+    let story = Story::new("INSERT INTO devices (guid, hostname) VALUES ('A', x'57')").await;
+    for report in [report, DeviceReport::default()] {
+        let error = story.heartbeats.report(&device(), report).await.unwrap_err();
+        assert!(error.to_string().contains("devices.hostname"), "{error}");
+    }
+    assert_eq!(
+        story
+            .ground
+            .count("SELECT COUNT(*) FROM devices WHERE last_seen IS NOT NULL AND last_seen > 0")
+            .await,
+        0
+    );
+}
