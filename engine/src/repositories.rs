@@ -162,7 +162,9 @@ pub trait UnitOfWork: ReadTables + WriteTables {
 
 /// Where units of work come from.
 #[async_trait]
-pub trait Store: DeviceLookups + ReadIndexed + RefreshNotes + ReportNotes + std::fmt::Debug + Send + Sync {
+pub trait Store:
+    DeviceLookups + ReadIndexed + RefreshNotes + ReportNotes + std::fmt::Debug + Send + Sync
+{
     /// Waits for its turn to write, then begins a change.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
 
