@@ -69,6 +69,13 @@ class Recorder:
             raise AssertionError(f"parity record ended with {self.process.returncode}: {out}{err}")
         return out
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
     def replay(self):
         folder = self.folder
         run = self.start("run", SCENARIO, "--snapshots", str(folder / "snapshots"), "--report", str(folder / "report"))
@@ -124,16 +131,12 @@ def live(server: Server, recorder: Recorder, agent: Agent):
 def story(server: Server):
     agent = Agent(server, "REAL-AGENT")
     with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(Path(sys.argv[2]).resolve(), server, agent, Path(folder))
-        try:
+        with Recorder(Path(sys.argv[2]).resolve(), server, agent, Path(folder)) as recorder:
             live(server, recorder, agent)
             step("the recording ends with a scenario")
             out = recorder.end()
             if "agent1.proof" not in out:
                 raise AssertionError(f"the agent's proof was not recognised: {out}")
-        finally:
-            recorder.process.kill()
-            recorder.process.wait()
         scenario = Path(folder, f"scenarios/{SCENARIO}.yaml").read_text()
         for secret in (agent.tokens["access_token"], agent.tokens["refresh_token"]):
             if secret in scenario:

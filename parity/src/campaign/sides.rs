@@ -3,30 +3,24 @@
 //! Long because a recording, the engine in this process and a live server meet here in every combination.
 
 mod agreement;
+mod chance;
 mod own_words;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use jiff::civil::Date;
-use serde_json::Value;
-
 use self::{
     agreement::{noise, several},
+    chance::{same_second, slack},
     own_words::{forget_signers, in_common_words, without_machine},
 };
 use super::{provenance, spans};
 use crate::{
-    diff::{BothSpans, Difference, EARLIEST_START_US, Spans},
     mask::{Mask, Masked},
     normalize::{Normalized, normalize, normalize_and_count},
-    register::{Ran, Slack, StepNames},
+    register::{Ran, StepNames},
     report::{Provenance, SideNotes, Story},
     runner::{Between, RunEvents, run_on},
-    scenario::{
-        clock::ScenarioClock,
-        files,
-        model::{Action, Scenario},
-    },
+    scenario::{files, model::Scenario},
     snapshot::{self, Snapshot},
     target::{
         Side, Spec,
@@ -34,8 +28,7 @@ use crate::{
     },
     transcript::Transcript,
 };
-
-const SECOND_US: i64 = 1_000_000;
+use jiff::civil::Date;
 
 /// What is held against what, and how often.
 #[derive(Clone, Debug)]
@@ -462,42 +455,6 @@ fn ran(
     ran
 }
 
-/// Whether two cookies of one account are one follows from whether a second began between them. Where both may be so on either
-/// side, as the steps lay, it says nothing.
-fn same_second(difference: &Difference, spans: &BothSpans, starts: [i64; 2]) -> bool {
-    let first_seen = |side: &Option<Value>| -> Option<u32> {
-        let text = side.as_ref()?.as_str()?;
-        let (step, _) = text
-            .strip_prefix("<signed first seen in step ")?
-            .split_once(' ')?;
-        step.parse().ok()
-    };
-    let (Some(legacy), Some(engine)) = (first_seen(&difference.legacy), first_seen(&difference.engine))
-    else {
-        return false;
-    };
-    // One side shows the cookie of the earlier step again, the other one a cookie of the later step.
-    let (earlier, later) = (legacy.min(engine), legacy.max(engine));
-    let seconds = |spans: &Spans, start: i64, step: u32| {
-        let second = |at: i64| start.saturating_add(at).div_euclid(SECOND_US);
-        let (began, ended) = spans.moments(step)?;
-        Some((second(began), second(ended)))
-    };
-    let may_be_both = |spans: &Spans, start: i64, is_one: bool| -> Option<bool> {
-        let (first, second) = (seconds(spans, start, earlier)?, seconds(spans, start, later)?);
-        Some(if is_one {
-            second.0 <= first.1
-        } else {
-            first.0 < second.1
-        })
-    };
-    let [legacy_start, engine_start] = starts;
-    difference.path.ends_with("/<signed>/name")
-        && legacy != engine
-        && may_be_both(&spans.legacy, legacy_start, legacy < engine) == Some(true)
-        && may_be_both(&spans.engine, engine_start, engine < legacy) == Some(true)
-}
-
 /// Where a side could not be talked to, and the other one could: what fails on both says the same of both.
 fn breaks(legacy: &Shown, engine: &Shown) -> Vec<Break> {
     let of = |one: &Shown, other: &Shown| -> Vec<Break> {
@@ -539,151 +496,4 @@ fn expected(scenario: &Scenario, transcript: &Transcript) -> Ran {
         .with_missed(&transcript.missed);
     ran.is_alone = true;
     ran
-}
-
-/// How far times may lie from those that the register expects where a clock ran by itself: step by step as far as it ran
-/// ahead or behind. The engine's times in the register are those at which the recorded steps were over, the legacy's are
-/// some moment of the recorded step.
-fn slack(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) -> Option<[Slack; 2]> {
-    let mut runs = legacy.into_iter().chain([engine]);
-    runs.any(|run| run.run.clock_ran).then(|| {
-        [
-            // A recording shows what the register expects of it.
-            legacy.map_or_else(Slack::default, |run| late(scenario, run, true)),
-            late(scenario, engine, false),
-        ]
-    })
-}
-
-/// How much later the steps of a run were than the register has them.
-fn late(scenario: &Scenario, run: &Transcript, is_legacy: bool) -> Slack {
-    let span = |step: u32| run.run.spans.iter().find(|(number, ..)| *number == step);
-    let (began, ended) = span(0).map_or((0, 0), |(_, began, ended)| (*began, *ended));
-    let before_start = if is_legacy { EARLIEST_START_US } else { 0 };
-    let mut all = vec![(0, began, ended - before_start)];
-    let mut clock = ScenarioClock::new(scenario.started_at_us);
-    let mut behind = ended;
-    for step in &scenario.steps {
-        let before = clock.at_us();
-        clock.advance(step);
-        let at = clock.at_us();
-        let Some((_, began, ended)) = span(step.id) else {
-            continue;
-        };
-        let until = match step.action {
-            // While everybody waits the clocks run alike.
-            Action::Wait { .. } => at,
-            _ if is_legacy => before,
-            _ => at,
-        };
-        all.push((step.id, behind.min(began - at), behind.max(ended - until)));
-        behind = ended - at;
-    }
-    Slack::new(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{diff::Kind, transcript::RunNotes};
-
-    /// A run whose clock ran: its steps as (number, began, ended).
-    fn ran(spans: &[(u32, i64, i64)]) -> Transcript {
-        Transcript {
-            run: RunNotes {
-                clock_ran: true,
-                spans: spans.to_vec(),
-                ..RunNotes::default()
-            },
-            ..Transcript::default()
-        }
-    }
-
-    #[test]
-    fn whether_a_second_began_between_two_logins_is_chance_only_where_one_may_have_begun() {
-        let difference = |legacy: u32, engine: u32| {
-            let name = |step: u32| {
-                json!(format!(
-                    "<signed first seen in step {step} /headers/set-cookie/session>"
-                ))
-            };
-            Difference {
-                scenario: "a/b".to_owned(),
-                step: 2,
-                label: "POST /".to_owned(),
-                path: "/headers/set-cookie/0/value/<signed>/name".to_owned(),
-                kind: Kind::Value,
-                legacy: Some(name(legacy)),
-                engine: Some(name(engine)),
-            }
-        };
-        let quick = || Spans::new([(1, 100_000, 200_000), (2, 200_000, 300_000)]);
-        let slow = || Spans::new([(1, 100_000, 200_000), (2, 1_300_000, 1_400_000)]);
-        let across = || Spans::new([(1, 900_000, 950_000), (2, 950_000, 1_050_000)]);
-        let says_nothing = |legacy: Spans, engine: Spans, one: &Difference| {
-            same_second(one, &BothSpans { legacy, engine }, [0, 5_000_000])
-        };
-        let of_legacy = difference(1, 2);
-        assert!(says_nothing(across(), across(), &of_legacy));
-        assert!(says_nothing(quick(), across(), &of_legacy));
-        assert!(says_nothing(quick(), slow(), &of_legacy));
-        assert!(
-            !says_nothing(slow(), slow(), &of_legacy),
-            "the legacy's is the old one a second later"
-        );
-        assert!(
-            !says_nothing(quick(), quick(), &of_legacy),
-            "the engine's is new within the second"
-        );
-        let of_engine = difference(2, 1);
-        assert!(says_nothing(slow(), quick(), &of_engine));
-        assert!(!says_nothing(quick(), slow(), &of_engine));
-        assert!(
-            !says_nothing(across(), across(), &difference(2, 2)),
-            "another place of one step"
-        );
-    }
-
-    #[test]
-    fn a_time_may_be_as_late_as_the_steps_were_until_then() {
-        let text =
-            "format: 2\ntitle: T\narea: A\nstarted_at: 1\nsteps:\n  - get: /\n  - wait: 60\n  - get: /\n";
-        let scenario = Scenario::read("a/b", text).unwrap().with_times([
-            Some(10_000),
-            Some(60_010_000),
-            Some(60_020_000),
-        ]);
-        let run = ran(&[
-            (0, -300_000, 0),
-            (1, 1_000, 30_000),
-            (2, 60_031_000, 60_032_000),
-            (3, 60_033_000, 65_000_000),
-        ]);
-        assert_eq!(
-            late(&scenario, &run, false),
-            Slack::new([
-                (0, -300_000, 0),
-                (1, -9_000, 20_000),
-                (2, 20_000, 22_000),
-                (3, 13_000, 4_980_000),
-            ]),
-            "a slow step makes no earlier one late"
-        );
-        assert_eq!(
-            late(&scenario, &run, true),
-            Slack::new([
-                (0, -300_000, 2_000_000),
-                (1, -9_000, 30_000),
-                (2, 20_000, 22_000),
-                (3, 13_000, 4_990_000),
-            ]),
-            "of the legacy's steps it is known when they were over"
-        );
-        let standing = Transcript::default();
-        assert_eq!(slack(&scenario, None, &standing), None);
-        let [legacy, _] = slack(&scenario, None, &run).unwrap();
-        assert_eq!(legacy, Slack::default(), "a recording is not late");
-    }
 }

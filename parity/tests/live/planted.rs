@@ -21,6 +21,7 @@ use parity::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
 };
 
 use super::{engine::Serving, top};
@@ -329,6 +330,28 @@ pub(super) async fn compared(scenario: &str, engine: SocketAddr, proxy: SocketAd
     (report::ending(&report), paths)
 }
 
+/// How many changes were made, and which of them were missed.
+pub(super) async fn counted(mut all: JoinSet<(bool, Option<String>)>) -> (usize, Vec<String>) {
+    let (mut planted, mut missed) = (0, Vec::new());
+    while let Some(one) = all.join_next().await {
+        let (was_planted, was_missed) = one.unwrap();
+        planted += usize::from(was_planted);
+        missed.extend(was_missed);
+    }
+    (planted, missed)
+}
+
+/// Fails where one was missed, or fewer were made than should be.
+pub(super) fn all_found(least: usize, planted: usize, missed: &[String]) {
+    println!("{} of {planted} found", planted - missed.len());
+    assert!(planted >= least, "only {planted} could be planted");
+    assert!(
+        missed.is_empty(),
+        "{} of {planted} were missed: {missed:#?}",
+        missed.len()
+    );
+}
+
 #[test]
 fn what_a_proxy_changes_on_the_wire_is_found() {
     assert!(Path::new(&top()).is_dir());
@@ -342,7 +365,7 @@ fn what_a_proxy_changes_on_the_wire_is_found() {
             (Ending::Pass, Vec::new())
         );
         let turns = Arc::new(tokio::sync::Semaphore::new(AT_A_TIME));
-        let mut all = tokio::task::JoinSet::new();
+        let mut all = JoinSet::new();
         for (scenario, request, which) in ANSWERS {
             for (what, change, path) in CHANGES {
                 let turns = Arc::clone(&turns);
@@ -360,19 +383,7 @@ fn what_a_proxy_changes_on_the_wire_is_found() {
                 });
             }
         }
-        let (mut planted, mut missed) = (0, Vec::new());
-        while let Some(one) = all.join_next().await {
-            let (was_planted, was_missed) = one.unwrap();
-            planted += usize::from(was_planted);
-            missed.extend(was_missed);
-        }
-        (planted, missed)
+        counted(all).await
     });
-    println!("{} of {planted} found", planted - missed.len());
-    assert!(planted >= LEAST, "only {planted} could be planted");
-    assert!(
-        missed.is_empty(),
-        "{} of {planted} were missed: {missed:#?}",
-        missed.len()
-    );
+    all_found(LEAST, planted, &missed);
 }

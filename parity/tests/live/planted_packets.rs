@@ -17,7 +17,10 @@ use tokio::{
     },
 };
 
-use super::{engine::Serving, planted::compared};
+use super::{
+    engine::Serving,
+    planted::{all_found, compared, counted},
+};
 
 /// What is sent in place of a packet; nothing where the change makes no sense in it.
 type Change = fn(&str) -> Option<Vec<String>>;
@@ -258,19 +261,7 @@ fn what_a_proxy_changes_in_packets_is_found() {
                 });
             }
         }
-        let (mut planted, mut missed) = (0, Vec::new());
-        while let Some(one) = all.join_next().await {
-            let (was_planted, was_missed) = one.unwrap();
-            planted += usize::from(was_planted);
-            missed.extend(was_missed);
-        }
-        (planted, missed)
+        counted(all).await
     });
-    println!("{} of {planted} found", planted - missed.len());
-    assert!(planted >= LEAST, "only {planted} could be planted");
-    assert!(
-        missed.is_empty(),
-        "{} of {planted} were missed: {missed:#?}",
-        missed.len()
-    );
+    all_found(LEAST, planted, &missed);
 }
