@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{CertificateError, ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream},
@@ -122,11 +122,34 @@ pub enum DialError {
     #[error("connecting to {0}: no answer within {seconds} seconds", seconds = CONNECT.as_secs())]
     Late(String),
     /// TLS was refused, or the certificate does not fit.
-    #[error("TLS with {0}: {1}")]
+    #[error("TLS with {0}: {reason}", reason = reason(.1))]
     Tls(String, #[source] io::Error),
     /// A name that no certificate can have.
     #[error("{0} is no name that a certificate can be verified for")]
     Name(String),
+}
+
+/// What a failed handshake says; the library shows reasons of our own as programs do.
+fn reason(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
+            format!("invalid peer certificate: {}", other.0)
+        }
+        _ => error.to_string(),
+    }
+}
+
+impl DialError {
+    /// What is wrong with the certificate, where it is the certificate.
+    #[must_use]
+    pub fn refused_certificate(&self) -> Option<&CertificateError> {
+        let Self::Tls(_, source) = self else { return None };
+        match source.get_ref()?.downcast_ref::<rustls::Error>()? {
+            rustls::Error::InvalidCertificate(wrong) => Some(wrong),
+            _ => None,
+        }
+    }
 }
 
 /// Anything that bytes go through.
