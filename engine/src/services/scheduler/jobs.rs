@@ -264,6 +264,7 @@ impl Scheduler {
             };
             work.link_activity(&link, now).await?;
             if component.kind == ComponentKind::ServerPlaybook {
+                let expiration = job.expiration.as_deref().and_then(expiration_seconds);
                 let playbook = ServerPlaybook {
                     run_id: self.new_run_id(),
                     hostname: host.to_owned(),
@@ -272,11 +273,9 @@ impl Scheduler {
                     values: component.values.clone(),
                     timeout_seconds: component.timeout_seconds,
                     job_id: Some(job.id),
-                    expiration: job
-                        .expiration
-                        .as_deref()
-                        .and_then(expiration_seconds)
-                        .filter(|seconds| *seconds != 0),
+                    expiration: expiration.filter(|seconds| *seconds != 0),
+                    // As the run of a host that is offline.
+                    waits_until: expiration.map(|seconds| occurrence.saturating_add(seconds)),
                     credential_id: job.credential_id.unwrap_or(0),
                 };
                 let server_run = ServerRun {
