@@ -151,7 +151,8 @@ async fn what_every_call_of_a_device_runs_finds_its_rows_by_an_index() {
     let store = open(folder.path()).await;
     let mut work = store.work().await.unwrap();
     for statement in [
-        devices::NOTE_REPORT,
+        devices::reports::NOTE_REPORT,
+        devices::reports::NOTE_REPORTS,
         device_access::lookups::DEVICES,
         device_access::lookups::TOKENS,
         device_access::refresh_notes::NOTE,
