@@ -73,7 +73,7 @@ async fn serve(stream: TcpStream, barriers: Barriers) {
                         late = arguments
                             .first()
                             .and_then(Value::as_u64)
-                            .map(|n| (n, arguments.clone()))
+                            .map(|n| (n, arguments.clone()));
                     }
                     BARRIER => {
                         if let Some((1, arguments)) = &late {
