@@ -382,10 +382,8 @@ fn spans(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) 
             .collect();
         Spans::recorded(&ends)
     };
-    BothSpans {
-        legacy: legacy.map_or_else(recorded, spans_of),
-        engine: spans_of(engine),
-    }
+    let legacy = legacy.map_or_else(recorded, spans_of);
+    BothSpans::new(legacy, spans_of(engine)).through(scenario)
 }
 
 /// When the steps of a run began and were over: as its server's clock ran, or where it stood.

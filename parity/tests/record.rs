@@ -57,7 +57,7 @@ const OTHERS: [(&str, &str); 6] = [
         "it asks the played GitHub at its port, which is another one in each run",
     ),
     (
-        "platform/proxy_is_open_to_anyone",
+        "platform/proxy_without_session",
         "it asks the played GitHub at its port, which is another one in each run",
     ),
     (
