@@ -213,7 +213,7 @@ fn side(started_at_us: i64, steps: u32, shown: &[(&str, i64)]) -> Normalized {
             step: steps,
             at_us: 0,
             label: String::new(),
-            seen: json!({ "sockets": { "1 ui": { "events": seen } } }),
+            seen: json!({ "sockets": { "1 ui": seen } }),
         }],
     }
 }
