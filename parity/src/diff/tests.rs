@@ -347,12 +347,16 @@ fn two_readings_of_a_running_clock_are_one_by_chance_only_where_they_lie_beside_
     );
 }
 
+fn heard_after(step: u32) -> Normalized {
+    one(json!({ "sockets": { "1 ui": { "events": [{ "after_step": step, "event": "e", "data": null }] } } }))
+}
+
 #[test]
 fn an_event_may_be_late_where_a_clock_ran() {
     let ends = [(1, 10_000), (2, 20_000), (3, 30_000), (4, 90_000)];
     let spans = BothSpans::of_replay(&ends);
     let swapped = BothSpans::new(spans.engine.clone(), spans.legacy.clone());
-    let heard = |step: i64| side(START, 4, &[("after_step", step)]);
+    let heard = heard_after;
     let equal = |legacy, engine, spans: &BothSpans| diff(&heard(legacy), &heard(engine), spans).is_empty();
     assert!(
         equal(3, 1, &spans) && equal(1, 3, &swapped),
@@ -371,7 +375,7 @@ fn an_event_may_come_in_any_step_that_only_looks_on_behind_its_cause() {
     let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nsteps:\n  - get: /health\n  - {socket: ui, receive: a}\n  \
         - rows: SELECT 1\n  - {socket: ui, silence: b}\n  - get: /health\n";
     let scenario = Scenario::read("a/b", text).unwrap();
-    let equal = |third_us: i64, legacy: i64, engine: i64| {
+    let equal = |third_us: i64, legacy: u32, engine: u32| {
         let ends = [
             (1, 0),
             (2, 200_000),
@@ -380,7 +384,7 @@ fn an_event_may_come_in_any_step_that_only_looks_on_behind_its_cause() {
             (5, third_us + 400_000),
         ];
         let spans = BothSpans::of_replay(&ends).through(&scenario);
-        let heard = |step: i64| side(START, 5, &[("after_step", step)]);
+        let heard = heard_after;
         let found = diff(&heard(legacy), &heard(engine), &spans).is_empty();
         assert_eq!(found, diff(&heard(engine), &heard(legacy), &spans).is_empty());
         found
@@ -401,7 +405,7 @@ fn an_event_may_come_in_any_step_that_only_looks_on_behind_its_cause() {
 fn what_an_event_carries_is_no_step_whatever_it_is_called() {
     let heard = |step: u32, n: u32| {
         one(
-            json!({ "sockets": { "1 ui": { "events": [{ "after_step": step, "data": { "after_step": n } }] } } }),
+            json!({ "sockets": { "1 ui": { "events": [{ "after_step": step, "event": "e", "data": { "after_step": n } }] } } }),
         )
     };
     let found = |engine: &Normalized| diff_and_count(&heard(1, 1), engine, &spans());
