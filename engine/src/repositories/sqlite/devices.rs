@@ -42,6 +42,11 @@ pub(super) fn identity(row: &Columns<'_>) -> Result<DeviceIdentity, StoreError> 
     })
 }
 
+/// Nobody is called by what is no text, nor by a text that cannot be read.
+fn readable(names: Vec<Vec<u8>>) -> impl Iterator<Item = String> {
+    names.into_iter().filter_map(|name| String::from_utf8(name).ok())
+}
+
 #[async_trait]
 impl<A: Access> ReadDevices for A {
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
@@ -141,12 +146,13 @@ impl<A: Access> ReadDevices for A {
     }
 
     async fn host_names(&mut self) -> Result<Vec<String>, StoreError> {
-        // Read from the index of names alone. Nobody is called by what is no text.
-        Ok(sqlx::query_scalar(
-            "SELECT hostname FROM devices WHERE typeof(hostname) = 'text' ORDER BY hostname",
+        // Read from the index of names alone.
+        let names = sqlx::query_scalar(
+            "SELECT CAST(hostname AS BLOB) FROM devices WHERE typeof(hostname) = 'text' ORDER BY hostname",
         )
         .fetch_all(self.connection())
-        .await?)
+        .await?;
+        Ok(readable(names).collect())
     }
 
     async fn host_names_with(&mut self, key: &HostKey) -> Result<Option<Vec<String>>, StoreError> {
@@ -156,14 +162,14 @@ impl<A: Access> ReadDevices for A {
         if proposed.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let mut names: Vec<String> = sqlx::query_scalar(
-            "SELECT hostname FROM devices WHERE rowid IN (SELECT value FROM json_each($1)) \
+        let names = sqlx::query_scalar(
+            "SELECT CAST(hostname AS BLOB) FROM devices WHERE rowid IN (SELECT value FROM json_each($1)) \
              AND typeof(hostname) = 'text'",
         )
         .bind(numbers(&proposed)?)
         .fetch_all(self.connection())
         .await?;
-        names.retain(|name| HostKey::of(name) == *key);
+        let mut names: Vec<_> = readable(names).filter(|name| HostKey::of(name) == *key).collect();
         names.sort_unstable();
         Ok(Some(names))
     }

@@ -3,7 +3,10 @@ use sqlx::Row as _;
 use super::*;
 use crate::{
     domain::operators::NewUser,
-    repositories::operators::{ReadUsers as _, WriteUsers as _},
+    repositories::{
+        devices::ReadDevices as _,
+        operators::{ReadUsers as _, WriteUsers as _},
+    },
 };
 
 async fn open(folder: &Path) -> SqliteStore {
@@ -41,6 +44,20 @@ async fn an_empty_file_gets_the_legacy_s_tables_and_the_engine_s_own() {
          enrollment_install_codes_persistent github_token refresh_tokens scheduled_job_run_activity scheduled_job_runs scheduled_jobs sites \
          sqlite_sequence users"
     );
+}
+
+#[tokio::test]
+async fn a_host_name_that_cannot_be_read_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut turn = store.writer.turn().await.unwrap();
+    sqlx::raw_sql("INSERT INTO devices (guid, hostname) VALUES ('g1', 'web-1'), ('g2', CAST(x'ff41' AS TEXT)), ('g3', x'41')")
+        .execute(turn.connection())
+        .await
+        .unwrap();
+    drop(turn);
+    let mut view = store.reading().await.unwrap();
+    assert_eq!(view.host_names().await.unwrap(), ["web-1"]);
 }
 
 #[tokio::test]
