@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use sqlx::Connection as _;
 
 use super::program::{connect, migrated, run, sql};
+use crate::testkit::files::names_in;
 
 /// One of each group; the backup goes into a folder of its own.
 fn commands(backup: &Path) -> Vec<Vec<&str>> {
@@ -17,15 +18,6 @@ fn commands(backup: &Path) -> Vec<Vec<&str>> {
     ]
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn no_database_is_made() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -36,7 +28,7 @@ fn no_database_is_made() {
             "{told}"
         );
     }
-    assert_eq!(names(root.path()), Vec::<String>::new());
+    assert_eq!(names_in(root.path()), Vec::<String>::new());
     fs::write(root.path().join("database.db"), "").unwrap();
     for command in commands(&elsewhere.path().join("b.db")) {
         assert!(run(root.path(), &command, &[]).refusal().contains("is empty"));
@@ -54,8 +46,8 @@ fn no_database_is_made() {
             "{told}"
         );
     }
-    assert_eq!(names(root.path()), ["database.db"]);
-    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+    assert_eq!(names_in(root.path()), ["database.db"]);
+    assert_eq!(names_in(elsewhere.path()), Vec::<String>::new());
 }
 
 #[tokio::test]
