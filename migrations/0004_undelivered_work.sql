@@ -9,5 +9,7 @@ CREATE TABLE IF NOT EXISTS engine_undelivered_work (
     -- How often it was sent, or was about to be: counted before the first byte leaves.
     sends INTEGER NOT NULL DEFAULT 0,
     -- How a quick run was asked for, sealed; NULL for scheduled jobs.
-    request BLOB
+    request BLOB,
+    -- Seconds that the result of a quick run may take once it has arrived; NULL where nobody waits for it.
+    patience INTEGER
 );

@@ -26,6 +26,7 @@ use tracing::Instrument as _;
 use crate::{
     config::settings::Settings,
     integrations::{backup_archive::ArchiveError, replacement::ReplacementError},
+    preflight,
     repositories::{
         Store, StoreError,
         sqlite::{BackupError, Cause},
@@ -79,6 +80,20 @@ enum Failure {
     },
 }
 
+impl Administration {
+    /// Whether it writes into the root folder; reading leaves nothing there.
+    fn writes(&self) -> bool {
+        match self {
+            Self::Users(arguments) => arguments.changes_something(),
+            Self::InstallCodes(arguments) => arguments.changes_something(),
+            Self::Devices(arguments) => arguments.changes_something(),
+            Self::Certificate(arguments) => arguments.changes_something(),
+            Self::Restore(_) => true,
+            Self::Backup(_) => false,
+        }
+    }
+}
+
 impl Failure {
     fn refused(text: impl Into<String>) -> Self {
         Self::Refused(text.into())
@@ -127,6 +142,9 @@ async fn carry_out(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<(), Failure> {
+    if command.writes() {
+        preflight::refuse_root_user(settings).map_err(Failure::Refused)?;
+    }
     if let Administration::Certificate(arguments) = command {
         return certificate::run(arguments, settings, environment);
     }

@@ -146,6 +146,11 @@ fn main() -> ExitCode {
     if let Err(refusal) = preflight::refuse_root(&settings, root.create) {
         return failed(2, &refusal);
     }
+    if new_sealing_key.is_none()
+        && let Err(refusal) = preflight::refuse_root_user(&settings)
+    {
+        return failed(2, &refusal);
+    }
     if root.create
         && let Err(message) = preflight::make_root(&settings)
     {

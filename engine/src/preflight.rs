@@ -30,7 +30,7 @@ pub use self::{
     database::{describe, describe_upgrade},
     finding::{Finding, Report, Verdict, exit_code, problems},
     modes::narrow_files,
-    root::{make as make_root, refuse as refuse_root},
+    root::{make as make_root, refuse as refuse_root, refuse_root_user},
 };
 
 /// Looks at everything that `serve` would use. With `create`, a root folder that is not there is one that is made.

@@ -62,7 +62,7 @@ pub enum StoreError {
     /// Others had it for longer than a request waits.
     #[error("database is locked")]
     Busy,
-    /// The commit failed that this change shared with others.
+    /// What was done together with others failed: a commit, or a look-up.
     #[error("{0}")]
     Shared(Arc<StoreError>),
     /// The file was made by a later version, or by another program: only those set these numbers.

@@ -1,4 +1,5 @@
-//! A load program beside a real server process: measures, never judges. Nothing here runs in tests or in CI.
+//! A load program beside a real server process: measures, and judges nothing but what a soak and a delivery show. Nothing
+//! here runs in tests or in CI.
 
 #![allow(clippy::disallowed_methods, reason = "what is measured here is real time")]
 
@@ -6,6 +7,7 @@ mod agents;
 mod channel;
 mod client;
 mod crowd;
+mod delivery;
 mod enrollment;
 mod fleet;
 mod growth;
@@ -30,6 +32,7 @@ pub(crate) mod usage;
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 pub use channel::{ChannelPlan, Comparison, Row, compare};
+pub use delivery::{DeliveryPlan, DeliveryReport, deliver};
 pub use growth::{Growth, Point, grow};
 pub use latency::Latencies;
 pub use lists::{ListPlan, ListReport, ListRow, Round, Shares, Waits, measure_lists};
@@ -69,6 +72,9 @@ pub enum Load {
     Growth,
     /// A mixed day of agents and operators, compressed: memory, files, journal and log by the minute; only where it is named.
     Soak,
+    /// Scripts on their way to agents whose connections are cut, while the server is restarted and killed: does every run
+    /// end, and none twice? Only where it is named.
+    Delivery,
     /// This project's Socket.IO server and socketioxide under the same load, in one table; only where it is named.
     Channel,
 }
@@ -97,6 +103,8 @@ pub struct Plan {
     pub duration: Duration,
     /// How long the server is left alone after an attack, until its memory is read again.
     pub rest: Duration,
+    /// Whether agents are measured over TLS too.
+    pub tls: bool,
     /// Of the siege only attacks whose names contain this.
     pub attack: Option<String>,
 }
@@ -161,7 +169,9 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Relay => relay::measure(plan).await,
         Load::Jobs => jobs::measure(plan).await,
         Load::Proxy => proxy::measure(plan).await,
-        // They have more to tell than figures: `besiege`, `compare`, `measure_lists`, `soak` and `grow`.
-        Load::Siege | Load::Channel | Load::Lists | Load::Soak | Load::Growth => Ok(Vec::new()),
+        // They have more to tell than figures: `besiege`, `compare`, `measure_lists`, `soak`, `grow` and `deliver`.
+        Load::Siege | Load::Channel | Load::Lists | Load::Soak | Load::Growth | Load::Delivery => {
+            Ok(Vec::new())
+        }
     }
 }

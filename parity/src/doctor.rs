@@ -23,7 +23,7 @@ use crate::{
     scenario::model::Scenario,
     snapshot,
     target::{
-        Beginning, Side, Spec, Target,
+        Beginning, Side, Spec, Target, TargetError,
         cookies::Jar,
         endpoint::Endpoint,
         http_client::{HttpError, Outgoing, Received, send},
@@ -184,13 +184,20 @@ pub async fn examine(patients: &Patients<'_>) -> Vec<Finding> {
         }
     }
     web_client::look(legacy.as_ref(), engine.as_ref(), &mut findings).await;
+    // A server of parity's own works in a root of its own.
+    let serves = |side: &Option<Answering>| {
+        side.as_ref()
+            .is_some_and(|answering| !answering.target.capabilities().fresh)
+    };
+    let serving = [serves(&legacy), serves(&engine)];
     for side in [legacy, engine].into_iter().flatten() {
         let mut target = side.target;
         target.stop().await;
     }
-    for (side, root) in [("legacy", patients.legacy_root), ("engine", patients.engine_root)] {
+    let roots = [("legacy", patients.legacy_root), ("engine", patients.engine_root)];
+    for ((side, root), is_served) in roots.into_iter().zip(serving) {
         if let Some(root) = root {
-            look_into(side, root, patients.variables, &mut findings).await;
+            look_into(side, root, is_served, patients.variables, &mut findings).await;
         }
     }
     if let (Some(legacy), Some(engine)) = (patients.legacy_root, patients.engine_root) {
@@ -273,13 +280,13 @@ async fn server(side: &'static str, spec: &Spec, findings: &mut Findings) -> Opt
     };
     let target = match spec.start(beginning).await {
         Ok(target) => target,
+        Err(TargetError::Unreachable { reason, cure }) => {
+            findings.problem(side, "reachable", reason, cure);
+            return None;
+        }
         Err(error) => {
-            findings.problem(
-                side,
-                "reachable",
-                error.to_string(),
-                "check that the server runs there, and its log; of a process look at its command and environment in parity.toml",
-            );
+            let cure = "look at what it said, and at its command and environment in parity.toml";
+            findings.problem(side, "reachable", error.to_string(), cure);
             return None;
         }
     };
@@ -458,10 +465,15 @@ async fn signing_secret(legacy: &Answering, engine: &Answering, findings: &mut F
     }
 }
 
-/// What the engine's own check says about a root folder.
+/// What of the engine's own check is about how it would be started, and not about the root folder.
+const OF_A_START: [&str; 3] = ["variables", "address", "signing secret"];
+
+/// What the engine's own check says about a root folder. Where a server answers already, it is the one that works there and
+/// listens; how the legacy is started the variables of this process do not say.
 async fn look_into(
     side: &'static str,
     root: &Path,
+    is_served: bool,
     variables: &BTreeMap<String, String>,
     findings: &mut Findings,
 ) {
@@ -472,6 +484,19 @@ async fn look_into(
     let clock = borealis_engine::integrations::clock::SystemClock::new();
     let found = check(&environment, root, false, |settings| settings, &clock).await;
     for one in found {
+        if side == "legacy" && OF_A_START.contains(&one.subject) {
+            continue;
+        }
+        if is_served && one.verdict == Found::Problem && matches!(one.subject, "address" | "other servers") {
+            if one.subject == "other servers" {
+                findings.ok(
+                    side,
+                    one.subject,
+                    "an engine works in this root folder, and one answers",
+                );
+            }
+            continue;
+        }
         let verdict = match one.verdict {
             Found::Ok => Verdict::Ok,
             Found::Warning => Verdict::Warning,

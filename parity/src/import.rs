@@ -56,10 +56,19 @@ pub struct Imported {
     pub files: Vec<(String, Vec<u8>)>,
 }
 
+/// What to do about a recording that is no JSON.
+fn hint(error: &serde_json::Error) -> &'static str {
+    if error.is_eof() {
+        ". It was cut short: copy it whole, or record again"
+    } else {
+        ". Is it a recording?"
+    }
+}
+
 /// Why a text is no recording.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    #[error("the recording is no JSON: {0}")]
+    #[error("the recording is no JSON: {source}{hint}", source = .0, hint = hint(.0))]
     Json(#[from] serde_json::Error),
     /// Another format.
     #[error("the recording has format {0}, and this program reads {RECORDING_FORMAT}: record it anew")]

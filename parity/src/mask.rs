@@ -169,6 +169,11 @@ masks! {
         "the numbers of rows, on a server that others use"
         "which places show the number of the same row"
         "a server counts its rows from its own beginning";
+    /// A request to enroll that a server that others use put off.
+    PutOff "put-off"
+        "that a request to enroll was put off (429), on a server that others use"
+        "what it was answered when it was sent again, after the time that the server named"
+        "a server counts who asks from one address, other runs and other people among them";
     /// The machine's own name in certificates.
     MachineName "machine-name"
         "the name of the machine among the names of a certificate that a server made there"

@@ -13,6 +13,7 @@
 //! compose.rs    steps -> a recording, as `parity import` reads it
 //! ```
 
+mod certificate;
 mod channel;
 mod clients;
 mod compose;

@@ -75,9 +75,9 @@ pub struct Provenance {
     pub legacy: String,
     /// The engine side, with its version.
     pub engine: String,
-    /// The revision of the sources that the engine was built from.
+    /// The revision of the sources that the engine was built from; of a process the SHA-256 of its program.
     pub revision: String,
-    /// This program's version.
+    /// This program's version, and its revision where the engine is another program.
     pub parity: String,
     /// The day of the run.
     pub date: String,

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     normalize::sha256_hex,
     report::{Ending, ReportError, RunReport, ending},
+    target::REVISION_UNKNOWN,
 };
 
 /// The file's name, beside the reports.
@@ -193,14 +194,16 @@ impl Signature {
             changes.push("the register was changed".to_owned());
         }
         let now = verdicts(report);
-        let known = |one: &&(String, String), among: &[(String, String)]| among.contains(one);
-        let moved: BTreeSet<&str> = now
+        let (signed, unsigned): (Vec<_>, Vec<_>) = now
             .iter()
-            .filter(|one| !known(one, &self.verdicts))
+            .filter(|one| !self.verdicts.contains(one))
             .map(|(scenario, _)| scenario.as_str())
-            .collect();
-        if !moved.is_empty() {
-            changes.push(format!("another verdict on {}", list(&moved)));
+            .partition(|scenario| self.verdicts.iter().any(|(one, _)| one == scenario));
+        for (what, scenarios) in [("another verdict on", signed), ("nobody has signed", unsigned)] {
+            if !scenarios.is_empty() {
+                let scenarios = scenarios.into_iter().collect();
+                changes.push(format!("{what} {}", list(&scenarios)));
+            }
         }
         let missing: BTreeSet<&str> = self
             .verdicts
@@ -225,6 +228,10 @@ fn objection(report: &RunReport) -> Option<String> {
         Ending::Pass if report.provenance.revision.contains("changes that are in no commit") => Some(
             "the engine was built from sources with changes that are in no commit, so nobody can build it again".to_owned(),
         ),
+        Ending::Pass if report.provenance.revision.starts_with(REVISION_UNKNOWN) => Some(format!(
+            "which engine this was cannot be told ({}): sign a run of the build that is put in place",
+            report.provenance.revision
+        )),
         Ending::Pass => None,
         _ => Some("the run did not pass".to_owned()),
     }

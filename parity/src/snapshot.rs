@@ -62,6 +62,11 @@ pub enum SnapshotError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file of the list is gone.
+    #[error(
+        "{path}: it is in DIGESTS, and not there. Restore it from version control, or remove its line from DIGESTS"
+    )]
+    Gone { path: PathBuf },
     /// Made by an older program.
     #[error("{path}: format {found} is too old, this parity reads {FORMAT}. Record the snapshots again")]
     TooOld { path: PathBuf, found: u32 },
@@ -277,6 +282,7 @@ fn changed(folder: &Path, name: &str, digests: &BTreeMap<String, String>) -> Opt
             expected,
             found,
         }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(SnapshotError::Gone { path }),
         Err(source) => Some(SnapshotError::Io { path, source }),
     }
 }
@@ -385,6 +391,9 @@ mod tests {
             read(folder.path(), "enrollment/x"),
             Err(SnapshotError::Unreadable { .. })
         ));
+        fs::remove_file(&path).unwrap();
+        let wrong = verify_digests(folder.path()).unwrap();
+        assert!(matches!(wrong.as_slice(), [SnapshotError::Gone { .. }]));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod upstream;
 pub mod url;
 
 pub use root::TargetError;
-pub use side::{Side, Spec};
+pub use side::{REVISION_UNKNOWN, Side, Spec};
 
 use std::path::PathBuf;
 

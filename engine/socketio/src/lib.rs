@@ -11,6 +11,7 @@
 pub mod engine_io;
 pub mod environment;
 mod json_text;
+pub mod long_work;
 pub mod settings;
 pub mod socket_io;
 pub mod testing;

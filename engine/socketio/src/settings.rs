@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine_io::Budget;
+use crate::{engine_io::Budget, long_work::LongWork};
 
 /// How a server works. The defaults are those of the protocols' own documents where these give any.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where clients are treated more kindly than the protocols say.
     pub leniency: Leniency,
+    /// Where long packets are read.
+    pub long_work: LongWork,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             most_namespaces: 100,
             limits: Limits::default(),
             leniency: Leniency::default(),
+            long_work: LongWork::default(),
         }
     }
 }

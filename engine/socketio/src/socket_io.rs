@@ -44,6 +44,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, request::Parts};
 
+pub(crate) use self::packet::is_packet;
 pub use self::{
     client::{Acknowledged, Client, Delivered},
     data::{Arguments, Data, Emit, Unreadable},

@@ -1,15 +1,26 @@
-//! Clients without a socket, for applications' tests of who gets what.
+//! Clients without a socket, for applications' tests of who gets what, and the two readers of what clients send, without
+//! a client.
 
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
 use crate::{
-    Limits, Settings,
-    engine_io::{Connections, Frame, Inbox, without_transport},
+    Bytes, Limits, Settings,
+    engine_io::{Connections, Frame, Inbox, count_packets, without_transport},
     environment::SystemClock,
-    socket_io::{Client, Data},
+    socket_io::{Client, Data, is_packet},
 };
+
+/// Reads the body of a POST as a server does; how many packets stand in it. `None` where it is refused.
+pub fn read_payload(body: Bytes) -> Option<usize> {
+    count_packets(body)
+}
+
+/// Reads a Socket.IO packet as a server does; whether it is one.
+pub fn read_packet<D: Data>(text: &str, most_values: usize) -> bool {
+    is_packet::<D>(text, most_values)
+}
 
 /// A client without a socket.
 #[derive(Debug)]

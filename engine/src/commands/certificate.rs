@@ -53,6 +53,13 @@ enum CertificateCommand {
     },
 }
 
+impl CertificateArguments {
+    /// Whether this command is about more than to show something.
+    pub(super) const fn changes_something(&self) -> bool {
+        !matches!(self.command, CertificateCommand::Show)
+    }
+}
+
 pub(super) fn run(
     arguments: &CertificateArguments,
     settings: &Settings,

@@ -47,6 +47,13 @@ enum DevicesCommand {
     },
 }
 
+impl DevicesArguments {
+    /// Whether this command is about more than to show something.
+    pub(super) const fn changes_something(&self) -> bool {
+        !matches!(self.command, DevicesCommand::List)
+    }
+}
+
 pub(super) async fn run(arguments: &DevicesArguments, devices: &RevocationService) -> Result<(), Failure> {
     let answer = match &arguments.command {
         DevicesCommand::List => listing(&devices.list().await?),

@@ -92,6 +92,13 @@ fn lifetime(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "a code lives for 1, 3, 6, 12 or 24 hours".to_owned())
 }
 
+impl InstallCodesArguments {
+    /// Whether this command is about more than to show something.
+    pub(super) const fn changes_something(&self) -> bool {
+        !matches!(self.command, InstallCodesCommand::List { .. })
+    }
+}
+
 pub(super) async fn run(
     arguments: &InstallCodesArguments,
     codes: &InstallCodeService,

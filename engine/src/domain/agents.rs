@@ -4,6 +4,7 @@
 mod devices;
 mod listing;
 mod record;
+mod records;
 
 use indexmap::IndexMap;
 
@@ -11,6 +12,7 @@ pub use devices::{DetailsNote, HashNote, RegisteredDevice};
 pub use listing::AgentSummary;
 pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
 
+use self::records::Records;
 use crate::domain::{guid::Guid, json::Json, text::python_trim};
 
 /// The host name of an agent that has sent none.
@@ -92,7 +94,7 @@ pub struct UserSighting {
 /// Records and configurations, by agent id, records in order of registration.
 #[derive(Debug, Default)]
 pub struct AgentRegistry {
-    records: IndexMap<String, AgentRecord>,
+    records: Records,
     configurations: IndexMap<String, Json>,
 }
 
@@ -104,7 +106,7 @@ impl AgentRegistry {
 
     /// All records in order of registration.
     pub fn records(&self) -> impl Iterator<Item = (&str, &AgentRecord)> {
-        self.records.iter().map(|(id, record)| (id.as_str(), record))
+        self.records.iter()
     }
 
     /// The `roles` that an agent is configured with.
@@ -116,14 +118,15 @@ impl AgentRegistry {
     /// name.
     pub fn connect(&mut self, event: &ConnectAgent, now: i64) -> Option<Sighting> {
         let status = self.configured_status(&event.agent_id);
-        let record = self.record(&event.agent_id)?;
-        let hostname = record.hostname.get_or_insert_with(|| UNKNOWN_HOST.to_owned());
-        let hostname = hostname.clone();
-        record.operating_system.get_or_insert_with(|| "-".into());
-        record.last_seen = Some(now.into());
-        record.status = Some(status.unwrap_or(AgentStatus::Orphaned));
-        set_mode(record, &event.agent_id, event.mode);
-        sighting(hostname, &event.agent_id, now.into())
+        self.record(&event.agent_id, |record| {
+            let hostname = record.hostname.get_or_insert_with(|| UNKNOWN_HOST.to_owned());
+            let hostname = hostname.clone();
+            record.operating_system.get_or_insert_with(|| "-".into());
+            record.last_seen = Some(now.into());
+            record.status = Some(status.unwrap_or(AgentStatus::Orphaned));
+            set_mode(record, &event.agent_id, event.mode);
+            sighting(hostname, &event.agent_id, now.into())
+        })?
     }
 
     /// A heartbeat, at `now` (Unix seconds). It takes the place of others of its host and mode; where
@@ -145,23 +148,23 @@ impl AgentRegistry {
             };
         }
         let configured = self.configured_status(&event.agent_id);
-        let Some(record) = self.record(&event.agent_id) else {
-            return HeartbeatOutcome::Failed;
-        };
-        if event.hostname.is_some() {
-            record.hostname.clone_from(&event.hostname);
-        }
-        if event.operating_system.is_some() {
-            record.operating_system.clone_from(&event.operating_system);
-        }
-        let Some(last_seen) = last_seen else {
-            return HeartbeatOutcome::Failed;
-        };
-        record.last_seen = Some(last_seen);
-        record.status = configured.or(record.status).or(Some(AgentStatus::Orphaned));
-        set_mode(record, &event.agent_id, event.mode);
-        let hostname = record.hostname.clone();
-        HeartbeatOutcome::Taken(hostname.and_then(|name| sighting(name, &event.agent_id, last_seen)))
+        let taken = self.record(&event.agent_id, |record| {
+            if event.hostname.is_some() {
+                record.hostname.clone_from(&event.hostname);
+            }
+            if event.operating_system.is_some() {
+                record.operating_system.clone_from(&event.operating_system);
+            }
+            let last_seen = last_seen?;
+            record.last_seen = Some(last_seen);
+            record.status = configured.or(record.status).or(Some(AgentStatus::Orphaned));
+            set_mode(record, &event.agent_id, event.mode);
+            let hostname = record.hostname.clone();
+            Some(hostname.and_then(|name| sighting(name, &event.agent_id, last_seen)))
+        });
+        taken
+            .flatten()
+            .map_or(HeartbeatOutcome::Failed, HeartbeatOutcome::Taken)
     }
 
     /// Removes the other agents of this host and mode, whose configuration passes on. A script helper yields to a main
@@ -175,22 +178,21 @@ impl AgentRegistry {
         let is_helper = is_script_id(&event.agent_id);
         let mut displaced = Vec::new();
         let mut main_agent = None;
-        for (id, record) in &self.records {
-            if *id == event.agent_id
-                || record.hostname.as_deref() != Some(hostname)
+        for (id, record) in self.records.of_host(hostname) {
+            if id == event.agent_id
                 || record.effective_mode(id) != event.mode
                 || device.is_some_and(|device| record.is_of_another(id, device))
             {
                 continue;
             }
             if is_helper && record.is_script_agent != Some(true) {
-                main_agent = Some(id.clone());
+                main_agent = Some(id.to_owned());
                 break;
             }
-            displaced.push(id.clone());
+            displaced.push(id.to_owned());
         }
         for id in displaced {
-            self.records.shift_remove(&id);
+            self.records.remove(&id);
             if let Some(roles) = self.configurations.shift_remove(&id) {
                 // Also says that nothing more is inherited.
                 self.configurations.entry(event.agent_id.clone()).or_insert(roles);
@@ -202,25 +204,24 @@ impl AgentRegistry {
     /// A collector reports at `now` (Unix seconds with fraction). Says what is to be stored; `None` as outer value
     /// where there are too many agents already.
     pub fn collector(&mut self, event: &CollectorStatus, now: f64) -> Option<Option<UserSighting>> {
-        let record = self.record(&event.agent_id)?;
-        if event.hostname.is_some() {
-            record.hostname.clone_from(&event.hostname);
-        }
-        if event.active {
-            record.collector_active_ts = Some(now);
-        }
-        record.mode = Some(event.mode);
-        let is_helper = is_script_id(&event.agent_id) || record.is_script_agent == Some(true);
-        let hostname = record.hostname.clone().filter(|name| !name.is_empty());
-        let last_user = event
-            .last_user
-            .clone()
-            .filter(|user| is_interactive(user) && (is_helper || !is_service_id(&event.agent_id)));
-        Some(
+        self.record(&event.agent_id, |record| {
+            if event.hostname.is_some() {
+                record.hostname.clone_from(&event.hostname);
+            }
+            if event.active {
+                record.collector_active_ts = Some(now);
+            }
+            record.mode = Some(event.mode);
+            let is_helper = is_script_id(&event.agent_id) || record.is_script_agent == Some(true);
+            let hostname = record.hostname.clone().filter(|name| !name.is_empty());
+            let last_user = event
+                .last_user
+                .clone()
+                .filter(|user| is_interactive(user) && (is_helper || !is_service_id(&event.agent_id)));
             hostname
                 .zip(last_user)
-                .map(|(hostname, last_user)| UserSighting { hostname, last_user }),
-        )
+                .map(|(hostname, last_user)| UserSighting { hostname, last_user })
+        })
     }
 
     /// Gives an agent its configuration; it need not be registered yet. False where there are too many agents already.
@@ -229,16 +230,16 @@ impl AgentRegistry {
             return false;
         }
         self.configurations.insert(agent_id.to_owned(), roles);
-        if let Some(record) = self.records.get_mut(agent_id) {
+        self.records.change(agent_id, |record| {
             record.status = Some(AgentStatus::Provisioned);
-        }
+        });
         true
     }
 
     /// Removes an agent and its configuration; whether there was a record.
     pub fn remove(&mut self, agent_id: &str) -> bool {
         self.configurations.shift_remove(agent_id);
-        self.records.shift_remove(agent_id).is_some()
+        self.records.remove(agent_id).is_some()
     }
 
     fn configured_status(&self, agent_id: &str) -> Option<AgentStatus> {
@@ -247,18 +248,23 @@ impl AgentRegistry {
             .then_some(AgentStatus::Provisioned)
     }
 
-    /// The record that an event of the channel is about, made while there are few enough.
-    fn record(&mut self, agent_id: &str) -> Option<&mut AgentRecord> {
-        let record = self.get_or_insert(agent_id)?;
-        record.announced = true;
-        Some(record)
+    /// Changes the record that an event of the channel is about, which is made while there are few enough.
+    fn record<T>(&mut self, agent_id: &str, change: impl FnOnce(&mut AgentRecord) -> T) -> Option<T> {
+        self.change_or_insert(agent_id, |record| {
+            record.announced = true;
+            change(record)
+        })
     }
 
-    fn get_or_insert(&mut self, agent_id: &str) -> Option<&mut AgentRecord> {
-        if self.records.len() >= MOST_AGENTS && !self.records.contains_key(agent_id) {
+    fn change_or_insert<T>(
+        &mut self,
+        agent_id: &str,
+        change: impl FnOnce(&mut AgentRecord) -> T,
+    ) -> Option<T> {
+        if self.records.len() >= MOST_AGENTS && !self.records.contains(agent_id) {
             return None;
         }
-        Some(self.records.entry(agent_id.to_owned()).or_default())
+        self.records.change_or_insert(agent_id, change)
     }
 }
 

@@ -17,11 +17,14 @@ impl Guid {
         if bare.is_empty() {
             return None;
         }
-        let digits: String = bare
-            .chars()
-            .filter(|character| character.is_ascii_hexdigit() || *character == '-')
-            .collect();
-        let uuid = lenient_uuid(bare).or_else(|| lenient_uuid(digits.trim_matches('-')));
+        let from_digits = || {
+            let digits: String = bare
+                .chars()
+                .filter(|character| character.is_ascii_hexdigit() || *character == '-')
+                .collect();
+            lenient_uuid(digits.trim_matches('-'))
+        };
+        let uuid = lenient_uuid(bare).or_else(from_digits);
         Some(Self(uuid.unwrap_or_else(|| bare.to_uppercase())))
     }
 
@@ -53,12 +56,27 @@ impl std::fmt::Display for Guid {
 }
 
 fn lenient_uuid(text: &str) -> Option<String> {
+    // As good as every one is written so, and every call and event names some.
+    if is_hyphenated(text) {
+        return Some(text.to_ascii_uppercase());
+    }
+    if text.len() < 32 {
+        return None;
+    }
     let digits = text.replace("urn:", "").replace("uuid:", "");
     let digits = digits.trim_matches(['{', '}']).replace('-', "");
     if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     Uuid::try_parse(&digits).ok().map(hyphenated_upper)
+}
+
+fn is_hyphenated(text: &str) -> bool {
+    let fits = |(place, byte): (usize, u8)| match place {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
 fn hyphenated_upper(uuid: Uuid) -> String {
@@ -126,7 +144,13 @@ mod tests {
         fn every_spelling_of_a_uuid_is_one_guid(bytes in any::<[u8; 16]>()) {
             let uuid = Uuid::from_bytes(bytes);
             let expected = Guid::from_uuid(uuid);
-            for text in [uuid.simple().to_string(), uuid.urn().to_string(), uuid.braced().to_string()] {
+            let spellings = [
+                uuid.hyphenated().to_string(),
+                uuid.simple().to_string(),
+                uuid.urn().to_string(),
+                uuid.braced().to_string(),
+            ];
+            for text in spellings {
                 prop_assert_eq!(Guid::normalize(&text), Some(expected.clone()));
             }
         }

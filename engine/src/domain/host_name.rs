@@ -16,11 +16,6 @@ impl HostKey {
         Self(python_trim(name).to_lowercase())
     }
 
-    /// A name as its own key, where letter case and blanks count.
-    pub fn exact(name: &str) -> Self {
-        Self(name.to_owned())
-    }
-
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0

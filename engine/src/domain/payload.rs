@@ -19,6 +19,27 @@ impl Payload {
         self.attachments.get(self.attachment_number(value)?)
     }
 
+    /// Whether its text takes about so many bytes or more; no more of it is looked at than that takes.
+    pub fn is_long(&self, bytes: usize) -> bool {
+        fn takes(value: &Json, left: &mut usize) -> bool {
+            let own = match value {
+                Json::Text(text) => text.len(),
+                _ => 1,
+            };
+            *left = left.saturating_sub(own);
+            *left == 0
+                || match value {
+                    Json::List(items) => items.iter().any(|item| takes(item, left)),
+                    Json::Object(members) => members.iter().any(|(name, member)| {
+                        *left = left.saturating_sub(name.len());
+                        takes(member, left)
+                    }),
+                    _ => false,
+                }
+        }
+        takes(&self.value, &mut { bytes })
+    }
+
     /// Which of the attachments a value inside this payload stands for.
     pub fn attachment_number(&self, value: &Json) -> Option<usize> {
         if self.attachments.is_empty() || value.get("_placeholder") != Some(&Json::Bool(true)) {
@@ -34,6 +55,26 @@ impl<T: Into<Json>> From<T> for Payload {
         Self {
             value: value.into(),
             attachments: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_it_is_is_told_by_its_texts_and_how_many_values_there_are() {
+        let text = |length: usize| Json::from("a".repeat(length));
+        for (value, is_long) in [
+            (text(99), false),
+            (text(100), true),
+            (Json::object([("image", Json::list([text(50), text(45)]))]), true),
+            (Json::object([("image", text(80))]), false),
+            (Json::list(vec![Json::Null; 99]), true),
+            (Json::list(vec![Json::Null; 98]), false),
+        ] {
+            assert_eq!(Payload::from(value.clone()).is_long(100), is_long, "{value:?}");
         }
     }
 }

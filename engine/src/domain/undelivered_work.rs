@@ -16,8 +16,13 @@ pub struct NewUndelivered<'a> {
 pub enum Source<'a> {
     /// The component of a scheduled job at this place.
     Component(i64),
-    /// A quick run that was asked for so, sealed.
-    QuickRun(&'a [u8]),
+    /// A quick run.
+    QuickRun {
+        /// How it was asked for, sealed.
+        request: &'a [u8],
+        /// Seconds that its result may take once it has arrived; `None` where it may take for ever.
+        patience: Option<i64>,
+    },
 }
 
 /// Undelivered work of a scheduled job.

@@ -17,11 +17,14 @@ use tokio::{
 
 use super::{
     private_files::{make_folder, make_folders, private},
-    process_tree::kill_tree,
+    process_tree::{kill_every, kill_tree},
 };
 
 /// Bytes of output that are kept; what comes after is read and dropped.
 const MOST_OUTPUT: usize = 4 * 1024 * 1024;
+
+/// The variable that tells Ansible where its own files go: below the run's folder.
+pub const OWN_FOLDER: &str = "ANSIBLE_LOCAL_TEMP";
 
 /// Until the output of a run that has ended is taken for the whole: what it left in the background may keep the pipes.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
@@ -71,6 +74,23 @@ impl WorkRoot {
         self.path.join(run_id)
     }
 
+    /// Ends what a crash of the server left at work: playbooks that nobody waits for any more. How many processes there
+    /// were. They are known by the folder that they were given; nothing is looked for where no folder was left.
+    pub async fn end_left_over(&self) -> io::Result<usize> {
+        let path = self.path.clone();
+        blocking(move || {
+            let path = match std::fs::canonicalize(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                path => path?,
+            };
+            if std::fs::read_dir(&path)?.next().is_none() {
+                return Ok(0);
+            }
+            Ok(kill_every(|id| works_below(id, &path)))
+        })
+        .await
+    }
+
     /// Makes it anew, without anything in it: what a crash left behind holds keys and passwords.
     ///
     /// # Errors
@@ -108,6 +128,18 @@ fn remove(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a process was given a folder for its own files below this one.
+fn works_below(process: u32, folder: &Path) -> bool {
+    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    environment
+        .split(|byte| *byte == 0)
+        .filter_map(|variable| std::str::from_utf8(variable).ok()?.split_once('='))
+        .filter(|(name, _)| *name == OWN_FOLDER)
+        // The folder itself may not be there yet; the run's, above it, is.
+        .filter_map(|(_, value)| std::fs::canonicalize(Path::new(value).parent()?).ok())
+        .any(|run| run.starts_with(folder))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {

@@ -10,6 +10,18 @@ pub(super) fn kill_tree(leader: u32) {
     let _ = leader;
 }
 
+/// Kills every process whose number is meant, and everything that descends from one, where the system lists processes as
+/// Linux does; how many there were. A process is never meant by itself.
+pub(super) fn kill_every(is_meant: impl Fn(u32) -> bool) -> usize {
+    #[cfg(unix)]
+    return unix::kill_every(is_meant);
+    #[cfg(not(unix))]
+    {
+        let _ = is_meant;
+        0
+    }
+}
+
 #[cfg(unix)]
 mod unix {
     use std::collections::BTreeSet;
@@ -45,6 +57,24 @@ mod unix {
         // Errors say that it has ended already.
         let _ = kill_process_group(leader, Signal::KILL);
         signal(&halted, Signal::KILL);
+    }
+
+    pub(super) fn kill_every(is_meant: impl Fn(u32) -> bool) -> usize {
+        let own = std::process::id();
+        let is_meant = |id: i32| u32::try_from(id).is_ok_and(|id| id != own && is_meant(id));
+        let mut halted = BTreeSet::new();
+        for _ in 0..MOST_LOOKS {
+            let all = processes();
+            let meant = all.iter().filter(|process| is_meant(process.id));
+            let mut trees: BTreeSet<i32> = meant.flat_map(|process| descendants(process.id, &all)).collect();
+            trees.retain(|id| halted.insert(*id));
+            if trees.is_empty() {
+                break;
+            }
+            signal(&trees, Signal::STOP);
+        }
+        signal(&halted, Signal::KILL);
+        halted.len()
     }
 
     fn signal(ids: &BTreeSet<i32>, signal: Signal) {

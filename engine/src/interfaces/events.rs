@@ -74,7 +74,10 @@ impl SocketEndpoint {
         real_clock: Arc<dyn Clock>,
         settings: &Settings,
     ) -> Self {
-        let of_server = server_settings(&settings.timing, &settings.bounds);
+        let of_server = socketio_server::Settings {
+            long_work: hub.long_work().clone(),
+            ..server_settings(&settings.timing, &settings.bounds)
+        };
         let random = Arc::new(InjectedRandom(Arc::clone(&environment.random)));
         let connections = Arc::clone(hub.connections());
         let for_counts = Arc::clone(&hub);

@@ -91,6 +91,28 @@ pub fn make(settings: &Settings) -> Result<(), String> {
         })
 }
 
+/// Refuses to write as root what the server, which runs as another user, could not read afterwards: a certificate, a log, a
+/// copy. Whose server it is shows the database, and the root folder where there is none.
+///
+/// # Errors
+/// A message that says as whom to do it.
+pub fn refuse_root_user(settings: &Settings) -> Result<(), String> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let belonging = [&settings.database_path, &settings.root]
+        .into_iter()
+        .find_map(|path| Some((path, fs::metadata(path).ok()?.uid())));
+    match belonging {
+        Some((path, owner)) if owner != 0 => Err(format!(
+            "{} belongs to user {owner}, whose server could not read what root writes: run this as that user, with the \
+             server's variables (`sudo -u '#{owner}' ...`); nothing was changed",
+            path.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Looks at the folder; whether there is anything more to look at.
 pub(super) fn look(report: &mut Report, settings: &Settings, create: bool) -> bool {
     let subject = "root folder";

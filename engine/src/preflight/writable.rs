@@ -60,7 +60,8 @@ impl fmt::Display for Obstacle {
             }
             io::ErrorKind::ReadOnlyFilesystem => write!(
                 formatter,
-                "{place} lies on a read-only file system: mount it so that it can be written"
+                "{place} lies on a read-only file system: mount it so that it can be written (a systemd service \
+                 also needs it among its ReadWritePaths)"
             ),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 write!(formatter, "the disk of {place} is full: make room on it")

@@ -16,9 +16,6 @@ pub trait ReadApprovals: Send {
     /// The row that waits for a decision on this key.
     async fn find_pending_approval(&mut self, fingerprint: &str) -> Result<Option<Approval>, StoreError>;
 
-    /// How many requests with this code wait for a decision, those of this key apart.
-    async fn count_pending_approvals(&mut self, code_id: &str, but_of: &str) -> Result<usize, StoreError>;
-
     /// The rows whose status, in lower case, is `status` (all without one), oldest first.
     async fn list_approvals(&mut self, status: Option<&str>) -> Result<Vec<ListedApproval>, StoreError>;
 
@@ -28,6 +25,10 @@ pub trait ReadApprovals: Send {
 
 #[async_trait]
 pub trait WriteApprovals: Send {
+    /// How many requests with this code wait for a decision, those of this key apart; asked within the change that rests
+    /// on it.
+    async fn count_pending_approvals(&mut self, code_id: &str, but_of: &str) -> Result<usize, StoreError>;
+
     /// Writes a row whole: a new one, or over the one with its id.
     async fn put_approval(&mut self, approval: &Approval) -> Result<(), StoreError>;
 

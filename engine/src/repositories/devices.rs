@@ -2,14 +2,13 @@
 
 pub mod listing;
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::domain::{
     agents::RegisteredDevice,
     devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
+    host_name::HostKey,
 };
 
 /// The tables `devices` and `device_keys`.
@@ -17,12 +16,6 @@ use crate::domain::{
 pub trait ReadDevices: Send {
     /// The device whose GUID equals `guid` whatever the letter case; an exactly equal one comes first.
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError>;
-
-    /// The devices that have exactly one of these GUIDs, by it; those whose rows cannot be read are left out.
-    async fn devices_with_guids(
-        &mut self,
-        guids: &[&str],
-    ) -> Result<HashMap<String, DeviceIdentity>, StoreError>;
 
     /// Every device in the order of the table. A value of another kind than its column's is taken for what it can be.
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError>;
@@ -36,8 +29,12 @@ pub trait ReadDevices: Send {
     /// The device with exactly this host name.
     async fn device_named(&mut self, hostname: &str) -> Result<Option<NamedDevice>, StoreError>;
 
-    /// The host name of every device. A look at all of them: only for names that no device has letter by letter.
+    /// The host name of every device, in order. A look at all of them: only where [`ReadDevices::host_names_with`] does
+    /// not know.
     async fn host_names(&mut self) -> Result<Vec<String>, StoreError>;
+
+    /// Those with this key, in order; `None` where no index can be asked, which only a change can.
+    async fn host_names_with(&mut self, key: &HostKey) -> Result<Option<Vec<String>>, StoreError>;
 
     /// The GUIDs of the devices with exactly these host names; a device that has none is left out.
     async fn guids_of_hosts(&mut self, hostnames: &[String]) -> Result<Vec<(String, String)>, StoreError>;

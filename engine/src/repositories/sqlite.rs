@@ -56,7 +56,7 @@ pub use sealed_secrets::stored_secrets;
 use self::{
     files::create_private,
     held::{Hold, Holders},
-    indexes::Indexes,
+    indexes::{DeviceColumns, Indexes},
     plans::Statements,
     writer::{LOCK_SLICE, Statement, Turn, Writer},
 };
@@ -85,6 +85,7 @@ pub struct SqliteStore {
     holders: Holders,
     notes: device_access::refresh_notes::WaitingNotes,
     lookups: Arc<device_access::lookups::Lookups>,
+    reports: Arc<devices::reports::WaitingReports>,
     /// Measures how long is waited; nobody measures without it.
     stopwatch: Option<Arc<dyn Clock>>,
 }
@@ -168,6 +169,7 @@ impl SqliteStore {
             holders: Holders::default(),
             notes: device_access::refresh_notes::WaitingNotes::default(),
             lookups: Arc::default(),
+            reports: Arc::default(),
             stopwatch: None,
         })
     }
@@ -336,17 +338,41 @@ pub struct SqliteView {
 /// What queries run on; both kinds of access share their queries through it.
 trait Access: Send {
     fn connection(&mut self) -> Statements<'_>;
+
+    /// The devices that an index in memory proposes; `None` where it cannot be asked.
+    fn propose_devices(
+        &mut self,
+        find: impl FnOnce(&DeviceColumns) -> Vec<i64> + Send,
+    ) -> impl Future<Output = Result<Option<Vec<i64>>, StoreError>> + Send;
 }
 
 impl Access for SqliteWork {
     fn connection(&mut self) -> Statements<'_> {
-        Statements::on(self.turn.connection())
+        self.turn.statements()
+    }
+
+    async fn propose_devices(
+        &mut self,
+        find: impl FnOnce(&DeviceColumns) -> Vec<i64> + Send,
+    ) -> Result<Option<Vec<i64>>, StoreError> {
+        self.indexes
+            .devices
+            .propose_within(self.turn.connection(), find)
+            .await
     }
 }
 
 impl Access for SqliteView {
     fn connection(&mut self) -> Statements<'_> {
         Statements::on(&mut self.connection)
+    }
+
+    async fn propose_devices(
+        &mut self,
+        _find: impl FnOnce(&DeviceColumns) -> Vec<i64> + Send,
+    ) -> Result<Option<Vec<i64>>, StoreError> {
+        // What has changed is noted for the one connection that writes.
+        Ok(None)
     }
 }
 

@@ -85,23 +85,20 @@ impl ApprovalService {
     pub async fn list(&self, status: Option<&str>) -> Result<Vec<ReviewedApproval>, StoreError> {
         let mut view = self.store.view().await?;
         let listed = view.list_approvals(status).await?;
-        let mut names = None;
+        let mut names = self.hosts.names();
         let mut reviewed = Vec::new();
         for ListedApproval {
             approval,
             approved_by_username,
         } in listed
         {
-            let names = match &mut names {
-                Some(names) => names,
-                None => names.insert(self.hosts.names(&mut *view).await?),
-            };
-            let holders = holders(&mut *view, names, &approval.hostname_claimed).await?;
+            let holders = holders(&mut *view, &mut names, &approval.hostname_claimed).await?;
             let guid = stored_guid(&approval);
             let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
             let alternate_hostname = match &conflict {
                 Some(conflict) if !conflict.fingerprint_match => Some(
-                    alternate_hostname(&mut *view, names, &approval.hostname_claimed, guid.as_ref()).await?,
+                    alternate_hostname(&mut *view, &mut names, &approval.hostname_claimed, guid.as_ref())
+                        .await?,
                 ),
                 _ => None,
             };
@@ -129,8 +126,7 @@ impl ApprovalService {
         let mut work = self.store.begin().await?;
         let mut approval = pending(work.find_approval(id).await?)?;
         let guid = given_guid.or_else(|| stored_guid(&approval));
-        let names = self.hosts.names(&mut *work).await?;
-        let holders = holders(&mut *work, &names, &approval.hostname_claimed).await?;
+        let holders = holders(&mut *work, &mut self.hosts.names(), &approval.hostname_claimed).await?;
         let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
         let (guid, resolution) = match conflict {
             None => (guid, resolution.map(str::to_owned)),
@@ -242,12 +238,12 @@ pub(super) async fn may_be_claimed(
 /// The devices that have the claimed host name, the one that has it letter by letter first.
 async fn holders(
     tables: &mut dyn ReadTables,
-    names: &HostNames,
+    names: &mut HostNames,
     claimed: &str,
 ) -> Result<Vec<HostnameHolder>, StoreError> {
     let mut holders = Vec::new();
-    for name in names.of(claimed) {
-        holders.extend(tables.find_hostname_holder(name).await?);
+    for name in names.of(tables, claimed).await? {
+        holders.extend(tables.find_hostname_holder(&name).await?);
     }
     Ok(holders)
 }
@@ -290,7 +286,7 @@ fn conflict(
 /// last suffix that it does not check (ENR-21).
 async fn alternate_hostname(
     devices: &mut dyn ReadTables,
-    names: &HostNames,
+    names: &mut HostNames,
     claimed: &str,
     guid: Option<&Guid>,
 ) -> Result<String, StoreError> {
@@ -308,11 +304,10 @@ pub(super) async fn hostname_for_new_device(
     claimed: &str,
     guid: &Guid,
 ) -> Result<String, StoreError> {
-    let names = hosts.names(devices).await?;
     // An approval of before, when any text was a name.
     let base = hostname_base(claimed).filter(|base| hosts.check_new(base).is_ok());
     let base = base.unwrap_or_else(|| guid.to_string());
-    Ok(free_hostname(devices, &names, &base, Some(guid))
+    Ok(free_hostname(devices, &mut hosts.names(), &base, Some(guid))
         .await?
         .unwrap_or_else(|| guid.to_string()))
 }
@@ -324,15 +319,18 @@ fn hostname_base(claimed: &str) -> Option<String> {
 
 async fn free_hostname(
     devices: &mut dyn ReadTables,
-    names: &HostNames,
+    names: &mut HostNames,
     base: &str,
     guid: Option<&Guid>,
 ) -> Result<Option<String>, StoreError> {
     for suffix in 0..SUFFIXES {
         let name = names.with_suffix(base, suffix);
         let mut is_free = true;
-        for holder in names.of(&name) {
-            let owner = devices.device_named(holder).await?.and_then(|device| device.guid);
+        for holder in names.of(devices, &name).await? {
+            let owner = devices
+                .device_named(&holder)
+                .await?
+                .and_then(|device| device.guid);
             let owner = owner.as_deref().and_then(Guid::normalize);
             is_free &= owner.is_some() && owner.as_ref() == guid;
         }

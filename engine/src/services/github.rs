@@ -11,10 +11,9 @@ use std::{
 
 use http::StatusCode;
 use jiff::Timestamp;
-use tokio::sync::Notify;
 
 pub use self::token::{StoreTokenError, TokenReport, TokenStatus};
-use self::{heads::Heads, token::RememberedToken};
+use self::{heads::Heads, refresh::Wanted, token::RememberedToken};
 use super::Environment;
 use crate::{
     builders::github::HeadQuery,
@@ -75,7 +74,7 @@ pub struct GitHubService {
     environment_token: Option<Secret>,
     heads: Heads,
     remembered: Mutex<Option<RememberedToken>>,
-    refresh_wanted: Notify,
+    refresh_wanted: Wanted,
 }
 
 impl GitHubService {
@@ -97,7 +96,7 @@ impl GitHubService {
             period: settings.refresh,
             environment_token: settings.token.clone(),
             remembered: Mutex::new(None),
-            refresh_wanted: Notify::new(),
+            refresh_wanted: Wanted::default(),
         }
     }
 

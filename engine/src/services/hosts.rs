@@ -35,25 +35,38 @@ impl HostDevice {
     }
 }
 
-/// Every name that a device has, as it was at a moment.
+/// The names that devices have, as one change or one list sees them.
 #[derive(Debug)]
 pub struct HostNames {
     rules: HostRules,
-    by_key: HashMap<HostKey, Vec<String>>,
+    /// All of them, once no index could be asked.
+    all: Option<HashMap<HostKey, Vec<String>>>,
 }
 
 impl HostNames {
     /// The names that are this one, the one that is it letter by letter first.
-    pub fn of(&self, name: &str) -> Vec<&str> {
-        let mut same: Vec<_> = self
-            .by_key
-            .get(&self.key(name))
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        same.sort_by_key(|other| *other != name);
-        same
+    pub async fn of(&mut self, devices: &mut dyn ReadTables, name: &str) -> Result<Vec<String>, StoreError> {
+        if !self.rules.is_strict() {
+            let named = devices.device_named(name).await?;
+            return Ok(named.map(|device| device.hostname).into_iter().collect());
+        }
+        let key = HostKey::of(name);
+        let mut same = match &self.all {
+            Some(all) => all.get(&key).cloned().unwrap_or_default(),
+            None => match devices.host_names_with(&key).await? {
+                Some(names) => names,
+                None => {
+                    let mut all: HashMap<_, Vec<_>> = HashMap::new();
+                    for name in devices.host_names().await? {
+                        all.entry(HostKey::of(&name)).or_default().push(name);
+                    }
+                    let all = self.all.insert(all);
+                    all.get(&key).cloned().unwrap_or_default()
+                }
+            },
+        };
+        same.sort_by_key(|other| other != name);
+        Ok(same)
     }
 
     /// A name with a number behind it, 0 for none, which is no longer than a device's name may be.
@@ -69,14 +82,6 @@ impl HostNames {
             usize::MAX
         };
         base.chars().take(room).chain(suffix.chars()).collect()
-    }
-
-    fn key(&self, name: &str) -> HostKey {
-        if self.rules.is_strict() {
-            HostKey::of(name)
-        } else {
-            HostKey::exact(name)
-        }
     }
 }
 
@@ -119,10 +124,9 @@ impl HostRules {
         devices: &mut dyn ReadTables,
         name: &str,
     ) -> Result<Vec<NamedDevice>, StoreError> {
-        let names = self.names(devices).await?;
         let mut holders = Vec::new();
-        for name in names.of(name) {
-            holders.extend(devices.device_named(name).await?);
+        for name in self.names().of(devices, name).await? {
+            holders.extend(devices.device_named(&name).await?);
         }
         Ok(holders)
     }
@@ -144,16 +148,12 @@ impl HostRules {
         Ok(self.holders(devices, name).await?.iter().any(is_other))
     }
 
-    /// Every name that a device has.
-    pub async fn names(self, devices: &mut dyn ReadTables) -> Result<HostNames, StoreError> {
-        let mut names = HostNames {
+    /// The names that devices have.
+    pub fn names(self) -> HostNames {
+        HostNames {
             rules: self,
-            by_key: HashMap::new(),
-        };
-        for name in devices.host_names().await? {
-            names.by_key.entry(names.key(&name)).or_default().push(name);
+            all: None,
         }
-        Ok(names)
     }
 
     /// The device that this host is.
@@ -170,21 +170,17 @@ impl HostRules {
         hosts: &[&str],
     ) -> Result<HashMap<String, HostDevice>, StoreError> {
         let mut found = HashMap::new();
-        let mut names: Option<HostNames> = None;
+        // Targets are often meant in another letter case, under whatever policy.
+        let mut names = STRICT.names();
         for &host in hosts {
             if found.contains_key(host) {
                 continue;
             }
             let mut device = devices.device_named(host).await?;
-            if device.is_none() {
-                let names = match &names {
-                    Some(names) => names,
-                    // Targets are often meant in another letter case, under whatever policy.
-                    None => names.insert(STRICT.names(devices).await?),
-                };
-                if let [name] = names.of(host).as_slice() {
-                    device = devices.device_named(name).await?;
-                }
+            if device.is_none()
+                && let [name] = names.of(devices, host).await?.as_slice()
+            {
+                device = devices.device_named(name).await?;
             }
             let device = device.map(|device| self.host_device(&device)).unwrap_or_default();
             found.insert(host.to_owned(), device);

@@ -57,6 +57,10 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(15);
 /// Seconds for which a script waits for its agent: an operator who wants it to run now does not want it to run
 /// tomorrow.
 const AGENT_TIMEOUT: i64 = 300;
+/// Seconds that a result may take beyond the script's own time: the agent has to end it, and to be back with the result.
+const LAST_WORD: i64 = 60;
+/// Seconds that what names no time may take.
+const LONGEST_RUN: i64 = 86_400;
 
 /// The event that carries a playbook.
 const PLAYBOOK_EVENT: &str = "ansible_playbook_run";
@@ -130,6 +134,8 @@ struct Prepared {
     members: JsonObject,
     /// A digest of its text, a script's variables filled in.
     digest: String,
+    /// Seconds that its result may take once it has arrived.
+    patience: Option<i64>,
     /// The id of a playbook's run; a script has none.
     run_id: Option<String>,
 }
@@ -251,8 +257,19 @@ impl QuickRunService {
             name,
             members,
             digest: digest(&text),
+            patience: self.patience(document.timeout_seconds),
             run_id: None,
         })
+    }
+
+    /// How long a result may take of what may run so many seconds; 0 names no time. Where devices are not known, as with
+    /// the legacy, nothing shows that it arrived, and it is waited for ever.
+    fn patience(&self, seconds: i64) -> Option<i64> {
+        let seconds = match seconds {
+            1.. => seconds.min(LONGEST_RUN),
+            _ => LONGEST_RUN,
+        };
+        self.hosts.is_strict().then_some(seconds + LAST_WORD)
     }
 
     /// Stores the runs as failed, for this reason; nothing is sent.
@@ -386,7 +403,10 @@ impl QuickRunService {
             } else {
                 work.note_undelivered(&NewUndelivered {
                     activity_id: id,
-                    source: Source::QuickRun(&request),
+                    source: Source::QuickRun {
+                        request: &request,
+                        patience: prepared.patience,
+                    },
                 })
                 .await?;
                 None

@@ -3,7 +3,6 @@
 
 mod access;
 pub(super) mod agents;
-mod lookups;
 mod online;
 mod relays;
 mod results;

@@ -1,4 +1,5 @@
-//! The server dies in the middle of enrollments and of heartbeats: every answer that it gave holds.
+//! The server dies in the middle of enrollments and of heartbeats: every answer that it gave holds. What it left at work is
+//! ended by the next one.
 
 use std::{collections::HashMap, path::Path};
 
@@ -18,8 +19,13 @@ const ANSWERS_BEFORE_THE_END: usize = 60;
 const CLIENTS: u8 = 8;
 
 fn serve(root: &Path) -> ServerProcess {
+    serve_with(root, &[])
+}
+
+fn serve_with(root: &Path, variables: &[(&str, &str)]) -> ServerProcess {
     let secret = [("BOREALIS_SECRET", "the secret of the tests")];
-    start(program(root, &["serve"], &secret)).serving()
+    let variables = [&secret, variables].concat();
+    start(program(root, &["serve"], &variables)).serving()
 }
 
 fn base(server: &ServerProcess) -> String {
@@ -183,4 +189,83 @@ async fn every_heartbeat_that_was_answered_is_stored_after_a_kill() {
             .unwrap();
         assert!(stored >= answered, "{number}: {stored} of {answered}");
     }
+}
+
+/// Runs until it is ended, and so does a child in a session of its own, as Ansible's workers have.
+#[cfg(target_os = "linux")]
+const ANSIBLE: &str = "#!/bin/sh\n\
+    setsid sh -c 'echo $$ > worker.new; mv worker.new worker; sleep 600; true' &\n\
+    while [ ! -s worker ]; do sleep 0.01; done\n\
+    echo $$ > leader.new; mv leader.new leader; sleep 600; true\n";
+
+#[cfg(target_os = "linux")]
+async fn once(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..6000 {
+        if is_so() {
+            return;
+        }
+        tokio::task::spawn_blocking(|| std::thread::sleep(std::time::Duration::from_millis(10)))
+            .await
+            .unwrap();
+    }
+    panic!("it does not come to that");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_playbook_that_a_killed_server_left_at_work_is_ended_at_the_next_start() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    let root = tempfile::tempdir().unwrap();
+    let programs = tempfile::tempdir().unwrap();
+    let ansible = programs.path().join("ansible-playbook");
+    fs::write(&ansible, ANSIBLE).unwrap();
+    fs::set_permissions(&ansible, fs::Permissions::from_mode(0o755)).unwrap();
+    // The playbook's process works in the folder of the playbook.
+    let playbooks = root.path().join("Assemblies/Ansible_Playbooks");
+    fs::create_dir_all(&playbooks).unwrap();
+    fs::write(playbooks.join("p.yml"), "- hosts: all\n").unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.path().display());
+    let mut server = serve_with(root.path(), &[("PATH", &path)]);
+    let operator = admin_token(&base(&server)).await;
+    let ask = async |path: &str, body: Value| -> Value {
+        let asked = client()
+            .post(format!("{}{path}", base(&server)))
+            .bearer_auth(&operator);
+        let answer = asked.json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    };
+    let credential = json!({
+        "name": "c", "credential_type": "machine", "connection_type": "ssh", "username": "u", "password": "p",
+    });
+    let credential = ask("/api/credentials", credential).await;
+    let wanted = json!({
+        "playbook_path": "p.yml", "hostnames": ["HOST"], "credential_id": credential["credential"]["id"],
+    });
+    ask("/api/ansible/quick_run", wanted).await;
+    once(|| playbooks.join("leader").exists()).await;
+    let number = |name: &str| {
+        fs::read_to_string(playbooks.join(name))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let left = ["leader", "worker"].map(number);
+    server.kill();
+    let lives = |id: &String| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    };
+    assert!(left.iter().all(lives), "{left:?}");
+    let again = serve_with(root.path(), &[("PATH", &path)]);
+    once(|| !left.iter().any(lives)).await;
+    let url = format!("sqlite://{}", root.path().join("database.db").display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    let ended: String = sqlx::query_scalar("SELECT status || ': ' || stderr FROM activity_history")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(ended, "Failed: The server was stopped during the run");
+    drop(again);
 }

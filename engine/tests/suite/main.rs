@@ -16,6 +16,7 @@ mod delivery;
 mod device_documents;
 mod device_routes;
 mod dpop;
+mod drops;
 mod failed_writes;
 mod github;
 mod http_rules;

@@ -18,10 +18,62 @@ const PERIOD: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(3);
 
 pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
-    let server = ServerProcess::start(&plan.engine).await?;
+    let (mut figures, cost) = measured(plan, ServerProcess::start(&plan.engine).await?).await?;
+    if plan.tls {
+        let plain = figures.split_off(0);
+        let over_tls;
+        (figures, over_tls) = measured(plan, ServerProcess::start_with_tls(&plan.engine).await?).await?;
+        figures.extend(of_tls(&plain, cost, over_tls));
+    }
+    Ok(figures)
+}
+
+/// What the return of the fleet cost the server.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    agents: f64,
+    /// Processor time of connecting them one after the other, in seconds.
+    connecting: f64,
+    all_back: f64,
+    /// Processor time until all were back.
+    returning: f64,
+}
+
+/// Beside what was measured over TLS, what it costs: the same without it was measured before.
+fn of_tls(plain: &[Figure], without: Cost, with: Cost) -> Vec<Figure> {
+    let more = |with: f64, without: f64| (with - without).max(0.0);
+    let each = more(with.connecting, without.connecting) / with.agents;
+    let mut figures = vec![
+        Figure::new("handshakes, all back", with.agents / with.all_back, "/s"),
+        Figure::new("handshake, each", each * 1e6, "us"),
+        Figure::new(
+            "share of TLS, connecting",
+            more(with.connecting, without.connecting) / with.connecting * 100.0,
+            "%",
+        ),
+        Figure::new(
+            "share of TLS, all back",
+            more(with.returning, without.returning) / with.returning * 100.0,
+            "%",
+        ),
+    ];
+    let kept = [
+        "each connection",
+        "connecting, each",
+        storm::ALL_BACK,
+        storm::PROCESSOR_TIME,
+    ];
+    let plain = plain.iter().filter(|one| kept.contains(&&*one.name));
+    figures.extend(plain.map(|one| Figure::new(format!("plain: {}", one.name), one.value, one.unit)));
+    figures
+}
+
+async fn measured(plan: &Plan, server: ServerProcess) -> Result<(Vec<Figure>, Cost), BenchError> {
     tokio::time::sleep(QUIET).await;
     let empty = server.resident_megabytes()?;
+    let used = server.processor_time()?;
     let agents = crowd::connect(&server, plan.devices).await?;
+    let connecting = (server.processor_time()? - used).as_secs_f64();
     tokio::time::sleep(QUIET).await;
     let connected = server.resident_megabytes()?;
 
@@ -38,6 +90,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
         Figure::new("resident, empty", empty, "MB"),
         Figure::new("resident, connected", connected, "MB"),
         Figure::new("each connection", (connected - empty) * 1000.0 / count, "kB"),
+        Figure::new("connecting, each", connecting / count * 1e6, "us"),
         Figure::new("resident, heartbeats", after, "MB"),
         Figure::new(
             "a processor's share",
@@ -46,8 +99,18 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
         ),
     ];
     figures.extend(latencies.figures(elapsed, used));
+    let of_storm = |name: &str| {
+        let figure = storm.iter().find(|figure| figure.name == name);
+        figure.map_or(0.0, |figure| figure.value)
+    };
+    let cost = Cost {
+        agents: count,
+        connecting,
+        all_back: of_storm(storm::ALL_BACK),
+        returning: of_storm(storm::PROCESSOR_TIME),
+    };
     figures.extend(storm);
-    Ok(figures)
+    Ok((figures, cost))
 }
 
 /// Two rounds of reports, each spread over a period as the fleet's are.
@@ -59,7 +122,7 @@ async fn heartbeats(
     let mut load = JoinSet::new();
     let begin = Instant::now();
     for number in 0..connections {
-        let mut connection = Connection::open(server.address()).await?;
+        let mut connection = Connection::open(server.endpoint()).await?;
         let mine: Vec<_> = agents
             .iter()
             .skip(number)

@@ -1,9 +1,6 @@
 //! A lean keep-alive connection: the load must cost less than what it measures.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -13,12 +10,16 @@ use hyper::{
     header,
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+
+use crate::target::endpoint::{DialError, Endpoint};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No connection.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// A connection that speaks no HTTP.
     #[error(transparent)]
     Connect(#[from] std::io::Error),
     /// The exchange failed.
@@ -49,14 +50,14 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects.
-    pub(super) async fn open(address: SocketAddr) -> Result<Self, ClientError> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+    pub(super) async fn open(server: impl Into<Endpoint>) -> Result<Self, ClientError> {
+        let server = server.into();
+        let stream = server.dial().await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Self {
             sender,
-            host: address.to_string(),
+            host: server.authority(),
         })
     }
 

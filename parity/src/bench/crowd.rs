@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +15,7 @@ use super::{
     fleet::{Member, enroll},
 };
 use crate::{
-    socket_io::{Client, ConnectOptions, Incoming, Limits},
+    socket_io::{Client, ConnectOptions, Incoming, Limits, Transport},
     target::endpoint::Endpoint,
 };
 
@@ -38,7 +37,7 @@ pub(super) struct Agent {
 /// Enrolls devices and connects an agent of each.
 pub(super) async fn connect(server: &ServerProcess, count: usize) -> Result<Vec<Agent>, BenchError> {
     let members = enroll(server, count).await?;
-    let mut http = Connection::open(server.address()).await?;
+    let mut http = Connection::open(server.endpoint()).await?;
     let mut tokens = Vec::new();
     for member in &members {
         tokens.push(member.access_token(&mut http).await?);
@@ -46,11 +45,11 @@ pub(super) async fn connect(server: &ServerProcess, count: usize) -> Result<Vec<
     let turns = Arc::new(Semaphore::new(GENTLY));
     let mut connecting = JoinSet::new();
     for (member, token) in members.into_iter().zip(tokens) {
-        let (turns, address) = (Arc::clone(&turns), server.address());
+        let (turns, endpoint) = (Arc::clone(&turns), server.endpoint());
         connecting.spawn(async move {
             // The semaphore is never closed; without a turn the agent would only be less gentle.
             let _turn = turns.acquire_owned().await;
-            come_online(address, member, token).await
+            come_online(endpoint, member, token).await
         });
     }
     let mut agents = Vec::new();
@@ -72,16 +71,17 @@ pub(super) struct Returned {
 
 /// Connects all at once and waits until each was acknowledged. Who fails tries again as shipped agents do.
 pub(super) async fn reconnect(
-    address: SocketAddr,
+    server: &Endpoint,
     agents: Vec<(Member, String)>,
     dropped: Instant,
 ) -> Result<Returned, BenchError> {
     let mut connecting = JoinSet::new();
     for (number, (member, token)) in agents.into_iter().enumerate() {
+        let server = server.clone();
         connecting.spawn(async move {
             let mut failures = Vec::new();
             loop {
-                match come_online(address, member.clone(), token.clone()).await {
+                match come_online(server.clone(), member.clone(), token.clone()).await {
                     Ok(agent) => return Ok((agent, failures, dropped.elapsed())),
                     Err(error) if failures.len() > 100 => return Err(error),
                     Err(error) => failures.push(error.to_string()),
@@ -110,11 +110,12 @@ fn pause(agent: usize, tries: usize) -> Duration {
 
 /// Connects one and waits until it was acknowledged.
 pub(super) async fn come_online(
-    address: SocketAddr,
+    server: impl Into<Endpoint>,
     member: Member,
     token: String,
 ) -> Result<Agent, BenchError> {
     let options = ConnectOptions {
+        server: server.into().dialled_from(member.address.into()),
         headers: vec![
             ("Authorization".to_owned(), format!("Bearer {token}")),
             ("X-Borealis-Agent-Context".to_owned(), "SYSTEM".to_owned()),
@@ -124,8 +125,9 @@ pub(super) async fn come_online(
             connect: PATIENCE,
             ..Limits::default()
         },
-        server: Endpoint::from(address).dialled_from(member.address.into()),
-        ..ConnectOptions::websocket(address)
+        query: String::new(),
+        transports: vec![Transport::WebSocket],
+        auth: None,
     };
     let mut client = Client::connect(&options).await?;
     call(

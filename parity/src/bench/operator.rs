@@ -11,7 +11,10 @@ use super::{
     BenchError, ServerProcess,
     client::{ClientError, Connection, ReadThrough},
 };
-use crate::socket_io::{Client, ConnectOptions};
+use crate::{
+    socket_io::{Client, ConnectOptions},
+    target::endpoint::Endpoint,
+};
 
 /// What the account of a fresh server has.
 pub(super) const PASSWORD: &str = "Password";
@@ -25,13 +28,13 @@ pub(super) struct Operator {
 impl Operator {
     /// Logs in as the account that a fresh server has.
     pub(super) async fn log_in(server: &ServerProcess) -> Result<Self, BenchError> {
-        Self::log_in_as(server.address(), "admin").await
+        Self::log_in_as(server.endpoint(), "admin").await
     }
 
     /// Logs in as any account with the usual password.
-    pub(super) async fn log_in_as(address: SocketAddr, username: &str) -> Result<Self, BenchError> {
+    pub(super) async fn log_in_as(server: impl Into<Endpoint>, username: &str) -> Result<Self, BenchError> {
         let body = json!({"username": username, "password": PASSWORD}).to_string();
-        let mut connection = Connection::open(address).await?;
+        let mut connection = Connection::open(server).await?;
         let (status, answer) = connection.post("/api/auth/login", None, body.into()).await?;
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         match answer.get("token").and_then(Value::as_str) {

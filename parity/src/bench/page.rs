@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use serde::Serialize;
 
-use super::{Comparison, Figure, Growth, ListReport, Load, SoakReport, siege::Assault};
+use super::{Comparison, DeliveryReport, Figure, Growth, ListReport, Load, SoakReport, siege::Assault};
 use crate::report::page::escape;
 
 /// What one load gave.
@@ -16,6 +16,7 @@ pub enum Measured {
     Siege { attacks: Vec<Assault> },
     Soak { report: SoakReport },
     Growth { rows: Vec<Growth> },
+    Delivery { report: DeliveryReport },
     Channel { comparison: Comparison },
 }
 
@@ -60,7 +61,7 @@ const HEAD: &str = r#"<!doctype html>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; text-align: left; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
 figure { display: inline-block; margin: .5rem 1.5rem .5rem 0; } figcaption { font-size: 13px; }
-svg { border-left: 1px solid var(--even); border-bottom: 1px solid var(--even); } text { font-size: 11px; fill: currentColor; }
+svg { overflow: visible; } .axis { fill: none; stroke: var(--even); } circle { fill: var(--line); } text { font-size: 11px; fill: currentColor; }
 polyline { fill: none; stroke: var(--line); stroke-width: 2; } .even { stroke: var(--even); stroke-dasharray: 4 4; }
 pre { overflow-x: auto; font-size: 12px; }
 </style></head><body><h1>parity bench</h1>
@@ -68,6 +69,10 @@ pre { overflow-x: auto; font-size: 12px; }
 
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 140.0;
+/// What there is room for above and below a chart: a line of text.
+const TEXT: f64 = 16.0;
+/// Points that are drawn as such: of more the line shows enough, and of one there is no line.
+const MOST_DOTS: usize = 30;
 
 /// The page.
 pub fn page(setting: &Setting, all: &[Measured]) -> String {
@@ -102,6 +107,7 @@ pub fn page(setting: &Setting, all: &[Measured]) -> String {
             }
             Measured::Soak { report } => soak(&mut out, report),
             Measured::Growth { rows } => growth(&mut out, rows),
+            Measured::Delivery { report } => plain(&mut out, "delivery", report),
             Measured::Channel { comparison } => plain(&mut out, "channel", comparison),
         }
     }
@@ -169,7 +175,9 @@ fn soak(out: &mut String, report: &SoakReport) {
 
 /// Each figure as a line between its two sizes, beside the line on which it would be if it grew as the size does.
 fn growth(out: &mut String, rows: &[Growth]) {
-    out.push_str("<h2>growth</h2>");
+    out.push_str(
+        "<h2>growth</h2><p>Dashed is what a figure would be if it grew as the size does; the line is what it is.</p>",
+    );
     for row in rows {
         #[allow(clippy::cast_precision_loss, reason = "thousands of devices")]
         let [small, large] = [row.small, row.large].map(|point| (point.size as f64, point.value));
@@ -202,19 +210,34 @@ fn chart(out: &mut String, title: &str, points: &[(f64, f64)], even: &[(f64, f64
             0.5
         };
         let up = if top > 0.0 { y / top } else { 0.0 };
-        format!("{:.1},{:.1}", across * WIDTH, HEIGHT - up * HEIGHT)
+        (across * WIDTH, HEIGHT - up * HEIGHT)
     };
-    let line = |points: &[(f64, f64)]| points.iter().map(place).collect::<Vec<_>>().join(" ");
+    let line = |points: &[(f64, f64)]| {
+        let places = points.iter().map(place);
+        let texts: Vec<_> = places.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        texts.join(" ")
+    };
+    let dots: String = if points.len() > MOST_DOTS {
+        String::new()
+    } else {
+        let places = points.iter().map(place);
+        places
+            .map(|(x, y)| format!("<circle cx={x:.1} cy={y:.1} r=3 />"))
+            .collect()
+    };
     put(
         out,
         format_args!(
-            "<figure><figcaption>{}</figcaption><svg width={WIDTH} height={} viewBox=\"0 -14 {WIDTH} {}\" role=img>\
-             <text x=4 y=-2>{top:.1}</text><polyline class=even points=\"{}\"/><polyline points=\"{}\"/></svg></figure>\n",
-            escape(title),
-            HEIGHT + 14.0,
-            HEIGHT + 14.0,
+            "<figure><figcaption>{title}</figcaption><svg width={WIDTH} height={} viewBox=\"0 -{TEXT} {WIDTH} {}\" role=img \
+             aria-label=\"{title}\"><path class=axis d=\"M0,0V{HEIGHT}H{WIDTH}\"/><text x=4 y=-4>{top:.1}</text>\
+             <text x=0 y={below}>{left}</text><text x={WIDTH} y={below} text-anchor=end>{right}</text>\
+             <polyline class=even points=\"{}\"/><polyline points=\"{}\"/>{dots}</svg></figure>\n",
+            HEIGHT + 2.0 * TEXT,
+            HEIGHT + 2.0 * TEXT,
             line(even),
-            line(points)
+            line(points),
+            title = escape(title),
+            below = HEIGHT + 13.0,
         ),
     );
 }
@@ -256,6 +279,8 @@ mod tests {
             "agents: all back after s by agents (8.00 times)",
             // From a tenth of the way up to the top is the straight line; the figure stays below it.
             "<polyline class=even points=\"0.0,126.0 320.0,0.0\"/><polyline points=\"0.0,126.0 320.0,28.0\"/>",
+            // And the sizes stand below it.
+            "<text x=0 y=153>500</text><text x=320 y=153 text-anchor=end>5000</text>",
         ] {
             assert!(text.contains(wanted), "{wanted} in {text}");
         }

@@ -4,13 +4,22 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::{ClientConfig, client::Resumption};
 use tempfile::TempDir;
 
 use super::{client::Connection, usage};
+use crate::target::{
+    endpoint::Endpoint,
+    tls::{TlsError, Verification, as_agents_do},
+};
 
+/// Where the server puts what agents verify it with.
+const BUNDLE: &str = "Certificates/Server/borealis-server-bundle.pem";
 /// How long the server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two tries to reach a server that starts.
@@ -46,6 +55,15 @@ pub enum ServerError {
         /// The log's last lines.
         log: String,
     },
+    /// It was asked to end, and did not.
+    #[error("the server did not end within {} seconds; its log: {log}", PATIENCE.as_secs())]
+    Endless {
+        /// The log's last lines.
+        log: String,
+    },
+    /// Its certificate.
+    #[error("TLS with the server: {0}")]
+    Tls(#[from] TlsError),
     /// What the system tells about it cannot be read.
     #[error("what the server uses cannot be read: {0}")]
     Usage(#[source] std::io::Error),
@@ -57,6 +75,8 @@ pub struct ServerProcess {
     process: Child,
     root: TempDir,
     address: SocketAddr,
+    /// How its certificate is verified, where it shows one.
+    tls: Option<Arc<ClientConfig>>,
     /// From the start of the process to its first answer.
     pub started_in: Duration,
 }
@@ -68,6 +88,19 @@ impl ServerProcess {
         Self::start_over(binary, root).await
     }
 
+    /// The same, with the certificate that it makes.
+    pub async fn start_with_tls(binary: &Path) -> Result<Self, ServerError> {
+        let root = tempfile::tempdir().map_err(ServerError::Place)?;
+        let anybody = Verification::Insecure.config()?;
+        let mut server = Self::run(Command::new(binary), binary, root, Some(anybody)).await?;
+        let bundle = server.root.path().join(BUNDLE);
+        let mut config = ClientConfig::clone(&*as_agents_do(&bundle)?);
+        // Each agent is a program of its own, which has never been there before.
+        config.resumption = Resumption::disabled();
+        server.tls = Some(Arc::new(config));
+        Ok(server)
+    }
+
     /// Starts the binary as a shell with this soft limit of open files would.
     pub async fn start_with_soft_limit(binary: &Path, files: u32) -> Result<Self, ServerError> {
         let root = tempfile::tempdir().map_err(ServerError::Place)?;
@@ -76,14 +109,19 @@ impl ServerProcess {
             .arg("-c")
             .arg(format!("ulimit -S -n {files} && exec \"$0\""))
             .arg(binary);
-        Self::run(shell, binary, root).await
+        Self::run(shell, binary, root, None).await
     }
 
     async fn start_over(binary: &Path, root: TempDir) -> Result<Self, ServerError> {
-        Self::run(Command::new(binary), binary, root).await
+        Self::run(Command::new(binary), binary, root, None).await
     }
 
-    async fn run(mut command: Command, binary: &Path, root: TempDir) -> Result<Self, ServerError> {
+    async fn run(
+        mut command: Command,
+        binary: &Path,
+        root: TempDir,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, ServerError> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(ServerError::Place)?;
@@ -92,6 +130,7 @@ impl ServerProcess {
             .env_clear()
             .env("BOREALIS_ROOT", root.path())
             .env("BOREALIS_PORT", address.port().to_string())
+            .env("BOREALIS_TLS", if tls.is_some() { "on" } else { "off" })
             .env("BOREALIS_GITHUB_API_URL", "http://127.0.0.1:9")
             // With a default one nothing that a proxy forwards is answered.
             .env("BOREALIS_SECRET", "the secret of the measured server")
@@ -105,6 +144,7 @@ impl ServerProcess {
             process,
             root,
             address,
+            tls,
             started_in: Duration::ZERO,
         };
         while !server.answers().await {
@@ -117,15 +157,36 @@ impl ServerProcess {
         Ok(server)
     }
 
-    /// Stops the server as a service manager does and starts it again over the same root folder.
+    /// Kills the server in the middle of what it does and starts it again over the same root folder.
     pub async fn restart(mut self, binary: &Path) -> Result<Self, ServerError> {
         self.end();
+        self.start_again(binary).await
+    }
+
+    /// Stops the server as a service manager does and starts it again over the same root folder.
+    ///
+    /// # Errors
+    /// It does not end, or does not start again.
+    pub async fn restart_in_order(mut self, binary: &Path) -> Result<Self, ServerError> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM)
+            .map_err(|error| ServerError::Usage(error.into()))?;
+        let begin = Instant::now();
+        while self.process.try_wait().map_err(ServerError::Usage)?.is_none() {
+            if begin.elapsed() > PATIENCE {
+                return Err(ServerError::Endless { log: self.log() });
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        self.start_again(binary).await
+    }
+
+    async fn start_again(mut self, binary: &Path) -> Result<Self, ServerError> {
         let root = std::mem::replace(&mut self.root, tempfile::tempdir().map_err(ServerError::Place)?);
         Self::start_over(binary, root).await
     }
 
     async fn answers(&self) -> bool {
-        match Connection::open(self.address).await {
+        match Connection::open(self.endpoint()).await {
             Ok(mut connection) => connection.get("/health").await.is_ok_and(|status| status == 200),
             Err(_) => false,
         }
@@ -134,6 +195,15 @@ impl ServerProcess {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How it is reached.
+    pub fn endpoint(&self) -> Endpoint {
+        let plain = Endpoint::from(self.address);
+        match &self.tls {
+            Some(config) => plain.with_tls(Arc::clone(config)),
+            None => plain,
+        }
     }
 
     pub fn database(&self) -> PathBuf {

@@ -1,9 +1,6 @@
 //! A whole fleet drops and comes back at once, while others go on working.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
@@ -16,7 +13,11 @@ use super::{
     operator::Operator,
     usage,
 };
+use crate::target::endpoint::Endpoint;
 
+/// What two of the figures are called.
+pub(super) const ALL_BACK: &str = "all back after";
+pub(super) const PROCESSOR_TIME: &str = "processor time";
 /// Between two things that a witness asks for.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Devices whose reports the witness sends in turn: the gate lets each in sixty times a minute.
@@ -43,7 +44,7 @@ pub(super) async fn measure(
         .take(REPORTERS)
         .map(|agent| (agent.member.clone(), agent.token.clone()))
         .collect();
-    let witnesses = Witnesses::watch(server.address(), reporters, operator);
+    let witnesses = Witnesses::watch(&server.endpoint(), reporters, operator);
     server.forget_peak()?;
     let used = server.processor_time()?;
 
@@ -57,13 +58,13 @@ pub(super) async fn measure(
     while usage::own_open_files() + fleet / 2 > files && dropped.elapsed() < CLOSED {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let returned = crowd::reconnect(server.address(), members, dropped).await?;
+    let returned = crowd::reconnect(&server.endpoint(), members, dropped).await?;
     let used = server.processor_time()? - used;
     let waits = witnesses.end().await?;
     let peak = server.peak_megabytes()?;
     tokio::time::sleep(QUIET).await;
     let mut figures = told(&returned);
-    figures.push(Figure::new("processor time", used.as_secs_f64(), "s"));
+    figures.push(Figure::new(PROCESSOR_TIME, used.as_secs_f64(), "s"));
     for (name, wait) in waits {
         figures.push(Figure::new(name, wait.as_secs_f64() * 1000.0, "ms"));
     }
@@ -80,7 +81,7 @@ pub(super) async fn measure(
 #[allow(clippy::cast_precision_loss, reason = "thousands of agents at most")]
 fn told(returned: &Returned) -> Vec<Figure> {
     let all_back = returned.back.iter().max().copied().unwrap_or_default();
-    let mut figures = vec![Figure::new("all back after", all_back.as_secs_f64(), "s")];
+    let mut figures = vec![Figure::new(ALL_BACK, all_back.as_secs_f64(), "s")];
     for seconds in TOLD_AFTER {
         let time = Duration::from_secs(seconds);
         if time < all_back {
@@ -106,18 +107,21 @@ struct Witnesses {
 }
 
 impl Witnesses {
-    fn watch(address: SocketAddr, reporters: Vec<(Member, String)>, operator: Operator) -> Self {
+    fn watch(server: &Endpoint, reporters: Vec<(Member, String)>, operator: Operator) -> Self {
         let (over, is_over) = watch::channel(false);
         let longest = vec![
             (
                 "longest heartbeat",
-                tokio::spawn(report(address, reporters, is_over.clone())),
+                tokio::spawn(report(server.clone(), reporters, is_over.clone())),
             ),
             (
                 "longest of an operator",
-                tokio::spawn(look(address, operator, is_over.clone())),
+                tokio::spawn(look(server.clone(), operator, is_over.clone())),
             ),
-            ("longest of a newcomer", tokio::spawn(come(address, is_over))),
+            (
+                "longest of a newcomer",
+                tokio::spawn(come(server.clone(), is_over)),
+            ),
         ];
         Self { over, longest }
     }
@@ -150,11 +154,11 @@ async fn note(
 }
 
 async fn report(
-    address: SocketAddr,
+    server: Endpoint,
     reporters: Vec<(Member, String)>,
     over: watch::Receiver<bool>,
 ) -> Result<Duration, BenchError> {
-    let mut connection = Connection::open(address).await?;
+    let mut connection = Connection::open(server).await?;
     let mut longest = Duration::ZERO;
     for (member, token) in reporters.iter().cycle() {
         if *over.borrow() {
@@ -171,11 +175,11 @@ async fn report(
 }
 
 async fn look(
-    address: SocketAddr,
+    server: Endpoint,
     operator: Operator,
     over: watch::Receiver<bool>,
 ) -> Result<Duration, BenchError> {
-    let mut connection = Connection::open(address).await?;
+    let mut connection = Connection::open(server).await?;
     let mut longest = Duration::ZERO;
     while !*over.borrow() {
         let sites = async {
@@ -191,10 +195,10 @@ async fn look(
     Ok(longest)
 }
 
-async fn come(address: SocketAddr, over: watch::Receiver<bool>) -> Result<Duration, BenchError> {
+async fn come(server: Endpoint, over: watch::Receiver<bool>) -> Result<Duration, BenchError> {
     let mut longest = Duration::ZERO;
     while !*over.borrow() {
-        let health = async { Connection::open(address).await?.get("/health").await };
+        let health = async { Connection::open(server.clone()).await?.get("/health").await };
         note(&mut longest, "/health", health).await?;
     }
     Ok(longest)

@@ -190,10 +190,18 @@ impl Sides {
     /// What every report is made from; `recorded` is which server the snapshots show.
     #[must_use]
     pub fn provenance(&self, recorded: String, today: Date) -> Provenance {
+        let own = provenance(today);
+        let revision = self.engine.revision();
         Provenance {
             legacy: self.legacy_spec().map_or(recorded, |spec| spec.about()),
             engine: self.engine.about(),
-            ..provenance(today)
+            // Another engine than that of this program's sources.
+            parity: match revision == own.revision {
+                true => own.parity,
+                false => format!("{}, {}", own.parity, own.revision),
+            },
+            revision,
+            date: own.date,
         }
     }
 

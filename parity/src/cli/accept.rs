@@ -166,6 +166,7 @@ fn still_different(register: &Register, verdict: &Verdict) -> Vec<Difference> {
         outcome: Ok(accepted.chain(&verdict.different).cloned().collect()),
         masked: Masked::default(),
         is_alone: false,
+        unseen: None,
         slack: None,
         broken: None,
     };

@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 
 use super::output::{complain, say, write_out};
 use crate::bench::{
-    BenchError, ChannelPlan, Figure, ListPlan, Load, MINUTES_HEAD, Measured, Plan, Setting, SoakPlan,
-    besiege, compare, grow, measure, measure_lists, page, soak,
+    BenchError, ChannelPlan, DeliveryPlan, Figure, ListPlan, Load, MINUTES_HEAD, Measured, Plan, Setting,
+    SoakPlan, besiege, compare, deliver, grow, measure, measure_lists, page, soak,
 };
 
 /// How often the message of a measurement that goes on is drawn.
@@ -19,18 +19,19 @@ const DRAWN_EVERY: Duration = Duration::from_millis(200);
 #[command(
     after_help = "Build both first: cargo build --release\n`channel` needs two examples in place of the server: \
     cargo build --release --workspace --examples\n\n\
-    Exit codes: 0 measured, 1 something went wrong in a soak, 2 it could not be measured.\n\n\
+    Exit codes: 0 measured, 1 something went wrong in a soak or a delivery, 2 it could not be measured.\n\n\
     Examples:\n  parity bench\n  parity bench refresh --connections 16 --seconds 20\n  parity bench siege --attack logins\n  \
-    parity bench lists --devices 1000 --list search\n  parity bench channel --clients 2000 --rounds 3\n  parity bench soak --minutes 60 --html soak.html"
+    parity bench lists --devices 1000 --list search\n  parity bench channel --clients 2000 --rounds 3\n  parity bench soak --minutes 60 --html soak.html\n  \
+    parity bench delivery --seed 7"
 )]
 pub struct Bench {
-    /// What to measure, one after the other; nothing means everything but `channel`, `growth` and `soak`.
+    /// What to measure, one after the other; nothing means everything but `channel`, `delivery`, `growth` and `soak`.
     #[arg(value_enum, value_name = "LOAD")]
     pub loads: Vec<Load>,
     /// The server's binary; without it the one beside this program.
     #[arg(long, value_name = "FILE")]
     pub engine: Option<PathBuf>,
-    /// How many devices there are; 5,000 unless it is said, 10,000 for `lists` and 2,000 for `soak`.
+    /// How many devices there are; 5,000 unless it is said, 10,000 for `lists` and 2,000 for `soak` and `delivery`.
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
     /// How many connections send requests at the same time.
@@ -42,6 +43,19 @@ pub struct Bench {
     /// Of `soak`: how long it goes on.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub minutes: usize,
+    /// Of `agents`: everything over TLS, with the certificate that the server makes, and what TLS costs beside the same without
+    /// it.
+    #[arg(long)]
+    pub tls: bool,
+    /// Of `delivery`: how many scripts go out.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub scripts: usize,
+    /// Of `delivery`: after how long a connection is cut, on the average.
+    #[arg(long, default_value_t = 15.0, value_name = "SECONDS", value_parser = seconds)]
+    pub cut: f64,
+    /// Of `delivery`: the same number cuts at the same moments of each connection's life.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
     /// Of `lists`: how many heartbeats a second come beside them; a device sends one in two seconds at most.
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub heartbeats: usize,
@@ -97,6 +111,7 @@ impl Bench {
             operators: self.operators.unwrap_or(200),
             duration: Duration::from_secs(self.seconds),
             rest: Duration::from_secs(self.rest),
+            tls: self.tls,
             attack: self.attack.clone(),
         };
         let runtime = tokio::runtime::Runtime::new()?;
@@ -118,17 +133,19 @@ impl Bench {
                 .map_err(|error| format!("{}: {error}", file.display()))?;
             complain!("{} written", file.display());
         }
-        let faults = all
-            .iter()
-            .any(|one| matches!(one, Measured::Soak { report } if !report.faults.is_empty()));
-        Ok(!faults)
+        let is_faulty = |one: &Measured| match one {
+            Measured::Soak { report } => !report.faults.is_empty(),
+            Measured::Delivery { report } => !report.broken.is_empty(),
+            _ => false,
+        };
+        Ok(!all.iter().any(is_faulty))
     }
 
     fn wanted(&self) -> Vec<Load> {
         if self.loads.is_empty() {
             let all = Load::value_variants().iter().copied();
             return all
-                .filter(|load| !matches!(load, Load::Channel | Load::Soak | Load::Growth))
+                .filter(|load| !matches!(load, Load::Channel | Load::Delivery | Load::Soak | Load::Growth))
                 .collect();
         }
         self.loads.clone()
@@ -144,6 +161,7 @@ impl Bench {
             Load::Lists => self.print_lists(plan).await?,
             Load::Soak => self.print_soak(plan).await?,
             Load::Growth => self.print_growth(plan).await?,
+            Load::Delivery => self.print_delivery(plan).await?,
             Load::Siege => self.print_siege(plan).await?,
             load => {
                 let figures = measure(load, plan).await?;
@@ -230,6 +248,23 @@ impl Bench {
         Ok(Measured::Soak { report })
     }
 
+    /// What became of all scripts, once they have ended; until then what goes on.
+    async fn print_delivery(&self, plan: &Plan) -> Result<Measured, BenchError> {
+        let plan = DeliveryPlan {
+            engine: plan.engine.clone(),
+            devices: self.devices.unwrap_or(2000).max(1),
+            scripts: self.scripts.max(2),
+            cut_after: Duration::from_secs_f64(self.cut),
+            seed: self.seed,
+        };
+        let progress = spinner();
+        let delivered = deliver(&plan, |what| progress.set_message(what)).await;
+        progress.finish_and_clear();
+        let report = delivered?;
+        self.print(format_args!("{report}"));
+        Ok(Measured::Delivery { report })
+    }
+
     /// All figures at both sizes, once all is measured; until then what is being measured.
     async fn print_growth(&self, plan: &Plan) -> Result<Measured, BenchError> {
         let progress = spinner();
@@ -252,6 +287,16 @@ impl Bench {
         })
         .await?;
         Ok(Measured::Siege { attacks })
+    }
+}
+
+/// A time that something can be done every so often.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (0.1..=86_400.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("it is less than 0.1 s or more than a day".to_owned())
     }
 }
 

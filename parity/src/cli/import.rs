@@ -68,7 +68,8 @@ fn import(
     scenarios: &Path,
     snapshots: &Path,
 ) -> Result<(Imported, Kept), Box<dyn std::error::Error>> {
-    let text = std::fs::read_to_string(recording)?;
+    let text = String::from_utf8(std::fs::read(recording)?)
+        .map_err(|_| "it is no text in UTF-8, and so no recording: copy it whole, or record again")?;
     let mut imported = import_recording(&text)?;
     let kept = write(&mut imported, &sha256_hex(text.as_bytes()), scenarios, snapshots)?;
     Ok((imported, kept))

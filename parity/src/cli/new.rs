@@ -87,8 +87,14 @@ impl New {
             use std::io::Write as _;
             file.write_all(text.as_bytes())
         });
-        written.map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(path)
+        match written {
+            Ok(()) => Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(format!(
+                "{} is there already, and nothing was changed: take another name, or remove it first",
+                path.display()
+            )),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
     }
 }
 
@@ -119,7 +125,8 @@ mod tests {
         assert_eq!(verify::problems(&scenario, folder.path()), []);
         let transcript = run_embedded(&scenario, folder.path(), &Silent).await.unwrap();
         assert_eq!(transcript.missed, []);
-        assert!(new.write(folder.path()).unwrap_err().contains("exists"));
+        let again = new.write(folder.path()).unwrap_err();
+        assert!(again.contains("is there already"), "{again}");
         for name in ["a", "../a", "a/../b", "A/b", "a/b/c", "a/"] {
             let new = New {
                 scenario: name.to_owned(),

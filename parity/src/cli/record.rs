@@ -62,7 +62,7 @@ pub struct Record {
     #[arg(long, value_name = "TEXT", default_value = "a recorded server")]
     pub server: String,
     /// The server's revision.
-    #[arg(long, value_name = "TEXT", default_value = "unknown")]
+    #[arg(long, value_name = "TEXT", default_value = "of unknown revision")]
     pub revision: String,
     /// Writes over a scenario that is there, and keeps what people wrote into it, as `parity import` does.
     #[arg(long)]

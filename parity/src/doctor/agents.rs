@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::{CertificateError, Error};
+use rustls::CertificateError;
 
 use super::{Answering, Findings, Patients};
 use crate::target::{
-    endpoint::{DialError, Endpoint},
+    endpoint::Endpoint,
     tls::{TlsError, Verification, as_agents_do},
 };
 
@@ -102,7 +102,7 @@ async fn verified(endpoint: &Endpoint, bundle: &Path) -> Result<(), Refusal> {
     let Err(error) = endpoint.with_tls(config).dial().await else {
         return Ok(());
     };
-    let refused = invalid(&error);
+    let refused = error.refused_certificate();
     // A certificate that issued itself and is an authority, too, is one that agents take if it is in their bundle.
     if matches!(refused, Some(CertificateError::Other(_)))
         && let Ok(config) = Verification::Certificate(bundle.to_owned()).config()
@@ -119,17 +119,6 @@ async fn verified(endpoint: &Endpoint, bundle: &Path) -> Result<(), Refusal> {
 
 const REPLACE: &str = "`borealis-engine certificate show` says more, and `certificate replace` makes a certificate that agents \
                        can verify: each of them needs the new bundle then";
-
-/// What is wrong with the certificate, where it is the certificate.
-fn invalid(error: &DialError) -> Option<&CertificateError> {
-    let DialError::Tls(_, source) = error else {
-        return None;
-    };
-    match source.get_ref()?.downcast_ref::<Error>()? {
-        Error::InvalidCertificate(wrong) => Some(wrong),
-        _ => None,
-    }
-}
 
 fn cure(wrong: Option<&CertificateError>) -> &'static str {
     use CertificateError as Wrong;
@@ -156,13 +145,16 @@ fn cure(wrong: Option<&CertificateError>) -> &'static str {
 mod tests {
     use std::io;
 
+    use rustls::Error;
+
     use super::*;
+    use crate::target::endpoint::DialError;
 
     #[test]
     fn each_way_to_refuse_a_certificate_has_its_cure() {
         let of = |wrong: CertificateError| {
             let source = io::Error::new(io::ErrorKind::InvalidData, Error::InvalidCertificate(wrong));
-            cure(invalid(&DialError::Tls("https://x".to_owned(), source)))
+            cure(DialError::Tls("https://x".to_owned(), source).refused_certificate())
         };
         assert!(of(CertificateError::NotValidForName).contains("BOREALIS_TLS_NAMES"));
         assert!(of(CertificateError::Expired).contains("certificate renew"));
@@ -171,6 +163,6 @@ mod tests {
         assert!(of(CertificateError::BadSignature).contains("copy the legacy's whole root folder"));
         assert!(of(CertificateError::BadEncoding).contains("certificate replace"));
         let other = DialError::Late("https://x".to_owned());
-        assert!(cure(invalid(&other)).contains("speaks TLS"));
+        assert!(cure(other.refused_certificate()).contains("speaks TLS"));
     }
 }

@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Map, Value, json};
 
 use super::{
+    certificate,
     channel::{self, Channel},
     draft::{self, Body, DOLLAR, Draft, Drafts, Sent, Shown},
     journal::Journal,
@@ -44,6 +45,7 @@ pub fn compose(journal: Journal, plan: &Plan) -> Composed {
         summary.note(told.clone());
     }
     let plan = &with_hostnames(plan, &channel);
+    certificate::tell(&channel, plan, &mut summary);
     let skew_us = skew_us(&channel);
     if skew_us != 0 {
         let seconds = std::time::Duration::from_micros(skew_us.unsigned_abs()).as_secs_f64();

@@ -90,6 +90,7 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         masked: crate::mask::Masked::default(),
         outcome: Ok(differences),
         is_alone: false,
+        unseen: None,
         slack: None,
         broken: None,
     }
@@ -427,4 +428,25 @@ fn scenarios_have_areas() {
     assert_eq!(Area::of("platform/github_token_access"), Area::GitHub);
     assert_eq!(Area::of("platform/server_time"), Area::Other);
     assert_eq!(Area::of("device_auth/x"), Area::Authentication);
+}
+
+#[test]
+fn what_nobody_has_seen_of_the_legacy_is_expected_of_nothing() {
+    // A recording of the wire says nothing of tables and files, which is step 7 of four.
+    let wire = || vec![status(1, 500, 400)];
+    let left = vec![(7, "/status".to_owned())];
+    assert_eq!(of(ran("enrollment/x", wire())), (Outcome::Different, left));
+    let unseen = Ran {
+        unseen: Some(7),
+        ..ran("enrollment/x", wire())
+    };
+    assert_eq!(of(unseen), (Outcome::Accepted, vec![]));
+    let elsewhere = Ran {
+        unseen: Some(7),
+        ..ran("enrollment/x", vec![])
+    };
+    assert_eq!(
+        of(elsewhere),
+        (Outcome::Different, vec![(1, "/status".to_owned())])
+    );
 }

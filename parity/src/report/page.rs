@@ -189,18 +189,22 @@ fn areas(report: &RunReport) -> String {
         .verdicts
         .iter()
         .filter(|verdict| matches!(verdict.outcome, Outcome::Different | Outcome::CouldNotRun));
-    let unexpected: Vec<_> = unexpected.map(|verdict| verdict.scenario.as_str()).collect();
-    if !unexpected.is_empty() {
-        let _ = writeln!(
-            out,
-            "<p>To look at: <code>{}</code></p>",
-            escape(&unexpected.join(" "))
-        );
+    let links: Vec<_> = unexpected
+        .map(|verdict| {
+            let scenario = escape(&verdict.scenario);
+            format!("<a href=\"#scenarios\" data-open=\"{scenario}\">{scenario}</a>")
+        })
+        .collect();
+    if !links.is_empty() {
+        let _ = writeln!(out, "<p>To look at: {}</p>", links.join(", "));
     }
     out
 }
 
 fn entries(report: &RunReport) -> String {
+    if report.entries.is_empty() {
+        return "<p class=\"none\">None: nothing of the register is expected in this run.</p>\n".to_owned();
+    }
     let mut out = String::from(
         "<table><thead><tr><th>Defect or decision</th><th>The legacy</th><th>The engine</th><th>Why</th>\
          <th class=\"number\">seen</th></tr></thead><tbody>\n",

@@ -6,6 +6,9 @@ use crate::register::Area;
 use crate::register::Outcome;
 use std::fmt::Write as _;
 
+/// So many differences of one scenario are printed: whoever reads more of them reads a report.
+const MOST: usize = 100;
+
 /// A table of the areas, then everything that needs a look.
 #[must_use]
 pub fn render(report: &RunReport) -> String {
@@ -48,7 +51,7 @@ pub fn render(report: &RunReport) -> String {
                 one.entry
             );
         }
-        for (at, one) in verdict.different.iter().enumerate() {
+        for (at, one) in verdict.different.iter().enumerate().take(MOST) {
             let path = if one.path.is_empty() { "(all)" } else { &one.path };
             let _ = writeln!(out, "  {}  {}", step(verdict, one.step, None), one.label);
             let _ = writeln!(out, "    {path}  ({})", kind(one.kind));
@@ -57,6 +60,9 @@ pub fn render(report: &RunReport) -> String {
             for expired in verdict.expired.iter().filter(|expired| expired.difference == at) {
                 let _ = writeln!(out, "      accepted until the entry `{}` expired", expired.entry);
             }
+        }
+        if let Some(more @ 1..) = verdict.different.len().checked_sub(MOST) {
+            let _ = writeln!(out, "  and {more} more of this scenario, which the reports list");
         }
     }
     let reasons = reasons(report);

@@ -1,3 +1,5 @@
+//! Long because it is a list: what each report says of runs of every kind.
+
 use super::page as render_page;
 use super::*;
 use crate::diff::{BothSpans, Difference, Kind};
@@ -380,4 +382,32 @@ fn the_table_has_one_row_a_defect_and_its_places_below() {
 
     - `other`, not seen in this run
     ");
+}
+
+#[test]
+fn a_terminal_shows_the_first_differences_of_a_scenario_and_how_many_more_there_are() {
+    let one = |number: usize| Difference {
+        scenario: "a/b".to_owned(),
+        step: 1,
+        label: "GET /x".to_owned(),
+        path: format!("/headers/x-{number}"),
+        kind: Kind::Missing,
+        legacy: Some(json!("y")),
+        engine: None,
+    };
+    let shown = |count: usize| {
+        let mut report = report(&[Outcome::Different]);
+        for verdict in &mut report.judgement.verdicts {
+            verdict.different = (0..count).map(one).collect();
+        }
+        terminal(&report)
+    };
+    let all = shown(100);
+    assert!(
+        all.contains("/headers/x-99 ") && !all.contains("more of this scenario"),
+        "{all}"
+    );
+    let more = shown(10_000);
+    assert!(more.contains("/headers/x-99 ") && !more.contains("/headers/x-100 "));
+    assert!(more.contains("\n  and 9900 more of this scenario, which the reports list\n"));
 }

@@ -121,7 +121,7 @@ impl Clock {
     clippy::disallowed_methods,
     reason = "the server's clock is the real one, so waiting takes its time"
 )]
-async fn sleep(time: Duration) {
+pub(super) async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }
 

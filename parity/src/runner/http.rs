@@ -1,15 +1,15 @@
 //! Requests: how they are made from a step, and what of the answer is kept.
 
-use std::io::Read as _;
+use std::{io::Read as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use super::{Run, StepError, in_data, unresolved};
+use super::{Run, StepError, clock::sleep, in_data, unresolved};
 use crate::{
     json_form,
-    mask::LONGEST_JSON_TEXT,
+    mask::{LONGEST_JSON_TEXT, Mask},
     scenario::{
         model::{Capture, Request, RequestBody, Step},
         polling,
@@ -22,17 +22,46 @@ use crate::{
     transcript::{Body, Seen},
 };
 
+/// So often a request that was put off is sent again.
+const MOST_TRIES: u32 = 3;
+/// No server puts off for longer: its limits are by the minute.
+const LONGEST_PUT_OFF_S: u64 = 60;
+
+/// After which time a request to enroll is to be sent again. Limits count everybody who asks from one address, so that they
+/// say nothing about this run.
+fn put_off(sent: &Outgoing, received: &Received) -> Option<Duration> {
+    if received.line.status != 429 || sent.path != "/api/agent/enroll/request" {
+        return None;
+    }
+    let mut headers = received.headers.iter();
+    let (_, after) = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    let seconds: u64 = after.trim().parse().ok()?;
+    // Servers round down.
+    (seconds <= LONGEST_PUT_OFF_S).then(|| Duration::from_secs(seconds + 1))
+}
+
 impl Run<'_> {
     pub(super) async fn http(&mut self, step: &Step, request: &Request) -> Result<Seen, StepError> {
         let outgoing = self
             .outgoing(step, request)
             .map_err(|error| unresolved(step, &error))?;
         let endpoint = self.endpoint.clone().ok_or("the server does not run")?;
-        let mut received = match http_client::send(&endpoint, &outgoing).await {
-            Ok(received) => received,
-            Err(error) => {
-                self.broke(step, &error, error.cure(), error.ends());
-                return Err(error.to_string());
+        let mut tries = 0;
+        let mut received = loop {
+            let received = match http_client::send(&endpoint, &outgoing).await {
+                Ok(received) => received,
+                Err(error) => {
+                    self.broke(step, &error, error.cure(), error.ends());
+                    return Err(error.to_string());
+                }
+            };
+            match put_off(&outgoing, &received).filter(|_| self.shared.is_some() && tries < MOST_TRIES) {
+                Some(time) => {
+                    tries += 1;
+                    self.notes.masked.note(Mask::PutOff);
+                    sleep(time).await;
+                }
+                None => break received,
             }
         };
         if let Some(packed) = packed_json(&received) {
@@ -168,6 +197,38 @@ fn find(source: &Capture, body: &Body, json: &Value, headers: &[(String, String)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_request_to_enroll_that_names_a_time_is_sent_again() {
+        let of = |path: &str, status: u16, after: Option<&str>| {
+            let sent = Outgoing {
+                method: "POST".to_owned(),
+                path: path.to_owned(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            };
+            let received = Received {
+                line: crate::transcript::StatusLine {
+                    version: "1.1".to_owned(),
+                    status,
+                    reason: String::new(),
+                },
+                headers: after
+                    .into_iter()
+                    .map(|after| ("Retry-After".to_owned(), after.to_owned()))
+                    .collect(),
+                body: Vec::new(),
+            };
+            put_off(&sent, &received).map(|time| time.as_secs())
+        };
+        const ENROLL: &str = "/api/agent/enroll/request";
+        assert_eq!(of(ENROLL, 429, Some("2")), Some(3));
+        assert_eq!(of(ENROLL, 429, Some("61")), None);
+        assert_eq!(of(ENROLL, 429, Some("soon")), None);
+        assert_eq!(of(ENROLL, 429, None), None);
+        assert_eq!(of(ENROLL, 200, Some("2")), None);
+        assert_eq!(of("/api/auth/login", 429, Some("2")), None);
+    }
 
     #[test]
     fn it_is_compared_how_a_body_is_written_where_a_recording_tells() {

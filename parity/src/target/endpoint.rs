@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{CertificateError, ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream},
@@ -31,7 +31,12 @@ pub struct Endpoint {
     patience: Duration,
     /// The address of this machine that connections come from, where it matters.
     source: Option<IpAddr>,
+    /// What is put around each connection, below TLS.
+    around: Option<Around>,
 }
+
+/// Something that bytes of a connection pass.
+pub type Around = Arc<dyn Fn(TcpStream) -> Box<dyn Stream> + Send + Sync>;
 
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -108,6 +113,7 @@ impl Url {
             tls: tls.filter(|_| self.is_tls),
             patience,
             source: None,
+            around: None,
         }
     }
 }
@@ -122,11 +128,34 @@ pub enum DialError {
     #[error("connecting to {0}: no answer within {seconds} seconds", seconds = CONNECT.as_secs())]
     Late(String),
     /// TLS was refused, or the certificate does not fit.
-    #[error("TLS with {0}: {1}")]
+    #[error("TLS with {0}: {reason}", reason = reason(.1))]
     Tls(String, #[source] io::Error),
     /// A name that no certificate can have.
     #[error("{0} is no name that a certificate can be verified for")]
     Name(String),
+}
+
+/// What a failed handshake says; the library shows reasons of our own as programs do.
+fn reason(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
+            format!("invalid peer certificate: {}", other.0)
+        }
+        _ => error.to_string(),
+    }
+}
+
+impl DialError {
+    /// What is wrong with the certificate, where it is the certificate.
+    #[must_use]
+    pub fn refused_certificate(&self) -> Option<&CertificateError> {
+        let Self::Tls(_, source) = self else { return None };
+        match source.get_ref()?.downcast_ref::<rustls::Error>()? {
+            rustls::Error::InvalidCertificate(wrong) => Some(wrong),
+            _ => None,
+        }
+    }
 }
 
 /// Anything that bytes go through.
@@ -147,6 +176,7 @@ impl From<SocketAddr> for Endpoint {
             tls: None,
             patience: PATIENCE,
             source: None,
+            around: None,
         }
     }
 }
@@ -209,6 +239,15 @@ impl Endpoint {
         }
     }
 
+    /// The same, with something around each connection.
+    #[must_use]
+    pub fn around(self, around: Around) -> Self {
+        Self {
+            around: Some(around),
+            ..self
+        }
+    }
+
     /// A fresh connection.
     ///
     /// # Errors
@@ -222,15 +261,20 @@ impl Endpoint {
     async fn connect(&self) -> Result<Box<dyn Stream>, DialError> {
         let failed = |source| DialError::Connect(self.base(), source);
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = match (self.source, self.address()) {
+        let address = format!("{}:{}", self.host, self.port).parse().ok();
+        let stream = match (self.source, address) {
             (Some(source), Some(address)) => connect_from(source, address).await,
             _ => TcpStream::connect((bare, self.port)).await,
         };
         let stream = stream.map_err(failed)?;
         // Small packets must not wait for each other.
         stream.set_nodelay(true).map_err(failed)?;
+        let stream: Box<dyn Stream> = match &self.around {
+            Some(around) => around(stream),
+            None => Box::new(stream),
+        };
         let Some(config) = &self.tls else {
-            return Ok(Box::new(stream));
+            return Ok(stream);
         };
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| DialError::Name(bare.to_owned()))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;

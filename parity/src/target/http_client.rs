@@ -4,7 +4,12 @@
 //! Long because it reads all that a server may answer, and tells what nobody could read for sure.
 
 use crate::transcript::StatusLine;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use rustls::CertificateError;
+use std::time::Duration;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
 
 use super::endpoint::{DialError, Endpoint};
 
@@ -12,6 +17,8 @@ use super::endpoint::{DialError, Endpoint};
 pub const LARGEST_ANSWER: usize = 64 << 20;
 /// A longer head is not read.
 const LARGEST_HEAD: usize = 1 << 20;
+/// How long a server may take to close a connection over which nothing more is asked.
+const MOMENT: Duration = Duration::from_millis(250);
 /// A longer line before a chunk is not read.
 const LONGEST_CHUNK_LINE: usize = 8 << 10;
 
@@ -68,10 +75,17 @@ impl HttpError {
         match self {
             Self::Dial(DialError::Connect(..)) => "check that the server runs there, and its log",
             Self::Dial(DialError::Late(_)) => "check the address, and what stands between",
-            Self::Dial(DialError::Tls(..)) => {
-                "name the authority that issued its certificate (--ca FILE), pin the certificate (--pin SHA256), or do not \
-                 look at it (--insecure)"
-            }
+            Self::Dial(error @ DialError::Tls(..)) => match error.refused_certificate() {
+                None => "check that the server speaks TLS there, or write http:// in the URL",
+                Some(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
+                    "use a name or an address that is in its certificate, or pin the certificate (--pin SHA256)"
+                }
+                Some(_) => {
+                    "name the authority that issued its certificate (--ca FILE; of one that a server made for itself, \
+                     Certificates/Server/borealis-server-bundle.pem under its root folder), pin the certificate (--pin \
+                     SHA256), or do not look at it (--insecure)"
+                }
+            },
             Self::Dial(DialError::Name(_)) => "use a name or an address",
             Self::Late(_) => "look why it hangs, or give it more time (--patience SECONDS)",
             Self::Io { .. } => "look into its log, and at what stands between",
@@ -122,7 +136,7 @@ pub async fn send(endpoint: &Endpoint, request: &Outgoing) -> Result<Received, H
         exchange_over(stream, &endpoint.authority(), request).await
     };
     let patience = endpoint.patience();
-    match tokio::time::timeout(patience, exchange).await {
+    match timeout(patience, exchange).await {
         Ok(result) => result,
         Err(_) => Err(HttpError::Late(patience.as_secs())),
     }
@@ -143,48 +157,75 @@ where
         let result = writer.write_all(&bytes).await;
         (writer, result)
     };
-    let read = async {
-        let mut input = Vec::new();
-        let mut chunk = vec![0; 65_536];
-        let mut reading = Reading::of(&request.method);
-        loop {
-            let count = match reader.read(&mut chunk).await {
-                Ok(count) => count,
-                Err(_) if !input.is_empty() => 0,
-                Err(source) => {
-                    return Err(HttpError::Io {
-                        doing: "reading",
-                        source,
-                    });
-                }
-            };
-            input.extend_from_slice(chunk.get(..count).unwrap_or_default());
-            if input.len() > LARGEST_ANSWER {
-                return Err(HttpError::Malformed("it is too long"));
-            }
-            if let Some(answer) = reading.next(&input, count == 0)? {
-                return Ok(answer);
-            }
-            if count == 0 {
-                return Err(HttpError::Malformed("the connection ended early"));
-            }
-        }
+    let read = async move {
+        let answer = read_answer(&mut reader, &request.method).await;
+        (reader, answer)
     };
     tokio::pin!(read);
     tokio::select! {
         biased;
-        answer = &mut read => answer,
-        (writer, result) = write => {
-            let answer = read.await;
-            // The write half stays open until the answer is there: closing it early reads as a vanished client.
-            drop(writer);
+        (_, answer) = &mut read => answer,
+        (mut writer, result) = write => {
+            let (mut reader, answer) = read.await;
             match (answer, result) {
-                (Ok(answer), _) => Ok(answer),
+                (Ok(answer), _) => match must_be_without_body(&request.method, answer.line.status) {
+                    Some(wrong) if follows(&mut reader, &mut writer).await => Err(HttpError::Malformed(wrong)),
+                    _ => Ok(answer),
+                },
                 (Err(_), Err(source)) => Err(HttpError::Io { doing: "writing", source }),
+                // The write half has stayed open until here: closing it early reads as a vanished client.
                 (Err(error), Ok(())) => Err(error),
             }
         }
     }
+}
+
+async fn read_answer(reader: &mut (impl AsyncRead + Unpin), method: &str) -> Result<Received, HttpError> {
+    let mut input = Vec::new();
+    let mut chunk = vec![0; 65_536];
+    let mut reading = Reading::of(method);
+    loop {
+        let count = match reader.read(&mut chunk).await {
+            Ok(count) => count,
+            Err(_) if !input.is_empty() => 0,
+            Err(source) => {
+                return Err(HttpError::Io {
+                    doing: "reading",
+                    source,
+                });
+            }
+        };
+        input.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        if input.len() > LARGEST_ANSWER {
+            return Err(HttpError::Malformed("it is too long"));
+        }
+        if let Some(answer) = reading.next(&input, count == 0)? {
+            return Ok(answer);
+        }
+        if count == 0 {
+            return Err(HttpError::Malformed(reading.cut_short(&input)));
+        }
+    }
+}
+
+/// What is wrong with a body, where there may be none.
+fn must_be_without_body(method: &str, status: u16) -> Option<&'static str> {
+    match (method, status) {
+        ("HEAD", _) => Some("a HEAD was answered with a body"),
+        (_, 204 | 304) => Some("its status allows no body, and one follows"),
+        _ => None,
+    }
+}
+
+/// Whether something follows an answer that is over. The server is told that nothing more is asked, so that it closes the
+/// connection, and is waited for no longer than a moment.
+async fn follows(reader: &mut (impl AsyncRead + Unpin), writer: &mut (impl AsyncWrite + Unpin)) -> bool {
+    let look = async {
+        // Where it has closed already, this fails, and what it has sent can be read all the same.
+        let _ = writer.shutdown().await;
+        matches!(reader.read(&mut [0]).await, Ok(1))
+    };
+    timeout(MOMENT, look).await.unwrap_or(false)
 }
 
 /// An answer on its way: what has been read is not read again with each piece that comes.
@@ -211,6 +252,24 @@ impl<'a> Reading<'a> {
             head: None,
             body: Framing::End,
             from: 0,
+        }
+    }
+
+    /// What is wrong where the connection has ended and the answer has not.
+    fn cut_short(&self, input: &[u8]) -> &'static str {
+        // A record of TLS: an alert, or what comes of a handshake.
+        const TLS: [&[u8]; 2] = [b"\x15\x03", b"\x16\x03"];
+        if TLS.iter().any(|record| input.starts_with(record)) {
+            "it is TLS, so the URL begins with https://"
+        } else if self.head.is_none()
+            && self.from == 0
+            && !input.is_empty()
+            && !b"HTTP/".starts_with(input)
+            && !input.starts_with(b"HTTP/")
+        {
+            "its first line is no status line"
+        } else {
+            "the connection ended early"
         }
     }
 
@@ -301,11 +360,10 @@ fn framing(
             .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
         values.flat_map(|(_, value)| value.split(',')).map(str::trim)
     };
-    if method == "HEAD" && !begin.is_empty() {
-        return Err(HttpError::Malformed("a HEAD was answered with a body"));
-    }
-    if method == "HEAD" || status == 204 || status == 304 {
-        return Ok(Framing::Length(0));
+    match must_be_without_body(method, status) {
+        Some(wrong) if !begin.is_empty() => return Err(HttpError::Malformed(wrong)),
+        Some(_) => return Ok(Framing::Length(0)),
+        None => {}
     }
     // The last coding is the one on the wire.
     if all("transfer-encoding")
@@ -321,7 +379,10 @@ fn framing(
     if lengths.any(|other| other != length) {
         return Err(HttpError::Malformed("it names two lengths"));
     }
+    // A sign before it is no part of a number here.
+    let digits = length.bytes().all(|byte| byte.is_ascii_digit());
     match length.parse() {
+        _ if !digits => Err(HttpError::Malformed("its content-length is no number")),
         Ok(length) if length <= LARGEST_ANSWER => Ok(Framing::Length(length)),
         Ok(_) => Err(HttpError::Malformed("it is too long")),
         Err(_) => Err(HttpError::Malformed("its content-length is no number")),
@@ -349,6 +410,8 @@ impl Chunks {
             };
             let line = text(rest.get(..end).unwrap_or_default());
             let size = line.split(';').next().unwrap_or_default().trim();
+            // A sign before it is no part of a number here.
+            let size = if size.starts_with('+') { "" } else { size };
             let size =
                 usize::from_str_radix(size, 16).map_err(|_| HttpError::Malformed("a chunk has no size"))?;
             let rest = rest.get(end + 2..).unwrap_or_default();
@@ -359,6 +422,9 @@ impl Chunks {
             let (Some(chunk), true) = (rest.get(..size), rest.len() >= size.saturating_add(2)) else {
                 return Ok(false);
             };
+            if rest.get(size..size + 2) != Some(b"\r\n") {
+                return Err(HttpError::Malformed("a chunk does not end where its size says"));
+            }
             self.out.extend_from_slice(chunk);
             self.at += end + 2 + size + 2;
         }
@@ -403,6 +469,65 @@ mod tests {
         assert_eq!(read(twice, false).unwrap(), b"hi");
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a body that comes late comes later")]
+    /// What comes of these pieces, each some time after the one before; the connection ends behind them.
+    async fn exchanged(method: &str, pieces: &'static [&'static [u8]]) -> Result<Received, HttpError> {
+        let (client, mut server) = tokio::io::duplex(1 << 10);
+        tokio::spawn(async move {
+            let _ = server.read(&mut [0; 1000]).await;
+            for piece in pieces {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let _ = server.write_all(piece).await;
+            }
+        });
+        let request = Outgoing {
+            method: method.to_owned(),
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        exchange_over(client, "h", &request).await
+    }
+
+    #[tokio::test]
+    async fn a_body_where_there_may_be_none_is_noticed_whenever_it_comes() {
+        let head: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+        assert!(exchanged("HEAD", Box::leak(Box::new([head]))).await.is_ok());
+        let late = exchanged("HEAD", Box::leak(Box::new([head, b"hi"]))).await;
+        assert_eq!(
+            late.unwrap_err().to_string(),
+            "the answer is malformed: a HEAD was answered with a body"
+        );
+        let empty: &[u8] = b"HTTP/1.1 204 NO CONTENT\r\n\r\n";
+        assert!(exchanged("GET", Box::leak(Box::new([empty]))).await.is_ok());
+        assert!(
+            exchanged("GET", Box::leak(Box::new([empty, b"hi"])))
+                .await
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_at_all_is_told_as_what_it_is() {
+        for (said, told) in [
+            (
+                &b"SSH-2.0-OpenSSH_9.9\r\n"[..],
+                "its first line is no status line",
+            ),
+            (
+                b"\x15\x03\x01\x00\x02\x02\x46",
+                "it is TLS, so the URL begins with https://",
+            ),
+            (b"HTTP/1.1 200 OK\r\nContent-Le", "the connection ended early"),
+            (b"HTT", "the connection ended early"),
+            (b"", "the connection ended early"),
+        ] {
+            let pieces: &'static [&'static [u8]] = Box::leak(Box::new([said]));
+            let error = exchanged("GET", pieces).await.unwrap_err().to_string();
+            assert_eq!(error, format!("the answer is malformed: {told}"));
+        }
+    }
+
     #[test]
     fn what_no_client_could_read_for_sure_is_no_answer() {
         let no_end = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(200_000));
@@ -432,6 +557,22 @@ mod tests {
                 "too long",
             ),
             ("HTTP/1.1 200\r\nContent-Length: -1\r\n\r\n", "GET", "no number"),
+            ("HTTP/1.1 200\r\nContent-Length: +1\r\n\r\n1", "GET", "no number"),
+            (
+                "HTTP/1.1 204\r\nContent-Length: 1\r\n\r\n1",
+                "GET",
+                "allows no body",
+            ),
+            (
+                "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhiXX0\r\n\r\n",
+                "GET",
+                "does not end where",
+            ),
+            (
+                "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nhi\r\n0\r\n\r\n",
+                "GET",
+                "no size",
+            ),
             (no_end.as_str(), "GET", "headers are too long"),
             (no_chunk.as_str(), "GET", "no size"),
         ] {

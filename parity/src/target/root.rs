@@ -72,8 +72,13 @@ pub enum TargetError {
     #[error("the server does not start: {0}")]
     Start(String),
     /// It cannot be reached.
-    #[error("{0}")]
-    Unreachable(String),
+    #[error("{reason}; {cure}")]
+    Unreachable {
+        /// Why.
+        reason: String,
+        /// What to do.
+        cure: &'static str,
+    },
     /// Something that this kind of target cannot do.
     #[error("{0}")]
     Cannot(&'static str),

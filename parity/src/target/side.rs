@@ -12,6 +12,10 @@ use super::{
     tls::Verification,
     url::{self, UrlSettings},
 };
+use crate::normalize::sha256_hex;
+
+/// What a revision begins with that cannot be told; that of sources outside a checkout does too.
+pub const REVISION_UNKNOWN: &str = "revision unknown";
 
 /// One side of a run.
 #[derive(Clone, Debug)]
@@ -126,6 +130,22 @@ impl Spec {
         match self.warning() {
             Some(warning) => format!("{about} ({warning})"),
             None => about,
+        }
+    }
+
+    /// What was built there, as far as that can be told: the revision of the sources, or the digest of the program.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        match &self.kind {
+            Kind::Embedded => env!("BOREALIS_REVISION").to_owned(),
+            Kind::Url(_) => format!("{REVISION_UNKNOWN}, because a server at a URL does not tell it"),
+            Kind::Process(process) => {
+                let program = process.command.first().filter(|program| !program.contains('{'));
+                match program.and_then(|program| std::fs::read(program).ok()) {
+                    Some(bytes) => format!("program of SHA-256 {}", sha256_hex(&bytes)),
+                    None => format!("{REVISION_UNKNOWN}, because its program cannot be read beforehand"),
+                }
+            }
         }
     }
 

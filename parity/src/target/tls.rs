@@ -5,8 +5,9 @@ use std::{
     sync::Arc,
 };
 
+use data_encoding::HEXLOWER;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring::default_provider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
@@ -161,6 +162,14 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(all)
 }
 
+/// Another certificate than the pinned one.
+#[derive(Debug, thiserror::Error)]
+#[error("its SHA-256 is {}, and {} is pinned", HEXLOWER.encode(.found), HEXLOWER.encode(.expected))]
+struct NotPinned {
+    found: [u8; 32],
+    expected: [u8; 32],
+}
+
 /// Takes one certificate, or any. That the server holds its key is verified all the same.
 #[derive(Debug)]
 struct Pinned {
@@ -180,9 +189,10 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<ServerCertVerified, Error> {
         let found: [u8; 32] = Sha256::digest(end_entity).into();
         match self.expected {
-            Some(expected) if expected != found => Err(Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            )),
+            Some(expected) if expected != found => {
+                let other = OtherError(Arc::new(NotPinned { found, expected }));
+                Err(Error::InvalidCertificate(CertificateError::Other(other)))
+            }
             _ => Ok(ServerCertVerified::assertion()),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Capabilities, Target, TargetError,
     endpoint::{Endpoint, Url},
-    http_client::{Outgoing, Received, send},
+    http_client::{HttpError, Outgoing, Received, send},
     operator::Operator,
     tls::Verification,
 };
@@ -68,7 +68,10 @@ impl UrlSettings {
     pub fn endpoint(&self) -> Result<Endpoint, TargetError> {
         let tls = if self.url.is_tls {
             let config = self.verification.config();
-            Some(config.map_err(|error| TargetError::Unreachable(error.to_string()))?)
+            Some(config.map_err(|error| TargetError::Unreachable {
+                reason: error.to_string(),
+                cure: "name a file of certificates in PEM form",
+            })?)
         } else {
             None
         };
@@ -83,7 +86,10 @@ impl UrlSettings {
         let endpoint = self.endpoint()?;
         let mut skew_us: Option<(i64, i64)> = None;
         for _ in 0..ASKED {
-            let one = skew(&endpoint).await.map_err(TargetError::Unreachable)?;
+            let one = skew(&endpoint).await.map_err(|error| TargetError::Unreachable {
+                cure: error.cure(),
+                reason: error.to_string(),
+            })?;
             if skew_us.is_none_or(|known| one.1 < known.1) {
                 skew_us = Some(one);
             }
@@ -100,7 +106,7 @@ impl UrlSettings {
 }
 
 /// How far a server's clock is ahead, and how exactly that is known.
-async fn skew(endpoint: &Endpoint) -> Result<(i64, i64), String> {
+async fn skew(endpoint: &Endpoint) -> Result<(i64, i64), HttpError> {
     let ask = Outgoing {
         method: "GET".to_owned(),
         path: "/api/server/time".to_owned(),
@@ -108,7 +114,7 @@ async fn skew(endpoint: &Endpoint) -> Result<(i64, i64), String> {
         body: Vec::new(),
     };
     let before = real_time().as_microsecond();
-    let answer = send(endpoint, &ask).await.map_err(|error| error.to_string())?;
+    let answer = send(endpoint, &ask).await?;
     let after = real_time().as_microsecond();
     Ok(skew_of(&answer, before, after))
 }

@@ -263,7 +263,37 @@ fn a_certificate_that_does_not_fit_is_told_and_one_that_nobody_looks_at_is_a_war
     for told in [&said.text, &said.table] {
         assert!(told.contains("WARNING: ") && told.contains("INSECURE"), "{told}");
     }
-    let said = run(&format!("{{ fingerprint = \"{}\" }}", "ab".repeat(32)));
+    let other = "ab".repeat(32);
+    let said = run(&format!("{{ fingerprint = \"{other}\" }}"));
     assert_eq!(said.code, 2, "{}", said.text);
-    assert!(said.text.contains("TLS with https://localhost"), "{}", said.text);
+    for told in [
+        "TLS with https://localhost",
+        "its SHA-256 is ",
+        &format!("and {other} is pinned"),
+    ] {
+        assert!(said.text.contains(told), "{told}: {}", said.text);
+    }
+
+    // A server that runs already: what to do is told too.
+    let engine = Serving::start_over_tls();
+    let refused = |url: &str, more: &[&str]| {
+        let said = parity_run(&[&["staging/login", "--engine", url][..], more].concat());
+        assert_eq!(said.code, 2, "{}", said.text);
+        said.text
+    };
+    let text = refused(&engine.tls_url("localhost"), &[]);
+    assert!(
+        text.contains("UnknownIssuer; name the authority that issued its certificate (--ca FILE"),
+        "{text}"
+    );
+    let text = refused(&engine.tls_url("127.0.0.2"), &["--ca", &engine.bundle()]);
+    assert!(
+        text.contains("connecting to") && text.contains("check that the server runs there"),
+        "{text}"
+    );
+    let text = refused(&engine.url(), &[]);
+    assert!(
+        text.contains("it is TLS, so the URL begins with https://"),
+        "{text}"
+    );
 }

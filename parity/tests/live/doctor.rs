@@ -162,6 +162,42 @@ fn another_secret_and_a_server_that_is_not_there_are_told_with_their_cures() {
 }
 
 #[test]
+fn a_certificate_that_nobody_vouches_for_and_a_root_that_is_served_are_told_as_what_they_are() {
+    let one = Serving::start_over_tls();
+    let url = one.tls_url("localhost");
+    let (code, text) = doctor(&["--engine", &url]);
+    assert_eq!(code, 1, "{text}");
+    let found = line(&text, "engine", "reachable");
+    assert!(
+        found.starts_with("problem") && found.contains("UnknownIssuer"),
+        "{text}"
+    );
+    assert!(
+        text.contains("cure: name the authority that issued its certificate"),
+        "{text}"
+    );
+
+    // The server that answers is the one that works in the folder.
+    let root = one.root().display().to_string();
+    let folders = ["--legacy-root", &root, "--engine-root", &root];
+    let bundle = one.bundle();
+    let both = ["--legacy", &url, "--engine", &url, "--ca", &bundle];
+    let (_, text) = doctor(&[&both[..], &folders].concat());
+    assert!(line(&text, "engine", "other servers").starts_with("ok"), "{text}");
+    assert!(!text.contains(" address: "), "{text}");
+    // How the legacy is started is not known here.
+    assert!(!text.contains("legacy  signing secret"), "{text}");
+    assert!(line(&text, "legacy", "database").starts_with("ok"), "{text}");
+
+    let plain = Serving::start("legacy");
+    let (_, text) = doctor(&["--engine", &plain.url().replace("http://", "https://")]);
+    assert!(
+        text.contains("cure: check that the server speaks TLS there"),
+        "{text}"
+    );
+}
+
+#[test]
 fn root_folders_are_looked_into_and_their_keys_held_against_each_other() {
     let (one, other) = (Serving::start("strict"), Serving::start("strict"));
     let (one, other) = (one.stop(), other.stop());

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
 };
@@ -106,6 +106,10 @@ impl Serving {
             .path()
             .join("Certificates/Server/borealis-server-bundle.pem");
         bundle.display().to_string()
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     /// How many rows a table has.

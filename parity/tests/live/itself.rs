@@ -1,8 +1,10 @@
 //! The engine agrees with itself, wherever it runs.
 
+use std::process::Command;
+
 use super::{
     engine::{Serving, parity_toml},
-    parity_run,
+    parity_run, top,
 };
 
 /// Tables in which scenarios for servers that others use leave nothing.
@@ -86,4 +88,50 @@ fn a_process_agrees_with_itself() {
         "{}",
         said.text
     );
+    // Which program that was, and not which sources parity was built from.
+    assert!(said.table.contains(", program of SHA-256 "), "{}", said.table);
+}
+
+#[test]
+fn nobody_signs_for_an_engine_that_nobody_can_name() {
+    let server = Serving::start("legacy");
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_parity"))
+            .current_dir(top())
+            .args(arguments)
+            .arg("--report")
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let arguments = [
+        "run",
+        "staging/login",
+        "--legacy",
+        &url,
+        "--engine",
+        &url,
+        "--without-register",
+    ];
+    let (code, text) = run(&[&arguments[..], &["--allow-not-compared", "its database"]].concat());
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("revision unknown, because a server at a URL does not tell it"),
+        "{text}"
+    );
+    let (code, text) = run(&["sign", "--as", "A. Nobody"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("which engine this was cannot be told"), "{text}");
+    let (code, text) = run(&[
+        "sign",
+        "--as",
+        "A. Nobody",
+        "--despite",
+        "only one engine is there",
+    ]);
+    assert_eq!(code, 0, "{text}");
 }

@@ -102,12 +102,37 @@ if (calm) {
   assert.equal(legacy, engine);
 }
 
+// What is to be looked at is a click away, also from behind a filter.
+const looked_at = page.locator("[data-open]").first();
+if (await looked_at.count()) {
+  const name = await looked_at.getAttribute("data-open");
+  const wanted = page.locator(`details.scenario[data-scenario="${name}"]`);
+  await page.fill("#search", "no scenario holds this text");
+  await looked_at.click();
+  assert.equal(await wanted.evaluate((element) => element.open && !element.hidden), true, name);
+}
+
+// In a narrow window nothing is wider than the window.
+await page.setViewportSize({ width: 380, height: 800 });
+await page.fill("#search", "");
+for (const view of ["Differences", "Steps", "Sequence"]) {
+  await scenario.getByRole("button", { name: view }).click();
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 380, view);
+}
+await page.screenshot({ path: path.join(folder, "narrow.png") });
+
 const dark = await open("dark");
 const ground = await dark.evaluate(() => getComputedStyle(document.body).backgroundColor);
 assert.notEqual(ground, "rgb(255, 255, 255)");
 await dark.screenshot({ path: path.join(folder, "dark.png") });
 await dark.emulateMedia({ media: "print" });
 assert.equal(await dark.locator(".filters").isVisible(), false);
+// On paper what differs is there without a click.
+await dark.pdf();
+for (const { scenario: name } of [...with_outcome("different"), ...with_outcome("could_not_run")]) {
+  const printed = dark.locator(`details.scenario[data-scenario="${name}"]`);
+  assert.equal(await printed.evaluate((element) => element.open && element.querySelector(".body") !== null), true, name);
+}
 
 await browser.close();
 assert.deepEqual(complaints, []);

@@ -95,6 +95,12 @@ impl Payload {
     }
 }
 
+/// How many packets stand in the body of a POST; `None` where it is refused.
+pub(crate) fn count_packets(body: Bytes) -> Option<usize> {
+    let payload = Payload::read(body, &Leniency::default()).ok()?;
+    Some(payload.packets().count())
+}
+
 /// The body of a polling answer.
 pub(super) fn encode(frames: &[Frame]) -> String {
     let mut body = String::new();

@@ -17,6 +17,7 @@ use crate::{
         BodyError, Connection, Content, Handler, Inbox, Message, Opening, Permit, Rejection, new_id,
     },
     environment::Random,
+    long_work::{LONG, LongWork},
     settings::{Leniency, Settings},
 };
 
@@ -26,6 +27,7 @@ pub struct SocketIo<A> {
     leniency: Leniency,
     most_attachments: usize,
     most_namespaces: usize,
+    long_work: LongWork,
     random: Arc<dyn Random>,
 }
 
@@ -43,6 +45,7 @@ impl<A> SocketIo<A> {
             leniency: settings.leniency,
             most_attachments: settings.most_attachments,
             most_namespaces: settings.most_namespaces,
+            long_work: settings.long_work.clone(),
             random,
         }
     }
@@ -181,10 +184,11 @@ impl<A: Application> Reader<'_, A> {
     async fn text(&mut self, text: Bytes, permit: Arc<Permit>) -> Next {
         let size = text.len();
         let most_values = self.connection().limits().json_values;
-        let packet = match std::str::from_utf8(&text) {
+        let parse = || match std::str::from_utf8(&text) {
             Ok(text) => Packet::parse(text, most_values),
             Err(_) => Err(Malformed::NoPacket),
         };
+        let packet = self.handler.long_work.run(size >= LONG, parse).await;
         // What was read of it is all that is needed from here on.
         drop(text);
         let packet = match packet {

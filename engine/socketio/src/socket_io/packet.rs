@@ -192,6 +192,11 @@ fn acknowledgement(text: &str) -> Result<(Option<String>, &str), Malformed> {
     }
 }
 
+/// Whether this is a packet.
+pub(crate) fn is_packet<D: Data>(text: &str, most_values: usize) -> bool {
+    Packet::<D>::parse(text, most_values).is_ok()
+}
+
 /// Packets that are written and belong together: one, and its attachments. Shared by all that get it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Packets(Vec<Frame>);

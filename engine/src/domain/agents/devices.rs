@@ -1,5 +1,7 @@
 //! What the device routes and the `devices` table write into the registry, and read from it.
 
+use std::sync::Arc;
+
 use super::{AgentRecord, AgentRegistry, AgentStatus};
 use crate::domain::{
     agent_id::{NamedDevice, named_device, names_device},
@@ -68,7 +70,9 @@ impl AgentRegistry {
                 .find(|text| !python_trim(text).is_empty())
                 .cloned();
             if let Some(id) = id {
-                registry.records.insert(id, offline(device));
+                registry
+                    .records
+                    .change_or_insert(&id, |record| *record = offline(device));
             }
         }
         registry
@@ -76,21 +80,26 @@ impl AgentRegistry {
 
     /// The first agent of this device, in order of registration.
     pub fn first_with_guid(&self, guid: &Guid) -> Option<(&str, &AgentRecord)> {
-        self.records()
-            .find(|(_, record)| record.agent_guid.as_ref() == Some(guid))
+        self.records.of_device(guid).next()
     }
 
     /// Every agent of this device, with this id or on this host has this hash, and belongs to this device.
     pub fn note_hash(&mut self, note: &HashNote<'_>) {
-        for (id, record) in &mut self.records {
-            let is_meant = record.agent_guid.as_ref() == Some(note.guid)
-                || note.agent_id == Some(id.as_str())
-                || (note.hostname.is_some() && record.hostname.as_deref() == note.hostname);
-            // Asked last: it reads the id, and every agent is looked at.
-            if is_meant && !(note.own_only && record.is_of_another(id, note.guid)) {
-                record.agent_hash = Some(note.agent_hash.to_owned());
-                record.agent_guid = Some(note.guid.clone());
-            }
+        let mut meant = self.records.ids_of_device(note.guid);
+        meant.extend(
+            note.hostname
+                .map(|name| self.records.ids_of_host(name))
+                .unwrap_or_default(),
+        );
+        meant.extend(note.agent_id.map(Arc::from));
+        // One that is meant for several reasons changes once as it does twice.
+        for id in meant {
+            self.records.change(&id, |record| {
+                if !(note.own_only && record.is_of_another(&id, note.guid)) {
+                    record.agent_hash = Some(note.agent_hash.to_owned());
+                    record.agent_guid = Some(note.guid.clone());
+                }
+            });
         }
     }
 
@@ -102,29 +111,29 @@ impl AgentRegistry {
                 record.agent_hash = Some(hash.to_owned());
             }
         };
-        if let Some(record) = note.agent_id.and_then(|id| self.records.get_mut(id)) {
-            if let Some(system) = note.operating_system {
-                record.operating_system = Some(system.into());
-            }
-            if let Some(device_type) = note.device_type {
-                record.device_type = Some(device_type.to_owned());
-            }
-            sets(record);
+        if let Some(id) = note.agent_id {
+            self.records.change(id, |record| {
+                if let Some(system) = note.operating_system {
+                    record.operating_system = Some(system.into());
+                }
+                if let Some(device_type) = note.device_type {
+                    record.device_type = Some(device_type.to_owned());
+                }
+                sets(record);
+            });
         }
-        self.records
-            .iter_mut()
-            .filter(|(id, record)| {
-                record.hostname.as_deref() == Some(note.hostname)
-                    && !(note.own_only && record.is_of_another(id, note.guid))
-            })
-            .for_each(|(_, record)| sets(record));
+        for id in self.records.ids_of_host(note.hostname) {
+            self.records.change(&id, |record| {
+                if !(note.own_only && record.is_of_another(&id, note.guid)) {
+                    sets(record);
+                }
+            });
+        }
     }
 
     /// An agent checked in: it belongs to this device, and gets a record if it has none and there are not too many.
     pub fn note_check_in(&mut self, agent_id: &str, guid: &Guid) {
-        if let Some(record) = self.get_or_insert(agent_id) {
-            record.agent_guid = Some(guid.clone());
-        }
+        self.change_or_insert(agent_id, |record| record.agent_guid = Some(guid.clone()));
     }
 }
 

@@ -1,12 +1,9 @@
 //! Who is listed, and who counts as online.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{AgentRecord, AgentRegistry, ServiceMode};
-use crate::domain::{
-    agent_id::{NamedDevice, named_device},
-    guid::Guid,
-};
+use crate::domain::guid::Guid;
 
 /// How long after a collector's last sign of life the listing calls it active, in seconds.
 const COLLECTOR_LISTED: f64 = 130.0;
@@ -50,26 +47,22 @@ impl AgentRegistry {
         latest.into_values().map(summary).collect()
     }
 
-    /// The devices on which a collector was active within the last 300 s before `now` (Unix seconds), by its id.
-    pub fn collected_devices(&self, now: f64) -> HashSet<Guid> {
-        let is_active = |time: f64| now - time <= COLLECTOR_ONLINE;
+    /// Whether a collector was active on this device within the last 300 s before `now` (Unix seconds), by its id.
+    pub fn is_device_collected(&self, device: &Guid, now: f64) -> bool {
         self.records
-            .iter()
-            .filter(|(_, record)| record.collector_active_ts.is_some_and(is_active))
-            .filter_map(|(id, _)| match named_device(id) {
-                NamedDevice::One(guid) => Some(guid),
-                NamedDevice::None | NamedDevice::Several => None,
-            })
-            .collect()
+            .naming(device)
+            .any(|(_, record)| is_online(record, now))
     }
 
-    /// The hosts on which a collector was active within the last 300 s before `now` (Unix seconds).
-    pub fn collected_hosts(&self, now: f64) -> HashSet<&str> {
-        let is_active = |time: f64| now - time <= COLLECTOR_ONLINE;
+    /// Whether one was active on this host.
+    pub fn is_host_collected(&self, hostname: &str, now: f64) -> bool {
         self.records
-            .values()
-            .filter(|record| record.collector_active_ts.is_some_and(is_active))
-            .filter_map(|record| record.hostname.as_deref())
-            .collect()
+            .of_host(hostname)
+            .any(|(_, record)| is_online(record, now))
     }
+}
+
+fn is_online(record: &AgentRecord, now: f64) -> bool {
+    let last = record.collector_active_ts;
+    last.is_some_and(|time| now - time <= COLLECTOR_ONLINE)
 }

@@ -83,9 +83,13 @@ fn a_newcomer_takes_place_and_first_configuration_of_its_host_and_mode() {
     beat(&mut registry, "user", "H", ServiceMode::CurrentUser);
     beat(&mut registry, "one", "H", ServiceMode::System);
     // Two of one host and mode, as only a details route or another spelling leaves them.
-    registry.records.get_mut("one").unwrap().hostname = Some("X".to_owned());
+    let rename = |name: &str| {
+        let name = Some(name.to_owned());
+        move |record: &mut AgentRecord| record.hostname = name
+    };
+    registry.records.change("one", rename("X"));
     beat(&mut registry, "two", "H", ServiceMode::System);
-    registry.records.get_mut("one").unwrap().hostname = Some("H".to_owned());
+    registry.records.change("one", rename("H"));
     registry.provision("one", roles("first"));
     registry.provision("two", roles("second"));
     beat(&mut registry, "new", "H", ServiceMode::System);
@@ -224,8 +228,8 @@ fn collectors_are_active_for_a_while() {
     registry.collector(&event, 1001.5);
     assert!(listed(&registry, 1130.4, "a").is_collecting);
     assert!(!listed(&registry, 1130.5, "a").is_collecting);
-    assert!(registry.collected_hosts(1300.5).contains("H"));
-    assert!(registry.collected_hosts(1300.6).is_empty());
+    assert!(registry.is_host_collected("H", 1300.5));
+    assert!(!registry.is_host_collected("H", 1300.6) && !registry.is_host_collected("h", 1300.5));
     assert_eq!(registry.get("a").unwrap().status, None);
 }
 

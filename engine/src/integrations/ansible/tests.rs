@@ -100,6 +100,43 @@ async fn a_stop_ends_grandchildren_too() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_crash_left_at_work_is_ended_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = WorkRoot::new(folder.path().join("runs"));
+    assert_eq!(root.end_left_over().await.unwrap(), 0);
+    root.empty().await.unwrap();
+    assert_eq!(root.end_left_over().await.unwrap(), 0);
+    let mut families = Vec::new();
+    for (name, own) in [
+        ("ours", root.folder("ours")),
+        ("other", folder.path().join("other")),
+    ] {
+        let place = folder.path().join(format!("{name} files"));
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::create_dir_all(&own).unwrap();
+        let mut command = family(&place);
+        command
+            .environment
+            .insert(OWN_FOLDER.to_owned(), own.join("tmp").into_os_string());
+        let running = start(&command).unwrap();
+        families.push((running, begun(&place).await));
+    }
+    let [(ours, left), (other, others)] = <[_; 2]>::try_from(families).unwrap();
+    // The server is killed: nothing of its own ends what it started.
+    std::mem::forget(ours);
+    assert!(root.end_left_over().await.unwrap() >= 3);
+    for id in &left {
+        has_ended(id).await;
+    }
+    for id in &others {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        assert!(!stat.contains(") Z "), "{stat}");
+    }
+    drop(other);
+}
+
 #[tokio::test]
 async fn what_stays_in_the_background_does_not_hold_up_the_end() {
     let outcome = run(shell("sleep 30 & echo out", None)).await.unwrap();

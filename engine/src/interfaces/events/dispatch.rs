@@ -40,7 +40,7 @@ pub(super) struct Incoming<'a> {
     /// For answers to the sender alone.
     pub(super) hub: &'a Hub,
     pub(super) client: &'a Arc<Client>,
-    pub(super) rights: Rights,
+    pub(super) rights: Arc<Rights>,
     pub(super) name: &'a str,
     pub(super) payload: Payload,
 }

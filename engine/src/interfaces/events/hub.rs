@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use socketio_server::engine_io::{Connections, Unconfirmed};
+use socketio_server::{
+    engine_io::{Connections, Unconfirmed},
+    long_work::{LONG, LongWork},
+};
 use tokio::task::JoinSet;
 
 use self::anonymous::AnonymousClients;
@@ -53,6 +56,8 @@ pub struct Hub {
     anonymous: Option<AnonymousBounds>,
     connections: Arc<Connections<Client>>,
     members: Mutex<Members>,
+    /// Where long events are read and written.
+    long_work: LongWork,
 }
 
 impl fmt::Debug for Hub {
@@ -74,6 +79,7 @@ impl Hub {
             anonymous,
             connections: Arc::default(),
             members: Mutex::default(),
+            long_work: LongWork::default(),
         }
     }
 
@@ -106,6 +112,10 @@ impl Hub {
 
     pub(super) fn connections(&self) -> &Arc<Connections<Client>> {
         &self.connections
+    }
+
+    pub(super) fn long_work(&self) -> &LongWork {
+        &self.long_work
     }
 
     pub(super) fn access(&self) -> &ChannelAccess {
@@ -226,7 +236,8 @@ impl Hub {
         if reached.is_empty() {
             return;
         }
-        let packets = Argument::of(payload).event(event).packets();
+        let write = || Argument::of(payload).event(event).packets();
+        let packets = self.long_work.run(payload.is_long(LONG), write).await;
         for client in self.belonging(reached, audience).await {
             client.send(&packets);
         }
@@ -334,8 +345,10 @@ impl Channel for Hub {
             }
             let (mut by_meant, mut by_others) = (JoinSet::new(), JoinSet::new());
             let argument = Argument::of(payload);
+            let is_long = payload.is_long(LONG);
             for client in reached {
-                let delivered = client.hand_over(&argument.event(event));
+                let send = || client.hand_over(&argument.event(event));
+                let delivered = self.long_work.run(is_long, send).await;
                 if meant.is_some_and(|ending| speaks_for(&client, ending)) {
                     by_meant.spawn(delivered);
                 } else {

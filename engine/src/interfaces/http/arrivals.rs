@@ -27,8 +27,10 @@ use tokio::{
 use super::{accept_errors::AcceptErrors, connections::Connections};
 use crate::domain::clock::Clock;
 
-/// Connections that are served at a time, each from when it is taken out of the line to its first answer.
-const AT_A_TIME: usize = 256;
+/// Connections that are served at a time, each from when it is taken out of the line to its first answer. What they have
+/// asked has come by then as a rule, so that a few keep all processors busy; more would only stand between everybody else
+/// and the next turn, and take memory before the connections that they take the place of have given up theirs.
+const AT_A_TIME: usize = 32;
 /// After so long a connection leaves its place to the next: it is its peer that is slow.
 const PLACE_KEPT: Duration = Duration::from_millis(100);
 /// How long until the line moves on, where nothing else says when.

@@ -48,7 +48,7 @@ pub fn table() -> Routes<AppState> {
         .post("/api/agent/hash", device_reports::hash::post)
         .get_long("/api/agent/hash_list", device_reports::hash::list)
         .post("/api/agent/details", device_reports::details::report)
-        .get("/api/device/details/{hostname}", device_reports::details::read)
+        .get_long("/api/device/details/{hostname}", device_reports::details::read)
         .merge(inventory_table())
         .merge(assemblies_table())
         .post("/api/agent/checkin", service_accounts::check_in)

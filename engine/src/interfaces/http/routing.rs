@@ -3,7 +3,7 @@
 //! Long because the table and the way through it are read together.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
     sync::Arc,
 };
@@ -85,6 +85,16 @@ struct Route<S> {
 }
 
 impl<S> Route<S> {
+    fn is_fixed(&self) -> bool {
+        self.segments
+            .iter()
+            .all(|segment| matches!(segment, Segment::Text(_)))
+    }
+
+    fn answers(&self, method: &Method) -> bool {
+        self.methods.contains(method.as_str())
+    }
+
     fn matches(&self, segments: &[&str]) -> bool {
         self.segments.len() == segments.len()
             && self
@@ -303,7 +313,13 @@ impl Routes {
             let path = format!("/{index}{}", route.path.replace(":int}", "}"));
             router = router.route(&path, route.handlers.clone());
         }
+        let fixed = self.routes.iter().enumerate();
+        let fixed = fixed
+            .filter(|(_, route)| route.is_fixed())
+            .map(|(index, route)| (route.path.clone(), index))
+            .collect();
         Dispatcher(Arc::new(Table {
+            fixed,
             routes: self.routes,
             router,
             socket: self.socket,
@@ -317,6 +333,8 @@ impl Routes {
 
 struct Table {
     routes: Vec<Route<()>>,
+    /// The places of those whose pattern is one path alone. Such a one is preferred to all others that match it.
+    fixed: HashMap<String, usize>,
     router: Router,
     socket: Option<Router>,
     pages: Pages,
@@ -339,32 +357,34 @@ impl Dispatcher {
             return infallible(socket.clone().oneshot(request).await);
         }
         // Slashes doubled at the very start mean nothing.
-        let path = format!("/{}", sent.trim_start_matches('/'));
-        if let Ok(method) = Method::from_bytes(request.method().as_str().to_ascii_uppercase().as_bytes()) {
+        let path = if sent.starts_with('/') && !sent.starts_with("//") {
+            sent.into_owned()
+        } else {
+            format!("/{}", sent.trim_start_matches('/'))
+        };
+        if request
+            .method()
+            .as_str()
+            .bytes()
+            .any(|byte| byte.is_ascii_lowercase())
+            && let Ok(method) = Method::from_bytes(request.method().as_str().to_ascii_uppercase().as_bytes())
+        {
             *request.method_mut() = method;
         }
         let method = request.method().clone();
 
+        if let Some(route) = table.fixed(&path).filter(|route| route.answers(&method)) {
+            let client_uri = ClientUri(request.uri().clone());
+            request.extensions_mut().insert(client_uri);
+            return table.answer(route, route.handlers.clone(), request).await;
+        }
         let matching = table.matching(&path);
-        if let Some((index, route)) = matching
-            .iter()
-            .find(|(_, route)| route.methods.contains(method.as_str()))
-        {
-            Observed::note_route(request.extensions(), &route.path);
+        if let Some((index, route)) = matching.iter().find(|(_, route)| route.answers(&method)) {
             return match rewritten(request.uri(), &format!("/{index}{path}")) {
                 Some(uri) => {
                     let client_uri = std::mem::replace(request.uri_mut(), uri);
                     request.extensions_mut().insert(ClientUri(client_uri));
-                    let answering = route.form.write(table.router.clone().oneshot(request));
-                    let is_long = route.is_long && matches!(method, Method::GET | Method::HEAD);
-                    let answering = async move { infallible(answering.await) };
-                    if is_long {
-                        table.set_apart.answer(answering).await
-                    } else if method.is_safe() {
-                        answering.await
-                    } else {
-                        table.detached.answer(answering).await
-                    }
+                    table.answer(route, table.router.clone(), request).await
                 }
                 None => ErrorPage::Internal.into_response(),
             };
@@ -381,10 +401,7 @@ impl Dispatcher {
         } else {
             table.matching(&collapsed)
         };
-        if collapsed_matching
-            .iter()
-            .any(|(_, route)| route.methods.contains(method.as_str()))
-        {
+        if collapsed_matching.iter().any(|(_, route)| route.answers(&method)) {
             let query = request.uri().query().map(|query| format!("?{query}"));
             return redirect(&format!(
                 "{}{}{}",
@@ -416,6 +433,31 @@ impl Table {
         }
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         format!("{}://{}", caller.scheme(), caller.host())
+    }
+
+    /// The answer of a route's handlers.
+    async fn answer<H>(&self, route: &Route<()>, handlers: H, request: Request) -> Response
+    where
+        H: Service<Request, Response = Response, Error = Infallible> + Send + 'static,
+        H::Future: Send,
+    {
+        Observed::note_route(request.extensions(), &route.path);
+        let is_safe = request.method().is_safe();
+        let is_long = route.is_long && matches!(*request.method(), Method::GET | Method::HEAD);
+        let answering = route.form.write(handlers.oneshot(request));
+        let answering = async move { infallible(answering.await) };
+        if is_long {
+            self.set_apart.answer(answering).await
+        } else if is_safe {
+            answering.await
+        } else {
+            self.detached.answer(answering).await
+        }
+    }
+
+    /// The route whose pattern is this path and nothing else.
+    fn fixed(&self, path: &str) -> Option<&Route<()>> {
+        self.routes.get(*self.fixed.get(path)?)
     }
 
     /// The routes whose pattern matches, preferred ones first, with their place in the table.

@@ -28,7 +28,7 @@ use super::{
         forwarded::Caller,
         limits::enforce,
         reply::Answer,
-        wire::write_as_the_legacy,
+        wire::{Dates, write_as_the_legacy},
     },
     connections::{Connections, stream::BoundedAcceptor},
     detached::DetachedRequests,
@@ -51,8 +51,6 @@ use crate::{
 
 /// Enough for every head that [`enforce`] lets through.
 const HEAD_BUFFER: usize = 96 * 1024;
-/// Enough for every client seen; the library's own limit answers what goes beyond.
-const MOST_HEADERS: usize = 1024;
 
 /// Sets the limits of the server's connections. A client that sends nothing at all is the listener's business: until
 /// the first byte has come the HTTP library does not watch the time.
@@ -81,8 +79,9 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
         .half_close(true)
         // As the legacy writes them; names of headers mean the same in any letter case.
         .title_case_headers(true)
-        .max_buf_size(HEAD_BUFFER)
-        .max_headers(MOST_HEADERS);
+        // More than a hundred headers are answered with 431, as Python's library does. Room for a number of its own the
+        // library would make with every request, and twice.
+        .max_buf_size(HEAD_BUFFER);
 }
 
 /// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then
@@ -108,7 +107,10 @@ pub fn http_service(
     // The first is the outermost. As one layer: each request clones the layers inside every one of them, and the router
     // puts each of its own layers into a box.
     let rules = ServiceBuilder::new()
-        .layer(from_fn_with_state(clock, write_as_the_legacy))
+        .layer(from_fn_with_state(
+            Arc::new(Dates::new(clock)),
+            write_as_the_legacy,
+        ))
         .layer(from_fn_with_state(
             settings.timing.unread_body_deadline,
             read_the_rest,

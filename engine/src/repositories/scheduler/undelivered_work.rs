@@ -22,6 +22,12 @@ pub trait WriteUndeliveredWork: Send {
     /// Makes the row of work that is to reach its agent.
     async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError>;
 
+    /// Removes such a row because its agent has confirmed it. Where a result is awaited, the time for it begins now.
+    async fn note_arrived(&mut self, activity_id: i64, now: i64) -> Result<(), StoreError>;
+
+    /// The activities whose results should have come by now, each of them once.
+    async fn take_overdue_results(&mut self, now: i64) -> Result<Vec<i64>, StoreError>;
+
     /// Removes such a row; whether there was one.
     async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError>;
 

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{
     Access, SqliteWork,
+    indexes::{PendingApprovals, numbers},
     rows::{Columns, ReadRows as _},
 };
 use crate::{
@@ -33,6 +34,13 @@ macro_rules! select_approvals {
             "FROM device_approvals AS a ",
             $condition
         )
+    };
+}
+
+/// Those with the code `$1` that wait, but of the key `$2`.
+macro_rules! waits {
+    () => {
+        "WHERE a.enrollment_code_id = $1 AND a.status = 'pending' AND a.ssl_key_fingerprint_claimed <> $2"
     };
 }
 
@@ -115,18 +123,6 @@ impl<A: Access> ReadApprovals for A {
         .await
     }
 
-    async fn count_pending_approvals(&mut self, code_id: &str, but_of: &str) -> Result<usize, StoreError> {
-        let count: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM device_approvals WHERE enrollment_code_id = $1 AND status = 'pending' \
-             AND ssl_key_fingerprint_claimed <> $2",
-        )
-        .bind(code_id)
-        .bind(but_of)
-        .fetch_one(self.connection())
-        .await?;
-        Ok(usize::try_from(count).unwrap_or_default())
-    }
-
     async fn list_approvals(&mut self, status: Option<&str>) -> Result<Vec<ListedApproval>, StoreError> {
         let query = match status {
             None => sqlx::query(select_listed!("")),
@@ -156,6 +152,30 @@ impl<A: Access> ReadApprovals for A {
 
 #[async_trait]
 impl WriteApprovals for SqliteWork {
+    async fn count_pending_approvals(&mut self, code_id: &str, but_of: &str) -> Result<usize, StoreError> {
+        let of_code = |pending: &PendingApprovals| pending.of(code_id);
+        let proposed = self
+            .indexes
+            .approvals
+            .propose_within(self.turn.connection(), of_code)
+            .await?;
+        let query = match proposed {
+            Some(proposed) => sqlx::query_scalar(concat!(
+                "SELECT COUNT(*) FROM json_each($3) AS proposed \
+                 CROSS JOIN device_approvals AS a ON a.rowid = proposed.value ",
+                waits!()
+            ))
+            .bind(code_id)
+            .bind(but_of)
+            .bind(numbers(&proposed)?),
+            None => sqlx::query_scalar(concat!("SELECT COUNT(*) FROM device_approvals AS a ", waits!()))
+                .bind(code_id)
+                .bind(but_of),
+        };
+        let count: i64 = query.fetch_one(self.connection()).await?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     async fn put_approval(&mut self, approval: &Approval) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO device_approvals (id, approval_reference, guid, hostname_claimed, \

@@ -1,32 +1,29 @@
 //! Tables `devices` and `device_keys`.
-//!
-//! Long because reading and writing a device are one trait each, and their statements share what they bind.
 
 mod listing;
+pub(super) mod reports;
 
 pub(super) use listing::search;
-
-use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::{
-    Access, SqliteStore, SqliteWork,
-    indexes::{DeviceColumns, numbers},
+    Access, SqliteWork,
+    indexes::numbers,
     rows::{Columns, ReadRows as _},
-    writer::Statement,
 };
 use crate::{
     domain::{
         agents::RegisteredDevice,
         devices::{DeviceEntry, DeviceIdentity, DeviceReport, KeyRotation, NamedDevice, NewDevice},
+        host_name::HostKey,
         json::Json,
         json_text::column_text,
     },
     repositories::{
         StoreError,
-        devices::{ReadDevices, ReportNotes, WriteDevices},
+        devices::{ReadDevices, WriteDevices},
     },
 };
 
@@ -38,48 +35,6 @@ macro_rules! identity_query {
             $condition
         )
     };
-}
-
-/// The columns that a report changes but for the host name, of which there is an index.
-macro_rules! reported_columns {
-    () => {
-        "last_seen = $2, memory = COALESCE($4, memory), network = COALESCE($5, network), \
-         software = COALESCE($6, software), storage = COALESCE($7, storage), cpu = COALESCE($8, cpu), \
-         last_user = COALESCE($9, last_user), operating_system = COALESCE($10, operating_system), \
-         uptime = COALESCE($11, uptime), external_ip = COALESCE($12, external_ip), \
-         internal_ip = COALESCE($13, internal_ip), device_type = COALESCE($14, device_type)"
-    };
-}
-
-/// A name that is no text cannot be given, so nothing is stored with it.
-pub(super) const NOTE_REPORT: &str = concat!(
-    "UPDATE devices SET ",
-    reported_columns!(),
-    " WHERE guid = $1 AND typeof(hostname) IN ('text', 'null') AND ($3 IS NULL OR hostname = $3) RETURNING hostname"
-);
-
-/// A statement for the device of a GUID that reports.
-fn of_report<'q>(
-    statement: &'static str,
-    guid: &'q str,
-    report: &'q DeviceReport,
-    now: i64,
-) -> Statement<'q> {
-    sqlx::query(statement)
-        .bind(guid)
-        .bind(now)
-        .bind(&report.hostname)
-        .bind(&report.memory)
-        .bind(&report.network)
-        .bind(&report.software)
-        .bind(&report.storage)
-        .bind(&report.cpu)
-        .bind(&report.last_user)
-        .bind(&report.operating_system)
-        .bind(report.uptime)
-        .bind(&report.external_ip)
-        .bind(&report.internal_ip)
-        .bind(&report.device_type)
 }
 
 /// Who the device of this row is.
@@ -125,21 +80,6 @@ impl<A: Access> ReadDevices for A {
         )
         .await?;
         row.map(|row| identity(&Columns::of("devices", &row))).transpose()
-    }
-
-    async fn devices_with_guids(
-        &mut self,
-        guids: &[&str],
-    ) -> Result<HashMap<String, DeviceIdentity>, StoreError> {
-        // One statement for however many.
-        let rows = sqlx::query(identity_query!("guid IN (SELECT value FROM json_each($1))"))
-            .bind(column_text(&Json::list(guids.iter().copied())))
-            .fetch_all(self.connection())
-            .await?;
-        let devices = rows
-            .iter()
-            .filter_map(|row| identity(&Columns::of("devices", row)).ok());
-        Ok(devices.map(|device| (device.guid.clone(), device)).collect())
     }
 
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError> {
@@ -220,6 +160,25 @@ impl<A: Access> ReadDevices for A {
         .await?)
     }
 
+    async fn host_names_with(&mut self, key: &HostKey) -> Result<Option<Vec<String>>, StoreError> {
+        let Some(proposed) = self.propose_devices(|columns| columns.named(key)).await? else {
+            return Ok(None);
+        };
+        if proposed.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let mut names: Vec<String> = sqlx::query_scalar(
+            "SELECT hostname FROM devices WHERE rowid IN (SELECT value FROM json_each($1)) \
+             AND typeof(hostname) = 'text'",
+        )
+        .bind(numbers(&proposed)?)
+        .fetch_all(self.connection())
+        .await?;
+        names.retain(|name| HostKey::of(name) == *key);
+        names.sort_unstable();
+        Ok(Some(names))
+    }
+
     async fn guids_of_hosts(&mut self, hostnames: &[String]) -> Result<Vec<(String, String)>, StoreError> {
         // One statement for however many names.
         Ok(sqlx::query_as(
@@ -233,28 +192,9 @@ impl<A: Access> ReadDevices for A {
 }
 
 #[async_trait]
-impl ReportNotes for SqliteStore {
-    async fn note_report(
-        &self,
-        guid: &str,
-        report: &DeviceReport,
-        now: i64,
-    ) -> Result<Option<Option<String>>, StoreError> {
-        let rows = self.change(|| of_report(NOTE_REPORT, guid, report, now)).await?;
-        rows.first()
-            .map(|row| Columns::of("devices", row).get("hostname"))
-            .transpose()
-    }
-}
-
-#[async_trait]
 impl WriteDevices for SqliteWork {
     async fn guids_with_agent_id(&mut self, agent_id: &str) -> Result<Vec<String>, StoreError> {
-        let with_agent = |columns: &DeviceColumns| columns.with_agent(agent_id);
-        let proposed = self
-            .indexes
-            .devices
-            .propose_within(self.turn.connection(), with_agent);
+        let proposed = self.propose_devices(|columns| columns.with_agent(agent_id));
         let query = match proposed.await? {
             Some(proposed) => sqlx::query_scalar(
                 "SELECT guid FROM devices WHERE rowid IN (SELECT value FROM json_each($2)) \
@@ -376,12 +316,7 @@ impl WriteDevices for SqliteWork {
         report: &DeviceReport,
         now: i64,
     ) -> Result<(), StoreError> {
-        let statement = concat!(
-            "UPDATE devices SET hostname = COALESCE($3, hostname), ",
-            reported_columns!(),
-            " WHERE guid = $1"
-        );
-        of_report(statement, stored_guid, report, now)
+        reports::storing(stored_guid, report, now)
             .execute(self.connection())
             .await?;
         Ok(())

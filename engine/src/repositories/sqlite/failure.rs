@@ -1,5 +1,9 @@
 //! What is behind a failure of SQLite, for messages that say what to do.
 
+use std::{borrow::Cow, error::Error as StdError};
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
 use crate::repositories::StoreError;
 
 /// Why the database refused.
@@ -25,6 +29,66 @@ pub(super) fn said(error: &sqlx::Error) -> String {
         sqlx::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     }
+}
+
+/// What the database said of a statement that failed, for others whom that concerns: its own error cannot be copied.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("(code: {code}) {message}")]
+pub(super) struct Failure {
+    code: String,
+    message: String,
+}
+
+impl Failure {
+    /// A copy of this error; `None` where it is not the database's.
+    pub(super) fn of(error: &sqlx::Error) -> Option<Self> {
+        let error = error.as_database_error()?;
+        Some(Self {
+            code: error.code()?.into_owned(),
+            message: error.message().to_owned(),
+        })
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        Self::Database(sqlx::Error::Database(Box::new(failure)))
+    }
+}
+
+impl DatabaseError for Failure {
+    fn message(&self) -> &str {
+        &self.message
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.code))
+    }
+
+    fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}
+
+/// Whether the database only says that there is nothing like this to be ended: why that is, an earlier failure said.
+pub(super) fn is_after_another(error: &StoreError) -> bool {
+    let StoreError::Database(error) = error.root() else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "1")
 }
 
 impl StoreError {

@@ -2,7 +2,8 @@
 //!
 //! The legacy works in the same file, and what indexes it has is compared with the legacy's: `devices` and
 //! `activity_history` keep theirs. What the search looks for lies behind inventories of many pages, so that a look at
-//! every row reads the whole file.
+//! every row reads the whole file. Host names are one without regard to letter case of any script, of which SQLite knows
+//! that of ASCII alone.
 //!
 //! An index here proposes row numbers and decides nothing. A statement reads those rows and still asks its whole
 //! condition, so what is found is what the file holds at that moment, in its order and with its oddities, and an index that
@@ -19,6 +20,7 @@
 
 mod activity_hosts;
 mod device_columns;
+mod pending_approvals;
 
 /// What a trigger does: it notes a row, where it is not noted yet.
 macro_rules! note {
@@ -39,8 +41,9 @@ macro_rules! note {
 use note;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fmt,
+    hash::Hash,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
@@ -53,8 +56,10 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 use tokio::{sync::Mutex, time::timeout};
 
-pub(super) use self::{activity_hosts::ActivityHosts, device_columns::DeviceColumns};
-use super::{Access as _, SqliteStore, activity, devices, writer::Writer};
+pub(super) use self::{
+    activity_hosts::ActivityHosts, device_columns::DeviceColumns, pending_approvals::PendingApprovals,
+};
+use super::{Access as _, SqliteStore, activity, devices, failure::Cause, writer::Writer};
 use crate::{
     domain::{
         activity::ActivityLine,
@@ -94,6 +99,7 @@ pub(super) trait Indexed: fmt::Debug + Default + Send + Sync + 'static {
 pub(super) struct Indexes {
     pub(super) devices: MemoryIndex<DeviceColumns>,
     pub(super) activities: MemoryIndex<ActivityHosts>,
+    pub(super) approvals: MemoryIndex<PendingApprovals>,
 }
 
 impl Indexes {
@@ -101,6 +107,7 @@ impl Indexes {
         Self {
             devices: MemoryIndex::new(writer, readers),
             activities: MemoryIndex::new(writer, readers),
+            approvals: MemoryIndex::new(writer, readers),
         }
     }
 }
@@ -170,15 +177,28 @@ impl<T: Indexed> MemoryIndex<T> {
         connection: &mut SqliteConnection,
         find: impl FnOnce(&T) -> Vec<i64> + Send,
     ) -> Result<Option<Vec<i64>>, StoreError> {
-        let Some(version) = Self::version(connection).await? else {
+        // One statement: this is asked within changes, for which others wait. The notes stay: where the change is undone,
+        // what it had changed must not be kept.
+        let asked = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT (SELECT data_version FROM pragma_data_version), \
+             (SELECT json_group_array(\"row\") FROM temp.{}) \
+             WHERE EXISTS (SELECT 1 FROM sqlite_temp_master WHERE name = '{}')",
+            T::NOTES,
+            T::WATCHED_BY
+        )))
+        .fetch_optional(connection)
+        .await;
+        let watched: Option<(i64, String)> = match asked {
+            // The table of notes is not there yet.
+            Err(error) if Cause::of_database(&error) == Some(Cause::OlderTables) => None,
+            asked => asked?,
+        };
+        let Some((version, noted)) = watched else {
             self.refresh_later();
             return Ok(None);
         };
-        // They stay: where the change is undone, what it had changed must not be kept.
         let noted: Vec<i64> =
-            sqlx::query_scalar(AssertSqlSafe(format!("SELECT \"row\" FROM temp.{}", T::NOTES)))
-                .fetch_all(connection)
-                .await?;
+            serde_json::from_str(&noted).map_err(|error| sqlx::Error::Decode(error.into()))?;
         let kept = self.kept();
         let is_complete = kept.version == Some(version);
         if !is_complete || noted.len() > MOST_NOTES {
@@ -314,6 +334,16 @@ impl<T> Clone for MemoryIndex<T> {
 impl<T> fmt::Debug for MemoryIndex<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("MemoryIndex").finish_non_exhaustive()
+    }
+}
+
+/// Takes a row out of those that are found under this key.
+fn take_out<K: Eq + Hash>(rows: &mut HashMap<K, BTreeSet<i64>>, key: &K, number: i64) {
+    if let Some(numbers) = rows.get_mut(key) {
+        numbers.remove(&number);
+        if numbers.is_empty() {
+            rows.remove(key);
+        }
     }
 }
 

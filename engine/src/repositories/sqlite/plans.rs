@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt as _, StreamExt as _, TryFutureExt as _,
+    FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _,
     future::BoxFuture,
     stream::{self, BoxStream},
 };
@@ -19,7 +19,7 @@ use sqlx::{
     sqlite::{SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTypeInfo},
 };
 
-use super::migrate;
+use super::{failure::Failure, migrate};
 
 /// The tables that grow with the fleet and with time.
 const LARGE: [&str; 5] = [
@@ -80,11 +80,33 @@ const MAY_SCAN: &[(&str, &str)] = &[
 
 /// A connection that statements run on.
 #[derive(Debug)]
-pub(super) struct Statements<'c>(&'c mut SqliteConnection);
+pub(super) struct Statements<'c> {
+    connection: &'c mut SqliteConnection,
+    /// Where it is noted why a statement failed.
+    failure: Option<&'c mut Option<Failure>>,
+}
 
 impl<'c> Statements<'c> {
     pub(super) fn on(connection: &'c mut SqliteConnection) -> Self {
-        Self(connection)
+        Self::noting(connection, None)
+    }
+
+    pub(super) fn noting(
+        connection: &'c mut SqliteConnection,
+        failure: Option<&'c mut Option<Failure>>,
+    ) -> Self {
+        Self { connection, failure }
+    }
+}
+
+/// Notes why a statement failed, where it did.
+fn note<'e, T: 'e>(
+    rows: BoxStream<'e, Result<T, Error>>,
+    failure: Option<&'e mut Option<Failure>>,
+) -> BoxStream<'e, Result<T, Error>> {
+    match failure {
+        None => rows,
+        Some(failure) => rows.inspect_err(|error| *failure = Failure::of(error)).boxed(),
     }
 }
 
@@ -100,7 +122,7 @@ impl<'c> Executor<'c> for Statements<'c> {
         E: 'q + Execute<'q, Sqlite>,
     {
         if !cfg!(debug_assertions) {
-            return self.0.fetch_many(query);
+            return note(self.connection.fetch_many(query), self.failure);
         }
         let arguments = match query.take_arguments().map_err(Error::Encode) {
             Ok(arguments) => arguments,
@@ -109,7 +131,7 @@ impl<'c> Executor<'c> for Statements<'c> {
         let sql = query.sql();
         let looked_at = async move {
             look_at(&sql, arguments.is_some()).await;
-            Ok::<_, Error>(self.0.fetch_many((sql, arguments)))
+            Ok::<_, Error>(note(self.connection.fetch_many((sql, arguments)), self.failure))
         };
         looked_at.try_flatten_stream().boxed()
     }
@@ -120,13 +142,21 @@ impl<'c> Executor<'c> for Statements<'c> {
         E: 'q + Execute<'q, Sqlite>,
     {
         if !cfg!(debug_assertions) {
-            return self.0.fetch_optional(query);
+            let found = self.connection.fetch_optional(query);
+            return match self.failure {
+                None => found,
+                Some(failure) => found.inspect_err(|error| *failure = Failure::of(error)).boxed(),
+            };
         }
         async move {
             let arguments = query.take_arguments().map_err(Error::Encode)?;
             let sql = query.sql();
             look_at(&sql, arguments.is_some()).await;
-            self.0.fetch_optional((sql, arguments)).await
+            let found = self.connection.fetch_optional((sql, arguments)).await;
+            if let (Err(error), Some(failure)) = (&found, self.failure) {
+                *failure = Failure::of(error);
+            }
+            found
         }
         .boxed()
     }
@@ -139,14 +169,14 @@ impl<'c> Executor<'c> for Statements<'c> {
     where
         'c: 'e,
     {
-        self.0.prepare_with(sql, parameters)
+        self.connection.prepare_with(sql, parameters)
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Sqlite>, Error>>
     where
         'c: 'e,
     {
-        self.0.describe(sql)
+        self.connection.describe(sql)
     }
 }
 

@@ -2,18 +2,24 @@
 //! another is answered is asked in the next one together.
 
 use std::{
-    future::Future,
-    sync::{Mutex, PoisonError},
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{
+    Semaphore,
+    oneshot::{self, error::TryRecvError},
+};
 
 use crate::repositories::StoreError;
+
+/// Questions that are asked at once: a fleet that comes back is more than one statement should hold.
+const MOST: usize = 500;
 
 /// Questions of one kind.
 #[derive(Debug)]
 pub(super) struct Together<Q, A> {
-    waiting: Mutex<Vec<Waiting<Q, A>>>,
+    waiting: Mutex<VecDeque<Waiting<Q, A>>>,
     turns: Semaphore,
 }
 
@@ -36,7 +42,7 @@ impl<Q: Clone, A> Together<Q, A> {
     /// The answer to this question. `all` answers those that wait, each in its place.
     ///
     /// # Errors
-    /// The database failed.
+    /// The database failed for all that were asked with this one.
     pub(super) async fn ask<F>(&self, question: Q, all: impl Fn(Vec<Q>) -> F) -> Result<A, StoreError>
     where
         F: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>>,
@@ -45,25 +51,49 @@ impl<Q: Clone, A> Together<Q, A> {
             let mut answer = self.add(question.clone());
             tokio::select! {
                 biased;
-                answer = &mut answer => match answer {
-                    Ok(answer) => return answer,
-                    // Who asked for all failed or has gone: this one asks for itself.
+                answered = &mut answer => match answered {
+                    Ok(answered) => return answered,
+                    // Who asked for all has gone: this one asks for itself.
                     Err(_) => continue,
                 },
                 turn = self.turns.acquire() => {
                     let _turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
-                    let (questions, asking): (Vec<_>, Vec<_>) =
-                        self.take().into_iter().map(|one| (one.question, one.answer)).unzip();
-                    if !questions.is_empty() {
-                        for (asking, answer) in asking.into_iter().zip(all(questions).await?) {
-                            // Whoever has gone needs no answer.
-                            let _ = asking.send(answer);
+                    // Before this one there may wait more than are asked at once.
+                    loop {
+                        match answer.try_recv() {
+                            Ok(answered) => return answered,
+                            Err(TryRecvError::Empty) => self.answer_some(&all).await,
+                            Err(TryRecvError::Closed) => break,
                         }
                     }
                 }
             }
-            if let Ok(answer) = answer.await {
-                return answer;
+        }
+    }
+
+    /// Asks what has waited longest, and tells everybody who asked it.
+    async fn answer_some<F>(&self, all: &impl Fn(Vec<Q>) -> F)
+    where
+        F: Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>>,
+    {
+        let (questions, asking): (Vec<_>, Vec<_>) = self
+            .take()
+            .into_iter()
+            .map(|one| (one.question, one.answer))
+            .unzip();
+        // Whoever has gone needs no answer.
+        match all(questions).await {
+            Ok(answers) => {
+                for (asking, answer) in asking.into_iter().zip(answers) {
+                    let _ = asking.send(answer);
+                }
+            }
+            Err(error) => {
+                // Each would otherwise wait for the database as long as this one did, one after the other.
+                let error = Arc::new(error);
+                for asking in asking {
+                    let _ = asking.send(Err(StoreError::Shared(Arc::clone(&error))));
+                }
             }
         }
     }
@@ -73,38 +103,42 @@ impl<Q: Clone, A> Together<Q, A> {
         self.waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(Waiting { question, answer });
+            .push_back(Waiting { question, answer });
         waiting
     }
 
     fn take(&self) -> Vec<Waiting<Q, A>> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() <= MOST {
+            return std::mem::take(&mut *waiting).into();
+        }
+        waiting.drain(..MOST).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
-
     use tokio::task::JoinSet;
 
     use super::*;
 
     #[tokio::test]
-    async fn what_waits_is_asked_together_and_a_failure_is_only_the_asker_s() {
+    async fn what_waits_is_asked_together_and_those_who_were_asked_together_share_a_failure() {
         let together = Arc::new(Together::<usize, usize>::default());
-        let statements = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::new(Mutex::new(Vec::new()));
         let mut asking = JoinSet::new();
-        for number in 0..50 {
-            let (together, statements) = (Arc::clone(&together), Arc::clone(&statements));
+        for number in 0..2 * MOST {
+            let (together, asked) = (Arc::clone(&together), Arc::clone(&asked));
             asking.spawn(async move {
                 let all = |numbers: Vec<usize>| async {
-                    let statement = statements.fetch_add(1, Ordering::Relaxed);
+                    let statement = {
+                        let mut asked = asked.lock().unwrap();
+                        asked.push(numbers.len());
+                        asked.len()
+                    };
                     tokio::task::yield_now().await;
-                    if statement == 1 {
+                    // The first one asks alone, before the others come.
+                    if statement == 2 {
                         return Err(StoreError::Busy);
                     }
                     Ok(numbers.into_iter().map(|number| Ok(number * 2)).collect())
@@ -116,11 +150,19 @@ mod tests {
         while let Some(asked) = asking.join_next().await {
             match asked.unwrap() {
                 (number, Ok(answer)) => assert_eq!(answer, number * 2),
-                (_, Err(_)) => failed += 1,
+                (_, Err(error)) => {
+                    assert!(error.is_busy(), "{error}");
+                    failed += 1;
+                }
             }
         }
-        assert_eq!(failed, 1);
-        assert!(statements.load(Ordering::Relaxed) < 10);
+        let asked = asked.lock().unwrap();
+        assert_eq!(asked.iter().sum::<usize>(), 2 * MOST, "each is asked once");
+        assert!(
+            asked.len() < 10 && asked.iter().all(|count| *count <= MOST),
+            "{asked:?}"
+        );
+        assert_eq!(failed, asked[1]);
     }
 
     #[tokio::test]

@@ -128,11 +128,6 @@ impl DeviceClaims {
         &self.guid
     }
 
-    /// The GUID as the token has it.
-    pub(in crate::services) fn claimed_guid(&self) -> &str {
-        &self.claimed_guid
-    }
-
     /// Reads verified claims; `None` where they name no device, no key or no version.
     pub(in crate::services) fn read(claims: &JsonObject) -> Option<Self> {
         let text = |name| {
@@ -155,11 +150,19 @@ impl DeviceClaims {
         })
     }
 
-    /// The row of the device that the token names, in whatever spelling.
-    pub(in crate::services) async fn find(
+    /// The row of the device that the token names, in whatever spelling; looked up together with those that wait.
+    pub(in crate::services) async fn of_call(
         &self,
-        devices: &mut dyn ReadTables,
+        store: &dyn Store,
     ) -> Result<Option<DeviceIdentity>, StoreError> {
+        match store.device_of_call(&self.claimed_guid).await? {
+            Some(device) => Ok(Some(device)),
+            None => self.find(&mut *store.view().await?).await,
+        }
+    }
+
+    /// The row of the device that the token names, in whatever spelling.
+    async fn find(&self, devices: &mut dyn ReadTables) -> Result<Option<DeviceIdentity>, StoreError> {
         if let Some(device) = devices.find_device(&self.claimed_guid).await? {
             return Ok(Some(device));
         }
@@ -214,9 +217,9 @@ impl DeviceAuthenticator {
             .unwrap_or_else(PoisonError::into_inner)
             .admit(&claims.fingerprint, self.environment.clock.monotonic())
             .map_err(AuthenticationError::RateLimited)?;
-        let device = match self.store.device_of_call(&claims.claimed_guid).await? {
+        let device = match claims.of_call(&*self.store).await? {
             Some(device) => device,
-            None => self.stored_otherwise(&claims).await?,
+            None => self.recover(&claims).await?,
         };
         let status = check_device(&device, &claims)?;
         if let Some(proof) = proof {
@@ -229,15 +232,6 @@ impl DeviceAuthenticator {
             token_version: claims.token_version,
             status,
         })
-    }
-
-    /// The device whose GUID is stored in another spelling, or not at all.
-    async fn stored_otherwise(&self, claims: &DeviceClaims) -> Result<DeviceIdentity, AuthenticationError> {
-        let found = claims.find(&mut *self.store.view().await?).await?;
-        match found {
-            Some(device) => Ok(device),
-            None => self.recover(claims).await,
-        }
     }
 
     /// Makes the row of a device again that has a good token but no row.

@@ -493,3 +493,21 @@ async fn the_background_refresh_outlives_everything_that_github_does() {
     );
     background.abort();
 }
+
+/// Whoever asks the clock whether all work is done sees the look that a stored token is owed before it has begun.
+#[tokio::test]
+async fn a_look_that_a_stored_token_is_owed_is_work_under_way() {
+    let story = Story::new().await;
+    let service = story.service(&[]);
+    story.answers(head("first")).await;
+    let loop_of = service.clone();
+    let working = story.clock.working();
+    let background = tokio::spawn(async move { loop_of.keep_fresh(working).await });
+    story.clock.clock.rest().await;
+    story.answers(head("by token")).await;
+    service.store_token(Some(Secret::new("ghp_new"))).await.unwrap();
+    story.clock.clock.rest().await;
+    let known = service.head(&of("bunny-lab-io/Borealis", false)).await.unwrap();
+    assert_eq!(known.commit.as_deref(), Some("by token"));
+    background.abort();
+}

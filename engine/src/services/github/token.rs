@@ -78,7 +78,7 @@ impl GitHubService {
         self.remember(token.clone());
         let report = self.judge(token).await;
         tracing::info!(valid = report.status == TokenStatus::Ok, "github-token updated");
-        self.refresh_wanted.notify_one();
+        self.refresh_wanted.ask(self.environment.clock.working());
         Ok(report)
     }
 

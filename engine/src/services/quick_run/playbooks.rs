@@ -318,6 +318,7 @@ impl QuickRunService {
                     timeout_seconds: prepared.document.timeout_seconds,
                     job_id: None,
                     expiration: None,
+                    waits_until: None,
                     credential_id: prepared.wanted.credential_id.unwrap_or(0),
                 }),
             }
@@ -375,7 +376,11 @@ impl QuickRunService {
                 let sealed = self.secrets.seal(&compact_text(&request.json()));
                 work.note_undelivered(&NewUndelivered {
                     activity_id,
-                    source: Source::QuickRun(&sealed),
+                    source: Source::QuickRun {
+                        request: &sealed,
+                        // Its agent is told of no limit.
+                        patience: self.patience(0),
+                    },
                 })
                 .await?;
             } else {
@@ -443,6 +448,7 @@ impl QuickRunService {
             members: playbook_members(&self.signer, &document, &name, &values),
             name,
             digest: request.digest,
+            patience: self.patience(0),
             run_id: Some(request.run_id),
         })
     }

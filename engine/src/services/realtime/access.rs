@@ -6,14 +6,15 @@ use std::{
     time::Duration,
 };
 
-use super::lookups::{DeviceLookups, NotLookedUp};
+use futures_util::future::join_all;
+
 use crate::{
     config::settings::AccessPolicy,
     domain::{
         agent_id::names_device, devices::DeviceIdentity, guid::Guid, host_name::same_host,
         operator_session::OperatorCredential,
     },
-    repositories::Store,
+    repositories::{Store, StoreError},
     services::{
         Environment,
         device_access::{
@@ -21,12 +22,15 @@ use crate::{
             tokens::AccessTokens,
         },
         operators::OperatorService,
-        scheduler::channel::Eventual,
     },
 };
 
 /// How long rights that were looked up are cached.
 const RIGHTS_CACHED: Duration = Duration::from_secs(5);
+/// Devices of one event that are looked up at a time.
+const AT_A_TIME: usize = 500;
+/// How often the database is waited for.
+const PATIENCE: u8 = 4;
 
 /// What a connection showed when it was made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -101,7 +105,7 @@ impl Rights {
 #[derive(Debug)]
 pub struct Principal {
     identity: Identity,
-    looked_up: Mutex<Option<(Duration, Rights)>>,
+    looked_up: Mutex<Option<(Duration, Arc<Rights>)>>,
 }
 
 impl Principal {
@@ -119,18 +123,18 @@ impl Principal {
     }
 
     /// Its rights, where they were looked up a short while ago.
-    fn known(&self, now: Duration) -> Option<Rights> {
+    fn known(&self, now: Duration) -> Option<Arc<Rights>> {
         self.looked_up()
-            .clone()
+            .as_ref()
             .filter(|(at, _)| now.saturating_sub(*at) < RIGHTS_CACHED)
-            .map(|(_, rights)| rights)
+            .map(|(_, rights)| Arc::clone(rights))
     }
 
-    fn note(&self, at: Duration, rights: &Rights) {
-        *self.looked_up() = Some((at, rights.clone()));
+    fn note(&self, at: Duration, rights: &Arc<Rights>) {
+        *self.looked_up() = Some((at, Arc::clone(rights)));
     }
 
-    fn looked_up(&self) -> MutexGuard<'_, Option<(Duration, Rights)>> {
+    fn looked_up(&self) -> MutexGuard<'_, Option<(Duration, Arc<Rights>)>> {
         self.looked_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -138,7 +142,7 @@ impl Principal {
 /// Finds out who connections are and what they may do.
 #[derive(Debug)]
 pub struct ChannelAccess {
-    devices: Arc<DeviceLookups>,
+    store: Arc<dyn Store>,
     environment: Environment,
     tokens: AccessTokens,
     operators: Arc<OperatorService>,
@@ -155,7 +159,7 @@ impl ChannelAccess {
         policy: AccessPolicy,
     ) -> Self {
         Self {
-            devices: DeviceLookups::new(store),
+            store,
             environment,
             tokens,
             operators,
@@ -182,85 +186,89 @@ impl ChannelAccess {
     }
 
     /// What a connection may do, as it is now or was within the last 5 seconds. Where the store fails, nothing.
-    pub async fn rights(&self, principal: &Principal) -> Rights {
+    pub async fn rights(&self, principal: &Principal) -> Arc<Rights> {
         let mut rights = self.rights_of([principal]).await;
-        rights.pop().unwrap_or(Rights::Nothing)
+        rights.pop().unwrap_or_else(|| Arc::new(Rights::Nothing))
     }
 
     /// The same for each of these, in one pass: who shares an account is looked up once, and devices are together.
-    pub async fn rights_of(&self, principals: impl IntoIterator<Item = &Principal>) -> Vec<Rights> {
+    pub async fn rights_of(&self, principals: impl IntoIterator<Item = &Principal>) -> Vec<Arc<Rights>> {
+        let nothing = Arc::new(Rights::Nothing);
         if !self.is_strict() {
-            return principals.into_iter().map(|_| Rights::Everything).collect();
+            let everything = Arc::new(Rights::Everything);
+            return principals.into_iter().map(|_| Arc::clone(&everything)).collect();
         }
-        let now = self.environment.clock.monotonic();
-        let asked: Vec<_> = principals
-            .into_iter()
-            .map(|principal| (principal, self.ask(principal, now)))
-            .collect();
-        let mut of_accounts: HashMap<&OperatorCredential, Rights> = HashMap::new();
-        let mut all = Vec::with_capacity(asked.len());
-        for (principal, asked) in asked {
-            let found = match asked {
-                Asked::Known(rights) => {
-                    all.push(rights);
-                    continue;
+        let now = self.monotonic();
+        let mut all = Vec::new();
+        let (mut operators, mut devices) = (Vec::new(), Vec::new());
+        for principal in principals {
+            let known = principal.known(now);
+            if known.is_none() {
+                match &principal.identity {
+                    Identity::Anonymous => {}
+                    Identity::Operator(credential) => operators.push((all.len(), principal, credential)),
+                    Identity::Device(claims) => devices.push((all.len(), principal, claims)),
                 }
-                Asked::Operator(credential) => match of_accounts.get(credential) {
-                    Some(rights) => Ok(rights.clone()),
-                    None => {
-                        let found = self.operator_rights(credential).await;
-                        if let Ok(rights) = &found {
-                            of_accounts.insert(credential, rights.clone());
-                        }
-                        found
-                    }
-                },
-                Asked::Device(claims, device) => device
-                    .await
-                    .map(|device| device.map_or(Rights::Nothing, |device| device_rights(claims, device))),
+            }
+            all.push(known.unwrap_or_else(|| Arc::clone(&nothing)));
+        }
+        let mut found = Vec::with_capacity(operators.len() + devices.len());
+        let mut of_accounts: HashMap<&OperatorCredential, Arc<Rights>> = HashMap::new();
+        for (place, principal, credential) in operators {
+            let rights = match of_accounts.get(credential) {
+                Some(rights) => Some(Arc::clone(rights)),
+                None => self.operator_rights(credential).await.map(Arc::new),
             };
-            all.push(match found {
-                Ok(rights) => {
-                    principal.note(now, &rights);
-                    rights
-                }
-                Err(NotLookedUp) => Rights::Nothing,
-            });
+            if let Some(rights) = rights {
+                of_accounts.insert(credential, Arc::clone(&rights));
+                found.push((place, principal, rights));
+            }
+        }
+        for some in devices.chunks(AT_A_TIME) {
+            let looked_up = join_all(some.iter().map(|(.., claims)| self.device_rights(claims))).await;
+            for ((place, principal, _), rights) in some.iter().zip(looked_up) {
+                found.extend(rights.map(|rights| (*place, *principal, Arc::new(rights))));
+            }
+        }
+        for (place, principal, rights) in found {
+            principal.note(now, &rights);
+            if let Some(in_place) = all.get_mut(place) {
+                *in_place = rights;
+            }
         }
         all
     }
 
-    /// What is known of a connection, or has to be awaited.
-    fn ask<'a>(&self, principal: &'a Principal, now: Duration) -> Asked<'a> {
-        if let Some(rights) = principal.known(now) {
-            return Asked::Known(rights);
-        }
-        match &principal.identity {
-            Identity::Anonymous => Asked::Known(Rights::Nothing),
-            Identity::Operator(credential) => Asked::Operator(credential),
-            Identity::Device(claims) => Asked::Device(claims, Box::pin(self.devices.find(claims))),
-        }
+    /// `None` where the store fails; it has been logged why.
+    async fn operator_rights(&self, credential: &OperatorCredential) -> Option<Rights> {
+        let recognised = self.operators.recognise(credential).await.inspect_err(|error| {
+            tracing::error!("the rights of an operator's connection cannot be looked up: {error}");
+        });
+        Some(recognised.ok()?.map_or(Rights::Nothing, |_| Rights::Operator))
     }
 
-    async fn operator_rights(&self, credential: &OperatorCredential) -> Result<Rights, NotLookedUp> {
-        match self.operators.recognise(credential).await {
-            Ok(operator) => Ok(operator.map_or(Rights::Nothing, |_| Rights::Operator)),
-            Err(error) => {
-                tracing::error!("the rights of an operator's connection cannot be looked up: {error}");
-                Err(NotLookedUp)
+    /// `None` where the store fails; it has been logged why.
+    async fn device_rights(&self, claims: &DeviceClaims) -> Option<Rights> {
+        let device = self.device_of(claims).await.inspect_err(|error| {
+            tracing::error!("the rights of a device's connection cannot be looked up: {error}");
+        });
+        Some(
+            device
+                .ok()?
+                .map_or(Rights::Nothing, |device| device_rights(claims, device)),
+        )
+    }
+
+    /// Waits longer than a request would: agents are told nothing when they are refused, and wait for a minute.
+    async fn device_of(&self, claims: &DeviceClaims) -> Result<Option<DeviceIdentity>, StoreError> {
+        for _ in 1..PATIENCE {
+            match claims.of_call(&*self.store).await {
+                Err(error) if error.is_busy() => {}
+                found => return found,
             }
         }
+        claims.of_call(&*self.store).await
     }
-}
-
-/// What is known of a connection's rights.
-enum Asked<'a> {
-    Known(Rights),
-    Operator(&'a OperatorCredential),
-    Device(
-        &'a DeviceClaims,
-        Eventual<'a, Result<Option<DeviceIdentity>, NotLookedUp>>,
-    ),
 }
 
 fn device_rights(claims: &DeviceClaims, device: DeviceIdentity) -> Rights {
@@ -271,5 +279,82 @@ fn device_rights(claims: &DeviceClaims, device: DeviceIdentity) -> Rights {
             is_quarantined: status == DeviceStatus::Quarantined,
         },
         Err(_) => Rights::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::json::Json, testkit::Ground};
+
+    fn principal(guid: &str) -> Principal {
+        let claims = Json::object([
+            ("guid", guid.into()),
+            ("ssl_key_fingerprint", "ab12".into()),
+            ("token_version", 1.into()),
+        ]);
+        let claims = DeviceClaims::read(claims.as_object().unwrap()).unwrap();
+        Principal::new(Identity::Device(claims))
+    }
+
+    fn hostname(rights: &Rights) -> Option<&str> {
+        match rights {
+            Rights::Device { hostname, .. } => hostname.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn access(ground: &Ground) -> ChannelAccess {
+        let policy = AccessPolicy::Strict;
+        let operators = OperatorService::new(ground.store(), ground.environment.clone(), policy, 0);
+        ChannelAccess::new(
+            ground.store(),
+            ground.environment.clone(),
+            AccessTokens::new(&ed25519_dalek::SigningKey::from_bytes(&[7; 32])).unwrap(),
+            Arc::new(operators),
+            policy,
+        )
+    }
+
+    #[tokio::test]
+    async fn each_of_more_than_are_looked_up_at_a_time_has_its_own_rights() {
+        let rows: String = (0..1200)
+            .map(|number| {
+                format!(
+                    "INSERT INTO devices (guid, hostname) VALUES ('00000000-0000-4000-8000-{number:012X}', 'H{number}');"
+                )
+            })
+            .collect();
+        let ground = Ground::with(&rows).await;
+        let access = access(&ground);
+        let numbers: Vec<_> = (0..1201).chain([7]).collect();
+        let principals: Vec<_> = numbers
+            .iter()
+            .map(|number| {
+                let guid = format!("00000000-0000-4000-8000-{number:012X}");
+                // Tokens may spell it otherwise than the row.
+                principal(&if *number == 11 { guid.to_lowercase() } else { guid })
+            })
+            .collect();
+        let rights = access.rights_of(&principals).await;
+        for (number, rights) in numbers.iter().zip(&rights) {
+            let expected = (*number < 1200).then(|| format!("H{number}"));
+            assert_eq!(hostname(rights), expected.as_deref(), "{number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_changes_is_seen_by_whoever_was_not_looked_up_a_short_while_ago() {
+        let guid = "00000000-0000-4000-8000-000000000001";
+        let row = format!("INSERT INTO devices (guid, hostname) VALUES ('{guid}', 'WIN-1')");
+        let ground = Ground::with(&row).await;
+        let access = access(&ground);
+        let one = principal(guid);
+        assert_eq!(hostname(&*access.rights(&one).await), Some("WIN-1"));
+        ground.sql("UPDATE devices SET hostname = 'WIN-2'").await;
+        assert_eq!(hostname(&*access.rights(&one).await), Some("WIN-1"));
+        assert_eq!(hostname(&*access.rights(&principal(guid)).await), Some("WIN-2"));
+        ground.later(5);
+        assert_eq!(hostname(&*access.rights(&one).await), Some("WIN-2"));
     }
 }

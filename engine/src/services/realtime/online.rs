@@ -25,13 +25,14 @@ impl RealtimeService {
         let live = self.channel.live_agents();
         let mut online: HashSet<_> = {
             let registry = self.agents.registry();
-            let mut alive = registry.collected_hosts(now);
-            alive.extend(live.iter().filter_map(|id| registry.get(id)?.hostname.as_deref()));
-            hosts
-                .iter()
-                .filter(|host| alive.contains(host.as_str()) || self.agents.has_reported(host))
-                .cloned()
-                .collect()
+            let connected = live.iter().filter_map(|id| registry.get(id)?.hostname.as_deref());
+            let connected: HashSet<&str> = connected.collect();
+            let is_alive = |host: &&String| {
+                connected.contains(host.as_str())
+                    || registry.is_host_collected(host, now)
+                    || self.agents.has_reported(host)
+            };
+            hosts.iter().filter(is_alive).cloned().collect()
         };
         if online.len() == hosts.len() || live.is_empty() {
             return Ok(online);
@@ -60,9 +61,14 @@ impl RealtimeService {
             .values()
             .filter_map(|device| device.guid.as_ref())
             .collect();
-        let mut alive = self.channel.live_among(&known);
-        alive.extend(self.agents.registry().collected_devices(self.seconds()));
-        let is_online = |guid: &Guid| alive.contains(guid) || self.agents.has_device_reported(guid);
+        let connected = self.channel.live_among(&known);
+        let now = self.seconds();
+        let registry = self.agents.registry();
+        let is_online = |guid: &Guid| {
+            connected.contains(guid)
+                || registry.is_device_collected(guid, now)
+                || self.agents.has_device_reported(guid)
+        };
         Ok(devices
             .into_iter()
             .filter(|(_, device)| device.guid.as_ref().is_some_and(is_online))

@@ -40,6 +40,9 @@ pub const OFFLINE: &str = "Device offline";
 pub const WENT_AWAY: &str = "The connection ended before the device confirmed it, and the device did not come back in \
                              time. It may have run; it is not sent again";
 
+/// Why a script that arrived is given up.
+pub(super) const NO_RESULT: &str = "The device confirmed it, and no result came in the time that it may take";
+
 /// Background work that ends with the server.
 #[derive(Debug, Default)]
 pub struct Tasks {
@@ -190,7 +193,7 @@ impl Delivery {
             return Ok(Next::Skip);
         }
         if activity_status != status::RUNNING {
-            self.store_arrival(activity_id).await?;
+            self.forget(activity_id).await?;
             return Ok(Next::Skip);
         }
         if sends >= MOST_SENDS {
@@ -200,9 +203,16 @@ impl Delivery {
         Ok(Next::Send)
     }
 
-    async fn store_arrival(&self, activity_id: i64) -> Result<(), StoreError> {
+    async fn forget(&self, activity_id: i64) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         work.note_delivered(activity_id).await?;
+        work.save().await
+    }
+
+    async fn store_arrival(&self, activity_id: i64) -> Result<(), StoreError> {
+        let now = self.environment.clock.now().as_second();
+        let mut work = self.store.begin().await?;
+        work.note_arrived(activity_id, now).await?;
         work.save().await
     }
 

@@ -1,6 +1,6 @@
 //! What the tick does to runs before it looks at jobs: time-outs, assumed ends, retention.
 
-use super::{Scheduler, events, run_status};
+use super::{Scheduler, delivery::NO_RESULT, events, run_status};
 use crate::{
     domain::{
         job_runs::{OpenRun, status},
@@ -13,7 +13,8 @@ use crate::{
 const DAY: i64 = 86_400;
 
 impl Scheduler {
-    /// Ends what ran too long, takes what was delivered long enough ago for a success (SCH-4), and deletes old runs.
+    /// Ends what ran too long, takes what was delivered long enough ago for a success (SCH-4), gives up quick runs of which
+    /// no result came, and deletes old runs.
     pub(super) async fn keep_house(&self, now: i64) -> Result<(), StoreError> {
         let mut ended = Vec::new();
         let mut work = self.store.begin().await?;
@@ -25,6 +26,10 @@ impl Scheduler {
                 ended.push(run_status::end(&mut *work, open.run, word, "", now).await?);
             }
         }
+        let mut unanswered = Vec::new();
+        for id in work.take_overdue_results(now).await? {
+            unanswered.extend(work.end_activity(id, status::FAILED, NO_RESULT).await?);
+        }
         let pruned = work.prune_runs(self.oldest_kept(now)).await?;
         work.forget_orphaned_work().await?;
         work.save().await?;
@@ -33,6 +38,10 @@ impl Scheduler {
         }
         for ended in &ended {
             events::run_completed(&*self.channel, ended).await;
+        }
+        for activity in &unanswered {
+            tracing::warn!("activity {} failed: {NO_RESULT}", activity.id);
+            events::activity_ended(&*self.channel, activity).await;
         }
         Ok(())
     }

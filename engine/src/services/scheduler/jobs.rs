@@ -254,7 +254,7 @@ impl Scheduler {
             };
             work.link_activity(&link, now).await?;
             if component.kind == ComponentKind::ServerPlaybook {
-                let playbook = self.server_playbook(job, host, component);
+                let playbook = self.server_playbook(job, host, component, occurrence);
                 begin_on_server(
                     work,
                     &playbook,
@@ -277,7 +277,13 @@ impl Scheduler {
         Ok(Ok(begun))
     }
 
-    fn server_playbook(&self, job: &ScheduledJob, host: &str, component: &Component) -> ServerPlaybook {
+    fn server_playbook(
+        &self,
+        job: &ScheduledJob,
+        host: &str,
+        component: &Component,
+        occurrence: i64,
+    ) -> ServerPlaybook {
         let expiration = job.expiration.as_deref().and_then(expiration_seconds);
         ServerPlaybook {
             run_id: self.new_run_id(),
@@ -288,6 +294,8 @@ impl Scheduler {
             timeout_seconds: component.timeout_seconds,
             job_id: Some(job.id),
             expiration: expiration.filter(|seconds| *seconds != 0),
+            // As the run of a host that is offline.
+            waits_until: expiration.map(|seconds| occurrence.saturating_add(seconds)),
             credential_id: job.credential_id.unwrap_or(0),
         }
     }

@@ -29,6 +29,14 @@ impl End {
         }
     }
 
+    /// Of one that never began.
+    pub(super) fn expired(reason: &str) -> Self {
+        Self {
+            status: status::EXPIRED,
+            ..Self::failed(reason)
+        }
+    }
+
     /// Of one that was ended because it took longer than it may, in this word and for this reason.
     pub(super) fn ended(word: &'static str, reason: &str, outcome: PlaybookOutcome) -> Self {
         let mut stderr = outcome.stderr;

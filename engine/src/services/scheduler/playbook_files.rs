@@ -13,7 +13,7 @@ use crate::{
         json::{Json, JsonObject},
         unsafe_yaml::unsafe_yaml,
     },
-    integrations::ansible::{WorkFile, WorkFolder},
+    integrations::ansible::{OWN_FOLDER, WorkFile, WorkFolder},
 };
 
 /// The name in the inventory of a host whose own is more than a name to Ansible.
@@ -149,7 +149,7 @@ pub(super) fn environment(
             ("ANSIBLE_RETRY_FILES_ENABLED", "False".into()),
             ("ANSIBLE_CALLBACK_RESULT_FORMAT", "yaml".into()),
             // What it unpacks holds the values: it goes with the run.
-            ("ANSIBLE_LOCAL_TEMP", work.path().join("tmp").into_os_string()),
+            (OWN_FOLDER, work.path().join("tmp").into_os_string()),
         ]
         .map(|(name, value): (_, OsString)| (name.to_owned(), value)),
     );

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     channel::AgentChannel,
@@ -56,6 +56,8 @@ pub struct ServerPlaybook {
     pub job_id: Option<i64>,
     /// Seconds after which the job's runs time out, where they do.
     pub expiration: Option<i64>,
+    /// Until when it may wait for its turn, in Unix seconds, where its job has an expiration.
+    pub waits_until: Option<i64>,
     /// What it logs in with.
     pub credential_id: i64,
 }
@@ -182,8 +184,17 @@ impl ServerPlaybooks {
         }
     }
 
-    /// Removes what an earlier run of the server left of its playbooks' files: there are keys and passwords in it.
+    /// Ends the playbooks that a crash of the server left at work, and removes what is left of their files: there are keys
+    /// and passwords in it.
     pub async fn clear_work(&self) {
+        match self.places.work_root.end_left_over().await {
+            Ok(0) => {}
+            Ok(processes) => tracing::warn!(
+                processes,
+                "[server_run] processes of playbooks that an earlier run of the server left were ended"
+            ),
+            Err(error) => tracing::error!(%error, "[server_run] earlier playbooks may still run"),
+        }
         if let Err(error) = self.places.work_root.empty().await {
             tracing::error!(%error, "[server_run] files of earlier playbooks cannot be removed");
         }
@@ -225,17 +236,18 @@ impl ServerPlaybooks {
     /// Runs a playbook to its end, whatever that is.
     async fn run(&self, playbook: ServerPlaybook, mut working: Working) {
         let turn = match self.turns.try_acquire() {
-            Ok(turn) => Ok(turn),
+            Ok(turn) => Some(turn),
             Err(_) => {
                 drop(std::mem::take(&mut working));
                 let _waiting = measures::playbook_waits();
-                let turn = self.turns.acquire().await;
-                working = self.environment.clock.working();
+                let (turn, now_working) = self.wait_for_turn(playbook.waits_until).await;
+                working = now_working;
                 turn
             }
         };
-        let Ok(_turn) = turn else {
-            return;
+        let Some(_turn) = turn else {
+            let end = End::expired("The run did not get its turn before it expired");
+            return self.store_at_last(&playbook.run_id, &end, working).await;
         };
         tracing::info!(
             run_id = %playbook.run_id,
@@ -267,9 +279,34 @@ impl ServerPlaybooks {
             duration = %format_args!("{}s", took.as_secs()),
             "[server_run] completed"
         );
+        self.store_at_last(&playbook.run_id, &end, working).await;
+    }
+
+    /// `None` where its time is over before.
+    async fn wait_for_turn(&self, until: Option<i64>) -> (Option<SemaphorePermit<'_>>, Working) {
         let clock = &self.environment.clock;
-        while let Err(error) = self.store_end(&playbook.run_id, &end).await {
-            tracing::error!(run_id = %playbook.run_id, %error, "[server_run] database update failed");
+        let expiry = async {
+            match until {
+                None => std::future::pending().await,
+                Some(until) => {
+                    let left = until.saturating_sub(clock.now().as_second()).max(0);
+                    let left = Duration::from_secs(left.unsigned_abs());
+                    clock.sleep_until(clock.monotonic() + left).await
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            turn = self.turns.acquire() => (turn.ok(), clock.working()),
+            working = expiry => (None, working),
+        }
+    }
+
+    /// Stores an end, whenever the store takes it.
+    async fn store_at_last(&self, run_id: &str, end: &End, mut working: Working) {
+        let clock = &self.environment.clock;
+        while let Err(error) = self.store_end(run_id, end).await {
+            tracing::error!(run_id, %error, "[server_run] database update failed");
             let sleep = clock.sleep_until(clock.monotonic() + RETRY_INTERVAL);
             drop(std::mem::take(&mut working));
             working = sleep.await;
@@ -403,7 +440,9 @@ impl ServerPlaybooks {
                     status::SUCCESS if !run.error.is_empty() => status::FAILED,
                     word => word,
                 };
-                run.started_ts = run.started_ts.or(Some(now));
+                if end.status != status::EXPIRED {
+                    run.started_ts = run.started_ts.or(Some(now));
+                }
                 let error = run.error.clone();
                 let end = run_status::end(&mut *work, run, word, &error, now).await?;
                 ended = was_open.then_some(end);

@@ -1,11 +1,11 @@
 //! What no command does: make a database, change its tables, or wait for ever.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use sqlx::Connection as _;
 
 use super::program::{connect, migrated, run, sql};
-use crate::testkit::files::names_in;
+use crate::testkit::files::{everything_in, names_in};
 
 /// One of each group; the backup goes into a folder of its own.
 fn commands(backup: &Path) -> Vec<Vec<&str>> {
@@ -16,6 +16,45 @@ fn commands(backup: &Path) -> Vec<Vec<&str>> {
         vec!["devices", "list"],
         vec!["backup", backup.to_str().unwrap()],
     ]
+}
+
+#[test]
+fn root_writes_nothing_beside_another_users_server() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not tried, because only root can give files away");
+        return;
+    }
+    let root = migrated();
+    std::os::unix::fs::chown(root.path().join("database.db"), Some(65534), Some(65534)).unwrap();
+    let backup = root.path().join("b.tar");
+    run(root.path(), &["backup", "--all", backup.to_str().unwrap()], &[]).done();
+    let everything = || everything_in(root.path()).into_iter().collect::<BTreeSet<_>>();
+    let before = everything();
+    for (command, code) in [
+        (&["users", "create", "ann", "--generate-password"][..], 1),
+        (&["install-codes", "create"], 1),
+        (&["devices", "revoke", "WIN-A"], 1),
+        (&["certificate", "renew"], 1),
+        (&["certificate", "replace", "--yes"], 1),
+        (&["restore", backup.to_str().unwrap()], 1),
+        (&["migrate"], 2),
+    ] {
+        let ran = run(root.path(), command, &[]);
+        assert_eq!(ran.code, Some(code), "{command:?}: {}", ran.errors);
+        for told in ["belongs to user 65534", "sudo -u '#65534'", "nothing was changed"] {
+            assert!(ran.errors.contains(told), "{command:?}: {}", ran.errors);
+        }
+        assert_eq!(everything(), before, "{command:?}");
+    }
+    // What only shows something leaves nothing.
+    for command in [
+        &["users", "list"][..],
+        &["install-codes", "list"],
+        &["devices", "list"],
+    ] {
+        run(root.path(), command, &[]).done();
+        assert_eq!(everything(), before, "{command:?}");
+    }
 }
 
 #[test]

@@ -236,29 +236,30 @@ impl Place {
                 }
             };
             let stays = Duration::from_secs(60 + (scattered(number, round) % 120) as u64);
-            let ended = tokio::time::timeout(stays, self.work(&mut client)).await;
+            let ended = self.work(&mut client, tokio::time::Instant::now() + stays).await;
             self.ledger.agents(|count| count.saturating_sub(1));
             match ended {
-                Err(_) => client.disconnect().await,
-                Ok(reason) => self
+                None => client.disconnect().await,
+                Some(reason) => self
                     .ledger
                     .fault(format!("an agent's channel ended: {reason}"), 1),
             }
         }
     }
 
-    /// Runs what comes; why no more does.
-    async fn work(&self, client: &mut Client) -> CloseReason {
-        loop {
-            let (id, name, arguments) = match client.next().await {
+    /// Runs what comes until then, and finishes what it has begun: who confirms a script and says nothing more leaves it
+    /// running for ever. Why no more comes, where that is before.
+    async fn work(&self, client: &mut Client, until: tokio::time::Instant) -> Option<CloseReason> {
+        while let Ok(incoming) = tokio::time::timeout_at(until, client.next()).await {
+            let (id, name, arguments) = match incoming {
                 Incoming::Event { id, name, arguments } => (id, name, arguments),
-                Incoming::Closed(reason) => return reason,
+                Incoming::Closed(reason) => return Some(reason),
                 Incoming::Ack { .. } | Incoming::Refused { .. } => continue,
             };
             if let Some(id) = id
                 && let Err(reason) = client.acknowledge(id, &[]).await
             {
-                return reason;
+                return Some(reason);
             }
             if name == "quick_job_run" {
                 let job = arguments
@@ -269,11 +270,12 @@ impl Place {
                 let result = json!({"job_id": job, "status": "Success", "stdout": "1\n", "stderr": ""});
                 let begin = Instant::now();
                 if let Err(reason) = client.emit("quick_job_result", &[result]).await {
-                    return reason;
+                    return Some(reason);
                 }
                 self.ledger.note("script run", begin.elapsed(), Ok(()));
             }
         }
+        None
     }
 
     /// The reports of some agents, over one connection.

@@ -104,6 +104,19 @@ function stepName(verdict, number) {
   return verdict.steps[number] || (number === 0 ? "any step" : `step ${number}`);
 }
 
+/** `step 4`; nothing where it is none, or has no other name. */
+function numbered(verdict, number) {
+  const name = verdict.steps[number];
+  return name === undefined || AFTER_THE_STEPS.includes(name) ? "" : `step ${number}`;
+}
+
+/** The differences of each step, in the order of the steps. */
+function byStep(differences) {
+  const steps = new Map();
+  for (const one of differences) steps.set(one.step, [...(steps.get(one.step) || []), one]);
+  return [...steps.keys()].sort((one, other) => one - other).map((step) => steps.get(step));
+}
+
 function copyButton(line) {
   const button = element("button", { type: "button", onclick: async () => {
     await navigator.clipboard.writeText(line);
@@ -123,7 +136,8 @@ function stepView(verdict, step, differences) {
     element("summary", {},
       element("span", { class: `badge ${reason ? "not_compared" : kind}` },
         reason ? "not compared" : kind === "same" ? "same" : `${here.length} ${kind === "different" ? "different" : "expected"}`),
-      element("span", { class: "where" }, `${stepName(verdict, step.step)} `, element("span", { class: "key" }, step.label)),
+      element("span", { class: "where" }, element("span", { class: "key" }, `${numbered(verdict, step.step)} `),
+        `${stepName(verdict, step.step)} `, element("span", { class: "key" }, step.label)),
       element("span", { class: "took" }, took)));
   const fill = () => {
     if (made.dataset.filled) return;
@@ -213,8 +227,8 @@ function scenarioView(report, verdict, story) {
       element("span", { class: "name" }, verdict.scenario),
       element("span", { class: "title" }, story ? story.title : ""),
       element("span", { class: "count" }, words)));
-  made.addEventListener("toggle", () => {
-    if (!made.open || made.dataset.filled) return;
+  const fill = () => {
+    if (made.dataset.filled) return;
     made.dataset.filled = "yes";
     const body = element("div", { class: "body" });
     made.append(body);
@@ -232,7 +246,9 @@ function scenarioView(report, verdict, story) {
     }
     const views = {
       Differences: () => differences.length === 0 ? [element("p", { class: "none" }, "Nothing differs.")]
-        : differences.map((one) => element("div", {}, element("p", {}, element("b", {}, stepName(verdict, one.step)), ` ${one.label}`), differenceView(verdict, one))),
+        : byStep(differences).map((here) => element("div", {},
+          element("p", {}, `${numbered(verdict, here[0].step)} `, element("b", {}, stepName(verdict, here[0].step)), ` ${here[0].label}`),
+          ...here.map((one) => differenceView(verdict, one)))),
       Steps: () => (story ? story.steps.map((step) => stepView(verdict, step, differences)) : [element("p", { class: "none" }, "Nothing was seen.")]),
       Sequence: () => (story ? [element("div", { class: "sequence" },
         sequenceOf(verdict, story, "legacy", differences), sequenceOf(verdict, story, "engine", differences))] : []),
@@ -245,8 +261,9 @@ function scenarioView(report, verdict, story) {
     };
     body.append(element("div", { class: "views" }, ...buttons), place);
     show(verdict.outcome === "different" ? "Differences" : "Steps");
-  });
-  return made;
+  };
+  made.addEventListener("toggle", () => made.open && fill());
+  return { made, fill };
 }
 
 function begin(report) {
@@ -261,7 +278,8 @@ function begin(report) {
     const words = [verdict.scenario, story ? story.title : "", ...Object.values(verdict.steps), ...Object.values(verdict.not_compared),
       ...(story ? story.steps.flatMap((step) => [step.label, step.note]) : []),
       ...differencesOf(verdict).flatMap((one) => [one.path, one.entry || "", text(one.legacy) || "", text(one.engine) || ""])];
-    return { verdict, view: scenarioView(report, verdict, story), words: words.join("\n").toLowerCase(), area: report.areas[verdict.scenario] };
+    const { made: view, fill } = scenarioView(report, verdict, story);
+    return { verdict, view, fill, words: words.join("\n").toLowerCase(), area: report.areas[verdict.scenario] };
   });
   // What needs a look comes first.
   const weight = { could_not_run: 0, different: 1, not_compared: 2, alone: 3, accepted: 4, same: 5 };
@@ -288,6 +306,22 @@ function begin(report) {
     area.value = link.dataset.area;
     filter();
   }));
+  document.querySelectorAll("[data-open]").forEach((link) => link.addEventListener("click", (event) => {
+    event.preventDefault();
+    [search, area, outcome].forEach((control) => { control.value = ""; });
+    filter();
+    const { view } = all.find((one) => one.verdict.scenario === link.dataset.open);
+    view.open = true;
+    view.scrollIntoView();
+  }));
+  // On paper nobody can open anything.
+  window.addEventListener("beforeprint", () => {
+    for (const { verdict, view, fill } of all) {
+      if (!["different", "could_not_run"].includes(verdict.outcome)) continue;
+      view.open = true;
+      fill();
+    }
+  });
   filter();
   document.documentElement.dataset.ready = "yes";
 }

@@ -12,6 +12,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
+use socketio_server::long_work::{LONG, LongWork};
 
 pub use limits::{BodyLimit, Enrollment, Files, LONGEST, Small, SmallOfAnybody, Usual, UsualOfAnybody};
 
@@ -37,6 +38,8 @@ pub struct BodyRules {
     timing: Timing,
     anonymous: Option<AnonymousBounds>,
     in_flight: Arc<BodiesInFlight>,
+    /// Where long ones are parsed.
+    long_work: LongWork,
 }
 
 impl BodyRules {
@@ -46,6 +49,7 @@ impl BodyRules {
             timing: settings.timing,
             anonymous: settings.anonymous_bounds(),
             in_flight: Arc::default(),
+            long_work: LongWork::default(),
         }
     }
 }
@@ -56,6 +60,7 @@ impl Default for BodyRules {
             timing: Timing::default(),
             anonymous: Some(Bounds::default().anonymous),
             in_flight: Arc::default(),
+            long_work: LongWork::default(),
         }
     }
 }
@@ -118,8 +123,8 @@ pub struct RawBody<L = Usual> {
     body: Body,
     limit: usize,
     rules: BodyRules,
-    /// Where it comes from, for the limits by address.
-    address: String,
+    /// Who sends it, for the limits by address.
+    caller: Caller,
     /// Whether it has to come at a pace of its own, because anybody may send it.
     has_pace: bool,
     kind: PhantomData<L>,
@@ -134,11 +139,7 @@ impl<S: Sync, L: BodyLimit> FromRequest<S> for RawBody<L> {
         let of_anybody = rules.anonymous.as_ref().and_then(L::of_anybody);
         Ok(Self {
             rules,
-            address: parts
-                .extensions
-                .get::<Caller>()
-                .map(|caller| caller.limit_key().to_owned())
-                .unwrap_or_default(),
+            caller: parts.extensions.get().cloned().unwrap_or_default(),
             headers: parts.headers,
             body,
             limit: of_anybody.unwrap_or(L::BYTES),
@@ -199,8 +200,7 @@ impl<L> RawBody<L> {
     /// As [`RawBody::lenient`].
     pub async fn forced(self) -> Result<JsonObject, BodyError> {
         let reader = self.reader();
-        let bytes = self.read().await?;
-        object_or_falsy(readable(reader.read(&bytes))?)
+        object_or_falsy(self.parsed(reader).await?)
     }
 
     /// The object of a route that insists on JSON.
@@ -212,8 +212,7 @@ impl<L> RawBody<L> {
             return Err(BodyError::WrongContentType);
         }
         let reader = self.reader();
-        let bytes = self.read().await?;
-        match readable(reader.read(&bytes))? {
+        match self.parsed(reader).await? {
             Some(Json::Object(members)) => Ok(members),
             Some(_) => Err(BodyError::NotAnObject),
             None => Err(BodyError::Unparsable),
@@ -221,13 +220,20 @@ impl<L> RawBody<L> {
     }
 
     async fn lenient_by(self, reader: JsonReader) -> Result<JsonObject, BodyError> {
-        let is_json = self.is_json();
-        let bytes = self.read().await?;
-        if is_json {
-            object_or_falsy(readable(reader.read(&bytes))?)
+        if self.is_json() {
+            object_or_falsy(self.parsed(reader).await?)
         } else {
+            self.read().await?;
             Ok(JsonObject::new())
         }
+    }
+
+    /// The value; `None` of a text that is no JSON.
+    async fn parsed(self, reader: JsonReader) -> Result<Option<Json>, BodyError> {
+        let long_work = self.rules.long_work.clone();
+        let bytes = self.read().await?;
+        let read = || reader.read(&bytes);
+        readable(long_work.run(bytes.len() >= LONG, read).await)
     }
 
     fn reader(&self) -> JsonReader {
@@ -250,7 +256,7 @@ impl<L> RawBody<L> {
         let in_flight = self
             .rules
             .in_flight
-            .begin(&self.address, bounds.bodies_per_address);
+            .begin(self.caller.limit_key(), bounds.bodies_per_address);
         tokio::select! {
             biased;
             read = self.read_whole() => read,

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
 };
 
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -14,9 +15,13 @@ use crate::config::network::Network;
 /// The longest word that counts where a proxy forwards no address.
 const LONGEST_WORD: usize = 64;
 
-/// The peer of a request, and the client behind it by its forwarding headers.
+/// The peer of a request, and the client behind it by its forwarding headers. Every layer looks at it, so it is cheap to
+/// clone.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Caller {
+pub struct Caller(Arc<Addresses>);
+
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Addresses {
     peer: Option<IpAddr>,
     tls: bool,
     host: Option<String>,
@@ -66,7 +71,7 @@ impl Caller {
             .as_deref()
             .and_then(|list| nearest_stranger(list, is_trusted))
             .or_else(|| peer.map(Nearest::Address));
-        Self {
+        Self(Arc::new(Addresses {
             is_forwarded: from_proxy && FORWARDING.iter().any(|name| headers.contains_key(*name)),
             peer,
             tls,
@@ -76,22 +81,23 @@ impl Caller {
             forwarded_for,
             forwarded_proto: forwarded("x-forwarded-proto"),
             forwarded_host: forwarded("x-forwarded-host"),
-        }
+        }))
     }
 
     /// The address of the socket's other end.
     pub fn peer(&self) -> Option<IpAddr> {
-        self.peer
+        self.0.peer
     }
 
     /// Whether a trusted proxy asks for somebody else, who may be anywhere.
     pub fn is_forwarded(&self) -> bool {
-        self.is_forwarded
+        self.0.is_forwarded
     }
 
     /// The caller's address: the last one forwarded, else the peer's, else `unknown`.
     pub fn last_forwarded(&self) -> String {
-        self.forwarded_for
+        self.0
+            .forwarded_for
             .as_deref()
             .and_then(last_item)
             .map_or_else(|| self.peer_text(), str::to_owned)
@@ -101,17 +107,18 @@ impl Caller {
     /// else `unknown`. Whatever a client writes stands left of what the proxies write, so it cannot choose its key, nor
     /// another one's. Ports and brackets do not count, and of an IPv6 address only its network of 64 bits does.
     pub fn limit_key(&self) -> &str {
-        self.limit_key.as_deref().unwrap_or("unknown")
+        self.0.limit_key.as_deref().unwrap_or("unknown")
     }
 
     /// Where the caller is: what [`Caller::limit_key`] counts, but of an IPv6 address all of it.
     pub fn address(&self) -> &str {
-        self.client.as_deref().unwrap_or("unknown")
+        self.0.client.as_deref().unwrap_or("unknown")
     }
 
     /// The caller's address as enrollment logs it: the first one forwarded, else the peer's, else `unknown`.
     pub fn enrollment_address(&self) -> String {
-        self.forwarded_for
+        self.0
+            .forwarded_for
             .as_deref()
             .and_then(|list| list.split(',').next())
             .map_or_else(|| self.peer_text(), |item| item.trim().to_owned())
@@ -120,7 +127,7 @@ impl Caller {
     /// Whether the caller is on this machine: the peer, and whom it speaks for. A trusted proxy elsewhere cannot say
     /// so (DEV-13).
     pub fn is_local(&self) -> bool {
-        if !self.peer.is_some_and(|peer| peer.is_loopback()) {
+        if !self.0.peer.is_some_and(|peer| peer.is_loopback()) {
             return false;
         }
         let address = self.last_forwarded();
@@ -129,8 +136,8 @@ impl Caller {
 
     /// The scheme of absolute addresses.
     pub fn scheme(&self) -> String {
-        self.forwarded_proto.as_deref().and_then(last_item).map_or_else(
-            || if self.tls { "https" } else { "http" }.to_owned(),
+        self.0.forwarded_proto.as_deref().and_then(last_item).map_or_else(
+            || if self.0.tls { "https" } else { "http" }.to_owned(),
             str::to_owned,
         )
     }
@@ -147,10 +154,11 @@ impl Caller {
     /// Host and port of absolute addresses; the scheme's own port is left out.
     pub fn host(&self) -> String {
         let host = self
+            .0
             .forwarded_host
             .as_deref()
             .and_then(last_item)
-            .or(self.host.as_deref())
+            .or(self.0.host.as_deref())
             .unwrap_or("localhost");
         let usual_port = match self.scheme().as_str() {
             "http" => ":80",
@@ -163,15 +171,16 @@ impl Caller {
     /// Whether `origin` is this server's own as the client sees it: host and port of `Host`, or of a trusted proxy's
     /// `X-Forwarded-Host`. The scheme is not compared: a proxy that ends TLS need not say so.
     pub fn is_own_origin(&self, origin: &str) -> bool {
-        let forwarded = self.forwarded_host.as_deref().and_then(last_item);
-        [forwarded, self.host.as_deref()]
+        let forwarded = self.0.forwarded_host.as_deref().and_then(last_item);
+        [forwarded, self.0.host.as_deref()]
             .into_iter()
             .flatten()
             .any(|authority| is_origin_of(authority, origin))
     }
 
     fn peer_text(&self) -> String {
-        self.peer
+        self.0
+            .peer
             .map_or_else(|| "unknown".to_owned(), |peer| peer.to_string())
     }
 }

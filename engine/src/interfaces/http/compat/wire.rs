@@ -4,7 +4,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -28,12 +28,37 @@ use crate::domain::clock::Clock;
 #[derive(Clone, Copy, Debug)]
 pub struct UnknownLength;
 
+/// The dates of answers: one is written a second.
+#[derive(Debug)]
+pub struct Dates {
+    clock: Arc<dyn Clock>,
+    last: Mutex<Option<(u64, HeaderValue)>>,
+}
+
+impl Dates {
+    /// By this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            last: Mutex::default(),
+        }
+    }
+
+    fn now(&self) -> Option<HeaderValue> {
+        let seconds = u64::try_from(self.clock.now().as_second()).unwrap_or_default();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, date)) = last.as_ref().filter(|(of, _)| *of == seconds) {
+            return Some(date.clone());
+        }
+        let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let date = HeaderValue::from_str(&date).ok()?;
+        *last = Some((seconds, date.clone()));
+        Some(date)
+    }
+}
+
 /// Gives an answer its reason, its date, the length of its body and the order of its headers.
-pub async fn write_as_the_legacy(
-    State(clock): State<Arc<dyn Clock>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub async fn write_as_the_legacy(State(dates): State<Arc<Dates>>, request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
     let mut order = Order {
         socket: is_socket_path(&decode(request.uri().path())),
@@ -71,9 +96,7 @@ pub async fn write_as_the_legacy(
     }
     let unsatisfiable = response.status() == StatusCode::RANGE_NOT_SATISFIABLE;
     let headers = response.headers_mut();
-    let seconds = u64::try_from(clock.now().as_second()).unwrap_or_default();
-    let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-    if let Ok(date) = HeaderValue::from_str(&date) {
+    if let Some(date) = dates.now() {
         headers.entry(header::DATE).or_insert(date);
     }
     order.file = headers.contains_key(header::ACCEPT_RANGES);

@@ -7,7 +7,7 @@ use std::{
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Indexed, note};
+use super::{Indexed, note, take_out};
 
 macro_rules! select_hosts {
     ($rest:literal) => {
@@ -58,14 +58,8 @@ impl Indexed for ActivityHosts {
     }
 
     fn remove(&mut self, number: i64) {
-        let Some(host) = self.host_of.remove(&number) else {
-            return;
-        };
-        if let Some(numbers) = self.numbers.get_mut(&host) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.numbers.remove(&host);
-            }
+        if let Some(host) = self.host_of.remove(&number) {
+            take_out(&mut self.numbers, &host, number);
         }
     }
 }

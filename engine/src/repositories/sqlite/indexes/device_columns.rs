@@ -1,11 +1,11 @@
-//! What is looked for in `devices`: the columns of the search, and the ids of agents.
+//! What is looked for in `devices`: the columns of the search, the keys of host names, and the ids of agents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Indexed, note};
-use crate::domain::{search::DeviceField, text::python_trim};
+use super::{Indexed, note, take_out};
+use crate::domain::{host_name::HostKey, search::DeviceField, text::python_trim};
 
 macro_rules! select_columns {
     ($rest:literal) => {
@@ -20,6 +20,7 @@ macro_rules! select_columns {
 pub(in crate::repositories::sqlite) struct DeviceColumns {
     rows: BTreeMap<i64, DeviceRow>,
     by_agent: HashMap<Box<str>, BTreeSet<i64>>,
+    by_name: HashMap<HostKey, BTreeSet<i64>>,
 }
 
 /// Values as the search compares them.
@@ -33,6 +34,8 @@ struct DeviceRow {
     /// A column holds what is no text: whether it fits, SQLite says.
     is_odd: bool,
     agent_id: Option<Box<str>>,
+    /// `None` where the host name is no text, and so nobody's.
+    name: Option<HostKey>,
 }
 
 impl DeviceRow {
@@ -56,6 +59,11 @@ impl DeviceRow {
             is_odd,
             // No other kind of value is equal to a text.
             agent_id: row.try_get("agent_id").ok().flatten(),
+            name: row
+                .try_get::<Option<&str>, _>("hostname")
+                .ok()
+                .flatten()
+                .map(HostKey::of),
         }
     }
 
@@ -81,6 +89,12 @@ impl DeviceColumns {
     /// The devices with exactly this agent.
     pub(in crate::repositories::sqlite) fn with_agent(&self, agent_id: &str) -> Vec<i64> {
         let numbers = self.by_agent.get(agent_id);
+        numbers.into_iter().flatten().copied().collect()
+    }
+
+    /// The devices whose host name has this key.
+    pub(in crate::repositories::sqlite) fn named(&self, key: &HostKey) -> Vec<i64> {
+        let numbers = self.by_name.get(key);
         numbers.into_iter().flatten().copied().collect()
     }
 }
@@ -110,19 +124,22 @@ impl Indexed for DeviceColumns {
         if let Some(agent_id) = &row.agent_id {
             self.by_agent.entry(agent_id.clone()).or_default().insert(number);
         }
+        if let Some(name) = &row.name {
+            self.by_name.entry(name.clone()).or_default().insert(number);
+        }
         self.rows.insert(number, row);
         Ok(())
     }
 
     fn remove(&mut self, number: i64) {
-        let Some(agent_id) = self.rows.remove(&number).and_then(|row| row.agent_id) else {
+        let Some(row) = self.rows.remove(&number) else {
             return;
         };
-        if let Some(numbers) = self.by_agent.get_mut(&agent_id) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.by_agent.remove(&agent_id);
-            }
+        if let Some(agent_id) = &row.agent_id {
+            take_out(&mut self.by_agent, agent_id, number);
+        }
+        if let Some(name) = &row.name {
+            take_out(&mut self.by_name, name, number);
         }
     }
 }

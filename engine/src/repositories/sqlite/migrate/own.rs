@@ -18,6 +18,11 @@ pub(super) async fn add_columns(connection: &mut SqliteConnection) -> Result<(),
             .execute(&mut *connection)
             .await?;
     }
+    if !has(connection, "patience").await? {
+        sqlx::raw_sql("ALTER TABLE engine_undelivered_work ADD COLUMN patience INTEGER")
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 

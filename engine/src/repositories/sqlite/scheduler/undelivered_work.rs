@@ -73,20 +73,47 @@ impl<A: Access> ReadUndeliveredWork for A {
 #[async_trait]
 impl WriteUndeliveredWork for SqliteWork {
     async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError> {
-        let (component, request) = match work.source {
-            Source::Component(index) => (index, None),
-            Source::QuickRun(request) => (0, Some(request)),
+        let (component, request, patience) = match work.source {
+            Source::Component(index) => (index, None, None),
+            Source::QuickRun { request, patience } => (0, Some(request), patience),
         };
         sqlx::query(
-            "INSERT OR REPLACE INTO engine_undelivered_work (activity_id, component_index, request) \
-             VALUES ($1, $2, $3)",
+            "INSERT OR REPLACE INTO engine_undelivered_work (activity_id, component_index, request, patience) \
+             VALUES ($1, $2, $3, $4)",
         )
         .bind(work.activity_id)
         .bind(component)
         .bind(request)
+        .bind(patience)
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    async fn note_arrived(&mut self, activity_id: i64, now: i64) -> Result<(), StoreError> {
+        let patience: Option<Option<i64>> = sqlx::query_scalar(
+            "DELETE FROM engine_undelivered_work WHERE activity_id = $1 RETURNING patience",
+        )
+        .bind(activity_id)
+        .fetch_optional(self.connection())
+        .await?;
+        if let Some(patience) = patience.flatten() {
+            sqlx::query("INSERT OR REPLACE INTO engine_awaited_results (activity_id, until) VALUES ($1, $2)")
+                .bind(activity_id)
+                .bind(now.saturating_add(patience))
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn take_overdue_results(&mut self, now: i64) -> Result<Vec<i64>, StoreError> {
+        Ok(
+            sqlx::query_scalar("DELETE FROM engine_awaited_results WHERE until <= $1 RETURNING activity_id")
+                .bind(now)
+                .fetch_all(self.connection())
+                .await?,
+        )
     }
 
     async fn note_delivered(&mut self, activity_id: i64) -> Result<bool, StoreError> {

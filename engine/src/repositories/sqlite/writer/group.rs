@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
 use super::Shared;
-use crate::repositories::StoreError;
+use crate::repositories::{
+    StoreError,
+    sqlite::failure::{Failure, is_after_another},
+};
 
 /// How many changes share a transaction.
 pub(super) const MOST: usize = 64;
@@ -21,6 +24,8 @@ pub(super) struct Group {
     done: Vec<oneshot::Sender<Outcome>>,
     /// Whether there is a savepoint, of the last of them or of the one that is made now.
     pub(super) has_savepoint: bool,
+    /// Why the last statement failed that did. Where SQLite has ended the transaction with it, only this says why.
+    pub(super) failure: Option<Failure>,
 }
 
 impl Group {
@@ -29,6 +34,7 @@ impl Group {
             begun: now(),
             done: Vec::new(),
             has_savepoint: false,
+            failure: None,
         }
     }
 
@@ -54,7 +60,10 @@ impl Group {
 
     /// Tells all of them what became of the transaction.
     pub(super) fn tell(self, outcome: Result<(), StoreError>) {
-        let outcome = outcome.map_err(Arc::new);
+        let outcome = outcome.map_err(|error| match self.failure {
+            Some(failure) if is_after_another(&error) => Arc::new(failure.into()),
+            _ => Arc::new(error),
+        });
         for told in self.done {
             // Whoever has gone needs no answer.
             let _ = told.send(outcome.clone());

@@ -48,7 +48,7 @@ impl Place {
     /// Writes as a brief unit of work does.
     async fn brief(&self, sql: &'static str) -> Result<(), StoreError> {
         let mut turn = self.writer.begin_brief().await?;
-        sqlx::raw_sql(sql).execute(turn.connection()).await?;
+        sqlx::query(sql).execute(turn.statements()).await?;
         turn.commit().await
     }
 

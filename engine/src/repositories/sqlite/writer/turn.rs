@@ -74,11 +74,13 @@ impl Turn {
     /// # Panics
     /// Never: it is there until the turn is dropped.
     pub(in crate::repositories::sqlite) fn connection(&mut self) -> &mut SqliteConnection {
-        #[allow(
-            clippy::expect_used,
-            reason = "only `drop` and those who put another in its place take it"
-        )]
-        self.connection.as_mut().expect("a turn has its connection")
+        present(&mut self.connection)
+    }
+
+    /// What the statements of a change run on. Why one fails is kept for those who share the transaction.
+    pub(in crate::repositories::sqlite) fn statements(&mut self) -> Statements<'_> {
+        let failure = self.group.as_mut().map(|group| &mut group.failure);
+        Statements::noting(present(&mut self.connection), failure)
     }
 
     /// The connection, to be closed.
@@ -181,7 +183,7 @@ impl Turn {
         if let Some(group) = &mut self.group {
             group.has_savepoint = false;
         }
-        Ok(statement().fetch_all(Statements::on(self.connection())).await?)
+        Ok(statement().fetch_all(self.statements()).await?)
     }
 
     /// Commits what was begun; where it is brief, together with others.
@@ -364,6 +366,14 @@ impl Drop for Turn {
             });
         }
     }
+}
+
+#[allow(
+    clippy::expect_used,
+    reason = "only `drop` and those who put another in its place take it"
+)]
+fn present(connection: &mut Option<SqliteConnection>) -> &mut SqliteConnection {
+    connection.as_mut().expect("a turn has its connection")
 }
 
 pub(super) async fn close(connection: SqliteConnection) {

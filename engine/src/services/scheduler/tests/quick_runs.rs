@@ -171,3 +171,59 @@ async fn a_result_counts_as_arrival_whenever_it_comes() {
     assert_eq!((story.wire.sent().len(), story.look(M + 30).await), (0, 0));
     assert_eq!(story.activities().await, ["Success"]);
 }
+
+#[tokio::test]
+async fn a_script_that_arrived_and_says_nothing_more_ends_after_its_time() {
+    let mut story = Story::begin().await;
+    story.file(
+        "Scripts/hello.json",
+        r#"{"script":"Write-Output $env:WHO","timeout_seconds":30}"#,
+    );
+    story.wire.connect(&["A", "B"]);
+    let hosts = Json::list(["A", "B"]);
+    let asked = [("script_path", "Scripts/hello.json".into()), ("hostnames", hosts)];
+    story.quick_run(Json::object(asked)).await;
+    story
+        .sql("UPDATE activity_history SET status = 'Success' WHERE id = 2")
+        .await;
+    story.restart().await;
+    // Its time, and a minute in which its agent can come back.
+    story.tick(M + 89).await;
+    assert_eq!(story.activities().await, ["Running", "Success"]);
+    story.wire.told();
+    story.tick(M + 90).await;
+    let reason = "Failed The device confirmed it, and no result came in the time that it may take";
+    assert_eq!(story.activities().await, [reason, "Success"]);
+    let told = story.wire.told();
+    let told: Vec<_> = told.iter().map(|(event, _)| event.as_str()).collect();
+    assert_eq!(told, ["device_activity_changed"]);
+    assert_eq!(
+        story
+            .column("SELECT activity_id || '' FROM engine_awaited_results")
+            .await,
+        [""; 0]
+    );
+}
+
+#[tokio::test]
+async fn the_time_of_a_result_begins_when_the_script_arrives() {
+    let story = Story::begin().await;
+    story.file(
+        "Scripts/hello.json",
+        r#"{"script":"Write-Output 1","timeout_seconds":30}"#,
+    );
+    let asked = [
+        ("script_path", "Scripts/hello.json".into()),
+        ("hostnames", Json::list(["A"])),
+    ];
+    story.quick_run(Json::object(asked)).await;
+    story.look(M + 200).await;
+    story.tick(M + 240).await;
+    assert_eq!(story.activities().await, ["Running"]);
+    story.wire.connect(&["A"]);
+    story.look(M + 250).await;
+    story.tick(M + 300).await;
+    assert_eq!(story.activities().await, ["Running"]);
+    story.tick(M + 340).await;
+    assert!(story.activities().await[0].starts_with("Failed The device confirmed it"));
+}

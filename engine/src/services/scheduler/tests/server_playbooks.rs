@@ -207,13 +207,17 @@ const STATES: &str = "SELECT r.status || ' ' || a.status || ' ' || p.status || '
 
 /// Nine playbooks that have begun: eight run, and one waits for its turn.
 async fn with_all_places_taken() -> Story {
+    with_all_places_taken_by(&[]).await
+}
+
+/// The same by jobs with these columns too.
+async fn with_all_places_taken_by(columns: &[(&str, &str)]) -> Story {
+    let columns = [&[SSH, ("credential_id", "2")], columns].concat();
     let story = Story::begin().await;
     story.file("Ansible_Playbooks/p.yml", WAITS);
     story.wire.connect(&["A"]);
     for _ in 0..9 {
-        story
-            .job(PLAYBOOK, r#"["A"]"#, &[SSH, ("credential_id", "2")])
-            .await;
+        story.job(PLAYBOOK, r#"["A"]"#, &columns).await;
     }
     story.scheduler.tick(M).await;
     until(
@@ -266,6 +270,43 @@ async fn what_waits_for_its_turn_is_pending_keeps_its_host_and_is_never_taken_fo
             .count(),
         9
     );
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_expires_with_its_job() {
+    let story = with_all_places_taken_by(&[("expiration", "'30m'")]).await;
+    story.wire.told();
+    story.ground.set_clock(M + 1799);
+    a_moment().await;
+    until(
+        &story,
+        STATES,
+        &["Pending Pending Pending 1 1", "Running Running Running 8 1"],
+    )
+    .await;
+    story.ground.set_clock(M + 1801);
+    until(
+        &story,
+        STATES,
+        &["Expired Expired Expired 1 0", "Running Running Running 8 1"],
+    )
+    .await;
+    let expired =
+        "SELECT error || ' ' || COALESCE(started_ts, '-') FROM scheduled_job_runs WHERE status = 'Expired'";
+    assert_eq!(
+        story.column(expired).await,
+        ["The run did not get its turn before it expired -"]
+    );
+    until_told(&story, "job_run_completed", 1).await;
+    // Its turn has not come by that.
+    story.file("Ansible_Playbooks/go", "");
+    story.quiet().await;
+    until(
+        &story,
+        STATES,
+        &["Expired Expired Expired 1 0", "Success Success Success 8 1"],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ fn body(content_type: Option<&str>, bytes: &'static [u8]) -> RawBody {
         limit: Usual::BYTES,
         kind: PhantomData,
         rules: BodyRules::default(),
-        address: String::new(),
+        caller: Caller::default(),
         has_pace: false,
     }
 }

@@ -48,7 +48,7 @@ impl Place {
                 for _ in 0..kind.rows() {
                     sqlx::query("INSERT INTO t VALUES ($1)")
                         .bind(number.to_string())
-                        .execute(turn.connection())
+                        .execute(turn.statements())
                         .await?;
                 }
                 match kind {
@@ -63,9 +63,9 @@ impl Place {
                 let mut turn = writer.begin_brief().await?;
                 sqlx::query("INSERT INTO t VALUES ($1)")
                     .bind(number.to_string())
-                    .execute(turn.connection())
+                    .execute(turn.statements())
                     .await?;
-                sqlx::query(sql).execute(turn.connection()).await?;
+                sqlx::query(sql).execute(turn.statements()).await?;
                 turn.commit().await
             }),
         }
@@ -205,7 +205,34 @@ async fn where_sqlite_ends_the_transaction_all_who_shared_it_are_told_and_the_ne
         let outcomes = place.together_of(&kinds).await;
         let good: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
         assert_eq!(good, [false, false, false, true, true], "{ending:?} {outcomes:?}");
+        for outcome in outcomes.into_iter().take(3) {
+            assert_eq!(outcome.unwrap_err().database_message(), "no", "{ending:?}");
+        }
         assert_eq!(place.numbers().await, [3, 4, 4], "{ending:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shared_a_transaction_that_a_full_disk_ended_is_told_that_the_disk_is_full() {
+    for kind in [Kind::Failed(LARGE), Kind::FailedSingle(LARGE)] {
+        let place = Place::new().await;
+        let mut turn = place.writer.turn().await.unwrap();
+        sqlx::raw_sql("PRAGMA max_page_count = 10")
+            .execute(turn.connection())
+            .await
+            .unwrap();
+        drop(turn);
+        let outcomes = place
+            .together_of(&[Kind::Brief, Kind::Failed(FAIL_ALONE), kind, Kind::Single])
+            .await;
+        // The failure of another before it is not the one that ended the transaction.
+        for ended in [&outcomes[0], &outcomes[2]] {
+            let error = ended.as_ref().unwrap_err();
+            assert_eq!(Cause::of(error), Some(Cause::DiskFull), "{kind:?} {error}");
+        }
+        // Another connection, which has no limit.
+        assert!(outcomes[3].is_ok(), "{kind:?} {outcomes:?}");
+        assert_eq!(place.numbers().await, [3], "{kind:?}");
     }
 }
 
@@ -216,8 +243,8 @@ async fn a_change_that_says_nothing_of_its_failure_gives_nobody_a_transaction_th
     let writer = place.writer.clone();
     let silent: Change = Box::pin(async move {
         let mut turn = writer.begin_brief().await?;
-        sqlx::raw_sql(END_THE_TRANSACTION)
-            .execute(turn.connection())
+        sqlx::query(END_THE_TRANSACTION)
+            .execute(turn.statements())
             .await
             .unwrap_err();
         turn.commit().await
@@ -231,6 +258,7 @@ async fn a_change_that_says_nothing_of_its_failure_gives_nobody_a_transaction_th
     let outcomes = place.together(changes).await;
     let good: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(good, [false, false, true, true], "{outcomes:?}");
+    assert_eq!(outcomes[0].as_ref().unwrap_err().database_message(), "no");
     assert_eq!(place.numbers().await, [2, 3, 3]);
 }
 
