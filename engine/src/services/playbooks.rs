@@ -8,7 +8,6 @@ use super::{
     scheduler::{
         channel::AgentChannel,
         events::{self, EndedRun},
-        playbook_end::PlaybookRunView,
         run_status,
     },
 };
@@ -17,7 +16,6 @@ use crate::{
         agent_id::{NamedDevice, named_device, names_device},
         guid::Guid,
         host_name::same_host,
-        json::Json,
         mask::shown,
         playbooks::{PlaybookReport, PlaybookRun, SERVER},
     },

@@ -11,7 +11,7 @@ use super::{
     credentials::RunCredentials,
     delivery::Tasks,
     events,
-    playbook_end::{End, PlaybookRunView},
+    playbook_end::End,
     playbook_files::{arguments, environment, unreachable, work_files},
     run_status,
 };
@@ -23,7 +23,6 @@ use crate::{
         },
         clock::Working,
         job_runs::status,
-        json::Json,
         mask::shown,
         measures,
     },
