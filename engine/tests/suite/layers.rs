@@ -119,7 +119,8 @@ fn forbidden(layer: &str, path: &str, source: &str) -> Vec<String> {
 fn arrows_point_downward() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    for file in &sources(&root) {
+    let files = sources(&root);
+    for file in &files {
         let path = file.strip_prefix(&root).unwrap().display().to_string();
         if path.ends_with("tests.rs") || path.contains("/tests/") || path.starts_with("testkit") {
             continue;
