@@ -11,5 +11,7 @@ CREATE TABLE IF NOT EXISTS engine_undelivered_work (
     -- How a quick run was asked for, sealed; NULL for scheduled jobs.
     request BLOB,
     -- Seconds that the result of a quick run may take once it has arrived; NULL where nobody waits for it.
-    patience INTEGER
+    patience INTEGER,
+    -- Until when that may come, in Unix seconds, once it has arrived: the work is delivered then, and its result is awaited.
+    until INTEGER
 );

@@ -181,6 +181,12 @@ impl RunningEngine {
         self.metrics.as_ref().map(|metrics| metrics.address)
     }
 
+    /// Whether something goes on that takes its own time, whatever the clock says: playbooks on this machine, and work that
+    /// its agent has not confirmed.
+    pub fn works_by_itself(&self) -> bool {
+        self.services.scheduler.under_way() > 0
+    }
+
     /// Takes up a renewed certificate now rather than at the next look.
     pub fn reload_certificate(&self) {
         self.keeper.look_now();

@@ -371,10 +371,8 @@ fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignErr
 /// When each step began and was over on both sides; of the legacy's side, where it is recorded, the recording knows.
 fn spans(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) -> BothSpans {
     let recorded = || Spans::recorded(&scenario.step_ends());
-    BothSpans {
-        legacy: legacy.map_or_else(recorded, spans_of),
-        engine: spans_of(engine),
-    }
+    let legacy = legacy.map_or_else(recorded, spans_of);
+    BothSpans::new(legacy, spans_of(engine)).through(scenario)
 }
 
 /// When the steps of a run began and were over: as its server's clock ran, or where it stood.

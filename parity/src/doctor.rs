@@ -487,15 +487,17 @@ async fn look_into(
         if side == "legacy" && OF_A_START.contains(&one.subject) {
             continue;
         }
-        if is_served && one.verdict == Found::Problem && matches!(one.subject, "address" | "other servers") {
-            if one.subject == "other servers" {
+        match one.subject {
+            "address" if is_served => continue,
+            "other servers" if is_served && one.verdict == Found::Problem => {
                 findings.ok(
                     side,
                     one.subject,
                     "an engine works in this root folder, and one answers",
                 );
+                continue;
             }
-            continue;
+            _ => {}
         }
         let verdict = match one.verdict {
             Found::Ok => Verdict::Ok,

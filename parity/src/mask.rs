@@ -10,6 +10,8 @@ use serde::Serialize;
 pub const TOLERANCE_US: i64 = 1000;
 /// An event can reach the recorder this much after the step that caused it, in microseconds.
 pub const LATE_US: i64 = 50_000;
+/// From so long a jump of the clock on, background work may have been woken by it, in microseconds.
+pub const JUMP_US: i64 = 5_000_000;
 /// Fields with a measured duration: equal to a tenth of a second.
 pub const DURATIONS: [&str; 2] = ["retry_after", "age_seconds"];
 /// At most so many rows of a table are looked at.
@@ -110,10 +112,14 @@ masks! {
         "they are measured from one step to another, and each moment is one within a step";
     /// The step during which a socket received an event.
     EventStep "event-step"
-        "during which of two neighbouring steps, or of those within 50 ms, a socket received an event"
+        "during which of two neighbouring steps, of those within 50 ms, or of those behind a step that only wait or look and take less than 5 s, a socket received an event"
         "which socket, which event, what it held, how often, and the order on each connection"
-        "it takes an event some milliseconds to arrive, and the next step may have begun"
-        ;
+        "it takes an event some milliseconds to arrive, and what a server does by itself takes its own time, whatever looks on";
+    /// Whether arguments came one by one.
+    Arguments "arguments"
+        "whether an event carries one list or several arguments, and an empty list or nothing"
+        "what it carries, value by value"
+        "recordings write both in one way";
     /// Members that one side alone has.
     OneSided "one-sided-member"
         "between which other members of an object one stands that only one side has"
@@ -126,13 +132,13 @@ masks! {
         "they come by the real clock, which no replay repeats";
     /// What was asked of GitHub.
     UpstreamOrder "upstream-order"
-        "the order in which a server asked GitHub"
+        "the order in which a server asked GitHub, and the headers with which it did but Authorization"
         "what it asked, and how often"
-        "the legacy asks from several threads";
+        "the legacy asks from several threads, and recordings hold no other header";
     /// The server time's text.
     DisplayTime "display-time"
         "the text for people of the server's time"
-        "that it has the form of one"
+        "that it has the form of one, and says the minute of the time beside it"
         "recordings hold no more of it";
     /// Pictures.
     Picture "picture"
@@ -154,6 +160,21 @@ masks! {
         "how a JSON answer of more than 8 KiB is written"
         "what it says, and the order of its members"
         "recordings do not hold its text";
+    /// How an answer comes.
+    Delivery "delivery"
+        "how an answer travels: in which pieces it comes and how long it takes, white space around a header's value, and what becomes of its connection later"
+        "its head and body, with what they say about pieces and connection; that no step waits for it longer than the patience, and that nothing else comes with it"
+        "recordings hold none of it; `parity bench` measures how long answers take";
+    /// What files have beside name, mode and content.
+    Surroundings "surroundings"
+        "folders (those without a file in them, and their modes), and owners and times of files"
+        "names, modes and contents of files, and `Last-Modified` where an answer has it"
+        "recordings hold none of it";
+    /// How tables are defined.
+    Schema "schema"
+        "how the tables are defined that a server left: types, defaults, keys, indexes, triggers, and SQLite's own tables"
+        "columns and rows of the tables; of a new database all the rest by the scenarios platform/schema_tables, platform/schema_indexes_and_keys and inventory/schema"
+        "recordings hold the rows alone";
     /// What a server left, of a scenario that was recorded over the network.
     NobodyLooked "nobody-looked"
         "tables and files that a server left, where its answers were recorded by `parity record`"
@@ -285,6 +306,12 @@ mod tests {
                 .row()
                 .what
                 .contains(&format!("{} ms", LATE_US / 1000))
+        );
+        assert!(
+            Mask::EventStep
+                .row()
+                .what
+                .contains(&format!("{} s,", JUMP_US / 1_000_000))
         );
         assert!(
             DURATIONS

@@ -20,6 +20,7 @@ mod tokens;
 pub(crate) use forms::{EMBEDDED, pattern};
 pub(crate) use left::{Item, left_of};
 pub(crate) use names::sha256_hex;
+pub(crate) use shapes::is_display;
 pub(crate) use time::{is_shortest, plausible};
 
 use crate::mask::{Mask, Masked};
@@ -188,6 +189,7 @@ impl<'a> Normalizer<'a> {
                 if let Some(body) = body {
                     out.insert("body".to_owned(), body);
                 }
+                self.masked.note(Mask::Delivery);
                 if headers::has_repeated(headers) {
                     self.masked.note(Mask::RepeatedHeader);
                 }
@@ -303,6 +305,7 @@ impl<'a> Normalizer<'a> {
                         {
                             self.signature(place, map, text)
                         }
+                        Some(Value::String(text)) if shapes::says_another_time(text, map) => json!(text),
                         Some(inner) => self.value(place, key, inner),
                         None => Value::Null,
                     };
@@ -408,7 +411,10 @@ impl<'a> Normalizer<'a> {
     fn expanded(&mut self, place: Place<'_>, text: &str) -> Option<Value> {
         if text.starts_with(certificate::BEGIN) && text.strip_suffix('\n').unwrap_or(text).ends_with("-----")
         {
-            let parts = certificate::parts(text, self.started_at_us, &|| certificate::left(self.left))?;
+            let mut parts = certificate::parts(text, self.started_at_us, &|| certificate::left(self.left))?;
+            if let (false, Some(parts)) = (certificate::is_usual(text), parts.as_object_mut()) {
+                parts.insert("written".to_owned(), json!("not as usual"));
+            }
             let name = self.name(Mask::Certificate, text, "certificate", place);
             return Some(json!({ "<certificate>": { "name": name, "parts": parts } }));
         }

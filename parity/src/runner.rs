@@ -23,11 +23,11 @@ use serde_json::{Map, Value};
 use self::{clock::Clock, shared::Shared, sockets::Sockets};
 use crate::{
     import::{label, locate::token_claims},
+    mask::JUMP_US,
     scenario::{
         expect, files,
         literals::literals,
         model::{Action, Capture, Scenario, Step},
-        socket::SocketAct,
         template::{self, Names, TemplateError, as_text},
         upstream::UPSTREAM_PORT,
     },
@@ -195,6 +195,8 @@ async fn run(
     run.names.insert(UPSTREAM_PORT.to_owned(), port);
     let base = run.names.get("base").map(as_text).unwrap_or_default();
     let (mut observations, missed) = run.steps(&github, events).await;
+    // What the last step has woken is done before anybody looks at what is left.
+    run.target.rests().await;
     if let (Some(root), Some(database)) = (run.target.root(), run.target.database()) {
         between.behind(&root, &database);
     }
@@ -274,12 +276,9 @@ struct Run<'a> {
 /// How the number of this process is shown, which is another one in each run.
 const PROCESS: &str = "${process}";
 
-/// A jump of the clock from which on background work may be due.
-const JUMP_US: i64 = 5_000_000;
-
 /// Whether the step only waits for what earlier steps caused.
 fn waits(step: &Step) -> bool {
-    matches!(&step.action, Action::Socket(socket) if matches!(socket.act, SocketAct::Receive(_) | SocketAct::Silence(_)))
+    matches!(&step.action, Action::Socket(socket) if socket.only_waits())
 }
 
 /// Why a step could not be done, for people.

@@ -7,7 +7,7 @@ use crate::scenario::{emit::requests_digest, model::Scenario};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{fs, io, io::BufRead as _, io::BufReader};
 
 mod blocks;
 mod layout;
@@ -210,6 +210,35 @@ pub fn read_for(folder: &Path, scenario: &Scenario) -> Result<Snapshot, Snapshot
 pub fn read(folder: &Path, scenario: &str) -> Result<Snapshot, SnapshotError> {
     let path = path_of(folder, scenario);
     parse(&path, &read_text(&path)?)
+}
+
+/// The scenario whose snapshot was made from a recording with this digest, where there is one.
+///
+/// # Errors
+/// If the folder or a snapshot cannot be read.
+pub fn of_recording(folder: &Path, digest: &str) -> Result<Option<String>, SnapshotError> {
+    if !folder.exists() {
+        return Ok(None);
+    }
+    let line = format!("recording_sha256: {digest}");
+    for name in snapshots_in(folder)? {
+        let path = folder.join(&name);
+        let failed = |source| SnapshotError::Io {
+            path: path.clone(),
+            source,
+        };
+        let header = BufReader::new(fs::File::open(&path).map_err(failed)?).lines();
+        for found in header {
+            let found = found.map_err(failed)?;
+            if found == line {
+                return Ok(name.strip_suffix(".snap").map(str::to_owned));
+            }
+            if found.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Writes one scenario's snapshot and notes its digest.

@@ -59,6 +59,11 @@ pub trait Target: std::fmt::Debug + Send + Sync {
     /// Sets its clock, where that is possible, and waits until the work that has come due is done.
     async fn at(&self, time: Timestamp);
 
+    /// Whether it does nothing by itself any more until its clock moves or somebody asks; never where nobody can tell.
+    async fn rests(&self) -> bool {
+        false
+    }
+
     /// How far its clock is ahead of this machine's, and how exactly that is known, in microseconds.
     fn skew_us(&self) -> (i64, i64) {
         (0, 0)

@@ -63,8 +63,8 @@ async fn without_the_register_the_mended_defects_show_as_differences() {
     let area = folder.path().join("enrollment");
     std::fs::create_dir(&area).unwrap();
     std::fs::copy(
-        places().scenarios.join("enrollment/codes_crash_types.yaml"),
-        area.join("codes_crash_types.yaml"),
+        places().scenarios.join("enrollment/codes_wrong_types.yaml"),
+        area.join("codes_wrong_types.yaml"),
     )
     .unwrap();
     std::fs::write(folder.path().join("divergences.toml"), "format = 2\n").unwrap();
@@ -80,7 +80,7 @@ async fn without_the_register_the_mended_defects_show_as_differences() {
     assert_eq!(report::ending(&report), Ending::Differs);
     let text = report::terminal(&report);
     assert!(
-        text.contains("enrollment/codes_crash_types") && text.contains("/status"),
+        text.contains("enrollment/codes_wrong_types") && text.contains("/status"),
         "{text}"
     );
 }

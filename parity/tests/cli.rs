@@ -16,7 +16,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A scenario in which nine requests show what the register accepts.
-const CRASHES: &str = "enrollment/codes_crash_types";
+const CRASHES: &str = "enrollment/codes_wrong_types";
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -184,7 +184,7 @@ fn what_differs_is_written_into_an_entry_and_accepted_from_then_on() {
     let one = small.register();
     assert!(
         one.contains(
-            "[[divergence.expect]]\nat = { \"enrollment/codes_crash_types\" = [\"POST enrollment-codes\"] }"
+            "[[divergence.expect]]\nat = { \"enrollment/codes_wrong_types\" = [\"POST enrollment-codes\"] }"
         ),
         "{one}"
     );
@@ -224,7 +224,7 @@ fn the_table_names_the_revision_and_tells_when_it_was_changed() {
     );
     assert!(
         table.contains(
-            "  - enrollment/codes_crash_types: 2 `POST enrollment-codes`, 3 `POST enrollment-codes 2`"
+            "  - enrollment/codes_wrong_types: 2 `POST enrollment-codes`, 3 `POST enrollment-codes 2`"
         ),
         "{table}"
     );
@@ -392,8 +392,8 @@ fn a_reader_that_goes_away_ends_no_command() {
     ];
     let others: [(&[&str], i32); 4] = [
         (&["list"], 0),
-        (&["convert", "scenarios/enrollment/codes_crash_types.yaml"], 0),
-        (&["new", "enrollment/codes_crash_types"], 2),
+        (&["convert", "scenarios/enrollment/codes_wrong_types.yaml"], 0),
+        (&["new", "enrollment/codes_wrong_types"], 2),
         (&["import", "nothing.json"], 2),
     ];
     let own = commands.map(|(arguments, code)| (arguments, code, small.parity(arguments)));

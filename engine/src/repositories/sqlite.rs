@@ -1,4 +1,6 @@
 //! The SQLite file that the legacy and the engine share.
+//!
+//! Long because opening, reading and changing it are one store, and all queries run on its two kinds of access.
 
 pub(super) mod activity;
 mod approvals;

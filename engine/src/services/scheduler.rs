@@ -138,6 +138,12 @@ impl Scheduler {
         self.playbooks.stop().await;
     }
 
+    /// How much goes on that takes its own time, whatever the clock says: playbooks on this machine, and work that its agent
+    /// has not confirmed.
+    pub fn under_way(&self) -> usize {
+        self.playbooks.running() + self.delivery.waiting()
+    }
+
     /// One tick, as of `now` in seconds.
     async fn tick(self: &Arc<Self>, now: i64) {
         if let Err(error) = self.keep_house(now).await {

@@ -216,15 +216,6 @@ async fn a_connection_whose_client_stops_ends_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_headers_are_taken_and_no_more() {
-    for (count, status) in [(100, 200), (101, 431)] {
-        let others = "X-Other: a\r\n".repeat(count - 1);
-        let (answer, _) = answer_to(&format!("GET /health HTTP/1.1\r\nHost: a\r\n{others}\r\n")).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_idle_connection_outlives_those_that_proxies_keep() {
     let longer_than_proxies = 75..=76;
     for next in ["", "POST /echo HTTP/1.1\r\nContent-Ty"] {

@@ -50,15 +50,19 @@ impl Display for Growth {
         let Self {
             small, large, unit, ..
         } = self;
+        // A fleet of fifty is back within hundredths of a second.
+        let digits = |value: f64| if value.abs() < 10.0 { 3 } else { 1 };
         write!(
             out,
-            "{:<9} {:<16} {:>6} {}: {:>9.1} {unit}   {:>6}: {:>9.1} {unit}   {:.2} times",
+            "{:<9} {:<16} {:>6} {}: {:>9.*} {unit}   {:>6}: {:>9.*} {unit}   {:.2} times",
             self.load.name(),
             self.figure,
             small.size,
             self.of,
+            digits(small.value),
             small.value,
             large.size,
+            digits(large.value),
             large.value,
             self.times()
         )
@@ -112,4 +116,31 @@ pub async fn grow(plan: &Plan, tell: impl Fn(String)) -> Result<Vec<Growth>, Ben
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_small_is_told_in_its_digits() {
+        let row = Growth {
+            load: Load::Agents,
+            of: "agents",
+            figure: "all back after".into(),
+            unit: "s",
+            small: Point {
+                size: 50,
+                value: 0.021,
+            },
+            large: Point {
+                size: 500,
+                value: 12.34,
+            },
+        };
+        assert_eq!(
+            row.to_string(),
+            "agents    all back after       50 agents:     0.021 s      500:      12.3 s   587.62 times"
+        );
+    }
 }

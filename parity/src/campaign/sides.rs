@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use self::{
     agreement::{noise, several},
-    chance::{same_second, slack},
+    chance::{length_of_a_time, same_second, slack},
     own_words::{forget_signers, in_common_words, without_machine},
 };
 use super::{provenance, spans};
@@ -457,6 +457,11 @@ fn ran(
         differences.retain(|one| !same_second(one, &spans, starts));
         for _ in differences.len()..before {
             ran.masked.note(Mask::Moment);
+        }
+        let before = differences.len();
+        differences.retain(|one| !length_of_a_time(one, legacy_ran.into_iter().chain([engine_ran])));
+        for _ in differences.len()..before {
+            ran.masked.note(Mask::BodyLength);
         }
     }
     ran.broken = breaks.into_iter().next().map(|(_, reason, _)| reason);

@@ -71,7 +71,18 @@ fn import(
     let text = String::from_utf8(std::fs::read(recording)?)
         .map_err(|_| "it is no text in UTF-8, and so no recording: copy it whole, or record again")?;
     let mut imported = import_recording(&text)?;
-    let kept = write(&mut imported, &sha256_hex(text.as_bytes()), scenarios, snapshots)?;
+    let digest = sha256_hex(text.as_bytes());
+    // A scenario that was renamed since is not made a second time.
+    let renamed = snapshot::of_recording(snapshots, &digest)?.filter(|name| *name != imported.scenario.name);
+    let recorded = renamed.map(|name| {
+        imported.transcript.scenario.clone_from(&name);
+        std::mem::replace(&mut imported.scenario.name, name)
+    });
+    let mut kept = write(&mut imported, &digest, scenarios, snapshots)?;
+    if let Some(recorded) = recorded {
+        kept.kept
+            .insert(0, format!("its name, which is {recorded} in the recording"));
+    }
     Ok((imported, kept))
 }
 
@@ -170,6 +181,25 @@ mod tests {
             "steps": [step(1, "/x"), step(4, "/x")], "heard": [], "final": {"tables": {}, "files": {}},
         });
         recording.to_string()
+    }
+
+    #[test]
+    fn a_recording_whose_scenario_was_renamed_keeps_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("r.json"), recording("s")).unwrap();
+        let import = || import(&at("r.json"), &at("scenarios"), &at("snapshots")).unwrap();
+        assert_eq!(import().0.scenario.name, "a/s");
+        std::fs::rename(at("scenarios/a/s.yaml"), at("scenarios/a/other.yaml")).unwrap();
+        let mut renamed = snapshot::read(&at("snapshots"), "a/s").unwrap();
+        std::fs::remove_dir_all(at("snapshots")).unwrap();
+        renamed.normalized.scenario = "a/other".to_owned();
+        snapshot::write(&at("snapshots"), &renamed).unwrap();
+        let (imported, kept) = import();
+        assert_eq!(imported.scenario.name, "a/other");
+        assert_eq!(kept.kept[0], "its name, which is a/s in the recording");
+        assert!(!at("scenarios/a/s.yaml").exists());
+        assert_eq!(snapshot::verify_digests(&at("snapshots")).unwrap().len(), 0);
     }
 
     #[test]

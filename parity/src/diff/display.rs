@@ -104,10 +104,10 @@ mod tests {
         // In the zone: November 28th 2026 @ 4:59PM, and December 1st 2026 @ 10:00AM.
         let at = |text: &str| text.parse::<Timestamp>().unwrap().as_microsecond();
         let starts = (at("2026-11-28T15:59:00Z"), at("2026-12-01T09:00:00Z"));
-        let spans = BothSpans {
-            legacy: Spans::recorded(&[(1, 1000), (3, 2000)]),
-            engine: Spans::new([(1, 0, 1000), (3, 1000, 2000)]),
-        };
+        let spans = BothSpans::new(
+            Spans::recorded(&[(1, 1000), (3, 2000)]),
+            Spans::new([(1, 0, 1000), (3, 1000, 2000)]),
+        );
         let explains = |label: &str, lengths| displays.explains(label, 3, lengths, &spans, starts);
         assert!(
             explains("HEAD /time as anon", (178, 178)),

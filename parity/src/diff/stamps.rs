@@ -1,9 +1,10 @@
 //! When two times count as equal. Each side explains its own by the steps that it went through, and the explanations are
 //! compared: which of the two is the legacy's changes nothing.
 
-use crate::mask::{LATE_US, TOLERANCE_US};
+use crate::mask::{JUMP_US, LATE_US, TOLERANCE_US};
+use crate::scenario::model::Scenario;
 use serde_json::Value;
-use std::ops::RangeInclusive;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 const SECOND_US: i64 = 1_000_000;
 /// A little more than a tenth of a second, because a tenth has no exact binary form.
@@ -148,16 +149,47 @@ pub struct BothSpans {
     pub legacy: Spans,
     /// The engine's.
     pub engine: Spans,
+    /// Steps that only wait or look: what comes in one of them was caused before it.
+    idle: BTreeSet<u32>,
 }
 
 impl BothSpans {
+    #[must_use]
+    pub fn new(legacy: Spans, engine: Spans) -> Self {
+        Self {
+            legacy,
+            engine,
+            idle: BTreeSet::new(),
+        }
+    }
+
     /// A recording, and the engine whose clock is set to the moments at which its steps were over.
     #[must_use]
     pub fn of_replay(ends: &[(u32, i64)]) -> Self {
-        Self {
-            legacy: Spans::recorded(ends),
-            engine: Spans::standing(ends),
+        Self::new(Spans::recorded(ends), Spans::standing(ends))
+    }
+
+    /// Those of the steps of a scenario.
+    #[must_use]
+    pub fn through(mut self, scenario: &Scenario) -> Self {
+        let idle = scenario.steps.iter().filter(|step| step.only_looks());
+        self.idle = idle.map(|step| step.id).collect();
+        self
+    }
+
+    /// The last step until this one that can have caused something; 0 is the server's start. A step that lasts can have
+    /// woken what was due.
+    fn cause(&self, step: u64) -> u64 {
+        let is_idle = |step: u64| {
+            let short = |side: &Spans| side.end(step) - side.end(step.saturating_sub(1)) < JUMP_US;
+            let looks = u32::try_from(step).is_ok_and(|step| self.idle.contains(&step));
+            looks && short(&self.legacy) && short(&self.engine)
+        };
+        let mut cause = step;
+        while is_idle(cause) {
+            cause = cause.saturating_sub(1);
         }
+        cause
     }
 
     /// The steps until this one that both sides went through, with both spans.
@@ -167,9 +199,11 @@ impl BothSpans {
     }
 
     /// Whether an event that the legacy's client heard after one step and the engine's after another can be the same one.
-    /// Either may be one step off, and late where steps are short.
+    /// Either may be one step off, and late where steps are short. Between a step and the next one that does something it
+    /// makes no difference during which of those that only wait or look it came.
     pub(crate) fn may_be_one_event(&self, legacy: u64, engine: u64) -> bool {
         legacy.abs_diff(engine) <= 1
+            || self.cause(legacy) == self.cause(engine)
             || self.legacy.may_be_late(engine, legacy)
             || self.engine.may_be_late(legacy, engine)
     }

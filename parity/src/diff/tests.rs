@@ -1,4 +1,7 @@
+//! Long because each rule of the comparison has its examples.
+
 use super::*;
+use crate::scenario::model::Scenario;
 use proptest::prelude::*;
 
 const START: i64 = 1_795_448_990_335_000;
@@ -247,8 +250,8 @@ proptest! {
         let first: Vec<_> = pairs.iter().map(|(kind, us, ..)| (*kind, *us)).collect();
         let second: Vec<_> = pairs.iter().map(|(kind, us, off, seconds)| (*kind, us + off + seconds * 1_000_000)).collect();
         let (first, second) = (side(one.2, 4, &first), side(other.2, 4, &second));
-        let both = BothSpans { legacy: spans(one), engine: spans(other) };
-        let swapped = BothSpans { legacy: both.engine.clone(), engine: both.legacy.clone() };
+        let both = BothSpans::new(spans(one), spans(other));
+        let swapped = BothSpans::new(both.engine.clone(), both.legacy.clone());
         let found = |found: Vec<Difference>| -> Vec<String> { found.into_iter().map(|one| one.path).collect() };
         prop_assert_eq!(found(diff(&first, &second, &both)), found(diff(&second, &first, &swapped)));
     }
@@ -274,10 +277,10 @@ proptest! {
             let of = [("epoch", made + lifetime * 1_000_000), ("iso.6Z", made + lifetime * 1_000_000), ("iso.3Z", made + 7_000_000), ("retry_after", waits)];
             side(start, 4, &of)
         };
-        let spans = BothSpans { legacy: running(&slow), engine: running(&fast) };
+        let spans = BothSpans::new(running(&slow), running(&fast));
         let (one, other) = (show(&slow, moments.0, starts.0), show(&fast, moments.1, starts.1));
         prop_assert_eq!(diff(&one, &other, &spans), []);
-        let swapped = BothSpans { legacy: spans.engine, engine: spans.legacy };
+        let swapped = BothSpans::new(spans.engine, spans.legacy);
         prop_assert_eq!(diff(&other, &one, &swapped), []);
     }
 }
@@ -286,10 +289,7 @@ proptest! {
 fn two_live_servers_are_held_to_the_second() {
     // The legacy's seconds begin at 665,000, 1,665,000 …; the engine's, which started later, at 165,000, 1,165,000 ….
     let (slow, fast) = ([(0, 100_000), (0, 300_000)], [(0, 10_000), (0, 20_000)]);
-    let spans = BothSpans {
-        legacy: running(&slow),
-        engine: running(&fast),
-    };
+    let spans = BothSpans::new(running(&slow), running(&fast));
     let starts = (START, START + 500_000);
     let found = |kind: &str, legacy: i64, engine: i64| {
         diff(
@@ -322,10 +322,7 @@ fn two_readings_of_a_running_clock_are_one_by_chance_only_where_they_lie_beside_
             one(json!({ "body": { "a": time("iso.6Z", first), "b": time("iso.6Z", second) } }))
         };
         let [of_legacy, of_engine] = spans;
-        let both = BothSpans {
-            legacy: of_legacy,
-            engine: of_engine,
-        };
+        let both = BothSpans::new(of_legacy, of_engine);
         diff(&shown(legacy), &shown(engine), &both).len()
     };
     let (apart, far, at_once) = ([15_000, 15_004], [15_000, 17_000], [16_000, 16_000]);
@@ -350,15 +347,16 @@ fn two_readings_of_a_running_clock_are_one_by_chance_only_where_they_lie_beside_
     );
 }
 
+fn heard_after(step: u32) -> Normalized {
+    one(json!({ "sockets": { "1 ui": { "events": [{ "after_step": step, "event": "e", "data": null }] } } }))
+}
+
 #[test]
 fn an_event_may_be_late_where_a_clock_ran() {
     let ends = [(1, 10_000), (2, 20_000), (3, 30_000), (4, 90_000)];
     let spans = BothSpans::of_replay(&ends);
-    let swapped = BothSpans {
-        legacy: spans.engine.clone(),
-        engine: spans.legacy.clone(),
-    };
-    let heard = |step: i64| side(START, 4, &[("after_step", step)]);
+    let swapped = BothSpans::new(spans.engine.clone(), spans.legacy.clone());
+    let heard = heard_after;
     let equal = |legacy, engine, spans: &BothSpans| diff(&heard(legacy), &heard(engine), spans).is_empty();
     assert!(
         equal(3, 1, &spans) && equal(1, 3, &swapped),
@@ -370,4 +368,54 @@ fn an_event_may_be_late_where_a_clock_ran() {
         "the replay hears everything before the next step"
     );
     assert!(equal(1, 2, &spans) && equal(2, 1, &spans), "a neighbouring step");
+}
+
+#[test]
+fn an_event_may_come_in_any_step_that_only_looks_on_behind_its_cause() {
+    let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nsteps:\n  - get: /health\n  - {socket: ui, receive: a}\n  \
+        - rows: SELECT 1\n  - {socket: ui, silence: b}\n  - get: /health\n";
+    let scenario = Scenario::read("a/b", text).unwrap();
+    let equal = |third_us: i64, legacy: u32, engine: u32| {
+        let ends = [
+            (1, 0),
+            (2, 200_000),
+            (3, third_us),
+            (4, third_us + 200_000),
+            (5, third_us + 400_000),
+        ];
+        let spans = BothSpans::of_replay(&ends).through(&scenario);
+        let heard = heard_after;
+        let found = diff(&heard(legacy), &heard(engine), &spans).is_empty();
+        assert_eq!(found, diff(&heard(engine), &heard(legacy), &spans).is_empty());
+        found
+    };
+    assert!(
+        equal(400_000, 1, 4),
+        "all of them look on at what step 1 has caused"
+    );
+    assert!(!equal(400_000, 2, 5), "step 5 does something");
+    assert!(!equal(400_000, 0, 3), "before step 1");
+    assert!(
+        !equal(6_000_000, 1, 3) && equal(6_000_000, 3, 4),
+        "what was due may have been woken in the third, which took 5.8 s"
+    );
+}
+
+#[test]
+fn what_an_event_carries_is_no_step_whatever_it_is_called() {
+    let heard = |step: u32, n: u32| {
+        one(
+            json!({ "sockets": { "1 ui": { "events": [{ "after_step": step, "event": "e", "data": { "after_step": n } }] } } }),
+        )
+    };
+    let found = |engine: &Normalized| diff_and_count(&heard(1, 1), engine, &spans());
+    let (different, masked) = found(&heard(2, 2));
+    let paths: Vec<_> = different.into_iter().map(|one| one.path).collect();
+    assert_eq!(paths, ["/sockets/1 ui/events/0/data/after_step"]);
+    let (_, same) = found(&heard(1, 1));
+    assert_eq!(
+        masked.table(),
+        same.table(),
+        "how often it came in another step is chance"
+    );
 }

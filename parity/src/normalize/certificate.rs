@@ -10,6 +10,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 /// How a certificate in PEM begins.
 pub(super) const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
 const SUBJECT_KEY_ID: &str = "2.5.29.14";
 const AUTHORITY_KEY_ID: &str = "2.5.29.35";
 const SUBJECT_ALT_NAME: &str = "2.5.29.17";
@@ -46,6 +47,28 @@ pub(super) fn parts(pem: &str, started_at_us: i64, left: &dyn Fn() -> Vec<Certif
             .insert("chain".to_owned(), Value::Array(others));
     }
     Some(first)
+}
+
+/// How many characters a line of PEM has that is not the last one.
+const LINE: usize = 64;
+
+/// Whether a text is written as programs write PEM: lines of 64 characters, and each, the last one too, ends.
+pub(super) fn is_usual(pem: &str) -> bool {
+    let mut lines = pem.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        let Some(line) = line.strip_suffix('\n') else {
+            return false;
+        };
+        let is_last = lines.peek().is_none_or(|next| next.starts_with('-'));
+        let fits = match line.starts_with('-') {
+            true => line == BEGIN || line == END,
+            false => line.len() == LINE || (is_last && (1..=LINE).contains(&line.len())),
+        };
+        if !fits {
+            return false;
+        }
+    }
+    true
 }
 
 /// Whose key made a certificate's signature. The certificates are those that stand together with it, and those in files.

@@ -106,6 +106,9 @@ impl Normalizer<'_> {
             for (at, event) in heard.events.iter().enumerate() {
                 let path = format!("{path}/events/{at}/data");
                 let place = Place { step, path: &path };
+                if event.data.is_null() || event.data.is_array() {
+                    self.masked.note(Mask::Arguments);
+                }
                 let mut seen = json!({
                     "after_step": event.after_step,
                     "event": event.event,
@@ -130,6 +133,8 @@ impl Normalizer<'_> {
     /// `{"tables": {"users": [row]}, "files": {"path": {"mode", "content"}}}`.
     pub(super) fn left(&mut self, transcript: &Transcript) -> Option<NormalStep> {
         transcript.left.as_ref()?;
+        self.masked.note(Mask::Surroundings);
+        self.masked.note(Mask::Schema);
         let values = Item::all(transcript).into_iter();
         let values = values.map(|item| self.item(transcript, item)).collect();
         Some(left_of(transcript, values))

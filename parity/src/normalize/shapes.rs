@@ -1,10 +1,11 @@
 //! Values of which only the shape is compared, because their content follows from values that are compared elsewhere.
 
-use super::forms::pattern;
+use super::forms::{captures, pattern};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::civil::DateTime;
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 /// The most that a picture may take, in bytes; a QR code takes less than a tenth of it.
@@ -18,9 +19,55 @@ static DISPLAY: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// An ISO time with its offset.
+static TIME: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)$"));
+
 /// The server time's display text.
 pub(crate) fn recognise(text: &str) -> Option<Value> {
-    DISPLAY.is_match(text).then(|| json!("<display>"))
+    is_display(text).then(|| json!("<display>"))
+}
+
+/// Whether a text is the time as people read it.
+pub(crate) fn is_display(text: &str) -> bool {
+    DISPLAY.is_match(text)
+}
+
+/// Whether a display text says another minute than the times beside it. It is said in the server's own zone, so a time with
+/// another offset than UTC counts before one without.
+pub(crate) fn says_another_time(text: &str, beside: &Map<String, Value>) -> bool {
+    if !is_display(text) {
+        return false;
+    }
+    let times: Vec<[&str; 2]> = beside
+        .values()
+        .filter_map(|value| captures(&TIME, value.as_str()?))
+        .collect();
+    let local = times.iter().filter(|[_, zone]| !["Z", "+00:00"].contains(zone));
+    let counts: Vec<&[&str; 2]> = match local.clone().next() {
+        Some(_) => local.collect(),
+        None => times.iter().collect(),
+    };
+    let says = |civil: &str| display(civil).is_some_and(|says| says == text);
+    !counts.is_empty() && !counts.iter().any(|[civil, _]| says(civil))
+}
+
+/// A date and time as people read it: `November 23rd 2026 @ 3:52PM`.
+fn display(civil: &str) -> Option<String> {
+    let civil: DateTime = civil.parse().ok()?;
+    let day = civil.day();
+    let ordinal = match (day, day % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    let month = civil.strftime("%B");
+    Some(format!(
+        "{month} {day}{ordinal} {}",
+        civil.strftime("%Y @ %-I:%M%p")
+    ))
 }
 
 /// What a picture shows.
@@ -84,6 +131,29 @@ mod tests {
     fn only_the_exact_shape_counts() {
         assert_eq!(recognise("November 23rd 2026 @ 3:52PM"), Some(json!("<display>")));
         assert_eq!(recognise("November 23rd 2026 @ 03:52PM"), None);
+    }
+
+    #[test]
+    fn a_display_text_says_the_time_beside_it() {
+        let another = |text: &str, beside: Value| says_another_time(text, beside.as_object().unwrap());
+        let kolkata = json!({ "iso": "2026-11-23T21:22:50.347855+05:30", "utc_iso": "2026-11-23T15:52:50.347Z", "n": 1 });
+        assert!(!another("November 23rd 2026 @ 9:22PM", kolkata.clone()));
+        for wrong in [
+            "November 23rd 2026 @ 3:52PM",
+            "November 23th 2026 @ 9:22PM",
+            "November 23rd 2026 @ 9:22AM",
+            "November 22nd 2026 @ 9:22PM",
+        ] {
+            assert!(another(wrong, kolkata.clone()), "{wrong}");
+        }
+        let utc = json!({ "iso": "2026-12-11T00:05:09+00:00", "utc_iso": "2026-12-11T00:05:09Z" });
+        assert!(!another("December 11th 2026 @ 12:05AM", utc.clone()));
+        assert!(another("December 11st 2026 @ 12:05AM", utc.clone()));
+        assert!(!another("another text", utc));
+        assert!(!another(
+            "November 23rd 2026 @ 3:52PM",
+            json!({ "text": "alone" })
+        ));
     }
 
     #[test]

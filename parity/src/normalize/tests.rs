@@ -211,6 +211,22 @@ fn a_certificate_says_what_it_is() {
 }
 
 #[test]
+fn a_certificate_says_where_its_text_is_not_written_as_usual() {
+    let written =
+        |pem: &str| body(&[], json!({ "a": pem }))["a"]["<certificate>"]["parts"]["written"].clone();
+    assert_eq!(written(CERTIFICATE), Value::Null);
+    assert_eq!(written(&CERTIFICATE.repeat(2)), Value::Null);
+    assert_eq!(written(CERTIFICATE.trim_end()), "not as usual");
+    // In longer lines it is no certificate to anybody, and compared as it is.
+    let base64: String = CERTIFICATE
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect();
+    let long = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+    assert_eq!(body(&[], json!({ "a": long })), json!({ "a": long }));
+}
+
+#[test]
 fn a_chain_says_what_each_of_its_certificates_is() {
     let out = body(&[], json!({ "a": CERTIFICATE.repeat(2), "b": CERTIFICATE }));
     let parts = &out["a"]["<certificate>"]["parts"];

@@ -1,6 +1,6 @@
 //! Everything that was recorded, in order.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{
     tape::{Limits, Passed, Reader, Side},
@@ -86,7 +86,7 @@ pub(super) async fn keep(mut tape: Reader, limits: Limits, started_at_us: i64) -
         entries: Vec::new(),
         refused: (0, String::new()),
     };
-    let mut wires: HashMap<u32, Wire> = HashMap::new();
+    let mut wires: BTreeMap<u32, Wire> = BTreeMap::new();
     let mut number = 0;
     while let Some(passed) = tape.next().await {
         number += 1;

@@ -13,7 +13,8 @@ use super::{
 
 /// From so many equal answers to one question on, the repeats are left out.
 const FOLDED_FROM: usize = 4;
-/// An event that comes this long after everything else came of itself, in microseconds.
+/// An event that comes this long after everything else came of itself also where nobody said that a step was over, in
+/// microseconds.
 const BY_ITSELF_US: i64 = 1_000_000;
 
 /// Leaves out what is asked again and again and answered with the same: a page that looks whether anything is new.
@@ -98,15 +99,7 @@ pub(super) fn fold(steps: &mut Vec<Draft>, summary: &mut Summary) {
 
 /// Adds steps that wait for what a client had heard before it went on, and for what came of itself: a replay does not sleep.
 pub(super) fn wait_for_events(drafts: &mut Drafts) {
-    // When each step begins, and when all of those before and itself are over.
-    let mut over = Vec::new();
-    for step in &drafts.steps {
-        let before: Option<&(u64, Moment)> = over.last();
-        over.push((
-            step.begun,
-            before.map_or(step.over, |(_, before)| step.over.max(*before)),
-        ));
-    }
+    let line = Line::of(&drafts.steps);
     let mut waits = Vec::new();
     for listened in &drafts.heard {
         let emits = drafts
@@ -114,12 +107,7 @@ pub(super) fn wait_for_events(drafts: &mut Drafts) {
             .iter()
             .filter(|step| matches!(&step.sent, Sent::Emit { client, .. } if *client == listened.client));
         let last = emits.map(|step| step.begun).max();
-        let is_due = |at: &Moment| {
-            let goes_on = last.is_some_and(|last| at.number < last);
-            let place = over.partition_point(|(begun, _)| *begun < at.number);
-            let before = place.checked_sub(1).and_then(|place| over.get(place));
-            goes_on || before.is_some_and(|(_, before)| at.at_us - before.at_us >= BY_ITSELF_US)
-        };
+        let is_due = |at: &Moment| last.is_some_and(|last| at.number < last) || line.came_of_itself(at);
         // A step that takes an event takes the first of its name, so those before one that is due are taken too.
         let mut names = BTreeSet::new();
         for (at, event, arguments) in listened.events.iter().rev() {
@@ -134,6 +122,41 @@ pub(super) fn wait_for_events(drafts: &mut Drafts) {
     waits.reverse();
     drafts.steps.extend(waits);
     drafts.steps.sort_by_key(|step| step.begun);
+}
+
+/// The steps in the order in which they began.
+struct Line(Vec<Begun>);
+
+struct Begun {
+    number: u64,
+    /// When this step and all before it were over.
+    over: Moment,
+    /// Whether something said that this step was over: an answer, or an acknowledgement.
+    is_answered: bool,
+}
+
+impl Line {
+    fn of(steps: &[Draft]) -> Self {
+        let mut line: Vec<Begun> = Vec::new();
+        for step in steps {
+            line.push(Begun {
+                number: step.begun,
+                over: line.last().map_or(step.over, |before| step.over.max(before.over)),
+                is_answered: matches!(step.shown, Shown::Answer { .. } | Shown::Acknowledged(Some(_))),
+            });
+        }
+        Self(line)
+    }
+
+    /// Whether something came that no step had caused directly: none was under way. What a step caused that nobody answers
+    /// comes a little later, and what comes before the first one was over comes of it.
+    fn came_of_itself(&self, at: &Moment) -> bool {
+        let place = self.0.partition_point(|step| step.number < at.number);
+        let last = place.checked_sub(1).and_then(|place| self.0.get(place));
+        last.is_some_and(|last| {
+            at.at_us - last.over.at_us >= BY_ITSELF_US || (last.is_answered && at.number > last.over.number)
+        })
+    }
 }
 
 fn wait(listened: &Listened, at: Moment, event: &str, arguments: Vec<Value>) -> Draft {
@@ -155,36 +178,56 @@ fn wait(listened: &Listened, at: Moment, event: &str, arguments: Vec<Value>) -> 
 mod tests {
     use super::*;
 
-    fn emit(begun: u64, at_us: i64) -> Draft {
+    /// Acknowledged when `over` passed, if it is later.
+    fn emit(begun: u64, over: u64, at_us: i64) -> Draft {
         let sent = Sent::Emit {
             client: "agent".to_owned(),
             event: "e".to_owned(),
             arguments: Vec::new(),
-            ack: false,
+            ack: over > begun,
         };
-        let over = Moment { number: begun, at_us };
+        let shown = match over > begun {
+            true => Shown::Acknowledged(Some(Vec::new())),
+            false => Shown::Nothing,
+        };
+        let over = Moment { number: over, at_us };
         Draft {
             begun,
             over,
             who: None,
             sent,
-            shown: Shown::Nothing,
+            shown,
             made: Vec::new(),
             captures: Vec::new(),
         }
     }
 
-    #[test]
-    fn what_came_before_a_client_went_on_and_what_came_by_itself_is_waited_for() {
-        let heard =
-            |number: u64, at_us: i64, event: &str| (Moment { number, at_us }, event.to_owned(), Vec::new());
-        let listened = |client: &str, events| Listened {
+    fn heard(number: u64, at_us: i64, event: &str) -> (Moment, String, Vec<Value>) {
+        (Moment { number, at_us }, event.to_owned(), Vec::new())
+    }
+
+    fn listened(client: &str, events: Vec<(Moment, String, Vec<Value>)>) -> Listened {
+        Listened {
             client: client.to_owned(),
             events,
             closed: None,
-        };
-        let mut drafts = Drafts {
-            steps: vec![emit(1, 0), emit(4, 10)],
+        }
+    }
+
+    /// When what is waited for came, with the client and the event.
+    fn waits(mut drafts: Drafts) -> Vec<(u64, String)> {
+        wait_for_events(&mut drafts);
+        let waits = drafts.steps.iter().filter_map(|step| match &step.sent {
+            Sent::Receive { client, event } => Some((step.begun, format!("{client} {event}"))),
+            _ => None,
+        });
+        waits.collect()
+    }
+
+    #[test]
+    fn what_came_before_a_client_went_on_and_what_came_by_itself_is_waited_for() {
+        let drafts = Drafts {
+            steps: vec![emit(1, 1, 0), emit(4, 4, 10)],
             heard: vec![
                 listened("agent", vec![heard(2, 1, "job"), heard(5, 11, "told")]),
                 // Another client that only looks on, until something comes of itself: those of its name are taken too.
@@ -198,16 +241,32 @@ mod tests {
                 ),
             ],
         };
-        wait_for_events(&mut drafts);
-        let waits: Vec<(u64, String)> = drafts
-            .steps
-            .iter()
-            .filter_map(|step| match &step.sent {
-                Sent::Receive { client, event } => Some((step.begun, format!("{client} {event}"))),
-                _ => None,
-            })
-            .collect();
         let expected = [(2, "agent job"), (3, "ui told"), (7, "ui told")];
-        assert_eq!(waits, expected.map(|(begun, text)| (begun, text.to_owned())));
+        assert_eq!(
+            waits(drafts),
+            expected.map(|(begun, text)| (begun, text.to_owned()))
+        );
+    }
+
+    #[test]
+    fn what_came_while_nothing_was_under_way_is_waited_for_however_soon_it_came() {
+        let drafts = Drafts {
+            // The second began before the first was answered.
+            steps: vec![emit(1, 4, 0), emit(3, 6, 1), emit(9, 10, 2)],
+            heard: vec![listened(
+                "ui",
+                vec![
+                    heard(2, 0, "a"),
+                    heard(5, 1, "b"),
+                    heard(7, 1, "c"),
+                    heard(11, 2, "d"),
+                ],
+            )],
+        };
+        let expected = [(7, "ui c"), (11, "ui d")];
+        assert_eq!(
+            waits(drafts),
+            expected.map(|(begun, text)| (begun, text.to_owned()))
+        );
     }
 }

@@ -19,8 +19,6 @@ use std::ops::RangeInclusive;
 
 /// Where an event stands that only one side received.
 const EVENT: &str = "/sockets/*/events/*";
-/// Where it stands after which step an event came that both sides received.
-const EVENT_STEP: &str = "/sockets/*/events/*/after_step";
 
 /// One scenario as it went.
 #[derive(Clone, Debug)]
@@ -412,7 +410,7 @@ fn meet<'e>(
                 // Where the clock ran by itself a moment may be another one, and then it differs in no way.
                 let of_moment = ran.slack.is_some() && row.is_of_moment();
                 seen_here |= seen;
-                if !seen && !of_moment && !may_be_none(row, &ran.names) {
+                if !seen && !of_moment {
                     unmet_here.push(Unmet {
                         entry: entry.id.clone(),
                         step: step.unwrap_or_default(),
@@ -439,28 +437,10 @@ fn fits(row: &Row, difference: &Difference, ran: &Ran) -> bool {
         near(shown)
             || (covers(EVENT, &difference.path)
                 && event_moved_by_one_step(wanted, shown, &ran.names).is_some_and(|moved| near(Some(&moved))))
-            || (covers(EVENT_STEP, &difference.path)
-                && wanted_step(wanted, &ran.names)
-                    .zip(shown.and_then(|shown| step_of(shown, &ran.names)))
-                    .is_some_and(|(wanted, shown)| wanted.abs_diff(shown) <= 1))
     };
     covers(&row.path, &difference.path)
         && side(&row.legacy, difference.legacy.as_ref(), &of_legacy)
         && side(&row.engine, difference.engine.as_ref(), &of_engine)
-}
-
-/// Whether a difference may be none in another run: an event that came two steps later on one side comes one step later if it
-/// comes during a neighbouring step ([`Mask::EventStep`]).
-fn may_be_none(row: &Row, names: &StepNames) -> bool {
-    let steps = wanted_step(&row.legacy, names).zip(wanted_step(&row.engine, names));
-    covers(EVENT_STEP, &row.path) && steps.is_some_and(|(legacy, engine)| legacy.abs_diff(engine) == 2)
-}
-
-fn wanted_step(wanted: &Constraint, names: &StepNames) -> Option<u32> {
-    match wanted {
-        Constraint::Equals(name) => step_of(name, names),
-        _ => None,
-    }
 }
 
 /// The step that a value names.

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -82,6 +83,9 @@ impl Default for Patience {
     }
 }
 
+/// Says whether the server does nothing by itself any more.
+pub(super) type Rests<'a> = dyn Fn() -> BoxFuture<'a, bool> + Send + Sync + 'a;
+
 /// Whether a server answers barriers on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Barriers {
@@ -118,7 +122,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) number: u64,
-    pub(super) step: u32,
+    step: u32,
     name: String,
     pub(super) arguments: Vec<Value>,
 }
@@ -227,6 +231,31 @@ impl Connection {
         is_sure
     }
 
+    /// Waits for an event until nothing more can come: where the server `rests`, whatever was to come is there once a barrier
+    /// is passed.
+    pub(super) async fn wait_for(&mut self, event: &str, rests: &Rests<'_>) -> Option<Arrived> {
+        let (mut slice, mut left) = (self.patience.swift, self.patience.background);
+        while !left.is_zero() {
+            let is_over = rests().await;
+            let is_sure = self.settle().await;
+            if !is_sure {
+                left = self.patience.quiet;
+                slice = left;
+            }
+            let found = self.take(event);
+            if found.is_some() || self.closed.is_some() || (is_over && is_sure) {
+                return found;
+            }
+            let part = slice.min(left);
+            if let Some(found) = self.until(part, |one| one.take(event)).await {
+                return Some(found);
+            }
+            left = left.saturating_sub(part);
+            slice = slice.saturating_mul(2);
+        }
+        None
+    }
+
     async fn pass_barrier(&mut self) -> bool {
         if self.barriers == Barriers::Unanswered {
             self.until(self.patience.quiet, |_| None::<()>).await;
@@ -262,15 +291,6 @@ impl Connection {
     pub(super) fn take(&mut self, event: &str) -> Option<Arrived> {
         let at = self.arrived.iter().position(|one| one.name == event)?;
         self.arrived.remove(at)
-    }
-
-    /// Says of an event after which step it came.
-    pub(super) fn came_after(&mut self, number: u64, step: u32) {
-        // Events are numbered in the order in which they were heard.
-        let at = number.checked_sub(1).and_then(|at| usize::try_from(at).ok());
-        if let Some(event) = at.and_then(|at| self.heard.events.get_mut(at)) {
-            event.after_step = step;
-        }
     }
 
     pub(super) fn into_heard(self) -> (Client, Heard) {

@@ -41,12 +41,21 @@ impl Run<'_> {
                     .emit(client, step.id, &emit.event, &arguments, emit.ack)
                     .await?
             }
-            SocketAct::Receive(event) => Some(Seen::Received {
-                arguments: self.sockets.expect(client, step.id, event).await?,
-            }),
-            SocketAct::Silence(event) => Some(Seen::Silence {
-                arguments: self.sockets.silence(client, step.id, event, self.woken).await?,
-            }),
+            SocketAct::Receive(event) => {
+                let rests = || self.target.rests();
+                let arguments = self.sockets.expect(client, step.id, event, &rests).await?;
+                self.sockets.rest(client, &rests).await;
+                Some(Seen::Received { arguments })
+            }
+            SocketAct::Silence(event) => {
+                let rests = || self.target.rests();
+                let woken = self.woken;
+                let arguments = self
+                    .sockets
+                    .silence(client, step.id, event, woken, &rests)
+                    .await?;
+                Some(Seen::Silence { arguments })
+            }
             SocketAct::Disconnect => {
                 self.sockets.disconnect(client).await;
                 None

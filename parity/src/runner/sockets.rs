@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::connection::{Connection, Patience};
+use super::connection::{Connection, Patience, Rests};
 use crate::{
     socket_io::{Client, CloseReason, ConnectError, ConnectOptions},
     transcript::{Heard, Notice, NoticeKind, Seen},
@@ -26,8 +26,6 @@ pub(super) struct Sockets {
     pub(super) own: Vec<String>,
     /// Why the server could not be reached at all, the last time.
     pub(super) unreachable: Option<String>,
-    /// The last step that waited for an event.
-    waited_in: Option<u32>,
 }
 
 impl Sockets {
@@ -151,34 +149,23 @@ impl Sockets {
         Ok(Some(Seen::Acknowledged { arguments }))
     }
 
-    /// Takes the next event of a name.
-    ///
-    /// Of a server in this process only what takes its own time, a playbook, ends in one step or the next by chance. Where both
-    /// wait, what this one takes came in it: neither did anything that could have caused it.
+    /// Takes the next event of a name. `rests` says whether the server does nothing by itself any more, so that nothing that
+    /// is not there already can come.
     pub(super) async fn expect(
         &mut self,
         name: &str,
         step: u32,
         event: &str,
+        rests: &Rests<'_>,
     ) -> Result<Option<Vec<Value>>, String> {
-        let waited_in = self.waited_in.replace(step);
         let connection = self.get(name, step)?;
         let mut found = connection
             .until(connection.patience.swift, |one| one.take(event))
             .await;
         if found.is_none() {
-            let limit = if connection.settle().await {
-                connection.patience.background
-            } else {
-                connection.patience.quiet
-            };
-            found = connection.until(limit, |one| one.take(event)).await;
+            found = connection.wait_for(event, rests).await;
         }
         let Some(found) = found else { return Ok(None) };
-        let is_here = connection.patience.linger.is_zero();
-        if is_here && waited_in == Some(found.step) && found.step.checked_add(1) == Some(step) {
-            connection.came_after(found.number, step);
-        }
         if found.number < connection.latest_taken {
             self.notices
                 .push(found.notice(name, NoticeKind::Early, found.arguments.clone()));
@@ -188,16 +175,38 @@ impl Sockets {
         Ok(Some(found.arguments))
     }
 
-    /// An event of a name that has come though none should. `woken`: background work may be at it.
+    /// Waits until the server in this process rests, or for as long as its background work may take: what it does by itself
+    /// then comes before the next step does something.
+    pub(super) async fn rest(&mut self, name: &str, rests: &Rests<'_>) {
+        let Some(connection) = self.clients.get_mut(name) else {
+            return;
+        };
+        let Patience {
+            swift, background, ..
+        } = connection.patience;
+        let mut left = if connection.patience.linger.is_zero() {
+            background
+        } else {
+            Duration::ZERO
+        };
+        while !left.is_zero() && connection.closed.is_none() && !rests().await {
+            connection.until(swift, |_| None::<()>).await;
+            left = left.saturating_sub(swift);
+        }
+    }
+
+    /// An event of a name that has come though none should. `woken`: background work may be at it, unless the server `rests`.
     pub(super) async fn silence(
         &mut self,
         name: &str,
         step: u32,
         event: &str,
         woken: bool,
+        rests: &Rests<'_>,
     ) -> Result<Option<Vec<Value>>, String> {
         let connection = self.get(name, step)?;
-        if connection.settle().await && woken {
+        let is_over = woken && rests().await;
+        if connection.settle().await && woken && !is_over {
             connection.until(connection.patience.quiet, |_| None::<()>).await;
         }
         Ok(connection.take(event).map(|found| found.arguments))

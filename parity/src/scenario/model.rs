@@ -281,6 +281,16 @@ impl Scenario {
 }
 
 impl Step {
+    /// Whether it only waits or looks: whatever comes meanwhile was caused by something else.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        match &self.action {
+            Action::Rows { .. } | Action::Set(_) | Action::Make { .. } | Action::Check(_) => true,
+            Action::Socket(socket) => socket.only_waits(),
+            _ => false,
+        }
+    }
+
     /// Whether later steps can capture from it.
     pub(super) fn shows_data(&self) -> bool {
         match &self.action {

@@ -217,6 +217,12 @@ impl SocketStep {
         }
     }
 
+    /// Whether it only waits for what comes.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        matches!(self.act, SocketAct::Receive(_) | SocketAct::Silence(_))
+    }
+
     /// Whether later steps can capture from it.
     pub(super) fn shows_data(&self) -> bool {
         match &self.act {

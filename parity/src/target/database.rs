@@ -139,7 +139,11 @@ fn read_row(row: &SqliteRow) -> Result<Map<String, Value>, sqlx::Error> {
         let value = match kind.as_str() {
             _ if raw.is_null() => Value::Null,
             "INTEGER" => Value::from(row.try_get_unchecked::<i64, _>(index)?),
-            "REAL" => Number::from_f64(row.try_get_unchecked(index)?).map_or(Value::Null, Value::Number),
+            "REAL" => {
+                let real: f64 = row.try_get_unchecked(index)?;
+                // Infinity is no number of JSON, and not nothing either.
+                Number::from_f64(real).map_or_else(|| Value::String(format!("real:{real}")), Value::Number)
+            }
             "TEXT" => Value::String(row.try_get_unchecked(index)?),
             _ => Value::String(format!(
                 "base64:{}",
@@ -194,6 +198,13 @@ mod tests {
         assert_eq!(
             Value::Object(found[0].clone()),
             json!({"a": 7, "b": 1.5, "c": "x", "d": "base64:AAE=", "e": null, "s": "1700000000", "n": "2023-11-14 22:13:20"})
+        );
+        let infinite = rows(&path, "SELECT 9e999 AS most, -9e999 AS least", &[], now)
+            .await
+            .unwrap();
+        assert_eq!(
+            Value::Object(infinite[0].clone()),
+            json!({"most": "real:inf", "least": "real:-inf"})
         );
     }
 }

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long work that has come due may take, in real time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What it can do: everything.
 pub const CAPABILITIES: Capabilities = Capabilities {
@@ -132,6 +132,12 @@ impl Target for Embedded {
         }
     }
 
+    async fn rests(&self) -> bool {
+        // What the clock has woken may begin what takes its own time.
+        let rested = tokio::time::timeout(PATIENCE, self.clock.rest()).await.is_ok();
+        rested && !self.engine.as_ref().is_some_and(RunningEngine::works_by_itself)
+    }
+
     fn process_id(&self) -> Option<u32> {
         Some(std::process::id())
     }
@@ -172,7 +178,10 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path, github: &str) -> BTre
         Policy::Legacy => "legacy",
         Policy::Strict => "strict",
     };
+    // Whatever this machine has in its PATH, there is no `ansible-playbook` but where the scenario puts one.
+    let programs = root.join("bin");
     let usual = [
+        ("PATH", programs.display().to_string()),
         ("BOREALIS_ROOT", root.display().to_string()),
         ("BOREALIS_STATIC_ROOT", web.display().to_string()),
         ("BOREALIS_SECRET", USUAL_SECRET.to_owned()),
@@ -191,4 +200,25 @@ fn variables(scenario: &Scenario, root: &Path, web: &Path, github: &str) -> BTre
         variables.insert(name.clone(), value.replace("${root}", &root));
     }
     variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_those_that_the_scenario_puts_under_the_root() {
+        let head = "format: 2\ntitle: T\narea: A\nstarted_at: 1\n";
+        let path = |env: &str| {
+            let text = format!("{head}{env}steps:\n  - get: /\n");
+            let scenario = Scenario::read("a/b", &text).unwrap();
+            let all = variables(&scenario, Path::new("/r"), Path::new("/r/web"), "http://g");
+            all.get("PATH").cloned()
+        };
+        assert_eq!(path("").as_deref(), Some("/r/bin"));
+        assert_eq!(
+            path("env: {PATH: \"${root}/x:/bin\"}\n").as_deref(),
+            Some("/r/x:/bin")
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -84,8 +84,27 @@ fn look(path: &Path, name: &str) -> io::Result<LeftFile> {
             content: Some(Body::Text(to)),
         });
     }
+    let about = std::fs::metadata(path)?;
+    let mode = about.permissions().mode() & 0o7777;
+    if !about.is_file() {
+        // Whoever reads a pipe waits for somebody who writes.
+        let kind = about.file_type();
+        let what = if kind.is_fifo() {
+            "pipe"
+        } else if kind.is_socket() {
+            "socket"
+        } else {
+            "device"
+        };
+        return Ok(LeftFile {
+            mode: format!("{what} 0o{mode:o}"),
+            size: 0,
+            sha256: hex(&Sha256::digest(b"")),
+            is_database: false,
+            content: Some(Body::Empty),
+        });
+    }
     let bytes = std::fs::read(path)?;
-    let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
     // The recordings hold none either.
     let secret = name.ends_with(".key") || name.contains("-key.pem");
     let content = (bytes.len() <= LONGEST_FILE && !secret).then(|| match std::str::from_utf8(&bytes) {
@@ -155,6 +174,20 @@ mod tests {
             ("link", Some(Body::Text("nowhere".to_owned())))
         );
         assert_eq!(links.len(), files.len() + 2);
+        let pipe = std::process::Command::new("mkfifo")
+            .args(["-m", "600"])
+            .arg(root.path().join("a/pipe"))
+            .status();
+        assert!(pipe.unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("a/socket")).unwrap();
+        let special = under(root.path(), &database).unwrap();
+        assert_eq!(special["a/pipe"].mode, "pipe 0o600");
+        assert!(
+            special["a/socket"].mode.starts_with("socket "),
+            "{}",
+            special["a/socket"].mode
+        );
+        assert_eq!(special.len(), links.len() + 2);
         assert_eq!(files["a/b/text.txt"].mode, "0o640");
         assert!(!files["a/b/text.txt"].is_database);
     }

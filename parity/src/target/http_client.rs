@@ -158,7 +158,7 @@ where
         (writer, result)
     };
     let read = async move {
-        let answer = read_answer(&mut reader, &request.method).await;
+        let answer = read_answer(&mut reader, request).await;
         (reader, answer)
     };
     tokio::pin!(read);
@@ -180,10 +180,13 @@ where
     }
 }
 
-async fn read_answer(reader: &mut (impl AsyncRead + Unpin), method: &str) -> Result<Received, HttpError> {
+async fn read_answer(
+    reader: &mut (impl AsyncRead + Unpin),
+    request: &Outgoing,
+) -> Result<Received, HttpError> {
     let mut input = Vec::new();
     let mut chunk = vec![0; 65_536];
-    let mut reading = Reading::of(method);
+    let mut reading = Reading::of(&request.method, request.has("expect"));
     loop {
         let count = match reader.read(&mut chunk).await {
             Ok(count) => count,
@@ -231,6 +234,8 @@ async fn follows(reader: &mut (impl AsyncRead + Unpin), writer: &mut (impl Async
 /// An answer on its way: what has been read is not read again with each piece that comes.
 struct Reading<'a> {
     method: &'a str,
+    /// Whether the client has asked to be told that it may go on.
+    expects: bool,
     head: Option<Head>,
     body: Framing,
     /// Where in the input what follows begins.
@@ -246,9 +251,10 @@ enum Framing {
 }
 
 impl<'a> Reading<'a> {
-    fn of(method: &'a str) -> Self {
+    fn of(method: &'a str, expects: bool) -> Self {
         Self {
             method,
+            expects,
             head: None,
             body: Framing::End,
             from: 0,
@@ -273,7 +279,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The final answer once it is complete; interim answers are skipped. The input grows from call to call.
+    /// The final answer once it is complete; an interim answer that was asked for is skipped. The input grows from call to
+    /// call.
     fn next(&mut self, input: &[u8], ended: bool) -> Result<Option<Received>, HttpError> {
         while self.head.is_none() {
             let rest = input.get(self.from..).unwrap_or_default();
@@ -286,19 +293,33 @@ impl<'a> Reading<'a> {
             let (head, body) = rest.split_at_checked(end + 4).unwrap_or((rest, &[]));
             let (line, headers) = parse_head(head)?;
             self.from += end + 4;
-            if (100..200).contains(&line.status) {
-                continue;
+            match line.status {
+                100 if self.expects => continue,
+                100..200 => {
+                    return Err(HttpError::Malformed(
+                        "an interim answer came that nobody asked for",
+                    ));
+                }
+                _ => {}
             }
             self.body = framing(line.status, &headers, body, self.method)?;
             self.head = Some((line, headers));
         }
         let rest = input.get(self.from..).unwrap_or_default();
+        // The body, and how many bytes it took.
         let body = match &mut self.body {
-            Framing::Length(length) => rest.get(..*length).map(<[u8]>::to_vec),
-            Framing::Chunks(chunks) => chunks.next(rest)?.then(|| std::mem::take(&mut chunks.out)),
-            Framing::End => ended.then(|| rest.to_vec()),
+            Framing::Length(length) => rest.get(..*length).map(|body| (body.to_vec(), *length)),
+            Framing::Chunks(chunks) => chunks
+                .next(rest)?
+                .then(|| (std::mem::take(&mut chunks.out), chunks.at)),
+            Framing::End => ended.then(|| (rest.to_vec(), rest.len())),
         };
-        let Some(body) = body else { return Ok(None) };
+        let Some((body, length)) = body else {
+            return Ok(None);
+        };
+        if rest.len() > length {
+            return Err(HttpError::Malformed("more follows than belongs to it"));
+        }
         Ok(self
             .head
             .take()
@@ -308,7 +329,7 @@ impl<'a> Reading<'a> {
 
 #[cfg(test)]
 fn parse(input: &[u8], method: &str, ended: bool) -> Result<Option<Received>, HttpError> {
-    Reading::of(method).next(input, ended)
+    Reading::of(method, true).next(input, ended)
 }
 
 type Head = (StatusLine, Vec<(String, String)>);
@@ -323,7 +344,12 @@ fn parse_head(head: &[u8]) -> Result<Head, HttpError> {
         let (name, value) = line
             .split_once(':')
             .ok_or(HttpError::Malformed("a header has no colon"))?;
-        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        if name.is_empty() || name.contains(|one: char| one.is_whitespace() || one.is_control()) {
+            return Err(HttpError::Malformed(
+                "white space begins a header, or stands before its colon",
+            ));
+        }
+        headers.push((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
     }
     Ok((first, headers))
 }
@@ -410,22 +436,27 @@ impl Chunks {
             };
             let line = text(rest.get(..end).unwrap_or_default());
             let size = line.split(';').next().unwrap_or_default().trim();
-            // A sign before it is no part of a number here.
-            let size = if size.starts_with('+') { "" } else { size };
-            let size =
-                usize::from_str_radix(size, 16).map_err(|_| HttpError::Malformed("a chunk has no size"))?;
+            let size = size
+                .bytes()
+                .all(|digit| digit.is_ascii_hexdigit())
+                .then(|| usize::from_str_radix(size, 16).ok())
+                .flatten()
+                .ok_or(HttpError::Malformed("a chunk has no size"))?;
             let rest = rest.get(end + 2..).unwrap_or_default();
-            if size == 0 {
-                // Trailers are not compared; the end of the last line is enough.
-                return Ok(rest.windows(2).any(|window| window == b"\r\n"));
-            }
-            let (Some(chunk), true) = (rest.get(..size), rest.len() >= size.saturating_add(2)) else {
+            let Some(after) = rest.get(size..).filter(|after| after.len() >= 2) else {
                 return Ok(false);
             };
-            if rest.get(size..size + 2) != Some(b"\r\n") {
-                return Err(HttpError::Malformed("a chunk does not end where its size says"));
+            if !after.starts_with(b"\r\n") {
+                return Err(HttpError::Malformed(match size {
+                    0 => "it has trailers, which are not compared",
+                    _ => "a chunk is longer than its size",
+                }));
             }
-            self.out.extend_from_slice(chunk);
+            if size == 0 {
+                self.at += end + 4;
+                return Ok(true);
+            }
+            self.out.extend_from_slice(rest.get(..size).unwrap_or_default());
             self.at += end + 2 + size + 2;
         }
     }
@@ -564,14 +595,46 @@ mod tests {
                 "allows no body",
             ),
             (
-                "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhiXX0\r\n\r\n",
+                "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200\r\n\r\n",
                 "GET",
-                "does not end where",
+                "interim answer",
+            ),
+            (
+                "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi!",
+                "GET",
+                "more follows",
+            ),
+            (
+                "HTTP/1.1 304\r\nContent-Length: 2\r\n\r\nhi",
+                "GET",
+                "allows no body",
+            ),
+            (
+                "HTTP/1.1 200\r\nA: b\r\n c: d\r\n\r\n",
+                "GET",
+                "white space begins a header",
+            ),
+            ("HTTP/1.1 200\r\nA : b\r\n\r\n", "GET", "before its colon"),
+            ("HTTP/1.1 200\r\nA: b\r\n: c\r\n\r\n", "GET", "before its colon"),
+            (
+                "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi!\r\n0\r\n\r\n",
+                "GET",
+                "longer than its size",
             ),
             (
                 "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nhi\r\n0\r\n\r\n",
                 "GET",
                 "no size",
+            ),
+            (
+                "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n",
+                "GET",
+                "trailers",
+            ),
+            (
+                "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nmore",
+                "GET",
+                "more follows",
             ),
             (no_end.as_str(), "GET", "headers are too long"),
             (no_chunk.as_str(), "GET", "no size"),
@@ -579,6 +642,9 @@ mod tests {
             let error = parse(text.as_bytes(), method, false).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
+        let unasked =
+            Reading::of("GET", false).next(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\n\r\n", true);
+        assert!(unasked.unwrap_err().to_string().contains("nobody asked for"));
     }
 
     #[test]
@@ -615,7 +681,7 @@ mod tests {
         }
 
         #[test]
-        fn an_answer_that_was_read_is_not_changed_by_what_follows(
+        fn an_answer_that_was_read_is_whole_and_nothing_follows_it(
             head in select(&["", "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200\r\nContent-Length: 3\r\n\r\n"]),
             bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), "[0-3a\r\n]{0,30}".prop_map(String::into_bytes)],
             ended: bool,
@@ -625,8 +691,8 @@ mod tests {
                 Ok(Some(answer)) => {
                     prop_assert!(answer.body.len() <= bytes.len());
                     if !ended {
-                        let more = parse(&[&sent[..], b"more"].concat(), "GET", false).unwrap();
-                        prop_assert_eq!(more, Some(answer));
+                        let more = parse(&[&sent[..], b"more"].concat(), "GET", false);
+                        prop_assert!(matches!(more, Err(HttpError::Malformed(_))), "{:?}", more);
                     }
                 }
                 // Where it ended nothing can be missing but what was announced.

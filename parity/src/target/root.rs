@@ -41,6 +41,8 @@ const FEWEST_RANDOM: usize = 8;
 const MEMORY: &str = "/dev/shm";
 /// So many bytes must be free there; containers often have less. A scenario's root needs a few millions.
 const FREE_MEMORY: u64 = 256 << 20;
+/// Who may read and write a file that is placed.
+const USUAL_MODE: u32 = 0o644;
 /// Where temporary files lie if nothing else is said, and if the folder that is said has too long a path.
 const USUAL_FOLDER: &str = "/tmp";
 /// The file of the key that signs access tokens.
@@ -293,7 +295,12 @@ fn write(folder: &Path, path: &str, bytes: Option<&[u8]>, time: Timestamp) -> Re
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(wrong)?;
     }
+    let is_new = !target.exists();
     std::fs::write(&target, bytes).map_err(wrong)?;
+    if is_new {
+        // As where it was recorded, whatever files are usually made for by whoever runs this.
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(USUAL_MODE)).map_err(wrong)?;
+    }
     let since_epoch = Duration::from_micros(u64::try_from(time.as_microsecond()).unwrap_or(0));
     let file = std::fs::File::options()
         .write(true)

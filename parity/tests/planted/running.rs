@@ -82,6 +82,13 @@ fn widen(root: &Path, _database: &Path) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap();
 }
 
+fn leave_a_pipe(root: &Path, _database: &Path) {
+    let made = std::process::Command::new("mkfifo")
+        .arg(root.join("Data/pipe"))
+        .status();
+    assert!(made.unwrap().success());
+}
+
 /// What is planted, into which scenario, and the places at which it is found: `step path`.
 const PLANTS: &[(&str, &str, Fault, &[&str])] = &[
     (
@@ -121,6 +128,32 @@ const PLANTS: &[(&str, &str, Fault, &[&str])] = &[
             answer.head = answer.head.replacen("Content-Type", "content-type", 1);
         }),
         &["/wire/headers"],
+    ),
+    (
+        "a header is folded",
+        "operators/users_role",
+        Fault::Answer("GET /api/users", 0, |answer, _| {
+            answer.head = answer.head.replacen("Content-Type: ", "Content-Type:\r\n ", 1);
+        }),
+        &["/failed"],
+    ),
+    (
+        "a blank stands before a header's colon",
+        "operators/users_role",
+        Fault::Answer("GET /api/users", 0, |answer, _| {
+            answer.head = answer.head.replacen("Content-Type:", "Content-Type :", 1);
+        }),
+        &["/failed"],
+    ),
+    (
+        "an interim answer comes that nobody asked for",
+        "operators/users_role",
+        Fault::Answer("GET /api/users", 0, |answer, _| {
+            answer
+                .head
+                .insert_str(0, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+        }),
+        &["/failed"],
     ),
     (
         "1.0 stands for 1",
@@ -175,6 +208,22 @@ const PLANTS: &[(&str, &str, Fault, &[&str])] = &[
         "operators/users_role",
         Fault::Left(widen),
         &["/files/Data~1web-interface~1build~1index.html/mode"],
+    ),
+    (
+        "a pipe that nobody writes into",
+        "operators/users_role",
+        Fault::Left(leave_a_pipe),
+        &["/files/Data~1pipe"],
+    ),
+    (
+        "a time for people in another zone",
+        "platform/server_time_zone_kolkata",
+        Fault::Answer("GET /api/server/time", 0, |answer, _| {
+            let (before, after) = answer.body.split_once(" @ ").unwrap();
+            let (_, after) = after.split_once('"').unwrap();
+            answer.body = format!("{before} @ 1:01AM\"{after}");
+        }),
+        &["/body/display"],
     ),
     (
         "a token of 901 seconds",

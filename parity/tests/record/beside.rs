@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parity::{
     scenario::{
+        clock::ScenarioClock,
         made::Made,
         model::{Action, Scenario, Step},
         socket::SocketAct,
@@ -23,6 +24,11 @@ pub(crate) fn is_on_the_wire(step: &Step) -> bool {
         Action::Socket(socket) => !matches!(socket.act, SocketAct::Receive(_) | SocketAct::Silence(_)),
         _ => false,
     }
+}
+
+/// Whether it waits for an event.
+fn waits(step: &Step) -> bool {
+    matches!(&step.action, Action::Socket(socket) if matches!(socket.act, SocketAct::Receive(_)))
 }
 
 /// A replay asks whether everything has come in two packets, and the recording's end may cut between them.
@@ -52,9 +58,11 @@ pub(crate) fn put_back(played: &Scenario, recorded: &mut Scenario, transcript: &
         .map(|(name, _)| name)
         .chain(["base", "host", "upstream_port"].map(str::to_owned))
         .collect();
-    let mut rest = std::mem::take(&mut recorded.steps).into_iter();
+    let mut rest = std::mem::take(&mut recorded.steps).into_iter().peekable();
     let mut steps = Vec::new();
+    let mut clock = ScenarioClock::new(played.started_at_us);
     for step in &played.steps {
+        clock.advance(step);
         if is_on_the_wire(step) {
             let mut same = rest.next().unwrap();
             while !is_on_the_wire(&same) {
@@ -66,6 +74,12 @@ pub(crate) fn put_back(played: &Scenario, recorded: &mut Scenario, transcript: &
                 .extend(captures.map(|(name, source)| (format!("{PLAYED}{name}"), source)));
             steps.push(same);
         } else if let Some(action) = renamed(&step.action, &own) {
+            // What had been heard by then was caused before.
+            while let Some(one) =
+                rest.next_if(|one| waits(one) && one.at_us.is_some_and(|heard| heard <= clock.at_us()))
+            {
+                steps.push(one);
+            }
             steps.push(Step {
                 id: 0,
                 action,

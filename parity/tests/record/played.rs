@@ -193,7 +193,7 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
     let mut different = diff(
         &normalize(&transcript),
         &normalize(&replayed),
-        &BothSpans::of_replay(&spans),
+        &BothSpans::of_replay(&spans).through(&recorded),
     );
     different.retain(|one| one.step != recorded.last_step() + ASKED_AFTER);
     Played {

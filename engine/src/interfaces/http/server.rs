@@ -51,6 +51,8 @@ use crate::{
 
 /// Enough for every head that [`enforce`] lets through.
 const HEAD_BUFFER: usize = 96 * 1024;
+/// Enough for every client seen; the library's own limit answers what goes beyond.
+const MOST_HEADERS: usize = 1024;
 
 /// Sets the limits of the server's connections. A client that sends nothing at all is the listener's business: until
 /// the first byte has come the HTTP library does not watch the time.
@@ -79,9 +81,8 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
         .half_close(true)
         // As the legacy writes them; names of headers mean the same in any letter case.
         .title_case_headers(true)
-        // More than a hundred headers are answered with 431, as Python's library does. Room for a number of its own the
-        // library would make with every request, and twice.
-        .max_buf_size(HEAD_BUFFER);
+        .max_buf_size(HEAD_BUFFER)
+        .max_headers(MOST_HEADERS);
 }
 
 /// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then

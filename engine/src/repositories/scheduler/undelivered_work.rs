@@ -22,10 +22,10 @@ pub trait WriteUndeliveredWork: Send {
     /// Makes the row of work that is to reach its agent.
     async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError>;
 
-    /// Removes such a row because its agent has confirmed it. Where a result is awaited, the time for it begins now.
+    /// Its agent has confirmed it: removes such a row, or keeps it where a result is awaited, whose time begins now.
     async fn note_arrived(&mut self, activity_id: i64, now: i64) -> Result<(), StoreError>;
 
-    /// The activities whose results should have come by now, each of them once.
+    /// Removes the rows whose results should have come by now, and gives their activities.
     async fn take_overdue_results(&mut self, now: i64) -> Result<Vec<i64>, StoreError>;
 
     /// Removes such a row; whether there was one.

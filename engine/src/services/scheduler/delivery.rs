@@ -58,8 +58,7 @@ impl Tasks {
     }
 
     /// How many have not ended.
-    #[cfg(test)]
-    pub(crate) fn running(&self) -> usize {
+    pub fn running(&self) -> usize {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.len()
@@ -142,8 +141,7 @@ impl Delivery {
     }
 
     /// Receipts that have not come.
-    #[cfg(test)]
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.tasks.running()
     }
 

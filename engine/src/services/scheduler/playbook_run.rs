@@ -169,8 +169,7 @@ impl ServerPlaybooks {
     }
 
     /// How many run or wait for their turn.
-    #[cfg(test)]
-    pub(crate) fn running(&self) -> usize {
+    pub fn running(&self) -> usize {
         self.tasks.running()
     }
 

@@ -1,15 +1,16 @@
 //! What hangs on when a step happened to come, where a clock runs by itself: it says nothing of either server.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     diff::{BothSpans, Difference, EARLIEST_START_US, Spans},
+    normalize::is_display,
     register::Slack,
     scenario::{
         clock::ScenarioClock,
         model::{Action, Scenario},
     },
-    transcript::Transcript,
+    transcript::{Body, Seen, Transcript},
 };
 
 const SECOND_US: i64 = 1_000_000;
@@ -48,6 +49,55 @@ pub(super) fn same_second(difference: &Difference, spans: &BothSpans, starts: [i
         && legacy != engine
         && may_be_both(&spans.legacy, legacy_start, legacy < engine) == Some(true)
         && may_be_both(&spans.engine, engine_start, engine < legacy) == Some(true)
+}
+
+/// Whether the answers to a HEAD say that the bodies have other lengths, and these hold the time as people read it, which is
+/// longer on some days and hours: what a side whose clock ran says is the length of the body that it gave for the asking.
+pub(super) fn length_of_a_time<'t>(
+    difference: &Difference,
+    mut ran: impl Iterator<Item = &'t Transcript>,
+) -> bool {
+    let Some(asked) = difference.label.strip_prefix("HEAD ") else {
+        return false;
+    };
+    let path = asked.split(' ').next();
+    let says_so = |run: &Transcript| {
+        let head = run.observations.iter().find(|one| one.step == difference.step);
+        let length = head.and_then(|head| match &head.seen {
+            Seen::Answer { headers, .. } => content_length(headers),
+            _ => None,
+        });
+        length.is_some_and(|wanted| {
+            run.observations.iter().any(|one| match &one.seen {
+                Seen::Answer {
+                    body: Body::Json(body),
+                    length,
+                    ..
+                } => {
+                    let get = one
+                        .label
+                        .strip_prefix("GET ")
+                        .map(|asked| asked.split(' ').next());
+                    get == Some(path) && *length == wanted && holds_display(body)
+                }
+                _ => false,
+            })
+        })
+    };
+    difference.path == "/headers/content-length" && ran.all(says_so)
+}
+
+fn content_length(headers: &[(String, String)]) -> Option<usize> {
+    let mut found = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    found.next()?.1.parse().ok()
+}
+
+/// Whether a body holds the time as people read it.
+fn holds_display(body: &Value) -> bool {
+    let mut members = body.as_object().into_iter().flat_map(Map::values);
+    members.any(|member| member.as_str().is_some_and(is_display))
 }
 
 /// How far times may lie from those that the register expects where a clock ran by itself: step by step as far as it ran
@@ -100,7 +150,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{diff::Kind, transcript::RunNotes};
+    use crate::{
+        diff::Kind,
+        transcript::{Observation, RunNotes, StatusLine},
+    };
 
     /// A run whose clock ran: its steps as (number, began, ended).
     fn ran(spans: &[(u32, i64, i64)]) -> Transcript {
@@ -136,7 +189,7 @@ mod tests {
         let slow = || Spans::new([(1, 100_000, 200_000), (2, 1_300_000, 1_400_000)]);
         let across = || Spans::new([(1, 900_000, 950_000), (2, 950_000, 1_050_000)]);
         let says_nothing = |legacy: Spans, engine: Spans, one: &Difference| {
-            same_second(one, &BothSpans { legacy, engine }, [0, 5_000_000])
+            same_second(one, &BothSpans::new(legacy, engine), [0, 5_000_000])
         };
         let of_legacy = difference(1, 2);
         assert!(says_nothing(across(), across(), &of_legacy));
@@ -157,6 +210,52 @@ mod tests {
             !says_nothing(across(), across(), &difference(2, 2)),
             "another place of one step"
         );
+    }
+
+    #[test]
+    fn a_head_may_tell_another_length_where_its_body_holds_the_time_for_people() {
+        let shown = |step: u32, method: &str, body: Body, length: usize, said: usize| Observation {
+            step,
+            at_us: 0,
+            label: format!("{method} /time as anon"),
+            seen: Seen::Answer {
+                line: StatusLine {
+                    version: "1.1".to_owned(),
+                    status: 200,
+                    reason: "OK".to_owned(),
+                },
+                headers: vec![("Content-Length".to_owned(), said.to_string())],
+                body,
+                length,
+                form: None,
+            },
+        };
+        let says_nothing = |display: &str, said: usize| {
+            let body = Body::Json(json!({ "display": display }));
+            let run = Transcript {
+                observations: vec![
+                    shown(1, "GET", body, 41, 41),
+                    shown(2, "HEAD", Body::Empty, 0, said),
+                ],
+                ..ran(&[])
+            };
+            let difference = Difference {
+                scenario: "a/b".to_owned(),
+                step: 2,
+                label: "HEAD /time as anon".to_owned(),
+                path: "/headers/content-length".to_owned(),
+                kind: Kind::Value,
+                legacy: Some(json!(42)),
+                engine: Some(json!(said)),
+            };
+            length_of_a_time(&difference, [&run].into_iter())
+        };
+        assert!(says_nothing("November 9th 2026 @ 3:52PM", 41));
+        assert!(
+            !says_nothing("November 9th 2026 @ 3:52PM", 40),
+            "another length than its body has"
+        );
+        assert!(!says_nothing("no time", 41));
     }
 
     #[test]

@@ -7,7 +7,10 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{Change, Known, Operator};
-use crate::{normalize::pattern, prove::subject::Site};
+use crate::{
+    normalize::{is_display, pattern},
+    prove::subject::Site,
+};
 
 static ISO: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)((?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?)$"));
@@ -42,6 +45,17 @@ pub(super) const ALL: &[Operator] = &[
         name: "time-hour-earlier",
         sentence: "a time one hour earlier",
         change: Change::Value(|known, site| later(known, site, -3600)),
+    },
+    Operator {
+        name: "time-for-people",
+        sentence: "a time for people one hour later",
+        change: Change::Value(|_, site| {
+            let text = site.value.as_str().filter(|text| is_display(text))?;
+            let (day, clock) = text.split_once(" @ ")?;
+            let (hour, rest) = clock.split_once(':')?;
+            let hour = hour.parse::<u8>().ok()? % 12 + 1;
+            Some(json!(format!("{day} @ {hour}:{rest}")))
+        }),
     },
     Operator {
         name: "time-format",

@@ -94,6 +94,15 @@ pub(super) const ALL: &[Operator] = &[
             )))
         }),
     },
+    Operator {
+        name: "certificate-lines",
+        sentence: "a certificate's text without line ends within",
+        change: Change::Value(|_, site| {
+            let (begin, end) = ("-----BEGIN CERTIFICATE-----\n", "\n-----END CERTIFICATE-----");
+            let (body, rest) = site.value.as_str()?.strip_prefix(begin)?.split_once(end)?;
+            Some(json!(format!("{begin}{}{end}{rest}", body.replace('\n', ""))))
+        }),
+    },
 ];
 
 /// Splits a JWT in front of its signature.

@@ -1,6 +1,11 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    future::ready,
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt as _, SinkExt, StreamExt};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{accept_async, tungstenite::Message};
@@ -12,7 +17,7 @@ use crate::{
 };
 
 /// A server that sends `echo` back and then acknowledges it, does nothing about `mute`, sends `twins` back in another
-/// order, and hangs up at `die`.
+/// order, hangs up at `die`, and for `late` sends an `echo` by itself, so many barriers later.
 async fn server(barriers: Barriers) -> ConnectOptions {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -41,6 +46,7 @@ async fn serve(stream: TcpStream, barriers: Barriers) {
     let mut peer = accept_async(stream).await.unwrap();
     let open = "0{\"sid\":\"e\",\"pingTimeout\":20000,\"pingInterval\":25000}";
     peer.send(Message::text(open)).await.unwrap();
+    let mut late: Option<(u64, Vec<Value>)> = None;
     while let Some(Ok(Message::Text(message))) = peer.next().await {
         let packet = message
             .strip_prefix('4')
@@ -54,14 +60,27 @@ async fn serve(stream: TcpStream, barriers: Barriers) {
             }
             Content::Connect(_) => answers.push("40{\"sid\":\"s\"}".to_owned()),
             Content::Event { id, name, arguments } => {
-                let event = |name: &str| {
+                let event_with = |name: &str, arguments: Vec<Value>| {
                     text(Content::Event {
                         id: None,
                         name: name.to_owned(),
-                        arguments: arguments.clone(),
+                        arguments,
                     })
                 };
+                let event = |name: &str| event_with(name, arguments.clone());
                 match name.as_str() {
+                    "late" => {
+                        late = arguments
+                            .first()
+                            .and_then(Value::as_u64)
+                            .map(|n| (n, arguments.clone()));
+                    }
+                    BARRIER => {
+                        if let Some((1, arguments)) = &late {
+                            answers.push(event_with("echo", arguments.clone()));
+                        }
+                        late = late.map(|(n, arguments)| (n.wrapping_sub(1), arguments));
+                    }
                     "echo" => answers.push(event("echo")),
                     "twins" => answers.extend([event("second"), event("first")]),
                     "die" => return,
@@ -101,6 +120,10 @@ async fn connected(barriers: Barriers) -> Sockets {
     sockets
 }
 
+/// The server never does nothing by itself.
+const BUSY: &Rests<'static> = &|| ready(false).boxed();
+const AT_REST: &Rests<'static> = &|| ready(true).boxed();
+
 fn acknowledged(arguments: Option<Vec<Value>>) -> Result<Option<Seen>, String> {
     Ok(Some(Seen::Acknowledged { arguments }))
 }
@@ -119,55 +142,64 @@ async fn what_came_and_what_did_not_is_told_apart() {
             acknowledged(None)
         );
         assert_eq!(sockets.emit("ui", 4, "mute", &data, false).await, Ok(None));
-        assert_eq!(sockets.expect("ui", 5, "echo").await, Ok(Some(data.to_vec())));
-        assert_eq!(sockets.silence("ui", 6, "echo", true).await, Ok(None));
+        assert_eq!(
+            sockets.expect("ui", 5, "echo", BUSY).await,
+            Ok(Some(data.to_vec()))
+        );
+        assert_eq!(sockets.silence("ui", 6, "echo", true, BUSY).await, Ok(None));
         assert_eq!(sockets.emit("ui", 7, "echo", &[], false).await, Ok(None));
-        assert_eq!(sockets.silence("ui", 8, "echo", false).await, Ok(Some(vec![])));
+        assert_eq!(
+            sockets.silence("ui", 8, "echo", false, BUSY).await,
+            Ok(Some(vec![]))
+        );
         assert_eq!(sockets.finish().await.0, []);
     }
 }
 
 #[tokio::test]
-async fn an_event_that_came_while_the_step_before_waited_came_in_the_step_that_takes_it() {
+async fn what_a_server_does_by_itself_is_waited_for_until_it_rests() {
     let mut sockets = connected(Barriers::All).await;
-    // By itself, while a step is being settled.
-    async fn comes(sockets: &mut Sockets, step: u32) {
-        let connection = sockets.clients.get_mut("ui").unwrap();
-        connection.client.emit("echo", &[]).await.unwrap();
-        sockets.settle(step).await;
-    }
-    comes(&mut sockets, 2).await;
-    let taken = Ok(Some(vec![]));
+    assert_eq!(sockets.expect("ui", 2, "echo", AT_REST).await, Ok(None));
+    assert_eq!(sockets.silence("ui", 3, "echo", true, AT_REST).await, Ok(None));
+    // What it was at until it rested is there one barrier later.
+    sockets.emit("ui", 4, "late", &[json!(2)], false).await.unwrap();
+    let came = Ok(Some(vec![json!(2)]));
+    assert_eq!(sockets.expect("ui", 5, "echo", AT_REST).await, came);
+    // It is at it for longer.
+    sockets.emit("ui", 6, "late", &[json!(4)], false).await.unwrap();
+    let asked = AtomicU32::new(0);
+    let rests = || ready(asked.fetch_add(1, Ordering::Relaxed) > 9).boxed();
     assert_eq!(
-        sockets.expect("ui", 3, "echo").await,
-        taken,
-        "its cause is step 2"
+        sockets.expect("ui", 7, "echo", &rests).await,
+        Ok(Some(vec![json!(4)]))
     );
-    comes(&mut sockets, 3).await;
-    assert_eq!(sockets.expect("ui", 4, "echo").await, taken, "steps 3 and 4 wait");
-    comes(&mut sockets, 4).await;
-    sockets.settle(5).await;
-    assert_eq!(
-        sockets.expect("ui", 6, "echo").await,
-        taken,
-        "step 5 came between"
-    );
-    let heard = sockets.finish().await.1.remove(0);
-    let steps: Vec<u32> = heard.events.iter().map(|event| event.after_step).collect();
-    assert_eq!(steps, [2, 4, 4]);
+}
+
+#[tokio::test]
+async fn behind_an_event_the_server_in_this_process_comes_to_rest_and_others_are_not_waited_for() {
+    let mut sockets = connected(Barriers::All).await;
+    let asked = AtomicU32::new(0);
+    let rests = || ready(asked.fetch_add(1, Ordering::Relaxed) > 2).boxed();
+    sockets.rest("ui", &rests).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 4);
+    sockets.patience = Patience::live();
+    let seen = sockets.connect("ui", &server(Barriers::All).await, 2).await;
+    assert!(matches!(seen, Seen::Connected { connected: true, .. }));
+    sockets.rest("ui", &rests).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 4);
 }
 
 #[tokio::test]
 async fn what_no_step_asks_for_is_noted() {
     let mut sockets = connected(Barriers::All).await;
     sockets.emit("ui", 2, "twins", &[], false).await.unwrap();
-    assert_eq!(sockets.expect("ui", 3, "first").await, Ok(Some(vec![])));
-    assert_eq!(sockets.expect("ui", 4, "second").await, Ok(Some(vec![])));
+    assert_eq!(sockets.expect("ui", 3, "first", BUSY).await, Ok(Some(vec![])));
+    assert_eq!(sockets.expect("ui", 4, "second", BUSY).await, Ok(Some(vec![])));
     sockets.emit("ui", 5, "echo", &[json!(1)], false).await.unwrap();
     sockets.emit("ui", 6, "die", &[], false).await.unwrap();
     let error = sockets.emit("ui", 7, "echo", &[], false).await.unwrap_err();
     assert!(error.contains("ui cannot emit"), "{error}");
-    assert!(sockets.expect("nobody", 8, "x").await.is_err());
+    assert!(sockets.expect("nobody", 8, "x", BUSY).await.is_err());
     let (notices, _) = sockets.finish().await;
     let kinds: Vec<_> = notices
         .iter()

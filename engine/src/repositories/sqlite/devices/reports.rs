@@ -330,10 +330,6 @@ mod tests {
 
         #[test]
         fn what_is_noted_together_is_as_if_it_came_one_after_the_other(reports in vec(any_report(), 1..8)) {
-            // But for the order, which only shows where one device reports twice.
-            let mut reports = reports;
-            let mut seen = HashSet::new();
-            reports.sort_by_key(|(guid, _)| !seen.insert(*guid));
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()

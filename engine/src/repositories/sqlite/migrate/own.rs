@@ -18,10 +18,19 @@ pub(super) async fn add_columns(connection: &mut SqliteConnection) -> Result<(),
             .execute(&mut *connection)
             .await?;
     }
-    if !has(connection, "patience").await? {
-        sqlx::raw_sql("ALTER TABLE engine_undelivered_work ADD COLUMN patience INTEGER")
-            .execute(&mut *connection)
-            .await?;
+    for (column, statement) in [
+        (
+            "patience",
+            "ALTER TABLE engine_undelivered_work ADD COLUMN patience INTEGER",
+        ),
+        (
+            "until",
+            "ALTER TABLE engine_undelivered_work ADD COLUMN until INTEGER",
+        ),
+    ] {
+        if !has(connection, column).await? {
+            sqlx::raw_sql(statement).execute(&mut *connection).await?;
+        }
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ impl<A: Access> ReadUndeliveredWork for A {
              CAST(COALESCE(a.ran_at, 0) AS INTEGER) AS ran_at, \
              CAST(COALESCE(a.status, '') AS TEXT) AS activity_status \
              FROM engine_undelivered_work AS u JOIN activity_history AS a ON a.id = u.activity_id \
-             WHERE u.request IS NOT NULL ORDER BY u.activity_id",
+             WHERE u.request IS NOT NULL AND u.until IS NULL ORDER BY u.activity_id",
         )
         .read_all(self.connection(), |row| {
             let note = Columns::of("engine_undelivered_work", row);
@@ -91,16 +91,15 @@ impl WriteUndeliveredWork for SqliteWork {
     }
 
     async fn note_arrived(&mut self, activity_id: i64, now: i64) -> Result<(), StoreError> {
-        let patience: Option<Option<i64>> = sqlx::query_scalar(
-            "DELETE FROM engine_undelivered_work WHERE activity_id = $1 RETURNING patience",
-        )
-        .bind(activity_id)
-        .fetch_optional(self.connection())
-        .await?;
-        if let Some(patience) = patience.flatten() {
-            sqlx::query("INSERT OR REPLACE INTO engine_awaited_results (activity_id, until) VALUES ($1, $2)")
+        let deleted =
+            sqlx::query("DELETE FROM engine_undelivered_work WHERE activity_id = $1 AND patience IS NULL")
                 .bind(activity_id)
-                .bind(now.saturating_add(patience))
+                .execute(self.connection())
+                .await?;
+        if deleted.rows_affected() == 0 {
+            sqlx::query("UPDATE engine_undelivered_work SET until = $2 + patience WHERE activity_id = $1")
+                .bind(activity_id)
+                .bind(now)
                 .execute(self.connection())
                 .await?;
         }
@@ -109,7 +108,7 @@ impl WriteUndeliveredWork for SqliteWork {
 
     async fn take_overdue_results(&mut self, now: i64) -> Result<Vec<i64>, StoreError> {
         Ok(
-            sqlx::query_scalar("DELETE FROM engine_awaited_results WHERE until <= $1 RETURNING activity_id")
+            sqlx::query_scalar("DELETE FROM engine_undelivered_work WHERE until <= $1 RETURNING activity_id")
                 .bind(now)
                 .fetch_all(self.connection())
                 .await?,
@@ -127,6 +126,7 @@ impl WriteUndeliveredWork for SqliteWork {
     async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError> {
         Ok(sqlx::query_scalar(
             "UPDATE engine_undelivered_work SET sends = sends + 1 WHERE activity_id = $1 AND sends < $2 \
+             AND until IS NULL \
              AND EXISTS (SELECT 1 FROM activity_history WHERE id = $1 AND status = $3) RETURNING sends",
         )
         .bind(activity_id)

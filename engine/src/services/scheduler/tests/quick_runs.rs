@@ -197,12 +197,7 @@ async fn a_script_that_arrived_and_says_nothing_more_ends_after_its_time() {
     let told = story.wire.told();
     let told: Vec<_> = told.iter().map(|(event, _)| event.as_str()).collect();
     assert_eq!(told, ["device_activity_changed"]);
-    assert_eq!(
-        story
-            .column("SELECT activity_id || '' FROM engine_awaited_results")
-            .await,
-        [""; 0]
-    );
+    assert_eq!(story.column(WAITING).await, [""; 0]);
 }
 
 #[tokio::test]

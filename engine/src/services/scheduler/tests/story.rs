@@ -305,8 +305,7 @@ impl Story {
 
     /// Waits until what the tick began in the background is done, but for receipts that are held back.
     pub(super) async fn quiet(&self) {
-        let running = || self.scheduler.playbooks.running() + self.scheduler.delivery.waiting();
-        while running() > self.wire.held.lock().unwrap().len() {
+        while self.scheduler.under_way() > self.wire.held.lock().unwrap().len() {
             tokio::task::yield_now().await;
         }
     }
