@@ -220,7 +220,7 @@ impl RunningEngine {
             .graceful_shutdown(Some(self.stop_deadline.mul_f32(0.6)));
         self.hub.close();
         if let Ok(Err(error)) = self.listening.server.await {
-            tracing::error!("the listener failed: {error}");
+            tracing::error!(%error, "the listener failed");
         }
         // Requests whose clients have gone.
         let share = self.stop_deadline.mul_f32(0.15);

@@ -312,7 +312,7 @@ async fn serve(settings: Settings, create: bool) -> Result<(), String> {
 /// Says how far the server is to whoever started it, where that wants to know (`Type=notify` of systemd).
 fn tell_service_manager(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!("the service manager cannot be told how far the server is: {error}");
+        tracing::warn!(%error, "the service manager cannot be told how far the server is");
     }
 }
 

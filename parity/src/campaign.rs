@@ -370,18 +370,7 @@ fn readable(entries: Vec<Entry>) -> Result<Vec<(Scenario, PathBuf)>, CampaignErr
 
 /// When each step began and was over on both sides; of the legacy's side, where it is recorded, the recording knows.
 fn spans(scenario: &Scenario, legacy: Option<&Transcript>, engine: &Transcript) -> BothSpans {
-    let recorded = || {
-        let mut at = 0;
-        let ends: Vec<_> = scenario
-            .steps
-            .iter()
-            .map(|step| {
-                at = step.at_us.unwrap_or(at);
-                (step.id, at)
-            })
-            .collect();
-        Spans::recorded(&ends)
-    };
+    let recorded = || Spans::recorded(&scenario.step_ends());
     let legacy = legacy.map_or_else(recorded, spans_of);
     BothSpans::new(legacy, spans_of(engine)).through(scenario)
 }

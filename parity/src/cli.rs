@@ -1,9 +1,11 @@
 //! The commands, one file each. Exit codes: 0 all is well, 1 something differs or is wrong, 2 it could not run.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+
+use self::output::complain;
 
 pub mod accept;
 pub mod bench;
@@ -29,6 +31,16 @@ pub const WRONG: u8 = 1;
 
 /// The command could not run.
 pub const COULD_NOT_RUN: u8 = 2;
+
+/// What a command ends with; what kept it from running is printed.
+fn exit_code<E: Display>(ended: Result<impl Into<ExitCode>, E>) -> ExitCode {
+    ended.map_or_else(|error| could_not_run(&error), Into::into)
+}
+
+fn could_not_run(error: &impl Display) -> ExitCode {
+    complain!("parity: {error}");
+    ExitCode::from(COULD_NOT_RUN)
+}
 
 /// The command line.
 #[derive(Debug, Parser)]

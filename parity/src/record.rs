@@ -37,7 +37,7 @@ pub use plan::{Plan, agent_of};
 pub use proxy::{Proxy, ProxyError};
 pub use summary::Summary;
 pub use tape::{Clock, Limits, SystemClock};
-pub use tls::{Front, FrontError, Trust, Upstream, UpstreamError};
+pub use tls::{Front, FrontError, Upstream, UpstreamError};
 
 #[cfg(test)]
 mod tests;

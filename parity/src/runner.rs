@@ -167,14 +167,7 @@ async fn run(
     let target = spec.start(beginning).await?;
     let start = starting.elapsed();
     github.be_patient_after_a_start_of(start);
-    let clock = if target.capabilities().clock {
-        Clock::set(scenario.started_at_us)
-    } else if scenario.shared.is_some() {
-        // Nobody has recorded it.
-        Clock::real(target.skew_us().0)
-    } else {
-        Clock::at_the_fraction_of(scenario.started_at_us, target.skew_us().0).await
-    };
+    let clock = clock_of(scenario, target.capabilities().clock, target.skew_us().0).await;
     let before = contents.iter().map(|(_, bytes)| bytes.as_slice());
     let mut run = Run {
         scenario,
@@ -196,33 +189,12 @@ async fn run(
     if let Some(shared) = &run.shared {
         run.sockets.own = shared.own_values();
     }
-    if run.clock.is_real() {
-        run.notes.clock_ran = true;
-        let is_here = run.target.process_id().is_some();
-        run.notes.machine = is_here
-            .then(machine)
-            .flatten()
-            .filter(|machine| !is_told(machine, &scenario.env));
-        run.notes.spans.push((0, -begun.at_us(), 0));
-    }
+    run.note_real_clock(&begun);
     run.define_address();
     let port = Value::String(github.port().to_owned());
     run.names.insert(UPSTREAM_PORT.to_owned(), port);
     let base = run.names.get("base").map(as_text).unwrap_or_default();
-    let (mut observations, mut missed) = (Vec::new(), Vec::new());
-    github.settle(0).await;
-    for step in &scenario.steps {
-        if run.notes.broken.last().is_some_and(|broken| broken.ends) {
-            break;
-        }
-        let observation = run.step(step).await;
-        github.settle(step.id).await;
-        run.sockets.settle(step.id).await;
-        run.end_span(step);
-        events.step_done(scenario, step, observation.as_ref());
-        missed.extend(run.missed(step, observation.as_ref()));
-        observations.extend(observation);
-    }
+    let (mut observations, missed) = run.steps(&github, events).await;
     // What the last step has woken is done before anybody looks at what is left.
     run.target.rests().await;
     if let (Some(root), Some(database)) = (run.target.root(), run.target.database()) {
@@ -265,6 +237,19 @@ async fn run(
     })
 }
 
+/// The time of a run: as it was recorded where the server's clock can be set, else the real one, with what the server's is
+/// ahead of it.
+async fn clock_of(scenario: &Scenario, can_be_set: bool, skew_us: i64) -> Clock {
+    if can_be_set {
+        Clock::set(scenario.started_at_us)
+    } else if scenario.shared.is_some() {
+        // Nobody has recorded it.
+        Clock::real(skew_us)
+    } else {
+        Clock::at_the_fraction_of(scenario.started_at_us, skew_us).await
+    }
+}
+
 struct Run<'a> {
     scenario: &'a Scenario,
     folder: &'a Path,
@@ -300,6 +285,45 @@ fn waits(step: &Step) -> bool {
 type StepError = String;
 
 impl Run<'_> {
+    /// Notes what matters where the clock runs by itself since `begun`.
+    fn note_real_clock(&mut self, begun: &Clock) {
+        if !self.clock.is_real() {
+            return;
+        }
+        self.notes.clock_ran = true;
+        let is_here = self.target.process_id().is_some();
+        self.notes.machine = is_here
+            .then(machine)
+            .flatten()
+            .filter(|machine| !is_told(machine, &self.scenario.env));
+        self.notes.spans.push((0, -begun.at_us(), 0));
+    }
+
+    /// Does the steps, up to one after which the server cannot be talked to: what they showed, and what of the expected
+    /// they did not.
+    async fn steps(
+        &mut self,
+        github: &PlayedGitHub,
+        events: &dyn RunEvents,
+    ) -> (Vec<Observation>, Vec<Missed>) {
+        let (mut observations, mut missed) = (Vec::new(), Vec::new());
+        let scenario = self.scenario;
+        github.settle(0).await;
+        for step in &scenario.steps {
+            if self.notes.broken.last().is_some_and(|broken| broken.ends) {
+                break;
+            }
+            let observation = self.step(step).await;
+            github.settle(step.id).await;
+            self.sockets.settle(step.id).await;
+            self.end_span(step);
+            events.step_done(scenario, step, observation.as_ref());
+            missed.extend(self.missed(step, observation.as_ref()));
+            observations.extend(observation);
+        }
+        (observations, missed)
+    }
+
     fn define_address(&mut self) {
         let endpoint = self.target.endpoint().cloned();
         let root = self.target.root().unwrap_or_default();

@@ -154,7 +154,7 @@ mod tests {
         #[test]
         fn what_is_stored_of_any_body_reads_back(name in any_json(), columns in any_json(), filters in any_json()) {
             let members = [("name", name), ("columns", columns), ("filters", filters)];
-            let body: JsonObject = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let body = Json::members(members);
             if let Ok(view) = new_device_view(&body) {
                 prop_assert!(matches!(read_text(&view.columns_json), Ok(Json::List(_))));
                 prop_assert!(matches!(read_text(&view.filters_json), Ok(Json::Object(_))));

@@ -176,7 +176,7 @@ mod tests {
         #[test]
         fn no_body_breaks_the_builder(run in any_json(), text in any_json(), numbers in any_json(), time in any_json()) {
             let members = [("run_id", run), ("recap_text", text), ("recap_json", numbers), ("started_ts", time)];
-            let body = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let body = Json::members(members);
             if let Ok(report) = playbook_report(&body) {
                 prop_assert!(!report.run_id.is_empty());
                 prop_assert!(report.recap_json.is_none_or(|text| read_text(&text).is_ok()));

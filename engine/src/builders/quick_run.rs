@@ -273,7 +273,7 @@ mod tests {
                 ("run_mode", mode),
                 ("variable_values", values),
             ];
-            let body = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let body = Json::members(members);
             if let Ok(run) = quick_run(&body) {
                 prop_assert!(!run.script_path.is_empty() && !run.run_mode.is_empty());
                 let given: Vec<_> = run.hosts.into_iter().map(|host| host.given).collect();

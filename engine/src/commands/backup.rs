@@ -114,12 +114,7 @@ pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Res
     }
     Answer {
         text,
-        json: Json::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        ),
+        json: Json::Object(Json::members(members)),
     }
     .show(arguments.json)
 }

@@ -1,8 +1,17 @@
 //! Arbitrary values for property tests.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::select};
 
-use super::json::Json;
+use super::json::{Json, JsonObject};
+
+/// An object of these names, any of them missing, with these values.
+pub(crate) fn any_members(
+    names: &'static [&'static str],
+    value: impl Strategy<Value = Json> + 'static,
+) -> impl Strategy<Value = JsonObject> {
+    let members = proptest::collection::vec((select(names), value), 0..12);
+    members.prop_map(Json::members)
+}
 
 /// Any JSON value but `NaN`, which is not equal to itself.
 pub(crate) fn any_json() -> impl Strategy<Value = Json> {

@@ -28,12 +28,13 @@ pub enum Json {
 impl Json {
     /// An object of these members.
     pub fn object<K: Into<String>, const N: usize>(members: [(K, Json); N]) -> Self {
-        Self::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name.into(), value))
-                .collect(),
-        )
+        Self::Object(Self::members(members))
+    }
+
+    /// The members of an object, in this order.
+    pub fn members<K: Into<String>>(members: impl IntoIterator<Item = (K, Json)>) -> JsonObject {
+        let named = members.into_iter().map(|(name, value)| (name.into(), value));
+        named.collect()
     }
 
     /// An array of these items.

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use serde::ser::{
-    Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant, Serializer,
-};
+use serde::ser::{Error, Serialize, Serializer};
 
 use super::{
     json::{Json, JsonObject},
@@ -22,7 +19,7 @@ impl Json {
     /// type whose own `Serialize` fails becomes `null`: derived ones do not.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
         value.serialize(ToJson).unwrap_or_else(|error| {
-            tracing::error!("{} cannot be written: {error}", std::any::type_name::<T>());
+            tracing::error!(r#type = std::any::type_name::<T>(), %error, "an answer cannot be written");
             Self::Null
         })
     }
@@ -118,8 +115,8 @@ impl Parts {
         Ok(())
     }
 
-    fn insert<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Refused> {
-        self.members.insert(key.to_owned(), value.serialize(ToJson)?);
+    fn insert<T: Serialize + ?Sized>(&mut self, key: impl Into<String>, value: &T) -> Result<(), Refused> {
+        self.members.insert(key.into(), value.serialize(ToJson)?);
         Ok(())
     }
 
@@ -288,110 +285,79 @@ impl Serializer for ToJson {
     }
 }
 
-impl SerializeSeq for Parts {
-    type Ok = Json;
-    type Error = Refused;
+/// Implements what serde asks of an array that is being written, under each of its names for one.
+macro_rules! serialize_items {
+    ($parts:ty => $ok:ty, $end:ident) => {
+        serialize_items!(SerializeSeq, serialize_element, $parts => $ok, $end);
+        serialize_items!(SerializeTuple, serialize_element, $parts => $ok, $end);
+        serialize_items!(SerializeTupleStruct, serialize_field, $parts => $ok, $end);
+        serialize_items!(SerializeTupleVariant, serialize_field, $parts => $ok, $end);
+    };
+    ($serialize:ident, $item:ident, $parts:ty => $ok:ty, $end:ident) => {
+        impl serde::ser::$serialize for $parts {
+            type Ok = $ok;
+            type Error = Refused;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        self.push(value)
-    }
+            fn $item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+                self.push(value)
+            }
 
-    fn end(self) -> Result<Json, Refused> {
-        Ok(self.list())
-    }
+            fn end(self) -> Result<$ok, Refused> {
+                Ok(self.$end())
+            }
+        }
+    };
 }
 
-impl SerializeTuple for Parts {
-    type Ok = Json;
-    type Error = Refused;
+/// The same for an object.
+macro_rules! serialize_members {
+    ($parts:ty => $ok:ty, $end:ident) => {
+        impl serde::ser::SerializeMap for $parts {
+            type Ok = $ok;
+            type Error = Refused;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        self.push(value)
-    }
+            fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
+                self.key = ToJson::key(key)?;
+                Ok(())
+            }
 
-    fn end(self) -> Result<Json, Refused> {
-        Ok(self.list())
-    }
+            fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+                let key = std::mem::take(&mut self.key);
+                self.insert(key, value)
+            }
+
+            fn end(self) -> Result<$ok, Refused> {
+                Ok(self.$end())
+            }
+        }
+
+        serialize_members!(SerializeStruct, $parts => $ok, $end);
+        serialize_members!(SerializeStructVariant, $parts => $ok, $end);
+    };
+    ($serialize:ident, $parts:ty => $ok:ty, $end:ident) => {
+        impl serde::ser::$serialize for $parts {
+            type Ok = $ok;
+            type Error = Refused;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), Refused> {
+                self.insert(name, value)
+            }
+
+            fn end(self) -> Result<$ok, Refused> {
+                Ok(self.$end())
+            }
+        }
+    };
 }
 
-impl SerializeTupleStruct for Parts {
-    type Ok = Json;
-    type Error = Refused;
+pub(super) use {serialize_items, serialize_members};
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        self.push(value)
-    }
-
-    fn end(self) -> Result<Json, Refused> {
-        Ok(self.list())
-    }
-}
-
-impl SerializeTupleVariant for Parts {
-    type Ok = Json;
-    type Error = Refused;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        self.push(value)
-    }
-
-    fn end(self) -> Result<Json, Refused> {
-        Ok(self.list())
-    }
-}
-
-impl SerializeMap for Parts {
-    type Ok = Json;
-    type Error = Refused;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        self.key = ToJson::key(key)?;
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        let key = std::mem::take(&mut self.key);
-        self.insert(&key, value)
-    }
-
-    fn end(self) -> Result<Json, Refused> {
-        Ok(self.object())
-    }
-}
-
-impl SerializeStruct for Parts {
-    type Ok = Json;
-    type Error = Refused;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), Refused> {
-        self.insert(name, value)
-    }
-
-    fn end(self) -> Result<Json, Refused> {
-        Ok(self.object())
-    }
-}
-
-impl SerializeStructVariant for Parts {
-    type Ok = Json;
-    type Error = Refused;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), Refused> {
-        self.insert(name, value)
-    }
-
-    fn end(self) -> Result<Json, Refused> {
-        Ok(self.object())
-    }
-}
+serialize_items!(Parts => Json, list);
+serialize_members!(Parts => Json, object);
 
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,25 @@
 //! Percent-encoding.
 //!
-//! Short because the paths of GitHub, TOTP addresses and redirects share it.
+//! Short because the crate does it; what stays as it is differs from place to place.
 
-/// `text` with everything but letters, digits, `-._~` and the characters of `safe` as escapes.
-pub fn encode(text: &str, safe: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let character = char::from(byte);
-        if character.is_ascii_alphanumeric()
-            || "-._~".contains(character)
-            || byte.is_ascii() && safe.contains(character)
-        {
-            encoded.push(character);
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is escaped where letters, digits, `-._~` and the characters of `safe` stay.
+pub const fn all_but(safe: &str) -> AsciiSet {
+    let mut escaped = NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let mut rest = safe.as_bytes();
+    while let [byte, others @ ..] = rest {
+        escaped = escaped.remove(*byte);
+        rest = others;
     }
-    encoded
+    escaped
+}
+
+/// `text` with escapes for these characters and for all that is not ASCII.
+pub fn encode(text: &str, escaped: &'static AsciiSet) -> String {
+    utf8_percent_encode(text, escaped).to_string()
 }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::percent::encode;
+use percent_encoding::AsciiSet;
+
+use super::percent::{all_but, encode};
 
 /// Heads that are remembered. The legacy keeps every pair that a device ever named (PLT-7).
 pub const CAPACITY: usize = 1000;
@@ -16,8 +18,8 @@ pub fn clamped_seconds(seconds: i128) -> Duration {
     Duration::from_secs(u64::try_from(seconds.clamp(least, most)).unwrap_or_default())
 }
 
-/// What a path segment may hold unescaped beside letters, digits and `-._~`.
-const SAFE_IN_PATH: &str = "/!$&'()*+,;=:@";
+/// What is escaped in a path.
+const ESCAPED_IN_PATH: &AsciiSet = &all_but("/!$&'()*+,;=:@");
 
 /// A name that leads to no branch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -77,8 +79,8 @@ impl RepositoryBranch {
     pub fn api_path(&self) -> String {
         format!(
             "/repos/{}/branches/{}",
-            encode(&self.repository, SAFE_IN_PATH),
-            encode(&self.branch, SAFE_IN_PATH)
+            encode(&self.repository, ESCAPED_IN_PATH),
+            encode(&self.branch, ESCAPED_IN_PATH)
         )
     }
 }

@@ -1,5 +1,8 @@
 //! Time-based one-time codes (RFC 6238): HMAC-SHA1, six digits, steps of 30 seconds.
 
+use std::sync::LazyLock;
+
+use data_encoding::{BASE32_NOPAD, Encoding};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use unicode_normalization::UnicodeNormalization as _;
@@ -10,8 +13,12 @@ use super::{
     text::{python_trim, same_text},
 };
 
-/// The letters of base32 in the order of their values.
-const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// The letters of base32, five bits each. What the last letter has beyond whole bytes may be anything.
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut letters = BASE32_NOPAD.specification();
+    letters.check_trailing_bits = false;
+    letters.encoding().unwrap_or(BASE32_NOPAD)
+});
 /// Length of a step in seconds.
 const STEP: i64 = 30;
 /// Shorter secrets are refused: 112 bits.
@@ -99,48 +106,37 @@ pub fn oldest_step(now: i64) -> u64 {
 
 /// A new secret: 160 random bits as 32 characters.
 pub fn new_secret(random: &dyn Random) -> String {
-    random_bytes::<32>(random)
-        .into_iter()
-        .filter_map(|byte| BASE32.get(usize::from(byte & 31)))
-        .map(|letter| char::from(*letter))
-        .collect()
+    BASE32_NOPAD.encode(&random_bytes::<20>(random))
 }
 
 /// The address that authenticator apps read, from a QR code usually.
 pub fn otpauth_url(issuer: &str, username: &str, secret: &str) -> String {
-    let label = |text| percent::encode(text, "/");
+    let label = |text| percent::encode(text, const { &percent::all_but("/") });
     format!(
         "otpauth://totp/{}:{}?secret={secret}&issuer={}",
         label(issuer),
         label(username),
-        percent::encode(issuer, "")
+        percent::encode(issuer, const { &percent::all_but("") })
     )
 }
 
-/// Base32 as the legacy's decoder reads it, once the padding is complete.
+/// Base32 as the legacy's decoder reads it, once the padding is complete: it looks at the letters before it looks at
+/// their number.
 fn decode_base32(text: &str) -> Result<Vec<u8>, SecretError> {
-    let digits = text.trim_end_matches('=');
-    let mut bytes = Vec::with_capacity(digits.len() * 5 / 8);
-    let (mut pool, mut bits) = (0_u32, 0);
-    for digit in digits.bytes() {
-        let value = BASE32
-            .iter()
-            .position(|letter| *letter == digit)
-            .and_then(|value| u32::try_from(value).ok())
-            .ok_or(SecretError::Digit)?;
-        pool = (pool << 5 | value) & 0xfff;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.extend(u8::try_from(pool >> bits & 0xff));
-        }
+    let letters = text.trim_end_matches('=');
+    let is_letter = |byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
+    if !letters.bytes().all(is_letter) {
+        return Err(SecretError::Digit);
     }
-    // What was padded explicitly must come out at whole groups of eight; one, three or six digits hold no whole byte.
-    let padding = (text.len() - digits.len()) + (8 - text.len() % 8) % 8;
-    match (digits.len() % 8, padding) {
-        (0, 0) | (2, 6) | (4, 4) | (5, 3) | (7, 1) => Ok(bytes),
-        _ => Err(SecretError::Padding),
+    // What was padded explicitly must come out at whole groups of eight.
+    let padding = (text.len() - letters.len()) + (8 - text.len() % 8) % 8;
+    if padding != (8 - letters.len() % 8) % 8 {
+        return Err(SecretError::Padding);
     }
+    // One, three or six letters hold no whole byte.
+    BASE32
+        .decode(letters.as_bytes())
+        .map_err(|_| SecretError::Padding)
 }
 
 #[cfg(test)]
@@ -267,14 +263,7 @@ mod tests {
 
         #[test]
         fn bytes_written_in_base32_are_read_back(bytes in proptest::collection::vec(any::<u8>(), 14..40)) {
-            let mut text = String::new();
-            for chunk in bytes.chunks(5) {
-                let pool = chunk.iter().fold(0_u64, |pool, byte| pool << 8 | u64::from(*byte)) << (8 * (5 - chunk.len()));
-                let digits = (chunk.len() * 8).div_ceil(5);
-                for place in 0..digits {
-                    text.push(char::from(BASE32[(pool >> (35 - 5 * place) & 31) as usize]));
-                }
-            }
+            let text = BASE32_NOPAD.encode(&bytes);
             prop_assert_eq!(Secret::read(&text).map(|secret| secret.0), Ok(bytes));
         }
     }

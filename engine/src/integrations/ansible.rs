@@ -183,10 +183,7 @@ impl WorkFolder {
 impl Drop for WorkFolder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            tracing::warn!(
-                "the work folder {} cannot be removed: {error}",
-                self.path.display()
-            );
+            tracing::warn!(path = %self.path.display(), %error, "a work folder cannot be removed");
         }
     }
 }

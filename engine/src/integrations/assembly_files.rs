@@ -131,9 +131,12 @@ impl AssemblyFiles {
             Ok(0) => {}
             Ok(removed) => {
                 let removed: usize = removed;
-                tracing::info!("assemblies: {removed} unfinished files of a server that died were removed");
+                tracing::info!(
+                    removed,
+                    "assemblies: unfinished files of a server that died were removed"
+                );
             }
-            Err(error) => tracing::warn!("assemblies: unfinished files were not removed: {error}"),
+            Err(error) => tracing::warn!(%error, "assemblies: unfinished files were not removed"),
         }
     }
 

@@ -103,7 +103,7 @@ pub fn discard(path: &Path) {
         Err(_) => return,
     };
     if let Err(error) = removed {
-        tracing::warn!("{} cannot be removed: {error}", path.display());
+        tracing::warn!(path = %path.display(), %error, "a file cannot be removed");
     }
 }
 

@@ -121,7 +121,7 @@ impl RootLock {
     /// Gives the lock back while something may still hold a copy of this.
     pub fn release(&self) {
         if let Err(error) = self.file.unlock() {
-            tracing::warn!("the root folder's lock could not be released: {error}");
+            tracing::warn!(%error, "the root folder's lock could not be released");
         }
     }
 }

@@ -12,7 +12,7 @@ static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     let verified = match builder.clone().with_platform_verifier() {
         Ok(verified) => verified,
         Err(error) => {
-            tracing::warn!("nobody can be asked over https: {error}");
+            tracing::warn!(%error, "nobody can be asked over https");
             builder.with_root_certificates(RootCertStore::empty())
         }
     };

@@ -86,9 +86,9 @@ impl AssemblyLibrary {
         let loaded = load(path.file_name(), &bytes, default_kind);
         if loaded.damaged {
             tracing::warn!(
-                "the assembly {}/{} is no readable document",
-                island.folder(),
-                shown(&path.text())
+                island = island.folder(),
+                path = %shown(&path.text()),
+                "an assembly is no readable document"
             );
         }
         Ok(Some(loaded))
@@ -474,10 +474,7 @@ impl AssemblyService {
         match island {
             Island::Workflows => Ok(Kept::default()),
             Island::Playbooks => {
-                tracing::warn!(
-                    "refused: {} is no admin, and playbooks are theirs",
-                    shown(&author.name)
-                );
+                tracing::warn!(by = %shown(&author.name), "refused: playbooks are the admins'");
                 Err(AssemblyError::Forbidden)
             }
             Island::Scripts => {

@@ -151,60 +151,53 @@ impl Container {
         open_channel: impl FnOnce(Arc<ChannelAccess>) -> (Arc<dyn Channel>, H),
     ) -> (Arc<Self>, H) {
         let Resources {
-            store,
-            environment,
             tokens,
             secrets,
             signer,
             publisher,
             github,
             proxy,
+            ..
         } = resources;
+        // What nearly every service is made of.
+        let store = || Arc::clone(&resources.store);
+        let environment = || resources.environment.clone();
         let policy = settings.access_policy;
         let hosts = HostRules::new(policy);
-        let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
-        let proofs = Arc::new(Proofs::new(environment.clone()));
+        let agents = Arc::new(Agents::new(environment().clock));
+        let proofs = Arc::new(Proofs::new(environment()));
         let assembly_files = AssemblyFiles::new(settings.root.join("Assemblies"));
         let library = AssemblyLibrary::new(assembly_files.clone());
 
         let operators = Arc::new(OperatorService::new(
-            Arc::clone(&store),
-            environment.clone(),
+            store(),
+            environment(),
             policy,
             settings.operator_token_ttl.unwrap_or(0).max(SESSION_MAX_AGE),
         ));
         let access = Arc::new(ChannelAccess::new(
-            Arc::clone(&store),
-            environment.clone(),
+            store(),
+            environment(),
             tokens.clone(),
             Arc::clone(&operators),
             policy,
         ));
         let (sockets, opened) = open_channel(access);
         let realtime = Arc::new(RealtimeService::new(
-            Arc::clone(&store),
-            environment.clone(),
+            store(),
+            environment(),
             Arc::clone(&agents),
             hosts,
             sockets,
         ));
         let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
 
-        let credentials = Arc::new(CredentialService::new(
-            Arc::clone(&store),
-            environment.clone(),
-            secrets.clone(),
-        ));
+        let credentials = Arc::new(CredentialService::new(store(), environment(), secrets.clone()));
         let run_credentials = Arc::clone(&credentials) as Arc<dyn RunCredentials>;
-        let delivery = Delivery::new(
-            Arc::clone(&store),
-            environment.clone(),
-            Arc::clone(&channel),
-            hosts,
-        );
+        let delivery = Delivery::new(store(), environment(), Arc::clone(&channel), hosts);
         let playbooks = Arc::new(ServerPlaybooks::new(
-            Arc::clone(&store),
-            environment.clone(),
+            store(),
+            environment(),
             Arc::clone(&channel),
             Arc::clone(&run_credentials),
             library.clone(),
@@ -215,8 +208,8 @@ impl Container {
             },
         ));
         let scheduler = Scheduler::new(
-            Arc::clone(&store),
-            environment.clone(),
+            store(),
+            environment(),
             Arc::clone(&delivery),
             Arc::clone(&playbooks),
             Parts {
@@ -232,8 +225,8 @@ impl Container {
             },
         );
         let quick_runs = QuickRunService::new(
-            Arc::clone(&store),
-            environment.clone(),
+            store(),
+            environment(),
             library.clone(),
             signer,
             secrets.clone(),
@@ -245,50 +238,40 @@ impl Container {
         .under(policy);
 
         let services = Self {
-            readiness: ReadinessService::new(Arc::clone(&store), environment.clone()),
+            readiness: ReadinessService::new(store(), environment()),
             enrollment: EnrollmentService::new(
-                Arc::clone(&store),
-                environment.clone(),
+                store(),
+                environment(),
                 tokens.clone(),
                 publisher.clone(),
                 hosts,
                 settings.anonymous_bounds().map(|bounds| bounds.pending_requests),
             ),
             device_authenticator: DeviceAuthenticator::new(
-                Arc::clone(&store),
-                environment.clone(),
+                store(),
+                environment(),
                 tokens.clone(),
                 Arc::clone(&proofs),
                 hosts,
             ),
-            refresh: RefreshService::new(Arc::clone(&store), environment.clone(), tokens, proofs),
-            heartbeats: HeartbeatService::new(
-                Arc::clone(&store),
-                environment.clone(),
-                Arc::clone(&agents),
-                hosts,
-            ),
-            device_reports: DeviceReportService::new(
-                Arc::clone(&store),
-                environment.clone(),
-                Arc::clone(&agents),
-                hosts,
-            ),
-            devices: DeviceService::new(Arc::clone(&store), environment.clone()),
-            remote_devices: RemoteDeviceService::new(Arc::clone(&store), environment.clone(), hosts),
-            sites: SiteService::new(Arc::clone(&store), environment.clone()),
-            device_views: DeviceViewService::new(Arc::clone(&store), environment.clone()),
-            search: SearchService::new(Arc::clone(&store)),
+            refresh: RefreshService::new(store(), environment(), tokens, proofs),
+            heartbeats: HeartbeatService::new(store(), environment(), Arc::clone(&agents), hosts),
+            device_reports: DeviceReportService::new(store(), environment(), Arc::clone(&agents), hosts),
+            devices: DeviceService::new(store(), environment()),
+            remote_devices: RemoteDeviceService::new(store(), environment(), hosts),
+            sites: SiteService::new(store(), environment()),
+            device_views: DeviceViewService::new(store(), environment()),
+            search: SearchService::new(store()),
             assemblies: AssemblyService::new(
                 assembly_files,
-                Arc::clone(&store),
-                environment.clone(),
+                store(),
+                environment(),
                 policy,
                 settings.time_zone.clone(),
             ),
             service_accounts: ServiceAccountService::new(
-                Arc::clone(&store),
-                environment.clone(),
+                store(),
+                environment(),
                 secrets,
                 Arc::clone(&agents),
                 hosts,
@@ -296,23 +279,18 @@ impl Container {
             publisher,
             realtime,
             agents,
-            approvals: ApprovalService::new(Arc::clone(&store), environment.clone(), hosts),
-            install_codes: InstallCodeService::new(Arc::clone(&store), environment.clone()),
-            github: GitHubService::new(Arc::clone(&store), environment.clone(), github, &settings.github),
+            approvals: ApprovalService::new(store(), environment(), hosts),
+            install_codes: InstallCodeService::new(store(), environment()),
+            github: GitHubService::new(store(), environment(), github, &settings.github),
             proxy: ProxyService::new(proxy),
-            server_time: ServerTimeService::new(environment.clone(), settings.time_zone.clone()),
+            server_time: ServerTimeService::new(environment(), settings.time_zone.clone()),
             credentials,
             operators,
-            logins: LoginService::new(
-                Arc::clone(&store),
-                environment.clone(),
-                settings.mfa_issuer.clone(),
-                policy,
-            ),
-            users: UserService::new(Arc::clone(&store), environment.clone()),
+            logins: LoginService::new(store(), environment(), settings.mfa_issuer.clone(), policy),
+            users: UserService::new(store(), environment()),
             scheduled_jobs: ScheduledJobService::new(
-                Arc::clone(&store),
-                environment.clone(),
+                store(),
+                environment(),
                 Arc::clone(&channel),
                 library,
                 policy,
@@ -321,10 +299,10 @@ impl Container {
             ),
             scheduler,
             quick_runs: Arc::new(quick_runs),
-            activity: ActivityService::new(Arc::clone(&store)),
-            playbooks: PlaybookService::new(Arc::clone(&store), environment.clone(), hosts, channel),
-            store,
-            environment,
+            activity: ActivityService::new(store()),
+            playbooks: PlaybookService::new(store(), environment(), hosts, channel),
+            store: store(),
+            environment: environment(),
             hosts,
         };
         (Arc::new(services), opened)

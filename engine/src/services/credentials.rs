@@ -182,7 +182,7 @@ impl CredentialService {
         self.secret_box
             .open(sealed.unwrap_or_default())
             .unwrap_or_else(|error| {
-                tracing::error!("a secret of credential {id} cannot be read: {error}");
+                tracing::error!(id, %error, "a secret of a credential cannot be read");
                 String::new()
             })
     }
@@ -219,7 +219,12 @@ fn fingerprint(secret: &str) -> String {
 }
 
 fn noted(what: &str, credential: &Credential, caller: &Operator) {
-    tracing::info!(id = %credential.id, name = %shown(&credential.name), by = %shown(&caller.username), "credential {what}");
+    tracing::info!(
+        id = %credential.id,
+        name = %shown(&credential.name),
+        by = %shown(&caller.username),
+        "credential {what}"
+    );
 }
 
 #[cfg(test)]

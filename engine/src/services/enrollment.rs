@@ -108,7 +108,12 @@ impl EnrollmentService {
     fn admit(&self, calls: &Mutex<SlidingWindow>, key: &str, limit: usize) -> Result<(), RateLimited> {
         let admitted = lock(calls).admit(key, self.environment.clock.monotonic());
         admitted.inspect_err(|limited| {
-            tracing::warn!(key = %shown(key), limit = %format_args!("{limit}/{}s", WINDOW.as_secs()), retry_after = %format_args!("{:.2}", limited.retry_after.as_secs_f64()), "enrollment rate limited");
+            tracing::warn!(
+                key = %shown(key),
+                limit = %format_args!("{limit}/{}s", WINDOW.as_secs()),
+                retry_after = %format_args!("{:.2}", limited.retry_after.as_secs_f64()),
+                "enrollment rate limited"
+            );
         })
     }
 
@@ -134,19 +139,34 @@ impl EnrollmentService {
         may_be_claimed(self.hosts, &mut *work, &request.hostname)
             .await?
             .inspect_err(|_| {
-                tracing::info!(host = %shown(&request.hostname), fingerprint = %short(&fingerprint), ip = %address, "enrollment request invalid_hostname");
+                tracing::info!(
+                    host = %shown(&request.hostname),
+                    fingerprint = %short(&fingerprint),
+                    ip = %address,
+                    "enrollment request invalid_hostname"
+                );
             })?;
         let usable = self
             .usable_code(&mut *work, &request.code, &fingerprint, &now)
             .await;
         if let Err(RequestError::InvalidCode) = usable {
-            tracing::info!(host = %shown(&request.hostname), fingerprint = %short(&fingerprint), code_mask = %masked(&request.code), "enrollment request invalid_code");
+            tracing::info!(
+                host = %shown(&request.hostname),
+                fingerprint = %short(&fingerprint),
+                code_mask = %masked(&request.code),
+                "enrollment request invalid_code"
+            );
         }
         let (code, guid) = usable?;
         if let Some(most) = self.most_pending
             && work.count_pending_approvals(&code.id, &fingerprint).await? >= most
         {
-            tracing::warn!(ip = %address, code_mask = %masked(&request.code), "enrollment request refused: {most} requests with this code wait for a decision");
+            tracing::warn!(
+                ip = %address,
+                code_mask = %masked(&request.code),
+                most,
+                "enrollment request refused: too many requests with this code wait for a decision"
+            );
             return Err(RequestError::TooManyPending);
         }
         let server_nonce = strict_base64::encode(&random_bytes::<32>(&*self.environment.random));
@@ -180,7 +200,12 @@ impl EnrollmentService {
         work.put_approval(&approval).await?;
         work.save().await?;
         audit::changed("enrollment.requested", &approval.id);
-        tracing::info!(fingerprint = %short(&approval.fingerprint_claimed), host = %shown(&approval.hostname_claimed), ip = %address, "enrollment request queued");
+        tracing::info!(
+            fingerprint = %short(&approval.fingerprint_claimed),
+            host = %shown(&approval.hostname_claimed),
+            ip = %address,
+            "enrollment request queued"
+        );
         Ok(PendingEnrollment {
             approval_reference: approval.approval_reference,
             server_nonce: approval.server_nonce,
@@ -319,7 +344,12 @@ impl EnrollmentService {
                 .issue(guid.as_str(), &fingerprint, token_version, now.time.as_second())?;
         work.save().await?;
         audit::changed("device.enrolled", &guid);
-        tracing::info!(%guid, fingerprint = %short(&fingerprint), host = %shown(&approval.hostname_claimed), "enrollment finalized");
+        tracing::info!(
+            %guid,
+            fingerprint = %short(&fingerprint),
+            host = %shown(&approval.hostname_claimed),
+            "enrollment finalized"
+        );
         Ok(JoinedDevice {
             guid,
             access_token,
@@ -385,7 +415,12 @@ async fn use_code(work: &mut dyn UnitOfWork, id: &str, guid: &Guid, now: &Moment
     let allowed = code.as_ref().map_or(1, InstallCode::allowed_uses);
     let use_count = prior.saturating_add(1);
     if use_count > allowed {
-        tracing::warn!("install code {id} admits more devices than it has uses: {use_count} of {allowed}");
+        tracing::warn!(
+            id,
+            use_count,
+            allowed,
+            "an install code admits more devices than it has uses"
+        );
     }
     work.record_code_use(&CodeUse {
         id,
@@ -427,7 +462,11 @@ fn poll_state(approval: Option<Approval>, poll: &EnrollmentPoll) -> Result<PollS
         "" => return Err(PollError::UnexpectedStatus("unknown".to_owned())),
         _ => return Err(PollError::UnexpectedStatus(approval.status)),
     };
-    tracing::info!(r#ref = %approval.approval_reference, host = %shown(&approval.hostname_claimed), "enrollment poll {word}");
+    tracing::info!(
+        r#ref = %approval.approval_reference,
+        host = %shown(&approval.hostname_claimed),
+        "enrollment poll {word}"
+    );
     Ok(PollState::Outcome(outcome))
 }
 

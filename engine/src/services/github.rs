@@ -150,7 +150,12 @@ impl GitHubService {
             Ok(None) => None,
             Err(LookupFailure::UnreadableId) => return Err(UnreadableId),
             Err(LookupFailure::Failed { text, cause }) => {
-                tracing::warn!(repo = %branch.repository(), branch = %branch.branch(), error = %format_args!("{text}{}", cause.map(|cause| format!(" ({cause})")).unwrap_or_default()), "repo-head-lookup failure");
+                tracing::warn!(
+                    repo = %branch.repository(),
+                    branch = %branch.branch(),
+                    error = %format_args!("{text}{}", cause.map(|cause| format!(" ({cause})")).unwrap_or_default()),
+                    "repo-head-lookup failure"
+                );
                 Some(text)
             }
         };

@@ -55,7 +55,7 @@ impl ReadinessService {
         let unfinished = Unfinished(&self.last);
         let looked = self.store.probe().await;
         if let Err(error) = &looked {
-            tracing::error!("the database cannot be used: {error}");
+            tracing::error!(%error, "the database cannot be used");
         }
         drop(unfinished);
         *self.last() = Probe::Done(looked.is_ok(), self.environment.clock.monotonic());

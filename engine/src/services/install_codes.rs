@@ -58,7 +58,13 @@ impl InstallCodeService {
         work.insert_code(&code, &now.iso).await?;
         work.save().await?;
         audit::changed("install_code.created", &code.id);
-        tracing::info!(id = %code.id, by = %decider, ttl = %format_args!("{}h", new_code.ttl_hours), max_uses = %new_code.max_uses, "installer code created");
+        tracing::info!(
+            id = %code.id,
+            by = %decider,
+            ttl = %format_args!("{}h", new_code.ttl_hours),
+            max_uses = %new_code.max_uses,
+            "installer code created"
+        );
         Ok(code)
     }
 

@@ -8,7 +8,6 @@ use super::{
     scheduler::{
         channel::AgentChannel,
         events::{self, EndedRun},
-        playbook_end::PlaybookRunView,
         run_status,
     },
 };
@@ -17,7 +16,6 @@ use crate::{
         agent_id::{NamedDevice, named_device, names_device},
         guid::Guid,
         host_name::same_host,
-        json::Json,
         mask::shown,
         playbooks::{PlaybookReport, PlaybookRun, SERVER},
     },
@@ -87,8 +85,10 @@ impl PlaybookService {
                     .await
                     .inspect_err(|error| {
                         tracing::warn!(
-                            "report of playbook run {} refused guid={guid}: {error}",
-                            shown(&report.run_id)
+                            run_id = %shown(&report.run_id),
+                            %guid,
+                            %error,
+                            "report of a playbook run refused"
                         );
                     })?,
             ),
@@ -111,30 +111,8 @@ impl PlaybookService {
         let playbook = work.find_playbook_run(&report.run_id).await?.unwrap_or(playbook);
         work.save().await?;
         audit::changed("recap.stored", &report.run_id);
-        self.channel
-            .notify_operators(
-                "ansible_recap_update",
-                &Json::of(&PlaybookRunView::from(playbook.clone())),
-            )
-            .await;
-        if let Some(activity_id) = mirrored {
-            let payload = Json::object([
-                (
-                    "hostname",
-                    playbook.reported.hostname.clone().unwrap_or_default().into(),
-                ),
-                ("activity_id", activity_id.into()),
-                (
-                    "status",
-                    playbook.reported.status.clone().unwrap_or_default().into(),
-                ),
-                ("change", "updated".into()),
-                ("source", "ansible".into()),
-            ]);
-            self.channel
-                .notify_operators("device_activity_changed", &payload)
-                .await;
-        }
+        let status = playbook.reported.status.as_deref().unwrap_or_default();
+        events::playbook_updated(&*self.channel, &playbook, mirrored, status).await;
         if let Some(ended) = ended {
             events::run_completed(&*self.channel, &ended).await;
         }
@@ -259,8 +237,9 @@ impl PlaybookService {
             };
             if !fits {
                 tracing::warn!(
-                    "a report of playbook run {} names activity {id} of another host",
-                    shown(&playbook.reported.run_id)
+                    run_id = %shown(&playbook.reported.run_id),
+                    activity_id = id,
+                    "a report of a playbook run names an activity of another host"
                 );
                 return Ok(None);
             }

@@ -228,7 +228,7 @@ impl QuickRunService {
                     working = clock.working();
                 }
                 Ok(_) => {}
-                Err(error) => tracing::error!("undelivered quick runs: {error}"),
+                Err(error) => tracing::error!(%error, "undelivered quick runs"),
             }
             let sleep = clock.sleep_until(clock.monotonic() + RETRY_INTERVAL);
             drop(working);
@@ -303,9 +303,9 @@ impl QuickRunService {
             audit::changed("script.run", run.activity_id);
         }
         tracing::warn!(
-            "quick run of {} is not sent: {}",
-            shown(&quick_run.script_path),
-            shown(reason)
+            path = %shown(&quick_run.script_path),
+            reason = %shown(reason),
+            "a quick run is not sent"
         );
         for run in &refused {
             audit::changed("script.refused", run.activity_id);
@@ -352,7 +352,7 @@ impl QuickRunService {
             }
             events::activity_created(&*self.channel, &given.python_str(), activity_id, "quick_job").await;
             if let Some(ended) = &activity.refused {
-                tracing::warn!("activity {activity_id} failed: {QUARANTINED}");
+                tracing::warn!(activity_id, reason = QUARANTINED, "an activity failed");
                 events::activity_ended(&*self.channel, ended).await;
             }
             started.push(StartedRun {
@@ -361,11 +361,7 @@ impl QuickRunService {
                 refused: activity.refused.is_some().then(|| QUARANTINED.to_owned()),
             });
         }
-        tracing::info!(
-            "quick run of {} on {} hosts",
-            quick_run.script_path.escape_debug(),
-            started.len()
-        );
+        tracing::info!(path = %quick_run.script_path.escape_debug(), hosts = started.len(), "quick run");
         Ok(started)
     }
 
@@ -520,7 +516,7 @@ impl QuickRunService {
                 "The script was removed before it reached the device",
             )),
             Err(error) => {
-                tracing::error!("a quick run is not sent yet: {error}");
+                tracing::error!(%error, "a quick run is not sent yet");
                 Err(Unprepared::ForNow)
             }
         }

@@ -266,9 +266,9 @@ impl ScheduledJobService {
     ) -> Result<(), JobError> {
         if !author.may_use_credentials && states.iter().any(|state| state.uses_stored_credential()) {
             tracing::warn!(
-                "refused: {} is no admin, and the job {} uses a stored credential",
-                shown(&author.name),
-                shown(name)
+                by = %shown(&author.name),
+                job = %shown(name),
+                "refused: jobs that use a stored credential are the admins'"
             );
             return Err(JobError::Forbidden);
         }
@@ -280,10 +280,10 @@ impl ScheduledJobService {
             && let Some(variable) = variable_not_allowed(&self.library, components).await
         {
             tracing::warn!(
-                "refused: {} wants the variable {} for a playbook of the job {} that runs on the server",
-                shown(&author.name),
-                shown(&variable),
-                shown(name)
+                by = %shown(&author.name),
+                variable = %shown(&variable),
+                job = %shown(name),
+                "refused: no playbook on the server may have this variable"
             );
             return Err(JobError::VariableNotAllowed(variable));
         }

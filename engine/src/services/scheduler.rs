@@ -98,10 +98,10 @@ impl Scheduler {
     pub async fn begin(self: &Arc<Self>) {
         self.playbooks.clear_work().await;
         if let Err(error) = self.playbooks.end_left_over().await {
-            tracing::error!("[Scheduler] left over playbooks: {error}");
+            tracing::error!(%error, "[Scheduler] left over playbooks");
         }
         if let Err(error) = self.forget_orphaned_devices().await {
-            tracing::error!("[Scheduler] notes of deleted activities: {error}");
+            tracing::error!(%error, "[Scheduler] notes of deleted activities");
         }
         self.tick(self.now()).await;
     }
@@ -147,13 +147,13 @@ impl Scheduler {
     /// One tick, as of `now` in seconds.
     async fn tick(self: &Arc<Self>, now: i64) {
         if let Err(error) = self.keep_house(now).await {
-            tracing::error!("[Scheduler] running jobs cannot be checked: {error}");
+            tracing::error!(%error, "[Scheduler] running jobs cannot be checked");
         }
         if let Err(error) = self.end_outliving_activities(now).await {
-            tracing::error!("[Scheduler] activities of ended runs: {error}");
+            tracing::error!(%error, "[Scheduler] activities of ended runs");
         }
         if let Err(error) = self.deliver_again(now).await {
-            tracing::error!("[Scheduler] undelivered work: {error}");
+            tracing::error!(%error, "[Scheduler] undelivered work");
         }
         self.work_on_jobs(now).await;
     }

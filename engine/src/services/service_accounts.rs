@@ -124,7 +124,8 @@ impl ServiceAccountService {
         }
         if fits_none > 0 {
             tracing::warn!(
-                "{fits_none} service accounts fit no device: each gets a new password when a device first checks in with it"
+                accounts = fits_none,
+                "service accounts fit no device: each gets a new password when a device first checks in with it"
             );
         }
         work.save().await
@@ -165,7 +166,12 @@ impl ServiceAccountService {
         }
         let (shown_id, shown_user) = (shown(agent_id), shown(&credentials.username));
         if is_new {
-            tracing::info!(agent_id = %shown_id, user = %shown_user, rotated = %now.iso, "[checkin] created creds");
+            tracing::info!(
+                agent_id = %shown_id,
+                user = %shown_user,
+                rotated = %now.iso,
+                "[checkin] created creds"
+            );
         }
         // The agent has its account now, whatever becomes of the rest.
         if let Err(error) = self.note_presence(device, request, &now).await {
@@ -224,9 +230,10 @@ impl ServiceAccountService {
         match &claimed {
             Ok(_) => self.agents.note_check_in(agent_id, &device.guid),
             Err(error) => tracing::warn!(
-                "service account refused guid={} agent_id={}: {error}",
-                device.guid,
-                shown(agent_id)
+                guid = %device.guid,
+                agent_id = %shown(agent_id),
+                %error,
+                "service account refused"
             ),
         }
         claimed
@@ -289,8 +296,9 @@ impl ServiceAccountService {
             .unwrap_or_else(|error| {
                 // Handing out the sealed text, as the legacy does, locks the agent out of its account (DEV-11).
                 tracing::warn!(
-                    "the password of agent_id={} is {error}; it gets a new one",
-                    shown(&request.agent_id)
+                    agent_id = %shown(&request.agent_id),
+                    %error,
+                    "a password cannot be used; the account gets a new one"
                 );
                 String::new()
             });

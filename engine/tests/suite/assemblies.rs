@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::symlink, path::PathBuf, time::Duration};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::testkit::{browser::Browser, rows::WIN_1, server::Server};
+use crate::testkit::{browser::Browser, files::names_in, rows::WIN_1, server::Server};
 
 /// A server with one device, and the default operator's browser.
 async fn start() -> (Server, Browser) {
@@ -29,16 +29,6 @@ async fn load(browser: &Browser, path: &str) -> (u16, Value) {
     browser
         .get(&format!("/api/assembly/load?island=scripts&path={path}"))
         .await
-}
-
-/// The names that lie in a folder, in their order.
-fn names(folder: PathBuf) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[tokio::test]
@@ -64,7 +54,7 @@ async fn editors_at_the_same_time_leave_one_whole_document_of_one_of_them() {
     let (edited, ()) = tokio::join!(futures_util::future::join_all(edits), read_meanwhile);
     assert!(edited.iter().all(|(status, _)| *status == 200), "{edited:?}");
     assert_eq!(
-        names(scripts(&server)),
+        names_in(&scripts(&server)),
         ["shared.json"],
         "nothing is left beside it"
     );
@@ -89,7 +79,7 @@ async fn of_two_that_want_one_name_one_gets_it_and_nothing_is_lost() {
         .collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409, 409, 409]);
-    assert_eq!(names(scripts(&server)).len(), 4);
+    assert_eq!(names_in(&scripts(&server)).len(), 4);
     server.stop().await;
 }
 
@@ -113,7 +103,7 @@ async fn names_that_no_file_can_have_get_an_answer_and_leave_nothing() {
     create(&admin, "short", json!({"name": "x"})).await;
     let body = json!({"island": "scripts", "kind": "file", "path": "short.json", "new_name": long});
     assert_eq!(admin.post("/api/assembly/rename", body).await.0, 500);
-    assert_eq!(names(scripts(&server)), ["short.json"]);
+    assert_eq!(names_in(&scripts(&server)), ["short.json"]);
     assert_eq!(load(&admin, "short.json").await.0, 200);
     server.stop().await;
 }
@@ -204,7 +194,7 @@ async fn links_out_of_an_island_are_neither_read_nor_written_nor_listed() {
         (listed, &listing["folders"]),
         (vec!["alias.json", "in.json"], &json!([]))
     );
-    assert_eq!(names(server.root().join("outside")), ["secret.json"]);
+    assert_eq!(names_in(&server.root().join("outside")), ["secret.json"]);
     let secret = fs::read_to_string(server.root().join("outside/secret.json")).unwrap();
     assert_eq!(secret, r#"{"name":"secret"}"#);
     server.stop().await;

@@ -10,7 +10,7 @@ use std::{fs, net::TcpListener, path::Path};
 use ground::{Ground, chmod, chown};
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::testkit::process;
+use crate::testkit::{files::everything_in, process};
 
 const DATABASE: &str = "database.db";
 const CERTIFICATE: &str = "Certificates/Server/borealis-server-cert.pem";
@@ -126,11 +126,7 @@ fn places_that_cannot_be_written_are_named_with_their_owner() {
 }
 
 fn chown_all(folder: &Path, user: u32) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            chown_all(&path, user);
-        }
+    for path in everything_in(folder) {
         chown(&path, user);
     }
     chown(folder, user);

@@ -21,6 +21,8 @@ use std::{fs, path::Path};
 use program::run;
 use sqlx::{Connection as _, SqliteConnection};
 
+use crate::testkit::files::names_in;
+
 fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().next().is_none()
 }
@@ -93,14 +95,7 @@ fn after_migrate_the_database_has_every_table_and_the_log_is_there() {
     let log = fs::read_to_string(root.path().join("Logs/Server/engine.log")).unwrap();
     assert!(log.ends_with("-engine-migrations-complete\n"), "{log}");
     let before = fs::read(root.path().join("database.db")).unwrap();
-    let names = || {
-        let mut names: Vec<_> = fs::read_dir(root.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        names.sort();
-        names
-    };
+    let names = || names_in(root.path());
     let files = names();
     let check = run(
         root.path(),

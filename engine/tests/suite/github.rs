@@ -48,6 +48,12 @@ impl Story {
         }
     }
 
+    /// How many requests have come to GitHub.
+    async fn requests(&self) -> usize {
+        let github = self.github.as_ref().unwrap();
+        github.received_requests().await.unwrap().len()
+    }
+
     async fn post(&self, body: Value) -> (u16, Value) {
         self.operator.post("/api/github/token", body).await
     }
@@ -178,14 +184,7 @@ async fn names_cannot_lead_the_server_s_token_elsewhere() {
         .await;
     let story = Story::new(github).await;
     story.post(json!({"token": TOKEN})).await;
-    let before = story
-        .github
-        .as_ref()
-        .unwrap()
-        .received_requests()
-        .await
-        .unwrap()
-        .len();
+    let before = story.requests().await;
     for (query, error) in [
         ("?repo=acme/x&branch=../../../user", "invalid branch"),
         ("?repo=../user/x", "repo must be in the form owner/name"),
@@ -193,17 +192,7 @@ async fn names_cannot_lead_the_server_s_token_elsewhere() {
     ] {
         assert_eq!(story.head(query).await, (400, json!({"error": error})), "{query}");
     }
-    assert!(
-        story
-            .github
-            .as_ref()
-            .unwrap()
-            .received_requests()
-            .await
-            .unwrap()
-            .len()
-            <= before + 1
-    );
+    assert!(story.requests().await <= before + 1);
     let (status, body) = story.head("?branch=main%3Fx=1%23y").await;
     assert_eq!((status, &body["sha"]), (200, &json!("abc")));
     assert_eq!(body["branch"], "main?x=1#y");

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::testkit::{
     enrollment,
-    http::{admin_token, client},
+    http::{admin_token, client, json_of},
     process::{ServerProcess, program, start},
 };
 
@@ -34,16 +34,13 @@ fn base(server: &ServerProcess) -> String {
 
 async fn install_code(base: &str) -> String {
     let operator = admin_token(base).await;
-    let code: Value = client()
-        .post(format!("{base}/api/admin/enrollment-codes"))
-        .bearer_auth(operator)
-        .json(&json!({"max_uses": 10}))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let code = json_of(
+        client()
+            .post(format!("{base}/api/admin/enrollment-codes"))
+            .bearer_auth(operator)
+            .json(&json!({"max_uses": 10})),
+    )
+    .await;
     code["code"].as_str().unwrap().to_owned()
 }
 
@@ -125,15 +122,12 @@ fn guid(number: u8) -> String {
 /// Reports, each time with another uptime, until the server is gone or the device has called as often as it may.
 async fn report_until_the_end(base: String, number: u8, answers: mpsc::UnboundedSender<(u8, i64)>) {
     let client = client();
-    let token: Value = client
-        .post(format!("{base}/api/agent/token/refresh"))
-        .json(&json!({"guid": guid(number), "refresh_token": format!("token {number}")}))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let token = json_of(
+        client
+            .post(format!("{base}/api/agent/token/refresh"))
+            .json(&json!({"guid": guid(number), "refresh_token": format!("token {number}")})),
+    )
+    .await;
     for uptime in 1..50 {
         let asked = client
             .post(format!("{base}/api/agent/heartbeat"))

@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::testkit::files::everything_in;
+
 /// Everybody may use these.
 const GROUND: &[&str] = &["domain", "config"];
 /// Each layer, and the layers that it may use beside itself and the ground.
@@ -34,15 +36,10 @@ const COMMANDS: &[&str] = &[
     "commands/restore.rs",
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = everything_in(folder);
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    found
 }
 
 /// The code without comments, the texts and the tests in it; lines stay where they are.
@@ -121,9 +118,8 @@ fn forbidden(layer: &str, path: &str, source: &str) -> Vec<String> {
 #[test]
 fn arrows_point_downward() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
     let mut found = Vec::new();
+    let files = sources(&root);
     for file in &files {
         let path = file.strip_prefix(&root).unwrap().display().to_string();
         if path.ends_with("tests.rs") || path.contains("/tests/") || path.starts_with("testkit") {
@@ -164,7 +160,7 @@ fn all_sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for folder in ["src", "socketio/src", "../parity/src"] {
-        sources(&root.join(folder), &mut found);
+        found.extend(sources(&root.join(folder)));
     }
     assert!(found.len() > 200, "the sources are not where this test looks");
     let read = |path: PathBuf| {

@@ -24,7 +24,6 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -32,6 +31,7 @@ use tokio::{
 
 use crate::testkit::{
     START,
+    http::json_of,
     server::{start, tokens},
 };
 
@@ -94,15 +94,12 @@ async fn silent_clients_keep_nobody_waiting() {
             .unwrap();
         assert_eq!(made.status(), 200);
     }
-    let listed: Value = client
-        .get(format!("{base}/api/admin/enrollment-codes"))
-        .bearer_auth(&operator)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let listed = json_of(
+        client
+            .get(format!("{base}/api/admin/enrollment-codes"))
+            .bearer_auth(&operator),
+    )
+    .await;
     assert_eq!(listed["codes"].as_array().unwrap().len(), 3);
     drop(silent);
     engine.stop().await;

@@ -8,10 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    output::{complain, say},
-    run::today,
-};
+use super::{output::say, run::today};
 use crate::{
     campaign::{Campaign, Places},
     diff::Difference,
@@ -67,10 +64,7 @@ impl Accept {
                 );
                 ExitCode::SUCCESS
             }
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
+            Err(error) => super::could_not_run(&error),
         }
     }
 

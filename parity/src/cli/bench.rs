@@ -97,10 +97,7 @@ impl Bench {
         match self.try_run() {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
+            Err(error) => super::could_not_run(&error),
         }
     }
 

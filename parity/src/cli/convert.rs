@@ -42,10 +42,7 @@ impl Convert {
         match self.try_run(scenarios) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(super::WRONG),
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
+            Err(error) => super::could_not_run(&error),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    output::{Form, complain, say, write_out},
+    output::{Form, say, write_out},
     targets::{Targets, variables},
 };
 use crate::doctor::{Finding, Patients, Verdict, examine};
@@ -54,10 +54,7 @@ impl Doctor {
     pub fn run(&self, _scenarios: &Path) -> ExitCode {
         match self.look() {
             Ok(findings) => self.print(&findings),
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
+            Err(error) => super::could_not_run(&error),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    output::{complain, say, write_out},
+    output::{say, write_out},
     sign::coverage,
 };
 use crate::{
@@ -38,13 +38,7 @@ pub struct Guide {
 impl Guide {
     /// Prints or writes what the run proved.
     pub fn run(&self, scenarios: &Path) -> ExitCode {
-        match self.try_run(scenarios) {
-            Ok(code) => code,
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
-        }
+        super::exit_code(self.try_run(scenarios))
     }
 
     fn try_run(&self, scenarios: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {

@@ -97,13 +97,7 @@ pub(super) fn write(
     let name = imported.scenario.name.clone();
     let path = scenarios.join(format!("{name}.yaml"));
     let (existing, remarks) = existing(&name, &path)?;
-    // The times stand in the snapshot.
-    let at: Vec<_> = imported
-        .scenario
-        .steps
-        .iter_mut()
-        .map(|step| step.at_us.take())
-        .collect();
+    let at = imported.scenario.take_times();
     let mut kept = keep(&mut imported.scenario, existing.as_ref());
     for (line, remark) in remarks {
         kept.lost.push(format!(

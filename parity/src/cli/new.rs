@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use clap::Args;
 
-use super::output::{complain, say};
+use super::output::say;
 use crate::scenario::{files::stays_inside, model::Scenario};
 
 /// Arguments of `parity new`.
@@ -58,10 +58,7 @@ impl New {
                 );
                 ExitCode::SUCCESS
             }
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
+            Err(error) => super::could_not_run(&error),
         }
     }
 

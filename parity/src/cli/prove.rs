@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{
-    output::{complain, say},
+    output::say,
     run::{Progress, today},
 };
 use crate::{
@@ -70,13 +70,7 @@ impl Prove {
             }
             return ExitCode::SUCCESS;
         }
-        match self.try_run(scenarios) {
-            Ok(code) => ExitCode::from(code),
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
-        }
+        super::exit_code(self.try_run(scenarios))
     }
 
     fn try_run(&self, scenarios: &Path) -> Result<u8, Box<dyn std::error::Error>> {

@@ -15,8 +15,9 @@ use super::output::{complain, say};
 use crate::{
     import::import_recording,
     normalize::sha256_hex,
-    record::{Front, Limits, Plan, Proxy, SystemClock, Trust, Upstream, agent_of, compose},
+    record::{Front, Limits, Plan, Proxy, SystemClock, Upstream, agent_of, compose},
     scenario::{agent::Agent, files::stays_inside, model::Scenario, verify},
+    target::tls::Verification,
 };
 
 /// Arguments of `parity record`.
@@ -101,22 +102,16 @@ type Failure = Box<dyn std::error::Error>;
 impl Record {
     /// Records, and writes what was recorded.
     pub fn run(&self, scenarios: &Path) -> ExitCode {
-        match self.try_run(scenarios) {
-            Ok(code) => code,
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
-        }
+        super::exit_code(self.try_run(scenarios))
     }
 
     fn try_run(&self, scenarios: &Path) -> Result<ExitCode, Failure> {
         let mut plan = self.plan(scenarios)?;
         let duration = self.duration.map(Duration::try_from).transpose()?;
         let trust = match (&self.ca, self.insecure) {
-            (Some(file), _) => Trust::File(file.clone()),
-            (None, true) => Trust::Anything,
-            (None, false) => Trust::System,
+            (Some(file), _) => Verification::Authority(file.clone()),
+            (None, true) => Verification::Insecure,
+            (None, false) => Verification::System,
         };
         let upstream = Upstream::read(&self.upstream, &trust)?;
         let listener = TcpListener::bind(self.listen)

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::output::{complain, say, write_out};
+use super::output::{say, write_out};
 use crate::report;
 
 /// Arguments of `parity report`.
@@ -28,13 +28,7 @@ pub struct Report {
 impl Report {
     /// Reads the run and writes its reports.
     pub fn run(&self) -> ExitCode {
-        match self.try_run() {
-            Ok(code) => ExitCode::from(code),
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
-        }
+        super::exit_code(self.try_run())
     }
 
     fn try_run(&self) -> Result<u8, Box<dyn std::error::Error>> {

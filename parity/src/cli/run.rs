@@ -89,13 +89,7 @@ impl RunEvents for Progress {
 impl Run {
     /// Runs, prints the table for people and writes the reports.
     pub fn run(&self, scenarios: &Path) -> ExitCode {
-        match self.try_run(scenarios) {
-            Ok(code) => ExitCode::from(code),
-            Err(error) => {
-                complain!("parity: {error}");
-                ExitCode::from(super::COULD_NOT_RUN)
-            }
-        }
+        super::exit_code(self.try_run(scenarios))
     }
 
     fn try_run(&self, scenarios: &Path) -> Result<u8, Box<dyn std::error::Error>> {

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use crate::transcript::{Asked, Heard, HeardEvent, Keys, StatusLine};
+use crate::transcript::{Asked, Heard, HeardEvent, StatusLine};
 
 const START: i64 = 1_795_448_990_335_000;
 
@@ -41,15 +41,8 @@ fn transcript(client: &[&str], observations: Vec<Observation>) -> Transcript {
         started_at_us: START,
         base: "http://127.0.0.1:39695".to_owned(),
         client_values: client.iter().map(|value| (*value).to_owned()).collect(),
-        last_step: 0,
         observations,
-        notices: Vec::new(),
-        heard: Vec::new(),
-        left: None,
-        missed: Vec::new(),
-        keys: Keys::default(),
-        run: crate::transcript::RunNotes::default(),
-        took_us: BTreeMap::default(),
+        ..Transcript::default()
     }
 }
 

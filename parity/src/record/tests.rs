@@ -17,7 +17,8 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{Clock, Composed, Front, Limits, Plan, Proxy, Trust, Upstream, compose};
+use super::{Clock, Composed, Front, Limits, Plan, Proxy, Upstream, compose};
+use crate::target::tls::Verification;
 
 /// A clock that moves on by a millisecond with each look.
 #[derive(Debug)]
@@ -249,7 +250,7 @@ async fn tls_lies_under_both_sides_and_a_stranger_s_certificate_is_refused() {
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, pem).unwrap();
     let url = format!("https://localhost:{}", address.port());
-    let ask_through = async |trust: &Trust| {
+    let ask_through = async |trust: &Verification| {
         let proxy = Proxy::new(ticks(), Limits::default());
         let upstream = Upstream::read(&url, trust).unwrap();
         let address = proxy.serve(listener(), Front::Plain, upstream).unwrap();
@@ -259,18 +260,22 @@ async fn tls_lies_under_both_sides_and_a_stranger_s_certificate_is_refused() {
             proxy.finish().await.unwrap().exchanges(),
         )
     };
-    for trust in [Trust::File(file), Trust::Anything] {
+    for trust in [Verification::Authority(file), Verification::Insecure] {
         let (answer, exchanges) = ask_through(&trust).await;
         assert!(answer.ends_with("{\"a\":1}") && exchanges == 1, "{answer}");
     }
-    let (answer, exchanges) = ask_through(&Trust::System).await;
+    let (answer, exchanges) = ask_through(&Verification::System).await;
     assert!(
         answer.contains("502") && answer.contains("TLS with localhost") && exchanges == 0,
         "{answer}"
     );
     assert_eq!(behind.finish().await.unwrap().exchanges(), 2);
-    let none = Upstream::read(&url, &Trust::File(folder.path().join("none.pem"))).unwrap_err();
-    assert!(none.to_string().contains("--ca wants certificates"), "{none}");
+    let none = Upstream::read(&url, &Verification::Authority(folder.path().join("none.pem"))).unwrap_err();
+    assert!(
+        none.to_string()
+            .contains("it has to hold a certificate in PEM form"),
+        "{none}"
+    );
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! What lies under the connections: nothing, or TLS, on either side.
 
 use std::net::SocketAddr;
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -16,14 +15,13 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor, TlsConnector,
     rustls::{
-        self, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-        pki_types::{
-            CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem::PemObject as _,
-        },
+        self, ServerConfig,
+        crypto::{CryptoProvider, ring},
+        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
     },
 };
+
+use crate::target::tls::{TlsError, Verification};
 
 /// How long the server may take until it can be talked to.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -130,18 +128,6 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Which certificates of the server are trusted.
-#[derive(Clone, Debug, Default)]
-pub enum Trust {
-    /// Those that this machine trusts.
-    #[default]
-    System,
-    /// Those that a certificate in this file has signed.
-    File(PathBuf),
-    /// Any.
-    Anything,
-}
-
 /// The server behind the proxy.
 #[derive(Clone)]
 pub struct Upstream {
@@ -162,10 +148,8 @@ impl fmt::Debug for Upstream {
 pub enum UpstreamError {
     #[error("{0:?} is no URL of a server: write http://HOST:PORT or https://HOST:PORT, without a path")]
     Url(String),
-    #[error("{path}: {reason}; --ca wants certificates as PEM")]
-    Authority { path: String, reason: String },
-    #[error("TLS cannot be used: {0}")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("{to} cannot be reached: {source}")]
     Unreachable { to: String, source: io::Error },
     #[error("{to} does not answer within {} seconds", PATIENCE.as_secs())]
@@ -189,7 +173,7 @@ impl Upstream {
     ///
     /// # Errors
     /// If it is none, or the trusted certificates cannot be read.
-    pub fn read(url: &str, trust: &Trust) -> Result<Self, UpstreamError> {
+    pub fn read(url: &str, verification: &Verification) -> Result<Self, UpstreamError> {
         let wrong = || UpstreamError::Url(url.to_owned());
         let uri: http::Uri = url.parse().map_err(|_| wrong())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
@@ -205,7 +189,7 @@ impl Upstream {
             Some("http") => (80, None),
             Some("https") => {
                 let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
-                (443, Some((connector(trust)?, name)))
+                (443, Some((TlsConnector::from(verification.config()?), name)))
             }
             _ => return Err(wrong()),
         };
@@ -246,92 +230,14 @@ impl Upstream {
     }
 }
 
-fn connector(trust: &Trust) -> Result<TlsConnector, UpstreamError> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let mut config = match trust {
-        Trust::System => builder.with_platform_verifier()?.with_no_client_auth(),
-        Trust::File(path) => {
-            let wrong = |reason: String| UpstreamError::Authority {
-                path: path.display().to_string(),
-                reason,
-            };
-            let mut roots = RootCertStore::empty();
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong("there is no certificate in it".to_owned()));
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-        Trust::Anything => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anything(provider())))
-            .with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-/// Takes any certificate; that whoever shows it holds its key is verified all the same.
-#[derive(Debug)]
-struct Anything(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anything {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_server_is_named_by_a_url_without_a_path() {
-        let read = |url: &str| Upstream::read(url, &Trust::Anything).map(|upstream| format!("{upstream:?}"));
+        let read =
+            |url: &str| Upstream::read(url, &Verification::Insecure).map(|upstream| format!("{upstream:?}"));
         assert_eq!(read("http://a.example").unwrap(), "http://a.example:80");
         assert_eq!(read("https://127.0.0.1:5000/").unwrap(), "https://127.0.0.1:5000");
         assert_eq!(read("http://[::1]:5000").unwrap(), "http://::1:5000");

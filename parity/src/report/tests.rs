@@ -5,7 +5,7 @@ use super::*;
 use crate::diff::{BothSpans, Difference, Kind};
 use crate::normalize::normalize;
 use crate::register::{Ran, StepNames, Unmet, judge};
-use crate::transcript::{Body, Keys, Observation, Seen, StatusLine, Transcript};
+use crate::transcript::{Body, Observation, Seen, StatusLine, Transcript};
 use serde_json::json;
 
 fn verdict(scenario: &str, outcome: Outcome) -> Verdict {
@@ -272,16 +272,9 @@ fn transcript(status: u16, event: Option<serde_json::Value>) -> Transcript {
         scenario: "realtime/sample".to_owned(),
         started_at_us: 1_795_448_990_335_000,
         base: "http://127.0.0.1:39695".to_owned(),
-        client_values: Vec::new(),
         last_step: 4,
         observations: observations.collect(),
-        notices: Vec::new(),
-        heard: Vec::new(),
-        left: None,
-        missed: Vec::new(),
-        keys: Keys::default(),
-        run: crate::transcript::RunNotes::default(),
-        took_us: BTreeMap::default(),
+        ..Transcript::default()
     }
 }
 

@@ -4,6 +4,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD},
 };
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -83,44 +84,32 @@ impl Agent {
 
 /// Bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    HEXLOWER.encode(bytes)
 }
 
 /// The bytes that a hexadecimal text stands for.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let mut bytes = Vec::with_capacity(digits.len() / 2);
-    for pair in digits.chunks(2) {
-        let [high, low] = pair else { return None };
-        bytes.push(high << 4 | low);
-    }
-    Some(bytes)
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    #[test]
-    fn values_follow_from_seed_and_name_as_in_the_recordings() {
+    pub(in crate::scenario) fn agent_of_a_recording() -> Agent {
         let seed = BASE64
             .decode("EcfjbZcNWvuFyAMq8WKTm4AudWzXF0jDcKHBHcwaJ0Y=")
             .unwrap();
-        let agent = Agent {
+        Agent {
             name: "agent1".to_owned(),
             hostname: "H".to_owned(),
             seed: seed.try_into().unwrap(),
-        };
+        }
+    }
+
+    #[test]
+    fn values_follow_from_seed_and_name_as_in_the_recordings() {
+        let agent = agent_of_a_recording();
         assert_eq!(
             agent.pubkey(),
             "MCowBQYDK2VwAyEAwfyKj/QDI/fI4yXW9Q6PHrlS8nUG4OW7InPE5g7rqUw="

@@ -94,6 +94,20 @@ pub struct Step {
     pub only_own: bool,
 }
 
+impl Step {
+    /// The names that later steps may use from here on.
+    pub fn defines(&self) -> impl Iterator<Item = &str> {
+        let (set, made) = match &self.action {
+            Action::Set(values) => (values.as_slice(), None),
+            Action::Make { name, .. } => (&[][..], Some(name)),
+            _ => (&[][..], None),
+        };
+        let captured = self.captures.iter().map(|(name, _)| name);
+        let set = set.iter().map(|(name, _)| name);
+        captured.chain(set).chain(made).map(String::as_str)
+    }
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -225,6 +239,21 @@ impl Scenario {
     /// The number of the last step; what is seen once the steps are over has the numbers after it.
     pub fn last_step(&self) -> u32 {
         self.steps.iter().map(|step| step.id).max().unwrap_or_default()
+    }
+
+    /// Each step with when it was over when the scenario was recorded, in microseconds since the start.
+    pub fn step_ends(&self) -> Vec<(u32, i64)> {
+        let mut at = 0;
+        let ends = self.steps.iter().map(|step| {
+            at = step.at_us.unwrap_or(at);
+            (step.id, at)
+        });
+        ends.collect()
+    }
+
+    /// Takes the steps' times out, in the order of the steps: they stand in the snapshot.
+    pub fn take_times(&mut self) -> Vec<Option<i64>> {
+        self.steps.iter_mut().map(|step| step.at_us.take()).collect()
     }
 
     /// Gives the steps, in their order, the times at which they were over when the scenario was recorded. A step that has

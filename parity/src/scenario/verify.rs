@@ -68,14 +68,7 @@ pub fn problems(scenario: &Scenario, folder: &Path) -> Vec<Fault> {
         for reason in step_problems(step, scenario, &names) {
             found.push(fault(step.line, format!("step `{}`: {reason}", step.name)));
         }
-        names.extend(step.captures.iter().map(|(name, _)| name.clone()));
-        match &step.action {
-            Action::Set(values) => names.extend(values.iter().map(|(name, _)| name.clone())),
-            Action::Make { name, .. } => {
-                names.insert(name.clone());
-            }
-            _ => {}
-        }
+        names.extend(step.defines().map(str::to_owned));
     }
     found
 }
@@ -110,18 +103,8 @@ fn unfit_for_others(scenario: &Scenario) -> impl Iterator<Item = String> {
 
 /// Every name that a step defines.
 fn every_name(scenario: &Scenario) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for step in &scenario.steps {
-        names.extend(step.captures.iter().map(|(name, _)| name.clone()));
-        match &step.action {
-            Action::Set(values) => names.extend(values.iter().map(|(name, _)| name.clone())),
-            Action::Make { name, .. } => {
-                names.insert(name.clone());
-            }
-            _ => {}
-        }
-    }
-    names
+    let names = scenario.steps.iter().flat_map(Step::defines);
+    names.map(str::to_owned).collect()
 }
 
 fn fault(line: u64, reason: String) -> Fault {

@@ -549,8 +549,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_a_crash(text in "\\PC*") {
-            let _ = value(&text);
+        fn any_text_is_read_or_refused_at_a_line_that_it_has(text in "[\\PC\n]{0,64}") {
+            let lines = text.split('\n').count() as u64;
+            for fault in value(&text).err().into_iter().flatten() {
+                prop_assert!(fault.line <= lines && !fault.reason.is_empty(), "{}", fault);
+            }
         }
 
         #[test]

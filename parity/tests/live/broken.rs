@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    Said,
     engine::{Serving, parity_toml},
     parity_run,
 };
@@ -86,6 +87,21 @@ const SILENT: Answer = b"<silent>";
 /// Who is not logged in is told another error each time, after one that is the engine's.
 const MOODY: Answer = b"<moody>";
 
+/// What `parity run` says of the login of a server, held against that of an engine.
+fn held_against(engine: &Serving, url: &str, more: &[&str]) -> Said {
+    let legacy = engine.url();
+    let mut arguments = vec![
+        "staging/login",
+        "--legacy",
+        &legacy,
+        "--engine",
+        url,
+        "--without-register",
+    ];
+    arguments.extend(more);
+    parity_run(&arguments)
+}
+
 #[test]
 fn an_answer_that_cannot_be_read_is_told_with_its_step_and_the_rest_is_compared() {
     let engine = Serving::start("legacy");
@@ -101,7 +117,7 @@ fn an_answer_that_cannot_be_read_is_told_with_its_step_and_the_rest_is_compared(
         (ENDLESS, "it is too long"),
     ] {
         let url = broken(&engine, answer);
-        let said = parity_run(&["staging/login", "--legacy", &engine.url(), "--engine", &url, "--without-register"]);
+        let said = held_against(&engine, &url, &[]);
         assert_eq!(said.code, 2, "{reason}: {}", said.text);
         let place = format!("engine ({url}), staging/login, step `GET auth/me`: ");
         for told in [&said.text, &said.table] {
@@ -124,7 +140,7 @@ fn odd_answers_that_can_be_read_are_differences() {
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xfe", "/status"),
     ] {
         let url = broken(&engine, answer);
-        let said = parity_run(&["staging/login", "--legacy", &engine.url(), "--engine", &url, "--without-register"]);
+        let said = held_against(&engine, &url, &[]);
         assert_eq!(said.code, 1, "{}", said.text);
         assert!(said.text.contains(difference), "{difference}: {}", said.text);
     }
@@ -134,16 +150,7 @@ fn odd_answers_that_can_be_read_are_differences() {
 fn a_server_that_never_answers_is_not_waited_for_for_ever() {
     let engine = Serving::start("legacy");
     let url = broken(&engine, SILENT);
-    let said = parity_run(&[
-        "staging/login",
-        "--legacy",
-        &engine.url(),
-        "--engine",
-        &url,
-        "--without-register",
-        "--patience",
-        "1",
-    ]);
+    let said = held_against(&engine, &url, &["--patience", "1"]);
     assert_eq!(said.code, 2, "{}", said.text);
     assert!(
         said.text
@@ -181,16 +188,7 @@ fn what_the_legacy_does_not_agree_with_itself_on_is_noise_and_never_silent() {
 fn what_differs_in_some_runs_only_is_flaky() {
     let engine = Serving::start("legacy");
     let url = broken(&engine, MOODY);
-    let said = parity_run(&[
-        "staging/login",
-        "--legacy",
-        &engine.url(),
-        "--engine",
-        &url,
-        "--without-register",
-        "--runs",
-        "3",
-    ]);
+    let said = held_against(&engine, &url, &["--runs", "3"]);
     assert_eq!(said.code, 1, "{}", said.text);
     for told in [&said.text, &said.table] {
         assert!(

@@ -170,12 +170,7 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
     let mut imported = import_recording(&composed.recording.to_string()).unwrap();
     let mut transcript = imported.transcript;
     put_back(scenario, &mut imported.scenario, &mut transcript);
-    let at: Vec<_> = imported
-        .scenario
-        .steps
-        .iter_mut()
-        .map(|step| step.at_us.take())
-        .collect();
+    let at = imported.scenario.take_times();
     // What no wire shows.
     imported.scenario.files.clone_from(&scenario.files);
     imported.scenario.upstream.clone_from(&scenario.upstream);
@@ -194,15 +189,7 @@ pub(crate) async fn play(scenario: &Scenario, folder: &Path) -> Played {
         .client_values
         .extend(literals(&recorded, contents.map(Vec::as_slice)));
     let replayed = run_embedded(&recorded, folder, &Silent).await.unwrap();
-    let mut at = 0;
-    let spans: Vec<_> = recorded
-        .steps
-        .iter()
-        .map(|step| {
-            at = step.at_us.unwrap_or(at);
-            (step.id, at)
-        })
-        .collect();
+    let spans = recorded.step_ends();
     let mut different = diff(
         &normalize(&transcript),
         &normalize(&replayed),

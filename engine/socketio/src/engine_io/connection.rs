@@ -117,9 +117,9 @@ impl Connection {
             && !self.ended.is_cancelled()
         {
             tracing::warn!(
-                "socket.io connection sid={} ip={} does not read what it is sent: closed",
-                self.id,
-                self.address
+                sid = %self.id,
+                ip = %self.address,
+                "socket.io connection closed, it does not read what it is sent"
             );
             self.end();
         }
@@ -175,9 +175,9 @@ impl Connection {
     pub(super) fn take_back(&self, portion: Portion) {
         if !self.outbox.put_back(portion) && !self.ended.is_cancelled() {
             tracing::info!(
-                "socket.io connection sid={} ip={} missed an answer: closed",
-                self.id,
-                self.address
+                sid = %self.id,
+                ip = %self.address,
+                "socket.io connection closed, it missed an answer"
             );
             self.end();
         }

@@ -24,6 +24,8 @@ const MOST_BACKLOG: u32 = 30;
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     clock: Arc<dyn Clock>,
+    /// When the connection began.
+    began: Duration,
     ping_interval: Duration,
     ping_timeout: Duration,
     slowest_transfer: u64,
@@ -34,6 +36,8 @@ pub(super) struct Heartbeat {
 struct State {
     /// A ping is not answered yet.
     waiting: bool,
+    /// How much later than it was due this ping was sent.
+    late: Duration,
     /// Until then the silence is accounted for.
     excused_until: Duration,
     /// Bytes sent since the last ping: its answer says nothing about them.
@@ -49,6 +53,7 @@ impl Heartbeat {
     /// Of a connection that begins now.
     pub(super) fn new(clock: Arc<dyn Clock>, settings: &Settings) -> Self {
         Self {
+            began: clock.monotonic(),
             clock,
             ping_interval: settings.ping_interval,
             ping_timeout: settings.ping_timeout,
@@ -64,11 +69,12 @@ impl Heartbeat {
 
     /// Pings the client until it is gone.
     pub(super) async fn watch(&self, connection: &Connection) {
+        let mut rests_since = self.began;
         loop {
-            let rested = self.clock.monotonic() + self.ping_interval;
-            self.clock.sleep_until(rested).await;
+            let due = rests_since + self.ping_interval;
+            self.clock.sleep_until(due).await;
             let number = connection.ping();
-            self.expect_pong(self.clock.monotonic());
+            self.expect_pong(due);
             loop {
                 // Made before the count is read, so that no pong is missed in between.
                 let ponged = connection.ponged();
@@ -84,7 +90,8 @@ impl Heartbeat {
                     () = self.clock.sleep_until(due) => {}
                 }
             }
-            self.note_pong(self.clock.monotonic());
+            rests_since = self.clock.monotonic();
+            self.note_pong(rests_since);
         }
     }
 
@@ -124,9 +131,12 @@ impl Heartbeat {
         Backlog { heartbeat: self }
     }
 
-    fn expect_pong(&self, now: Duration) {
+    /// A ping was sent that was `due` at this time.
+    fn expect_pong(&self, due: Duration) {
+        let now = self.clock.monotonic();
         let mut state = self.state();
         state.waiting = true;
+        state.late = now.saturating_sub(due);
         state.excused_until = state.excused_until.max(now);
         state.sent = 0;
         state.backlog_since = now;
@@ -140,10 +150,14 @@ impl Heartbeat {
         state.excused_until = state.excused_until.min(on_the_way);
     }
 
-    /// Whether the client is gone, whether or not anybody has looked since.
+    /// Whether the client is gone, whether or not anybody has looked since. Timers wake a little late, and a client that
+    /// polls knows when its ping was due: what the server was late by is not added to its time.
     pub(super) fn is_overdue(&self) -> bool {
-        let is_waiting = self.state().waiting;
-        is_waiting && self.due(self.clock.monotonic()).is_none()
+        let (is_waiting, late) = {
+            let state = self.state();
+            (state.waiting, state.late)
+        };
+        is_waiting && self.due(self.clock.monotonic() + late).is_none()
     }
 
     /// When to look again whether the client is gone; `None` where it is.
@@ -225,11 +239,15 @@ mod tests {
     }
 
     impl Trial {
-        /// A client that was pinged 25 seconds after the start.
-        fn pinged() -> Self {
+        fn new() -> Self {
             let clock = Arc::new(ManualClock::default());
             let heartbeat = Heartbeat::new(clock.clone(), &Settings::default());
-            let trial = Self { clock, heartbeat };
+            Self { clock, heartbeat }
+        }
+
+        /// A client that was pinged 25 seconds after the start.
+        fn pinged() -> Self {
+            let trial = Self::new();
             trial.at(25);
             trial.heartbeat.expect_pong(trial.clock.monotonic());
             trial
@@ -257,6 +275,23 @@ mod tests {
     #[test]
     fn silence_ends_a_connection_after_the_timeout() {
         assert!(Trial::pinged().is_gone_at(45));
+    }
+
+    #[test]
+    fn a_poll_comes_too_late_by_when_the_ping_was_due_and_not_by_when_a_timer_woke() {
+        let trial = Trial::new();
+        trial.at(27);
+        trial.heartbeat.expect_pong(Duration::from_secs(25));
+        for (second, overdue) in [(44, false), (45, true)] {
+            trial.at(second);
+            assert_eq!(trial.heartbeat.is_overdue(), overdue, "{second}");
+        }
+        // Whoever does not ask has all of its time.
+        for (second, gone) in [(46, false), (47, true)] {
+            trial.at(second);
+            let due = trial.heartbeat.due(trial.clock.monotonic());
+            assert_eq!(due.is_none(), gone, "{second}");
+        }
     }
 
     #[test]

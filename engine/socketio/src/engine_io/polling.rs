@@ -24,6 +24,27 @@ use crate::settings::Leniency;
 /// Bytes of packets in one answer, unless one alone is longer.
 const ANSWER: usize = 16 * 1024 * 1024;
 
+/// How long a poll waits for the end of an upgrade: what the client sent over the websocket before it may be read after it.
+const UPGRADE_SETTLES: Duration = Duration::from_millis(20);
+/// How often it looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+/// The answer to a poll while its client moves to a websocket: refused once it has, else a packet that means nothing.
+async fn answer_of_upgrade<H: Handler>(server: &Server<H>, connection: &Connection) -> Answer {
+    let clock = &server.clock;
+    let end = clock.monotonic() + UPGRADE_SETTLES;
+    while !server.settings.leniency.replaces_polls
+        && connection.state() == State::Upgrading
+        && clock.monotonic() < end
+    {
+        clock.sleep_until(clock.monotonic() + LOOK_INTERVAL).await;
+    }
+    match connection.state() {
+        State::Websocket => Answer::Refused("Unexpected HTTP request".to_owned()),
+        _ => Answer::noop(),
+    }
+}
+
 /// A poll that waits. Where the protocol is kept strictly, one whose client hangs up ends the connection.
 struct Waiting<'a> {
     connection: &'a Connection,
@@ -43,7 +64,7 @@ impl Drop for Waiting<'_> {
 /// client that answers pings is answered with a packet that means nothing, so that no proxy ends it.
 pub(super) async fn poll<H: Handler>(server: &Server<H>, connection: &Arc<Connection>) -> Answer {
     if connection.state() == State::Upgrading {
-        return Answer::noop();
+        return answer_of_upgrade(server, connection).await;
     }
     let settings = &server.settings;
     let is_strict = !settings.leniency.replaces_polls;
@@ -71,6 +92,7 @@ pub(super) async fn poll<H: Handler>(server: &Server<H>, connection: &Arc<Connec
                 delivery: Some(Delivery::new(Arc::clone(connection), portion)),
             },
             // A later request has taken over, or the client moves to a websocket.
+            Err(NoMore::Superseded) if is_strict => answer_of_upgrade(server, connection).await,
             Err(NoMore::Superseded) => Answer::noop(),
             Err(NoMore::Closed) => Answer::bad_request(),
         },

@@ -1,4 +1,4 @@
-//! The front door: which requests are refused, in which order and words.
+//! The HTTP requests of clients: which are refused, in which order and words.
 
 use std::{
     convert::Infallible,

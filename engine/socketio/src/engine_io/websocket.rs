@@ -84,7 +84,7 @@ async fn begin<H: Handler>(
     upgrading: OnUpgrade,
 ) -> Option<Halves> {
     let Some(mut socket) = accept(upgrading, connection).await else {
-        tracing::debug!("socket.io upgrade of {} failed", connection.id());
+        tracing::debug!(sid = %connection.id(), "socket.io upgrade failed");
         return None;
     };
     let packet = Frame::text(format!("0{}", server.open_packet(connection, false)));
@@ -176,7 +176,7 @@ async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency
         let message = match received {
             Some(Ok(message)) => message,
             Some(Err(error)) => {
-                tracing::debug!("socket.io websocket of {} ended: {error}", connection.id());
+                tracing::debug!(sid = %connection.id(), %error, "socket.io websocket ended");
                 return;
             }
             None => return,

@@ -234,7 +234,7 @@ fn any_event() -> impl Strategy<Value = Json> {
     )
         .prop_map(|(named, members)| {
             let members = named.into_iter().chain(members);
-            Json::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
+            Json::Object(Json::members(members))
         });
     prop_oneof![1 => any_json(), 6 => members]
 }

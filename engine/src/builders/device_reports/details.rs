@@ -71,10 +71,13 @@ pub fn details_report(mut body: JsonObject) -> Result<DetailsReport, InvalidDeta
 
 #[cfg(test)]
 mod tests {
-    use proptest::{prelude::*, sample::select};
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{arbitrary::any_json, json_reader::read_text};
+    use crate::domain::{
+        arbitrary::{self, any_json},
+        json_reader::read_text,
+    };
 
     fn read(body: &str) -> Result<DetailsReport, InvalidDetails> {
         details_report(read_text(body).unwrap().as_object().unwrap().clone())
@@ -121,15 +124,9 @@ mod tests {
         );
     }
 
-    /// Members of these names, any of them missing.
     fn any_members(names: &'static [&'static str]) -> impl Strategy<Value = JsonObject> {
         let value = prop_oneof![1 => any_json(), 2 => "\\PC{0,8}".prop_map(Json::from), 1 => Just("".into())];
-        proptest::collection::vec((select(names), value), 0..8).prop_map(|members| {
-            members
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect()
-        })
+        arbitrary::any_members(names, value)
     }
 
     proptest! {

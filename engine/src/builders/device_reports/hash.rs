@@ -78,16 +78,9 @@ mod tests {
     use super::*;
     use crate::domain::json::Json;
 
-    fn object<const N: usize>(fields: [(&str, Json); N]) -> JsonObject {
-        fields
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
-    }
-
     #[test]
     fn a_report_is_trimmed_and_wrong_types_are_refused() {
-        let report = hash_report(&object([
+        let report = hash_report(&Json::members([
             ("agent_hash", " h ".into()),
             ("agent_id", Json::Null),
             ("agent_guid", "{a}".into()),
@@ -97,10 +90,13 @@ mod tests {
         assert_eq!(report.agent_id, None);
         assert_eq!(report.claimed_guid, Guid::normalize("a"));
         for name in ["agent_hash", "agent_id", "agent_guid"] {
-            assert_eq!(hash_report(&object([(name, 5.into())])), Err(InvalidHashRequest));
+            assert_eq!(
+                hash_report(&Json::members([(name, 5.into())])),
+                Err(InvalidHashRequest)
+            );
         }
         assert_eq!(
-            hash_report(&object([("agent_hash", 0.into())]))
+            hash_report(&Json::members([("agent_hash", 0.into())]))
                 .unwrap()
                 .agent_hash,
             ""
@@ -123,7 +119,7 @@ mod tests {
             HashQuestion::Asked(Guid::normalize("ZZ"))
         );
         assert_eq!(
-            hash_question_in_body(&object([("agent_id", Json::list([1]))])),
+            hash_question_in_body(&Json::members([("agent_id", Json::list([1]))])),
             Err(InvalidHashRequest)
         );
     }

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{arbitrary::any_json, json_reader::object};
+use crate::domain::{
+    arbitrary::{any_json, any_members},
+    json_reader::object,
+};
 
 fn made(fields: &str) -> Result<NewJob, JobFieldError> {
     let body = object(&format!(
@@ -171,12 +174,7 @@ fn any_body() -> impl Strategy<Value = JsonObject> {
         "type",
         "stopAfterEnabled",
     ];
-    proptest::collection::vec((proptest::sample::select(&FIELDS), any_json()), 0..12).prop_map(|members| {
-        members
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
-    })
+    any_members(&FIELDS, any_json())
 }
 
 proptest! {

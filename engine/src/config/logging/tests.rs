@@ -47,6 +47,11 @@ fn no_text_begins_an_entry_of_its_own() {
     assert!(!text.trim_end().contains(char::is_control));
 }
 
+fn messages(text: &str) -> Vec<&str> {
+    let lines = text.lines();
+    lines.map(|line| line.split_once("-engine-").unwrap().1).collect()
+}
+
 #[test]
 fn what_is_logged_within_a_scope_bears_it() {
     let text = logged(LevelFilter::INFO, || {
@@ -57,10 +62,7 @@ fn what_is_logged_within_a_scope_bears_it() {
         });
         tracing::info!("outside");
     });
-    let messages: Vec<_> = text
-        .lines()
-        .map(|line| line.split_once("-engine-").unwrap().1)
-        .collect();
+    let messages = messages(&text);
     assert_eq!(
         messages,
         [
@@ -91,10 +93,7 @@ fn equal_lines_within_a_second_are_counted() {
         tracing::warn!("refused one");
     });
     let text = fs::read_to_string(path).unwrap();
-    let messages: Vec<_> = text
-        .lines()
-        .map(|line| line.split_once("-engine-").unwrap().1)
-        .collect();
+    let messages = messages(&text);
     assert_eq!(
         messages,
         [

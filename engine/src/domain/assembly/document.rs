@@ -87,7 +87,7 @@ impl Document {
 
     fn members(&self, script: Json, script_encoding: Option<&str>) -> Json {
         let (mode, values) = &self.sites;
-        let mut members: JsonObject = [
+        let mut members = Json::members([
             ("version", self.version.into()),
             ("name", self.name.as_str().into()),
             ("description", self.description.as_str().into()),
@@ -110,10 +110,7 @@ impl Document {
                 "files",
                 Json::List(self.files.iter().map(DocumentFile::member).collect()),
             ),
-        ]
-        .into_iter()
-        .map(|(name, value): (&str, Json)| (name.to_owned(), value))
-        .collect();
+        ]);
         if let Some(encoding) = script_encoding {
             members.insert("script_encoding".to_owned(), encoding.into());
         }

@@ -273,17 +273,14 @@ fn reference(text: &str) -> Option<(&str, usize)> {
 }
 
 fn listed(variable: &DocumentVariable, given: Option<&Json>) -> Json {
-    let mut members: JsonObject = [
+    let mut members = Json::members([
         ("name", variable.name.as_str().into()),
         ("label", variable.label.as_str().into()),
         ("type", variable.kind.as_str().into()),
         ("default", variable.default.clone()),
         ("required", variable.required.into()),
         ("description", Json::from(variable.description.as_str())),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
+    ]);
     if let Some(value) = given {
         members.insert("value".to_owned(), value.clone());
     }

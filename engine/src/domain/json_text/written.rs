@@ -1,18 +1,16 @@
 //! Types that derive `Serialize`, written as text at once: a long answer needs no tree of values beside it.
-//!
-//! Long because a serializer has that many methods.
 
-use std::fmt::{self, Write as _};
-
-use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
 };
+
+use serde::ser::{Serialize, Serializer};
 
 use super::{COLUMN, COMPACT, Layout, write_string, write_value};
 use crate::domain::{
     json::Json,
-    json_of::{Refused, ToJson, VALUE},
+    json_of::{Refused, ToJson, VALUE, serialize_items, serialize_members},
 };
 
 /// The text form of a type in an answer: members sorted by code point, no blanks.
@@ -31,7 +29,7 @@ fn text_of<T: Serialize + ?Sized>(value: &T, layout: Layout) -> String {
     match value.serialize(Writer::new(&mut text, layout)) {
         Ok(()) => text,
         Err(error) => {
-            tracing::error!("{} cannot be written: {error}", std::any::type_name::<T>());
+            tracing::error!(r#type = std::any::type_name::<T>(), %error, "an answer cannot be written");
             "null".to_owned()
         }
     }
@@ -110,21 +108,6 @@ impl Items<'_> {
     }
 }
 
-/// What a member is called.
-enum Key {
-    Field(&'static str),
-    Text(String),
-}
-
-impl Key {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Field(name) => name,
-            Self::Text(name) => name,
-        }
-    }
-}
-
 /// An object that is being written. Its members are put in order at its end, where they did not come so: of a long one that
 /// does, nothing is moved.
 struct Members<'a> {
@@ -135,19 +118,24 @@ struct Members<'a> {
     begin: usize,
     key: String,
     /// Each member, where it begins and where it ends.
-    members: Vec<(Key, usize, usize)>,
+    members: Vec<(Cow<'static, str>, usize, usize)>,
     is_in_order: bool,
 }
 
 impl Members<'_> {
-    fn insert<T: Serialize + ?Sized>(&mut self, key: Key, value: &T) -> Result<(), Refused> {
+    fn insert<T: Serialize + ?Sized>(
+        &mut self,
+        key: impl Into<Cow<'static, str>>,
+        value: &T,
+    ) -> Result<(), Refused> {
+        let key = key.into();
         if let Some((last, ..)) = self.members.last() {
             // Texts compare byte by byte, which for UTF-8 is the order of code points.
-            self.is_in_order &= last.as_str() <= key.as_str();
+            self.is_in_order &= *last <= key;
             self.text.push_str(self.layout.comma);
         }
         let begin = self.text.len();
-        write_string(self.text, key.as_str());
+        write_string(self.text, &key);
         self.text.push_str(self.layout.colon);
         value.serialize(Writer::new(self.text, self.layout))?;
         self.members.push((key, begin, self.text.len()));
@@ -158,7 +146,7 @@ impl Members<'_> {
         if self.layout.sorted && !self.is_in_order {
             let written = self.text.split_off(self.begin);
             let mut members = self.members;
-            members.sort_by(|(one, ..), (other, ..)| one.as_str().cmp(other.as_str()));
+            members.sort_by(|(one, ..), (other, ..)| one.cmp(other));
             for (index, (_, from, to)) in members.into_iter().enumerate() {
                 if index > 0 {
                     self.text.push_str(self.layout.comma);
@@ -341,73 +329,8 @@ impl<'a> Serializer for Writer<'a> {
     }
 }
 
-macro_rules! items {
-    ($serialize:ident, $item:ident) => {
-        impl $serialize for Items<'_> {
-            type Ok = ();
-            type Error = Refused;
-
-            fn $item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-                self.push(value)
-            }
-
-            fn end(self) -> Result<(), Refused> {
-                self.close();
-                Ok(())
-            }
-        }
-    };
-}
-
-items!(SerializeSeq, serialize_element);
-items!(SerializeTuple, serialize_element);
-items!(SerializeTupleStruct, serialize_field);
-items!(SerializeTupleVariant, serialize_field);
-
-impl SerializeMap for Members<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        self.key = ToJson::key(key)?;
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        let key = Key::Text(std::mem::take(&mut self.key));
-        self.insert(key, value)
-    }
-
-    fn end(self) -> Result<(), Refused> {
-        self.close();
-        Ok(())
-    }
-}
-
-macro_rules! fields {
-    ($serialize:ident) => {
-        impl $serialize for Members<'_> {
-            type Ok = ();
-            type Error = Refused;
-
-            fn serialize_field<T: Serialize + ?Sized>(
-                &mut self,
-                name: &'static str,
-                value: &T,
-            ) -> Result<(), Refused> {
-                self.insert(Key::Field(name), value)
-            }
-
-            fn end(self) -> Result<(), Refused> {
-                self.close();
-                Ok(())
-            }
-        }
-    };
-}
-
-fields!(SerializeStruct);
-fields!(SerializeStructVariant);
+serialize_items!(Items<'_> => (), close);
+serialize_members!(Members<'_> => (), close);
 
 #[cfg(test)]
 mod tests {

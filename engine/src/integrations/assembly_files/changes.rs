@@ -141,7 +141,11 @@ pub(super) fn remove_unfinished(island: &Path) -> usize {
             if kind.is_file() && name.starts_with(prefix) && name.ends_with(suffix) {
                 match fs::remove_file(entry.path()) {
                     Ok(()) => removed += 1,
-                    Err(error) => tracing::warn!("{} cannot be removed: {error}", entry.path().display()),
+                    Err(error) => tracing::warn!(
+                        path = %entry.path().display(),
+                        %error,
+                        "a file cannot be removed"
+                    ),
                 }
             }
         }

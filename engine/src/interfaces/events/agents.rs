@@ -14,7 +14,13 @@ pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
             return Outcome::Failed;
         }
         let mode = event.mode.as_str();
-        tracing::info!(agent_id = %shown(&event.agent_id), sid = %incoming.client.connection().id(), service_mode = %mode, "{}socket.io connect_agent", context(&mode.to_uppercase()));
+        tracing::info!(
+            agent_id = %shown(&event.agent_id),
+            sid = %incoming.client.connection().id(),
+            service_mode = %mode,
+            "{}socket.io connect_agent",
+            context(&mode.to_uppercase())
+        );
     }
     outcome
 }

@@ -187,7 +187,10 @@ impl Application for ChannelApplication {
     fn opened(&self, client: &Arc<Client>) -> Result<(), Rejection> {
         self.hub.add(client).map_err(|Full| {
             self.refusals.log(|| {
-                tracing::warn!(ip = %client.peer.handshake.address, "socket.io connection refused: there are too many");
+                tracing::warn!(
+                    ip = %client.peer.handshake.address,
+                    "socket.io connection refused: there are too many"
+                );
             });
             Rejection {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -222,7 +225,11 @@ impl Application for ChannelApplication {
         let is_same = is_same || has_key();
         if !is_same {
             self.refusals.log(|| {
-                tracing::warn!(sid = %client.connection().id(), ip = %client.peer.handshake.address, "socket.io request refused, it lacks the credential that the connection was opened with");
+                tracing::warn!(
+                    sid = %client.connection().id(),
+                    ip = %client.peer.handshake.address,
+                    "socket.io request refused, it lacks the credential that the connection was opened with"
+                );
             });
         }
         is_same
@@ -314,8 +321,8 @@ impl Application for ChannelApplication {
                 }
             }
             Refused::Malformed => tracing::info!(
-                "socket.io malformed binary event sid={}: closed",
-                client.connection().id()
+                sid = %client.connection().id(),
+                "socket.io connection closed, it sent a malformed binary event"
             ),
         }
     }

@@ -41,17 +41,19 @@ impl Refusals {
     pub(super) fn log_event(&self, client: &Client, event: &str) {
         self.log(|| {
             let identity = client.peer.principal.identity();
-            let why = match identity {
+            let hint = match identity {
                 Identity::Operator(_) if event == "ansible_playbook_run" => {
-                    ": playbooks are run over HTTP, where they are signed and recorded"
+                    Some("playbooks are run over HTTP, where they are signed and recorded")
                 }
-                _ => "",
+                _ => None,
             };
             tracing::warn!(
-                "socket.io event refused event={event} by={} sid={} ip={}{why}",
-                shown(&who(identity)),
-                client.connection().id(),
-                client.peer.handshake.address
+                event,
+                by = %shown(&who(identity)),
+                sid = %client.connection().id(),
+                ip = %client.peer.handshake.address,
+                hint,
+                "socket.io event refused"
             );
         });
     }

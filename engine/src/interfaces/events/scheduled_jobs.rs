@@ -17,7 +17,7 @@ pub(super) async fn job_status_request(incoming: &Incoming<'_>) -> Outcome {
     let jobs = match incoming.scheduled_jobs.list().await {
         Ok(jobs) => JobList::from(jobs),
         Err(error) => {
-            tracing::error!("the jobs that an operator asked for cannot be listed: {error}");
+            tracing::error!(%error, "the jobs that an operator asked for cannot be listed");
             return Outcome::Failed;
         }
     };

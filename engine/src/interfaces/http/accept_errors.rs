@@ -39,7 +39,7 @@ impl AcceptErrors {
             .raw_os_error()
             .is_some_and(|number| TOO_MANY_OPEN_FILES.contains(&number))
         {
-            tracing::debug!("a connection was not accepted: {error}");
+            tracing::debug!(%error, "a connection was not accepted");
             return;
         }
         let now = self.clock.monotonic();

@@ -154,12 +154,12 @@ impl BrowserGuard {
 
 fn log_refusal(request: &Request, caller: &Caller, origin: &str) {
     tracing::warn!(
-        "refused, an operator's cookie came with a foreign origin origin={} path={} host={} address={}: if it is how \
-         browsers reach this server, set BOREALIS_PUBLIC_URL to it or let the proxy send X-Forwarded-Host; if it is \
-         another site's that operators use, list it in BOREALIS_CORS_ALLOWED_ORIGINS",
-        shown(origin),
-        shown(request.uri().path()),
-        shown(&caller.host()),
-        shown(&caller.last_forwarded()),
+        origin = %shown(origin),
+        path = %shown(request.uri().path()),
+        host = %shown(&caller.host()),
+        address = %shown(&caller.last_forwarded()),
+        "refused, an operator's cookie came with a foreign origin: if it is how browsers reach this server, set \
+         BOREALIS_PUBLIC_URL to it or let the proxy send X-Forwarded-Host; if it is another site's that operators use, \
+         list it in BOREALIS_CORS_ALLOWED_ORIGINS"
     );
 }

@@ -40,13 +40,13 @@ use crate::{
 
 /// The 500 page. The cause goes to the log, never to the client.
 pub fn internal(error: &dyn std::error::Error) -> Response {
-    tracing::error!("internal error: {error}");
+    tracing::error!(%error, "internal error");
     ErrorPage::Internal.into_response()
 }
 
 /// A failure of a route that answers all of them as JSON. The cause goes to the log, never to the client.
 pub fn json_failure(error: &dyn std::error::Error) -> Response {
-    tracing::error!("internal error: {error}");
+    tracing::error!(%error, "internal error");
     Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
 }
 
@@ -87,7 +87,7 @@ impl IntoResponse for StoreError {
         if !self.is_busy() {
             return internal(&self);
         }
-        tracing::warn!("a request was answered with 503: {self}");
+        tracing::warn!(error = %self, "a request was answered with 503");
         let mut response = Answer::error(StatusCode::SERVICE_UNAVAILABLE, "database_busy").into_response();
         response
             .headers_mut()

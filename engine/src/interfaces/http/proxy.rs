@@ -41,7 +41,7 @@ pub async fn forward(
         body: body.limit(LONGEST).bytes().await?,
     };
     let answer = app.proxy.forward(request).await.inspect_err(|error| {
-        tracing::warn!("a target of /api/proxy did not answer: {error}");
+        tracing::warn!(%error, "a target of /api/proxy did not answer");
     })?;
     Ok(passed_on(answer, app.access_policy))
 }

@@ -16,13 +16,14 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use http::{Method, Uri};
+use percent_encoding::AsciiSet;
 use tower::{Service, ServiceExt};
 
 use super::{
     compat::{
         error_page::{ErrorPage, options, redirect},
         forwarded::Caller,
-        path::{decode, encode, is_socket_path},
+        path::{all_but, decode, encode, is_socket_path},
         reply::TextForm,
     },
     detached::DetachedRequests,
@@ -36,8 +37,8 @@ use crate::config::network::PublicUrl;
 /// The methods of the page route, which matches every path.
 const PAGE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
-/// What a redirect's path keeps as it is.
-const SAFE_IN_REDIRECT: &str = "!$&'()*+,/:;=@";
+/// What is escaped in a redirect's path.
+const ESCAPED_IN_REDIRECT: &AsciiSet = &all_but("!$&'()*+,/:;=@");
 
 /// The address as the client sent it; handlers see a rewritten one.
 #[derive(Clone, Debug)]
@@ -405,7 +406,7 @@ impl Dispatcher {
             return redirect(&format!(
                 "{}{}{}",
                 table.origin_for(&request),
-                encode(&collapsed, SAFE_IN_REDIRECT),
+                encode(&collapsed, ESCAPED_IN_REDIRECT),
                 query.unwrap_or_default()
             ));
         }
@@ -472,7 +473,7 @@ impl Table {
 
 /// `uri` with another path, given decoded.
 fn rewritten(uri: &Uri, path: &str) -> Option<Uri> {
-    let path = encode(path, "/");
+    let path = encode(path, const { &all_but("/") });
     let path_and_query = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,

@@ -81,7 +81,7 @@ pub async fn suggest(
 ) -> Answer<Suggestions> {
     let query = search_query(|name| first(query.as_deref(), name));
     let found = app.search.search(&query).await.unwrap_or_else(|error| {
-        tracing::error!("the search failed: {error}");
+        tracing::error!(%error, "the search failed");
         Found::default()
     });
     Answer::ok(Suggestions {

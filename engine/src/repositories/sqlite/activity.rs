@@ -18,7 +18,7 @@ use crate::{
             Access, SqliteWork,
             indexes::{ActivityHosts, numbers},
             plans::Statements,
-            rows::Columns,
+            rows::{Columns, ReadRows as _},
         },
     },
 };
@@ -140,14 +140,11 @@ impl<A: Access> ReadActivityHistory for A {
         .bind(begun_by)
         .bind(status::SUCCESS)
         .bind(status::FAILED)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
+        .read_all(self.connection(), |row| {
             let row = Columns::of("activity_history", row);
             Ok((row.get("id")?, row.get("run_status")?))
         })
-        .collect()
+        .await
     }
 }
 

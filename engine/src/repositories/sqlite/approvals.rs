@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use super::{
     Access, SqliteWork,
     indexes::{PendingApprovals, numbers},
-    rows::Columns,
+    rows::{Columns, ReadRows as _},
 };
 use crate::{
     domain::approvals::{Approval, HostnameHolder, ListedApproval},
@@ -101,29 +101,26 @@ fn read_listed(row: &SqliteRow) -> Result<ListedApproval, StoreError> {
 #[async_trait]
 impl<A: Access> ReadApprovals for A {
     async fn find_approval(&mut self, id: &str) -> Result<Option<Approval>, StoreError> {
-        let row = sqlx::query(select_approvals!("WHERE a.id = $1"))
+        sqlx::query(select_approvals!("WHERE a.id = $1"))
             .bind(id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn find_approval_by_reference(&mut self, reference: &str) -> Result<Option<Approval>, StoreError> {
-        let row = sqlx::query(select_approvals!("WHERE a.approval_reference = $1"))
+        sqlx::query(select_approvals!("WHERE a.approval_reference = $1"))
             .bind(reference)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn find_pending_approval(&mut self, fingerprint: &str) -> Result<Option<Approval>, StoreError> {
-        let row = sqlx::query(select_approvals!(
+        sqlx::query(select_approvals!(
             "WHERE a.ssl_key_fingerprint_claimed = $1 AND a.status = 'pending' LIMIT 1"
         ))
         .bind(fingerprint)
-        .fetch_optional(self.connection())
-        .await?;
-        row.as_ref().map(read).transpose()
+        .read_one(self.connection(), read)
+        .await
     }
 
     async fn list_approvals(&mut self, status: Option<&str>) -> Result<Vec<ListedApproval>, StoreError> {

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
-use super::{Access, SqliteWork, rows::Columns};
+use super::{
+    Access, SqliteWork,
+    rows::{Columns, ReadRows as _},
+};
 use crate::{
     domain::credentials::{Credential, CredentialChange, CredentialFilter, Sealed, Secrets},
     repositories::{
@@ -105,19 +108,15 @@ impl<A: Access> ReadCredentials for A {
         ))
         .bind(filter.site_id)
         .bind(filter.connection_type)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .read_all(self.connection(), read)
+        .await
     }
 
     async fn find_credential(&mut self, id: i64) -> Result<Option<Credential>, StoreError> {
-        let row = sqlx::query(select_credentials!("WHERE credentials.id = $1"))
+        sqlx::query(select_credentials!("WHERE credentials.id = $1"))
             .bind(id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn find_credential_id(&mut self, name: &str) -> Result<Option<i64>, StoreError> {

@@ -8,7 +8,7 @@ use crate::{
     repositories::{
         StoreError, WriteDeviceDocuments,
         device_reports::ReadDeviceDocuments,
-        sqlite::{Access, SqliteWork, rows::Columns},
+        sqlite::{Access, SqliteWork, devices::row_of_guid, rows::Columns},
     },
 };
 
@@ -47,22 +47,13 @@ impl<A: Access> ReadDeviceDocuments for A {
     }
 
     async fn device_row(&mut self, guid: &str) -> Result<Option<DeviceRow>, StoreError> {
-        // As good as every row is found by its key; the other spellings need a look at all keys.
-        let exact = sqlx::query(select_rows!("WHERE guid = $1"))
-            .bind(guid)
-            .fetch_optional(self.connection())
-            .await?;
-        let row = match exact {
-            Some(row) => Some(row),
-            None => {
-                sqlx::query(select_rows!(
-                    "WHERE rowid = (SELECT MIN(+rowid) FROM devices WHERE UPPER(guid) = UPPER($1))"
-                ))
-                .bind(guid)
-                .fetch_optional(self.connection())
-                .await?
-            }
-        };
+        let row = row_of_guid(
+            self,
+            guid,
+            select_rows!("WHERE guid = $1"),
+            select_rows!("WHERE rowid = (SELECT MIN(+rowid) FROM devices WHERE UPPER(guid) = UPPER($1))"),
+        )
+        .await?;
         row.map(|row| read_document(&row)).transpose()
     }
 }

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, rows::Columns};
+use super::{
+    Access, SqliteWork,
+    rows::{Columns, ReadRows as _},
+};
 use crate::{
     domain::device_views::{DeviceView, DeviceViewChange, NewDeviceView},
     repositories::{
@@ -38,19 +41,15 @@ fn read(row: &SqliteRow) -> Result<DeviceView, StoreError> {
 impl<A: Access> ReadDeviceViews for A {
     async fn list_device_views(&mut self) -> Result<Vec<DeviceView>, StoreError> {
         sqlx::query(select_views!("ORDER BY LOWER(name), id"))
-            .fetch_all(self.connection())
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+            .read_all(self.connection(), read)
+            .await
     }
 
     async fn find_device_view(&mut self, id: i64) -> Result<Option<DeviceView>, StoreError> {
-        let row = sqlx::query(select_views!("WHERE id = $1"))
+        sqlx::query(select_views!("WHERE id = $1"))
             .bind(id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn find_device_view_id(&mut self, name: &str) -> Result<Option<i64>, StoreError> {

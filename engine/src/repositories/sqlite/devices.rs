@@ -5,7 +5,14 @@ pub(super) mod reports;
 
 pub(super) use listing::search;
 
-use super::{Access, SqliteWork, indexes::numbers, rows::Columns};
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+
+use super::{
+    Access, SqliteWork,
+    indexes::numbers,
+    rows::{Columns, ReadRows as _},
+};
 use crate::{
     domain::{
         agents::RegisteredDevice,
@@ -19,7 +26,6 @@ use crate::{
         devices::{ReadDevices, WriteDevices},
     },
 };
-use async_trait::async_trait;
 
 /// The query for who a device is, with this condition.
 macro_rules! identity_query {
@@ -47,75 +53,80 @@ fn readable(names: Vec<Vec<u8>>) -> impl Iterator<Item = String> {
     names.into_iter().filter_map(|name| String::from_utf8(name).ok())
 }
 
+/// The row that one of two statements finds: as good as every device by its key. The other spellings need a look at all keys,
+/// which SQLite finds in their index: without the `+` it would look through the devices, inventories and all.
+pub(super) async fn row_of_guid<A: Access>(
+    access: &mut A,
+    guid: &str,
+    exact: &'static str,
+    in_any_case: &'static str,
+) -> Result<Option<SqliteRow>, StoreError> {
+    let found = sqlx::query(exact)
+        .bind(guid)
+        .fetch_optional(access.connection())
+        .await?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    Ok(sqlx::query(in_any_case)
+        .bind(guid)
+        .fetch_optional(access.connection())
+        .await?)
+}
+
 #[async_trait]
 impl<A: Access> ReadDevices for A {
     async fn find_device(&mut self, guid: &str) -> Result<Option<DeviceIdentity>, StoreError> {
-        // As good as every row is found by its key; the other spellings need a look at all keys,
-        // which SQLite finds in their index: without the `+` it would look through the devices, inventories and all.
-        let exact = sqlx::query(identity_query!("guid = $1"))
-            .bind(guid)
-            .fetch_optional(self.connection())
-            .await?;
-        let row = match exact {
-            Some(row) => Some(row),
-            None => {
-                sqlx::query(identity_query!(
-                    "rowid = (SELECT MIN(+rowid) FROM devices WHERE UPPER(guid) = UPPER($1))"
-                ))
-                .bind(guid)
-                .fetch_optional(self.connection())
-                .await?
-            }
-        };
+        let row = row_of_guid(
+            self,
+            guid,
+            identity_query!("guid = $1"),
+            identity_query!("rowid = (SELECT MIN(+rowid) FROM devices WHERE UPPER(guid) = UPPER($1))"),
+        )
+        .await?;
         row.map(|row| identity(&Columns::of("devices", &row))).transpose()
     }
 
     async fn list_devices(&mut self) -> Result<Vec<DeviceEntry>, StoreError> {
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT CAST(guid AS TEXT) AS guid, CAST(hostname AS TEXT) AS hostname, \
              CAST(agent_id AS TEXT) AS agent_id, CAST(status AS TEXT) AS status, \
              CAST(last_seen AS INTEGER) AS last_seen FROM devices ORDER BY rowid",
         )
-        .fetch_all(self.connection())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let row = Columns::of("devices", row);
-                Ok(DeviceEntry {
-                    guid: row.get("guid")?,
-                    hostname: row.get("hostname")?,
-                    agent_id: row.get("agent_id")?,
-                    status: row.get("status")?,
-                    last_seen: row.get("last_seen")?,
-                })
+        .read_all(self.connection(), |row| {
+            let row = Columns::of("devices", row);
+            Ok(DeviceEntry {
+                guid: row.get("guid")?,
+                hostname: row.get("hostname")?,
+                agent_id: row.get("agent_id")?,
+                status: row.get("status")?,
+                last_seen: row.get("last_seen")?,
             })
-            .collect()
+        })
+        .await
     }
 
     async fn registered_devices(&mut self) -> Result<Vec<RegisteredDevice>, StoreError> {
         // The casts let the server start whatever somebody wrote into these columns.
-        let rows = sqlx::query(
+        sqlx::query(
             "SELECT CAST(agent_id AS TEXT) AS agent_id, CAST(hostname AS TEXT) AS hostname, \
              CAST(operating_system AS TEXT) AS operating_system, CAST(device_type AS TEXT) AS device_type, \
              CAST(last_seen AS INTEGER) AS last_seen, CAST(agent_hash AS TEXT) AS agent_hash, \
              CAST(guid AS TEXT) AS guid FROM devices ORDER BY rowid",
         )
-        .fetch_all(self.connection())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let row = Columns::of("devices", row);
-                Ok(RegisteredDevice {
-                    agent_id: row.get("agent_id")?,
-                    hostname: row.get("hostname")?,
-                    operating_system: row.get("operating_system")?,
-                    device_type: row.get("device_type")?,
-                    last_seen: row.get("last_seen")?,
-                    agent_hash: row.get("agent_hash")?,
-                    guid: row.get("guid")?,
-                })
+        .read_all(self.connection(), |row| {
+            let row = Columns::of("devices", row);
+            Ok(RegisteredDevice {
+                agent_id: row.get("agent_id")?,
+                hostname: row.get("hostname")?,
+                operating_system: row.get("operating_system")?,
+                device_type: row.get("device_type")?,
+                last_seen: row.get("last_seen")?,
+                agent_hash: row.get("agent_hash")?,
+                guid: row.get("guid")?,
             })
-            .collect()
+        })
+        .await
     }
 
     async fn hostname_owner(&mut self, hostname: &str) -> Result<Option<Option<String>>, StoreError> {

@@ -165,7 +165,7 @@ impl<T: Indexed> MemoryIndex<T> {
             Ok(true) => Some(self.kept().propose(find, Vec::new())),
             Ok(false) => None,
             Err(error) => {
-                tracing::debug!("{} cannot be read: every row is looked at: {error}", T::NOTES);
+                tracing::debug!(notes = T::NOTES, %error, "an index cannot be read: every row is looked at");
                 None
             }
         }
@@ -307,7 +307,7 @@ impl<T: Indexed> MemoryIndex<T> {
             }
             drop(turn);
             if let Err(error) = index.refresh().await {
-                tracing::debug!("{} cannot be read: {error}", T::NOTES);
+                tracing::debug!(notes = T::NOTES, %error, "an index cannot be read");
             }
         });
     }

@@ -3,7 +3,11 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, plans::Statements, rows::Columns};
+use super::{
+    Access, SqliteWork,
+    plans::Statements,
+    rows::{Columns, ReadRows as _},
+};
 use crate::{
     domain::install_codes::{CodeUse, InstallCode, InstallCodeFilter},
     repositories::{
@@ -56,19 +60,17 @@ async fn archive(connection: Statements<'_>, id: &str, now: &str) -> Result<(), 
 #[async_trait]
 impl<A: Access> ReadInstallCodes for A {
     async fn find_code(&mut self, code: &str) -> Result<Option<InstallCode>, StoreError> {
-        let row = sqlx::query(select_codes!("WHERE code = $1"))
+        sqlx::query(select_codes!("WHERE code = $1"))
             .bind(code)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn find_code_by_id(&mut self, id: &str) -> Result<Option<InstallCode>, StoreError> {
-        let row = sqlx::query(select_codes!("WHERE id = $1"))
+        sqlx::query(select_codes!("WHERE id = $1"))
             .bind(id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn list_codes(
@@ -90,12 +92,7 @@ impl<A: Access> ReadInstallCodes for A {
             ))
             .bind(now),
         };
-        query
-            .fetch_all(self.connection())
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+        query.read_all(self.connection(), read).await
     }
 }
 

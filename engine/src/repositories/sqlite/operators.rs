@@ -11,7 +11,10 @@ use crate::{
     repositories::{
         StoreError,
         operators::{ReadUsers, WriteUsers},
-        sqlite::{Access, SqliteWork, rows::Columns},
+        sqlite::{
+            Access, SqliteWork,
+            rows::{Columns, ReadRows as _},
+        },
     },
 };
 
@@ -44,22 +47,18 @@ pub(in crate::repositories::sqlite) fn read(row: &SqliteRow) -> Result<User, Sto
 #[async_trait]
 impl<A: Access> ReadUsers for A {
     async fn find_user(&mut self, username: &str) -> Result<Option<User>, StoreError> {
-        let row = sqlx::query(select_users!(
+        sqlx::query(select_users!(
             "WHERE LOWER(username) = LOWER($1) ORDER BY id LIMIT 1"
         ))
         .bind(username)
-        .fetch_optional(self.connection())
-        .await?;
-        row.as_ref().map(read).transpose()
+        .read_one(self.connection(), read)
+        .await
     }
 
     async fn list_users(&mut self) -> Result<Vec<User>, StoreError> {
         sqlx::query(select_users!("ORDER BY LOWER(username)"))
-            .fetch_all(self.connection())
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+            .read_all(self.connection(), read)
+            .await
     }
 
     async fn count_users(&mut self) -> Result<i64, StoreError> {

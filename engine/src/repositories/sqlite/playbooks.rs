@@ -7,7 +7,10 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{Access, SqliteWork, rows::Columns};
+use super::{
+    Access, SqliteWork,
+    rows::{Columns, ReadRows as _},
+};
 use crate::{
     domain::playbooks::{PlaybookReport, PlaybookRun, SERVER, ServerRun},
     repositories::{
@@ -84,33 +87,30 @@ fn bound<'q>(
 #[async_trait]
 impl<A: Access> ReadPlaybookRuns for A {
     async fn find_playbook_run(&mut self, run_id: &str) -> Result<Option<PlaybookRun>, StoreError> {
-        let row = sqlx::query(select_playbook_runs!("WHERE run_id = $1"))
+        sqlx::query(select_playbook_runs!("WHERE run_id = $1"))
             .bind(run_id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn find_playbook_run_by_id(&mut self, id: i64) -> Result<Option<PlaybookRun>, StoreError> {
-        let row = sqlx::query(select_playbook_runs!("WHERE id = $1"))
+        sqlx::query(select_playbook_runs!("WHERE id = $1"))
             .bind(id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn playbook_run_of_activity(
         &mut self,
         activity_id: i64,
     ) -> Result<Option<PlaybookRun>, StoreError> {
-        let row = sqlx::query(select_playbook_runs!(
+        sqlx::query(select_playbook_runs!(
             "AS runs WHERE activity_job_id = $1 \
              ORDER BY COALESCE(runs.updated_at, runs.created_at) DESC, id DESC LIMIT 1"
         ))
         .bind(activity_id)
-        .fetch_optional(self.connection())
-        .await?;
-        row.as_ref().map(read).transpose()
+        .read_one(self.connection(), read)
+        .await
     }
 
     async fn list_playbook_runs(
@@ -124,11 +124,8 @@ impl<A: Access> ReadPlaybookRuns for A {
         ))
         .bind(hostname)
         .bind(limit)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .read_all(self.connection(), read)
+        .await
     }
 
     async fn has_open_server_run(&mut self, scheduled_run_id: i64) -> Result<bool, StoreError> {
@@ -145,11 +142,8 @@ impl<A: Access> ReadPlaybookRuns for A {
         sqlx::query(select_playbook_runs!(
             "WHERE agent_id = 'server' AND status IN ('Running', 'Pending') ORDER BY id"
         ))
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .read_all(self.connection(), read)
+        .await
     }
 }
 

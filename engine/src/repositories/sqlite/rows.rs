@@ -2,7 +2,32 @@
 
 use sqlx::{Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
 
+use super::{plans::Statements, writer::Statement};
 use crate::repositories::StoreError;
+
+/// What an entity is made of a row by.
+type Reader<T> = fn(&SqliteRow) -> Result<T, StoreError>;
+
+/// Statements whose rows are entities.
+pub(super) trait ReadRows {
+    async fn read_all<T>(self, connection: Statements<'_>, read: Reader<T>) -> Result<Vec<T>, StoreError>;
+
+    async fn read_one<T>(self, connection: Statements<'_>, read: Reader<T>) -> Result<Option<T>, StoreError>;
+}
+
+impl ReadRows for Statement<'_> {
+    async fn read_all<T>(self, connection: Statements<'_>, read: Reader<T>) -> Result<Vec<T>, StoreError> {
+        self.fetch_all(connection).await?.iter().map(read).collect()
+    }
+
+    async fn read_one<T>(self, connection: Statements<'_>, read: Reader<T>) -> Result<Option<T>, StoreError> {
+        self.fetch_optional(connection)
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
+    }
+}
 
 pub(super) struct Columns<'row> {
     table: &'static str,

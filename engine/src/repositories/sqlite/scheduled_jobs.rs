@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, rows::Columns};
+use super::{
+    Access, SqliteWork,
+    rows::{Columns, ReadRows as _},
+};
 use crate::{
     domain::{
         json_reader,
@@ -66,28 +69,21 @@ fn read(row: &SqliteRow) -> Result<ScheduledJob, StoreError> {
 impl<A: Access> ReadScheduledJobs for A {
     async fn list_jobs(&mut self) -> Result<Vec<ScheduledJob>, StoreError> {
         sqlx::query(select_jobs!("ORDER BY scheduled_jobs.created_at DESC, id"))
-            .fetch_all(self.connection())
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+            .read_all(self.connection(), read)
+            .await
     }
 
     async fn enabled_jobs(&mut self) -> Result<Vec<ScheduledJob>, StoreError> {
         sqlx::query(select_jobs!("WHERE scheduled_jobs.enabled = 1 ORDER BY id"))
-            .fetch_all(self.connection())
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+            .read_all(self.connection(), read)
+            .await
     }
 
     async fn find_job(&mut self, id: i64) -> Result<Option<ScheduledJob>, StoreError> {
-        let row = sqlx::query(select_jobs!("WHERE id = $1"))
+        sqlx::query(select_jobs!("WHERE id = $1"))
             .bind(id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 }
 

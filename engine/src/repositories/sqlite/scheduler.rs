@@ -10,7 +10,11 @@ use crate::{
     repositories::{
         StoreError,
         scheduler::{ReadJobRuns, WriteJobRuns},
-        sqlite::{Access, SqliteWork, activity::has_text, rows::Columns},
+        sqlite::{
+            Access, SqliteWork,
+            activity::has_text,
+            rows::{Columns, ReadRows as _},
+        },
     },
 };
 
@@ -50,10 +54,7 @@ impl<A: Access> ReadJobRuns for A {
              WHERE $1 IS NULL OR j.id = $1 GROUP BY j.id, r.scheduled_ts, r.status",
         )
         .bind(job_id)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
+        .read_all(self.connection(), |row| {
             let row = Columns::of("scheduled_job_runs", row);
             Ok(RunCount {
                 job_id: row.get("job_id")?,
@@ -62,7 +63,7 @@ impl<A: Access> ReadJobRuns for A {
                 count: row.get("runs")?,
             })
         })
-        .collect()
+        .await
     }
 
     async fn latest_occurrence(&mut self, job_id: i64) -> Result<Option<i64>, StoreError> {
@@ -85,11 +86,8 @@ impl<A: Access> ReadJobRuns for A {
         .bind(job_id)
         .bind(since)
         .bind(limit)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .read_all(self.connection(), read)
+        .await
     }
 
     async fn runs_of_occurrence(&mut self, job_id: i64, occurrence: i64) -> Result<Vec<JobRun>, StoreError> {
@@ -100,11 +98,8 @@ impl<A: Access> ReadJobRuns for A {
         ))
         .bind(job_id)
         .bind(occurrence)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .read_all(self.connection(), read)
+        .await
     }
 
     async fn busy_hosts(&mut self, job_id: i64) -> Result<Vec<String>, StoreError> {
@@ -138,10 +133,7 @@ impl<A: Access> ReadJobRuns for A {
         ))
         .bind(job_id)
         .bind(occurrence)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
+        .read_all(self.connection(), |row| {
             let row = Columns::of("scheduled_job_run_activity", row);
             Ok(RunActivity {
                 run_id: row.get("run_id")?,
@@ -154,32 +146,30 @@ impl<A: Access> ReadJobRuns for A {
                 has_stderr: row.get("has_stderr")?,
             })
         })
-        .collect()
+        .await
     }
 
     async fn find_run(&mut self, id: i64) -> Result<Option<JobRun>, StoreError> {
-        let row = sqlx::query(concat!(
+        sqlx::query(concat!(
             "SELECT ",
             run_columns!(),
             "FROM scheduled_job_runs AS r WHERE r.id = $1"
         ))
         .bind(id)
-        .fetch_optional(self.connection())
-        .await?;
-        row.as_ref().map(read).transpose()
+        .read_one(self.connection(), read)
+        .await
     }
 
     async fn run_of_activity(&mut self, activity_id: i64) -> Result<Option<JobRun>, StoreError> {
-        let row = sqlx::query(concat!(
+        sqlx::query(concat!(
             "SELECT ",
             run_columns!(),
             "FROM scheduled_job_run_activity AS l JOIN scheduled_job_runs AS r ON r.id = l.run_id \
              WHERE l.activity_id = $1"
         ))
         .bind(activity_id)
-        .fetch_optional(self.connection())
-        .await?;
-        row.as_ref().map(read).transpose()
+        .read_one(self.connection(), read)
+        .await
     }
 
     async fn open_runs(&mut self) -> Result<Vec<OpenRun>, StoreError> {
@@ -197,10 +187,7 @@ impl<A: Access> ReadJobRuns for A {
         ))
         .bind(status::RUNNING)
         .bind(status::PENDING)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
+        .read_all(self.connection(), |row| {
             let job = Columns::of("scheduled_jobs", row);
             Ok(OpenRun {
                 run: read(row)?,
@@ -209,7 +196,7 @@ impl<A: Access> ReadJobRuns for A {
                 on_server: job.get("on_server")?,
             })
         })
-        .collect()
+        .await
     }
 
     async fn site_of_host(&mut self, hostname: &str) -> Result<Option<String>, StoreError> {

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Access, SqliteWork, rows::Columns};
+use super::{
+    Access, SqliteWork,
+    rows::{Columns, ReadRows as _},
+};
 use crate::{
     domain::{
         json::Json,
@@ -70,19 +73,15 @@ impl<A: Access> ReadSites for A {
              LEFT JOIN (SELECT site_id, COUNT(*) AS device_count FROM device_sites GROUP BY site_id) AS counts \
              ON counts.site_id = sites.id ORDER BY LOWER(sites.name), sites.id",
         )
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .read_all(self.connection(), read)
+        .await
     }
 
     async fn find_site(&mut self, id: i64) -> Result<Option<Site>, StoreError> {
-        let row = sqlx::query(select_sites!("WHERE sites.id = $1"))
+        sqlx::query(select_sites!("WHERE sites.id = $1"))
             .bind(id)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 
     async fn find_site_id(&mut self, name: &str) -> Result<Option<i64>, StoreError> {

@@ -248,7 +248,7 @@ impl DeviceAuthenticator {
         while self.hosts.is_taken(&mut *work, &hostname, None).await? {
             number += 1;
             if number > NUMBERED_NAMES {
-                tracing::warn!("device {} cannot be recovered: its names are taken", claims.guid);
+                tracing::warn!(guid = %claims.guid, "a device cannot be recovered: its names are taken");
                 return Err(AuthenticationError::DeviceNotFound);
             }
             hostname = format!("{name}-{number}");

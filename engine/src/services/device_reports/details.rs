@@ -99,11 +99,7 @@ impl DeviceReportService {
         report: &mut DetailsReport,
     ) -> Result<(), DetailsError> {
         let refused = |error: DetailsError| {
-            tracing::warn!(
-                "details refused guid={} host={}: {error}",
-                device.guid,
-                shown(&report.hostname)
-            );
+            tracing::warn!(guid = %device.guid, host = %shown(&report.hostname), %error, "details refused");
             error
         };
         let own_name = own.and_then(|own| own.hostname.as_deref());

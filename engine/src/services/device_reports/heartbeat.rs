@@ -107,9 +107,9 @@ impl HeartbeatService {
         if let Some(hostname) = &report.hostname {
             self.hosts.check_new(hostname).inspect_err(|_| {
                 tracing::warn!(
-                    "heartbeat refused: guid={} cannot be called {}",
-                    device.guid,
-                    shown(hostname)
+                    guid = %device.guid,
+                    host = %shown(hostname),
+                    "heartbeat refused: the device cannot be called so"
                 );
             })?;
             if self.is_taken(&mut *work, device, &stored_guid, hostname).await? {

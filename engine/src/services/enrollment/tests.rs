@@ -11,7 +11,7 @@ use crate::{
         logging::capture::capture,
         settings::{AccessPolicy, Settings},
     },
-    domain::proof::ProofError,
+    domain::{devices::DeviceIdentity, proof::ProofError},
     integrations::{
         identity::{ServedCertificate, ServerIdentity},
         random::SeededRandom,
@@ -127,6 +127,18 @@ impl Story {
             other => panic!("{other:?}"),
         }
     }
+
+    /// The device's row.
+    async fn device(&self, joined: &JoinedDevice) -> DeviceIdentity {
+        let mut view = self.ground.store().view().await.unwrap();
+        let device = view.find_device(joined.guid.as_str()).await.unwrap();
+        device.unwrap()
+    }
+
+    async fn stored_code(&self, code: &InstallCode) -> Option<InstallCode> {
+        let mut view = self.ground.store().view().await.unwrap();
+        view.find_code(&code.code).await.unwrap()
+    }
 }
 
 const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
@@ -162,13 +174,12 @@ async fn a_device_joins_once_and_its_code_is_spent() {
         PollOutcome::Finalized
     );
 
-    let mut view = story.ground.store().view().await.unwrap();
-    let device = view.find_device(joined.guid.as_str()).await.unwrap().unwrap();
+    let device = story.device(&joined).await;
     assert_eq!(
         (device.hostname.as_deref(), device.token_version),
         (Some("WIN-1"), Some(1))
     );
-    let spent = view.find_code(&code.code).await.unwrap().unwrap();
+    let spent = story.stored_code(&code).await.unwrap();
     assert_eq!(
         (spent.use_count, spent.used_by_guid.as_deref()),
         (Some(1), Some(joined.guid.as_str()))
@@ -289,16 +300,7 @@ async fn overwriting_rotates_the_key_and_coexisting_makes_a_neighbour() {
         .join_as("WIN-1", &code.code, &second_key, Some("overwrite"))
         .await;
     assert_eq!(second.guid, first.guid);
-    let device = story
-        .ground
-        .store()
-        .view()
-        .await
-        .unwrap()
-        .find_device(first.guid.as_str())
-        .await
-        .unwrap()
-        .unwrap();
+    let device = story.device(&first).await;
     assert_eq!(device.token_version, Some(2));
 
     let third = story
@@ -309,16 +311,7 @@ async fn overwriting_rotates_the_key_and_coexisting_makes_a_neighbour() {
             Some("coexist"),
         )
         .await;
-    let device = story
-        .ground
-        .store()
-        .view()
-        .await
-        .unwrap()
-        .find_device(third.guid.as_str())
-        .await
-        .unwrap()
-        .unwrap();
+    let device = story.device(&third).await;
     assert_eq!(device.hostname.as_deref(), Some("WIN-1-1"));
 }
 
@@ -370,18 +363,7 @@ async fn a_request_on_an_ended_code_expires_with_it() {
         story.enrollment.poll(&signed(&asked, &key)).await.unwrap(),
         PollOutcome::Expired
     );
-    assert_eq!(
-        story
-            .ground
-            .store()
-            .view()
-            .await
-            .unwrap()
-            .find_code(&code.code)
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(story.stored_code(&code).await, None);
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ impl GitHubService {
         let answer = match self.client.branch(&self.default_branch, Some(token)).await {
             Ok(answer) => answer,
             Err(error) => {
-                tracing::warn!("github token check failed: {error} ({})", error.cause);
+                tracing::warn!(%error, cause = %error.cause, "github token check failed");
                 return (TokenStatus::Unreachable(error.to_string()), None);
             }
         };

@@ -202,11 +202,15 @@ impl LoginService {
         let issuing = match self.record(&checked, from, now).await {
             Ok(Some(issuing)) => issuing,
             Ok(None) => {
-                tracing::info!(user = %shown(&checked.username), address = %shown(from.address), "login refused, the account was changed meanwhile");
+                tracing::info!(
+                    user = %shown(&checked.username),
+                    address = %shown(from.address),
+                    "login refused, the account was changed meanwhile"
+                );
                 return None;
             }
             Err(error) => {
-                tracing::error!("the time of a login could not be written: {error}");
+                tracing::error!(%error, "the time of a login could not be written");
                 Issuing::at(now)
             }
         };
@@ -263,7 +267,11 @@ impl LoginService {
         };
         let now = self.environment.clock.monotonic();
         Ok(lock(&self.guesses).begin(guesser, now).inspect_err(|_| {
-            tracing::warn!(user = %shown(username), address = %shown(from.address), "login refused after too many wrong guesses");
+            tracing::warn!(
+                user = %shown(username),
+                address = %shown(from.address),
+                "login refused after too many wrong guesses"
+            );
         }))
     }
 

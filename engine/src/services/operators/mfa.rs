@@ -108,7 +108,11 @@ impl LoginService {
             Stage::Setup { secret } => self.set_up(pending, secret, &answer.code).await,
         };
         if matches!(checked, Err(VerifyError::WrongCode)) {
-            tracing::info!(user = %shown(&pending.username), address = %shown(from.address), "login refused for its code");
+            tracing::info!(
+                user = %shown(&pending.username),
+                address = %shown(from.address),
+                "login refused for its code"
+            );
         } else {
             self.take_back(guess);
         }

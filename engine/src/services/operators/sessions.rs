@@ -110,7 +110,7 @@ impl OperatorService {
             .is_some_and(|sessions| sessions.state == Some(state_of(&found.user)));
         if !is_current && let Err(error) = self.refresh_account(&found.user).await {
             // What was found decides all the same, and the next request tries again.
-            tracing::error!("a changed account could not be recorded: {error}");
+            tracing::error!(%error, "a changed account could not be recorded");
         }
         Ok((!has_ended(&found, credential.issue.at)).then_some(found.user))
     }
@@ -183,7 +183,7 @@ impl OperatorService {
         };
         if let Err(error) = noting.await {
             let error: StoreError = error;
-            tracing::error!("a session that was just issued could not be recorded: {error}");
+            tracing::error!(%error, "a session that was just issued could not be recorded");
         }
     }
 

@@ -178,9 +178,9 @@ impl QuickRunService {
         let is_strict = self.policy == AccessPolicy::Strict;
         if is_strict && wanted.credential_id.is_some() && !author.may_use_credentials {
             tracing::warn!(
-                "refused: {} is no admin, and the run of {} uses a stored credential",
-                shown(&author.name),
-                shown(&wanted.playbook_path)
+                by = %shown(&author.name),
+                path = %shown(&wanted.playbook_path),
+                "refused: runs that use a stored credential are the admins'"
             );
             return Err(QuickPlaybookError::Forbidden);
         }
@@ -197,9 +197,9 @@ impl QuickRunService {
             .flatten();
         if let Some(name) = reserved {
             tracing::warn!(
-                "refused: {} wants the variable {} for a playbook that runs on the server",
-                shown(&author.name),
-                shown(&name)
+                by = %shown(&author.name),
+                variable = %shown(&name),
+                "refused: no playbook on the server may have this variable"
             );
             return Err(QuickPlaybookError::VariableNotAllowed(name));
         }
@@ -247,7 +247,7 @@ impl QuickRunService {
         match loaded {
             Ok(Some(loaded)) => Ok(loaded.document),
             Ok(None) => {
-                tracing::info!("[quick_run] playbook not found path={}", shown(&path.text()));
+                tracing::info!(path = %shown(&path.text()), "[quick_run] playbook not found");
                 Err(QuickPlaybookError::NotFound)
             }
             Err(FileError::Outside) => Err(QuickPlaybookError::InvalidPath),
@@ -282,9 +282,11 @@ impl QuickRunService {
             let is_agents = refused.is_none() && prepared.execution == Execution::Agent;
             if is_agents {
                 tracing::info!(
-                    "[quick_run] emit ansible_playbook_run host='{}' run_id={run_id} job_id={activity_id} path={}",
-                    shown(hostname),
-                    shown(path)
+                    host = %format_args!("'{}'", shown(hostname)),
+                    run_id,
+                    job_id = activity_id,
+                    path = %shown(path),
+                    "[quick_run] emit ansible_playbook_run"
                 );
                 let recipient = Recipient {
                     hostname,
@@ -296,7 +298,7 @@ impl QuickRunService {
             events::activity_created(&*self.channel, hostname, activity_id, "ansible").await;
             match &refused {
                 Some(reason) => {
-                    tracing::warn!("activity {activity_id} failed: {}", shown(reason));
+                    tracing::warn!(activity_id, reason = %shown(reason), "an activity failed");
                     events::activity_updated(
                         &*self.channel,
                         hostname,
@@ -421,7 +423,7 @@ impl QuickRunService {
             Ok(document) => document,
             Err(QuickPlaybookError::NotFound | QuickPlaybookError::InvalidPath) => return Err(removed),
             Err(error) => {
-                tracing::error!("a playbook is not sent yet: {error}");
+                tracing::error!(%error, "a playbook is not sent yet");
                 return Err(Unprepared::ForNow);
             }
         };
@@ -434,7 +436,7 @@ impl QuickRunService {
         if let Some(id) = request.credential_id {
             let login = self.winrm_login(id).await;
             values.extend(login.map_err(|reason| {
-                tracing::warn!("a playbook is not sent: {}", shown(&reason));
+                tracing::warn!(reason = %shown(&reason), "a playbook is not sent");
                 Unprepared::ForGood("The playbook's credential cannot be used any more")
             })?);
         }

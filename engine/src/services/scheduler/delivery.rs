@@ -160,7 +160,7 @@ impl Delivery {
                 }
                 Err(error) => {
                     // What is not counted is not sent.
-                    tracing::error!("activity {} is not sent: {error}", work.activity_id);
+                    tracing::error!(activity_id = work.activity_id, %error, "an activity is not sent");
                     false
                 }
             }
@@ -232,7 +232,7 @@ impl Delivery {
             ended = Some(run_status::end(&mut *work, run, word, reason, now).await?);
         }
         work.save().await?;
-        tracing::warn!("activity {activity_id} is not sent again: {reason}");
+        tracing::warn!(activity_id, %reason, "an activity is not sent again");
         if let Some(activity) = activity {
             events::activity_ended(&*self.channel, &activity).await;
         }
@@ -269,7 +269,7 @@ impl InFlight {
             Receipt::Delivered => {
                 // It stays in flight meanwhile: better that than to run the work twice.
                 while let Err(error) = delivery.store_arrival(id).await {
-                    tracing::error!("the arrival of activity {id} is not stored: {error}");
+                    tracing::error!(activity_id = id, %error, "the arrival of an activity is not stored");
                     let clock = &delivery.environment.clock;
                     let _working = clock.sleep_until(clock.monotonic() + RETRY_INTERVAL).await;
                 }
@@ -277,16 +277,20 @@ impl InFlight {
             Receipt::Unknown if sends >= MOST_SENDS => {
                 if let Err(error) = delivery.give_up(id, status::FAILED, SENT_TWICE).await {
                     // The next look at it finds the same.
-                    tracing::error!("activity {id} cannot be ended yet: {error}");
+                    tracing::error!(activity_id = id, %error, "an activity cannot be ended yet");
                 }
             }
             Receipt::Unknown => {
                 tracing::warn!(
-                    "activity {id}: the agent went away before it confirmed it; it is sent once more when it is back"
+                    activity_id = id,
+                    "the agent went away before it acknowledged an activity; it is sent once more when it is back"
                 );
             }
             Receipt::NotConnected => {
-                tracing::info!("activity {id}: no agent is connected; it is sent when one is");
+                tracing::info!(
+                    activity_id = id,
+                    "no agent is connected; the activity is sent when one is"
+                );
             }
             Receipt::Cancelled => {}
         }

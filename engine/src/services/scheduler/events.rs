@@ -1,7 +1,9 @@
 //! The notifications that operators get of runs and activities.
 
-use super::channel::AgentChannel;
-use crate::domain::{activity::EndedActivity, job_runs::JobRun, json::Json, measures};
+use super::{channel::AgentChannel, playbook_end::PlaybookRunView};
+use crate::domain::{
+    activity::EndedActivity, job_runs::JobRun, json::Json, measures, playbooks::PlaybookRun,
+};
 
 /// A run that was started and has ended, with its job's schedule word.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,12 +40,7 @@ pub async fn run_started(channel: &dyn AgentChannel, run: &JobRun, schedule_type
 pub async fn run_completed(channel: &dyn AgentChannel, ended: &EndedRun) {
     let mut members = run_members(&ended.run, &ended.schedule_type).to_vec();
     members.push(("status", ended.run.status.as_str().into()));
-    let payload = Json::Object(
-        members
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    );
+    let payload = Json::Object(Json::members(members));
     measures::run_ended(&ended.run.status);
     channel.notify_operators("job_run_completed", &payload).await;
 }
@@ -85,6 +82,35 @@ pub async fn activity_updated(
         ("status", status.into()),
         ("change", "updated".into()),
         ("source", source.into()),
+    ]);
+    channel
+        .notify_operators("device_activity_changed", &payload)
+        .await;
+}
+
+/// A playbook run is further, and with it the activity that follows it.
+pub async fn playbook_updated(
+    channel: &dyn AgentChannel,
+    playbook: &PlaybookRun,
+    activity_id: Option<i64>,
+    status: &str,
+) {
+    let view = PlaybookRunView::from(playbook.clone());
+    channel
+        .notify_operators("ansible_recap_update", &Json::of(&view))
+        .await;
+    let Some(activity_id) = activity_id else {
+        return;
+    };
+    let payload = Json::object([
+        (
+            "hostname",
+            playbook.reported.hostname.clone().unwrap_or_default().into(),
+        ),
+        ("activity_id", activity_id.into()),
+        ("status", status.into()),
+        ("change", "updated".into()),
+        ("source", "ansible".into()),
     ]);
     channel
         .notify_operators("device_activity_changed", &payload)

@@ -21,7 +21,7 @@ impl Scheduler {
         for open in work.open_runs().await? {
             if let Some(word) = self.end_of(&open, now) {
                 if word == status::TIMED_OUT {
-                    tracing::warn!("run {} of job {} timed out", open.run.id, open.run.job_id);
+                    tracing::warn!(run_id = open.run.id, job_id = open.run.job_id, "a run timed out");
                 }
                 ended.push(run_status::end(&mut *work, open.run, word, "", now).await?);
             }
@@ -34,7 +34,7 @@ impl Scheduler {
         work.forget_orphaned_work().await?;
         work.save().await?;
         if pruned > 0 {
-            tracing::info!("{pruned} old runs are deleted");
+            tracing::info!(pruned, "old runs are deleted");
         }
         for ended in &ended {
             events::run_completed(&*self.channel, ended).await;

@@ -6,7 +6,7 @@ use super::{
     Scheduler,
     delivery::{OFFLINE, QUARANTINED},
     events::{self, EndedRun},
-    manifest::{ComponentKind, Manifest, lacks_credential},
+    manifest::{Component, ComponentKind, Manifest, lacks_credential},
     plan::{Plan, open_hosts, plan},
     playbook_run::ServerPlaybook,
     redelivery::Dispatch,
@@ -50,7 +50,7 @@ impl Scheduler {
         let jobs = match self.enabled_jobs().await {
             Ok(jobs) => jobs,
             Err(error) => {
-                tracing::error!("[Scheduler] jobs cannot be read: {error}");
+                tracing::error!(%error, "[Scheduler] jobs cannot be read");
                 return;
             }
         };
@@ -59,7 +59,11 @@ impl Scheduler {
             match self.plan_of(&job, now).await {
                 Ok(Some(plan)) if !plan.start.is_empty() => open.push((job, plan)),
                 Ok(_) => {}
-                Err(error) => tracing::error!("[Scheduler] job {}: {error}", job.id),
+                Err(error) => tracing::error!(
+                    job_id = job.id,
+                    %error,
+                    "[Scheduler] a job cannot be looked at"
+                ),
             }
         }
         // Asked once for all jobs: it may take a look at the whole fleet.
@@ -68,11 +72,11 @@ impl Scheduler {
         let mut ready = self.channel.online_among(&hosts).await;
         match self.quarantined_among(&hosts).await {
             Ok(quarantined) => ready.extend(quarantined),
-            Err(error) => tracing::error!("[Scheduler] quarantined devices cannot be read: {error}"),
+            Err(error) => tracing::error!(%error, "[Scheduler] quarantined devices cannot be read"),
         }
         for (job, plan) in open {
             if let Err(error) = self.work_on(&job, &plan, &ready, now).await {
-                tracing::error!("[Scheduler] job {}: {error}", job.id);
+                tracing::error!(job_id = job.id, %error, "[Scheduler] a job cannot be looked at");
             }
         }
     }
@@ -92,7 +96,7 @@ impl Scheduler {
 
     async fn plan_of(&self, job: &ScheduledJob, now: i64) -> Result<Option<Plan>, StoreError> {
         if job.targets.is_none() {
-            tracing::warn!("[Scheduler] job {}: its targets are unreadable", job.id);
+            tracing::warn!(job_id = job.id, "[Scheduler] the targets of a job are unreadable");
         }
         open_hosts(&mut *self.store.view().await?, job, now).await
     }
@@ -152,9 +156,10 @@ impl Scheduler {
             };
             let id = work.insert_run(&run, now).await?;
             tracing::warn!(
-                "[Scheduler] run {id} of job {} expired: {} is offline",
-                job.id,
-                host.escape_debug()
+                run_id = id,
+                job_id = job.id,
+                host = %host.escape_debug(),
+                "[Scheduler] a run expired, its host is offline"
             );
         }
         work.save().await?;
@@ -179,22 +184,7 @@ impl Scheduler {
             occurrence,
             now,
         } = start;
-        let error = if device.is_quarantined {
-            Some(QUARANTINED.to_owned())
-        } else if lacks_credential(job) {
-            Some("Credential required for remote execution".to_owned())
-        } else if let Some(reason) = &manifest.refused {
-            Some(reason.clone())
-        } else if manifest.components.is_empty() {
-            // The legacy takes it for a success half a minute later (SCH-4).
-            Some(if manifest.fallen_out.is_empty() {
-                "The job has nothing to run".to_owned()
-            } else {
-                manifest.fallen_out.join("; ")
-            })
-        } else {
-            None
-        };
+        let error = cannot_begin(job, &device, manifest);
         let waits = manifest
             .components
             .iter()
@@ -228,10 +218,10 @@ impl Scheduler {
         };
         if run.status == status::FAILED {
             tracing::warn!(
-                "[Scheduler] run {} of job {} failed: {}",
-                run.id,
-                job.id,
-                run.error.escape_debug()
+                run_id = run.id,
+                job_id = job.id,
+                error = %run.error.escape_debug(),
+                "[Scheduler] a run failed"
             );
             return Ok(Err(run));
         }
@@ -264,31 +254,16 @@ impl Scheduler {
             };
             work.link_activity(&link, now).await?;
             if component.kind == ComponentKind::ServerPlaybook {
-                let expiration = job.expiration.as_deref().and_then(expiration_seconds);
-                let playbook = ServerPlaybook {
-                    run_id: self.new_run_id(),
-                    hostname: host.to_owned(),
-                    path: component.path.clone(),
-                    text: component.text.clone(),
-                    values: component.values.clone(),
-                    timeout_seconds: component.timeout_seconds,
-                    job_id: Some(job.id),
-                    expiration: expiration.filter(|seconds| *seconds != 0),
-                    // As the run of a host that is offline.
-                    waits_until: expiration.map(|seconds| occurrence.saturating_add(seconds)),
-                    credential_id: job.credential_id.unwrap_or(0),
-                };
-                let server_run = ServerRun {
-                    run_id: &playbook.run_id,
-                    hostname: host,
-                    playbook_path: &component.path,
-                    playbook_name: &component.name,
-                    scheduled: Some((job.id, begun.run.id)),
-                    activity_id: Some(activity_id),
-                };
-                work.begin_server_run(&server_run, now).await?;
-                work.store_progress(activity_id, Some(status::PENDING), None)
-                    .await?;
+                let playbook = self.server_playbook(job, host, component, occurrence);
+                begin_on_server(
+                    work,
+                    &playbook,
+                    component,
+                    (job.id, begun.run.id),
+                    activity_id,
+                    now,
+                )
+                .await?;
                 begun.server_runs.push(playbook);
             } else {
                 work.note_undelivered(&NewUndelivered {
@@ -300,6 +275,29 @@ impl Scheduler {
             }
         }
         Ok(Ok(begun))
+    }
+
+    fn server_playbook(
+        &self,
+        job: &ScheduledJob,
+        host: &str,
+        component: &Component,
+        occurrence: i64,
+    ) -> ServerPlaybook {
+        let expiration = job.expiration.as_deref().and_then(expiration_seconds);
+        ServerPlaybook {
+            run_id: self.new_run_id(),
+            hostname: host.to_owned(),
+            path: component.path.clone(),
+            text: component.text.clone(),
+            values: component.values.clone(),
+            timeout_seconds: component.timeout_seconds,
+            job_id: Some(job.id),
+            expiration: expiration.filter(|seconds| *seconds != 0),
+            // As the run of a host that is offline.
+            waits_until: expiration.map(|seconds| occurrence.saturating_add(seconds)),
+            credential_id: job.credential_id.unwrap_or(0),
+        }
     }
 
     /// Sends what was begun, after its rows are safe.
@@ -327,16 +325,12 @@ impl Scheduler {
             }
             let is_pending = one.run.status == status::PENDING;
             tracing::info!(
-                "[Scheduler] run {} of job {} {} on {} for occurrence {}",
-                one.run.id,
-                job.id,
-                if is_pending {
-                    "waits for its turn"
-                } else {
-                    "started"
-                },
-                one.run.hostname.as_deref().unwrap_or_default().escape_debug(),
-                one.run.scheduled_ts.unwrap_or(0)
+                run_id = one.run.id,
+                job_id = job.id,
+                host = %one.run.hostname.as_deref().unwrap_or_default().escape_debug(),
+                occurrence = one.run.scheduled_ts.unwrap_or(0),
+                "[Scheduler] a run {}",
+                if is_pending { "waits for its turn" } else { "started" }
             );
             if !is_pending {
                 events::run_started(&*self.channel, &one.run, &job.schedule_type).await;
@@ -350,4 +344,47 @@ impl Scheduler {
             events::run_completed(&*self.channel, &ended).await;
         }
     }
+}
+
+/// Why the run of a job cannot begin on a host, if it cannot.
+fn cannot_begin(job: &ScheduledJob, device: &HostDevice, manifest: &Manifest) -> Option<String> {
+    if device.is_quarantined {
+        Some(QUARANTINED.to_owned())
+    } else if lacks_credential(job) {
+        Some("Credential required for remote execution".to_owned())
+    } else if manifest.refused.is_some() {
+        manifest.refused.clone()
+    } else if manifest.components.is_empty() {
+        // The legacy takes it for a success half a minute later (SCH-4).
+        Some(if manifest.left_out.is_empty() {
+            "The job has nothing to run".to_owned()
+        } else {
+            manifest.left_out.join("; ")
+        })
+    } else {
+        None
+    }
+}
+
+/// Makes the rows of a playbook that waits for its turn on the server. `scheduled` are the ids of job and run.
+async fn begin_on_server(
+    work: &mut dyn UnitOfWork,
+    playbook: &ServerPlaybook,
+    component: &Component,
+    scheduled: (i64, i64),
+    activity_id: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    let run = ServerRun {
+        run_id: &playbook.run_id,
+        hostname: &playbook.hostname,
+        playbook_path: &component.path,
+        playbook_name: &component.name,
+        scheduled: Some(scheduled),
+        activity_id: Some(activity_id),
+    };
+    work.begin_server_run(&run, now).await?;
+    work.store_progress(activity_id, Some(status::PENDING), None)
+        .await?;
+    Ok(())
 }

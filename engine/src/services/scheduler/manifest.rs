@@ -85,8 +85,8 @@ impl std::fmt::Debug for Component {
 pub struct Manifest {
     /// What can be sent: scripts first, then playbooks, each in the job's order.
     pub components: Vec<Component>,
-    /// Why others fell out.
-    pub fallen_out: Vec<String>,
+    /// Why others are left out.
+    pub left_out: Vec<String>,
     /// Why the whole is refused; nothing can be sent then.
     pub refused: Option<String>,
 }
@@ -154,7 +154,7 @@ impl ManifestBuilder<'_> {
         let mut manifest = Manifest::default();
         let Some(components) = &job.components else {
             manifest
-                .fallen_out
+                .left_out
                 .push("the job's components are unreadable".to_owned());
             return manifest;
         };
@@ -174,9 +174,9 @@ impl ManifestBuilder<'_> {
             };
             match built {
                 Ok(built) => list.components.push(built),
-                Err(Unusable::Alone(reason)) => list.fallen_out.push(reason),
+                Err(Unusable::Alone(reason)) => list.left_out.push(reason),
                 Err(Unusable::WithAll(reason)) => {
-                    tracing::warn!("scheduled job {} is not run: {}", job.id, shown(&reason));
+                    tracing::warn!(job_id = job.id, reason = %shown(&reason), "a scheduled job is not run");
                     return Manifest {
                         refused: Some(reason),
                         ..Manifest::default()
@@ -185,12 +185,12 @@ impl ManifestBuilder<'_> {
             }
         }
         manifest.components.append(&mut playbooks.components);
-        manifest.fallen_out.append(&mut playbooks.fallen_out);
-        for reason in &manifest.fallen_out {
+        manifest.left_out.append(&mut playbooks.left_out);
+        for reason in &manifest.left_out {
             tracing::warn!(
-                "scheduled job {}: a component is left out: {}",
-                job.id,
-                shown(reason)
+                job_id = job.id,
+                reason = %shown(reason),
+                "a component of a scheduled job is left out"
             );
         }
         manifest

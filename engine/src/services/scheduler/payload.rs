@@ -36,7 +36,7 @@ pub fn script_members(
 ) -> Result<(String, JsonObject), EscapingValue> {
     let filled = fill(&document.variables, values);
     let text = filled.rewrite(&document.script, escape_policy(policy))?;
-    let mut members = object([
+    let mut members = Json::members([
         ("script_type", "powershell".into()),
         ("script_name", name.into()),
         ("script_path", path.into()),
@@ -54,13 +54,6 @@ pub fn script_members(
     Ok((text, members))
 }
 
-fn object<const N: usize>(members: [(&str, Json); N]) -> JsonObject {
-    members
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
 /// The members of `ansible_playbook_run` that are the same on every host.
 pub fn playbook_members(
     signer: &ScriptSigner,
@@ -68,7 +61,7 @@ pub fn playbook_members(
     name: &str,
     values: &Overrides,
 ) -> JsonObject {
-    let mut members = object([
+    let mut members = Json::members([
         ("playbook_name", name.into()),
         (
             "playbook_content",
@@ -86,7 +79,7 @@ pub fn playbook_members(
 
 /// The payload of `quick_job_run` for one host, in the legacy's order.
 pub fn script_event(activity_id: Json, host: Json, members: JsonObject) -> Json {
-    let mut payload = object([("job_id", activity_id), ("target_hostname", host)]);
+    let mut payload = Json::members([("job_id", activity_id), ("target_hostname", host)]);
     payload.extend(members);
     payload.into()
 }
@@ -98,7 +91,7 @@ pub(super) fn playbook_event(
     members: &JsonObject,
     ids: [(&'static str, Json); 3],
 ) -> Json {
-    let mut payload = object([("run_id", run_id), ("target_hostname", host)]);
+    let mut payload = Json::members([("run_id", run_id), ("target_hostname", host)]);
     payload.extend(members.clone());
     let behind = payload
         .get_index_of("playbook_encoding")
@@ -112,7 +105,7 @@ pub(super) fn playbook_event(
 /// The payload of `ansible_playbook_run` of an operator's own run for one host, in the legacy's order: the activity's
 /// number stands behind the files.
 pub fn quick_playbook_event(run_id: &str, host: Json, members: JsonObject, activity_id: i64) -> Json {
-    let mut payload = object([("run_id", run_id.into()), ("target_hostname", host)]);
+    let mut payload = Json::members([("run_id", run_id.into()), ("target_hostname", host)]);
     payload.extend(members);
     let behind = payload.get_index_of("files").map_or(payload.len(), |at| at + 1);
     payload.shift_insert(behind, "activity_job_id".to_owned(), activity_id.into());

@@ -11,7 +11,7 @@ use super::{
     credentials::RunCredentials,
     delivery::Tasks,
     events,
-    playbook_end::{End, PlaybookRunView},
+    playbook_end::End,
     playbook_files::{arguments, environment, unreachable, work_files},
     run_status,
 };
@@ -23,7 +23,6 @@ use crate::{
         },
         clock::Working,
         job_runs::status,
-        json::Json,
         mask::shown,
         measures,
     },
@@ -165,7 +164,7 @@ impl ServerPlaybooks {
     pub async fn stop(&self) {
         self.tasks.shutdown().await;
         if let Err(error) = self.end_left_over().await {
-            tracing::error!("[server_run] playbooks that the stop interrupted: {error}");
+            tracing::error!(%error, "[server_run] playbooks that the stop interrupted");
         }
     }
 
@@ -188,24 +187,26 @@ impl ServerPlaybooks {
     pub async fn clear_work(&self) {
         match self.places.work_root.end_left_over().await {
             Ok(0) => {}
-            Ok(count) => tracing::warn!(
-                "[server_run] {count} processes of playbooks that an earlier run of the server left were ended"
+            Ok(processes) => tracing::warn!(
+                processes,
+                "[server_run] processes of playbooks that an earlier run of the server left were ended"
             ),
-            Err(error) => tracing::error!("[server_run] earlier playbooks may still run: {error}"),
+            Err(error) => tracing::error!(%error, "[server_run] earlier playbooks may still run"),
         }
         if let Err(error) = self.places.work_root.empty().await {
-            tracing::error!("[server_run] files of earlier playbooks cannot be removed: {error}");
+            tracing::error!(%error, "[server_run] files of earlier playbooks cannot be removed");
         }
         let former = &self.places.former_root;
         match ansible::remove_left_over(former.clone()).await {
             Ok(false) => {}
             Ok(true) => tracing::warn!(
-                "[server_run] files of earlier playbooks were removed from {}",
-                former.display()
+                path = %former.display(),
+                "[server_run] files of earlier playbooks were removed"
             ),
             Err(error) => tracing::error!(
-                "[server_run] files of earlier playbooks stay in {}: {error}",
-                former.display()
+                path = %former.display(),
+                %error,
+                "[server_run] files of earlier playbooks stay"
             ),
         }
     }
@@ -215,8 +216,8 @@ impl ServerPlaybooks {
         let left = self.store.view().await?.open_server_runs().await?;
         for unfinished in left {
             tracing::warn!(
-                "[server_run] run_id={} was interrupted by a stop of the server",
-                unfinished.reported.run_id
+                run_id = %unfinished.reported.run_id,
+                "[server_run] interrupted by a stop of the server"
             );
             let end = End::failed(
                 if unfinished.reported.status.as_deref() == Some(status::PENDING) {
@@ -246,17 +247,20 @@ impl ServerPlaybooks {
             let end = End::expired("The run did not get its turn before it expired");
             return self.store_at_last(&playbook.run_id, &end, working).await;
         };
-        tracing::info!(run_id = %playbook.run_id, host = %format_args!("'{}'", shown(&playbook.hostname)), playbook = %format_args!("'{}'", shown(&playbook.path)), credential = %playbook.credential_id, "[server_run] start");
+        tracing::info!(
+            run_id = %playbook.run_id,
+            host = %format_args!("'{}'", shown(&playbook.hostname)),
+            playbook = %format_args!("'{}'", shown(&playbook.path)),
+            credential = %playbook.credential_id,
+            "[server_run] start"
+        );
         let begun = self.environment.clock.monotonic();
         let _running = measures::playbook_runs();
         let end = match self.start(&playbook).await {
             Err(reason) => End::failed(reason),
             Ok(started) => {
                 if let Err(error) = self.store_start(&playbook).await {
-                    tracing::error!(
-                        "[server_run] database update failed run_id={}: {error}",
-                        playbook.run_id
-                    );
+                    tracing::error!(run_id = %playbook.run_id, %error, "[server_run] database update failed");
                 }
                 // From here on it takes its own time, whatever the server's clock says.
                 drop(std::mem::take(&mut working));
@@ -266,7 +270,13 @@ impl ServerPlaybooks {
             }
         };
         let took = self.environment.clock.monotonic().saturating_sub(begun);
-        tracing::info!(run_id = %playbook.run_id, host = %format_args!("'{}'", shown(&playbook.hostname)), status = %end.status, duration = %format_args!("{}s", took.as_secs()), "[server_run] completed");
+        tracing::info!(
+            run_id = %playbook.run_id,
+            host = %format_args!("'{}'", shown(&playbook.hostname)),
+            status = %end.status,
+            duration = %format_args!("{}s", took.as_secs()),
+            "[server_run] completed"
+        );
         self.store_at_last(&playbook.run_id, &end, working).await;
     }
 
@@ -294,7 +304,7 @@ impl ServerPlaybooks {
     async fn store_at_last(&self, run_id: &str, end: &End, mut working: Working) {
         let clock = &self.environment.clock;
         while let Err(error) = self.store_end(run_id, end).await {
-            tracing::error!("[server_run] database update failed run_id={run_id}: {error}");
+            tracing::error!(run_id, %error, "[server_run] database update failed");
             let sleep = clock.sleep_until(clock.monotonic() + RETRY_INTERVAL);
             drop(std::mem::take(&mut working));
             working = sleep.await;
@@ -437,27 +447,8 @@ impl ServerPlaybooks {
             }
         }
         work.save().await?;
-        self.channel
-            .notify_operators(
-                "ansible_recap_update",
-                &Json::of(&PlaybookRunView::from(stored.clone())),
-            )
-            .await;
-        if let Some(activity) = stored.reported.activity_job_id {
-            let payload = Json::object([
-                (
-                    "hostname",
-                    stored.reported.hostname.clone().unwrap_or_default().into(),
-                ),
-                ("activity_id", activity.into()),
-                ("status", end.status.into()),
-                ("change", "updated".into()),
-                ("source", "ansible".into()),
-            ]);
-            self.channel
-                .notify_operators("device_activity_changed", &payload)
-                .await;
-        }
+        let activity = stored.reported.activity_job_id;
+        events::playbook_updated(&*self.channel, &stored, activity, end.status).await;
         if let Some(ended) = ended {
             events::run_completed(&*self.channel, &ended).await;
         }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::program::{program, run_with_input};
-use crate::testkit::process::start;
+use crate::testkit::{http::json_of, process::start};
 
 const SECRETS: [(&str, &str); 1] = [("BOREALIS_SECRET", "a secret of sixteen letters")];
 
@@ -31,16 +31,13 @@ async fn each_change_is_one_line_with_who_from_where_and_what() {
     let client = crate::testkit::http::client();
     let url = |path: &str| format!("http://{}{path}", server.address);
     let login = async |from: &str| {
-        let answer: Value = client
-            .post(url("/api/auth/login"))
-            .header("X-Forwarded-For", from)
-            .json(&json!({"username": "admin", "password": "Password"}))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let answer = json_of(
+            client
+                .post(url("/api/auth/login"))
+                .header("X-Forwarded-For", from)
+                .json(&json!({"username": "admin", "password": "Password"})),
+        )
+        .await;
         answer["token"].as_str().unwrap().to_owned()
     };
     // What a client claims about itself stands left of what the proxy has seen.

@@ -12,11 +12,15 @@ use std::{
 };
 
 use borealis_engine::RunningEngine;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::program::{migrated, run, sql};
-use crate::testkit::{http::admin_token, server::start};
+use crate::testkit::{
+    files::names_in,
+    http::{admin_token, json_of},
+    server::start,
+};
 
 /// How long what is sure to come may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,15 +33,12 @@ async fn admin(engine: &RunningEngine) -> String {
 }
 
 async fn users(engine: &RunningEngine) -> Vec<String> {
-    let answer: Value = crate::testkit::http::client()
-        .get(format!("http://{}/api/users", engine.address()))
-        .bearer_auth(admin(engine).await)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let answer = json_of(
+        crate::testkit::http::client()
+            .get(format!("http://{}/api/users", engine.address()))
+            .bearer_auth(admin(engine).await),
+    )
+    .await;
     let users = answer["users"].as_array().unwrap();
     users
         .iter()
@@ -139,12 +140,7 @@ async fn the_copy_holds_the_journal_of_a_server_that_died() {
     run(elsewhere.path(), &["backup", "copy.db"], &[]).done();
     writer.close().await.unwrap();
     assert_eq!(site(&elsewhere.path().join("copy.db")).await, "in the journal");
-    let mut names: Vec<_> = fs::read_dir(elsewhere.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(names, ["Logs", "copy.db", "database.db"]);
+    assert_eq!(names_in(elsewhere.path()), ["Logs", "copy.db", "database.db"]);
     let mode = fs::metadata(elsewhere.path().join("copy.db"))
         .unwrap()
         .permissions()
@@ -168,14 +164,7 @@ async fn site(database: &Path) -> String {
 async fn no_file_is_overwritten_and_none_is_left_half_written() {
     let root = migrated();
     let folder = tempfile::tempdir().unwrap();
-    let names = || {
-        let mut names: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    };
+    let names = || names_in(folder.path());
     let backup = |name: &str| {
         let file = folder.path().join(name);
         run(root.path(), &["backup", file.to_str().unwrap()], &[])

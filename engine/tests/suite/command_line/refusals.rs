@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use sqlx::Connection as _;
 
 use super::program::{connect, migrated, run, sql};
-use crate::testkit::files::everything_in;
+use crate::testkit::files::{everything_in, names_in};
 
 /// One of each group; the backup goes into a folder of its own.
 fn commands(backup: &Path) -> Vec<Vec<&str>> {
@@ -16,15 +16,6 @@ fn commands(backup: &Path) -> Vec<Vec<&str>> {
         vec!["devices", "list"],
         vec!["backup", backup.to_str().unwrap()],
     ]
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]
@@ -76,7 +67,7 @@ fn no_database_is_made() {
             "{told}"
         );
     }
-    assert_eq!(names(root.path()), Vec::<String>::new());
+    assert_eq!(names_in(root.path()), Vec::<String>::new());
     fs::write(root.path().join("database.db"), "").unwrap();
     for command in commands(&elsewhere.path().join("b.db")) {
         assert!(run(root.path(), &command, &[]).refusal().contains("is empty"));
@@ -94,8 +85,8 @@ fn no_database_is_made() {
             "{told}"
         );
     }
-    assert_eq!(names(root.path()), ["database.db"]);
-    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+    assert_eq!(names_in(root.path()), ["database.db"]);
+    assert_eq!(names_in(elsewhere.path()), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::Connection as _;
 
 use super::program::{Ran, connect, migrated, run, sql};
-use crate::testkit::server::Server;
+use crate::testkit::{files::names_in, server::Server};
 
 /// Everything below a folder but the logs and the lock: what it is, and its mode.
 fn tree(root: &Path) -> BTreeMap<String, String> {
@@ -206,14 +206,7 @@ async fn it_refuses_beside_a_server_and_beside_any_program_that_has_the_database
         .execute(&mut other)
         .await
         .unwrap();
-    let names = || {
-        let mut names: Vec<_> = fs::read_dir(root.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        names.sort();
-        names
-    };
+    let names = || names_in(root.path());
     // Names alone: to read the files would give back the locks that this process has on them.
     let before = names();
     let told = restore(root.path(), &archive).refusal();

@@ -45,6 +45,17 @@ async fn post(server: &Server, path: &str, headers: &[(&str, &str)], body: &str)
     assert_eq!(status, 200, "{path}: {answer}");
 }
 
+/// A login in the browser whose cookie is [`ONE`].
+async fn log_in(server: &Server) {
+    post(
+        server,
+        "/api/auth/login",
+        &[("cookie", ONE), FIREFOX],
+        CREDENTIALS,
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn a_login_ends_the_sockets_of_its_browser_and_no_others() {
     let server = Server::start("strict", DEVICE).await;
@@ -54,13 +65,7 @@ async fn a_login_ends_the_sockets_of_its_browser_and_no_others() {
     let mut unknown = Client::join_new(&server, &[FIREFOX]).await;
     let mut nameless = Client::join_new(&server, &[]).await;
     let mut elsewhere = Client::join_new(&server, &[FIREFOX, ("x-forwarded-for", "192.0.2.1")]).await;
-    post(
-        &server,
-        "/api/auth/login",
-        &[("cookie", ONE), FIREFOX],
-        CREDENTIALS,
-    )
-    .await;
+    log_in(&server).await;
     assert!(known.ends_without_a_word().await);
     // Its page was opened before it was given a cookie, or came from another server: address and name decide.
     assert!(unknown.ends_without_a_word().await);
@@ -198,13 +203,7 @@ async fn a_connection_s_id_is_no_credential_where_it_was_opened_with_one() {
 async fn the_policy_legacy_leaves_sockets_alone() {
     let server = Server::start("legacy", "").await;
     let mut socket = Client::join_new(&server, &[("cookie", ONE), FIREFOX]).await;
-    post(
-        &server,
-        "/api/auth/login",
-        &[("cookie", ONE), FIREFOX],
-        CREDENTIALS,
-    )
-    .await;
+    log_in(&server).await;
     post(&server, "/api/auth/logout", &[("cookie", ONE), FIREFOX], "").await;
     socket.nothing_came().await;
     server.stop().await;

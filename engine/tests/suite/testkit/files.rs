@@ -19,6 +19,16 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The names that lie in a folder, in their order.
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 /// The files and folders below a folder.
 pub(crate) fn everything_in(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

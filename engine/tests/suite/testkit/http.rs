@@ -23,16 +23,18 @@ pub(crate) fn builder() -> reqwest::ClientBuilder {
         .no_deflate()
 }
 
+/// The JSON that a request is answered with.
+pub(crate) async fn json_of(request: reqwest::RequestBuilder) -> Value {
+    request.send().await.unwrap().json().await.unwrap()
+}
+
 /// The token of the administrator that every new database has.
 pub(crate) async fn admin_token(base: &str) -> String {
-    let login: Value = client()
-        .post(format!("{base}/api/auth/login"))
-        .json(&json!({"username": "admin", "password": "Password"}))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let login = json_of(
+        client()
+            .post(format!("{base}/api/auth/login"))
+            .json(&json!({"username": "admin", "password": "Password"})),
+    )
+    .await;
     login["token"].as_str().unwrap().to_owned()
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::scenario::agent::tests::agent_of_a_recording;
 
 #[test]
 fn a_claim_may_be_the_digest_of_another_value() {
@@ -15,14 +16,7 @@ fn make(fields: Value, now: i64) -> String {
     let Value::Object(fields) = fields else {
         panic!("an object")
     };
-    let seed = BASE64
-        .decode("EcfjbZcNWvuFyAMq8WKTm4AudWzXF0jDcKHBHcwaJ0Y=")
-        .unwrap();
-    let agent = Agent {
-        name: "agent1".to_owned(),
-        hostname: "H".to_owned(),
-        seed: seed.try_into().unwrap(),
-    };
+    let agent = agent_of_a_recording();
     let mut names = Names::from([
         ("r".to_owned(), json!("1de86a36-c06e-44d8-ab61-095ff9bf04f7")),
         (

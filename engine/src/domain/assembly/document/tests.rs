@@ -1,7 +1,10 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::domain::{arbitrary::any_json, json_text::indented_text};
+use crate::domain::{
+    arbitrary::{self, any_json},
+    json_text::indented_text,
+};
 
 fn read(text: &str) -> Document {
     let loaded = load("base.json", text.as_bytes(), "powershell");
@@ -137,11 +140,7 @@ fn any_members(
     names: &'static [&'static str],
     good: impl Strategy<Value = Json> + 'static,
 ) -> impl Strategy<Value = JsonObject> {
-    let value = prop_oneof![any_json(), good];
-    vec((select(names), value), 0..8).prop_map(|members| {
-        let members = members.into_iter();
-        members.map(|(name, value)| (name.to_owned(), value)).collect()
-    })
+    arbitrary::any_members(names, prop_oneof![any_json(), good])
 }
 
 fn word() -> impl Strategy<Value = Json> {
@@ -245,10 +244,7 @@ fn members_of(document: &Document) -> JsonObject {
         ("variables", Json::list(variables)),
         ("files", Json::list(files)),
     ];
-    members
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    Json::members(members)
 }
 
 proptest! {
@@ -327,7 +323,7 @@ proptest! {
         script in "[a-zA-Z0-9+/= \r\n]{0,16}",
         hint in select(&["plain", "base64", ""][..]),
     ) {
-        let mut members: JsonObject = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut members = Json::members(members);
         if !hint.is_empty() {
             members.insert("script_encoding".to_owned(), hint.into());
             members.insert("script".to_owned(), script.into());

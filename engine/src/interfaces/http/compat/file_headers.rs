@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::path::encode;
+use super::path::{all_but, encode};
 
 /// The content type by extension, and the content encoding of a compressed file.
 pub fn content_type(name: &str) -> (&'static str, Option<&'static str>) {
@@ -51,7 +51,7 @@ pub fn content_disposition(name: &str) -> String {
     format!(
         "inline; filename={}; filename*=UTF-8''{}",
         parameter(&ascii),
-        encode(name, "!#$&+^`|")
+        encode(name, const { &all_but("!#$&+^`|") })
     )
 }
 

@@ -159,7 +159,7 @@ where
                     Ok(Piece::More(_)) => false,
                     Ok(Piece::Last) => true,
                     Err(error) => {
-                        tracing::error!("an answer was cut off: {error}");
+                        tracing::error!(%error, "an answer was cut off");
                         true
                     }
                 };

@@ -141,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::digest::hex;
+    use data_encoding::HEXLOWER;
 
     const SECRET: &str = "borealis-dev-secret";
     const SIGNED_AT: i64 = 1_700_000_000;
@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn the_keys_are_the_legacy_ones() {
         assert_eq!(
-            hex(&Signer::session(SECRET).key),
+            HEXLOWER.encode(&Signer::session(SECRET).key),
             "78a4dca86e682cfb68b7a03167df6fe44297b2a8"
         );
         assert_eq!(
-            hex(&Signer::operator_token(SECRET).key),
+            HEXLOWER.encode(&Signer::operator_token(SECRET).key),
             "5ca87bc0e9568647ab9875cb95f4d13ffc073edc"
         );
     }

@@ -49,15 +49,39 @@ impl<A> BoundedAcceptor<A> {
 /// What an acceptor makes of a stream, once it has.
 type Accepting<S, T> = Pin<Box<dyn Future<Output = io::Result<(BoundedStream<S>, T)>> + Send>>;
 
-impl<A> BoundedAcceptor<A> {
-    fn take<S>(&self, stream: TcpStream, place: Option<Place>, service: S) -> Accepting<A::Stream, A::Service>
-    where
-        A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
-        A::Future: Send + 'static,
-        A::Stream: Send + 'static,
-        A::Service: Send + 'static,
-        S: Send + 'static,
-    {
+/// What a listener accepts.
+pub trait Accepted {
+    /// Its stream, and its place in the line if it waited in one.
+    fn into_parts(self) -> (TcpStream, Option<Place>);
+}
+
+impl Accepted for TcpStream {
+    fn into_parts(self) -> (TcpStream, Option<Place>) {
+        (self, None)
+    }
+}
+
+impl Accepted for Arrival {
+    fn into_parts(self) -> (TcpStream, Option<Place>) {
+        (self.stream, Some(self.place))
+    }
+}
+
+impl<A, I, S> Accept<I, S> for BoundedAcceptor<A>
+where
+    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
+    A::Future: Send + 'static,
+    A::Stream: Send + 'static,
+    A::Service: Send + 'static,
+    I: Accepted,
+    S: Send + 'static,
+{
+    type Stream = BoundedStream<A::Stream>;
+    type Service = A::Service;
+    type Future = Accepting<A::Stream, A::Service>;
+
+    fn accept(&self, accepted: I, service: S) -> Self::Future {
+        let (stream, place) = accepted.into_parts();
         let peer = stream.peer_addr();
         let connections = Arc::clone(&self.connections);
         let inner = self.inner.clone();
@@ -76,40 +100,6 @@ impl<A> BoundedAcceptor<A> {
             };
             Ok((stream, service))
         })
-    }
-}
-
-impl<A, S> Accept<TcpStream, S> for BoundedAcceptor<A>
-where
-    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
-    A::Future: Send + 'static,
-    A::Stream: Send + 'static,
-    A::Service: Send + 'static,
-    S: Send + 'static,
-{
-    type Stream = BoundedStream<A::Stream>;
-    type Service = A::Service;
-    type Future = Accepting<A::Stream, A::Service>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        self.take(stream, None, service)
-    }
-}
-
-impl<A, S> Accept<Arrival, S> for BoundedAcceptor<A>
-where
-    A: Accept<TcpStream, BoundedService<S>> + Clone + Send + 'static,
-    A::Future: Send + 'static,
-    A::Stream: Send + 'static,
-    A::Service: Send + 'static,
-    S: Send + 'static,
-{
-    type Stream = BoundedStream<A::Stream>;
-    type Service = A::Service;
-    type Future = Accepting<A::Stream, A::Service>;
-
-    fn accept(&self, arrival: Arrival, service: S) -> Self::Future {
-        self.take(arrival.stream, Some(arrival.place), service)
     }
 }
 

@@ -55,26 +55,23 @@ impl From<DeviceSnapshot> for DeviceDetails {
         let document = device.document();
         // What the device calls like a part of the view is in the document alone.
         let mut members = document.clone();
-        members.extend(
-            [
-                ("details", document.into()),
-                ("description", device.description.into()),
-                ("created_at", device.created_at.into()),
-                ("agent_hash", device.agent_hash.into()),
-                ("agent_guid", device.guid.into()),
-                ("device_type", device.device_type.into()),
-                ("domain", device.domain.into()),
-                ("external_ip", device.external_ip.into()),
-                ("internal_ip", device.internal_ip.into()),
-                ("last_reboot", device.last_reboot.into()),
-                ("last_seen", device.last_seen.into()),
-                ("last_user", device.last_user.into()),
-                ("operating_system", device.operating_system.into()),
-                ("uptime", device.uptime.into()),
-                ("agent_id", device.agent_id.into()),
-            ]
-            .map(|(name, value): (&str, Json)| (name.to_owned(), value)),
-        );
+        members.extend(Json::members([
+            ("details", document.into()),
+            ("description", device.description.into()),
+            ("created_at", device.created_at.into()),
+            ("agent_hash", device.agent_hash.into()),
+            ("agent_guid", device.guid.into()),
+            ("device_type", device.device_type.into()),
+            ("domain", device.domain.into()),
+            ("external_ip", device.external_ip.into()),
+            ("internal_ip", device.internal_ip.into()),
+            ("last_reboot", device.last_reboot.into()),
+            ("last_seen", device.last_seen.into()),
+            ("last_user", device.last_user.into()),
+            ("operating_system", device.operating_system.into()),
+            ("uptime", device.uptime.into()),
+            ("agent_id", device.agent_id.into()),
+        ]));
         Self {
             members: members.into(),
         }
@@ -92,7 +89,7 @@ pub async fn read(
         .device_named(&hostname)
         .await
         .unwrap_or_else(|error| {
-            tracing::error!("device details cannot be read: {error}");
+            tracing::error!(%error, "device details cannot be read");
             None
         });
     Answer::ok(device.map_or_else(DeviceDetails::nothing, DeviceDetails::from))

@@ -80,7 +80,7 @@ impl IntoResponse for VerifyError {
             Self::WrongCode => reply(StatusCode::UNAUTHORIZED, "invalid_code"),
             Self::NotConfigured => reply(StatusCode::FORBIDDEN, "mfa_not_configured"),
             Self::Secret(error) => {
-                tracing::error!("an account's mfa secret cannot be used: {error}");
+                tracing::error!(%error, "an account's mfa secret cannot be used");
                 reply(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
             }
             Self::RateLimited(limited) => too_many_guesses(limited),

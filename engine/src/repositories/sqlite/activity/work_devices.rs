@@ -8,7 +8,10 @@ use crate::{
     repositories::{
         StoreError,
         activity::work_devices::{ReadWorkDevices, WriteWorkDevices},
-        sqlite::{Access, SqliteWork, rows::Columns},
+        sqlite::{
+            Access, SqliteWork,
+            rows::{Columns, ReadRows as _},
+        },
     },
 };
 
@@ -53,11 +56,8 @@ impl<A: Access> ReadWorkDevices for A {
             "WHERE l.run_id = $1 ORDER BY l.id"
         ))
         .bind(run_id)
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .read_all(self.connection(), read)
+        .await
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
             Access,
             device_reports::{document_columns, read_document},
             plans::Statements,
-            rows::Columns,
+            rows::{Columns, ReadRows as _},
         },
     },
 };
@@ -231,11 +231,10 @@ impl<A: Access> ReadInventory for A {
     }
 
     async fn named_in_inventory(&mut self, hostname: &str) -> Result<Option<InventoryEntry>, StoreError> {
-        let row = sqlx::query(BY_HOSTNAME)
+        sqlx::query(BY_HOSTNAME)
             .bind(hostname)
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+            .read_one(self.connection(), read)
+            .await
     }
 }
 

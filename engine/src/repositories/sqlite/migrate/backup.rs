@@ -55,7 +55,7 @@ pub(super) async fn write(database: &Path, now: Timestamp) -> Result<PathBuf, Co
 pub(super) fn discard(copy: &Path) {
     match fs::remove_file(copy) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!("{} cannot be removed: {error}", copy.display());
+            tracing::warn!(path = %copy.display(), %error, "a copy of the database cannot be removed");
         }
         _ => {}
     }

@@ -8,7 +8,11 @@ use crate::{
     repositories::{
         StoreError,
         scheduler::undelivered_work::{ReadUndeliveredWork, WriteUndeliveredWork},
-        sqlite::{Access, SqliteWork, rows::Columns, scheduler},
+        sqlite::{
+            Access, SqliteWork,
+            rows::{Columns, ReadRows as _},
+            scheduler,
+        },
     },
 };
 use async_trait::async_trait;
@@ -28,10 +32,7 @@ impl<A: Access> ReadUndeliveredWork for A {
              LEFT JOIN scheduled_job_runs AS r ON r.id = l.run_id \
              WHERE u.request IS NULL ORDER BY u.activity_id"
         ))
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
+        .read_all(self.connection(), |row| {
             let note = Columns::of("engine_undelivered_work", row);
             let run: Option<i64> = note.get("id")?;
             Ok(UndeliveredComponent {
@@ -43,7 +44,7 @@ impl<A: Access> ReadUndeliveredWork for A {
                 run: run.map(|_| scheduler::read(row)).transpose()?,
             })
         })
-        .collect()
+        .await
     }
 
     async fn undelivered_quick_runs(&mut self) -> Result<Vec<UndeliveredQuickRun>, StoreError> {
@@ -54,10 +55,7 @@ impl<A: Access> ReadUndeliveredWork for A {
              FROM engine_undelivered_work AS u JOIN activity_history AS a ON a.id = u.activity_id \
              WHERE u.request IS NOT NULL AND u.until IS NULL ORDER BY u.activity_id",
         )
-        .fetch_all(self.connection())
-        .await?
-        .iter()
-        .map(|row| {
+        .read_all(self.connection(), |row| {
             let note = Columns::of("engine_undelivered_work", row);
             Ok(UndeliveredQuickRun {
                 activity_id: note.get("activity_id")?,
@@ -68,7 +66,7 @@ impl<A: Access> ReadUndeliveredWork for A {
                 activity_status: note.get("activity_status")?,
             })
         })
-        .collect()
+        .await
     }
 }
 
