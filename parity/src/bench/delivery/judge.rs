@@ -1,4 +1,6 @@
 //! What the database says of the runs, held against what the agents know.
+//!
+//! Long because each promise has a query, a judgement and a test of its own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
