@@ -1,4 +1,6 @@
 //! Digests in the text form that is stored and compared: lower-case hex.
+//!
+//! Short because a library makes both the digest and its text.
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256, Sha512};

@@ -109,10 +109,10 @@ async fn a_foreign_origin_is_logged_with_the_cure_and_no_cookie() {
     assert_eq!(
         lines,
         [
-            "refused, an operator's cookie came with a foreign origin origin=https://foreign.example path=/api/auth/logout \
-             host=inner.example address=127.0.0.1: if it is how browsers reach this server, set BOREALIS_PUBLIC_URL to it or \
-             let the proxy send X-Forwarded-Host; if it is another site's that operators use, list it in \
-             BOREALIS_CORS_ALLOWED_ORIGINS"
+            "refused, an operator's cookie came with a foreign origin: if it is how browsers reach this server, set \
+             BOREALIS_PUBLIC_URL to it or let the proxy send X-Forwarded-Host; if it is another site's that operators use, \
+             list it in BOREALIS_CORS_ALLOWED_ORIGINS origin=https://foreign.example path=/api/auth/logout \
+             host=inner.example address=127.0.0.1"
         ]
     );
 }
