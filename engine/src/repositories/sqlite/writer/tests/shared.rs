@@ -75,11 +75,15 @@ impl Place {
     async fn together(&self, changes: Vec<Change>) -> Vec<Result<(), StoreError>> {
         let turn = self.writer.turn().await.unwrap();
         let mut waiting = Vec::new();
-        for change in changes {
+        for mut change in changes {
+            // Asked by hand: on a thread of its own it might count as asking before it stands in line.
+            poll_fn(|context| {
+                assert!(change.as_mut().poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
             waiting.push(tokio::spawn(change));
-            while self.writer.0.asking.load(Ordering::Relaxed) < waiting.len() {
-                tokio::task::yield_now().await;
-            }
+            assert_eq!(self.writer.0.asking.load(Ordering::Relaxed), waiting.len());
         }
         drop(turn);
         let mut outcomes = Vec::new();
