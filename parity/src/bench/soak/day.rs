@@ -4,7 +4,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -71,9 +71,12 @@ pub(super) async fn begin(
     server.place_file("Assemblies/Scripts/load.json", SCRIPT)?;
     let agents = crowd::connect(server, plan.devices).await?;
     let operator = Operator::log_in(server).await?;
-    let fleet: Arc<[(Member, String)]> = agents
+    let fleet: Arc<[Holder]> = agents
         .iter()
-        .map(|agent| (agent.member.clone(), agent.token.clone()))
+        .map(|agent| Holder {
+            member: agent.member.clone(),
+            token: Mutex::new(agent.token.clone()),
+        })
         .collect();
     let place = Place {
         address: server.address(),
@@ -113,7 +116,23 @@ struct Place {
     address: SocketAddr,
     ledger: Arc<Ledger>,
     operator: Operator,
-    fleet: Arc<[(Member, String)]>,
+    fleet: Arc<[Holder]>,
+}
+
+/// An agent, and the token that it was given last.
+struct Holder {
+    member: Member,
+    token: Mutex<String>,
+}
+
+impl Holder {
+    fn token(&self) -> String {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn renewed(&self, token: String) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
 }
 
 fn every(period: Duration) -> Interval {
@@ -280,24 +299,19 @@ impl Place {
 
     /// The reports of some agents, over one connection.
     async fn report(self, number: usize) {
-        let mine: Vec<_> = self
-            .fleet
-            .iter()
-            .skip(number)
-            .step_by(REPORTERS)
-            .cloned()
-            .collect();
+        let mine: Vec<_> = self.fleet.iter().skip(number).step_by(REPORTERS).collect();
         if mine.is_empty() {
             return;
         }
         let mut line = Line::to(self.address);
         let mut turns = every(REPORT.div_f64(mine.len() as f64));
-        for (member, token) in mine.iter().cycle() {
+        for holder in mine.into_iter().cycle() {
             turns.tick().await;
-            let body = json!({"hostname": member.hostname, "metrics": {"uptime": 3600, "last_user": "user"}});
+            let body =
+                json!({"hostname": holder.member.hostname, "metrics": {"uptime": 3600, "last_user": "user"}});
             let begin = Instant::now();
             let outcome = line
-                .post("a heartbeat", "/api/agent/heartbeat", token, &body)
+                .post("a heartbeat", "/api/agent/heartbeat", &holder.token(), &body)
                 .await;
             self.ledger.note("heartbeat", begin.elapsed(), outcome.map(drop));
         }
@@ -307,17 +321,18 @@ impl Place {
     async fn renew(self) {
         let mut line = Line::to(self.address);
         let mut turns = every(Duration::from_millis(100));
-        for (member, _) in self.fleet.iter().cycle() {
+        for holder in self.fleet.iter().cycle() {
             turns.tick().await;
             let begin = Instant::now();
             let outcome = match line.open().await {
-                Ok(connection) => member.access_token(connection).await,
+                Ok(connection) => holder.member.access_token(connection).await,
                 Err(error) => Err(error),
             };
             if outcome.is_err() {
                 line.open = None;
             }
-            self.ledger.note("refresh", begin.elapsed(), outcome.map(drop));
+            let outcome = outcome.map(|token| holder.renewed(token));
+            self.ledger.note("refresh", begin.elapsed(), outcome);
         }
     }
 
@@ -356,7 +371,8 @@ impl Place {
         let mut turns = every(Duration::from_millis(500));
         for round in 0.. {
             turns.tick().await;
-            let Some((member, _)) = self.fleet.get(scattered(0, round) % self.fleet.len().max(1)) else {
+            let Some(Holder { member, .. }) = self.fleet.get(scattered(0, round) % self.fleet.len().max(1))
+            else {
                 return;
             };
             let body = json!({"script_path": "Scripts/load.json", "hostnames": [member.hostname], "run_mode": "system"});
@@ -382,7 +398,7 @@ impl Place {
             turns.tick().await;
             let targets: Vec<_> = (0..TARGETS)
                 .filter_map(|target| self.fleet.get(scattered(target, round) % self.fleet.len().max(1)))
-                .map(|(member, _)| &member.hostname)
+                .map(|holder| &holder.member.hostname)
                 .collect();
             let job = json!({
                 "name": format!("job {round}"), "components": [{"type": "script", "path": "load.json"}],
