@@ -5,6 +5,7 @@
 mod clock;
 mod connection;
 mod http;
+mod masks;
 mod shared;
 mod socket_steps;
 mod sockets;
@@ -18,7 +19,7 @@ use std::{
     path::Path,
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::{clock::Clock, shared::Shared, sockets::Sockets};
 use crate::{
@@ -578,53 +579,6 @@ impl Run<'_> {
                 None => self.names.remove(name),
             };
         }
-    }
-
-    /// The root's path differs from run to run; the recordings show it as `${root}` too.
-    fn mask_text(&self, text: &str) -> String {
-        let text = match self.target.root() {
-            Some(root) => text.replace(&root.display().to_string(), "${root}"),
-            None => text.to_owned(),
-        };
-        match &self.shared {
-            Some(shared) => shared.text(&text),
-            None => text,
-        }
-    }
-
-    fn mask(&mut self, value: Value) -> Value {
-        self.mask_field("", value)
-    }
-
-    fn mask_field(&mut self, field: &str, value: Value) -> Value {
-        if let Some(row) = self
-            .shared
-            .as_mut()
-            .and_then(|shared| shared.number(field, &value))
-        {
-            return row;
-        }
-        match value {
-            Value::String(text) => Value::String(self.mask_text(&text)),
-            Value::Array(items) => Value::Array(
-                items
-                    .into_iter()
-                    .map(|item| self.mask_field(field, item))
-                    .collect(),
-            ),
-            Value::Object(fields) => Value::Object(self.mask_fields(fields)),
-            other => other,
-        }
-    }
-
-    fn mask_fields(&mut self, fields: Map<String, Value>) -> Map<String, Value> {
-        fields
-            .into_iter()
-            .map(|(key, value)| {
-                let value = self.mask_field(&key, value);
-                (self.mask_text(&key), value)
-            })
-            .collect()
     }
 }
 

@@ -21,6 +21,7 @@
 mod activity_hosts;
 mod device_columns;
 mod pending_approvals;
+mod rows_by_text;
 
 /// What a trigger does: it notes a row, where it is not noted yet.
 macro_rules! note {

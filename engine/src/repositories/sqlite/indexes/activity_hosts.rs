@@ -1,13 +1,8 @@
 //! Which activities are those of a host.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use sqlx::sqlite::SqliteRow;
 
-use sqlx::{Row as _, sqlite::SqliteRow};
-
-use super::{Indexed, note, take_out};
+use super::{Indexed, note, rows_by_text::RowsByText};
 
 macro_rules! select_hosts {
     ($rest:literal) => {
@@ -16,16 +11,12 @@ macro_rules! select_hosts {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::repositories::sqlite) struct ActivityHosts {
-    numbers: HashMap<Arc<str>, BTreeSet<i64>>,
-    host_of: HashMap<i64, Arc<str>>,
-}
+pub(in crate::repositories::sqlite) struct ActivityHosts(RowsByText);
 
 impl ActivityHosts {
     /// The activities of exactly this host.
     pub(in crate::repositories::sqlite) fn of(&self, hostname: &str) -> Vec<i64> {
-        let numbers = self.numbers.get(hostname);
-        numbers.into_iter().flatten().copied().collect()
+        self.0.of(hostname)
     }
 }
 
@@ -45,21 +36,10 @@ impl Indexed for ActivityHosts {
     const SOME: &'static str = select_hosts!("WHERE rowid IN (SELECT value FROM json_each($1))");
 
     fn put(&mut self, row: &SqliteRow) -> Result<(), sqlx::Error> {
-        let number = row.try_get("number")?;
-        // No other kind of value is equal to a text.
-        let Ok(Some(hostname)) = row.try_get::<Option<&str>, _>("hostname") else {
-            return Ok(());
-        };
-        let known = self.numbers.get_key_value(hostname);
-        let host = known.map_or_else(|| Arc::from(hostname), |(host, _)| Arc::clone(host));
-        self.numbers.entry(Arc::clone(&host)).or_default().insert(number);
-        self.host_of.insert(number, host);
-        Ok(())
+        self.0.put(row, "hostname")
     }
 
     fn remove(&mut self, number: i64) {
-        if let Some(host) = self.host_of.remove(&number) {
-            take_out(&mut self.numbers, &host, number);
-        }
+        self.0.remove(number);
     }
 }

@@ -1,14 +1,9 @@
 //! Which approvals wait for a decision, by the install code that they came with: a fleet that joins lets thousands wait,
 //! and every request counts those of its code.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use sqlx::sqlite::SqliteRow;
 
-use sqlx::{Row as _, sqlite::SqliteRow};
-
-use super::{Indexed, note, take_out};
+use super::{Indexed, note, rows_by_text::RowsByText};
 
 macro_rules! select_pending {
     ($rest:literal) => {
@@ -20,16 +15,12 @@ macro_rules! select_pending {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::repositories::sqlite) struct PendingApprovals {
-    numbers: HashMap<Arc<str>, BTreeSet<i64>>,
-    code_of: HashMap<i64, Arc<str>>,
-}
+pub(in crate::repositories::sqlite) struct PendingApprovals(RowsByText);
 
 impl PendingApprovals {
     /// Those with exactly this code's id.
     pub(in crate::repositories::sqlite) fn of(&self, code_id: &str) -> Vec<i64> {
-        let numbers = self.numbers.get(code_id);
-        numbers.into_iter().flatten().copied().collect()
+        self.0.of(code_id)
     }
 }
 
@@ -51,21 +42,10 @@ impl Indexed for PendingApprovals {
     const SOME: &'static str = select_pending!("AND rowid IN (SELECT value FROM json_each($1))");
 
     fn put(&mut self, row: &SqliteRow) -> Result<(), sqlx::Error> {
-        let number = row.try_get("number")?;
-        // No other kind of value is equal to a text.
-        let Ok(Some(code_id)) = row.try_get::<Option<&str>, _>("enrollment_code_id") else {
-            return Ok(());
-        };
-        let known = self.numbers.get_key_value(code_id);
-        let code = known.map_or_else(|| Arc::from(code_id), |(code, _)| Arc::clone(code));
-        self.numbers.entry(Arc::clone(&code)).or_default().insert(number);
-        self.code_of.insert(number, code);
-        Ok(())
+        self.0.put(row, "enrollment_code_id")
     }
 
     fn remove(&mut self, number: i64) {
-        if let Some(code) = self.code_of.remove(&number) {
-            take_out(&mut self.numbers, &code, number);
-        }
+        self.0.remove(number);
     }
 }

@@ -20,6 +20,15 @@ impl Place {
         Self::with_deadline(DEADLINE).await
     }
 
+    /// Leaves the writer's connection no room for more than a few rows.
+    async fn fill_up(&self) {
+        let mut turn = self.writer.turn().await.unwrap();
+        sqlx::raw_sql("PRAGMA max_page_count = 10")
+            .execute(turn.connection())
+            .await
+            .unwrap();
+    }
+
     async fn with_deadline(deadline: Duration) -> Self {
         // However slow the machine is, nobody is told to begin a transaction of their own.
         Self::with(deadline, Duration::from_secs(3600)).await
@@ -78,12 +87,7 @@ const LARGE: &str = "INSERT INTO t VALUES (zeroblob(1000000))";
 #[tokio::test]
 async fn a_full_database_fails_one_change_and_not_the_next() {
     let place = Place::new().await;
-    let mut turn = place.writer.turn().await.unwrap();
-    sqlx::raw_sql("PRAGMA max_page_count = 10")
-        .execute(turn.connection())
-        .await
-        .unwrap();
-    drop(turn);
+    place.fill_up().await;
     let error = place.write(LARGE).await.unwrap_err();
     assert_eq!(Cause::of(&error), Some(Cause::DiskFull), "{error}");
     // The limit was the connection's, and SQLite had rolled back by itself: another connection took its place.

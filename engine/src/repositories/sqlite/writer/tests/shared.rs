@@ -220,12 +220,7 @@ async fn where_sqlite_ends_the_transaction_all_who_shared_it_are_told_and_the_ne
 async fn who_shared_a_transaction_that_a_full_disk_ended_is_told_that_the_disk_is_full() {
     for kind in [Kind::Failed(LARGE), Kind::FailedSingle(LARGE)] {
         let place = Place::new().await;
-        let mut turn = place.writer.turn().await.unwrap();
-        sqlx::raw_sql("PRAGMA max_page_count = 10")
-            .execute(turn.connection())
-            .await
-            .unwrap();
-        drop(turn);
+        place.fill_up().await;
         let outcomes = place
             .together_of(&[Kind::Brief, Kind::Failed(FAIL_ALONE), kind, Kind::Single])
             .await;
