@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use axum::middleware::from_fn_with_state;
 use axum_server::{Handle, tls_rustls::RustlsAcceptor};
 use tokio::task::JoinHandle;
 use tower::service_fn;
@@ -30,7 +29,7 @@ use crate::{
             connections::Connections,
             detached::DetachedRequests,
             http_service,
-            observed::{Observer, observe},
+            observed::Observer,
             routes,
             server::with_limits,
             state::AppState,
@@ -98,7 +97,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         random: Arc::clone(&environment.random),
         identity: settings.speaks_tls().then(|| services.publisher.clone()),
     });
-    let mut service = http_service(
+    let service = http_service(
         routes::table()
             .with_state(state)
             .with_shared_lists(&shared_lists)
@@ -106,12 +105,10 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         settings,
         &detached,
         guard,
+        observer,
         Arc::clone(&environment.clock),
-    );
-    if let Some(observer) = observer {
-        service = service.layer(from_fn_with_state(observer, observe));
-    }
-    let service = service.into_make_service_with_connect_info::<SocketAddr>();
+    )
+    .into_make_service_with_connect_info::<SocketAddr>();
 
     listener.set_nonblocking(true).map_err(StartError::Listener)?;
     limit_unsent(&listener).map_err(StartError::Listener)?;

@@ -184,6 +184,7 @@ async fn answer_to(sent: &str) -> (String, Duration) {
         &settings(),
         &DetachedRequests::default(),
         None,
+        None,
         Arc::new(SystemClock::new()),
     ));
     tokio::spawn(async move {
@@ -244,6 +245,7 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
         Routes::new(),
         &settings(),
         &DetachedRequests::default(),
+        None,
         None,
         Arc::new(SystemClock::new()),
     );

@@ -4,8 +4,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
-    middleware::Next,
+    extract::{FromRequestParts, Request},
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -85,7 +84,11 @@ pub struct BrowserGuard {
 }
 
 /// Refuses what another site's page makes a browser send with an operator's cookie, and gives answers their headers.
-pub async fn guard_browsers(State(guard): State<BrowserGuard>, request: Request, next: Next) -> Response {
+pub async fn guard_browsers(
+    guard: &BrowserGuard,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     let client = ClientBrowser::of(request.headers(), &caller);
     let has_cookie = browser_id(request.headers()).is_some();
@@ -94,7 +97,7 @@ pub async fn guard_browsers(State(guard): State<BrowserGuard>, request: Request,
             log_refusal(&request, &caller, &origin);
             Answer::error(StatusCode::FORBIDDEN, "forbidden_origin").into_response()
         }
-        None => next.run(request).await,
+        None => next(request).await,
     };
     let is_page = response.extensions().get::<ClientPage>().is_some();
     let is_html = response

@@ -7,7 +7,6 @@ use std::sync::{
 
 use axum::{
     extract::{FromRequestParts, Request},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
@@ -35,10 +34,13 @@ impl SessionUse {
 }
 
 /// Adds `Vary: Cookie` to every answer whose handling looked at the session, whatever it became.
-pub async fn vary_on_session_use(mut request: Request, next: Next) -> Response {
+pub async fn vary_on_session_use(
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let session_use = SessionUse::default();
     request.extensions_mut().insert(session_use.clone());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     if session_use.0.load(Ordering::Relaxed) {
         response
             .headers_mut()

@@ -10,8 +10,7 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Request, State},
-    middleware::Next,
+    extract::{ConnectInfo, Request},
     response::Response,
 };
 use bytes::Bytes;
@@ -75,7 +74,11 @@ impl Observed {
 }
 
 /// Watches a request until the last byte of its answer.
-pub async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
+pub async fn observe(
+    observer: &Observer,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let observed = Observed::default();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(address)| address.ip().to_canonical());
@@ -88,13 +91,13 @@ pub async fn observe(State(observer): State<Observer>, mut request: Request, nex
             path: request.uri().path().to_owned(),
             peer,
         }),
-        observer,
+        observer: observer.clone(),
         observed,
         status: None,
         bytes: 0,
     };
     let method = known(request.method());
-    let response = next.run(request).await;
+    let response = next(request).await;
     let status = response.status().as_u16();
     exchange.status = Some(status);
     if exchange.observer.measures {

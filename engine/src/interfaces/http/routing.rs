@@ -5,7 +5,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
-    sync::Arc,
 };
 
 use axum::{
@@ -318,7 +317,7 @@ impl Routes {
             .filter(|(_, route)| route.is_fixed())
             .map(|(index, route)| (route.path.clone(), index))
             .collect();
-        Dispatcher(Arc::new(Table {
+        Dispatcher(Table {
             fixed,
             routes: self.routes,
             router,
@@ -327,7 +326,7 @@ impl Routes {
             public_url,
             detached,
             set_apart: self.set_apart.unwrap_or_default(),
-        }))
+        })
     }
 }
 
@@ -345,12 +344,11 @@ struct Table {
 }
 
 /// Decides who answers a request.
-#[derive(Clone)]
-pub(super) struct Dispatcher(Arc<Table>);
+pub(super) struct Dispatcher(Table);
 
 impl Dispatcher {
-    pub(super) async fn dispatch(self, mut request: Request) -> Response {
-        let table = &*self.0;
+    pub(super) async fn dispatch(&self, mut request: Request) -> Response {
+        let table = &self.0;
         let sent = decode(request.uri().path());
         if let Some(socket) = table.socket.as_ref().filter(|_| is_socket_path(&sent)) {
             Observed::note_route(request.extensions(), observed::SOCKETS);

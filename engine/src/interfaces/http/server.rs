@@ -1,22 +1,20 @@
 //! The HTTP service as a whole, and the connection settings under it.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Router,
-    extract::{Request, State},
-    middleware::{Next, from_fn, from_fn_with_state},
+    Router,
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use axum_server::{Address, Server};
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
 };
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{Instrument as _, field::Empty};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
     accept_errors::AcceptErrors,
@@ -34,9 +32,9 @@ use super::{
     detached::DetachedRequests,
     guards::vary_on_session_use,
     health,
-    observed::Observed,
+    observed::{Observed, Observer, observe},
     pages::Pages,
-    routing::Routes,
+    routing::{Dispatcher, Routes},
     unread_body::read_the_rest,
 };
 use crate::{
@@ -51,8 +49,6 @@ use crate::{
 
 /// Enough for every head that [`enforce`] lets through.
 const HEAD_BUFFER: usize = 96 * 1024;
-/// Enough for every client seen; the library's own limit answers what goes beyond.
-const MOST_HEADERS: usize = 1024;
 
 /// Sets the limits of the server's connections. A client that sends nothing at all is the listener's business: until
 /// the first byte has come the HTTP library does not watch the time.
@@ -81,99 +77,140 @@ pub fn configure(builder: &mut Builder<TokioExecutor>, timing: &Timing) {
         .half_close(true)
         // As the legacy writes them; names of headers mean the same in any letter case.
         .title_case_headers(true)
-        .max_buf_size(HEAD_BUFFER)
-        .max_headers(MOST_HEADERS);
+        // How many headers there may be is left alone: the library's own limit is the one of [`enforce`], and a higher one
+        // takes room on the heap for as many with every request.
+        .max_buf_size(HEAD_BUFFER);
 }
 
-/// Every route behind the legacy's HTTP rules: what becomes of unread bodies, limits, then cross-origin headers, then
-/// what guards browsers where something does, then paths and methods.
+/// Every route behind the legacy's HTTP rules; `observer` watches each request from outside of them, where somebody wants
+/// to know.
 pub fn http_service(
     routes: Routes,
     settings: &Settings,
     detached: &DetachedRequests,
     guard: Option<BrowserGuard>,
+    observer: Option<Observer>,
     clock: Arc<dyn Clock>,
 ) -> Router {
-    let dispatcher = health::routes().merge(routes).into_dispatcher(
-        Pages::new(settings.static_root.clone()),
-        settings.public_url.clone(),
-        detached.clone(),
-    );
-    let network = CallerRules {
-        trusted: settings.trusted_proxies.clone().into(),
-        tls: settings.speaks_tls(),
-    };
-    let forged_by_anybody = settings.access_policy == AccessPolicy::Strict
-        && settings.signing_secret_strength() == SecretStrength::Published;
-    // The first is the outermost. As one layer: each request clones the layers inside every one of them, and the router
-    // puts each of its own layers into a box.
-    let rules = ServiceBuilder::new()
-        .layer(from_fn_with_state(
-            Arc::new(Dates::new(clock)),
-            write_as_the_legacy,
-        ))
-        .layer(from_fn_with_state(
-            settings.timing.unread_body_deadline,
-            read_the_rest,
-        ))
-        .layer(from_fn(enforce))
-        .layer(Extension(BodyRules::new(settings)))
-        .layer(from_fn_with_state(network, identify_caller))
-        .layer(from_fn(name_caller_in_logs))
-        .layer(from_fn_with_state(AllowedOrigins::new(settings), add_headers))
-        .option_layer(guard.map(|guard| from_fn_with_state(guard, guard_browsers)))
-        .layer(from_fn(vary_on_session_use))
-        .layer(CatchPanicLayer::custom(internal_error))
-        .layer(from_fn_with_state(forged_by_anybody, refuse_the_world));
-    Router::new()
-        .fallback(move |request: Request| dispatcher.clone().dispatch(request))
-        .layer(rules)
+    let rules = Arc::new(Rules {
+        observer,
+        dates: Dates::new(clock),
+        unread_body_deadline: settings.timing.unread_body_deadline,
+        bodies: BodyRules::new(settings),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        speaks_tls: settings.speaks_tls(),
+        origins: AllowedOrigins::new(settings),
+        guard,
+        forged_by_anybody: settings.access_policy == AccessPolicy::Strict
+            && settings.signing_secret_strength() == SecretStrength::Published,
+        dispatcher: health::routes().merge(routes).into_dispatcher(
+            Pages::new(settings.static_root.clone()),
+            settings.public_url.clone(),
+            detached.clone(),
+        ),
+    });
+    Router::new().fallback(move |request: Request| {
+        let rules = Arc::clone(&rules);
+        async move { rules.answer(request).await }
+    })
 }
 
-#[derive(Clone)]
-struct CallerRules {
-    trusted: Arc<[Network]>,
-    tls: bool,
+/// What each request goes through on its way to its route, and the answer on its way back. Each rule is a function that
+/// is given the rest of the way. They are no layers of a router: with every request a layer clones all that is inside it
+/// and puts it into a box.
+struct Rules {
+    observer: Option<Observer>,
+    dates: Dates,
+    unread_body_deadline: Duration,
+    bodies: BodyRules,
+    trusted_proxies: Vec<Network>,
+    speaks_tls: bool,
+    origins: AllowedOrigins,
+    guard: Option<BrowserGuard>,
+    /// The signing secret is a default one, and operators are asked for.
+    forged_by_anybody: bool,
+    dispatcher: Dispatcher,
 }
 
-async fn identify_caller(State(rules): State<CallerRules>, mut request: Request, next: Next) -> Response {
-    let caller = Caller::of(&request, &rules.trusted, rules.tls);
-    Observed::note_address(request.extensions(), caller.address());
-    request.extensions_mut().insert(caller);
-    next.run(request).await
-}
-
-/// A server on a loopback address may have a default signing secret, with which anybody makes the cookie of any
-/// operator. A proxy in front of it would let the world in.
-async fn refuse_the_world(
-    State(forged_by_anybody): State<bool>,
-    caller: Caller,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !(forged_by_anybody && caller.is_forwarded()) {
-        return next.run(request).await;
+impl Rules {
+    async fn answer(&self, request: Request) -> Response {
+        match &self.observer {
+            Some(observer) => observe(observer, request, async |request| self.write(request).await).await,
+            None => self.write(request).await,
+        }
     }
-    tracing::warn!(
-        "refused a request that a proxy forwards for {}: the signing secret is a default; set \
-         BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own",
-        shown(caller.limit_key())
-    );
-    Answer::error(StatusCode::SERVICE_UNAVAILABLE, "signing_secret_is_default").into_response()
+
+    /// How the answer is written, what becomes of a body that nobody read, and limits.
+    async fn write(&self, request: Request) -> Response {
+        write_as_the_legacy(&self.dates, request, async |request| {
+            read_the_rest(self.unread_body_deadline, request, async |request| {
+                enforce(request, async |request| self.know_the_caller(request).await).await
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Who calls; then cross-origin headers, and what guards browsers where something does.
+    async fn know_the_caller(&self, mut request: Request) -> Response {
+        let caller = Caller::of(&request, &self.trusted_proxies, self.speaks_tls);
+        Observed::note_address(request.extensions(), caller.address());
+        let span = caller_in_logs(&caller, request.headers());
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(self.bodies.clone());
+        let guarded = async |request| match &self.guard {
+            Some(guard) => guard_browsers(guard, request, async |request| self.route(request).await).await,
+            None => self.route(request).await,
+        };
+        add_headers(&self.origins, request, guarded)
+            .instrument(span)
+            .await
+    }
+
+    /// Paths and methods.
+    async fn route(&self, request: Request) -> Response {
+        vary_on_session_use(request, async |request| {
+            let answering = async {
+                match self.refuse_the_world(&request) {
+                    Some(refused) => refused,
+                    None => self.dispatcher.dispatch(request).await,
+                }
+            };
+            match AssertUnwindSafe(answering).catch_unwind().await {
+                Ok(response) => response,
+                Err(panic) => internal_error(&*panic),
+            }
+        })
+        .await
+    }
+
+    /// A server on a loopback address may have a default signing secret, with which anybody makes the cookie of any
+    /// operator. A proxy in front of it would let the world in.
+    fn refuse_the_world(&self, request: &Request) -> Option<Response> {
+        let caller: &Caller = request.extensions().get()?;
+        if !(self.forged_by_anybody && caller.is_forwarded()) {
+            return None;
+        }
+        tracing::warn!(
+            "refused a request that a proxy forwards for {}: the signing secret is a default; set \
+             BOREALIS_FLASK_SECRET_KEY (or BOREALIS_SECRET) to a secret of your own",
+            shown(caller.limit_key())
+        );
+        Some(Answer::error(StatusCode::SERVICE_UNAVAILABLE, "signing_secret_is_default").into_response())
+    }
 }
 
 /// Gives everything that is logged for a request the scope that the agent names in its header, and what is changed the
 /// address that it comes from; it changes no answer.
-async fn name_caller_in_logs(caller: Caller, request: Request, next: Next) -> Response {
-    let context = agent_context(request.headers());
-    let span = tracing::info_span!(
+fn caller_in_logs(caller: &Caller, headers: &HeaderMap) -> Span {
+    let context = agent_context(headers);
+    tracing::info_span!(
         "request",
         agent_context = context.as_deref(),
         from = caller.address(),
         by = Empty,
         who = Empty
-    );
-    next.run(request).instrument(span).await
+    )
 }
 
 /// Characters of a context that are logged.
@@ -192,8 +229,7 @@ fn agent_context(headers: &HeaderMap) -> Option<String> {
     (!context.is_empty()).then_some(context)
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "the layer hands the value over")]
-fn internal_error(panic: Box<dyn Any + Send>) -> Response {
+fn internal_error(panic: &(dyn Any + Send)) -> Response {
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -206,17 +242,13 @@ fn internal_error(panic: Box<dyn Any + Send>) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use tower::ServiceExt as _;
 
     use super::*;
     use crate::config::logging::capture::capture;
 
-    #[tokio::test]
-    async fn what_a_request_logs_bears_its_agent_s_context() {
+    #[test]
+    fn what_a_request_logs_bears_its_agent_s_context() {
         let log = capture();
-        let service = Router::new()
-            .fallback(async || tracing::info!("handled"))
-            .layer(from_fn(name_caller_in_logs));
         for context in [
             &["s y s-t_e m\u{e9}!1"][..],
             &["current", "user"],
@@ -229,7 +261,7 @@ mod tests {
                 request = request.header("X-Borealis-Agent-Context", line.as_bytes());
             }
             let request = request.body(Body::empty()).unwrap();
-            service.clone().oneshot(request).await.unwrap();
+            caller_in_logs(&Caller::default(), request.headers()).in_scope(|| tracing::info!("handled"));
         }
         assert_eq!(
             log.messages(),

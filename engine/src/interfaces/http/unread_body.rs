@@ -14,8 +14,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::Response,
 };
 use bytes::Bytes;
@@ -38,7 +37,11 @@ pub struct BodyGone;
 
 /// Lets the rest of a body that nobody read come in, while and after the answer goes out. `deadline` is how long the
 /// rest may take; it begins anew as long as the rest comes fast enough.
-pub async fn read_the_rest(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
+pub async fn read_the_rest(
+    deadline: Duration,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     // Whoever waits to be asked for the body has not sent it.
     let waits = request.headers().contains_key(header::EXPECT);
     let slot = Slot::default();
@@ -48,7 +51,7 @@ pub async fn read_the_rest(State(deadline): State<Duration>, request: Request, n
             slot: Arc::clone(&slot),
         })
     });
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let rest = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(rest) = rest else { return response };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
@@ -130,9 +133,8 @@ impl Drop for Lent {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use axum::{Router, middleware::from_fn_with_state};
+    use axum::response::IntoResponse as _;
     use futures_util::{StreamExt as _, stream};
-    use tower::ServiceExt as _;
 
     use super::*;
 
@@ -160,12 +162,10 @@ mod tests {
     }
 
     async fn refuse(request: Request) -> Response {
-        let service = Router::new()
-            .fallback(async || StatusCode::UNAUTHORIZED)
-            .layer(from_fn_with_state(DEADLINE, read_the_rest));
-        let response = service.oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 401);
-        response
+        read_the_rest(DEADLINE, request, async |_| {
+            StatusCode::UNAUTHORIZED.into_response()
+        })
+        .await
     }
 
     #[tokio::test(start_paused = true)]
@@ -205,11 +205,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_was_read_is_left_alone() {
-        let service = Router::new()
-            .fallback(async |body: Bytes| body)
-            .layer(from_fn_with_state(DEADLINE, read_the_rest));
         let request = Request::builder().body(Body::from("whole")).unwrap();
-        let response = service.oneshot(request).await.unwrap();
+        let echo = async |request: Request| {
+            let body = request.into_body().collect().await.unwrap();
+            body.to_bytes().into_response()
+        };
+        let response = read_the_rest(DEADLINE, request, echo).await;
         assert!(!response.headers().contains_key(header::CONNECTION));
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "whole");
     }

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::{
@@ -91,11 +87,15 @@ impl AllowedOrigins {
 pub struct WithoutCors;
 
 /// Adds the headers to the answer of a request that names an allowed origin.
-pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request, next: Next) -> Response {
+pub async fn add_headers(
+    origins: &AllowedOrigins,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     if is_socket_path(&decode(request.uri().path())) {
-        let granted = socket_headers(&origins, &caller, request.method(), request.headers());
-        let mut response = next.run(request).await;
+        let granted = socket_headers(origins, &caller, request.method(), request.headers());
+        let mut response = next(request).await;
         if response.extensions().get::<WithoutCors>().is_none() {
             set_all(response.headers_mut(), &granted);
         }
@@ -112,7 +112,7 @@ pub async fn add_headers(State(origins): State<AllowedOrigins>, request: Request
             }
             granted
         });
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     if let Some(granted) = granted {
         let headers = response.headers_mut();
         let vary = merged_vary(headers);
@@ -202,8 +202,7 @@ fn headers_for(origin: HeaderValue, method: &Method, request: &HeaderMap) -> Hea
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, middleware};
-    use tower::ServiceExt;
+    use axum::{body::Body, response::IntoResponse as _};
 
     use super::*;
 
@@ -231,18 +230,14 @@ mod tests {
             ),
         ];
         let settings = Settings::from_map(&variables.into(), std::path::Path::new("/")).unwrap();
-        let service = Router::new().fallback(async || [(header::VARY, "Cookie")]).layer(
-            middleware::from_fn_with_state(AllowedOrigins::new(&settings), add_headers),
-        );
+        let origins = AllowedOrigins::new(&settings);
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in pairs {
             request = request.header(*name, *value);
         }
-        let response = service
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap();
-        response.headers().clone()
+        let request = request.body(Body::empty()).unwrap();
+        let answer = async |_| [(header::VARY, "Cookie")].into_response();
+        add_headers(&origins, request, answer).await.headers().clone()
     }
 
     #[tokio::test]

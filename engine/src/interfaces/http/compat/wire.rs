@@ -9,12 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use futures_util::stream::empty;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -58,13 +53,17 @@ impl Dates {
 }
 
 /// Gives an answer its reason, its date, the length of its body and the order of its headers.
-pub async fn write_as_the_legacy(State(dates): State<Arc<Dates>>, request: Request, next: Next) -> Response {
+pub async fn write_as_the_legacy(
+    dates: &Dates,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let is_head = request.method() == Method::HEAD;
     let mut order = Order {
         socket: is_socket_path(&decode(request.uri().path())),
         ..Order::default()
     };
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
