@@ -288,23 +288,31 @@ impl Server {
     }
 
     pub(crate) async fn sql(&self, statements: impl Into<String>) {
-        run(&mut self.database().await, statements.into()).await;
+        let mut database = self.database().await;
+        run(&mut database, statements.into()).await;
+        database.close().await.unwrap();
     }
 
     /// The one number that a query gives.
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query)
-            .fetch_one(&mut self.database().await)
-            .await
-            .unwrap()
+        self.one(query).await
     }
 
     /// The one text that a query gives.
     pub(crate) async fn text(&self, query: &'static str) -> Option<String> {
-        sqlx::query_scalar(query)
-            .fetch_one(&mut self.database().await)
-            .await
-            .unwrap()
+        self.one(query).await
+    }
+
+    /// Closes what it opens: a connection that is dropped has the file open for a while longer, and a program that wants
+    /// the file alone is refused.
+    async fn one<T>(&self, query: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Send + Unpin,
+    {
+        let mut database = self.database().await;
+        let value = sqlx::query_scalar(query).fetch_one(&mut database).await.unwrap();
+        database.close().await.unwrap();
+        value
     }
 
     /// Keeps everybody from writing.
