@@ -131,10 +131,12 @@ impl Client {
         self.closed.get().cloned().unwrap_or_else(unknown)
     }
 
-    /// Leaves the namespace, closes the session and waits until the server has taken note of it.
-    pub async fn disconnect(self) {
+    /// Leaves the namespace, closes the session and waits until the server has taken note of it. What had come by then and
+    /// was not looked at is returned: the server may have been told that it arrived.
+    pub async fn disconnect(self) -> Vec<Incoming> {
         let Self {
             outgoing,
+            mut incoming,
             closed,
             mut session,
             limits,
@@ -146,6 +148,7 @@ impl Client {
         let _ = outgoing.try_send(vec![EnginePacket::Message(text), EnginePacket::Close]);
         drop(outgoing);
         let _ = timeout(limits.disconnect, session.join_next()).await;
+        std::iter::from_fn(|| incoming.try_recv().ok()).collect()
     }
 }
 

@@ -106,6 +106,29 @@ async fn events_and_acknowledgements_come_in_the_order_of_arrival() {
 }
 
 #[tokio::test]
+async fn what_was_answered_for_and_not_looked_at_comes_back_at_the_end() {
+    let (told, answered) = tokio::sync::oneshot::channel();
+    let (options, server) = server(async |mut peer| {
+        say(&mut peer, "42[\"work\",1]").await;
+        say(&mut peer, "2").await;
+        assert_eq!(hear(&mut peer).await, Message::text("3"));
+        told.send(()).unwrap();
+        assert_eq!(hear(&mut peer).await, Message::text("41"));
+        say(&mut peer, "42[\"late\"]").await;
+        let _ = peer.next().await;
+    })
+    .await;
+    let client = Client::connect(&options).await.unwrap();
+    answered.await.unwrap();
+    let left = client.disconnect().await;
+    assert!(
+        left.starts_with(&[event("work", &[json!(1)])]),
+        "the server was told that it has come: {left:?}"
+    );
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn pings_are_answered_and_closing_tells_why() {
     let (options, server) = server(async |mut peer| {
         say(&mut peer, "2").await;

@@ -230,11 +230,23 @@ fn text<'a>(answer: &'a Value, pointer: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// The number of the script that is to be run, where that is what came.
+fn script_of(incoming: Incoming) -> Option<Value> {
+    match incoming {
+        Incoming::Event { name, arguments, .. } if name == "quick_job_run" => {
+            Some(arguments.first()?.get("job_id")?.clone())
+        }
+        _ => None,
+    }
+}
+
 impl Place {
     /// An agent: it runs what it is sent, goes away now and then, and comes back.
     async fn stay(self, number: usize, first: Agent) {
         let (member, token) = (first.member.clone(), first.token.clone());
         let mut present = Some(first.client);
+        // What came as it went: its results are reported once it is back.
+        let mut owed = Vec::new();
         for round in 0.. {
             let mut client = match present.take() {
                 Some(client) => client,
@@ -255,10 +267,11 @@ impl Place {
                 }
             };
             let stays = Duration::from_secs(60 + (scattered(number, round) % 120) as u64);
-            let ended = self.work(&mut client, tokio::time::Instant::now() + stays).await;
+            let until = tokio::time::Instant::now() + stays;
+            let ended = self.work(&mut client, std::mem::take(&mut owed), until).await;
             self.ledger.agents(|count| count.saturating_sub(1));
             match ended {
-                None => client.disconnect().await,
+                None => owed.extend(client.disconnect().await.into_iter().filter_map(script_of)),
                 Some(reason) => self
                     .ledger
                     .fault(format!("an agent's channel ended: {reason}"), 1),
@@ -266,35 +279,43 @@ impl Place {
         }
     }
 
-    /// Runs what comes until then, and finishes what it has begun: who confirms a script and says nothing more leaves it
-    /// running for ever. Why no more comes, where that is before.
-    async fn work(&self, client: &mut Client, until: tokio::time::Instant) -> Option<CloseReason> {
+    /// Reports what is owed, then runs what comes until then. Why no more comes, where that is before.
+    async fn work(
+        &self,
+        client: &mut Client,
+        owed: Vec<Value>,
+        until: tokio::time::Instant,
+    ) -> Option<CloseReason> {
+        for job in owed {
+            if let Err(reason) = self.run_script(client, job).await {
+                return Some(reason);
+            }
+        }
         while let Ok(incoming) = tokio::time::timeout_at(until, client.next()).await {
-            let (id, name, arguments) = match incoming {
-                Incoming::Event { id, name, arguments } => (id, name, arguments),
-                Incoming::Closed(reason) => return Some(reason),
-                Incoming::Ack { .. } | Incoming::Refused { .. } => continue,
-            };
-            if let Some(id) = id
-                && let Err(reason) = client.acknowledge(id, &[]).await
+            match &incoming {
+                Incoming::Event { id: Some(id), .. } => {
+                    if let Err(reason) = client.acknowledge(*id, &[]).await {
+                        return Some(reason);
+                    }
+                }
+                Incoming::Closed(reason) => return Some(reason.clone()),
+                _ => {}
+            }
+            if let Some(job) = script_of(incoming)
+                && let Err(reason) = self.run_script(client, job).await
             {
                 return Some(reason);
             }
-            if name == "quick_job_run" {
-                let job = arguments
-                    .first()
-                    .and_then(|run| run.get("job_id"))
-                    .cloned()
-                    .unwrap_or_default();
-                let result = json!({"job_id": job, "status": "Success", "stdout": "1\n", "stderr": ""});
-                let begin = Instant::now();
-                if let Err(reason) = client.emit("quick_job_result", &[result]).await {
-                    return Some(reason);
-                }
-                self.ledger.note("script run", begin.elapsed(), Ok(()));
-            }
         }
         None
+    }
+
+    async fn run_script(&self, client: &mut Client, job: Value) -> Result<(), CloseReason> {
+        let result = json!({"job_id": job, "status": "Success", "stdout": "1\n", "stderr": ""});
+        let begin = Instant::now();
+        client.emit("quick_job_result", &[result]).await?;
+        self.ledger.note("script run", begin.elapsed(), Ok(()));
+        Ok(())
     }
 
     /// The reports of some agents, over one connection.
