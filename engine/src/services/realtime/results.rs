@@ -15,7 +15,9 @@ use crate::{
 };
 
 impl RealtimeService {
-    /// Stores what came of an activity and of the run that it belongs to, and notifies operators.
+    /// Stores what came of an activity and of the run that it belongs to, and notifies operators. What is not stored has
+    /// failed, and is not acknowledged: an agent that keeps its results until then reports them again. The legacy
+    /// acknowledges it all the same.
     pub async fn job_result(&self, rights: &Rights, result: &JobResult) -> Outcome {
         match self.store_job_result(rights, result).await {
             Ok(None) => Outcome::Refused,
@@ -34,7 +36,7 @@ impl RealtimeService {
             }
             Err(error) => {
                 tracing::error!("the result of activity {} is not stored: {error}", result.job_id);
-                Outcome::Done
+                Outcome::Failed
             }
         }
     }

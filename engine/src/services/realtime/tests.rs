@@ -310,6 +310,20 @@ fn result(status: &str) -> JobResult {
 }
 
 #[tokio::test]
+async fn a_result_that_is_not_stored_has_failed() {
+    let refusing =
+        "CREATE TRIGGER full BEFORE UPDATE ON scheduled_job_runs BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let story = Story::begin(format!("{JOB}; {refusing}").leak()).await;
+    for rights in [Rights::Everything, device()] {
+        let outcome = story.service.job_result(&rights, &result("Success")).await;
+        assert_eq!(outcome, Outcome::Failed);
+    }
+    let state = "SELECT a.status || '|' || r.status FROM activity_history a, scheduled_job_runs r";
+    assert_eq!(story.column(state).await, [Some("Running|Scheduled".to_owned())]);
+    assert_eq!(story.wire.take(), []);
+}
+
+#[tokio::test]
 async fn a_result_moves_activity_and_run_and_is_told() {
     let story = Story::begin(JOB).await;
     let state = "SELECT a.status || '|' || a.stdout || '|' || r.status || '|' || COALESCE(r.finished_ts, '-') \
