@@ -31,6 +31,13 @@ use tokio::{
     sync::mpsc,
 };
 
+/// The allocator of the whole process, SQLite's C code included. The system's has one place to take memory from for each
+/// thread, and every connection to the database is a thread: what one has freed no other one uses, so that the process
+/// grew for hours while it held no more. This one has a place for each processor and gives back what stays free (its
+/// settings: `.cargo/config.toml`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The Borealis server: serves the legacy server's root folder, database, keys and cookies.
 ///
 /// Settings come from environment variables (BOREALIS_ROOT, BOREALIS_HOST, BOREALIS_PORT, ...).

@@ -318,6 +318,12 @@ impl Place {
         Ok(())
     }
 
+    /// One of the agents that run what they are sent: who shows its screen does nothing else.
+    fn somebody(&self, number: usize) -> Option<&Holder> {
+        let runners = self.fleet.get(WATCHED..)?;
+        runners.get(number.checked_rem(runners.len())?)
+    }
+
     /// The reports of some agents, over one connection.
     async fn report(self, number: usize) {
         let mine: Vec<_> = self.fleet.iter().skip(number).step_by(REPORTERS).collect();
@@ -392,8 +398,7 @@ impl Place {
         let mut turns = every(Duration::from_millis(500));
         for round in 0.. {
             turns.tick().await;
-            let Some(Holder { member, .. }) = self.fleet.get(scattered(0, round) % self.fleet.len().max(1))
-            else {
+            let Some(Holder { member, .. }) = self.somebody(scattered(0, round)) else {
                 return;
             };
             let body = json!({"script_path": "Scripts/load.json", "hostnames": [member.hostname], "run_mode": "system"});
@@ -418,7 +423,7 @@ impl Place {
         for round in 0.. {
             turns.tick().await;
             let targets: Vec<_> = (0..TARGETS)
-                .filter_map(|target| self.fleet.get(scattered(target, round) % self.fleet.len().max(1)))
+                .filter_map(|target| self.somebody(scattered(target, round)))
                 .map(|holder| &holder.member.hostname)
                 .collect();
             let job = json!({
