@@ -74,6 +74,18 @@ impl Doomed {
         self.engine.address()
     }
 
+    /// Until it knows of everything that it sent whether it came: agents say so at once, or drop their connections, and
+    /// time that passes meanwhile is not theirs.
+    async fn at_rest(&self) {
+        for _ in 0..TRIES {
+            if !self.engine.works_by_itself() {
+                return;
+            }
+            a_moment().await;
+        }
+        panic!("it waits for receipts");
+    }
+
     async fn stop(self) {
         let engine = self.engine;
         self.threads.spawn(engine.stop()).await.unwrap();
@@ -407,6 +419,7 @@ async fn story(seed: u64) {
             break;
         }
         gathered(&fleet).await;
+        server.at_rest().await;
         clock.advance(clock.now() + STEP).await;
     }
     // Whoever keeps results reports them once more.

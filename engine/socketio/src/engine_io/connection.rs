@@ -58,6 +58,8 @@ pub struct Connection {
     /// What waits to be handled.
     pub(super) unhandled: Unhandled,
     state: AtomicU8,
+    /// Told of each change of state.
+    moved: Notify,
     pings: AtomicU64,
     pongs: AtomicU64,
     ponged: Notify,
@@ -87,6 +89,7 @@ impl Connection {
             polls: AtomicUsize::new(0),
             has_said_goodbye: AtomicBool::new(false),
             state: AtomicU8::new(state as u8),
+            moved: Notify::new(),
             pings: AtomicU64::new(0),
             pongs: AtomicU64::new(0),
             ponged: Notify::new(),
@@ -274,9 +277,25 @@ impl Connection {
 
     /// Goes from one state to another; false where another request did so first.
     pub(super) fn change_state(&self, from: State, to: State) -> bool {
-        self.state
-            .compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        let changed = self
+            .state
+            .compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire);
+        if changed.is_ok() {
+            self.moved.notify_waiters();
+        }
+        changed.is_ok()
+    }
+
+    /// Completes once the client has moved to a websocket, or goes on polling.
+    pub(super) async fn upgrade_ended(&self) {
+        loop {
+            // Made before the look, so that no change goes unheard in between.
+            let moved = self.moved.notified();
+            if self.state() != State::Upgrading {
+                return;
+            }
+            moved.await;
+        }
     }
 }
 

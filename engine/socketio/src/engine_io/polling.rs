@@ -19,25 +19,22 @@ use super::{
     outbox::NoMore,
     payload::{self, Packet, Payload},
 };
-use crate::settings::Leniency;
+use crate::{environment::Clock, settings::Leniency};
 
 /// Bytes of packets in one answer, unless one alone is longer.
 const ANSWER: usize = 16 * 1024 * 1024;
 
 /// How long a poll waits for the end of an upgrade: what the client sent over the websocket before it may be read after it.
 const UPGRADE_SETTLES: Duration = Duration::from_millis(20);
-/// How often it looks.
-const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The answer to a poll while its client moves to a websocket: refused once it has, else a packet that means nothing.
-async fn answer_of_upgrade<H: Handler>(server: &Server<H>, connection: &Connection) -> Answer {
-    let clock = &server.clock;
-    let end = clock.monotonic() + UPGRADE_SETTLES;
-    while !server.settings.leniency.replaces_polls
-        && connection.state() == State::Upgrading
-        && clock.monotonic() < end
-    {
-        clock.sleep_until(clock.monotonic() + LOOK_INTERVAL).await;
+async fn answer_of_upgrade(clock: &dyn Clock, leniency: &Leniency, connection: &Connection) -> Answer {
+    if leniency.replaces_polls {
+        return Answer::noop();
+    }
+    tokio::select! {
+        () = connection.upgrade_ended() => {}
+        () = clock.sleep_until(clock.monotonic() + UPGRADE_SETTLES) => {}
     }
     match connection.state() {
         State::Websocket => Answer::Refused("Unexpected HTTP request".to_owned()),
@@ -64,7 +61,7 @@ impl Drop for Waiting<'_> {
 /// client that answers pings is answered with a packet that means nothing, so that no proxy ends it.
 pub(super) async fn poll<H: Handler>(server: &Server<H>, connection: &Arc<Connection>) -> Answer {
     if connection.state() == State::Upgrading {
-        return answer_of_upgrade(server, connection).await;
+        return answer_of_upgrade(&*server.clock, &server.settings.leniency, connection).await;
     }
     let settings = &server.settings;
     let is_strict = !settings.leniency.replaces_polls;
@@ -92,8 +89,7 @@ pub(super) async fn poll<H: Handler>(server: &Server<H>, connection: &Arc<Connec
                 delivery: Some(Delivery::new(Arc::clone(connection), portion)),
             },
             // A later request has taken over, or the client moves to a websocket.
-            Err(NoMore::Superseded) if is_strict => answer_of_upgrade(server, connection).await,
-            Err(NoMore::Superseded) => Answer::noop(),
+            Err(NoMore::Superseded) => answer_of_upgrade(&**clock, &settings.leniency, connection).await,
             Err(NoMore::Closed) => Answer::bad_request(),
         },
         () = clock.sleep_until(patience) => Answer::noop(),
@@ -224,5 +220,75 @@ pub async fn read_body(request: Request, longest: usize, timeout: Duration) -> R
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, pin::pin};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::{
+        Limits, Settings, engine_io::heartbeat::Heartbeat, environment::BoxFuture, environment::SystemClock,
+    };
+
+    /// Time that stands, or has run out.
+    #[derive(Debug)]
+    enum Still {
+        Standing,
+        RunOut,
+    }
+
+    impl Clock for Still {
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn sleep_until(&self, _: Duration) -> BoxFuture<'_> {
+            match self {
+                Self::Standing => Box::pin(pending()),
+                Self::RunOut => Box::pin(async {}),
+            }
+        }
+    }
+
+    fn moving() -> Arc<Connection> {
+        let heartbeat = Heartbeat::new(Arc::new(SystemClock::default()), &Settings::default());
+        let limits = Limits::default();
+        let (connection, _inbox) = Connection::new(
+            "id".to_owned(),
+            String::new(),
+            limits,
+            State::Upgrading,
+            heartbeat,
+        );
+        connection
+    }
+
+    #[test]
+    fn a_poll_waits_for_the_end_of_an_upgrade() {
+        let strict = Leniency::default();
+        for (end, is_refused) in [(State::Websocket, true), (State::Polling, false)] {
+            let connection = moving();
+            let mut answer = pin!(answer_of_upgrade(&Still::Standing, &strict, &connection));
+            assert!((&mut answer).now_or_never().is_none());
+            assert!(connection.change_state(State::Upgrading, end));
+            let answer = answer.now_or_never().unwrap();
+            assert_eq!(matches!(answer, Answer::Refused(_)), is_refused, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_poll_that_waited_long_enough_is_answered_with_nothing() {
+        let answer = answer_of_upgrade(&Still::RunOut, &Leniency::default(), &moving()).now_or_never();
+        assert!(matches!(answer, Some(Answer::Packets { delivery: None, .. })));
+        let lenient = Leniency {
+            replaces_polls: true,
+            ..Leniency::default()
+        };
+        let answer = answer_of_upgrade(&Still::Standing, &lenient, &moving()).now_or_never();
+        assert!(matches!(answer, Some(Answer::Packets { delivery: None, .. })));
     }
 }

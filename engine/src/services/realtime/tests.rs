@@ -1,4 +1,6 @@
 //! The rules of the channel, without a socket.
+//!
+//! Long because each event has rules of its own, and all are told on one story.
 
 use std::sync::Mutex;
 
