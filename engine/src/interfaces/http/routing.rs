@@ -317,7 +317,7 @@ impl Routes {
             .filter(|(_, route)| route.is_fixed())
             .map(|(index, route)| (route.path.clone(), index))
             .collect();
-        Dispatcher(Table {
+        Dispatcher {
             fixed,
             routes: self.routes,
             router,
@@ -326,11 +326,12 @@ impl Routes {
             public_url,
             detached,
             set_apart: self.set_apart.unwrap_or_default(),
-        })
+        }
     }
 }
 
-struct Table {
+/// The table in use: decides who answers a request.
+pub(super) struct Dispatcher {
     routes: Vec<Route<()>>,
     /// The places of those whose pattern is one path alone. Such a one is preferred to all others that match it.
     fixed: HashMap<String, usize>,
@@ -343,14 +344,10 @@ struct Table {
     set_apart: SetApart,
 }
 
-/// Decides who answers a request.
-pub(super) struct Dispatcher(Table);
-
 impl Dispatcher {
     pub(super) async fn dispatch(&self, mut request: Request) -> Response {
-        let table = &self.0;
         let sent = decode(request.uri().path());
-        if let Some(socket) = table.socket.as_ref().filter(|_| is_socket_path(&sent)) {
+        if let Some(socket) = self.socket.as_ref().filter(|_| is_socket_path(&sent)) {
             Observed::note_route(request.extensions(), observed::SOCKETS);
             return infallible(socket.clone().oneshot(request).await);
         }
@@ -371,25 +368,25 @@ impl Dispatcher {
         }
         let method = request.method().clone();
 
-        if let Some(route) = table.fixed(&path).filter(|route| route.answers(&method)) {
+        if let Some(route) = self.fixed(&path).filter(|route| route.answers(&method)) {
             let client_uri = ClientUri(request.uri().clone());
             request.extensions_mut().insert(client_uri);
-            return table.answer(route, route.handlers.clone(), request).await;
+            return self.answer(route, route.handlers.clone(), request).await;
         }
-        let matching = table.matching(&path);
+        let matching = self.matching(&path);
         if let Some((index, route)) = matching.iter().find(|(_, route)| route.answers(&method)) {
             return match rewritten(request.uri(), &format!("/{index}{path}")) {
                 Some(uri) => {
                     let client_uri = std::mem::replace(request.uri_mut(), uri);
                     request.extensions_mut().insert(ClientUri(client_uri));
-                    table.answer(route, table.router.clone(), request).await
+                    self.answer(route, self.router.clone(), request).await
                 }
                 None => ErrorPage::Internal.into_response(),
             };
         }
         if matches!(method.as_str(), "GET" | "HEAD") {
             Observed::note_route(request.extensions(), observed::PAGES);
-            return table.pages.answer(&path, request.headers()).await;
+            return self.pages.answer(&path, request.headers()).await;
         }
 
         // Pairs of slashes, not runs: the legacy collapses `//` from left to right once.
@@ -397,13 +394,13 @@ impl Dispatcher {
         let collapsed_matching = if collapsed == path {
             Vec::new()
         } else {
-            table.matching(&collapsed)
+            self.matching(&collapsed)
         };
         if collapsed_matching.iter().any(|(_, route)| route.answers(&method)) {
             let query = request.uri().query().map(|query| format!("?{query}"));
             return redirect(&format!(
                 "{}{}{}",
-                table.origin_for(&request),
+                self.origin_for(&request),
                 encode(&collapsed, ESCAPED_IN_REDIRECT),
                 query.unwrap_or_default()
             ));
@@ -423,7 +420,7 @@ impl Dispatcher {
     }
 }
 
-impl Table {
+impl Dispatcher {
     /// Scheme, host and port that a redirect names: those that are set, else those that the client used.
     fn origin_for(&self, request: &Request) -> String {
         if let Some(url) = &self.public_url {
