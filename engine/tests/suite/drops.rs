@@ -170,9 +170,9 @@ impl Agent {
         loop {
             let address = *fleet.address.borrow_and_update();
             if let Some(mut socket) = self.connect(address).await {
-                fleet.notes().connected += 1;
-                self.work(&mut socket, &fleet).await;
-                fleet.notes().connected -= 1;
+                let mut is_known = false;
+                self.work(&mut socket, &fleet, &mut is_known).await;
+                fleet.notes().connected -= usize::from(is_known);
             } else {
                 let pause = Duration::from_millis(20);
                 // Either way there is a next try.
@@ -190,15 +190,15 @@ impl Agent {
         let stream = TcpStream::connect(address).await.ok()?;
         let (mut socket, _) = client_async_with_config(request, stream, None).await.ok()?;
         let announced = json!({"agent_id": self.agent_id, "service_mode": "system"});
-        for text in ["40".to_owned(), format!("421[\"connect_agent\",{announced}]")] {
+        for text in ["40".to_owned(), format!("420[\"connect_agent\",{announced}]")] {
             socket.send(Message::text(text)).await.ok()?;
         }
-        while frame(&mut socket).await? != "431[]" {}
+        while !frame(&mut socket).await?.starts_with("40") {}
         Some(socket)
     }
 
     /// Until the connection drops, from either side.
-    async fn work(&mut self, socket: &mut WebSocketStream<TcpStream>, fleet: &Fleet) {
+    async fn work(&mut self, socket: &mut WebSocketStream<TcpStream>, fleet: &Fleet, is_known: &mut bool) {
         for job in std::mem::take(&mut self.kept) {
             self.kept.push(job);
             if self.report(socket, job).await.is_none() {
@@ -207,6 +207,12 @@ impl Agent {
         }
         loop {
             let Some(frame) = frame(socket).await else { return };
+            // Work may come before that: who is registered gets it.
+            if frame == "430[]" {
+                *is_known = true;
+                fleet.notes().connected += 1;
+                continue;
+            }
             if let Some(job) = frame.strip_prefix("43").and_then(|rest| rest.strip_suffix("[]")) {
                 let job: i64 = job.parse().unwrap();
                 self.kept.retain(|kept| *kept != job);
