@@ -97,21 +97,29 @@ enum Barriers {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) client: Client,
-    /// Events that no step has taken, in the order of arrival.
-    arrived: VecDeque<Arrived>,
-    /// How many events have arrived.
-    count: u64,
+    pub(super) received: Received,
     /// The number of the latest event that a step took.
     pub(super) latest_taken: u64,
-    pub(super) acks: BTreeMap<u64, Vec<Value>>,
-    pub(super) closed: Option<CloseReason>,
-    /// Barriers that were sent, and those of them that came back as refusals.
+    /// Barriers that were sent.
     asked: u64,
-    refused: u64,
     /// Whether barriers are acknowledged too.
     acknowledges: bool,
     barriers: Barriers,
     pub(super) patience: Patience,
+}
+
+/// What came on a connection.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Events that no step has taken, in the order of arrival.
+    arrived: VecDeque<Arrived>,
+    /// How many events have arrived.
+    count: u64,
+    pub(super) acks: BTreeMap<u64, Vec<Value>>,
+    /// Barriers that came back as refusals.
+    refused: u64,
+    pub(super) closed: Option<CloseReason>,
+    /// The step that goes on.
     pub(super) step: u32,
     /// All that came, whether a step took it or not.
     heard: Heard,
@@ -131,28 +139,147 @@ impl Connection {
     pub(super) fn new(client: Client, patience: Patience, step: u32, heard: Heard) -> Self {
         Self {
             client,
-            arrived: VecDeque::new(),
-            count: 0,
+            received: Received {
+                arrived: VecDeque::new(),
+                count: 0,
+                acks: BTreeMap::new(),
+                refused: 0,
+                closed: None,
+                step,
+                heard,
+                own: Vec::new(),
+            },
             latest_taken: 0,
-            acks: BTreeMap::new(),
-            closed: None,
             asked: 0,
-            refused: 0,
             acknowledges: true,
             barriers: Barriers::Untried,
             patience,
-            step,
-            heard,
-            own: Vec::new(),
         }
     }
 
     /// One whose steps take only events that mention one of these values.
     pub(super) fn of(mut self, own: &[String]) -> Self {
-        self.own = own.to_vec();
+        self.received.own = own.to_vec();
         self
     }
 
+    /// Takes in what arrives until `done` has its value, the time is over or nothing can come any more.
+    pub(super) async fn until<T>(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut Received) -> Option<T>,
+    ) -> Option<T> {
+        while let (None, Some(incoming)) = (&self.received.closed, self.client.try_next()) {
+            self.received.take_in(incoming);
+        }
+        let waiting = async {
+            loop {
+                if let Some(value) = done(&mut self.received) {
+                    return Some(value);
+                }
+                if self.received.closed.is_some() {
+                    return None;
+                }
+                let incoming = self.client.next().await;
+                self.received.take_in(incoming);
+            }
+        };
+        timeout(limit, waiting).await.unwrap_or(None)
+    }
+
+    /// Takes in everything that is on its way. Whether that is sure.
+    pub(super) async fn settle(&mut self) -> bool {
+        let is_sure = self.pass_barrier().await;
+        if is_sure && !self.patience.linger.is_zero() {
+            for _ in 0..MOST_LINGERING {
+                let before = self.received.count;
+                self.until(self.patience.linger, |one| (one.count > before).then_some(()))
+                    .await;
+                if self.received.count == before {
+                    break;
+                }
+            }
+        }
+        is_sure
+    }
+
+    /// Waits for an event until nothing more can come: where the server `rests`, whatever was to come is there once a barrier
+    /// is passed.
+    pub(super) async fn wait_for(&mut self, event: &str, rests: &Rests<'_>) -> Option<Arrived> {
+        let (mut slice, mut left) = (self.patience.swift, self.patience.background);
+        while !left.is_zero() {
+            let is_over = rests().await;
+            let is_sure = self.settle().await;
+            if !is_sure {
+                left = self.patience.quiet;
+                slice = left;
+            }
+            let found = self.received.take(event);
+            if found.is_some() || self.received.closed.is_some() || (is_over && is_sure) {
+                return found;
+            }
+            let part = slice.min(left);
+            if let Some(found) = self.until(part, |one| one.take(event)).await {
+                return Some(found);
+            }
+            left = left.saturating_sub(part);
+            slice = slice.saturating_mul(2);
+        }
+        None
+    }
+
+    async fn pass_barrier(&mut self) -> bool {
+        if self.barriers == Barriers::Unanswered {
+            self.until(self.patience.quiet, |_| None::<()>).await;
+            return false;
+        }
+        let limit = match self.barriers {
+            Barriers::Untried => self.patience.first_barrier,
+            _ => self.patience.barrier,
+        };
+        // A connection that is over ends the waiting below.
+        let id = self.client.emit_with_ack(BARRIER, &[json!({})]).await.ok();
+        let _ = self.client.ask_for_namespace(NO_NAMESPACE).await;
+        self.asked += 1;
+        let asked = self.asked;
+        let acknowledged = |one: &mut Received| id.and_then(|id| one.acks.remove(&id)).map(|_| true);
+        let refused = |one: &mut Received| (one.refused >= asked).then_some(false);
+        let mut answer = self
+            .until(limit, |one| acknowledged(one).or_else(|| refused(one)))
+            .await;
+        if answer == Some(false) && self.acknowledges {
+            // Where handlers run beside the connection, the acknowledgement may come a little later.
+            self.acknowledges = self.until(self.patience.swift, acknowledged).await.is_some();
+        }
+        if self.received.closed.is_some() {
+            answer = Some(true);
+        }
+        self.barriers = match answer {
+            Some(_) => Barriers::Answered,
+            None => Barriers::Unanswered,
+        };
+        answer.is_some()
+    }
+
+    /// Leaves, and notes what arrived and was not waited for; all that came.
+    pub(super) async fn leave(mut self, name: &str, notices: &mut Vec<Notice>) -> Heard {
+        self.settle().await;
+        let Self {
+            client, mut received, ..
+        } = self;
+        if received.closed.is_none() {
+            // That it ends then is its own doing.
+            let came = |incoming: &Incoming| !matches!(incoming, Incoming::Closed(_));
+            for incoming in client.disconnect().await.into_iter().filter(came) {
+                received.take_in(incoming);
+            }
+        }
+        received.note(name, notices);
+        received.heard
+    }
+}
+
+impl Received {
     fn is_own(&self, arguments: &[Value]) -> bool {
         if self.own.is_empty() {
             return true;
@@ -191,113 +318,12 @@ impl Connection {
         }
     }
 
-    /// Takes in what arrives until `done` has its value, the time is over or nothing can come any more.
-    pub(super) async fn until<T>(
-        &mut self,
-        limit: Duration,
-        mut done: impl FnMut(&mut Self) -> Option<T>,
-    ) -> Option<T> {
-        while let (None, Some(incoming)) = (&self.closed, self.client.try_next()) {
-            self.take_in(incoming);
-        }
-        let waiting = async {
-            loop {
-                if let Some(value) = done(self) {
-                    return Some(value);
-                }
-                if self.closed.is_some() {
-                    return None;
-                }
-                let incoming = self.client.next().await;
-                self.take_in(incoming);
-            }
-        };
-        timeout(limit, waiting).await.unwrap_or(None)
-    }
-
-    /// Takes in everything that is on its way. Whether that is sure.
-    pub(super) async fn settle(&mut self) -> bool {
-        let is_sure = self.pass_barrier().await;
-        if is_sure && !self.patience.linger.is_zero() {
-            for _ in 0..MOST_LINGERING {
-                let before = self.count;
-                self.until(self.patience.linger, |one| (one.count > before).then_some(()))
-                    .await;
-                if self.count == before {
-                    break;
-                }
-            }
-        }
-        is_sure
-    }
-
-    /// Waits for an event until nothing more can come: where the server `rests`, whatever was to come is there once a barrier
-    /// is passed.
-    pub(super) async fn wait_for(&mut self, event: &str, rests: &Rests<'_>) -> Option<Arrived> {
-        let (mut slice, mut left) = (self.patience.swift, self.patience.background);
-        while !left.is_zero() {
-            let is_over = rests().await;
-            let is_sure = self.settle().await;
-            if !is_sure {
-                left = self.patience.quiet;
-                slice = left;
-            }
-            let found = self.take(event);
-            if found.is_some() || self.closed.is_some() || (is_over && is_sure) {
-                return found;
-            }
-            let part = slice.min(left);
-            if let Some(found) = self.until(part, |one| one.take(event)).await {
-                return Some(found);
-            }
-            left = left.saturating_sub(part);
-            slice = slice.saturating_mul(2);
-        }
-        None
-    }
-
-    async fn pass_barrier(&mut self) -> bool {
-        if self.barriers == Barriers::Unanswered {
-            self.until(self.patience.quiet, |_| None::<()>).await;
-            return false;
-        }
-        let limit = match self.barriers {
-            Barriers::Untried => self.patience.first_barrier,
-            _ => self.patience.barrier,
-        };
-        // A connection that is over ends the waiting below.
-        let id = self.client.emit_with_ack(BARRIER, &[json!({})]).await.ok();
-        let _ = self.client.ask_for_namespace(NO_NAMESPACE).await;
-        self.asked += 1;
-        let acknowledged = |one: &mut Self| id.and_then(|id| one.acks.remove(&id)).map(|_| true);
-        let refused = |one: &mut Self| (one.refused >= one.asked).then_some(false);
-        let mut answer = self
-            .until(limit, |one| acknowledged(one).or_else(|| refused(one)))
-            .await;
-        if answer == Some(false) && self.acknowledges {
-            // Where handlers run beside the connection, the acknowledgement may come a little later.
-            self.acknowledges = self.until(self.patience.swift, acknowledged).await.is_some();
-        }
-        if self.closed.is_some() {
-            answer = Some(true);
-        }
-        self.barriers = match answer {
-            Some(_) => Barriers::Answered,
-            None => Barriers::Unanswered,
-        };
-        answer.is_some()
-    }
-
     pub(super) fn take(&mut self, event: &str) -> Option<Arrived> {
         let at = self.arrived.iter().position(|one| one.name == event)?;
         self.arrived.remove(at)
     }
 
-    pub(super) fn into_heard(self) -> (Client, Heard) {
-        (self.client, self.heard)
-    }
-
-    pub(super) fn note(&self, client: &str, notices: &mut Vec<Notice>) {
+    fn note(&self, client: &str, notices: &mut Vec<Notice>) {
         for one in &self.arrived {
             notices.push(one.notice(client, NoticeKind::NotWaitedFor, one.arguments.clone()));
         }

@@ -79,30 +79,26 @@ impl Sockets {
 
     /// Leaves; what arrived and was not waited for is noted. Nobody is asked whether a client was there.
     pub(super) async fn disconnect(&mut self, name: &str) {
-        if let Some(mut connection) = self.clients.remove(name) {
-            connection.settle().await;
-            connection.note(name, &mut self.notices);
-            let open = connection.closed.is_none();
-            let (client, heard) = connection.into_heard();
-            self.heard.push(heard);
-            if open {
-                client.disconnect().await;
-            }
+        if let Some(connection) = self.clients.remove(name) {
+            self.heard.push(connection.leave(name, &mut self.notices).await);
         }
     }
 
     /// Takes in what a step caused on every connection, so that it is known when it came.
     pub(super) async fn settle(&mut self, step: u32) {
-        let open = self.clients.values_mut().filter(|one| one.closed.is_none());
+        let open = self
+            .clients
+            .values_mut()
+            .filter(|one| one.received.closed.is_none());
         if self.patience.linger.is_zero() {
             for connection in open {
-                connection.step = step;
+                connection.received.step = step;
                 connection.settle().await;
             }
         } else {
             // Each waits a while, and they need not wait for each other.
             join_all(open.map(|connection| {
-                connection.step = step;
+                connection.received.step = step;
                 connection.settle()
             }))
             .await;
@@ -114,7 +110,7 @@ impl Sockets {
             .clients
             .get_mut(name)
             .ok_or_else(|| format!("{name} is not connected"))?;
-        connection.step = step;
+        connection.received.step = step;
         Ok(connection)
     }
 
@@ -144,7 +140,7 @@ impl Sockets {
             .await;
         if arguments.is_none() {
             connection.settle().await;
-            arguments = connection.acks.remove(&id);
+            arguments = connection.received.acks.remove(&id);
         }
         Ok(Some(Seen::Acknowledged { arguments }))
     }
@@ -189,7 +185,7 @@ impl Sockets {
         } else {
             Duration::ZERO
         };
-        while !left.is_zero() && connection.closed.is_none() && !rests().await {
+        while !left.is_zero() && connection.received.closed.is_none() && !rests().await {
             connection.until(swift, |_| None::<()>).await;
             left = left.saturating_sub(swift);
         }
@@ -209,7 +205,7 @@ impl Sockets {
         if connection.settle().await && woken && !is_over {
             connection.until(connection.patience.quiet, |_| None::<()>).await;
         }
-        Ok(connection.take(event).map(|found| found.arguments))
+        Ok(connection.received.take(event).map(|found| found.arguments))
     }
 
     /// Ends all connections; what was noted about them, and what each of them received.

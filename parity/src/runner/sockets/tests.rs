@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// A server that sends `echo` back and then acknowledges it, does nothing about `mute`, sends `twins` back in another
-/// order, hangs up at `die`, and for `late` sends an `echo` by itself, so many barriers later.
+/// order, hangs up at `die`, says `farewell` to whoever leaves, and for `late` sends an `echo` by itself, so many barriers
+/// later.
 async fn server(barriers: Barriers) -> ConnectOptions {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -94,6 +95,11 @@ async fn serve(stream: TcpStream, barriers: Barriers) {
                     }));
                 }
             }
+            Content::Disconnect => answers.push(text(Content::Event {
+                id: None,
+                name: "farewell".to_owned(),
+                arguments: vec![],
+            })),
             _ => {}
         }
         for answer in answers {
@@ -152,7 +158,9 @@ async fn what_came_and_what_did_not_is_told_apart() {
             sockets.silence("ui", 8, "echo", false, BUSY).await,
             Ok(Some(vec![]))
         );
-        assert_eq!(sockets.finish().await.0, []);
+        let (notices, _) = sockets.finish().await;
+        let names: Vec<_> = notices.iter().map(|notice| notice.event.as_str()).collect();
+        assert_eq!(names, ["farewell"]);
     }
 }
 
@@ -213,6 +221,21 @@ async fn what_no_step_asks_for_is_noted() {
             (NoticeKind::Closed, "", 7),
         ]
     );
+}
+
+#[tokio::test]
+async fn what_comes_while_a_client_leaves_is_heard_and_noted() {
+    let mut sockets = connected(Barriers::All).await;
+    sockets.emit("ui", 2, "mute", &[], false).await.unwrap();
+    let (notices, heard) = sockets.finish().await;
+    let noted: Vec<_> = notices
+        .iter()
+        .map(|notice| (notice.kind, notice.event.as_str(), notice.step))
+        .collect();
+    assert_eq!(noted, [(NoticeKind::NotWaitedFor, "farewell", 2)]);
+    let events: Vec<_> = heard[0].events.iter().map(|event| event.event.as_str()).collect();
+    assert_eq!(events, ["farewell"]);
+    assert_eq!(heard[0].closed, None, "it went by itself");
 }
 
 #[tokio::test]
