@@ -316,7 +316,8 @@ impl Run<'_> {
             }
             let observation = self.step(step).await;
             github.settle(step.id).await;
-            self.sockets.settle(step.id).await;
+            let target = &self.target;
+            self.sockets.settle_at_rest(step.id, &|| target.rests()).await;
             self.end_span(step);
             events.step_done(scenario, step, observation.as_ref());
             missed.extend(self.missed(step, observation.as_ref()));

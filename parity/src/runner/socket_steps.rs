@@ -44,7 +44,6 @@ impl Run<'_> {
             SocketAct::Receive(event) => {
                 let rests = || self.target.rests();
                 let arguments = self.sockets.expect(client, step.id, event, &rests).await?;
-                self.sockets.rest(client, &rests).await;
                 Some(Seen::Received { arguments })
             }
             SocketAct::Silence(event) => {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::connection::{Connection, Patience, Rests};
 use crate::{
@@ -18,6 +19,8 @@ pub(super) struct Sockets {
     clients: BTreeMap<String, Connection>,
     notices: Vec<Notice>,
     patience: Patience,
+    /// Whether the server went on with something for longer than is waited for.
+    is_restless: bool,
     /// How many connections were tried.
     tried: u32,
     /// What connections received that are over.
@@ -171,24 +174,26 @@ impl Sockets {
         Ok(Some(found.arguments))
     }
 
-    /// Waits until the server in this process rests, or for as long as its background work may take: what it does by itself
-    /// then comes before the next step does something.
-    pub(super) async fn rest(&mut self, name: &str, rests: &Rests<'_>) {
-        let Some(connection) = self.clients.get_mut(name) else {
-            return;
-        };
+    /// Takes in what a step caused, also by way of what a server in this process goes on with by itself: that comes before
+    /// the next step does something. What does not end in time is not waited for again.
+    pub(super) async fn settle_at_rest(&mut self, step: u32, rests: &Rests<'_>) {
         let Patience {
             swift, background, ..
-        } = connection.patience;
-        let mut left = if connection.patience.linger.is_zero() {
-            background
-        } else {
+        } = self.patience;
+        let mut left = if self.is_restless {
             Duration::ZERO
+        } else {
+            background
         };
-        while !left.is_zero() && connection.received.closed.is_none() && !rests().await {
-            connection.until(swift, |_| None::<()>).await;
-            left = left.saturating_sub(swift);
+        if self.patience.linger.is_zero() {
+            self.is_restless = !rests().await;
+            while self.is_restless && !left.is_zero() {
+                left = left.saturating_sub(swift);
+                sleep(swift).await;
+                self.is_restless = !rests().await;
+            }
         }
+        self.settle(step).await;
     }
 
     /// An event of a name that has come though none should. `woken`: background work may be at it, unless the server `rests`.

@@ -184,17 +184,32 @@ async fn what_a_server_does_by_itself_is_waited_for_until_it_rests() {
 }
 
 #[tokio::test]
-async fn behind_an_event_the_server_in_this_process_comes_to_rest_and_others_are_not_waited_for() {
+async fn behind_a_step_the_server_in_this_process_comes_to_rest_and_others_are_not_waited_for() {
     let mut sockets = connected(Barriers::All).await;
     let asked = AtomicU32::new(0);
     let rests = || ready(asked.fetch_add(1, Ordering::Relaxed) > 2).boxed();
-    sockets.rest("ui", &rests).await;
+    sockets.settle_at_rest(2, &rests).await;
     assert_eq!(asked.load(Ordering::Relaxed), 4);
     sockets.patience = Patience::live();
-    let seen = sockets.connect("ui", &server(Barriers::All).await, 2).await;
-    assert!(matches!(seen, Seen::Connected { connected: true, .. }));
-    sockets.rest("ui", &rests).await;
+    sockets.settle_at_rest(3, &rests).await;
     assert_eq!(asked.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_come_to_rest_is_waited_for_once() {
+    let mut sockets = connected(Barriers::All).await;
+    sockets.patience.background = sockets.patience.swift * 5;
+    let asked = AtomicU32::new(0);
+    let rests = || ready(asked.fetch_add(1, Ordering::Relaxed) == 7).boxed();
+    sockets.settle_at_rest(2, &rests).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 6);
+    sockets.settle_at_rest(3, &rests).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 7, "one look, no waiting");
+    // At the next look it rests; what begins after that is waited for again.
+    for (step, looks) in [(4, 8), (5, 14)] {
+        sockets.settle_at_rest(step, &rests).await;
+        assert_eq!(asked.load(Ordering::Relaxed), looks);
+    }
 }
 
 #[tokio::test]
