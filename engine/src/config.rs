@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod audit_log;
 pub mod bounds;
+pub mod cookies;
 pub mod github;
 pub mod log_file;
 pub mod logging;

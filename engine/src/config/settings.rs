@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     bounds::{AnonymousBounds, Bounds},
+    cookies::CookieSettings,
     github::{self, GitHubSettings},
     network::{Destination, Network, PublicUrl, Reach},
     observing::{self, ObservingSettings},
@@ -28,6 +29,20 @@ pub enum TlsMode {
     Off,
 }
 
+impl TlsMode {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.parsed("BOREALIS_TLS", Self::Auto, "auto, on or off", |value| match value
+            .to_ascii_lowercase()
+            .as_str()
+        {
+            "auto" => Some(Self::Auto),
+            "on" | "1" | "true" | "yes" => Some(Self::On),
+            "off" | "0" | "false" | "no" => Some(Self::Off),
+            _ => None,
+        })
+    }
+}
+
 /// Who may call the routes that the legacy leaves open: variable `BOREALIS_ACCESS_POLICY`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AccessPolicy {
@@ -37,15 +52,19 @@ pub enum AccessPolicy {
     Legacy,
 }
 
-/// The attributes of both operator cookies: variables `BOREALIS_COOKIE_*`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CookieSettings {
-    /// `SameSite`, default `Lax`.
-    pub same_site: String,
-    /// Whether `Secure` is set; `None` where that is left to the way a request came.
-    pub secure: Option<bool>,
-    /// `Domain` without a leading dot, default none.
-    pub domain: Option<String>,
+impl AccessPolicy {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.parsed(
+            "BOREALIS_ACCESS_POLICY",
+            Self::Strict,
+            "strict or legacy",
+            |value| match value.to_ascii_lowercase().as_str() {
+                "strict" => Some(Self::Strict),
+                "legacy" => Some(Self::Legacy),
+                _ => None,
+            },
+        )
+    }
 }
 
 /// Everything that can be set, complete and checked.
@@ -185,27 +204,8 @@ impl Settings {
             port: reader.parsed("BOREALIS_PORT", 5000, "a port number from 0 to 65535", |value| {
                 value.parse().ok()
             }),
-            tls: reader.parsed(
-                "BOREALIS_TLS",
-                TlsMode::Auto,
-                "auto, on or off",
-                |value| match value.to_ascii_lowercase().as_str() {
-                    "auto" => Some(TlsMode::Auto),
-                    "on" | "1" | "true" | "yes" => Some(TlsMode::On),
-                    "off" | "0" | "false" | "no" => Some(TlsMode::Off),
-                    _ => None,
-                },
-            ),
-            access_policy: reader.parsed(
-                "BOREALIS_ACCESS_POLICY",
-                AccessPolicy::Strict,
-                "strict or legacy",
-                |value| match value.to_ascii_lowercase().as_str() {
-                    "strict" => Some(AccessPolicy::Strict),
-                    "legacy" => Some(AccessPolicy::Legacy),
-                    _ => None,
-                },
-            ),
+            tls: TlsMode::read(&mut reader),
+            access_policy: AccessPolicy::read(&mut reader),
             trusted_proxies: reader.list(
                 "BOREALIS_TRUSTED_PROXIES",
                 "addresses or networks separated by commas, such as 10.0.0.1, 192.168.0.0/16",
@@ -229,26 +229,7 @@ impl Settings {
                 .path(&["BOREALIS_SERVER_ROOT"])
                 .unwrap_or_else(|| project_root.join("Server").join("Borealis")),
             github: github::read(&mut reader, &root),
-            cookies: CookieSettings {
-                same_site: reader.parsed(
-                    "BOREALIS_COOKIE_SAMESITE",
-                    "Lax".to_owned(),
-                    "Lax, Strict or None",
-                    |value| {
-                        ["Lax", "Strict", "None"]
-                            .into_iter()
-                            .find(|known| known.eq_ignore_ascii_case(value))
-                            .map(str::to_owned)
-                    },
-                ),
-                // The legacy takes anything but these three words, also `on`, as off.
-                secure: reader
-                    .text(&["BOREALIS_COOKIE_SECURE"])
-                    .map(|value| ["1", "true", "yes"].contains(&value.to_ascii_lowercase().as_str())),
-                domain: reader
-                    .text(&["BOREALIS_COOKIE_DOMAIN"])
-                    .map(|domain| domain.trim_start_matches('.').to_owned()),
-            },
+            cookies: CookieSettings::read(&mut reader),
             assumed_run_seconds: reader.whole_number(
                 "BOREALIS_SIM_RUN_SECONDS",
                 30,

@@ -193,49 +193,17 @@ impl Container {
         let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
 
         let credentials = Arc::new(CredentialService::new(store(), environment(), secrets.clone()));
-        let run_credentials = Arc::clone(&credentials) as Arc<dyn RunCredentials>;
-        let delivery = Delivery::new(store(), environment(), Arc::clone(&channel), hosts);
-        let playbooks = Arc::new(ServerPlaybooks::new(
-            store(),
-            environment(),
-            Arc::clone(&channel),
-            Arc::clone(&run_credentials),
-            library.clone(),
-            PlaybookPlaces {
-                work_root: WorkRoot::new(settings.root.join("Data/Engine/playbook_runs")),
-                former_root: settings.root.join("Logs/Server/AnsibleRuns"),
-                inherited: settings.playbook_environment.clone(),
-            },
-        ));
-        let scheduler = Scheduler::new(
-            store(),
-            environment(),
-            Arc::clone(&delivery),
-            Arc::clone(&playbooks),
-            Parts {
-                library: library.clone(),
-                signer: signer.clone(),
-                channel: Arc::clone(&channel),
-                credentials: Arc::clone(&run_credentials),
-                limits: Limits {
-                    assumed_seconds: settings.assumed_run_seconds,
-                    history_days: settings.job_history_days,
-                },
-                policy,
-            },
-        );
-        let quick_runs = QuickRunService::new(
-            store(),
-            environment(),
-            library.clone(),
+        let (scheduler, quick_runs) = Work {
+            store: store(),
+            environment: environment(),
+            channel: Arc::clone(&channel),
+            hosts,
+            library: library.clone(),
             signer,
-            secrets.clone(),
-            Arc::clone(&channel),
-            delivery,
-            run_credentials,
-            playbooks,
-        )
-        .under(policy);
+            secrets: secrets.clone(),
+            credentials: Arc::clone(&credentials) as Arc<dyn RunCredentials>,
+        }
+        .services(settings);
 
         let services = Self {
             readiness: ReadinessService::new(store(), environment()),
@@ -356,5 +324,71 @@ impl Container {
     pub async fn stop(&self) {
         self.quick_runs.stop();
         self.scheduler.stop().await;
+    }
+}
+
+/// What brings work to hosts is made of.
+struct Work {
+    store: Arc<dyn Store>,
+    environment: Environment,
+    channel: Arc<dyn AgentChannel>,
+    hosts: HostRules,
+    library: AssemblyLibrary,
+    signer: ScriptSigner,
+    secrets: SecretBox,
+    credentials: Arc<dyn RunCredentials>,
+}
+
+impl Work {
+    /// Scheduled jobs and quick runs, which share how work is delivered and how playbooks run on this machine.
+    fn services(self, settings: &Settings) -> (Arc<Scheduler>, QuickRunService) {
+        let delivery = Delivery::new(
+            Arc::clone(&self.store),
+            self.environment.clone(),
+            Arc::clone(&self.channel),
+            self.hosts,
+        );
+        let playbooks = Arc::new(ServerPlaybooks::new(
+            Arc::clone(&self.store),
+            self.environment.clone(),
+            Arc::clone(&self.channel),
+            Arc::clone(&self.credentials),
+            self.library.clone(),
+            PlaybookPlaces {
+                work_root: WorkRoot::new(settings.root.join("Data/Engine/playbook_runs")),
+                former_root: settings.root.join("Logs/Server/AnsibleRuns"),
+                inherited: settings.playbook_environment.clone(),
+            },
+        ));
+        let scheduler = Scheduler::new(
+            Arc::clone(&self.store),
+            self.environment.clone(),
+            Arc::clone(&delivery),
+            Arc::clone(&playbooks),
+            Parts {
+                library: self.library.clone(),
+                signer: self.signer.clone(),
+                channel: Arc::clone(&self.channel),
+                credentials: Arc::clone(&self.credentials),
+                limits: Limits {
+                    assumed_seconds: settings.assumed_run_seconds,
+                    history_days: settings.job_history_days,
+                },
+                policy: settings.access_policy,
+            },
+        );
+        let quick_runs = QuickRunService::new(
+            self.store,
+            self.environment,
+            self.library,
+            self.signer,
+            self.secrets,
+            self.channel,
+            delivery,
+            self.credentials,
+            playbooks,
+        )
+        .under(settings.access_policy);
+        (scheduler, quick_runs)
     }
 }

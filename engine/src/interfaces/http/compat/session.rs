@@ -10,7 +10,10 @@ use super::{
     signed_value::{Signer, issue_of},
 };
 use crate::{
-    config::settings::{AccessPolicy, CookieSettings, Settings},
+    config::{
+        cookies::CookieSettings,
+        settings::{AccessPolicy, Settings},
+    },
     domain::{
         json::{Json, JsonObject},
         operator_session::{Issue, OperatorCredential, SESSION_MAX_AGE},
