@@ -26,7 +26,7 @@ use crate::{
     integrations::{
         backup_archive::{self, ASSEMBLIES, ArchiveError, DATABASE, Destination},
         identity,
-        private_files::{make_folders, private},
+        private_files::{make_folders, narrow, private},
         replacement::{self, Change},
         root_lock::RootLock,
     },
@@ -165,6 +165,8 @@ async fn restore(
         parts.discard();
     }
     let aside = restored?;
+    // Databases and keys are secrets there, too, and no start looks at them again.
+    narrow(aside.iter().cloned());
     audit::changed("backup.restored", source.display());
     tracing::warn!(file = %shown_source, "backup restored");
     let aside: Vec<_> = aside.iter().map(|path| path.display().to_string()).collect();

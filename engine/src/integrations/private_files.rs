@@ -62,8 +62,27 @@ impl WideFile {
     ///
     /// # Errors
     /// The file belongs to another user, or lies where modes cannot be changed.
-    pub fn narrow(&self) -> io::Result<()> {
+    fn narrow(&self) -> io::Result<()> {
         fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode & !OTHERS))
+    }
+}
+
+/// Takes from other users of the machine what they may do with those of `paths` that are there. Where that fails it is
+/// logged.
+pub fn narrow(paths: impl IntoIterator<Item = PathBuf>) {
+    for file in WideFile::among(paths) {
+        let path = file.path.display();
+        match file.narrow() {
+            Ok(()) => tracing::warn!(
+                "{path} could be used by other users of this machine (mode {:04o}); that was taken from them",
+                file.mode
+            ),
+            Err(error) => tracing::warn!(
+                "{path} may be used by other users of this machine (mode {:04o}), and that cannot be changed ({error}): \
+                 `chmod go=` it as the user to whom it belongs",
+                file.mode
+            ),
+        }
     }
 }
 

@@ -1,26 +1,29 @@
 //! Who else on the machine may read the database and the keys.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use super::finding::{Report, Verdict};
 use crate::{
     config::settings::Settings,
-    integrations::{identity, private_files::WideFile},
+    integrations::{
+        identity,
+        private_files::{self, WideFile},
+    },
     repositories::sqlite,
 };
 
 const SUBJECT: &str = "file modes";
 
-/// The files of the database and the keys that others than their owner may read or write.
-fn wide_files(settings: &Settings) -> Vec<WideFile> {
+/// The files of the database and the keys.
+fn private_files(settings: &Settings) -> Vec<PathBuf> {
     let mut files = sqlite::files_of(&settings.database_path);
     files.extend(identity::private_files(settings));
-    WideFile::among(files)
+    files
 }
 
 pub(super) fn look(report: &mut Report, settings: &Settings) {
     let user = rustix::process::geteuid();
-    let wide = wide_files(settings);
+    let wide = WideFile::among(private_files(settings));
     if wide.is_empty() {
         report.add(
             Verdict::Ok,
@@ -53,18 +56,5 @@ pub(super) fn look(report: &mut Report, settings: &Settings) {
 /// Takes from other users of the machine what they may do with the database and the keys. Where that fails it is
 /// logged, and the start goes on.
 pub fn narrow_files(settings: &Settings) {
-    for file in wide_files(settings) {
-        let path = file.path.display();
-        match file.narrow() {
-            Ok(()) => tracing::warn!(
-                "{path} could be used by other users of this machine (mode {:04o}); that was taken from them",
-                file.mode
-            ),
-            Err(error) => tracing::warn!(
-                "{path} may be used by other users of this machine (mode {:04o}), and that cannot be changed ({error}): \
-                 `chmod go=` it as the user to whom it belongs",
-                file.mode
-            ),
-        }
-    }
+    private_files::narrow(private_files(settings));
 }

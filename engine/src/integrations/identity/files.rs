@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::IdentityError;
-use crate::integrations::private_files::{FILE_MODE, make_folders, private};
+use crate::integrations::private_files::{FILE_MODE, make_folders, narrow, private};
 
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
     let path: PathBuf = path.to_owned();
@@ -61,7 +61,8 @@ pub(super) fn take_over(former: &Path, path: &Path) -> Result<bool, IdentityErro
     Ok(true)
 }
 
-/// Gives the file another name with `time` in it, one that no file has; which name that is.
+/// Gives the file another name with `time` in it, one that no file has; which name that is. A key is a secret there, too,
+/// and no start looks at it again.
 pub(super) fn set_aside(path: &Path, time: &str) -> Result<PathBuf, IdentityError> {
     let mut attempt = 1_u32;
     let aside = loop {
@@ -77,5 +78,6 @@ pub(super) fn set_aside(path: &Path, time: &str) -> Result<PathBuf, IdentityErro
         attempt += 1;
     };
     fs::rename(path, &aside).map_err(failed("set aside", path))?;
+    narrow([aside.clone()]);
     Ok(aside)
 }

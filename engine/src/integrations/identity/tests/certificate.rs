@@ -280,9 +280,13 @@ fn an_ended_leaf_is_reissued_by_its_root_for_the_same_key() {
 }
 
 #[test]
-fn an_ended_identity_without_a_root_is_replaced_and_its_files_are_set_aside() {
+fn an_ended_identity_without_a_root_is_replaced_and_its_files_are_set_aside_for_their_owner_alone() {
     let root = legacy();
     let before = files(root.path());
+    for name in before.keys() {
+        let open_to_all = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(folder(root.path()).join(name), open_to_all).unwrap();
+    }
     let log = crate::config::logging::capture::capture();
     let later = START + 200 * 365 * DAY;
     load_at(root.path(), later).unwrap();
@@ -293,6 +297,8 @@ fn an_ended_identity_without_a_root_is_replaced_and_its_files_are_set_aside() {
             .filter(|other| other.starts_with(&format!("{name}.replaced-")))
             .collect();
         assert_eq!(after[aside[0]], *content, "{name}");
+        let found = fs::metadata(folder(root.path()).join(aside[0])).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, 0o600, "{name}");
     }
     assert_eq!(
         chain(&folder(root.path()).join("borealis-server-bundle.pem")).len(),
