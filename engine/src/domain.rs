@@ -17,6 +17,7 @@ pub mod device_views;
 pub mod devices;
 pub mod digest;
 pub mod dpop;
+pub mod expiring_map;
 pub mod fernet;
 pub mod guess_limit;
 pub mod guid;

@@ -6,10 +6,12 @@ mod listing;
 mod record;
 mod records;
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
 pub use devices::{DetailsNote, HashNote, RegisteredDevice};
-pub use listing::AgentSummary;
+pub use listing::{AgentSummary, listing};
 pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
 
 use self::records::Records;
@@ -107,6 +109,11 @@ impl AgentRegistry {
     /// All records in order of registration.
     pub fn records(&self) -> impl Iterator<Item = (&str, &AgentRecord)> {
         self.records.iter()
+    }
+
+    /// All records with their ids as they are now, in order of registration.
+    pub fn snapshot(&self) -> Vec<(Arc<str>, Arc<AgentRecord>)> {
+        self.records.snapshot()
     }
 
     /// The `roles` that an agent is configured with.

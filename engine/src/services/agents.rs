@@ -1,15 +1,13 @@
 //! The agent registry as the services share it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::hosts::HostRules;
 use crate::{
     domain::{
         agents::{AgentRecord, AgentRegistry, DetailsNote, HashNote},
         clock::Clock,
+        expiring_map::ExpiringMap,
         guid::Guid,
     },
     repositories::{Store, StoreError},
@@ -17,14 +15,12 @@ use crate::{
 
 /// How long a host counts as online after a sign of life of its device, in seconds.
 const ALIVE: i64 = 300;
-/// When so many hosts are remembered as alive, those that are not any more are forgotten.
-const SWEEP_AT: usize = 10_000;
 
 /// When devices last reported, Unix seconds: by GUID, and by host for a policy that knows no devices.
 #[derive(Debug, Default)]
 struct Reports {
-    of_devices: HashMap<Guid, i64>,
-    of_hosts: HashMap<String, i64>,
+    of_devices: ExpiringMap<Guid, i64>,
+    of_hosts: ExpiringMap<String, i64>,
 }
 
 /// The agents that the server knows of. Every method is short and waits for nothing but its turn.
@@ -65,11 +61,8 @@ impl Agents {
     }
 
     /// All records with their ids, in order of registration.
-    pub fn snapshot(&self) -> Vec<(String, AgentRecord)> {
-        self.registry()
-            .records()
-            .map(|(id, record)| (id.to_owned(), record.clone()))
-            .collect()
+    pub fn snapshot(&self) -> Vec<(Arc<str>, Arc<AgentRecord>)> {
+        self.registry().snapshot()
     }
 
     /// A device reported the hash of its agent's build.
@@ -91,13 +84,10 @@ impl Agents {
     pub fn note_report(&self, guid: &Guid, hostname: Option<&str>) {
         let now = self.clock.now().as_second();
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if reports.of_devices.len().max(reports.of_hosts.len()) >= SWEEP_AT {
-            reports.of_devices.retain(|_, time| now - *time <= ALIVE);
-            reports.of_hosts.retain(|_, time| now - *time <= ALIVE);
-        }
-        reports.of_devices.insert(guid.clone(), now);
+        let is_alive = |time: &i64| now - *time <= ALIVE;
+        reports.of_devices.insert(guid.clone(), now, is_alive);
         if let Some(hostname) = hostname {
-            reports.of_hosts.insert(hostname.to_owned(), now);
+            reports.of_hosts.insert(hostname.to_owned(), now, is_alive);
         }
     }
 

@@ -20,8 +20,13 @@ use super::{
 };
 use crate::{
     domain::{
-        agents::AgentSummary, browser::Browser, clock::BoxFuture, guid::Guid, json::Json,
-        operator_session::OperatorCredential, payload::Payload,
+        agents::{AgentSummary, listing},
+        browser::Browser,
+        clock::BoxFuture,
+        guid::Guid,
+        json::Json,
+        operator_session::OperatorCredential,
+        payload::Payload,
     },
     repositories::Store,
     services::audit,
@@ -134,7 +139,7 @@ impl RealtimeService {
 
     /// The agents as operators see them.
     pub fn listing(&self) -> Vec<AgentSummary> {
-        self.agents.registry().listing(self.seconds())
+        listing(self.agents.snapshot(), self.seconds())
     }
 
     /// Removes an agent from the registry; whether it was there.

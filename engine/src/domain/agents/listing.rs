@@ -1,6 +1,9 @@
 //! Who is listed, and who counts as online.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{AgentRecord, AgentRegistry, ServiceMode};
 use crate::domain::guid::Guid;
@@ -14,39 +17,43 @@ const COLLECTOR_ONLINE: f64 = 300.0;
 /// An agent as operators see it.
 #[derive(Clone, Debug)]
 pub struct AgentSummary {
-    pub id: String,
+    pub id: Arc<str>,
     /// Its record in the registry.
-    pub record: AgentRecord,
+    pub record: Arc<AgentRecord>,
     /// Whether its collector was active lately.
     pub is_collecting: bool,
 }
 
-impl AgentRegistry {
-    /// The listing at `now` (Unix seconds): one agent a host and mode, the one seen last, of equals the later
-    /// registered. Agents without a host share one place a mode (RT-6).
-    pub fn listing(&self, now: f64) -> Vec<AgentSummary> {
-        let mut latest: HashMap<(&str, ServiceMode), (&str, &AgentRecord)> = HashMap::new();
-        for (id, record) in self.records() {
-            if record.is_hidden_helper(id) {
-                continue;
-            }
-            let place = latest
-                .entry((record.shown_hostname(), record.effective_mode(id)))
-                .or_insert((id, record));
-            if record.last_seen.unwrap_or_default() >= place.1.last_seen.unwrap_or_default() {
-                *place = (id, record);
-            }
+/// The listing of a registry's agents, in order of registration, at `now` (Unix seconds): one agent a host and mode, the
+/// one seen last, of equals the later registered. Agents without a host share one place a mode (RT-6).
+pub fn listing(agents: Vec<(Arc<str>, Arc<AgentRecord>)>, now: f64) -> Vec<AgentSummary> {
+    let mut latest: HashMap<(&str, ServiceMode), usize> = HashMap::with_capacity(agents.len());
+    for (number, (id, record)) in agents.iter().enumerate() {
+        if record.is_hidden_helper(id) {
+            continue;
         }
-        let summary = |(id, record): (&str, &AgentRecord)| AgentSummary {
-            id: id.to_owned(),
+        let place = latest
+            .entry((record.shown_hostname(), record.effective_mode(id)))
+            .or_insert(number);
+        let seen_before = agents.get(*place).and_then(|(_, record)| record.last_seen);
+        if record.last_seen.unwrap_or_default() >= seen_before.unwrap_or_default() {
+            *place = number;
+        }
+    }
+    let listed: HashSet<usize> = latest.into_values().collect();
+    let summary = |(number, (id, record)): (usize, (Arc<str>, Arc<AgentRecord>))| {
+        listed.contains(&number).then(|| AgentSummary {
+            id,
             is_collecting: record
                 .collector_active_ts
                 .is_some_and(|time| now - time < COLLECTOR_LISTED),
-            record: record.clone(),
-        };
-        latest.into_values().map(summary).collect()
-    }
+            record,
+        })
+    };
+    agents.into_iter().enumerate().filter_map(summary).collect()
+}
 
+impl AgentRegistry {
     /// Whether a collector was active on this device within the last 300 s before `now` (Unix seconds), by its id.
     pub fn is_device_collected(&self, device: &Guid, now: f64) -> bool {
         self.records

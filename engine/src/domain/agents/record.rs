@@ -51,7 +51,8 @@ pub fn is_service_id(agent_id: &str) -> bool {
 
 /// Whether the id has the form of a script helper's: `…-script`.
 pub fn is_script_id(agent_id: &str) -> bool {
-    agent_id.to_lowercase().ends_with("-script")
+    let end = agent_id.as_bytes().last_chunk();
+    end.is_some_and(|end: &[u8; 7]| end.eq_ignore_ascii_case(b"-script"))
 }
 
 /// What an agent is to the operators.
@@ -129,6 +130,22 @@ impl AgentRecord {
         match self.hostname.as_deref().map(python_trim) {
             None | Some("") => super::UNKNOWN_HOST,
             Some(name) => name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_script_helper_is_told_by_the_end_of_its_id_in_any_letter_case(
+            id in "[a-zA-Z\u{130}\u{212a}\u{17f}-]{0,9}(-script|-SCRIPT|-Scr\u{130}pt|-\u{17f}cript|script)?"
+        ) {
+            prop_assert_eq!(is_script_id(&id), id.to_lowercase().ends_with("-script"));
         }
     }
 }

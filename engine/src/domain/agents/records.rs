@@ -30,7 +30,8 @@ pub(super) struct Records {
 #[derive(Debug)]
 struct Entry {
     id: Arc<str>,
-    record: AgentRecord,
+    /// Shared with whoever lists it; a change meanwhile is made to a copy.
+    record: Arc<AgentRecord>,
     /// Under what it is found; what the record says, after every change.
     host: Option<Arc<str>>,
     device: Option<Arc<Guid>>,
@@ -47,11 +48,19 @@ impl Records {
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&AgentRecord> {
-        self.entries.get(self.by_id.get(id)?).map(|entry| &entry.record)
+        self.entries.get(self.by_id.get(id)?).map(|entry| &*entry.record)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &AgentRecord)> {
         self.entries.values().map(Entry::shown)
+    }
+
+    /// All of them as they are now.
+    pub(super) fn snapshot(&self) -> Vec<(Arc<str>, Arc<AgentRecord>)> {
+        let entries = self.entries.values();
+        entries
+            .map(|entry| (Arc::clone(&entry.id), Arc::clone(&entry.record)))
+            .collect()
     }
 
     /// Those that name exactly this host.
@@ -118,7 +127,7 @@ impl Records {
             number,
             Entry {
                 id,
-                record: AgentRecord::default(),
+                record: Arc::default(),
                 host: None,
                 device: None,
                 named,
@@ -131,6 +140,7 @@ impl Records {
         let Entry {
             record, host, device, ..
         } = self.entries.get_mut(&number)?;
+        let record = Arc::make_mut(record);
         let changed = change(record);
         let hostname = record.hostname.as_deref();
         if host.as_deref() != hostname {
@@ -151,7 +161,7 @@ impl Records {
         take_out(&mut self.by_host, entry.host, number);
         take_out(&mut self.by_device, entry.device, number);
         take_out(&mut self.by_named, entry.named, number);
-        Some(entry.record)
+        Some(Arc::unwrap_or_clone(entry.record))
     }
 }
 

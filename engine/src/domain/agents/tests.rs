@@ -165,7 +165,7 @@ fn a_device_is_offline_until_it_announces_itself() {
     assert_eq!(one.status, Some(AgentStatus::Offline));
     assert_eq!(one.device_type.as_deref(), Some(""));
     assert_eq!(one.last_seen, Some(0));
-    let guid = one.agent_guid.map(|guid| guid.to_string());
+    let guid = one.agent_guid.as_ref().map(|guid| guid.to_string());
     assert_eq!(guid.as_deref(), Some("3F2504E0-4F89-11D3-9A0C-0305E82C3301"));
     assert_eq!(one.agent_hash, None);
     beat(&mut registry, "A", "", ServiceMode::System);
@@ -175,10 +175,9 @@ fn a_device_is_offline_until_it_announces_itself() {
 }
 
 fn listed(registry: &AgentRegistry, now: f64, id: &str) -> AgentSummary {
-    registry
-        .listing(now)
+    listing(registry.snapshot(), now)
         .into_iter()
-        .find(|agent| agent.id == id)
+        .find(|agent| &*agent.id == id)
         .unwrap()
 }
 
@@ -243,9 +242,9 @@ fn listings_fold_hosts_and_hide_helpers() {
     beat(&mut registry, "L5", " H", ServiceMode::CurrentUser);
     beat(&mut registry, "s-script", "S", ServiceMode::System);
     beat(&mut registry, "u-script", "S", ServiceMode::CurrentUser);
-    let mut shown = registry.listing(0.0);
+    let mut shown = listing(registry.snapshot(), 0.0);
     shown.sort_by(|one, other| one.id.cmp(&other.id));
-    let ids: Vec<_> = shown.iter().map(|agent| agent.id.as_str()).collect();
+    let ids: Vec<_> = shown.iter().map(|agent| &*agent.id).collect();
     assert_eq!(ids, ["L3", "L5", "u-script"]);
     assert_eq!(shown[1].record.shown_hostname(), "H");
 }

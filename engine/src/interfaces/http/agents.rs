@@ -5,8 +5,7 @@ use axum::{
     response::{ErrorResponse, IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Serialize, Serializer};
 
 use super::{
     compat::{
@@ -23,6 +22,7 @@ use crate::{
     builders::agents::provision::provision as read_provision,
     domain::{
         agents::{AgentStatus, AgentSummary},
+        guid::Guid,
         json::Json,
         json_text::compact_text,
     },
@@ -32,28 +32,33 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const LIVE_VIEW: &str = include_str!("agents/live_view.html");
 
 /// The agents that are connected, by their ids.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct AgentList(BTreeMap<String, ListedAgent>);
+#[derive(Debug)]
+pub struct AgentList(Vec<AgentSummary>);
+
+impl Serialize for AgentList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|agent| (&*agent.id, ListedAgent::from(agent))))
+    }
+}
 
 /// An agent as operators see it; what its record lacks is left out. In the order in which the members are written, so that
 /// none of them is moved.
 #[derive(Debug, Serialize)]
-struct ListedAgent {
+struct ListedAgent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_guid: Option<String>,
+    agent_guid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_hash: Option<String>,
+    agent_hash: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_id: Option<String>,
+    agent_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_operating_system: Option<Json>,
+    agent_operating_system: Option<&'a Json>,
     collector_active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     collector_active_ts: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    device_type: Option<String>,
-    hostname: String,
+    device_type: Option<&'a str>,
+    hostname: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_script_agent: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,22 +68,22 @@ struct ListedAgent {
     status: Option<&'static str>,
 }
 
-impl From<AgentSummary> for ListedAgent {
-    fn from(agent: AgentSummary) -> Self {
+impl<'a> From<&'a AgentSummary> for ListedAgent<'a> {
+    fn from(agent: &'a AgentSummary) -> Self {
         let AgentSummary { id, record, .. } = agent;
         Self {
-            hostname: record.shown_hostname().to_owned(),
-            service_mode: record.effective_mode(&id).as_str(),
+            hostname: record.shown_hostname(),
+            service_mode: record.effective_mode(id).as_str(),
             collector_active: agent.is_collecting,
-            agent_id: record.announced.then_some(id),
-            agent_operating_system: record.operating_system,
+            agent_id: record.announced.then_some(&**id),
+            agent_operating_system: record.operating_system.as_ref(),
             last_seen: record.last_seen.map(Json::from),
             status: record.status.map(AgentStatus::as_str),
             is_script_agent: record.is_script_agent,
             collector_active_ts: record.collector_active_ts,
-            device_type: record.device_type,
-            agent_hash: record.agent_hash,
-            agent_guid: record.agent_guid.map(|guid| guid.to_string()),
+            device_type: record.device_type.as_deref(),
+            agent_hash: record.agent_hash.as_deref(),
+            agent_guid: record.agent_guid.as_ref().map(Guid::as_str),
         }
     }
 }
@@ -94,10 +99,9 @@ pub struct Provisioned {
 pub async fn list(_: OperatorIfStrict, State(state): State<AppState>) -> SharedAnswer<Answer<AgentList>> {
     let lists = state.shared_lists.clone();
     let making = async move {
-        let agents = state.realtime.listing().into_iter();
-        Answer::ok(AgentList(
-            agents.map(|agent| (agent.id.clone(), agent.into())).collect(),
-        ))
+        let mut agents = state.realtime.listing();
+        agents.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        Answer::ok(AgentList(agents))
     };
     lists.answer("agents", making).await
 }
@@ -173,6 +177,8 @@ fn script_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::{agents::AgentRecord, json_text::compact_text_of};
 
@@ -188,16 +194,19 @@ mod tests {
     #[test]
     fn what_is_not_known_of_an_agent_is_left_out() {
         let mut agent = AgentSummary {
-            id: "A".to_owned(),
-            record: AgentRecord::default(),
+            id: "A".into(),
+            record: Arc::default(),
             is_collecting: false,
         };
-        let shown = |agent: AgentSummary| compact_text_of(&ListedAgent::from(agent));
-        insta::assert_snapshot!(shown(agent.clone()), @r#"{"collector_active":false,"hostname":"unknown","service_mode":"currentuser"}"#);
-        agent.record.announced = true;
-        agent.record.status = Some(AgentStatus::Orphaned);
-        agent.record.last_seen = Some(i128::from(u64::MAX));
-        insta::assert_snapshot!(shown(agent), @r#"{"agent_id":"A","collector_active":false,"hostname":"unknown","last_seen":18446744073709551615,"service_mode":"currentuser","status":"orphaned"}"#);
+        let shown = |agent: &AgentSummary| compact_text_of(&ListedAgent::from(agent));
+        insta::assert_snapshot!(shown(&agent), @r#"{"collector_active":false,"hostname":"unknown","service_mode":"currentuser"}"#);
+        agent.record = Arc::new(AgentRecord {
+            announced: true,
+            status: Some(AgentStatus::Orphaned),
+            last_seen: Some(i128::from(u64::MAX)),
+            ..AgentRecord::default()
+        });
+        insta::assert_snapshot!(shown(&agent), @r#"{"agent_id":"A","collector_active":false,"hostname":"unknown","last_seen":18446744073709551615,"service_mode":"currentuser","status":"orphaned"}"#);
     }
 
     #[tokio::test]

@@ -1,13 +1,12 @@
 //! Heartbeats: devices report that they are alive, their host name and their inventory.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use crate::{
-    domain::{devices::DeviceReport, guid::Guid, mask::shown},
+    domain::{devices::DeviceReport, expiring_map::ExpiringMap, guid::Guid, mask::shown},
     repositories::{Store, StoreError, UnitOfWork},
     services::{
         Environment,
@@ -20,8 +19,6 @@ use crate::{
 
 /// How long a refused name is not looked for again.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// When so many are remembered, old ones are forgotten.
-const SWEEP_AT: usize = 10_000;
 
 /// Why a heartbeat is not stored.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +47,7 @@ pub struct HeartbeatService {
     environment: Environment,
     agents: Arc<Agents>,
     hosts: HostRules,
-    collisions: Mutex<HashMap<Guid, Collision>>,
+    collisions: Mutex<ExpiringMap<Guid, Collision>>,
 }
 
 impl HeartbeatService {
@@ -147,20 +144,17 @@ impl HeartbeatService {
         let is_taken = self.hosts.is_taken(work, hostname, Some(stored_guid)).await?;
         // Where names are their letters, the index answers.
         if is_taken && self.hosts.is_strict() {
-            let mut collisions = self.collisions();
-            if collisions.len() >= SWEEP_AT {
-                collisions.retain(|_, collision| now.saturating_sub(collision.since) < REMEMBERED);
-            }
             let collision = Collision {
                 hostname: hostname.to_owned(),
                 since: now,
             };
-            collisions.insert(device.guid.clone(), collision);
+            let holds = |collision: &Collision| now.saturating_sub(collision.since) < REMEMBERED;
+            self.collisions().insert(device.guid.clone(), collision, holds);
         }
         Ok(is_taken)
     }
 
-    fn collisions(&self) -> MutexGuard<'_, HashMap<Guid, Collision>> {
+    fn collisions(&self) -> MutexGuard<'_, ExpiringMap<Guid, Collision>> {
         self.collisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
