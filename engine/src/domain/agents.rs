@@ -6,13 +6,12 @@ mod listing;
 mod record;
 mod records;
 
-use std::sync::Arc;
-
 use indexmap::IndexMap;
 
 pub use devices::{DetailsNote, HashNote, RegisteredDevice};
 pub use listing::{AgentSummary, listing};
 pub use record::{AgentRecord, AgentStatus, ServiceMode, is_script_id, is_service_id};
+pub use records::KnownAgent;
 
 use self::records::Records;
 use crate::domain::{guid::Guid, json::Json, text::python_trim};
@@ -112,7 +111,7 @@ impl AgentRegistry {
     }
 
     /// All records with their ids as they are now, in order of registration.
-    pub fn snapshot(&self) -> Vec<(Arc<str>, Arc<AgentRecord>)> {
+    pub fn snapshot(&self) -> Vec<KnownAgent> {
         self.records.snapshot()
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::hosts::HostRules;
 use crate::{
     domain::{
-        agents::{AgentRecord, AgentRegistry, DetailsNote, HashNote},
+        agents::{AgentRecord, AgentRegistry, DetailsNote, HashNote, KnownAgent},
         clock::Clock,
         expiring_map::ExpiringMap,
         guid::Guid,
@@ -61,7 +61,7 @@ impl Agents {
     }
 
     /// All records with their ids, in order of registration.
-    pub fn snapshot(&self) -> Vec<(Arc<str>, Arc<AgentRecord>)> {
+    pub fn snapshot(&self) -> Vec<KnownAgent> {
         self.registry().snapshot()
     }
 

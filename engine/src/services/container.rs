@@ -193,7 +193,7 @@ impl Container {
         let channel = Arc::clone(&realtime) as Arc<dyn AgentChannel>;
 
         let credentials = Arc::new(CredentialService::new(store(), environment(), secrets.clone()));
-        let (scheduler, quick_runs) = Work {
+        let (scheduler, quick_runs) = RunParts {
             store: store(),
             environment: environment(),
             channel: Arc::clone(&channel),
@@ -327,8 +327,8 @@ impl Container {
     }
 }
 
-/// What brings work to hosts is made of.
-struct Work {
+/// What scheduled jobs and quick runs are made of.
+struct RunParts {
     store: Arc<dyn Store>,
     environment: Environment,
     channel: Arc<dyn AgentChannel>,
@@ -339,8 +339,8 @@ struct Work {
     credentials: Arc<dyn RunCredentials>,
 }
 
-impl Work {
-    /// Scheduled jobs and quick runs, which share how work is delivered and how playbooks run on this machine.
+impl RunParts {
+    /// Both of them, which share how work is delivered and how playbooks run on this machine.
     fn services(self, settings: &Settings) -> (Arc<Scheduler>, QuickRunService) {
         let delivery = Delivery::new(
             Arc::clone(&self.store),

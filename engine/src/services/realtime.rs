@@ -139,7 +139,7 @@ impl RealtimeService {
 
     /// The agents as operators see them.
     pub fn listing(&self) -> Vec<AgentSummary> {
-        listing(self.agents.snapshot(), self.seconds())
+        listing(&self.agents.snapshot(), self.seconds())
     }
 
     /// Removes an agent from the registry; whether it was there.

@@ -1,11 +1,8 @@
 //! Who is listed, and who counts as online.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use super::{AgentRecord, AgentRegistry, ServiceMode};
+use super::{AgentRecord, AgentRegistry, KnownAgent, ServiceMode};
 use crate::domain::guid::Guid;
 
 /// How long after a collector's last sign of life the listing calls it active, in seconds.
@@ -24,33 +21,30 @@ pub struct AgentSummary {
     pub is_collecting: bool,
 }
 
-/// The listing of a registry's agents, in order of registration, at `now` (Unix seconds): one agent a host and mode, the
-/// one seen last, of equals the later registered. Agents without a host share one place a mode (RT-6).
-pub fn listing(agents: Vec<(Arc<str>, Arc<AgentRecord>)>, now: f64) -> Vec<AgentSummary> {
-    let mut latest: HashMap<(&str, ServiceMode), usize> = HashMap::with_capacity(agents.len());
-    for (number, (id, record)) in agents.iter().enumerate() {
+/// The listing of a registry's agents at `now` (Unix seconds): one agent a host and mode, the one seen last, of equals the
+/// later registered. Agents without a host share one place a mode (RT-6).
+pub fn listing(agents: &[KnownAgent], now: f64) -> Vec<AgentSummary> {
+    let mut latest: HashMap<(&str, ServiceMode), &KnownAgent> = HashMap::with_capacity(agents.len());
+    for agent in agents {
+        let (id, record) = agent;
         if record.is_hidden_helper(id) {
             continue;
         }
         let place = latest
             .entry((record.shown_hostname(), record.effective_mode(id)))
-            .or_insert(number);
-        let seen_before = agents.get(*place).and_then(|(_, record)| record.last_seen);
-        if record.last_seen.unwrap_or_default() >= seen_before.unwrap_or_default() {
-            *place = number;
+            .or_insert(agent);
+        if record.last_seen.unwrap_or_default() >= place.1.last_seen.unwrap_or_default() {
+            *place = agent;
         }
     }
-    let listed: HashSet<usize> = latest.into_values().collect();
-    let summary = |(number, (id, record)): (usize, (Arc<str>, Arc<AgentRecord>))| {
-        listed.contains(&number).then(|| AgentSummary {
-            id,
-            is_collecting: record
-                .collector_active_ts
-                .is_some_and(|time| now - time < COLLECTOR_LISTED),
-            record,
-        })
+    let summary = |(id, record): &KnownAgent| AgentSummary {
+        id: Arc::clone(id),
+        is_collecting: record
+            .collector_active_ts
+            .is_some_and(|time| now - time < COLLECTOR_LISTED),
+        record: Arc::clone(record),
     };
-    agents.into_iter().enumerate().filter_map(summary).collect()
+    latest.into_values().map(summary).collect()
 }
 
 impl AgentRegistry {

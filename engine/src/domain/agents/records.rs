@@ -13,6 +13,9 @@ use crate::domain::{
     guid::Guid,
 };
 
+/// A record with its id, as it was when it was looked at.
+pub type KnownAgent = (Arc<str>, Arc<AgentRecord>);
+
 /// The place of a record in the order of registration.
 type Number = u64;
 
@@ -56,7 +59,7 @@ impl Records {
     }
 
     /// All of them as they are now.
-    pub(super) fn snapshot(&self) -> Vec<(Arc<str>, Arc<AgentRecord>)> {
+    pub(super) fn snapshot(&self) -> Vec<KnownAgent> {
         let entries = self.entries.values();
         entries
             .map(|entry| (Arc::clone(&entry.id), Arc::clone(&entry.record)))

@@ -175,7 +175,7 @@ fn a_device_is_offline_until_it_announces_itself() {
 }
 
 fn listed(registry: &AgentRegistry, now: f64, id: &str) -> AgentSummary {
-    listing(registry.snapshot(), now)
+    listing(&registry.snapshot(), now)
         .into_iter()
         .find(|agent| &*agent.id == id)
         .unwrap()
@@ -242,7 +242,7 @@ fn listings_fold_hosts_and_hide_helpers() {
     beat(&mut registry, "L5", " H", ServiceMode::CurrentUser);
     beat(&mut registry, "s-script", "S", ServiceMode::System);
     beat(&mut registry, "u-script", "S", ServiceMode::CurrentUser);
-    let mut shown = listing(registry.snapshot(), 0.0);
+    let mut shown = listing(&registry.snapshot(), 0.0);
     shown.sort_by(|one, other| one.id.cmp(&other.id));
     let ids: Vec<_> = shown.iter().map(|agent| &*agent.id).collect();
     assert_eq!(ids, ["L3", "L5", "u-script"]);
