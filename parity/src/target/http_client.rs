@@ -19,6 +19,8 @@ pub const LARGEST_ANSWER: usize = 64 << 20;
 const LARGEST_HEAD: usize = 1 << 20;
 /// How long a server may take to close a connection over which nothing more is asked.
 const MOMENT: Duration = Duration::from_millis(250);
+/// What is wrong where a connection goes on behind an answer.
+const MORE_FOLLOWS: &str = "more follows than belongs to it";
 /// A longer line before a chunk is not read.
 const LONGEST_CHUNK_LINE: usize = 8 << 10;
 
@@ -168,10 +170,10 @@ where
         (mut writer, result) = write => {
             let (mut reader, answer) = read.await;
             match (answer, result) {
-                (Ok(answer), _) => match must_be_without_body(&request.method, answer.line.status) {
-                    Some(wrong) if follows(&mut reader, &mut writer).await => Err(HttpError::Malformed(wrong)),
-                    _ => Ok(answer),
-                },
+                (Ok(answer), _) if follows(&mut reader, &mut writer).await => Err(HttpError::Malformed(
+                    must_be_without_body(&request.method, answer.line.status).unwrap_or(MORE_FOLLOWS),
+                )),
+                (Ok(answer), _) => Ok(answer),
                 (Err(_), Err(source)) => Err(HttpError::Io { doing: "writing", source }),
                 // The write half has stayed open until here: closing it early reads as a vanished client.
                 (Err(error), Ok(())) => Err(error),
@@ -318,7 +320,7 @@ impl<'a> Reading<'a> {
             return Ok(None);
         };
         if rest.len() > length {
-            return Err(HttpError::Malformed("more follows than belongs to it"));
+            return Err(HttpError::Malformed(MORE_FOLLOWS));
         }
         Ok(self
             .head
@@ -365,12 +367,10 @@ fn status_line(text: &str) -> Option<StatusLine> {
     })
 }
 
-/// Header bytes as UTF-8 where they are, else as Latin-1: nothing is lost either way.
+/// Bytes of a head as text, a character a byte (Latin-1), as recordings have them: other bytes are another text, whatever
+/// they may have meant.
 pub(crate) fn text(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(
-        |_| bytes.iter().map(|byte| char::from(*byte)).collect(),
-        str::to_owned,
-    )
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// How the body ends of which `begin` has come already.
@@ -536,6 +536,27 @@ mod tests {
                 .await
                 .is_err()
         );
+    }
+
+    #[tokio::test]
+    async fn what_follows_an_answer_is_noticed_whenever_it_comes() {
+        let whole: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        assert!(exchanged("GET", Box::leak(Box::new([whole]))).await.is_ok());
+        let more = exchanged("GET", Box::leak(Box::new([whole, b"!"]))).await;
+        assert_eq!(
+            more.unwrap_err().to_string(),
+            "the answer is malformed: more follows than belongs to it"
+        );
+    }
+
+    #[test]
+    fn other_bytes_of_a_header_are_another_text() {
+        let value = |bytes: &[u8]| {
+            let head = [b"HTTP/1.1 200 OK\r\nA: ", bytes, b"\r\n\r\n"].concat();
+            parse(&head, "GET", true).unwrap().unwrap().headers[0].1.clone()
+        };
+        assert_eq!(value(b"caf\xe9"), "café");
+        assert_eq!(value("café".as_bytes()), "cafÃ©");
     }
 
     #[tokio::test]
