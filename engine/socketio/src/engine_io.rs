@@ -37,7 +37,9 @@ pub use self::{
     receipts::{Receipt, Unconfirmed},
     server::{Opening, Server, Transport},
 };
-pub(crate) use self::{connection::without_transport, payload::count_packets, server::new_id};
+pub(crate) use self::{
+    budget::Parked, connection::without_transport, payload::count_packets, server::new_id,
+};
 
 /// What an application does with connections.
 pub trait Handler: Send + Sync + Sized + 'static {

@@ -21,13 +21,13 @@ pub struct Settings {
     pub upgrade_timeout: Duration,
     /// How long the last packets of a connection that ends are tried.
     pub farewell_timeout: Duration,
-    /// How long the body of a POST may stop coming.
+    /// How long the body of a POST, or the attachments of a packet, may stop coming.
     pub body_timeout: Duration,
     /// Packets in one answer to a poll: clients made with python-engineio take no more than 16.
     pub packets_per_answer: usize,
     /// Answers to polls are compressed from this size on, if the client takes that.
     pub compress_from: Option<usize>,
-    /// Attachments of one packet: current JavaScript clients drop the connection over more.
+    /// Attachments of one packet, each of which may be as long as any message: current JavaScript clients drop the connection over more.
     pub most_attachments: usize,
     /// Namespaces that one client may enter.
     pub most_namespaces: usize,
@@ -108,8 +108,8 @@ pub const LONGEST_NAMESPACE: usize = 255;
 pub struct Leniency {
     /// A request that names no transport polls.
     pub assumes_polling: bool,
-    /// Malformed Socket.IO packets, and those for namespaces that their client has not entered, are ignored; a body that
-    /// cannot be read is refused alone. Otherwise all of these close the connection, as the protocols say.
+    /// Malformed Socket.IO packets, and those for namespaces that their client has not entered, are ignored; of a body that
+    /// cannot be read nothing is handled, and it is answered like any other. Otherwise all of these close the connection, as the protocols say.
     pub ignores_malformed: bool,
     /// A poll takes the place of an earlier one that still waits, and what a client missed by hanging up it gets from the
     /// next poll. Otherwise both close the connection.

@@ -267,6 +267,8 @@ pub enum Refused<'a, D> {
         /// Name and arguments.
         data: Option<&'a D>,
     },
+    /// A packet whose attachments take more than there is while they wait for each other; the connection is closed.
+    NoRoomForAttachments,
     /// A packet that the protocol does not allow; the connection is closed.
     Malformed,
 }

@@ -82,15 +82,7 @@ impl SocketEndpoint {
         let connections = Arc::clone(hub.connections());
         let for_counts = Arc::clone(&hub);
         let clock = Arc::new(RealTime(Arc::clone(&real_clock)));
-        let channel = ChannelApplication::new(
-            hub,
-            services,
-            operators,
-            environment,
-            real_clock,
-            settings,
-            &of_server.limits,
-        );
+        let channel = ChannelApplication::new(hub, services, operators, environment, real_clock, settings);
         let budgets = [of_server.limits.budget.clone()]
             .into_iter()
             .chain(channel.anonymous_budget());

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, futures::Notified, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget::{Permit, ReceiveBudget},
+    budget::{Permit, Reading, ReceiveBudget},
     frame::Frame,
     heartbeat::Heartbeat,
     inbox::{Content, Inbound, Inbox, Message, NotAdded, Unhandled},
@@ -168,6 +168,11 @@ impl Connection {
         self.ended.cancelled().await;
     }
 
+    /// Completes once the client has sent less within so long than one that is busy sends.
+    pub(crate) async fn stops_sending(&self, time: std::time::Duration) {
+        self.heartbeat.stops_receiving(time).await;
+    }
+
     /// Completes after so long.
     pub(crate) async fn sleep(&self, time: std::time::Duration) {
         self.heartbeat.sleep(time).await;
@@ -188,14 +193,14 @@ impl Connection {
 
     /// A permit for so many bytes that were read; waits while too much waits already. What was taken while a long message
     /// was read is handed over with it.
-    pub(super) async fn permit_for(&self, bytes: usize) -> Result<Arc<Permit>, Over> {
-        let permit = self.receive_budget.try_acquire(bytes);
+    pub(super) async fn permit_for(&self, bytes: usize, reading: &Reading) -> Result<Arc<Permit>, Over> {
+        let permit = self.receive_budget.try_acquire(bytes, reading);
         if let Some(permit) = permit {
             return Ok(Arc::new(permit));
         }
         let _backlog = self.heartbeat.backlog();
         // On the heap, so that connections that wait for nothing have no room for it.
-        let acquired = Box::pin(self.receive_budget.acquire(bytes));
+        let acquired = Box::pin(self.receive_budget.acquire(bytes, reading));
         tokio::select! {
             permit = acquired => permit.map(Arc::new).ok_or(Over),
             () = self.ended.cancelled() => Err(Over),

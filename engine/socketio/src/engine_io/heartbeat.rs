@@ -42,6 +42,8 @@ struct State {
     excused_until: Duration,
     /// Bytes sent since the last ping: its answer says nothing about them.
     sent: u64,
+    /// Bytes that have come, in all.
+    received: u64,
     /// What the client sent and the server does not get on with.
     backlogs: u32,
     backlog_since: Duration,
@@ -65,6 +67,18 @@ impl Heartbeat {
     /// Completes after so long.
     pub(super) async fn sleep(&self, time: Duration) {
         self.clock.sleep_until(self.clock.monotonic() + time).await;
+    }
+
+    /// Completes once less has come within so long than comes at the slowest speed.
+    pub(super) async fn stops_receiving(&self, time: Duration) {
+        loop {
+            let before = self.state().received;
+            self.sleep(time).await;
+            let came = self.state().received.saturating_sub(before);
+            if self.time_for(came) < time {
+                return;
+            }
+        }
     }
 
     /// Pings the client until it is gone.
@@ -100,6 +114,7 @@ impl Heartbeat {
         let now = self.clock.monotonic();
         let time = self.time_for(bytes as u64);
         let mut state = self.state();
+        state.received = state.received.saturating_add(bytes as u64);
         if state.waiting {
             let excused = (state.excused_until + time).min(now);
             state.excused_until = state.excused_until.max(excused);
@@ -123,12 +138,29 @@ impl Heartbeat {
 
     /// The server has not handled what the client sent, for as long as this is kept; the client is not to blame.
     pub(super) fn backlog(&self) -> Backlog<'_> {
+        self.begin_backlog();
+        Backlog { heartbeat: self }
+    }
+
+    /// Such a backlog begins; whoever says so says its end, too.
+    pub(super) fn begin_backlog(&self) {
         let mut state = self.state();
         if state.backlogs == 0 {
             state.backlog_since = self.clock.monotonic();
         }
         state.backlogs += 1;
-        Backlog { heartbeat: self }
+    }
+
+    /// One of them ends.
+    pub(super) fn end_backlog(&self) {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        let lasted = state.backlog(now);
+        state.backlogs = state.backlogs.saturating_sub(1);
+        if state.backlogs == 0 && state.waiting {
+            state.excused_until += lasted;
+            state.backlog_left -= lasted;
+        }
     }
 
     /// A ping was sent that was `due` at this time.
@@ -203,14 +235,7 @@ pub(super) struct Backlog<'a> {
 
 impl Drop for Backlog<'_> {
     fn drop(&mut self) {
-        let now = self.heartbeat.clock.monotonic();
-        let mut state = self.heartbeat.state();
-        let lasted = state.backlog(now);
-        state.backlogs -= 1;
-        if state.backlogs == 0 && state.waiting {
-            state.excused_until += lasted;
-            state.backlog_left -= lasted;
-        }
+        self.heartbeat.end_backlog();
     }
 }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{connection::Connection, fragments::Fragments, outbox::Portion};
+use super::{budget::Reading, connection::Connection, fragments::Fragments, outbox::Portion};
 
 /// Bytes of an answer that are handed to the connection at a time.
 const PIECE: usize = 64 * 1024;
@@ -26,11 +26,54 @@ const READ: usize = 4096;
 /// something large. The websocket library answers pings whether the answers go out or not.
 const MOST_UNANSWERED: usize = 64 * 1024;
 
+/// Reads on as far as the budget allows it. A client that is kept waiting cannot be heard, and is not to blame.
+#[derive(Debug)]
+struct Budgeted {
+    connection: Arc<Connection>,
+    reading: Arc<Reading>,
+    is_kept_waiting: bool,
+}
+
+impl Budgeted {
+    fn new(connection: Arc<Connection>, reading: Arc<Reading>) -> Self {
+        Self {
+            connection,
+            reading,
+            is_kept_waiting: false,
+        }
+    }
+
+    fn poll_read_on(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let poll = self.reading.poll_read_on(context);
+        let heartbeat = &self.connection.heartbeat;
+        match (poll.is_pending(), self.is_kept_waiting) {
+            (true, false) => heartbeat.begin_backlog(),
+            (false, true) => heartbeat.end_backlog(),
+            _ => {}
+        }
+        self.is_kept_waiting = poll.is_pending();
+        poll
+    }
+
+    fn note_read(&self, bytes: usize) {
+        self.connection.heartbeat.note_received(bytes);
+        self.reading.note_read(bytes);
+    }
+}
+
+impl Drop for Budgeted {
+    fn drop(&mut self) {
+        if self.is_kept_waiting {
+            self.connection.heartbeat.end_backlog();
+        }
+    }
+}
+
 /// A websocket's connection. A client that does not read is not read from.
 #[derive(Debug)]
 pub(super) struct MeteredStream<S> {
     stream: S,
-    connection: Arc<Connection>,
+    budgeted: Budgeted,
     /// Something waits to be written that the client does not take.
     is_blocked: bool,
     /// Bytes that were read since then, less those that were written.
@@ -45,11 +88,11 @@ pub(super) struct MeteredStream<S> {
 }
 
 impl<S> MeteredStream<S> {
-    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(stream: S, connection: Arc<Connection>, reading: Arc<Reading>) -> Self {
         Self {
             stream,
             fragments: Fragments::new(connection.limits.message),
-            connection,
+            budgeted: Budgeted::new(connection, reading),
             is_blocked: false,
             unanswered: 0,
             reader: None,
@@ -72,7 +115,7 @@ impl<S> MeteredStream<S> {
     fn note_sent(&mut self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match sent {
             Poll::Ready(Ok(bytes)) => {
-                self.connection.heartbeat.note_sent(bytes);
+                self.budgeted.connection.heartbeat.note_sent(bytes);
                 self.unanswered = self.unanswered.saturating_sub(bytes);
                 self.let_read();
             }
@@ -103,7 +146,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MeteredStream<S> {
             self.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        ready!(self.connection.receive_budget.poll_read_on(context));
+        ready!(self.budgeted.poll_read_on(context));
         // A header that is incomplete is not handed on: until then there is nothing that could be.
         while self.read.is_empty() {
             let mut space = [MaybeUninit::uninit(); READ];
@@ -114,8 +157,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MeteredStream<S> {
                 return Poll::Ready(Ok(()));
             }
             let this = &mut *self;
-            this.connection.heartbeat.note_received(bytes.len());
-            this.connection.receive_budget.note_read(bytes.len());
+            this.budgeted.note_read(bytes.len());
             if this.is_blocked {
                 this.unanswered = this.unanswered.saturating_add(bytes.len());
             }
@@ -155,12 +197,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredStream<S> {
 #[derive(Debug)]
 pub(super) struct MeteredBody {
     body: Body,
-    connection: Arc<Connection>,
+    budgeted: Budgeted,
 }
 
 impl MeteredBody {
-    pub(super) fn wrap(body: Body, connection: Arc<Connection>) -> Body {
-        Body::new(Self { body, connection })
+    pub(super) fn wrap(body: Body, connection: Arc<Connection>, reading: Arc<Reading>) -> Body {
+        let budgeted = Budgeted::new(connection, reading);
+        Body::new(Self { body, budgeted })
     }
 }
 
@@ -172,13 +215,12 @@ impl HttpBody for MeteredBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        ready!(self.connection.receive_budget.poll_read_on(context));
+        ready!(self.budgeted.poll_read_on(context));
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
         {
-            self.connection.heartbeat.note_received(data.len());
-            self.connection.receive_budget.note_read(data.len());
+            self.budgeted.note_read(data.len());
         }
         frame
     }

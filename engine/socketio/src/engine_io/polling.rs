@@ -106,7 +106,8 @@ pub(super) async fn post<H: Handler>(
 ) -> Answer {
     let connection = client.connection();
     let leniency = &server.settings.leniency;
-    let request = request.map(|body| MeteredBody::wrap(body, Arc::clone(connection)));
+    let reading = connection.receive_budget.reading();
+    let request = request.map(|body| MeteredBody::wrap(body, Arc::clone(connection), Arc::clone(&reading)));
     let timeout = server.settings.body_timeout;
     let body = match server.handler.read_body(client, request, timeout).await {
         Ok(body) => body,
@@ -118,15 +119,14 @@ pub(super) async fn post<H: Handler>(
     };
     let payload = match Payload::read(body, leniency) {
         Ok(payload) => payload,
-        // python-engineio answers OK and does nothing.
-        Err(_) if leniency.ignores_malformed => return Answer::bad_request(),
+        Err(_) if leniency.ignores_malformed => return Answer::Ok,
         Err(_) => {
             connection.dismiss();
             return Answer::bad_request();
         }
     };
     // The body is held until the last of its packets is handled.
-    let Ok(permit) = connection.permit_for(payload.len()).await else {
+    let Ok(permit) = connection.permit_for(payload.len(), &reading).await else {
         return Answer::bad_request();
     };
     for packet in payload.packets() {

@@ -33,6 +33,7 @@ use tokio_tungstenite::{
 use super::{
     Connection, Content, Handler, Server, Transport,
     answer::Answer,
+    budget::Reading,
     connection::{Over, State},
     frame::Frame,
     metered::MeteredStream,
@@ -41,7 +42,13 @@ use super::{
 use crate::settings::Leniency;
 
 type Socket = WebSocketStream<MeteredStream<TokioIo<hyper::upgrade::Upgraded>>>;
-type Halves = (SplitSink<Socket, Message>, SplitStream<Socket>);
+
+/// A websocket, and what is being read of it.
+struct Halves {
+    sink: SplitSink<Socket, Message>,
+    stream: SplitStream<Socket>,
+    reading: Arc<Reading>,
+}
 
 /// Bytes that the websocket library reads at a time, out of what was read of the connection: few, because it keeps a
 /// buffer of this size for every connection.
@@ -50,6 +57,8 @@ const READ_BUFFER: usize = 512;
 const WRITE_BUFFER: usize = 4096;
 /// Bytes of a message that are written at a time.
 const PIECE: usize = 16 * 1024;
+/// Bytes of a control frame before what it carries: two, and its mask.
+const CONTROL_HEADER: usize = 6;
 /// Bytes taken from the outbox at a time.
 const PORTION: usize = 256 * 1024;
 
@@ -83,13 +92,19 @@ async fn begin<H: Handler>(
     connection: &Arc<Connection>,
     upgrading: OnUpgrade,
 ) -> Option<Halves> {
-    let Some(mut socket) = accept(upgrading, connection).await else {
+    let reading = connection.receive_budget.reading();
+    let Some(mut socket) = accept(upgrading, connection, &reading).await else {
         tracing::debug!(sid = %connection.id(), "socket.io upgrade failed");
         return None;
     };
     let packet = Frame::text(format!("0{}", server.open_packet(connection, false)));
     socket.send(message(packet)).await.ok()?;
-    Some(socket.split())
+    let (sink, stream) = socket.split();
+    Some(Halves {
+        sink,
+        stream,
+        reading,
+    })
 }
 
 /// Tries a websocket for a connection that polls, and moves to it.
@@ -121,8 +136,9 @@ async fn try_upgrade<H: Handler>(
     connection: &Arc<Connection>,
     upgrading: OnUpgrade,
 ) -> Option<Halves> {
+    let reading = connection.receive_budget.reading();
     let socket = tokio::time::timeout(server.settings.upgrade_timeout, async {
-        let mut socket = accept(upgrading, connection).await?;
+        let mut socket = accept(upgrading, connection, &reading).await?;
         probe(&mut socket, connection).await.then_some(socket)
     })
     .await;
@@ -138,7 +154,12 @@ async fn try_upgrade<H: Handler>(
         connection.end();
         return None;
     }
-    Some(socket.split())
+    let (sink, stream) = socket.split();
+    Some(Halves {
+        sink,
+        stream,
+        reading,
+    })
 }
 
 /// The client asks whether the websocket works, then says that it moves. Until it has asked, events go out by polling:
@@ -157,17 +178,27 @@ async fn reads(socket: &mut Socket, packet: &str) -> bool {
 }
 
 /// Carries frames both ways until either side ends the connection.
-async fn serve<H: Handler>(server: &Server<H>, (sink, stream): Halves, connection: &Connection) {
+async fn serve<H: Handler>(server: &Server<H>, halves: Halves, connection: &Connection) {
+    let Halves {
+        sink,
+        stream,
+        reading,
+    } = halves;
     tokio::join!(
         async {
-            read(stream, connection, &server.settings.leniency).await;
+            read(stream, &reading, connection, &server.settings.leniency).await;
             connection.receive_close().await;
         },
         write(server, sink, connection)
     );
 }
 
-async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency: &Leniency) {
+async fn read(
+    mut stream: SplitStream<Socket>,
+    reading: &Reading,
+    connection: &Connection,
+    leniency: &Leniency,
+) {
     loop {
         let received = tokio::select! {
             received = stream.next() => received,
@@ -186,27 +217,44 @@ async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency
                 Ok(Packet::Message(message)) => {
                     let message = Bytes::from(text.clone()).slice_ref(message.as_bytes());
                     drop(text);
-                    Box::pin(hand_on(connection, message.len(), Content::Text(message))).await
+                    Box::pin(hand_on(
+                        connection,
+                        reading,
+                        message.len(),
+                        Content::Text(message),
+                    ))
+                    .await
                 }
                 Ok(Packet::Binary(bytes)) => {
-                    Box::pin(hand_on(connection, bytes.len(), Content::Binary(bytes))).await
+                    Box::pin(hand_on(connection, reading, bytes.len(), Content::Binary(bytes))).await
                 }
-                Ok(Packet::Pong) => {
-                    connection.note_pong();
-                    true
+                // What others took to be read is given back: nobody handles them.
+                other => {
+                    drop(reading.take());
+                    match other {
+                        Ok(Packet::Pong) => {
+                            connection.note_pong();
+                            true
+                        }
+                        Ok(Packet::Upgrade) if leniency.answers_upgrades => {
+                            connection.send(&[Frame::text("6")]);
+                            true
+                        }
+                        Ok(Packet::Close) | Err(_) => false,
+                        Ok(_) => leniency.ignores_malformed,
+                    }
                 }
-                Ok(Packet::Upgrade) if leniency.answers_upgrades => {
-                    connection.send(&[Frame::text("6")]);
-                    true
-                }
-                Ok(Packet::Ping | Packet::Upgrade | Packet::Unexpected) => leniency.ignores_malformed,
-                Ok(Packet::Close) | Err(_) => false,
             },
             Message::Binary(bytes) => {
-                Box::pin(hand_on(connection, bytes.len(), Content::Binary(bytes))).await
+                Box::pin(hand_on(connection, reading, bytes.len(), Content::Binary(bytes))).await
             }
             Message::Close(_) => false,
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => true,
+            // They may come between the fragments of a message, which goes on.
+            Message::Ping(payload) | Message::Pong(payload) => {
+                reading.forget(CONTROL_HEADER + payload.len());
+                true
+            }
+            Message::Frame(_) => true,
         };
         if !goes_on {
             return;
@@ -215,8 +263,8 @@ async fn read(mut stream: SplitStream<Socket>, connection: &Connection, leniency
 }
 
 /// Hands on what was read, once there is a permit for it; whether the connection goes on.
-async fn hand_on(connection: &Connection, bytes: usize, content: Content) -> bool {
-    match connection.permit_for(bytes).await {
+async fn hand_on(connection: &Connection, reading: &Reading, bytes: usize, content: Content) -> bool {
+    match connection.permit_for(bytes, reading).await {
         Ok(permit) => connection.receive(content, permit).await.is_ok(),
         Err(Over) => false,
     }
@@ -306,10 +354,18 @@ fn switching(request: &Request) -> Option<Response> {
     )
 }
 
-async fn accept(upgrading: OnUpgrade, connection: &Arc<Connection>) -> Option<Socket> {
+async fn accept(
+    upgrading: OnUpgrade,
+    connection: &Arc<Connection>,
+    reading: &Arc<Reading>,
+) -> Option<Socket> {
     let upgraded = upgrading.await.ok()?;
     let largest = connection.limits.message;
-    let stream = MeteredStream::new(TokioIo::new(upgraded), Arc::clone(connection));
+    let stream = MeteredStream::new(
+        TokioIo::new(upgraded),
+        Arc::clone(connection),
+        Arc::clone(reading),
+    );
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)

@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     engine_io::{
-        BodyError, Connection, Content, Handler, Inbox, Message, Opening, Permit, Rejection, new_id,
+        BodyError, Connection, Content, Handler, Inbox, Message, Opening, Parked, Permit, Rejection, new_id,
     },
     environment::Random,
     long_work::{LONG, LongWork},
-    settings::{Leniency, Settings},
+    settings::{Leniency, Limits, Settings},
 };
 
 /// An application as a handler of Engine.IO.
@@ -27,6 +27,7 @@ pub struct SocketIo<A> {
     leniency: Leniency,
     most_attachments: usize,
     most_namespaces: usize,
+    attachment_timeout: Duration,
     long_work: LongWork,
     random: Arc<dyn Random>,
 }
@@ -45,6 +46,7 @@ impl<A> SocketIo<A> {
             leniency: settings.leniency,
             most_attachments: settings.most_attachments,
             most_namespaces: settings.most_namespaces,
+            attachment_timeout: settings.body_timeout,
             long_work: settings.long_work.clone(),
             random,
         }
@@ -87,7 +89,7 @@ impl<A: Application> Handler for SocketIo<A> {
                 client: &client,
                 pending: None,
             };
-            while let Some(message) = inbox.next().await {
+            while let Some(message) = reader.next(&mut inbox).await {
                 // On the heap, so that connections that wait have no room for it.
                 if Box::pin(reader.handle(message)).await == Next::End {
                     break;
@@ -145,15 +147,18 @@ async fn entered_in_time<P, D: Data>(client: &Client<P, D>) {
     }
 }
 
-/// A packet whose attachments are still coming.
+/// A packet whose attachments are still coming. Its text waits as it came: what is read of it takes far more memory.
 #[derive(Debug)]
-struct Pending<D> {
-    namespace: String,
-    message: Carried<D>,
+struct Pending {
+    text: Bytes,
+    /// Whether somebody will get its attachments.
+    is_wanted: bool,
     expected: usize,
     received: usize,
     size: usize,
     attachments: Vec<Bytes>,
+    /// What all of it takes while it waits.
+    parked: Parked,
 }
 
 /// Whether the connection goes on.
@@ -167,10 +172,27 @@ enum Next {
 struct Reader<'a, A: Application> {
     handler: &'a SocketIo<A>,
     client: &'a Arc<Client<A::Peer, A::Data>>,
-    pending: Option<Pending<A::Data>>,
+    pending: Option<Pending>,
 }
 
 impl<A: Application> Reader<'_, A> {
+    /// The next message; `None` where no more will be handled. Who stops sending the attachments of a packet is closed: what
+    /// has come of it would be kept for nothing.
+    async fn next(&self, inbox: &mut Inbox) -> Option<Message> {
+        if self.pending.is_none() {
+            return inbox.next().await;
+        }
+        let stops = self.connection().stops_sending(self.handler.attachment_timeout);
+        tokio::select! {
+            biased;
+            message = inbox.next() => message,
+            () = stops => {
+                self.close();
+                None
+            }
+        }
+    }
+
     async fn handle(&mut self, message: Message) -> Next {
         let Message { content, permit } = message;
         match content {
@@ -182,16 +204,7 @@ impl<A: Application> Reader<'_, A> {
     }
 
     async fn text(&mut self, text: Bytes, permit: Arc<Permit>) -> Next {
-        let size = text.len();
-        let most_values = self.connection().limits().json_values;
-        let parse = || match std::str::from_utf8(&text) {
-            Ok(text) => Packet::parse(text, most_values),
-            Err(_) => Err(Malformed::NoPacket),
-        };
-        let packet = self.handler.long_work.run(size >= LONG, parse).await;
-        // What was read of it is all that is needed from here on.
-        drop(text);
-        let packet = match packet {
+        let packet = match self.parse(&text).await {
             Ok(packet) if !packet.is_strict() => match self.malformed() {
                 Next::Continue => packet,
                 Next::End => return Next::End,
@@ -203,9 +216,10 @@ impl<A: Application> Reader<'_, A> {
                 return Next::Continue;
             }
         };
-        let Packet { namespace, kind } = packet;
+        let Packet { namespace, kind, .. } = packet;
         match kind {
             Kind::Connect(auth) => {
+                drop(text);
                 self.connect(&namespace, auth).await;
                 return Next::Continue;
             }
@@ -219,29 +233,58 @@ impl<A: Application> Reader<'_, A> {
         }
         match kind {
             Kind::Disconnect => self.handler.leave(self.client, &namespace),
-            Kind::Message {
-                message,
-                attachments: None,
-            } => self.carry(&namespace, message, Vec::new(), permit).await,
-            Kind::Message {
-                message,
-                attachments: Some(expected),
-            } => {
-                let is_strict = !self.handler.leniency.ignores_malformed;
-                if expected == 0 || is_strict && expected > self.handler.most_attachments {
+            Kind::Message { message, attachments } => match attachments {
+                Some(0) => return self.close(),
+                None => {
+                    // What was read of it is all that is needed from here on.
+                    drop(text);
+                    self.carry(&namespace, message, Vec::new(), permit).await;
+                }
+                Some(expected)
+                    if expected > self.handler.most_attachments
+                        && !self.handler.leniency.ignores_malformed =>
+                {
                     return self.close();
                 }
-                self.pending = Some(Pending {
-                    namespace,
-                    message,
-                    expected,
-                    received: 0,
-                    size,
-                    attachments: Vec::new(),
-                });
-            }
+                Some(expected) => {
+                    let pending = Pending {
+                        is_wanted: self.is_wanted(&namespace, &message),
+                        size: text.len(),
+                        // A copy: the text may be a small part of what it came in.
+                        text: Bytes::copy_from_slice(&text),
+                        expected,
+                        received: 0,
+                        attachments: Vec::new(),
+                        parked: Parked::default(),
+                    };
+                    return self.park(pending);
+                }
+            },
             Kind::Connect(_) | Kind::Other => {}
         }
+        Next::Continue
+    }
+
+    async fn parse(&self, text: &Bytes) -> Result<Packet<A::Data>, Malformed> {
+        let most_values = self.connection().limits().json_values;
+        let parse = || match std::str::from_utf8(text) {
+            Ok(text) => Packet::parse(text, most_values),
+            Err(_) => Err(Malformed::NoPacket),
+        };
+        self.handler.long_work.run(text.len() >= LONG, parse).await
+    }
+
+    /// Keeps what has come of a packet, where there is room for it.
+    fn park(&mut self, mut pending: Pending) -> Next {
+        if !pending
+            .parked
+            .grow(&self.connection().limits().budget, pending.size)
+        {
+            self.refused(Refused::NoRoomForAttachments);
+            self.connection().dismiss();
+            return Next::End;
+        }
+        self.pending = Some(pending);
         Next::Continue
     }
 
@@ -250,48 +293,56 @@ impl<A: Application> Reader<'_, A> {
             return self.malformed();
         };
         pending.received += 1;
-        pending.size = pending.size.saturating_add(bytes.len());
-        if pending.size > self.connection().limits().message {
-            return self.close();
-        }
         let are_too_many = pending.expected > self.handler.most_attachments;
         // What nobody will get is not kept.
-        if !are_too_many && self.is_wanted(&pending) {
+        if !are_too_many && pending.is_wanted {
+            pending.size = pending.size.saturating_add(bytes.len());
             pending.attachments.push(bytes);
         }
         if pending.received < pending.expected {
-            self.pending = Some(pending);
-            return Next::Continue;
+            return self.park(pending);
         }
+        let Pending {
+            text,
+            expected,
+            attachments,
+            parked,
+            ..
+        } = pending;
+        // It was read before.
+        let Ok(Packet {
+            namespace,
+            kind: Kind::Message { message, .. },
+            ..
+        }) = self.parse(&text).await
+        else {
+            return self.close();
+        };
+        drop(text);
         if are_too_many {
-            if let Carried::Event { data, .. } = &pending.message {
+            if let Carried::Event { data, .. } = &message {
                 self.refused(Refused::TooManyAttachments {
-                    namespace: &pending.namespace,
+                    namespace: &namespace,
                     data: data.as_ref(),
                 });
             }
             return Next::Continue;
         }
-        if !pending.message.is_complete(pending.expected) {
+        if !message.is_complete(expected) {
             return self.close();
         }
-        let Pending {
-            namespace,
-            message,
-            attachments,
-            ..
-        } = pending;
-        self.carry(&namespace, message, attachments, permit).await;
+        self.carry(&namespace, message, attachments, parked.with(permit))
+            .await;
         Next::Continue
     }
 
     /// Whether the attachments of a packet are of use.
-    fn is_wanted(&self, pending: &Pending<A::Data>) -> bool {
-        match &pending.message {
+    fn is_wanted(&self, namespace: &str, message: &Carried<A::Data>) -> bool {
+        match message {
             Carried::Event { .. } => true,
             Carried::Acknowledgement { number, .. } => {
                 let acks = self.client.acks();
-                number.is_some_and(|number| acks.is_expected(&pending.namespace, number))
+                number.is_some_and(|number| acks.is_expected(namespace, number))
             }
         }
     }

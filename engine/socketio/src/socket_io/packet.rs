@@ -30,6 +30,8 @@ const RESERVED: [&str; 6] = [
 pub(super) struct Packet<D> {
     pub(super) namespace: String,
     pub(super) kind: Kind<D>,
+    /// Something stands in it that its type does not have: a number of attachments, or what a disconnection says.
+    has_more: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +97,11 @@ impl<D: Data> Packet<D> {
             data,
         };
         let attachments = Some(count.unwrap_or(0));
+        let has_more = match kind {
+            1 => count.is_some() || data.is_some(),
+            5 | 6 => count.is_none(),
+            _ => count.is_some(),
+        };
         let kind = match kind {
             0 => Kind::Connect(data),
             1 => Kind::Disconnect,
@@ -116,17 +123,22 @@ impl<D: Data> Packet<D> {
             },
             _ => Kind::Other,
         };
-        Ok(Self { namespace, kind })
+        Ok(Self {
+            namespace,
+            kind,
+            has_more,
+        })
     }
 
     /// Whether it is as the protocol says. What [`Packet::parse`] reads is a little more.
     pub(super) fn is_strict(&self) -> bool {
-        match &self.kind {
+        let is_well_formed = match &self.kind {
             Kind::Connect(data) => data.as_ref().is_none_or(Data::is_object),
             Kind::Disconnect => true,
             Kind::Message { message, .. } => message.is_strict(),
             Kind::Other => false,
-        }
+        };
+        is_well_formed && !self.has_more
     }
 }
 

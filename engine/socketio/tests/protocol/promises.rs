@@ -5,7 +5,7 @@ use std::{future::pending, sync::Arc};
 use serde_json::{Value, json};
 use socketio_server::{
     Limits, Settings,
-    engine_io::{Connections, Rejection, Unconfirmed},
+    engine_io::{Budget, Connections, Rejection, Unconfirmed},
     environment::{SystemClock, SystemRandom},
     socket_io::{Admission, Application, Arguments, Client, Emit, Event, Handled, Request, Socket, SocketIo},
 };
@@ -193,6 +193,108 @@ async fn a_server_that_is_busy_with_a_client_reads_no_more_of_it_and_goes_on_wit
     assert!(!flooding.is_finished());
     flooding.abort();
     client.connection().end();
+}
+
+fn with_budget(bytes: usize, message: usize) -> (Settings, Budget) {
+    let budget = Budget::new(bytes);
+    let settings = Settings {
+        limits: Limits {
+            message,
+            budget: budget.clone(),
+            ..Limits::default()
+        },
+        ..Settings::default()
+    };
+    (settings, budget)
+}
+
+fn event_of(bytes: usize) -> String {
+    format!("421[\"large\",\"{}\"]", "x".repeat(bytes))
+}
+
+#[tokio::test]
+async fn long_messages_of_many_clients_do_not_wait_for_each_other_for_ever() {
+    let (settings, budget) = with_budget(8_000_000, 20_000_000);
+    let running = Running::start(settings).await;
+    let mut sending = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (mut socket, _) = running.connect().await;
+        sending.spawn(async move {
+            socket.send(&event_of(6_000_000)).await;
+            assert_eq!(socket.text().await, "431[]");
+        });
+    }
+    // By polling, too.
+    let query = running.server.poller().await;
+    assert_eq!(running.server.http("POST", &query, "40").await.0, 200);
+    let (status, _) = running.server.http("POST", &query, &event_of(6_000_000)).await;
+    assert_eq!(status, 200);
+    sending.join_all().await;
+    assert_eq!(Budget::waiting(&[budget]), 0);
+}
+
+#[tokio::test]
+async fn what_is_no_message_takes_nothing_of_what_messages_take() {
+    let (settings, budget) = with_budget(4_000_000, 20_000_000);
+    let running = Running::start(settings).await;
+    let (mut idle, _) = running.connect().await;
+    for _ in 0..100 {
+        idle.send(&format!("3{}", "x".repeat(60_000))).await;
+    }
+    idle.send("421[\"calm\"]").await;
+    assert_eq!(idle.text().await, "431[]");
+    idle.ping(100, 100_000).await;
+    let (mut other, _) = running.connect().await;
+    other.send(&event_of(6_000_000)).await;
+    assert_eq!(other.text().await, "431[]");
+    assert_eq!(Budget::waiting(&[budget]), 0);
+}
+
+#[tokio::test]
+async fn attachments_that_wait_for_others_are_within_the_budget() {
+    static PART: [u8; 1_000_000] = [1; 1_000_000];
+    let (settings, budget) = with_budget(8_000_000, PART.len());
+    let running = Running::start(settings).await;
+    let both = "452-1[\"image\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]";
+    let (mut first, _) = running.connect().await;
+    first.send(both).await;
+    first.send_binary(&PART).await;
+    let (mut second, _) = running.connect().await;
+    second.send(both).await;
+    second.send_binary(&PART).await;
+    second.send_binary(b"little").await;
+    assert_eq!(second.text().await, "431[]");
+    let (mut third, _) = running.connect().await;
+    third.send(&both.replace("452-", "453-")).await;
+    third.send_binary(&PART).await;
+    while Budget::waiting(std::slice::from_ref(&budget)) < 2 * (PART.len() - 4000) {
+        tokio::task::yield_now().await;
+    }
+    let (mut fourth, _) = running.connect().await;
+    fourth.send(both).await;
+    fourth.send_binary(&PART).await;
+    assert!(fourth.ends().await);
+    first.send_binary(&PART).await;
+    assert_eq!(first.text().await, "431[]");
+    drop(third);
+    while Budget::waiting(std::slice::from_ref(&budget)) > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_stops_sending_attachments_is_closed() {
+    let settings = Settings {
+        body_timeout: std::time::Duration::from_millis(50),
+        ..Settings::default()
+    };
+    let running = Running::start(settings).await;
+    let (mut socket, _) = running.connect().await;
+    socket
+        .send("452-1[\"image\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]")
+        .await;
+    socket.send_binary(b"first").await;
+    assert!(socket.ends().await);
 }
 
 #[tokio::test]

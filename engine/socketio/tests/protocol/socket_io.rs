@@ -187,6 +187,10 @@ async fn malformed_packets_close_the_connection() {
         &["43[]"],
         &["431{}"],
         &["45[\"message\"]"],
+        // What their types do not have.
+        &["421-[\"message\",1]"],
+        &["41{\"a\":1}"],
+        &["401-/custom,{}"],
         &["450-[\"message\"]"],
         &["45-[\"message\"]"],
         &["451-{}"],

@@ -89,6 +89,14 @@ impl Socket {
         self.0.send(Message::binary(bytes)).await.unwrap();
     }
 
+    /// Sends so many pings of the websocket protocol and waits for the answers, and as many bytes of them in all at least.
+    pub(crate) async fn ping(&mut self, least: usize, bytes: usize) {
+        for _ in 0..least.max(bytes / 125) {
+            self.0.send(Message::Ping(vec![0; 125].into())).await.unwrap();
+            assert!(matches!(self.next().await, Some(Message::Pong(_))));
+        }
+    }
+
     /// What comes next; `None` where the server ends the connection.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         match tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap() {

@@ -65,7 +65,7 @@ struct Anonymous {
 
 impl Anonymous {
     /// They take short messages of a budget of their own.
-    fn new(bounds: AnonymousBounds, namespace_deadline: Duration, of_all: &Limits) -> Self {
+    fn new(bounds: AnonymousBounds, namespace_deadline: Duration) -> Self {
         let limits = Limits {
             message: bounds.message,
             waiting_messages: bounds.waiting_messages,
@@ -75,14 +75,14 @@ impl Anonymous {
             json_values: bounds.json_values,
             longest_echo: bounds.echo,
             connect_timeout: Some(namespace_deadline),
-            budget: of_all.budget.beside(bounds.waiting_bytes),
+            budget: Budget::of_short(bounds.waiting_bytes),
         };
         Self { bounds, limits }
     }
 }
 
 impl ChannelApplication {
-    /// Clients are in `hub`, and their events go to `services`; `of_all` is what any client may take.
+    /// Clients are in `hub`, and their events go to `services`.
     pub(super) fn new(
         hub: Arc<Hub>,
         services: Arc<Container>,
@@ -90,7 +90,6 @@ impl ChannelApplication {
         environment: Environment,
         real_clock: Arc<dyn Clock>,
         settings: &Settings,
-        of_all: &Limits,
     ) -> Self {
         let deadline = settings.timing.namespace_deadline;
         let anonymous = settings.anonymous_bounds();
@@ -99,7 +98,7 @@ impl ChannelApplication {
             services,
             operators,
             environment,
-            anonymous: anonymous.map(|bounds| Anonymous::new(bounds, deadline, of_all)),
+            anonymous: anonymous.map(|bounds| Anonymous::new(bounds, deadline)),
             refusals: Refusals::new(real_clock),
         }
     }
@@ -320,6 +319,10 @@ impl Application for ChannelApplication {
                     self.refusals.log_event(client, &name);
                 }
             }
+            Refused::NoRoomForAttachments => tracing::info!(
+                sid = %client.connection().id(),
+                "socket.io connection closed, there is no room for the attachments that it has sent"
+            ),
             Refused::Malformed => tracing::info!(
                 sid = %client.connection().id(),
                 "socket.io connection closed, it sent a malformed binary event"
