@@ -108,8 +108,8 @@ pub const LONGEST_NAMESPACE: usize = 255;
 pub struct Leniency {
     /// A request that names no transport polls.
     pub assumes_polling: bool,
-    /// Malformed Socket.IO packets, and those for namespaces that their client has not entered, are ignored; of a body that
-    /// cannot be read nothing is handled, and it is answered like any other. Otherwise all of these close the connection, as the protocols say.
+    /// Malformed Socket.IO packets, and those for namespaces that their client has not entered, are ignored; a body that
+    /// cannot be read is refused alone. Otherwise all of these close the connection, as the protocols say.
     pub ignores_malformed: bool,
     /// A poll takes the place of an earlier one that still waits, and what a client missed by hanging up it gets from the
     /// next poll. Otherwise both close the connection.

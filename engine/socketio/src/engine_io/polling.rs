@@ -119,7 +119,8 @@ pub(super) async fn post<H: Handler>(
     };
     let payload = match Payload::read(body, leniency) {
         Ok(payload) => payload,
-        Err(_) if leniency.ignores_malformed => return Answer::Ok,
+        // python-engineio answers OK and handles nothing of it.
+        Err(_) if leniency.ignores_malformed => return Answer::bad_request(),
         Err(_) => {
             connection.dismiss();
             return Answer::bad_request();
