@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 use crate::{
     domain::{browser::Browser, mask::shown, text::python_trim},
-    interfaces::http::compat::forwarded::Caller,
+    interfaces::http::compat::{forwarded::Caller, headers::joined},
 };
 
 /// Who connected from where, for the log, and for logins and logouts of the same browser.
@@ -28,18 +28,13 @@ pub(super) struct Handshake {
 
 impl Handshake {
     pub(super) fn of(headers: &HeaderMap, caller: &Caller, transport: &'static str) -> Self {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
+        let text = |name: &str| joined(headers, name).unwrap_or_default();
         Self {
             address: shown(&caller.last_forwarded()).into_owned(),
             limit_key: caller.limit_key().to_owned(),
             transport,
-            scope: scope(text("x-borealis-agent-context")),
-            authorization: masked(text(header::AUTHORIZATION.as_str())),
+            scope: scope(&text("x-borealis-agent-context")),
+            authorization: masked(&text(header::AUTHORIZATION.as_str())),
             browser: None,
             key: None,
         }

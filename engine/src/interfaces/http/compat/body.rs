@@ -245,8 +245,7 @@ impl<L> RawBody<L> {
     fn is_json(&self) -> bool {
         self.headers
             .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(is_json_type)
+            .is_some_and(|value| is_json_type(&String::from_utf8_lossy(value.as_bytes())))
     }
 
     async fn read(self) -> Result<Bytes, BodyError> {

@@ -51,11 +51,11 @@ impl Caller {
             .get::<ConnectInfo<SocketAddr>>()
             .map(|ConnectInfo(address)| address.ip().to_canonical());
         let headers = request.headers();
+        let named = request.uri().authority().map(|authority| authority.as_str());
         let host = headers
             .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .or(request.uri().authority().map(|authority| authority.as_str()))
-            .map(str::to_owned);
+            .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned())
+            .or(named.map(str::to_owned));
         let is_trusted = |address: IpAddr| {
             address.is_loopback() || trusted.iter().any(|network| network.contains(address))
         };

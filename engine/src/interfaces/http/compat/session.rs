@@ -340,22 +340,23 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     (scheme.eq_ignore_ascii_case("bearer ") && !token.is_empty()).then(|| token.to_owned())
 }
 
-/// The first cookie of this name; double quotes around its value are taken off.
+/// The first cookie of this name; double quotes around its value are taken off. Bytes that are not UTF-8 spoil the
+/// cookie that they stand in, and no other one of the line.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let of_pair = |pair: &str| {
+        let (key, value) = pair.split_once('=')?;
+        let value = value.trim();
+        let unquoted = value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .unwrap_or(value);
+        (key.trim() == name).then(|| unquoted.to_owned())
+    };
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .find_map(|pair| {
-            let (key, value) = pair.split_once('=')?;
-            let value = value.trim();
-            let unquoted = value
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-                .unwrap_or(value);
-            (key.trim() == name).then(|| unquoted.to_owned())
-        })
+        .map(|line| String::from_utf8_lossy(line.as_bytes()))
+        .find_map(|line| line.split(';').find_map(of_pair))
 }
 
 #[cfg(test)]

@@ -35,6 +35,13 @@ fn a_loopback_peer_speaks_for_others() {
 }
 
 #[test]
+fn a_host_of_any_bytes_is_what_the_client_named() {
+    let request = Request::builder().header("host", "z\u{f6}e.example:8443");
+    let caller = Caller::of(&request.body(()).unwrap(), &[], false);
+    assert_eq!(caller.host(), "z\u{f6}e.example:8443");
+}
+
+#[test]
 fn the_servers_own_origin_is_its_host_and_port_under_either_scheme() {
     let plain = |host: &str| {
         let request = Request::builder().header("host", host);

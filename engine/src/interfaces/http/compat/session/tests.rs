@@ -73,6 +73,22 @@ fn session_bearer_and_cookie_are_tried_in_this_order() {
 }
 
 #[test]
+fn a_cookie_of_other_bytes_spoils_no_other_one_of_the_line() {
+    let codec = codec(&[]);
+    let token = codec
+        .login(Session::default(), &admin(), NOW, Arrival::Plain)
+        .token;
+    for other in [&b"zo\xe9"[..], "zo\u{e9}".as_bytes()] {
+        let line = [b"other=", other, b"; borealis_auth=", token.as_bytes()].concat();
+        let headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_bytes(&line).unwrap())]);
+        let found = codec.identify(&headers, NOW).map(|found| found.username);
+        assert_eq!(found.as_deref(), Some("admin"));
+        assert!(SessionCodec::has_cookie(&headers));
+        assert_eq!(codec.credentials(&headers, NOW).len(), 1);
+    }
+}
+
+#[test]
 fn cookie_variables_change_the_attributes_of_both() {
     let codec = codec(&[
         ("BOREALIS_COOKIE_DOMAIN", ".example.com"),
