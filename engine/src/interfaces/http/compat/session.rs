@@ -204,8 +204,10 @@ impl SessionCodec {
 
     /// The cookies that a logout sends.
     pub fn logout(&self, arrival: Arrival) -> Vec<HeaderValue> {
-        // The legacy clears this one without its domain, so that a browser keeps it where one is set (OPR-9).
-        let token = if self.cookies.domain.is_some() || self.is_secure(arrival) {
+        // The legacy clears this one bare, so that a browser keeps it where a domain is set (OPR-9). Under `strict` what
+        // came over TLS is told so in every cookie.
+        let attributed = self.cookies.domain.is_some() || (self.follows_tls && self.is_secure(arrival));
+        let token = if attributed {
             self.cleared(TOKEN_COOKIE, "", false, arrival)
         } else {
             HeaderValue::try_from(format!("{TOKEN_COOKIE}=; {GONE}; Path=/")).ok()

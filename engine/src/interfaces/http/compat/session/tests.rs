@@ -119,6 +119,18 @@ fn a_logout_clears_both() {
             "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/; SameSite=Lax",
         ]
     );
+    // The legacy clears its token bare, whatever else is set than a domain.
+    let secure = codec(&[
+        ("BOREALIS_ACCESS_POLICY", "legacy"),
+        ("BOREALIS_COOKIE_SECURE", "1"),
+    ]);
+    assert_eq!(
+        secure.logout(Arrival::Tls),
+        [
+            "borealis_auth=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/",
+            "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Secure; HttpOnly; Path=/; SameSite=Lax",
+        ]
+    );
 }
 
 #[test]
