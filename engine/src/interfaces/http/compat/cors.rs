@@ -101,20 +101,26 @@ pub async fn add_headers(
         }
         return response;
     }
-    let granted = request
-        .headers()
-        .get(header::ORIGIN)
-        .filter(|origin| origins.allow(origin))
-        .map(|origin| {
-            let mut granted = headers_for(origin.clone(), request.method(), request.headers());
-            if !origins.allow_cookies(origin, &caller) {
-                granted.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
-            }
-            granted
-        });
+    let origin = request.headers().get(header::ORIGIN);
+    let with_cookies = origin.is_none_or(|origin| origins.allow_cookies(origin, &caller));
+    let granted = origin.filter(|origin| origins.allow(origin)).map(|origin| {
+        let mut granted = headers_for(origin.clone(), request.method(), request.headers());
+        if !with_cookies {
+            granted.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+        }
+        granted
+    });
     let mut response = next(request).await;
+    let headers = response.headers_mut();
+    if !with_cookies {
+        // Whatever a server says of itself that `/api/proxy` asked: the cookies are this one's.
+        headers.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    }
+    if headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        // Such a server has said who may read its answer.
+        return response;
+    }
     if let Some(granted) = granted {
-        let headers = response.headers_mut();
         let vary = merged_vary(headers);
         set_all(headers, &granted);
         if origins.vary() {
@@ -212,13 +218,7 @@ mod tests {
         ask_under("legacy", path, allowed, method, pairs).await
     }
 
-    async fn ask_under(
-        policy: &str,
-        path: &str,
-        allowed: &[&str],
-        method: &str,
-        pairs: &[(&str, &str)],
-    ) -> HeaderMap {
+    fn settings(policy: &str, allowed: &[&str]) -> Settings {
         let variables = [
             ("BOREALIS_CORS_ALLOWED_ORIGINS".to_owned(), allowed.join(",")),
             ("BOREALIS_ACCESS_POLICY".to_owned(), policy.to_owned()),
@@ -227,8 +227,17 @@ mod tests {
                 "https://b.example:8443/".to_owned(),
             ),
         ];
-        let settings = Settings::from_map(&variables.into(), std::path::Path::new("/")).unwrap();
-        let origins = AllowedOrigins::new(&settings);
+        Settings::from_map(&variables.into(), std::path::Path::new("/")).unwrap()
+    }
+
+    async fn ask_under(
+        policy: &str,
+        path: &str,
+        allowed: &[&str],
+        method: &str,
+        pairs: &[(&str, &str)],
+    ) -> HeaderMap {
+        let origins = AllowedOrigins::new(&settings(policy, allowed));
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in pairs {
             request = request.header(*name, *value);
@@ -265,6 +274,48 @@ mod tests {
         .await;
         assert_eq!(headers["access-control-allow-origin"], "https://ui.example");
         assert_eq!(headers["vary"], "Cookie");
+    }
+
+    #[tokio::test]
+    async fn what_a_proxied_server_says_of_origins_stays_but_never_opens_the_cookies() {
+        let any = [("access-control-allow-origin", "*")];
+        let with_cookies = [
+            ("access-control-allow-origin", "https://a.example"),
+            ("access-control-allow-credentials", "true"),
+        ];
+        let cookies_alone = [("access-control-allow-credentials", "true")];
+        let (foreign, own) = ("https://a.example", "https://b.example:8443");
+        for (policy, origin, upstream, allowed, credentials) in [
+            ("legacy", foreign, &any[..], "*", false),
+            ("legacy", foreign, &with_cookies, foreign, true),
+            ("legacy", foreign, &cookies_alone, foreign, true),
+            ("strict", foreign, &any, "*", false),
+            ("strict", foreign, &with_cookies, foreign, false),
+            ("strict", foreign, &cookies_alone, foreign, false),
+            ("strict", own, &[], own, true),
+        ] {
+            let settings = settings(policy, &[]);
+            let request = Request::builder().uri("/api/proxy").header("origin", origin);
+            let request = request.body(Body::empty()).unwrap();
+            let answer = async |_| {
+                let mut response = Body::empty().into_response();
+                for (name, value) in upstream {
+                    response
+                        .headers_mut()
+                        .insert(*name, HeaderValue::from_static(value));
+                }
+                response
+            };
+            let origins = AllowedOrigins::new(&settings);
+            let answer = add_headers(&origins, request, answer).await;
+            let headers = answer.headers();
+            let told = headers.contains_key("access-control-allow-credentials");
+            assert_eq!(
+                headers["access-control-allow-origin"], allowed,
+                "{policy} {upstream:?}"
+            );
+            assert_eq!(told, credentials, "{policy} {origin} {upstream:?}");
+        }
     }
 
     #[tokio::test]
