@@ -34,6 +34,14 @@ async fn site() -> MockServer {
         .respond_with(page)
         .mount(&site)
         .await;
+    let html = ResponseTemplate::new(200)
+        .insert_header("content-security-policy", "img-src 'none'")
+        .set_body_raw("<script>act()</script>", "text/html");
+    Mock::given(method("GET"))
+        .and(path("/html"))
+        .respond_with(html)
+        .mount(&site)
+        .await;
     site
 }
 
@@ -136,6 +144,41 @@ async fn what_comes_down_cannot_act_as_the_operator() {
     for name in ["cookie", "authorization"] {
         assert!(!asked[0].headers.contains_key(name), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere_is_shut_in_as_well_as_kept_out_of_frames() {
+    let (server, site) = (reaching().await, site().await);
+    let answer = ask(&server.admin().await, &format!("{}/html", site.uri())).await;
+    let policies: Vec<_> = answer
+        .headers()
+        .get_all("content-security-policy")
+        .iter()
+        .collect();
+    assert_eq!(
+        policies,
+        [
+            "img-src 'none'",
+            "sandbox",
+            "frame-ancestors 'none'; object-src 'none'; base-uri 'self'"
+        ]
+    );
+    assert_eq!(answer.headers()["x-frame-options"], "DENY");
+}
+
+#[tokio::test]
+async fn an_encoding_that_the_client_asks_for_is_asked_for_upstream_where_it_can_be_unpacked() {
+    let (server, site) = (reaching().await, site().await);
+    let operator = server.admin().await;
+    for accepted in ["identity", "br"] {
+        let url = format!("{}{}", operator.base, through(&format!("{}/page", site.uri())));
+        let request = operator.client.get(url).header("accept-encoding", accepted);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+    let asked = site.received_requests().await.unwrap();
+    let sent: Vec<_> = asked.iter().map(|one| &one.headers["accept-encoding"]).collect();
+    assert_eq!(sent[0], "identity");
+    assert!(!sent[1].to_str().unwrap().contains("br"), "{sent:?}");
 }
 
 #[tokio::test]

@@ -108,7 +108,8 @@ pub async fn guard_browsers(
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
     if is_page || is_html {
         headers.insert(header::X_FRAME_OPTIONS, NO_FRAMES);
-        headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        // Beside the one that shuts a proxied page in: a browser keeps to each of them.
+        headers.append(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
     }
     if guard
         .identity

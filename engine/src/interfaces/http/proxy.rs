@@ -59,8 +59,9 @@ fn passed_on(answer: ProxyAnswer, policy: AccessPolicy) -> Response {
     let mut response = (status, body).into_response();
     *response.headers_mut() = headers;
     if policy == AccessPolicy::Strict {
-        // A page from elsewhere must not act with the operator's cookies because it comes from this origin.
-        response.headers_mut().insert(
+        // A page from elsewhere must not act with the operator's cookies because it comes from this origin. What its
+        // own policy forbids stays forbidden.
+        response.headers_mut().append(
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("sandbox"),
         );
