@@ -20,7 +20,9 @@ use reqwest::{
 use super::web_tls;
 use crate::{config::network::Reach, domain::clock::Clock};
 
-/// How long it may take until an answer begins: to connect, to send, and to wait.
+/// How long it may take to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take until an answer begins: to connect, to send, and to wait as long as for a part of the body.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long may lie between two parts of a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,6 +102,7 @@ impl ProxyClient {
             .tls_backend_preconfigured(web_tls::config()?)
             .http1_only()
             .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
             // Each target is looked at before it is asked.
             .redirect(redirect::Policy::none())
             .dns_resolver(Arc::new(Resolver(reach.clone())))

@@ -7,7 +7,7 @@ pub use crate::integrations::proxy_client::{ProxyAnswer, ProxyBody, ProxyError, 
 
 /// What does not go up: what is between the client and this server, what says who the client is, and what the library
 /// says itself.
-const NOT_UP: [HeaderName; 15] = [
+const NOT_UP: [HeaderName; 14] = [
     header::HOST,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -21,8 +21,6 @@ const NOT_UP: [HeaderName; 15] = [
     header::COOKIE,
     header::AUTHORIZATION,
     header::FORWARDED,
-    // What comes is unpacked here.
-    header::ACCEPT_ENCODING,
     HeaderName::from_static("x-real-ip"),
 ];
 /// The beginning of what a proxy in front of this server adds.
@@ -67,6 +65,7 @@ fn headers_up(headers: &HeaderMap, method: &Method) -> HeaderMap {
     let mut up: HeaderMap = headers
         .iter()
         .filter(|(name, _)| !NOT_UP.contains(name) && !name.as_str().starts_with(FORWARDING))
+        .filter(|(name, value)| **name != header::ACCEPT_ENCODING || is_unpacked(value))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let mut usual = |name: HeaderName, value: &'static str| {
@@ -78,6 +77,16 @@ fn headers_up(headers: &HeaderMap, method: &Method) -> HeaderMap {
         usual(header::CONTENT_TYPE, "text/plain");
     }
     up
+}
+
+/// Whether everything that the client takes can be unpacked here, as an answer is before it goes down. Where it takes
+/// more, the library says what it can.
+fn is_unpacked(accepted: &HeaderValue) -> bool {
+    String::from_utf8_lossy(accepted.as_bytes())
+        .split(',')
+        .filter_map(|coding| coding.split(';').next())
+        .map(|coding| coding.trim().to_ascii_lowercase())
+        .all(|coding| matches!(coding.as_str(), "" | "identity" | "gzip" | "deflate"))
 }
 
 /// Of a header that stands there several times the last one alone, as in the legacy.
@@ -120,6 +129,20 @@ mod tests {
         ]);
         assert_eq!(up, expected);
         assert!(!headers_up(&HeaderMap::new(), &Method::POST).contains_key("content-type"));
+    }
+
+    #[test]
+    fn what_the_client_can_unpack_goes_up_where_this_server_can_too() {
+        for (accepted, goes_up) in [
+            ("identity", true),
+            ("", true),
+            ("GZIP;q=0.5, deflate", true),
+            ("gzip, deflate, br, zstd", false),
+            ("*", false),
+        ] {
+            let up = headers_up(&headers(&[("accept-encoding", accepted)]), &Method::POST);
+            assert_eq!(up.contains_key("accept-encoding"), goes_up, "{accepted}");
+        }
     }
 
     #[test]
