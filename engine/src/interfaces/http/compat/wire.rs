@@ -193,29 +193,45 @@ fn reason(status: StatusCode) -> Option<&'static [u8]> {
         202 => b"ACCEPTED",
         204 => b"NO CONTENT",
         206 => b"PARTIAL CONTENT",
+        203 => b"NON AUTHORITATIVE INFORMATION",
+        205 => b"RESET CONTENT",
+        207 => b"MULTI-STATUS",
+        300 => b"MULTIPLE CHOICES",
+        301 => b"MOVED PERMANENTLY",
         302 => b"FOUND",
+        303 => b"SEE OTHER",
         304 => b"NOT MODIFIED",
+        307 => b"TEMPORARY REDIRECT",
         308 => b"PERMANENT REDIRECT",
         400 => b"BAD REQUEST",
         401 => b"UNAUTHORIZED",
+        402 => b"PAYMENT REQUIRED",
         403 => b"FORBIDDEN",
         404 => b"NOT FOUND",
         405 => b"METHOD NOT ALLOWED",
+        406 => b"NOT ACCEPTABLE",
         408 => b"REQUEST TIMEOUT",
         409 => b"CONFLICT",
         410 => b"GONE",
         411 => b"LENGTH REQUIRED",
+        412 => b"PRECONDITION FAILED",
         413 => b"REQUEST ENTITY TOO LARGE",
         415 => b"UNSUPPORTED MEDIA TYPE",
         416 => b"REQUESTED RANGE NOT SATISFIABLE",
         417 => b"EXPECTATION FAILED",
         422 => b"UNPROCESSABLE ENTITY",
+        423 => b"LOCKED",
+        424 => b"FAILED DEPENDENCY",
+        426 => b"UPGRADE REQUIRED",
+        428 => b"PRECONDITION REQUIRED",
         429 => b"TOO MANY REQUESTS",
+        451 => b"UNAVAILABLE FOR LEGAL REASONS",
         500 => b"INTERNAL SERVER ERROR",
         501 => b"NOT IMPLEMENTED",
         502 => b"BAD GATEWAY",
         503 => b"SERVICE UNAVAILABLE",
         504 => b"GATEWAY TIMEOUT",
+        507 => b"INSUFFICIENT STORAGE",
         _ => return None,
     })
 }
@@ -254,14 +270,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_page_or_the_proxy_may_answer_has_its_reason() {
+        for code in [200, 301, 303, 307, 406, 412, 423, 507] {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert!(code == 200 || reason(status).is_some(), "{code}");
+        }
+    }
+
+    #[test]
     fn every_reason_is_the_usual_one_in_capitals() {
         for status in (200..600).filter_map(|code| StatusCode::from_u16(code).ok()) {
             let (Some(reason), Some(usual)) = (reason(status), status.canonical_reason()) else {
                 continue;
             };
             let reason = std::str::from_utf8(reason).unwrap();
-            // Where the words differ, the legacy has those of an older specification.
-            if !["REQUEST ENTITY TOO LARGE", "REQUESTED RANGE NOT SATISFIABLE"].contains(&reason) {
+            // Where the words differ, the legacy has those of an older specification, or its own.
+            let differ = [
+                "NON AUTHORITATIVE INFORMATION",
+                "REQUEST ENTITY TOO LARGE",
+                "REQUESTED RANGE NOT SATISFIABLE",
+            ];
+            if !differ.contains(&reason) {
                 assert_eq!(reason, usual.to_uppercase());
             }
         }
