@@ -19,6 +19,7 @@ use borealis_engine::{
         server::configure,
     },
 };
+use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -165,6 +166,49 @@ async fn a_proxy_on_this_machine_is_believed() {
     let answer =
         send("GET /caller HTTP/1.1\r\nX-Forwarded-For: 9.9.9.9, 8.8.8.8\r\nConnection: close\r\n\r\n").await;
     assert!(answer.ends_with("{\"address\":\"8.8.8.8\"}\n"), "{answer}");
+}
+
+/// Where the legacy's database refuses an id beyond 64 bits its words come, and elsewhere no row has it.
+#[tokio::test]
+async fn ids_beyond_64_bits_are_refused_where_the_legacy_refuses_them() {
+    let server = Server::with(&[]).start().await;
+    let operator = server.admin().await;
+    let id = "9223372036854775808";
+    let too_large = json!({ "error": "Python int too large to convert to SQLite INTEGER" });
+    for (method, path, body) in [
+        (Method::GET, "/api/credentials", json!(null)),
+        (Method::PUT, "/api/credentials", json!({ "name": "n" })),
+        (Method::DELETE, "/api/credentials", json!(null)),
+        (Method::GET, "/api/ansible/recap", json!(null)),
+        (Method::GET, "/api/ansible/run_for_activity", json!(null)),
+    ] {
+        let answer = operator.send(method.clone(), &format!("{path}/{id}"), body).await;
+        assert_eq!(
+            answer.status_and_json(),
+            (500, too_large.clone()),
+            "{method} {path}"
+        );
+        // One less is an id that no row has.
+        let answer = operator
+            .send(
+                method.clone(),
+                &format!("{path}/9223372036854775807"),
+                json!({ "name": "n" }),
+            )
+            .await;
+        assert_eq!(answer.status_and_json().0, 404, "{method} {path}");
+    }
+    // What is wrong with the body comes first.
+    let empty = operator
+        .send(Method::PUT, &format!("/api/credentials/{id}"), json!({}))
+        .await;
+    assert_eq!(
+        empty.status_and_json(),
+        (400, json!({ "error": "no fields to update" }))
+    );
+    for path in ["/api/device_list_views", "/api/scheduled_jobs"] {
+        assert_eq!(operator.get(&format!("{path}/{id}")).await.0, 404, "{path}");
+    }
 }
 
 /// Reading texts from pictures is not this server's: what callers send is checked as before, and the rest is told so.

@@ -448,7 +448,8 @@ async fn secrets_are_sealed_and_never_shown() {
 async fn numbers_that_no_credential_has_are_not_found() {
     let server = Server::with(&[]).start().await;
     let admin = server.admin().await;
-    for id in ["7", "18446744073709551616"] {
+    // What the legacy's database refuses stands with the rules of HTTP: ids beyond 64 bits.
+    for id in ["7", "9223372036854775807"] {
         let path = format!("/api/credentials/{id}");
         for (method, body) in [
             (Method::GET, Value::Null),

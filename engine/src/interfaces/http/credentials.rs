@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     compat::{
         body::RawBody,
-        path::row_id,
+        path::storable_row_id,
         query::first,
         reply::{Answer, Status},
     },
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     builders::credentials::{credential_change, credential_filter, new_credential},
     domain::{credentials::Credential, json::Json},
-    services::credentials::{CredentialError, metadata, or_default, stored},
+    services::credentials::{metadata, or_default, stored},
 };
 
 /// A credential as every listing shows it.
@@ -144,8 +144,8 @@ pub async fn read(
     State(app): State<AppState>,
     _: Admin,
     Path(id): Path<String>,
-) -> Result<Answer<One<Fingerprinted>>, CredentialError> {
-    let (credential, fingerprints) = app.credentials.read(row_id(&id)).await?;
+) -> Result<Answer<One<Fingerprinted>>, ErrorResponse> {
+    let (credential, fingerprints) = app.credentials.read(storable_row_id(&id)?).await?;
     Ok(Answer::ok(One {
         credential: Fingerprinted {
             credential: credential.into(),
@@ -165,7 +165,10 @@ pub async fn update(
 ) -> Result<Changed, ErrorResponse> {
     let body = body.lenient().await?;
     let change = credential_change(&body)?;
-    let credential = app.credentials.update(row_id(&id), change, &caller).await?;
+    let credential = app
+        .credentials
+        .update(storable_row_id(&id)?, change, &caller)
+        .await?;
     Ok(changed(StatusCode::OK, credential))
 }
 
@@ -174,7 +177,7 @@ pub async fn delete(
     State(app): State<AppState>,
     Admin(caller): Admin,
     Path(id): Path<String>,
-) -> Result<Answer<Status>, CredentialError> {
-    app.credentials.delete(row_id(&id), &caller).await?;
+) -> Result<Answer<Status>, ErrorResponse> {
+    app.credentials.delete(storable_row_id(&id)?, &caller).await?;
     Ok(Answer::status("ok"))
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     compat::{
         body::RawBody,
-        path::row_id,
+        path::storable_row_id,
         query::first,
         reply::{Answer, Failure},
     },
@@ -129,7 +129,11 @@ pub async fn read(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<Answer<PlaybookRunView>, ErrorResponse> {
-    let playbook = app.playbooks.find(row_id(&id)).await.map_err(database_error)?;
+    let playbook = app
+        .playbooks
+        .find(storable_row_id(&id)?)
+        .await
+        .map_err(database_error)?;
     Ok(Answer::ok(playbook.ok_or_else(not_found)?.into()))
 }
 
@@ -141,7 +145,7 @@ pub async fn of_activity(
 ) -> Result<Answer<RunOfActivity>, ErrorResponse> {
     let playbook = app
         .playbooks
-        .of_activity(row_id(&id))
+        .of_activity(storable_row_id(&id)?)
         .await
         .map_err(database_error)?;
     let reported = playbook.ok_or_else(not_found)?.reported;

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use http::StatusCode;
 use percent_encoding::percent_decode_str;
+
+use super::reply::{Answer, Failure};
 
 pub use crate::domain::percent::{all_but, encode};
 
@@ -14,6 +17,19 @@ pub fn decode(path: &str) -> Cow<'_, str> {
 /// The row id in a segment of digits; beyond 64 bits it is the largest there is, which no row has.
 pub fn row_id(digits: &str) -> i64 {
     digits.parse().unwrap_or(i64::MAX)
+}
+
+/// The row id in a segment of digits, on routes that pass the legacy's words on for one beyond 64 bits.
+///
+/// # Errors
+/// The answer of such a route, for an id that no row can have.
+pub fn storable_row_id(digits: &str) -> Result<i64, Answer<Failure>> {
+    digits.parse().map_err(|_| {
+        Answer::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Python int too large to convert to SQLite INTEGER",
+        )
+    })
 }
 
 /// Whether a decoded path belongs to the Socket.IO endpoint.
