@@ -229,6 +229,10 @@ async fn ocr_is_checked_and_not_done() {
             400,
             "OCR engine 'other' not recognized.",
         ),
+        (json!({ "engine": 1 }), 400, "invalid payload"),
+        (json!({ "engine": null }), 400, "invalid payload"),
+        (json!({ "backend": ["x"] }), 400, "invalid payload"),
+        (json!({ "engine": "x", "backend": 1 }), 400, "invalid payload"),
     ] {
         let answer = browser.post("/api/ocr", body.clone()).await;
         assert_eq!(answer, (status, json!({ "error": error })), "{body}");

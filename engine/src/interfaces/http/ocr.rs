@@ -5,7 +5,6 @@ use http::StatusCode;
 
 use super::compat::{
     body::{RawBody, UsualOfAnybody},
-    error_page::ErrorPage,
     reply::{Answer, Failure},
 };
 use crate::domain::json::{Json, JsonObject};
@@ -27,11 +26,11 @@ pub async fn recognise(body: RawBody<UsualOfAnybody>) -> Result<Answer<Failure>,
     )
 }
 
-/// A text in lower case without blanks around it; the legacy breaks where it is no text.
-fn word(fields: &JsonObject, name: &str, default: &str) -> Result<String, ErrorPage> {
+/// A text in lower case without blanks around it; the legacy breaks where it is no text (PLT-4).
+fn word(fields: &JsonObject, name: &str, default: &str) -> Result<String, Answer<Failure>> {
     match fields.get(name) {
         None => Ok(default.to_owned()),
         Some(Json::Text(text)) => Ok(text.to_lowercase().trim().to_owned()),
-        Some(_) => Err(ErrorPage::Internal),
+        Some(_) => Err(Answer::error(StatusCode::BAD_REQUEST, "invalid payload")),
     }
 }
