@@ -213,6 +213,9 @@ fn print_completions(shell: Shell) -> ExitCode {
     }
 }
 
+/// Where the machine's own zone lies.
+const ZONE_FILE: &str = "/etc/localtime";
+
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the one place that reads the environment"
@@ -220,11 +223,12 @@ fn print_completions(shell: Shell) -> ExitCode {
 fn read_environment() -> Result<(ProcessVariables, PathBuf), String> {
     let mut environment = ProcessVariables::read(std::env::vars_os());
     // Where the variable is not set, the machine's own zone counts, as with the legacy.
-    if let Some(zone) = jiff::tz::TimeZone::system().iana_name() {
-        environment
-            .texts
-            .entry("TZ".to_owned())
-            .or_insert_with(|| zone.to_owned());
+    let zone = jiff::tz::TimeZone::system();
+    let named = zone.iana_name().map(str::to_owned);
+    // A file that is no link does not say which zone it holds.
+    let zone = named.or_else(|| Path::new(ZONE_FILE).is_file().then(|| format!(":{ZONE_FILE}")));
+    if let Some(zone) = zone {
+        environment.texts.entry("TZ".to_owned()).or_insert(zone);
     }
     // A shell's variable of this name may be another machine's.
     if let Ok(name) = rustix::system::uname().nodename().to_str() {

@@ -56,8 +56,9 @@ impl<'a> Reader<'a> {
 
     pub(super) fn path(&self, names: &[&str]) -> Option<PathBuf> {
         let text = self.text(names)?;
-        let expanded = match (text.strip_prefix("~/"), self.text(&["HOME"])) {
-            (Some(rest), Some(home)) => Path::new(home).join(rest),
+        let expanded = match (text, text.strip_prefix("~/"), self.text(&["HOME"])) {
+            ("~" | "~/", _, Some(home)) => PathBuf::from(home),
+            (_, Some(rest), Some(home)) => Path::new(home).join(rest),
             _ => PathBuf::from(text),
         };
         Some(std::path::absolute(&expanded).unwrap_or(expanded))

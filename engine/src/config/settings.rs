@@ -239,7 +239,7 @@ impl Settings {
             time_zone: reader.parsed(
                 "TZ",
                 TimeZone::UTC,
-                "a time zone such as UTC, Europe/Berlin or MST7MDT",
+                "a time zone such as UTC, Europe/Berlin, MST7MDT or :/etc/localtime",
                 time_zone,
             ),
             operator_token_ttl: match reader.text(&["BOREALIS_TOKEN_TTL_SECONDS"]) {
@@ -326,8 +326,12 @@ impl Settings {
     }
 }
 
+/// A zone by its name, its rule, or the file that holds it.
 fn time_zone(text: &str) -> Option<TimeZone> {
     let name = text.strip_prefix(':').unwrap_or(text);
+    if Path::new(name).is_absolute() {
+        return TimeZone::tzif(name, &std::fs::read(name).ok()?).ok();
+    }
     TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok()
 }
 

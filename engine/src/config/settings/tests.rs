@@ -156,3 +156,32 @@ fn the_web_client_is_found_where_each_kind_of_installation_has_it() {
         assert_eq!(found(), Path::new(folder));
     }
 }
+
+#[test]
+fn a_zone_may_be_a_file_as_where_the_machines_own_is_no_link() {
+    for zone in [
+        ":/usr/share/zoneinfo/America/Denver",
+        "/usr/share/zoneinfo/America/Denver",
+        ":America/Denver",
+    ] {
+        let settings = read(&[("TZ", zone)]).unwrap();
+        let winter = settings.time_zone.to_offset(jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(winter.seconds(), -7 * 3600, "{zone}");
+    }
+    for none in ["/nowhere/at/all", ":/usr/share/zoneinfo"] {
+        assert!(read(&[("TZ", none)]).is_err(), "{none}");
+    }
+}
+
+#[test]
+fn a_tilde_is_the_home_folder_alone_and_before_others() {
+    for (value, root) in [
+        ("~", "/home/b"),
+        ("~/", "/home/b"),
+        ("~/x", "/home/b/x"),
+        ("/y/~", "/y/~"),
+    ] {
+        let settings = read(&[("HOME", "/home/b"), ("BOREALIS_ROOT", value)]).unwrap();
+        assert_eq!(settings.root.to_str(), Some(root), "{value}");
+    }
+}
