@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    domain::{devices::DeviceReport, expiring_map::ExpiringMap, guid::Guid, mask::shown},
+    domain::{devices::DeviceReport, expiring_map::ExpiringMap, guid::Guid, mask::shown, text::python_trim},
     repositories::{Store, StoreError, UnitOfWork},
     services::{
         Environment,
@@ -101,6 +101,12 @@ impl HeartbeatService {
         let stored_guid = row.guid;
         // A name that is stored already is nobody else's.
         report.hostname = report.hostname.filter(|name| row.hostname.as_ref() != Some(name));
+        // Nor is it a new one that comes without its blanks: a name that no device may take any more stays as it is.
+        let is_its_own = |name: &String| {
+            let stored = row.hostname.as_deref().map(python_trim);
+            stored == Some(name.as_str()) && self.hosts.check_new(name).is_err()
+        };
+        report.hostname = report.hostname.filter(|name| !is_its_own(name));
         if let Some(hostname) = &report.hostname {
             self.hosts.check_new(hostname).inspect_err(|_| {
                 tracing::warn!(

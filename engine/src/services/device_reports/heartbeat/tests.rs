@@ -86,6 +86,24 @@ async fn a_host_name_of_another_device_is_left_out_alone() {
 }
 
 #[tokio::test]
+async fn a_stored_name_that_no_device_may_take_any_more_is_kept_by_the_device_that_has_it() {
+    let story = Story::new("INSERT INTO devices (guid, hostname) VALUES ('A', ' WIN!1 ')").await;
+    // Blanks around it are lost as it comes.
+    let told = |name: &str| DeviceReport {
+        hostname: Some(name.to_owned()),
+        uptime: Some(9),
+        ..DeviceReport::default()
+    };
+    story.heartbeats.report(&device(), told("WIN!1")).await.unwrap();
+    let (hostname, _, uptime, _) = story.row("A").await;
+    assert_eq!((hostname.as_deref(), uptime), (Some(" WIN!1 "), Some(9)));
+    assert!(matches!(
+        story.heartbeats.report(&device(), told("WIN!2")).await,
+        Err(HeartbeatError::InvalidHostname(_))
+    ));
+}
+
+#[tokio::test]
 async fn a_row_in_another_spelling_becomes_canonical() {
     let story = Story::new("INSERT INTO devices (guid, hostname) VALUES ('a', 'WIN-1')").await;
     story
