@@ -211,16 +211,19 @@ pub(super) async fn repair(
 }
 
 async fn spread_all(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let rowids: Vec<i64> = sqlx::query_scalar("SELECT rowid FROM devices ORDER BY rowid")
-        .fetch_all(&mut *connection)
-        .await?;
-    for rowid in rowids {
+    let rows: Vec<(i64, bool)> =
+        sqlx::query_as("SELECT rowid, hostname IS NOT NULL FROM devices ORDER BY rowid")
+            .fetch_all(&mut *connection)
+            .await?;
+    for (rowid, is_named) in rows {
+        // The legacy goes by host names. What a device without one has told is kept here all the same (PLT-11).
+        let blanks = if is_named { Blanks::Written } else { Blanks::Left };
         let details: Option<String> =
             sqlx::query_scalar("SELECT CAST(details AS TEXT) FROM devices WHERE rowid = $1")
                 .bind(rowid)
                 .fetch_one(&mut *connection)
                 .await?;
-        spread(&mut *connection, rowid, details.as_deref(), Blanks::Written).await?;
+        spread(&mut *connection, rowid, details.as_deref(), blanks).await?;
     }
     sqlx::raw_sql("ALTER TABLE devices DROP COLUMN details")
         .execute(connection)

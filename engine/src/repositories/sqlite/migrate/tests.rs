@@ -151,7 +151,7 @@ async fn details_beside_complete_columns_are_spread_and_blanks_take_no_place() {
     let old = Old::new(&format!(
         "{} INSERT INTO devices (guid, hostname, memory, network, status, token_version, details) VALUES \
          ('1', 'A', '[1]', '[2]', NULL, NULL, '{DETAILS}'), ('2', 'B', '[1]', NULL, '', 0, 'no JSON'), \
-         ('3', 'C', '', '{{}}', 'quarantined', 4, NULL)",
+         ('3', 'C', '', '{{}}', 'quarantined', 4, NULL), ('4', NULL, NULL, NULL, 'active', 1, '{{}}')",
         complete_devices(", details TEXT")
     ))
     .await;
@@ -166,6 +166,8 @@ async fn details_beside_complete_columns_are_spread_and_blanks_take_no_place() {
             "1|[{\"slot\": \"A\"}]|[2]|[]|{\"cores\": 4}|Windows 10|77|active|1|-",
             "2|[1]|[]|[]|{}|-|-||0|-",
             "3|[]|[]|[]|{}|-|-|quarantined|4|-",
+            // The legacy goes by host names.
+            "4|-|-|-|-|-|-|active|1|-",
         ]
     );
     let columns =
