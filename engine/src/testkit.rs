@@ -5,10 +5,17 @@ pub(crate) mod stores;
 
 use std::{path::Path, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::{Registry, layer::SubscriberExt as _};
 
 use self::stores::{Backend, Outside};
 use crate::{
+    config::{
+        audit_log::AuditLog,
+        log_file::{Kept, LogFile},
+    },
+    domain::{json::Json, json_reader::read_text},
     integrations::{clock::ManualClock, random::SeededRandom},
     repositories::Store,
     services::Environment,
@@ -77,6 +84,27 @@ impl Ground {
 
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Writes what this thread changes into an audit log, as long as the guard lives.
+    pub(crate) fn audited(&self) -> DefaultGuard {
+        let file = LogFile::new(self.root().join("audit.log"), TimeZone::UTC, Kept::Days(1));
+        let log = AuditLog::new(file, self.clock.clone());
+        tracing::subscriber::set_default(Registry::default().with(log))
+    }
+
+    /// What the audit log says so far: who did what to which.
+    pub(crate) fn audit_lines(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.root().join("audit.log")).unwrap_or_default();
+        let line = |line| {
+            let entry = read_text(line).unwrap();
+            let member = |name| {
+                let member = entry.get(name).and_then(Json::as_text);
+                member.unwrap_or("-").to_owned()
+            };
+            ["by", "who", "what", "id"].map(member).join(" ")
+        };
+        log.lines().map(line).collect()
     }
 
     /// Sets the clock to so many seconds after [`START`].

@@ -103,14 +103,14 @@ pub trait WriteDevices: Send {
     async fn rename_device(&mut self, stored_guid: &str, guid: &str) -> Result<(), StoreError>;
 
     /// Writes that the device stored as `stored_guid` runs this agent, came in with this key and was seen at `now`
-    /// (Unix seconds).
+    /// (Unix seconds); whether it ran another agent before, or none.
     async fn note_check_in(
         &mut self,
         stored_guid: &str,
         agent_id: &str,
         fingerprint: &str,
         now: i64,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
 
     /// Writes that the device stored as `stored_guid` came in with this key; a time that is stored already stays.
     async fn confirm_device_key(
@@ -120,12 +120,13 @@ pub trait WriteDevices: Send {
         now_iso: &str,
     ) -> Result<(), StoreError>;
 
-    /// Writes that `fingerprint` is a key of the device, unless that is written already. Retires no other.
+    /// Writes that `fingerprint` is a key of the device, unless that is written already; whether it was not. Retires no
+    /// other.
     async fn add_device_key(
         &mut self,
         id: &str,
         guid: &str,
         fingerprint: &str,
         now_iso: &str,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
 }

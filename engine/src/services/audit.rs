@@ -44,3 +44,14 @@ pub(crate) fn changed(what: &'static str, id: impl Display) {
     let id = id.to_string();
     tracing::info!(target: TARGET, what, id = id.as_str());
 }
+
+/// Records what a device changed about who it is: the agent that it runs from now on, and a key that it came in with
+/// for the first time.
+pub(crate) fn identity_changed(guid: &str, agent_id: Option<&str>, is_new_key: bool) {
+    if let Some(agent_id) = agent_id {
+        changed("device.agent_changed", format_args!("{guid} {agent_id}"));
+    }
+    if is_new_key {
+        changed("device.key_added", guid);
+    }
+}

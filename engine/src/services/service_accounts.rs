@@ -353,6 +353,12 @@ impl ServiceAccountService {
             Some(hostname) => work.device_row_named(hostname).await?,
             None => None,
         };
+        let mut is_moved = false;
+        if let Some(own) = device.stored_identity(&mut *work).await? {
+            is_moved = work
+                .note_check_in(&own.guid, agent_id, &device.fingerprint, seconds)
+                .await?;
+        }
         if let Some(stored) = named.as_ref().map(DeviceSnapshot::from)
             && stored.guid == guid
         {
@@ -361,13 +367,12 @@ impl ServiceAccountService {
             upsert.agent_id = Some(agent_id.clone());
             work.upsert_device(&upsert).await?;
         }
-        if let Some(own) = device.stored_identity(&mut *work).await? {
-            work.note_check_in(&own.guid, agent_id, &device.fingerprint, seconds)
-                .await?;
-        }
-        work.add_device_key(&self.environment.new_id(), guid, &device.fingerprint, &now.iso)
+        let is_new_key = work
+            .add_device_key(&self.environment.new_id(), guid, &device.fingerprint, &now.iso)
             .await?;
-        work.save().await
+        work.save().await?;
+        audit::identity_changed(guid, is_moved.then_some(agent_id.as_str()), is_new_key);
+        Ok(())
     }
 }
 
@@ -377,3 +382,6 @@ fn present_user(wanted: Option<String>) -> String {
         .filter(|name| !RETIRED_USERS.contains(&name.as_str()))
         .unwrap_or_else(|| DEFAULT_USER.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

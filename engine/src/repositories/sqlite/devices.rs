@@ -1,4 +1,6 @@
 //! Tables `devices` and `device_keys`.
+//!
+//! Long because it is every statement of one table.
 
 mod listing;
 pub(super) mod reports;
@@ -343,7 +345,14 @@ impl WriteDevices for SqliteWork {
         agent_id: &str,
         fingerprint: &str,
         now: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let other: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM devices WHERE guid = $1 AND agent_id IS NOT $2)",
+        )
+        .bind(stored_guid)
+        .bind(agent_id)
+        .fetch_one(self.connection())
+        .await?;
         sqlx::query(
             "UPDATE devices SET agent_id = $2, ssl_key_fingerprint = $3, last_seen = $4 WHERE guid = $1",
         )
@@ -353,7 +362,7 @@ impl WriteDevices for SqliteWork {
         .bind(now)
         .execute(self.connection())
         .await?;
-        Ok(())
+        Ok(other)
     }
 
     async fn confirm_device_key(
@@ -379,8 +388,8 @@ impl WriteDevices for SqliteWork {
         guid: &str,
         fingerprint: &str,
         now_iso: &str,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
             "INSERT INTO device_keys (id, guid, ssl_key_fingerprint, added_at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (guid, ssl_key_fingerprint) DO NOTHING",
         )
@@ -390,6 +399,6 @@ impl WriteDevices for SqliteWork {
         .bind(now_iso)
         .execute(self.connection())
         .await?;
-        Ok(())
+        Ok(done.rows_affected() > 0)
     }
 }

@@ -18,7 +18,8 @@ use crate::{
     },
     repositories::{ReadTables, Store, StoreError},
     services::{
-        Environment, audit,
+        Environment,
+        audit::{self, Actor},
         device_access::{
             dpop::{DpopError, Proofs},
             tokens::{AccessTokens, TokenError},
@@ -264,6 +265,8 @@ impl DeviceAuthenticator {
         })
         .await?;
         work.save().await?;
+        // It is nobody else's call, whatever becomes of it.
+        audit::acts(Actor::Device(claims.guid.as_str()));
         audit::changed("device.recovered", &claims.guid);
         Ok(DeviceIdentity {
             guid: claims.claimed_guid.clone(),

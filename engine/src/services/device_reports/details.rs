@@ -17,7 +17,7 @@ use crate::{
     },
     repositories::{StoreError, UnitOfWork},
     services::{
-        agent_owners::agents_device, device_access::authentication::AuthenticatedDevice,
+        agent_owners::agents_device, audit, device_access::authentication::AuthenticatedDevice,
         hosts::InvalidHostname,
     },
 };
@@ -81,9 +81,13 @@ impl DeviceReportService {
         work.upsert_device(&upsert).await?;
         work.confirm_device_key(guid, &device.fingerprint, &now.iso)
             .await?;
-        work.add_device_key(&self.environment.new_id(), guid, &device.fingerprint, &now.iso)
+        let is_new_key = work
+            .add_device_key(&self.environment.new_id(), guid, &device.fingerprint, &now.iso)
             .await?;
         work.save().await?;
+        let agent_id = upsert.agent_id.as_deref();
+        let before = stored.as_ref().map(|stored| stored.agent_id.as_str());
+        audit::identity_changed(guid, agent_id.filter(|id| before != Some(*id)), is_new_key);
 
         self.update_registry(device, &report, &document);
         Ok(())

@@ -17,11 +17,11 @@ use crate::{
         device_access::authentication::{AuthenticatedDevice, DeviceStatus},
         hosts::STRICT,
     },
-    testkit::{GUID, Ground, START},
+    testkit::{AGENT, GUID, Ground, START},
 };
 
 struct Story {
-    _ground: Ground,
+    ground: Ground,
     reports: DeviceReportService,
     agents: Arc<Agents>,
 }
@@ -46,9 +46,9 @@ impl Story {
         work.save().await.unwrap();
         let agents = Arc::new(Agents::new(Arc::clone(&environment.clock)));
         Self {
-            _ground: ground,
             reports: DeviceReportService::new(store, environment, Arc::clone(&agents), STRICT),
             agents,
+            ground,
         }
     }
 
@@ -180,4 +180,33 @@ async fn script_helpers_are_not_listed() {
     let listed = story.reports.hashes().await.unwrap();
     let ids: Vec<_> = listed.iter().map(|entry| entry.agent_id.as_deref()).collect();
     assert_eq!(ids, [Some("y-script"), None]);
+}
+
+#[tokio::test]
+async fn details_leave_a_line_where_they_change_who_the_device_is() {
+    let story = Story::new().await;
+    let _guard = story.ground.audited();
+    let other = format!("{AGENT}-2");
+    for agent_id in [AGENT, AGENT, &other, &other] {
+        story
+            .report(
+                agent_id,
+                &format!(r#"{{"summary": {{"agent_id": "{agent_id}"}}}}"#),
+            )
+            .await;
+    }
+    let lines: Vec<_> = story
+        .ground
+        .audit_lines()
+        .iter()
+        .map(|line| line.split(' ').skip(2).take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            format!("device.agent_changed {GUID}"),
+            format!("device.key_added {GUID}"),
+            format!("device.agent_changed {GUID}"),
+        ]
+    );
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
+use tracing::Instrument as _;
 
 use super::*;
 use crate::{
@@ -131,6 +132,18 @@ fn a_version_that_is_no_number_is_an_invalid_claim() {
     for version in ["two".into(), Json::Null, Json::list([1]), (-1).into(), 0.5.into()] {
         assert_eq!(read(version), None);
     }
+}
+
+#[tokio::test]
+async fn the_line_about_a_row_that_is_made_again_names_the_device() {
+    let story = Story::new().await;
+    let _guard = story.ground.audited();
+    let span = audit::span("192.0.2.7");
+    story.call(GUID, "AB", 7).instrument(span).await.unwrap();
+    assert_eq!(
+        story.ground.audit_lines(),
+        [format!("device {GUID} device.recovered {GUID}")]
+    );
 }
 
 #[tokio::test]
