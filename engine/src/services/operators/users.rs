@@ -153,12 +153,7 @@ impl UserService {
         let now = self.now();
         let mut work = self.store.begin().await?;
         let before = work.find_user(username).await?;
-        // The legacy counts accounts here: of two admins whose names differ in letter case alone each has another one
-        // beside it, although both are demoted together.
-        if role == Role::User
-            && work.count_admins().await? <= 1
-            && is_last_admin(&mut *work, username).await?
-        {
+        if role == Role::User && is_last_admin(&mut *work, username).await? {
             return Err(UserError::DemotesLastAdmin);
         }
         if !work.set_role(username, role.as_stored(), now).await? {
