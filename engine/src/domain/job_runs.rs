@@ -37,6 +37,13 @@ pub struct JobRun {
     pub error: String,
 }
 
+impl JobRun {
+    /// Whether its host has had its turn: every word is an end but those of work that waits or goes on (SCH-3).
+    pub fn is_over(&self) -> bool {
+        !["", status::PENDING, status::RUNNING].contains(&self.status.as_str())
+    }
+}
+
 /// A run to be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NewRun<'a> {

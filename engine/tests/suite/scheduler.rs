@@ -127,6 +127,35 @@ async fn work_goes_to_its_host_alone_and_only_that_host_reports() {
 }
 
 #[tokio::test]
+async fn a_job_that_has_run_does_not_run_again_on_targets_that_replace_the_former_ones() {
+    let server = Server::start("strict", two_devices()).await;
+    server.file("Assemblies/Scripts/hello.ps1", "exit\n");
+    let cookies = server.log_in().await;
+    let cookie = [("cookie", cookies.as_str())];
+    let mut host = agent(&server, GUID, "ab", AGENT).await;
+    let mut other = agent(&server, OTHER, "cd", &format!("WIN-2_{OTHER}_SYSTEM")).await;
+    server.ask("POST", "/api/scheduled_jobs", &cookie, JOB).await;
+    server.pass_and_settle(MINUTE).await;
+    let (number, ..) = work(&mut host).await;
+    host.send(&format!("43{}[]", number.unwrap())).await;
+    host.call("quick_job_result", json!({"job_id": 1, "status": "Success"}))
+        .await;
+    let path = "/api/scheduled_jobs/1";
+    let set_targets = async |targets: Value| {
+        let body = json!({ "targets": targets }).to_string();
+        assert_eq!(server.ask("PUT", path, &cookie, &body).await.0, 200);
+        server.pass_and_settle(MINUTE).await;
+    };
+    set_targets(json!(["WIN-2"])).await;
+    other.nothing_came().await;
+    // One that comes beside them has its turn.
+    set_targets(json!(["WIN-1", "WIN-2"])).await;
+    assert_eq!(work(&mut other).await.1, "quick_job_run");
+    host.nothing_came().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn more_operators_than_the_database_has_readers_look_at_the_hosts_of_a_job_at_once() {
     let server = Server::start("strict", two_devices()).await;
     let cookies = server.log_in().await;

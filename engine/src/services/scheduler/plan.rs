@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     domain::{
+        job_runs::JobRun,
         schedule::{Recurrence, Schedule, expiration_seconds},
         scheduled_jobs::{ScheduledJob, target_hosts},
     },
@@ -22,7 +23,7 @@ pub(super) struct Plan {
 }
 
 /// The occurrence that a job is to be worked on now, and in `start` those of its hosts that have no run in it and no
-/// open run of an earlier one. `None` where no occurrence is due.
+/// open run of an earlier one. `None` where no occurrence is due and the latest one is complete.
 pub(super) async fn open_hosts(
     tables: &mut dyn ReadTables,
     job: &ScheduledJob,
@@ -41,10 +42,13 @@ pub(super) async fn open_hosts(
         return Ok(None);
     };
     let runs = tables.runs_of_occurrence(job.id, occurrence).await?;
+    let mut start = job.targets.as_ref().map(target_hosts).unwrap_or_default();
+    if due.is_none() && is_complete(&runs, &start) {
+        return Ok(None);
+    }
     let mut taken: HashSet<String> = runs.into_iter().filter_map(|run| run.hostname).collect();
     // A host is not given work twice at a time.
     taken.extend(tables.busy_hosts(job.id).await?);
-    let mut start = job.targets.as_ref().map(target_hosts).unwrap_or_default();
     // What was taken before, and what comes twice.
     start.retain(|host| taken.insert(host.clone()));
     Ok(Some(Plan {
@@ -52,6 +56,18 @@ pub(super) async fn open_hosts(
         start,
         expire: Vec::new(),
     }))
+}
+
+/// Whether as many hosts have ended as the job has targets. Which ones does not matter, as in the legacy: replaced targets
+/// wait for the next occurrence, they do not get the one that the former ones had.
+fn is_complete(runs: &[JobRun], targets: &[String]) -> bool {
+    let targets: HashSet<&String> = targets.iter().collect();
+    let ended: HashSet<&String> = runs
+        .iter()
+        .filter(|run| run.is_over())
+        .filter_map(|run| run.hostname.as_ref())
+        .collect();
+    ended.len() >= targets.len()
 }
 
 /// Parts the open hosts into those that start and those that stayed away too long; the others wait.

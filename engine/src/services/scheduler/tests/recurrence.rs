@@ -136,6 +136,69 @@ async fn once_and_immediately_never_run_again() {
     assert_eq!(story.wire.sent().len(), 2);
 }
 
+/// A job of this schedule for A alone, whose occurrence a minute ago has these runs.
+async fn after_runs(schedule: &str, targets: &str, runs: &[(&str, &str)]) -> Vec<String> {
+    let story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    let start = (M - 60).to_string();
+    story
+        .job(
+            SCRIPT,
+            targets,
+            &[("schedule_type", schedule), ("start_ts", &start)],
+        )
+        .await;
+    for (host, status) in runs {
+        run(&story, host, M - 60, status).await;
+    }
+    story.tick(M).await;
+    let begun = occurrences(&story).await;
+    begun.into_iter().skip(runs.len()).collect()
+}
+
+#[tokio::test]
+async fn a_completed_occurrence_is_not_worked_on_again_when_targets_are_replaced() {
+    for schedule in ["'once'", "'immediately'", "'daily'", "'fortnightly'"] {
+        for word in ["Success", "Failed", "Timed Out", "Expired", "Completed"] {
+            let begun = after_runs(schedule, r#"["A"]"#, &[("GONE", word)]).await;
+            assert_eq!(begun, [""; 0], "{schedule} {word}");
+        }
+        // A target that is named twice is one.
+        let begun = after_runs(schedule, r#"["A","A"]"#, &[("GONE", "Success")]).await;
+        assert_eq!(begun, [""; 0], "{schedule}");
+        let ended = [("GONE", "Success"), ("GONE TOO", "Failed")];
+        let begun = after_runs(schedule, r#"["A","B"]"#, &ended).await;
+        assert_eq!(begun, [""; 0], "{schedule}");
+    }
+}
+
+#[tokio::test]
+async fn an_occurrence_goes_on_while_fewer_hosts_have_ended_than_there_are_targets() {
+    for schedule in ["'once'", "'immediately'", "'daily'", "'fortnightly'"] {
+        for runs in [
+            &[("GONE", "Success")][..],
+            &[("GONE", "Success"), ("GONE", "Failed")],
+            &[("GONE", "Success"), ("GONE TOO", "Running")],
+            &[("GONE", "Success"), ("GONE TOO", "Pending")],
+        ] {
+            let begun = after_runs(schedule, r#"["A","B"]"#, runs).await;
+            assert_eq!(begun, ["A -60 Running"], "{schedule} {runs:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn replaced_targets_get_the_next_occurrence() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    story.job(SCRIPT, r#"["A"]"#, &[EVERY_5, START]).await;
+    run(&story, "GONE", M - 300, "Success").await;
+    story.tick(M - 60).await;
+    assert_eq!(occurrences(&story).await, ["GONE -300 Success"]);
+    story.tick(M).await;
+    assert_eq!(occurrences(&story).await, ["GONE -300 Success", "A 0 Running"]);
+}
+
 #[tokio::test]
 async fn runs_time_out_or_are_taken_for_a_success_and_old_ones_go() {
     let story = Story::begin().await;
