@@ -310,6 +310,31 @@ async fn an_agent_is_listed_configured_and_forgotten() {
         (200, "{\"status\":\"removed\"}\n".to_owned())
     );
     assert_eq!(server.delete("/api/agent/A").await.0, 404);
+    // What is falsy lacks its members; what is not is no object.
+    let lacking = "{\"error\":\"Missing agent_id or roles[] in provision payload.\"}\n";
+    for body in ["null", "[]", "0", "\"\"", "false", "{}"] {
+        let answer = server.post("/api/agent/provision", body).await;
+        assert_eq!(answer, (400, lacking.to_owned()), "{body}");
+    }
+    assert_eq!(
+        server.post("/api/agent/provision", "[1]").await,
+        (400, "{\"error\":\"invalid JSON body\"}\n".to_owned())
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn ids_and_names_may_be_as_long_as_they_like_where_nobody_is_checked() {
+    let server = Server::start("legacy", "").await;
+    let mut agent = Client::join_new(&server, &[]).await;
+    let long = "x".repeat(5_000);
+    agent
+        .call("agent_heartbeat", json!({ "agent_id": long, "hostname": long }))
+        .await;
+    agent.call("connect_agent", json!({ "agent_id": long })).await;
+    let (_, listed) = server.get("/api/agents", &[]).await;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[&long]["hostname"], long);
     server.stop().await;
 }
 

@@ -125,7 +125,8 @@ pub async fn provision(
     State(state): State<AppState>,
     body: RawBody,
 ) -> Result<Answer<Provisioned>, ErrorResponse> {
-    let body = body.strict().await?;
+    // A falsy body lacks what one that is no object lacks (RT-11).
+    let body = body.strict_or_falsy().await?;
     let provision = read_provision(&body)?;
     let roles = provision.roles.clone();
     if !state

@@ -219,6 +219,21 @@ impl<L> RawBody<L> {
         }
     }
 
+    /// As [`RawBody::strict`], but falsy JSON counts as `{}`.
+    ///
+    /// # Errors
+    /// As [`RawBody::strict`], of JSON that is neither object nor falsy.
+    pub async fn strict_or_falsy(self) -> Result<JsonObject, BodyError> {
+        if !self.is_json() {
+            return Err(BodyError::WrongContentType);
+        }
+        let reader = self.reader();
+        match self.parsed(reader).await? {
+            None => Err(BodyError::Unparsable),
+            value => object_or_falsy(value),
+        }
+    }
+
     async fn lenient_by(self, reader: JsonReader) -> Result<JsonObject, BodyError> {
         if self.is_json() {
             object_or_falsy(self.parsed(reader).await?)

@@ -60,6 +60,23 @@ async fn a_strict_route_insists() {
 }
 
 #[tokio::test]
+async fn a_strict_route_may_take_falsy_json_for_an_empty_object() {
+    let wrong_type = body(None, b"null").strict_or_falsy().await;
+    assert_eq!(wrong_type, Err(BodyError::WrongContentType));
+    assert_eq!(
+        body(JSON, b"").strict_or_falsy().await,
+        Err(BodyError::Unparsable)
+    );
+    assert_eq!(
+        body(JSON, b"[1]").strict_or_falsy().await,
+        Err(BodyError::NotAnObject)
+    );
+    for falsy in [&b"null"[..], b"[]", b"0", b"\"\"", b"false", b"{}"] {
+        assert_eq!(body(JSON, falsy).strict_or_falsy().await, empty());
+    }
+}
+
+#[tokio::test]
 async fn a_long_body_is_refused_announced_or_not() {
     assert_eq!(
         body(JSON, b"12345").limit(4).bytes().await,
