@@ -25,8 +25,8 @@ pub struct JobResult {
     pub stderr: String,
 }
 
-/// Bytes of an id, a host name or an operating system; more would only fill memory.
-const LONGEST_TEXT: usize = 4096;
+/// Bytes of an id, a host name or an operating system where clients are checked; more would only fill memory.
+pub const LONGEST_TEXT: usize = 4096;
 
 /// A payload, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,45 +48,45 @@ impl<T> Reading<T> {
     }
 }
 
-/// `connect_agent`
-pub fn connect_agent(payload: &Json) -> Reading<ConnectAgent> {
-    by_agent(payload).map(|(agent_id, members)| ConnectAgent {
+/// `connect_agent`. Here and below, ids and names are of at most `longest` bytes.
+pub fn connect_agent(payload: &Json, longest: usize) -> Reading<ConnectAgent> {
+    by_agent(payload, longest).map(|(agent_id, members)| ConnectAgent {
         mode: mode(members, &agent_id),
         agent_id,
     })
 }
 
 /// `agent_heartbeat`
-pub fn agent_heartbeat(payload: &Json) -> Reading<AgentHeartbeat> {
-    by_agent(payload).map(|(agent_id, members)| AgentHeartbeat {
+pub fn agent_heartbeat(payload: &Json, longest: usize) -> Reading<AgentHeartbeat> {
+    by_agent(payload, longest).map(|(agent_id, members)| AgentHeartbeat {
         mode: mode(members, &agent_id),
         agent_id,
-        hostname: hostname(members),
+        hostname: hostname(members, longest),
         operating_system: members
             .get("agent_operating_system")
-            .filter(|value| value.is_truthy() && column_text(value).len() <= LONGEST_TEXT)
+            .filter(|value| value.is_truthy() && column_text(value).len() <= longest)
             .cloned(),
         last_seen: last_seen(members.get("last_seen")),
     })
 }
 
 /// `collector_status`
-pub fn collector_status(payload: &Json) -> Reading<CollectorStatus> {
-    by_agent(payload).map(|(agent_id, members)| CollectorStatus {
+pub fn collector_status(payload: &Json, longest: usize) -> Reading<CollectorStatus> {
+    by_agent(payload, longest).map(|(agent_id, members)| CollectorStatus {
         mode: mode(members, &agent_id),
         agent_id,
-        hostname: hostname(members),
+        hostname: hostname(members, longest),
         active: members.get("active").is_some_and(Json::is_truthy),
         last_user: members
             .get("last_user")
             .map(Json::python_text)
-            .filter(|text| !text.is_empty() && text.len() <= LONGEST_TEXT),
+            .filter(|text| !text.is_empty() && text.len() <= longest),
     })
 }
 
 /// `request_config`: the agent's id.
-pub fn request_config(payload: &Json) -> Reading<String> {
-    by_agent(payload).map(|(agent_id, _)| agent_id)
+pub fn request_config(payload: &Json, longest: usize) -> Reading<String> {
+    by_agent(payload, longest).map(|(agent_id, _)| agent_id)
 }
 
 /// `screenshot`: the agent's id, where it is text, and what is passed on. Nothing is kept of it (RT-9), so that here,
@@ -163,18 +163,18 @@ pub fn quick_job_result(payload: &Json) -> Reading<JobResult> {
 }
 
 /// The agent's id and all members of an event that an agent sends of itself.
-fn by_agent(payload: &Json) -> Reading<(String, &JsonObject)> {
+fn by_agent(payload: &Json, longest: usize) -> Reading<(String, &JsonObject)> {
     match payload {
-        Json::Object(members) => agent_id(members).map(|id| (id, members)),
+        Json::Object(members) => agent_id(members, longest).map(|id| (id, members)),
         falsy if !falsy.is_truthy() => Reading::Nothing,
         _ => Reading::Unusable,
     }
 }
 
 /// An id must be text: any other breaks the legacy's listing (RT-4).
-fn agent_id(members: &JsonObject) -> Reading<String> {
+fn agent_id(members: &JsonObject, longest: usize) -> Reading<String> {
     match members.get("agent_id") {
-        Some(Json::Text(id)) if id.len() > LONGEST_TEXT => Reading::Unusable,
+        Some(Json::Text(id)) if id.len() > longest => Reading::Unusable,
         Some(Json::Text(id)) if !id.is_empty() => Reading::Event(id.clone()),
         Some(other) if other.is_truthy() => Reading::Unusable,
         _ => Reading::Nothing,
@@ -185,9 +185,9 @@ fn mode(members: &JsonObject, agent_id: &str) -> ServiceMode {
     ServiceMode::read(members.get("service_mode"), agent_id)
 }
 
-fn hostname(members: &JsonObject) -> Option<String> {
+fn hostname(members: &JsonObject, longest: usize) -> Option<String> {
     let name = members.get("hostname")?.as_text()?;
-    (!name.is_empty() && name.len() <= LONGEST_TEXT).then(|| name.to_owned())
+    (!name.is_empty() && name.len() <= longest).then(|| name.to_owned())
 }
 
 fn last_seen(value: Option<&Json>) -> LastSeen {

@@ -20,9 +20,10 @@ fn payload<const N: usize>(members: [(&str, Json); N]) -> Payload {
 }
 
 fn beat(last_seen: Json) -> LastSeen {
-    let Reading::Event(event) =
-        agent_heartbeat(&payload([("agent_id", "a".into()), ("last_seen", last_seen)]).value)
-    else {
+    let Reading::Event(event) = agent_heartbeat(
+        &payload([("agent_id", "a".into()), ("last_seen", last_seen)]).value,
+        LONGEST_TEXT,
+    ) else {
         panic!("no event")
     };
     event.last_seen
@@ -31,20 +32,28 @@ fn beat(last_seen: Json) -> LastSeen {
 #[test]
 fn what_says_nothing_and_what_cannot_be_used() {
     for value in falsy() {
-        assert_eq!(connect_agent(&value), Reading::Nothing, "{value:?}");
-        assert_eq!(request_config(&value), Reading::Nothing, "{value:?}");
+        assert_eq!(connect_agent(&value, LONGEST_TEXT), Reading::Nothing, "{value:?}");
+        assert_eq!(
+            request_config(&value, LONGEST_TEXT),
+            Reading::Nothing,
+            "{value:?}"
+        );
         assert_eq!(quick_job_result(&value), Reading::Nothing, "{value:?}");
         let id = Json::object([("agent_id", value)]);
-        assert_eq!(agent_heartbeat(&id), Reading::Nothing, "{id:?}");
-        assert_eq!(collector_status(&id), Reading::Nothing, "{id:?}");
+        assert_eq!(agent_heartbeat(&id, LONGEST_TEXT), Reading::Nothing, "{id:?}");
+        assert_eq!(collector_status(&id, LONGEST_TEXT), Reading::Nothing, "{id:?}");
     }
     for value in [Json::from("text"), Json::list([1]), 7.into(), true.into()] {
-        assert_eq!(connect_agent(&value), Reading::Unusable, "{value:?}");
+        assert_eq!(
+            connect_agent(&value, LONGEST_TEXT),
+            Reading::Unusable,
+            "{value:?}"
+        );
         assert_eq!(macro_status(&value.clone().into()), Reading::Unusable);
         assert_eq!(quick_job_result(&value), Reading::Nothing);
         if value.as_text().is_none() {
             let id = Json::object([("agent_id", value), ("image_base64", "x".into())]);
-            assert_eq!(agent_heartbeat(&id), Reading::Unusable, "{id:?}");
+            assert_eq!(agent_heartbeat(&id, LONGEST_TEXT), Reading::Unusable, "{id:?}");
             let is_scalar = !matches!(id.get("agent_id"), Some(Json::List(_)));
             assert_eq!(
                 matches!(screenshot(id.into()), Reading::Event((None, _))),
@@ -53,13 +62,17 @@ fn what_says_nothing_and_what_cannot_be_used() {
         }
     }
     assert_eq!(
-        request_config(&payload([("agent_id", " ".into())]).value),
+        request_config(&payload([("agent_id", " ".into())]).value, LONGEST_TEXT),
         Reading::Event(" ".to_owned())
     );
     let long = "x".repeat(LONGEST_TEXT + 1);
     assert_eq!(
-        request_config(&payload([("agent_id", long.into())]).value),
+        request_config(&payload([("agent_id", long.clone().into())]).value, LONGEST_TEXT),
         Reading::Unusable
+    );
+    assert_eq!(
+        request_config(&payload([("agent_id", long.clone().into())]).value, usize::MAX),
+        Reading::Event(long)
     );
 }
 
@@ -166,7 +179,7 @@ fn last_seen_is_read_as_the_legacy_reads_it() {
 fn a_host_must_be_text() {
     for value in [Json::from(7), Json::list(["h"]), "".into()] {
         let event = payload([("agent_id", "a".into()), ("hostname", value)]);
-        let Reading::Event(event) = collector_status(&event.value) else {
+        let Reading::Event(event) = collector_status(&event.value, LONGEST_TEXT) else {
             panic!("no event")
         };
         assert_eq!(event.hostname, None);
@@ -246,19 +259,19 @@ fn fits(text: &str) -> bool {
 proptest! {
     #[test]
     fn events_of_an_agent_agree_on_who_sends_them_and_keep_no_long_texts(value in any_event()) {
-        let who = request_config(&value);
+        let who = request_config(&value, LONGEST_TEXT);
         if let Reading::Event(id) = &who {
             prop_assert!(fits(id));
             prop_assert_eq!(Some(id.as_str()), value.get("agent_id").and_then(Json::as_text));
         }
-        prop_assert_eq!(&connect_agent(&value).map(|event| event.agent_id), &who);
-        prop_assert_eq!(&agent_heartbeat(&value).map(|event| event.agent_id), &who);
-        prop_assert_eq!(&collector_status(&value).map(|event| event.agent_id), &who);
-        if let Reading::Event(event) = agent_heartbeat(&value) {
+        prop_assert_eq!(&connect_agent(&value, LONGEST_TEXT).map(|event| event.agent_id), &who);
+        prop_assert_eq!(&agent_heartbeat(&value, LONGEST_TEXT).map(|event| event.agent_id), &who);
+        prop_assert_eq!(&collector_status(&value, LONGEST_TEXT).map(|event| event.agent_id), &who);
+        if let Reading::Event(event) = agent_heartbeat(&value, LONGEST_TEXT) {
             prop_assert!(event.hostname.is_none_or(|name| fits(&name)));
             prop_assert!(event.operating_system.is_none_or(|system| fits(&column_text(&system))));
         }
-        if let Reading::Event(event) = collector_status(&value) {
+        if let Reading::Event(event) = collector_status(&value, LONGEST_TEXT) {
             prop_assert!(event.hostname.is_none_or(|name| fits(&name)));
             prop_assert!(event.last_user.is_none_or(|name| fits(&name)));
         }

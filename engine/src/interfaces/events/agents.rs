@@ -4,7 +4,10 @@ use super::dispatch::{Incoming, from_agent};
 use crate::{builders::agents as read, domain::mask::shown, services::realtime::Outcome};
 
 pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
-    let event = match from_agent(read::connect_agent(incoming.value()), &incoming.rights) {
+    let event = match from_agent(
+        read::connect_agent(incoming.value(), incoming.longest_text()),
+        &incoming.rights,
+    ) {
         Ok(event) => event,
         Err(outcome) => return outcome,
     };
@@ -26,21 +29,30 @@ pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
 }
 
 pub(super) async fn agent_heartbeat(incoming: &Incoming<'_>) -> Outcome {
-    match from_agent(read::agent_heartbeat(incoming.value()), &incoming.rights) {
+    match from_agent(
+        read::agent_heartbeat(incoming.value(), incoming.longest_text()),
+        &incoming.rights,
+    ) {
         Ok(event) => incoming.service.agent_heartbeat(&incoming.rights, &event).await,
         Err(outcome) => outcome,
     }
 }
 
 pub(super) async fn collector_status(incoming: &Incoming<'_>) -> Outcome {
-    match from_agent(read::collector_status(incoming.value()), &incoming.rights) {
+    match from_agent(
+        read::collector_status(incoming.value(), incoming.longest_text()),
+        &incoming.rights,
+    ) {
         Ok(event) => incoming.service.collector_status(&incoming.rights, &event).await,
         Err(outcome) => outcome,
     }
 }
 
 pub(super) async fn request_config(incoming: &Incoming<'_>) -> Outcome {
-    match from_agent(read::request_config(incoming.value()), &incoming.rights) {
+    match from_agent(
+        read::request_config(incoming.value(), incoming.longest_text()),
+        &incoming.rights,
+    ) {
         Ok(agent_id) => {
             let sid = incoming.client.connection().id();
             incoming

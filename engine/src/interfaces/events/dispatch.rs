@@ -7,7 +7,7 @@ use super::{
     scheduled_jobs,
 };
 use crate::{
-    builders::agents::Reading,
+    builders::agents::{LONGEST_TEXT, Reading},
     domain::{json::Json, payload::Payload},
     services::{
         realtime::{Outcome, RealtimeService, Rights},
@@ -48,6 +48,14 @@ pub(super) struct Incoming<'a> {
 impl Incoming<'_> {
     pub(super) fn value(&self) -> &Json {
         &self.payload.value
+    }
+
+    /// Bytes of an agent's id or name: as many as come where nobody is checked (decision 27).
+    pub(super) fn longest_text(&self) -> usize {
+        match *self.rights {
+            Rights::Everything => usize::MAX,
+            _ => LONGEST_TEXT,
+        }
     }
 }
 
