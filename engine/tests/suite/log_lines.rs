@@ -2,12 +2,14 @@
 
 use std::{fs, path::Path};
 
+use serde_json::json;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::testkit::{
     log,
     server::{clock, start},
+    socket::Client,
 };
 
 fn log_into(file: &Path) -> DefaultGuard {
@@ -115,4 +117,36 @@ async fn a_foreign_origin_is_logged_with_the_cure_and_no_cookie() {
              host=inner.example address=127.0.0.1"
         ]
     );
+}
+
+#[tokio::test]
+async fn the_lines_of_a_connection_to_the_channel_bear_one_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.log");
+    let _guard = log_into(&file);
+    let engine = start(folder.path(), &[]).await;
+    let mut stranger = Client::open(engine.address(), &[]).await;
+    stranger.frame().await;
+    stranger.send("40").await;
+    let joined = stranger.frame().await;
+    let sid = joined
+        .strip_prefix("40{\"sid\":\"")
+        .unwrap()
+        .strip_suffix("\"}")
+        .unwrap();
+    stranger
+        .call_in_vain("connect_agent", json!({"agent_id": "A"}))
+        .await;
+    stranger.send("41").await;
+    stranger.is_read().await;
+    engine.stop().await;
+    let lines: Vec<_> = messages(&file)
+        .into_iter()
+        .filter(|line| line.contains("socket.io "))
+        .collect();
+    let ids: Vec<_> = lines
+        .iter()
+        .map(|line| line.split("sid=").nth(1).unwrap().split(' ').next().unwrap())
+        .collect();
+    assert_eq!(ids, [sid; 3], "{lines:#?}");
 }

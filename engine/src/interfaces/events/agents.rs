@@ -1,6 +1,9 @@
 //! The events in which agents announce themselves, and their heartbeats.
 
-use super::dispatch::{Incoming, from_agent};
+use super::{
+    dispatch::{Incoming, from_agent},
+    peer::logged_id,
+};
 use crate::{builders::agents as read, domain::mask::shown, services::realtime::Outcome};
 
 pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
@@ -19,7 +22,7 @@ pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
         let mode = event.mode.as_str();
         tracing::info!(
             agent_id = %shown(&event.agent_id),
-            sid = %incoming.client.connection().id(),
+            sid = %logged_id(incoming.client),
             service_mode = %mode,
             "{}socket.io connect_agent",
             context(&mode.to_uppercase())

@@ -19,7 +19,7 @@ use super::{
     dispatch::{asks_without_argument, handle_event},
     handshake::Handshake,
     hub::Full,
-    peer::{Client, Peer},
+    peer::{Client, Peer, logged_id},
     refusals::Refusals,
 };
 use crate::{
@@ -225,7 +225,7 @@ impl Application for ChannelApplication {
         if !is_same {
             self.refusals.log(|| {
                 tracing::warn!(
-                    sid = %client.connection().id(),
+                    sid = %logged_id(client),
                     ip = %client.peer.handshake.address,
                     "socket.io request refused, it lacks the credential that the connection was opened with"
                 );
@@ -324,7 +324,7 @@ impl Application for ChannelApplication {
                 "socket.io connection closed, there is no room for the attachments that it has sent"
             ),
             Refused::Malformed => tracing::info!(
-                sid = %client.connection().id(),
+                sid = %logged_id(client),
                 "socket.io connection closed, it sent a malformed binary event"
             ),
         }

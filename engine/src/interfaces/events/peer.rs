@@ -17,6 +17,12 @@ const MOST_AGENTS: usize = 1000;
 /// A client of the channel.
 pub(super) type Client = socketio_server::socket_io::Client<Peer, Json>;
 
+/// The id of a client in log lines: the one that it has in the channel, so that its lines belong together; before it
+/// entered and after it left, that of its connection.
+pub(super) fn logged_id(client: &Client) -> Box<str> {
+    client.sid("/").unwrap_or_else(|| client.connection().id().into())
+}
+
 /// What is known of it.
 #[derive(Debug)]
 pub(super) struct Peer {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::peer::Client;
+use super::peer::{Client, logged_id};
 use crate::{
     domain::{clock::Clock, mask::shown},
     services::realtime::Identity,
@@ -50,7 +50,7 @@ impl Refusals {
             tracing::warn!(
                 event,
                 by = %shown(&who(identity)),
-                sid = %client.connection().id(),
+                sid = %logged_id(client),
                 ip = %client.peer.handshake.address,
                 hint,
                 "socket.io event refused"
