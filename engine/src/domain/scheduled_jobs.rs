@@ -135,9 +135,18 @@ pub fn target_hosts(targets: &Json) -> Vec<String> {
     }
 }
 
+/// As whom a job runs, whatever blanks and capitals its row has; `system` where nothing is said.
+pub fn context_word(execution_context: &str) -> String {
+    match python_trim(execution_context).to_lowercase() {
+        word if word.is_empty() => "system".to_owned(),
+        word => word,
+    }
+}
+
 /// Whether a job logs in somewhere with a stored credential: it names one, or runs as only a login can.
 pub fn uses_stored_credential(execution_context: &str, credential_id: Option<i64>) -> bool {
-    credential_id.is_some_and(|id| id != 0) || matches!(execution_context, "ssh" | "winrm")
+    credential_id.is_some_and(|id| id != 0)
+        || matches!(context_word(execution_context).as_str(), "ssh" | "winrm")
 }
 
 /// How many targets are shown, hosts or not.

@@ -20,7 +20,7 @@ use crate::{
         mask::shown,
         schedule::{Recurrence, Schedule},
         scheduled_jobs::{
-            JobChanges, NewJob, ResultCounts, ScheduledJob, target_count, target_hosts,
+            JobChanges, NewJob, ResultCounts, ScheduledJob, context_word, target_count, target_hosts,
             uses_stored_credential,
         },
     },
@@ -275,7 +275,9 @@ impl ScheduledJobService {
         if self.policy == AccessPolicy::Legacy {
             return Ok(());
         }
-        let wanted = states.first().filter(|state| state.execution_context == "ssh");
+        let wanted = states
+            .first()
+            .filter(|state| context_word(state.execution_context) == "ssh");
         if let Some(components) = wanted.and_then(|state| state.components)
             && let Some(variable) = variable_not_allowed(&self.library, components).await
         {

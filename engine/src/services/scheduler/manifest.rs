@@ -14,7 +14,7 @@ use crate::{
         },
         json::{Json, JsonObject},
         mask::shown,
-        scheduled_jobs::{ScheduledJob, component_path},
+        scheduled_jobs::{ScheduledJob, component_path, context_word},
     },
     services::{assemblies::AssemblyLibrary, script_signer::ScriptSigner},
 };
@@ -140,7 +140,7 @@ pub struct ManifestBuilder<'a> {
 
 /// Whether a job's context needs a credential that the job does not name.
 pub fn lacks_credential(job: &ScheduledJob) -> bool {
-    let remote = match job.execution_context.as_str() {
+    let remote = match context_word(&job.execution_context).as_str() {
         "ssh" => true,
         "winrm" => !job.use_service_account,
         _ => false,
@@ -158,7 +158,7 @@ impl ManifestBuilder<'_> {
                 .push("the job's components are unreadable".to_owned());
             return manifest;
         };
-        let context = match job.execution_context.as_str() {
+        let context = match context_word(&job.execution_context).as_str() {
             "ssh" => Context::Ssh,
             "winrm" => Context::WinRm {
                 credential: job.credential_id.filter(|_| !job.use_service_account),
@@ -217,7 +217,7 @@ impl ManifestBuilder<'_> {
             &document,
             &path,
             &document.scheduled_name,
-            run_mode,
+            &context_word(&job.execution_context),
             &values,
             self.policy,
         )?;

@@ -163,6 +163,40 @@ async fn a_job_that_cannot_be_built_fails_with_its_reason_and_the_next_one_runs(
 async fn a_winrm_login_goes_to_the_host_and_nowhere_else() {
     let story = Story::begin().await;
     story.wire.connect(&["A"]);
+#[tokio::test]
+async fn blanks_and_capitals_of_a_stored_context_do_not_count() {
+    let story = Story::begin().await;
+    story.wire.connect(&["A"]);
+    let host = r#"["A"]"#;
+    for (components, context) in [
+        (PLAYBOOK, "' SSH '"),
+        (PLAYBOOK, "'WinRM'"),
+        (SCRIPT, "' CurrentUser '"),
+        (SCRIPT, "'  '"),
+    ] {
+        story
+            .job(components, host, &[("execution_context", context)])
+            .await;
+    }
+    story.tick(M).await;
+    assert_eq!(
+        story.runs().await,
+        [
+            "1 A Failed Credential required for remote execution",
+            "2 A Failed Credential required for remote execution",
+            "3 A Running",
+            "4 A Running",
+        ]
+    );
+    let modes: Vec<_> = story
+        .wire
+        .sent()
+        .into_iter()
+        .map(|(.., payload)| payload.get("run_mode").unwrap().python_str())
+        .collect();
+    assert_eq!(modes, ["currentuser", "system"]);
+}
+
     let winrm = ("execution_context", "'winrm'");
     story
         .job(PLAYBOOK, r#"["A"]"#, &[winrm, ("credential_id", "1")])
