@@ -276,10 +276,11 @@ impl<A: Application> Reader<'_, A> {
 
     /// Keeps what has come of a packet, where there is room for it.
     fn park(&mut self, mut pending: Pending) -> Next {
-        if !pending
-            .parked
-            .grow(&self.connection().limits().budget, pending.size)
-        {
+        let Limits { message, budget, .. } = self.connection().limits();
+        if pending.size > budget.most_parked().max(*message) {
+            return self.close();
+        }
+        if !pending.parked.grow(budget, pending.size) {
             self.refused(Refused::NoRoomForAttachments);
             self.connection().dismiss();
             return Next::End;

@@ -280,6 +280,12 @@ async fn attachments_that_wait_for_others_are_within_the_budget() {
     while Budget::waiting(std::slice::from_ref(&budget)) > 0 {
         tokio::task::yield_now().await;
     }
+    // Alone, too, nothing that waits is larger than what there is for all.
+    let (mut alone, _) = running.connect().await;
+    alone.send(&both.replace("452-", "453-")).await;
+    alone.send_binary(&PART).await;
+    alone.send_binary(&PART).await;
+    assert!(alone.ends().await);
 }
 
 #[tokio::test]
