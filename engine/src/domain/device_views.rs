@@ -34,10 +34,10 @@ impl DeviceView {
     }
 }
 
-/// What a column of JSON holds, whatever its type: the web client makes of it what it can. `NaN` and the infinities
-/// would make the answer no JSON, so they count as unreadable.
+/// What a column of JSON holds, whatever its type: the web client makes of it what it can. `NaN` and the infinities are
+/// shown as they were given: filters hold any JSON, and other than with an inventory (INV-13) no device sends them.
 fn readable(text: Option<&str>) -> Option<Json> {
-    json_reader::read_text(text?).ok().filter(Json::is_finite)
+    json_reader::read_stored_text(text?).ok()
 }
 
 /// A view that is to be made.
@@ -71,7 +71,12 @@ mod tests {
             (None, "[]", "{}"),
             (Some(""), "[]", "{}"),
             (Some("{oops"), "[]", "{}"),
-            (Some("[NaN]"), "[]", "{}"),
+            (Some("[NaN, -Infinity]"), "[NaN,-Infinity]", "[NaN,-Infinity]"),
+            (
+                Some("[\"a\", \"\\ud83d\"]"),
+                "[\"a\",\"\\ufffd\"]",
+                "[\"a\",\"\\ufffd\"]",
+            ),
             (Some("[\"a\"]"), "[\"a\"]", "[\"a\"]"),
             (Some("5"), "5", "5"),
         ] {

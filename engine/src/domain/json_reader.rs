@@ -66,6 +66,23 @@ pub fn read_text_replacing(text: &str) -> Result<Json, Unparsable> {
     Ok(JsonReader::default().replacing().read_text(text)?)
 }
 
+/// As [`read`], for what the legacy may have stored: it wrote lone surrogates as it was given them, and one of them must
+/// not cost all the rest. They become U+FFFD.
+///
+/// # Errors
+/// As [`read`], lone surrogates apart.
+pub fn read_stored(bytes: &[u8]) -> Result<Json, Unparsable> {
+    Ok(JsonReader::stored().read(bytes)?)
+}
+
+/// As [`read_stored`], for text that is decoded already.
+///
+/// # Errors
+/// As [`read_stored`].
+pub fn read_stored_text(text: &str) -> Result<Json, Unparsable> {
+    Ok(JsonReader::stored().read_text(text)?)
+}
+
 /// How texts are read; by default as Python does.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonReader {
@@ -87,6 +104,14 @@ impl JsonReader {
     pub fn within(most_values: usize) -> Self {
         Self {
             most_values,
+            ..Self::default()
+        }
+    }
+
+    /// Puts U+FFFD where lone surrogates are, and nowhere else.
+    fn stored() -> Self {
+        Self {
+            odd: Odd::LoneReplaced,
             ..Self::default()
         }
     }
@@ -196,6 +221,8 @@ enum Open {
 enum Odd {
     /// Lone surrogates make the text malformed; U+0000 is a character.
     Refused,
+    /// Lone surrogates become U+FFFD; U+0000 is a character.
+    LoneReplaced,
     /// Both become U+FFFD.
     Replaced,
 }
@@ -396,9 +423,10 @@ impl<'a> Reader<'a> {
             b't' => '\t',
             b'u' => {
                 let unit = self.unit()?;
-                match self.character(unit) {
-                    Some('\0') | None if self.odd == Odd::Replaced => char::REPLACEMENT_CHARACTER,
-                    character => character.ok_or(Unparsable)?,
+                match (self.character(unit), self.odd) {
+                    (None, Odd::Refused) => return Err(Unparsable),
+                    (None, _) | (Some('\0'), Odd::Replaced) => char::REPLACEMENT_CHARACTER,
+                    (Some(character), _) => character,
                 }
             }
             _ => return Err(Unparsable),

@@ -197,7 +197,11 @@ pub fn stored(secrets: &Secrets<Sealed>) -> Secrets<bool> {
 
 /// The further settings of a credential; none where the stored text is no JSON object.
 pub fn metadata(credential: &Credential) -> JsonObject {
-    match credential.metadata_json.as_deref().map(json_reader::read_text) {
+    match credential
+        .metadata_json
+        .as_deref()
+        .map(json_reader::read_stored_text)
+    {
         Some(Ok(Json::Object(members))) => members,
         _ => JsonObject::new(),
     }

@@ -24,7 +24,9 @@ pub(super) fn object(column: Option<&str>) -> JsonObject {
 }
 
 fn read_column(column: Option<&str>) -> Option<Json> {
-    json_reader::read_text(column?).ok().filter(Json::is_finite)
+    json_reader::read_stored_text(column?)
+        .ok()
+        .filter(Json::is_finite)
 }
 
 /// Appends what a column of a list holds, as answers say it.
@@ -55,6 +57,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn half_a_character_costs_nothing_but_itself() {
+        assert_eq!(
+            list(Some(
+                r#"[{"name": "A"}, {"name": "bad \ud83d"}, {"name": "C\u0000"}]"#
+            )),
+            ["A", "bad \u{fffd}", "C\0"].map(|name| Json::object([("name", name.into())]))
+        );
+    }
+
+    #[test]
     fn a_column_says_the_same_with_and_without_the_reader() {
         for column in [
             None,
@@ -68,6 +80,8 @@ mod tests {
             Some("{\"\u{e9}\": 1, \"a\": 1}"),
             Some("[NaN]"),
             Some("{\"a\": Infinity}"),
+            Some("[\"\\ud83d\\u0000\"]"),
+            Some("{\"\\ude00\": \"\\ud83d\\ude00\"}"),
         ] {
             let written = |push: fn(&mut String, Option<&str>)| {
                 let mut text = String::new();

@@ -89,6 +89,19 @@ fn what_is_no_character_is_replaced_where_that_is_asked_for() {
 }
 
 #[test]
+fn half_a_character_that_was_stored_is_replaced_and_all_else_stays() {
+    for (text, value) in [
+        (r#""a\ud83db""#, "a\u{fffd}b"),
+        (r#""\u0000\ude00""#, "\0\u{fffd}"),
+        (r#""\ud83d\ude00""#, "\u{1f600}"),
+    ] {
+        assert_eq!(read_stored_text(text), Ok(value.into()), "{text}");
+        assert_eq!(read_stored(text.as_bytes()), Ok(value.into()), "{text}");
+    }
+    assert_eq!(read_stored_text(r#""\ud83d\u00""#), Err(Unparsable));
+}
+
+#[test]
 fn encodings_are_detected() {
     let text = "{\"a\":\"\u{e9}\u{1f600}\"}";
     let value = Json::object([("a", "\u{e9}\u{1f600}".into())]);

@@ -63,7 +63,7 @@ fn read_one(path: &Path, now: f64, cache: &mut HeadCache) -> Result<(), HeadFile
         return Err(unreadable("too long".to_owned()));
     }
     let text = fs::read(path).map_err(failed)?;
-    let document = json_reader::read(&text).map_err(|error| unreadable(error.to_string()))?;
+    let document = json_reader::read_stored(&text).map_err(|error| unreadable(error.to_string()))?;
     let entries = entries(&document).ok_or_else(|| unreadable("no entries".to_owned()))?;
     for (key, entry) in entries {
         if let Some(head) = head(entry, now) {

@@ -106,7 +106,7 @@ impl From<PlaybookRun> for PlaybookRunView {
         let reported = run.reported;
         let numbers = reported.recap_json.as_deref();
         Self {
-            recap_json: numbers.and_then(|text| json_reader::read_text(text).ok()),
+            recap_json: numbers.and_then(|text| json_reader::read_stored_text(text).ok()),
             id: run.id,
             run_id: reported.run_id,
             hostname: reported.hostname.unwrap_or_default(),

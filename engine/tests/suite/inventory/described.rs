@@ -55,6 +55,22 @@ async fn a_row_that_cannot_be_read_is_an_error_that_tells_nothing() {
 }
 
 #[tokio::test]
+async fn half_a_character_in_an_inventory_costs_nothing_but_itself() {
+    let rows = r#"UPDATE devices SET software = '[{"name":"A"},{"name":"bad \ud83d"},{"name":"C"}]';"#;
+    let (server, admin) = start(rows).await;
+    let (_, shown) = admin.get("/api/device/details/WIN-1").await;
+    let whole = json!([{"name": "A"}, {"name": "bad \u{fffd}"}, {"name": "C"}]);
+    assert_eq!(shown["software"], whole);
+    let described = admin
+        .post("/api/device/description/WIN-1", json!({"description": "desk"}))
+        .await;
+    assert_eq!(described.0, 200);
+    let stored = server.text("SELECT software FROM devices").await.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), whole);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_description_makes_no_device_and_an_empty_one_clears_nothing() {
     let (server, admin) = start("").await;
     let mut asking = Asking::new(admin);

@@ -81,7 +81,7 @@ pub(super) async fn spread(
 
 /// The columns that a document sets. A document that cannot be read counts as an empty one.
 fn columns(details: Option<&str>) -> [(&'static str, Value); 17] {
-    let document = match details.map(json_reader::read_text) {
+    let document = match details.map(json_reader::read_stored_text) {
         Some(Ok(Json::Object(document))) => document,
         _ => JsonObject::new(),
     };
