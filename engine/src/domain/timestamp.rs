@@ -1,6 +1,10 @@
 //! The text forms of time that the legacy stores and reads.
 
-use jiff::{Timestamp, civil, fmt::temporal::DateTimeParser, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp, civil,
+    fmt::temporal::{DateTimeParser, Pieces},
+    tz::{Offset, TimeZone},
+};
 
 /// The stored form: UTC with microseconds and `+00:00`; the fraction is left out when it is exactly zero.
 ///
@@ -16,25 +20,40 @@ pub fn iso_utc(time: Timestamp) -> String {
 
 /// Unix seconds in that form; empty for 0, which means unknown, and for a moment that Python's calendar lacks.
 pub fn iso_of_seconds(seconds: i64) -> String {
-    match Timestamp::from_second(seconds) {
-        Ok(time) if seconds != 0 && time.to_zoned_datetime(TimeZone::UTC).year() > 0 => iso_utc(time),
-        _ => String::new(),
-    }
+    utc_of_seconds(seconds)
+        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string())
+        .unwrap_or_default()
+}
+
+/// Unix seconds on the calendar; nothing for 0, which means unknown, and for a moment that Python's calendar lacks. A
+/// [`Timestamp`] ends a day before that calendar does.
+pub fn utc_of_seconds(seconds: i64) -> Option<civil::DateTime> {
+    civil::date(1970, 1, 1)
+        .at(0, 0, 0, 0)
+        .checked_add(SignedDuration::from_secs(seconds))
+        .ok()
+        .filter(|time| seconds != 0 && time.year() > 0)
 }
 
 /// Reads an ISO 8601 text as the legacy does: `Z` or any offset, `T` or a blank. A text without an offset counts as
-/// UTC. `None` where it is no such text.
+/// UTC. `None` where it is no such text. Of the last day of the calendar, which is how "never" is written, it is the last
+/// moment that there is.
 pub fn parse_iso(text: &str) -> Option<Timestamp> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     let text = text.trim();
     if let Ok(time) = PARSER.parse_timestamp(text) {
         return Some(time);
     }
-    let local: civil::DateTime = text.parse().ok()?;
-    local
-        .to_zoned_datetime(TimeZone::UTC)
+    let pieces = Pieces::parse(text).ok()?;
+    let local = pieces
+        .date()
+        .to_datetime(pieces.time().unwrap_or(civil::Time::midnight()));
+    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
+    let is_last = local.date() >= civil::date(9999, 12, 30);
+    offset
+        .to_timestamp(local)
         .ok()
-        .map(|zoned| zoned.timestamp())
+        .or_else(|| is_last.then_some(Timestamp::MAX))
 }
 
 #[cfg(test)]
@@ -55,7 +74,8 @@ mod tests {
         assert_eq!(iso_of_seconds(-1), "1969-12-31T23:59:59+00:00");
         assert_eq!(iso_of_seconds(-62_135_596_800), "0001-01-01T00:00:00+00:00");
         assert_eq!(iso_of_seconds(253_402_207_200), "9999-12-30T22:00:00+00:00");
-        for nothing in [0, -62_135_596_801, i64::MAX, i64::MIN] {
+        assert_eq!(iso_of_seconds(253_402_300_799), "9999-12-31T23:59:59+00:00");
+        for nothing in [0, -62_135_596_801, 253_402_300_800, i64::MAX, i64::MIN] {
             assert_eq!(iso_of_seconds(nothing), "", "{nothing}");
         }
     }
@@ -76,7 +96,22 @@ mod tests {
             parse_iso("2999-01-01").map(iso_utc).as_deref(),
             Some("2999-01-01T00:00:00+00:00")
         );
-        assert_eq!(parse_iso("soon"), None);
-        assert_eq!(parse_iso(""), None);
+        for no_time in ["soon", "", "9999-12-32", "9999-12-31T24:30:00Z", "10000-01-01"] {
+            assert_eq!(parse_iso(no_time), None, "{no_time}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_calendar_is_the_last_moment_that_there_is() {
+        for never in [
+            "9999-12-31T23:59:59+00:00",
+            "9999-12-31T23:59:59.999999+00:00",
+            "9999-12-31 23:59:59Z",
+            "9999-12-31T23:59:59",
+            "9999-12-31",
+            "9999-12-31T01:00:00-05:00",
+        ] {
+            assert_eq!(parse_iso(never), Some(Timestamp::MAX), "{never}");
+        }
     }
 }

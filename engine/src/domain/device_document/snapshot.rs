@@ -1,7 +1,5 @@
 //! A row with every column in its normal form, and the document made of it.
 
-use jiff::{Timestamp, tz::TimeZone};
-
 use super::{
     DeviceRow,
     columns::{list, object},
@@ -10,6 +8,7 @@ use crate::domain::{
     guid::Guid,
     json::{Json, JsonObject},
     text::python_trim,
+    timestamp::utc_of_seconds,
 };
 
 /// A device as every answer shows it: nothing is absent, texts are trimmed, columns of JSON are read.
@@ -143,12 +142,8 @@ impl DeviceSnapshot {
 
     /// When it was made: `YYYY-MM-DD HH:MM:SS` in UTC; empty for 0 and for a moment beyond the calendar.
     pub fn created(&self) -> String {
-        match Timestamp::from_second(self.created_at) {
-            Ok(time) if self.created_at != 0 => time
-                .to_zoned_datetime(TimeZone::UTC)
-                .strftime("%Y-%m-%d %H:%M:%S")
-                .to_string(),
-            _ => String::new(),
-        }
+        utc_of_seconds(self.created_at)
+            .map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+            .unwrap_or_default()
     }
 }

@@ -117,11 +117,13 @@ fn a_snapshot_shows_every_member() {
             "memory": [{"slot": "A"}], "network": [], "software": [], "storage": [], "cpu": {}}"#,
     );
     assert_eq!(document, expected);
-    let ages = DeviceSnapshot {
-        created_at: i64::MAX,
-        ..DeviceSnapshot::default()
-    };
-    assert_eq!(ages.summary().get("created"), Some(&"".into()));
+    for (created_at, created) in [(i64::MAX, ""), (253_402_300_799, "9999-12-31 23:59:59")] {
+        let ages = DeviceSnapshot {
+            created_at,
+            ..DeviceSnapshot::default()
+        };
+        assert_eq!(ages.summary().get("created"), Some(&created.into()));
+    }
 }
 
 fn any_object() -> impl Strategy<Value = JsonObject> {
