@@ -127,7 +127,7 @@ pub(super) async fn run(
 }
 
 fn uses(code: &InstallCode) -> String {
-    format!("{} of {}", code.use_count.unwrap_or(0), code.allowed_uses())
+    format!("{} of {}", code.uses(), code.allowed_uses())
 }
 
 fn listing(codes: Vec<InstallCode>) -> Answer {

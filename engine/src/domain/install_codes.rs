@@ -1,7 +1,9 @@
 //! Install codes, and the archive that keeps every code ever made.
 
+use super::json::Json;
+
 /// An install code, as stored.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InstallCode {
     /// Row id: a UUID in lower case.
     pub id: String,
@@ -15,10 +17,10 @@ pub struct InstallCode {
     pub used_at: Option<String>,
     /// The device that used it last.
     pub used_by_guid: Option<String>,
-    /// How often it may be used; `None` where the column holds no number.
-    pub max_uses: Option<i64>,
-    /// How often it was used; `None` where the column holds no number.
-    pub use_count: Option<i64>,
+    /// How often it may be used, as stored: [`InstallCode::allowed_uses`] makes a number of it.
+    pub max_uses: Json,
+    /// How often it was used, as stored: [`InstallCode::uses`] makes a number of it.
+    pub use_count: Json,
     /// When it was used last.
     pub last_used_at: Option<String>,
 }
@@ -26,12 +28,26 @@ pub struct InstallCode {
 impl InstallCode {
     /// How often it may be used: at least once, whatever is stored.
     pub fn allowed_uses(&self) -> i64 {
-        self.max_uses.unwrap_or(1).max(1)
+        number(&self.max_uses).unwrap_or(1).max(1)
+    }
+
+    /// How often it was used; never where no number is stored.
+    pub fn uses(&self) -> i64 {
+        number(&self.use_count).unwrap_or(0)
     }
 
     /// Whether a use is left.
     pub fn has_use_left(&self) -> bool {
-        self.use_count.unwrap_or(0) < self.allowed_uses()
+        self.uses() < self.allowed_uses()
+    }
+}
+
+fn number(stored: &Json) -> Option<i64> {
+    match stored {
+        Json::Int(number) => Some(*number),
+        // The cast cuts toward zero and saturates.
+        Json::Float(number) => Some(*number as i64),
+        _ => None,
     }
 }
 

@@ -130,12 +130,13 @@ impl ApprovalService {
         let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
         let (guid, resolution) = match conflict {
             None => (guid, resolution.map(str::to_owned)),
+            // A device without a GUID leaves the approval its own.
             Some(conflict) if conflict.fingerprint_match => (
-                conflict.guid,
+                conflict.guid.or(guid),
                 Some(resolution.unwrap_or("auto_merge_fingerprint").to_owned()),
             ),
             Some(conflict) => match resolution {
-                Some("overwrite") => (conflict.guid, Some("overwrite".to_owned())),
+                Some("overwrite") => (conflict.guid.or(guid), Some("overwrite".to_owned())),
                 Some("coexist") => (guid, Some("coexist".to_owned())),
                 _ => {
                     return Err(DecisionError::ConflictUnresolved {

@@ -411,7 +411,7 @@ impl EnrollmentService {
 /// operator approved the device by hand (ENR-6).
 async fn use_code(work: &mut dyn UnitOfWork, id: &str, guid: &Guid, now: &Moment) -> Result<(), StoreError> {
     let code = work.find_code_by_id(id).await?;
-    let prior = code.as_ref().and_then(|code| code.use_count).unwrap_or(0);
+    let prior = code.as_ref().map_or(0, InstallCode::uses);
     let allowed = code.as_ref().map_or(1, InstallCode::allowed_uses);
     let use_count = prior.saturating_add(1);
     if use_count > allowed {

@@ -50,8 +50,8 @@ impl InstallCodeService {
             created_by_user_id: Some(decider.to_owned()),
             used_at: None,
             used_by_guid: None,
-            max_uses: Some(new_code.max_uses),
-            use_count: Some(0),
+            max_uses: new_code.max_uses.into(),
+            use_count: 0.into(),
             last_used_at: None,
         };
         let mut work = self.store.begin().await?;

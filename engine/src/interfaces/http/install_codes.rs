@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     builders::install_codes::{install_code_filter, new_install_code},
-    domain::install_codes::InstallCode,
+    domain::{install_codes::InstallCode, json::Json},
     services::StoreError,
 };
 
@@ -31,8 +31,8 @@ pub struct ListedCode {
     created_by_user_id: Option<String>,
     used_at: Option<String>,
     used_by_guid: Option<String>,
-    max_uses: Option<i64>,
-    use_count: Option<i64>,
+    max_uses: Json,
+    use_count: Json,
     last_used_at: Option<String>,
 }
 
@@ -72,8 +72,8 @@ pub struct NewCode {
     id: String,
     code: String,
     expires_at: String,
-    max_uses: Option<i64>,
-    use_count: Option<i64>,
+    max_uses: Json,
+    use_count: Json,
     last_used_at: Option<String>,
 }
 

@@ -16,13 +16,11 @@ use crate::{
     },
 };
 
-/// What is no number reads as null: the legacy counts it as the default.
 macro_rules! select_codes {
     ($condition:literal) => {
         concat!(
-            "SELECT id, code, expires_at, created_by_user_id, used_at, used_by_guid, last_used_at, ",
-            "CASE WHEN typeof(max_uses) IN ('integer', 'real') THEN CAST(max_uses AS INTEGER) END AS max_uses, ",
-            "CASE WHEN typeof(use_count) IN ('integer', 'real') THEN CAST(use_count AS INTEGER) END AS use_count ",
+            "SELECT id, code, expires_at, created_by_user_id, used_at, used_by_guid, last_used_at, max_uses, ",
+            "use_count ",
             "FROM enrollment_install_codes ",
             $condition
         )
@@ -38,8 +36,8 @@ fn read(row: &SqliteRow) -> Result<InstallCode, StoreError> {
         created_by_user_id: row.get("created_by_user_id")?,
         used_at: row.get("used_at")?,
         used_by_guid: row.get("used_by_guid")?,
-        max_uses: row.get("max_uses")?,
-        use_count: row.get("use_count")?,
+        max_uses: row.stored("max_uses")?,
+        use_count: row.stored("use_count")?,
         last_used_at: row.get("last_used_at")?,
     })
 }
@@ -107,7 +105,7 @@ impl WriteInstallCodes for SqliteWork {
         .bind(&code.code)
         .bind(&code.expires_at)
         .bind(&code.created_by_user_id)
-        .bind(code.max_uses)
+        .bind(code.allowed_uses())
         .execute(self.connection())
         .await?;
         sqlx::query(
@@ -120,7 +118,7 @@ impl WriteInstallCodes for SqliteWork {
         .bind(created_at)
         .bind(&code.expires_at)
         .bind(&code.created_by_user_id)
-        .bind(code.max_uses)
+        .bind(code.allowed_uses())
         .execute(self.connection())
         .await?;
         Ok(())

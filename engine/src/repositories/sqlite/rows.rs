@@ -1,9 +1,9 @@
 //! Reading rows so that an unreadable value names its table and column.
 
-use sqlx::{Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
+use sqlx::{Decode, Row as _, Sqlite, Type, TypeInfo, ValueRef as _, sqlite::SqliteRow};
 
 use super::{plans::Statements, writer::Statement};
-use crate::repositories::StoreError;
+use crate::{domain::json::Json, repositories::StoreError};
 
 /// What an entity is made of a row by.
 type Reader<T> = fn(&SqliteRow) -> Result<T, StoreError>;
@@ -43,12 +43,29 @@ impl<'row> Columns<'row> {
     where
         T: Decode<'row, Sqlite> + Type<Sqlite>,
     {
-        self.row
-            .try_get(column)
-            .map_err(|source| StoreError::UnreadableRow {
-                table: self.table,
-                column,
-                source,
-            })
+        self.row.try_get(column).map_err(self.unreadable(column))
+    }
+
+    /// Whatever a column of numbers holds; null for bytes, which no answer can say.
+    pub(super) fn stored(&self, column: &'static str) -> Result<Json, StoreError> {
+        let value = self.row.try_get_raw(column).map_err(self.unreadable(column))?;
+        if value.is_null() {
+            return Ok(Json::Null);
+        }
+        Ok(match value.type_info().name() {
+            "INTEGER" => self.get::<i64>(column)?.into(),
+            "REAL" => self.get::<f64>(column)?.into(),
+            "TEXT" => self.get::<String>(column)?.into(),
+            _ => Json::Null,
+        })
+    }
+
+    fn unreadable(&self, column: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+        let table = self.table;
+        move |source| StoreError::UnreadableRow {
+            table,
+            column,
+            source,
+        }
     }
 }

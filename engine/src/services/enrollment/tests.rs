@@ -11,7 +11,7 @@ use crate::{
         logging::capture::capture,
         settings::{AccessPolicy, Settings},
     },
-    domain::{devices::DeviceIdentity, proof::ProofError},
+    domain::{devices::DeviceIdentity, json::Json, proof::ProofError},
     integrations::{
         identity::{ServedCertificate, ServerIdentity},
         random::SeededRandom,
@@ -22,7 +22,7 @@ use crate::{
         operators::OperatorService,
         prune::prune_once,
     },
-    testkit::Ground,
+    testkit::{GUID, Ground},
 };
 
 /// One server over one file, and an agent that wants to join.
@@ -181,8 +181,8 @@ async fn a_device_joins_once_and_its_code_is_spent() {
     );
     let spent = story.stored_code(&code).await.unwrap();
     assert_eq!(
-        (spent.use_count, spent.used_by_guid.as_deref()),
-        (Some(1), Some(joined.guid.as_str()))
+        (spent.uses(), spent.used_by_guid.as_deref()),
+        (1, Some(joined.guid.as_str()))
     );
 
     let other = SigningKey::from_bytes(&[8; 32]);
@@ -313,6 +313,65 @@ async fn overwriting_rotates_the_key_and_coexisting_makes_a_neighbour() {
         .await;
     let device = story.device(&third).await;
     assert_eq!(device.hostname.as_deref(), Some("WIN-1-1"));
+}
+
+#[tokio::test]
+async fn a_device_without_a_guid_leaves_an_approval_its_own() {
+    let story = Story::new().await;
+    let code = story.code(10).await;
+    for (seed, fingerprint, resolution) in [
+        (1, "'other'", Some("overwrite")),
+        (2, "ssl_key_fingerprint_claimed", None),
+    ] {
+        let hostname = format!("BARE-{seed}");
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        story.ask(&hostname, &code.code, &key).await.unwrap();
+        let rows = format!(
+            "UPDATE device_approvals SET guid = '{GUID}' WHERE status = 'pending'; \
+             INSERT INTO devices (hostname, ssl_key_fingerprint) \
+             SELECT hostname_claimed, {fingerprint} FROM device_approvals WHERE status = 'pending';"
+        );
+        story.ground.sql(&rows).await;
+        story.decide(resolution).await.unwrap();
+        let approved = format!("SELECT guid FROM device_approvals WHERE hostname_claimed = '{hostname}'");
+        assert_eq!(
+            story.ground.column(&approved).await,
+            [Some(GUID.to_owned())],
+            "{hostname}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_of_a_codes_uses_is_shown_as_it_is_and_counts_as_a_number() {
+    let story = Story::new().await;
+    let code = story.code(3).await;
+    for (max_uses, use_count, shown, allowed, uses) in [
+        ("'many'", "'two'", (Json::from("many"), "two".into()), 1, 0),
+        ("2.5", "1.5", (2.5.into(), 1.5.into()), 2, 1),
+        ("7", "x'00'", (7.into(), Json::Null), 7, 0),
+        ("-4", "'two'", ((-4).into(), "two".into()), 1, 0),
+    ] {
+        let change =
+            format!("UPDATE enrollment_install_codes SET max_uses = {max_uses}, use_count = {use_count}");
+        story.ground.sql(&change).await;
+        let stored = story.stored_code(&code).await.unwrap();
+        assert_eq!(
+            (stored.allowed_uses(), stored.uses()),
+            (allowed, uses),
+            "{max_uses}"
+        );
+        assert_eq!((stored.max_uses, stored.use_count), shown, "{max_uses}");
+    }
+    story
+        .ground
+        .sql("UPDATE enrollment_install_codes SET max_uses = 3, use_count = 0, expires_at = '9999-12-31T23:59:59+00:00'")
+        .await;
+    let key = SigningKey::from_bytes(&[5; 32]);
+    assert!(
+        story.ask("WIN-1", &code.code, &key).await.is_ok(),
+        "it never ends"
+    );
 }
 
 #[tokio::test]
