@@ -11,6 +11,7 @@ use crate::domain::{
     json::{Json, JsonObject},
     json_text::column_text,
     payload::Payload,
+    text::sqlite_float,
 };
 
 /// `quick_job_result`.
@@ -201,6 +202,7 @@ fn last_seen(value: Option<&Json>) -> LastSeen {
 fn output(value: Option<&Json>) -> Option<String> {
     match value {
         Some(Json::Bool(true)) => Some("1".to_owned()),
+        Some(Json::Float(number)) if *number != 0.0 => Some(sqlite_float(*number).unwrap_or_default()),
         Some(Json::BigInt(_)) => None,
         Some(Json::List(items)) if !items.is_empty() => None,
         Some(Json::Object(members)) if !members.is_empty() => None,

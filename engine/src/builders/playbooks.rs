@@ -6,7 +6,7 @@ use crate::domain::{
     json_reader::{read_text, read_text_replacing},
     json_text::column_text,
     playbooks::PlaybookReport,
-    text::{python_float, python_trim},
+    text::{python_trim, sqlite_float},
 };
 
 /// Playbook runs that are listed where the query names no number.
@@ -69,7 +69,7 @@ fn printed(value: Option<&Json>) -> Result<Option<String>, PlaybookFieldError> {
         Some(Json::Text(text)) => Ok(Some(text.clone())),
         Some(Json::Bool(value)) => Ok(Some(i32::from(*value).to_string())),
         Some(Json::Int(number)) => Ok(Some(number.to_string())),
-        Some(Json::Float(number)) => Ok(Some(python_float(*number))),
+        Some(Json::Float(number)) => Ok(sqlite_float(*number)),
         Some(Json::BigInt(_) | Json::List(_) | Json::Object(_)) => Err(PlaybookFieldError::WrongType),
     }
 }
@@ -156,6 +156,14 @@ mod tests {
             assert_eq!(json(value).as_deref(), Some(stored), "{value}");
         }
         assert_eq!(json("null"), None);
+    }
+
+    #[test]
+    fn a_printed_float_is_stored_as_the_database_writes_it() {
+        for (value, stored) in [("1.5", Some("1.5")), ("1e16", Some("1.0e+16")), ("NaN", None)] {
+            let report = read(&format!(r#"{{"run_id":"r","recap_text":{value}}}"#)).unwrap();
+            assert_eq!(report.recap_text.as_deref(), stored, "{value}");
+        }
     }
 
     #[test]

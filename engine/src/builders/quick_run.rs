@@ -4,7 +4,7 @@ use crate::domain::{
     assembly::variables::{Overrides, overrides_of},
     coerce::integer_of,
     json::{Json, JsonObject},
-    text::{python_float, python_trim},
+    text::{python_trim, sqlite_float},
 };
 
 use super::text::{WrongType, trimmed_text};
@@ -159,7 +159,7 @@ fn host(given: &Json) -> Result<WantedHost, QuickRunFieldError> {
         Json::Text(text) => Some(text.clone()),
         Json::Bool(value) => Some(i32::from(*value).to_string()),
         Json::Int(number) => Some(number.to_string()),
-        Json::Float(number) => Some(python_float(*number)),
+        Json::Float(number) => sqlite_float(*number),
         Json::BigInt(_) | Json::List(_) | Json::Object(_) => return Err(QuickRunFieldError::WrongType),
     };
     Ok(WantedHost {
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn hosts_are_stored_as_sqlite_takes_them() {
-        let run = read(r#"{"script_path":" S ","hostnames":[7,null,"",true,1.5,"A","A"]}"#).unwrap();
+        let run = read(r#"{"script_path":" S ","hostnames":[7,null,"",true,1.5,1e16,NaN,"A","A"]}"#).unwrap();
         let stored: Vec<_> = run.hosts.iter().map(|host| host.stored.as_deref()).collect();
         assert_eq!(
             stored,
@@ -194,6 +194,8 @@ mod tests {
                 Some(""),
                 Some("1"),
                 Some("1.5"),
+                Some("1.0e+16"),
+                None,
                 Some("A"),
                 Some("A")
             ]

@@ -7,7 +7,7 @@ use crate::domain::{
     json::{Json, JsonObject},
     scheduled_jobs::{JobChanges, NewJob},
     start_time::start_seconds,
-    text::{python_float, python_trim},
+    text::{python_trim, sqlite_float},
 };
 
 /// Why a job's fields are refused.
@@ -179,13 +179,18 @@ fn expiration(body: &JsonObject, duration: Option<&JsonObject>) -> Result<String
         .and_then(|members| truthy(members, "expiration"))
         .or_else(|| truthy(body, "expiration"));
     match value {
-        None => Ok("no_expire".to_owned()),
+        None => Ok(no_expiration()),
         Some(Json::Text(text)) => Ok(text.clone()),
         Some(Json::Int(number)) => Ok(number.to_string()),
-        Some(Json::Float(number)) => Ok(python_float(*number)),
+        // What is no number is stored as NULL there, which means the same.
+        Some(Json::Float(number)) => Ok(sqlite_float(*number).unwrap_or_else(no_expiration)),
         Some(Json::Bool(_)) => Ok("1".to_owned()),
         Some(_) => Err(JobFieldError::WrongType),
     }
+}
+
+fn no_expiration() -> String {
+    "no_expire".to_owned()
 }
 
 fn execution_context(body: &JsonObject) -> Result<String, JobFieldError> {

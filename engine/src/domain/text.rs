@@ -37,6 +37,45 @@ pub fn python_float(value: f64) -> String {
     }
 }
 
+/// A float as SQLite stores it in a text column: 15 digits, `0.3`, `1.0e+15`, `1.0e-05`, `Inf`. `None`, which is NULL, for
+/// `NaN`.
+pub fn sqlite_float(value: f64) -> Option<String> {
+    const DIGITS: i32 = 15;
+    if value.is_nan() {
+        return None;
+    }
+    if value.is_infinite() {
+        return Some(if value > 0.0 { "Inf" } else { "-Inf" }.to_owned());
+    }
+    if value == 0.0 {
+        return Some("0.0".to_owned());
+    }
+    let rounded = format!("{value:.14e}");
+    let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    if (-4..DIGITS).contains(&exponent) {
+        let sign = if value < 0.0 { "-" } else { "" };
+        let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
+        let point = usize::try_from(exponent + 1).unwrap_or(0);
+        let padded = format!("{digits:0<point$}");
+        let (whole, fraction) = padded.split_at_checked(point).unwrap_or((&padded, ""));
+        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or(0));
+        return Some(format!("{sign}{}.{zeros}{}", or_zero(whole), or_zero(fraction)));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    Some(format!(
+        "{whole}.{}e{sign}{:02}",
+        or_zero(fraction),
+        exponent.unsigned_abs()
+    ))
+}
+
+fn or_zero(digits: &str) -> &str {
+    if digits.is_empty() { "0" } else { digits }
+}
+
 /// A text as Python's `repr` prints it, quotes included.
 pub fn python_quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') {
@@ -105,6 +144,37 @@ mod tests {
     }
 
     #[test]
+    fn floats_look_as_in_a_text_column_of_sqlite() {
+        for (value, text) in [
+            (0.0, "0.0"),
+            (-0.0, "0.0"),
+            (5.0, "5.0"),
+            (-2.5, "-2.5"),
+            (-0.25, "-0.25"),
+            (0.1 + 0.2, "0.3"),
+            (1.0 / 3.0, "0.333333333333333"),
+            (-200.0 / 3.0, "-66.6666666666667"),
+            (123_456.789, "123456.789"),
+            (0.000_123_45, "0.00012345"),
+            (0.0001, "0.0001"),
+            (0.000_01, "1.0e-05"),
+            (1e-7, "1.0e-07"),
+            (1e14, "100000000000000.0"),
+            (99_999_999_999_999.98, "100000000000000.0"),
+            (999_999_999_999_999.9, "1.0e+15"),
+            (1e15, "1.0e+15"),
+            (1.234_567_890_123_456_8e17, "1.23456789012346e+17"),
+            (-1e300, "-1.0e+300"),
+            (5e-324, "4.94065645841247e-324"),
+            (f64::INFINITY, "Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(sqlite_float(value).as_deref(), Some(text), "{value:e}");
+        }
+        assert_eq!(sqlite_float(f64::NAN), None);
+    }
+
+    #[test]
     fn quoted_texts_look_as_in_python() {
         assert_eq!(python_quoted("it's"), "\"it's\"");
         assert_eq!(python_quoted("'\""), "'\\'\"'");
@@ -118,6 +188,15 @@ mod tests {
         #[test]
         fn a_printed_float_reads_back(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
             prop_assert_eq!(python_float(value).parse::<f64>().unwrap().to_bits(), value.to_bits());
+        }
+
+        #[test]
+        fn a_stored_float_has_its_first_fifteen_digits(
+            value in prop_oneof![any::<f64>(), -1e20..1e20, -1.0..1.0].prop_filter("finite", |value| value.is_finite()),
+        ) {
+            let stored: f64 = sqlite_float(value).unwrap().parse().unwrap();
+            // No zero with a sign.
+            prop_assert_eq!(format!("{:.14e}", stored + 0.0), format!("{:.14e}", value + 0.0));
         }
     }
 }

@@ -203,6 +203,8 @@ fn results_have_an_id_a_word_and_texts() {
         read(" 12 ".into(), " ok ".into(), 1.5.into()),
         result("ok", "1.5")
     );
+    assert_eq!(read(12.into(), "ok".into(), 1e16.into()), result("ok", "1.0e+16"));
+    assert_eq!(read(12.into(), "ok".into(), f64::NAN.into()), result("ok", ""));
     assert_eq!(read(12.9.into(), "  ".into(), Json::Null), result("Failed", ""));
     assert_eq!(read(12.into(), Json::Null, true.into()), result("Failed", "1"));
     assert_eq!(read(12.into(), 5.into(), Json::Null), Reading::Unusable);

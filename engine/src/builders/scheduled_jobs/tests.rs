@@ -74,7 +74,15 @@ fn the_first_truthy_of_two_places_counts() {
     assert_eq!((job.schedule_type.as_str(), job.start_ts), ("daily", Some(77)));
     let job = made(r#""duration":{"expiration":"3d","stopAfterEnabled":"no"},"expiration":"1h","#).unwrap();
     assert_eq!((job.expiration.as_str(), job.duration_stop_enabled), ("3d", true));
-    assert_eq!(made(r#""expiration":90,"#).unwrap().expiration, "90");
+    for (given, stored) in [
+        ("90", "90"),
+        ("1.5", "1.5"),
+        ("1e16", "1.0e+16"),
+        ("NaN", "no_expire"),
+    ] {
+        let job = made(&format!(r#""expiration":{given},"#)).unwrap();
+        assert_eq!(job.expiration, stored, "{given}");
+    }
 }
 
 #[test]
