@@ -1,9 +1,22 @@
 //! Coercions of JSON values to other types, as Python's constructors make them.
 
+use std::borrow::Cow;
+
 use super::{json::Json, text::python_trim};
 
 /// Python refuses to read longer integers from a text.
 pub const LONGEST_INTEGER: usize = 4300;
+
+/// The characters beyond ASCII that are a decimal zero in the Unicode of Python 3.11; the other nine digits of each follow
+/// it.
+static ZEROS: [u32; 65] = [
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
+    0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50,
+    0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0,
+    0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50,
+    0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140,
+    0x1e2f0, 0x1e950, 0x1fbf0,
+];
 
 /// The "integer of" a value: integers, floats cut toward zero, booleans as 1 and 0, texts that hold an integer
 /// (blanks around it and single `_` between digits allowed). What does not fit is held to the nearest number that does.
@@ -21,7 +34,8 @@ pub fn integer_of(value: &Json) -> Option<i128> {
 
 /// The integer that a text holds, read as Python's `int` reads it.
 pub fn integer_in(text: &str) -> Option<i128> {
-    let text = python_trim(text);
+    let text = ascii_digits(python_trim(text));
+    let text = &*text;
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let well_formed = unsigned
         .split('_')
@@ -31,6 +45,24 @@ pub fn integer_in(text: &str) -> Option<i128> {
     }
     let digits = text.replace('_', "");
     (digits.trim_start_matches(['+', '-']).len() <= LONGEST_INTEGER).then(|| saturating(&digits))
+}
+
+/// The text with every decimal digit, of whatever script, as the ASCII one.
+fn ascii_digits(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    text.chars()
+        .map(|character| {
+            let number = u32::from(character);
+            let before = ZEROS.partition_point(|zero| *zero <= number);
+            before
+                .checked_sub(1)
+                .and_then(|at| ZEROS.get(at))
+                .and_then(|zero| char::from_digit(number - zero, 10))
+                .unwrap_or(character)
+        })
+        .collect()
 }
 
 fn saturating(digits: &str) -> i128 {
@@ -55,10 +87,27 @@ mod tests {
             ("+1_0", 10),
             ("007", 7),
             ("\u{3000}4\u{1c}", 4),
+            ("\u{663}", 3),
+            ("-\u{ff11}_2", -12),
+            ("\u{1d7d7}\u{1fbf9}\u{667}", 997),
         ] {
             assert_eq!(integer_in(text), Some(number), "{text:?}");
         }
-        for text in ["", " ", "3.0", "1__0", "_1", "1_", "- 1", "+-1", "0x1", "many"] {
+        for text in [
+            "",
+            " ",
+            "3.0",
+            "1__0",
+            "_1",
+            "1_",
+            "- 1",
+            "+-1",
+            "0x1",
+            "many",
+            "\u{b2}",
+            "\u{2160}",
+            "\u{2212}1",
+        ] {
             assert_eq!(integer_in(text), None, "{text:?}");
         }
         assert_eq!(integer_in(&"9".repeat(4300)), Some(i128::MAX));

@@ -257,7 +257,7 @@ impl QuickRunService {
             name,
             members,
             digest: digest(&text),
-            patience: self.patience(document.timeout_seconds),
+            patience: self.patience(document.run_seconds()),
             run_id: None,
         })
     }

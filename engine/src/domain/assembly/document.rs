@@ -8,12 +8,12 @@ use crate::domain::{
     base64,
     coerce::integer_of,
     json::{Json, JsonObject},
-    json_reader::read_text,
+    json_reader::read_stored_text,
     text::python_trim,
 };
 
 /// Seconds that a script may take where its document names none.
-const DEFAULT_TIMEOUT: i64 = 3600;
+const DEFAULT_TIMEOUT: i128 = 3600;
 /// What a document may be of.
 const TYPES: [&str; 4] = ["powershell", "batch", "bash", "ansible"];
 
@@ -39,7 +39,7 @@ pub struct DocumentVariable {
 pub struct DocumentFile {
     pub file_name: String,
     /// Its size according to the document.
-    pub size: i64,
+    pub size: i128,
     /// Its type according to the document.
     pub mime_type: String,
     /// Its content, base64.
@@ -49,7 +49,7 @@ pub struct DocumentFile {
 /// A document in normal form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    pub version: i64,
+    pub version: i128,
     /// Its name, else its display name, else the file's; not trimmed.
     pub name: String,
     /// What scheduled runs call it: they pass over the display name.
@@ -64,7 +64,7 @@ pub struct Document {
     /// `base64` or `plain`, as it was found; none for a file that is no document.
     pub script_encoding: Option<&'static str>,
     /// Seconds that it may take; 0 is no limit.
-    pub timeout_seconds: i64,
+    pub timeout_seconds: i128,
     /// `all`, `specific` or `none`-like words of sites it is for, as `mode` and `values`.
     pub sites: (String, Vec<String>),
     /// What it can be given.
@@ -77,6 +77,11 @@ impl Document {
     /// The document in the order in which its file has it, with its script as the plain text that operators see.
     pub fn shown(&self) -> Json {
         self.members(self.script.as_str().into(), self.script_encoding)
+    }
+
+    /// Seconds that a run of it may take; 0 is no limit.
+    pub fn run_seconds(&self) -> i64 {
+        i64::try_from(self.timeout_seconds).unwrap_or(i64::MAX)
     }
 
     /// What its file holds: the script is always base64.
@@ -173,25 +178,28 @@ pub fn listed_kind(island: Island, file_name: &str) -> &'static str {
     }
 }
 
-/// The heading of a document, without a look at its script and files.
+/// The type that a document names, if it is one.
+fn named_kind(members: &JsonObject) -> Option<String> {
+    let word = first_truthy(members, &["type", "script_type"])?
+        .python_text()
+        .to_lowercase();
+    is_type(&word).then_some(word)
+}
+
+/// The heading of a document, without a look at its script and files. Its file's name counts without blanks around it.
 pub fn heading(members: &JsonObject, default_kind: &str, base_name: &str) -> Heading {
-    let known = |word: String, words: &[&str]| words.contains(&word.as_str()).then_some(word);
     let category = members.get("category").map(Json::python_text).unwrap_or_default();
-    let kind = first_truthy(members, &["type", "script_type"])
-        .map(Json::python_text)
-        .unwrap_or_default();
+    let category = category.to_lowercase();
     Heading {
         name: first_truthy(members, &["name", "display_name"])
-            .map_or_else(|| base_name.to_owned(), Json::python_str),
+            .map_or_else(|| python_trim(base_name).to_owned(), Json::python_str),
         description: text(members, &["description"]),
-        category: known(category.to_lowercase(), &["script", "application"]).unwrap_or_else(|| {
-            if default_kind == "ansible" {
-                "application".to_owned()
-            } else {
-                "script".to_owned()
-            }
-        }),
-        kind: known(kind.to_lowercase(), &TYPES).unwrap_or_else(|| default_kind.to_owned()),
+        category: match category.as_str() {
+            "script" | "application" => category,
+            _ if default_kind == "ansible" => "application".to_owned(),
+            _ => "script".to_owned(),
+        },
+        kind: named_kind(members).unwrap_or_else(|| default_kind.to_owned()),
     }
 }
 
@@ -209,6 +217,8 @@ pub fn load(file_name: &str, bytes: &[u8], default_kind: &str) -> LoadedDocument
     let base = stem(file_name);
     if !is_json(file_name) {
         let mut document = normalize(&JsonObject::new(), default_kind, base);
+        // Only documents are called by their file without the blanks around it.
+        base.clone_into(&mut document.name);
         document.script = plain_text(bytes);
         document.script_encoding = None;
         return LoadedDocument {
@@ -230,19 +240,24 @@ pub fn load(file_name: &str, bytes: &[u8], default_kind: &str) -> LoadedDocument
 
 /// The JSON in a file; a byte order mark makes it unreadable, as in the legacy.
 pub fn parse(bytes: &[u8]) -> Option<Json> {
-    read_text(std::str::from_utf8(bytes).ok()?).ok()
+    read_stored_text(std::str::from_utf8(bytes).ok()?).ok()
 }
 
 /// What a list shows of a file.
 pub fn listed(island: Island, file_name: &str, bytes: &[u8]) -> Heading {
-    let base = stem(file_name);
     let kind = listed_kind(island, file_name);
-    let parsed = if is_json(file_name) { parse(bytes) } else { None };
-    let members = match parsed {
+    if !is_json(file_name) {
+        let mut heading = heading(&JsonObject::new(), kind, "");
+        stem(file_name).clone_into(&mut heading.name);
+        return heading;
+    }
+    let members = match parse(bytes) {
         Some(Json::Object(members)) => members,
         _ => JsonObject::new(),
     };
-    heading(&members, kind, base)
+    // Here the type that a document names is its default, which its category goes by.
+    let named = named_kind(&members).filter(|_| island != Island::Playbooks);
+    heading(&members, named.as_deref().unwrap_or(kind), stem(file_name))
 }
 
 /// Brings a document's members to their normal form; what nobody knows is dropped.
@@ -255,7 +270,9 @@ pub fn normalize(members: &JsonObject, default_kind: &str, base_name: &str) -> D
         kind,
     } = heading(members, default_kind, base_name);
     Document {
-        version: first_truthy(members, &["version"]).and_then(integer).unwrap_or(1),
+        version: first_truthy(members, &["version"])
+            .and_then(integer_of)
+            .unwrap_or(1),
         name,
         scheduled_name: first_truthy(members, &["name"])
             .map_or_else(|| base_name.to_owned(), Json::python_str),
@@ -267,7 +284,7 @@ pub fn normalize(members: &JsonObject, default_kind: &str, base_name: &str) -> D
         timeout_seconds: members
             .get("timeout_seconds")
             .or_else(|| members.get("timeout"))
-            .and_then(integer)
+            .and_then(integer_of)
             .unwrap_or(DEFAULT_TIMEOUT)
             .max(0),
         sites: sites(members.get("sites")),
@@ -298,13 +315,6 @@ fn text(members: &JsonObject, names: &[&str]) -> String {
         .unwrap_or_default()
 }
 
-fn integer(value: &Json) -> Option<i64> {
-    integer_of(value).map(|number| {
-        let bounded = number.clamp(i64::MIN.into(), i64::MAX.into());
-        i64::try_from(bounded).unwrap_or(i64::MAX)
-    })
-}
-
 fn sites(value: Option<&Json>) -> (String, Vec<String>) {
     let Some(members) = value.and_then(Json::as_object) else {
         return ("all".to_owned(), Vec::new());
@@ -316,10 +326,10 @@ fn sites(value: Option<&Json>) -> (String, Vec<String>) {
         .map(|item| python_trim(&item.python_str()).to_owned())
         .filter(|text| !text.is_empty())
         .collect();
-    let word = members.get("mode").map(Json::python_text).unwrap_or_default();
-    let mode = match word.to_lowercase().as_str() {
-        "" if !list.is_empty() => "specific",
-        "specific" => "specific",
+    let mode = match first_truthy(members, &["mode"]) {
+        None if !list.is_empty() => "specific",
+        Some(mode) if mode.python_text().to_lowercase() == "specific" => "specific",
+        // A blank one too: it is there, and unknown.
         _ => "all",
     };
     (mode.to_owned(), values)
@@ -353,7 +363,7 @@ fn file(members: &JsonObject) -> Option<DocumentFile> {
     let data = members.get("data")?.as_text()?;
     (!file_name.is_empty()).then(|| DocumentFile {
         file_name,
-        size: members.get("size").and_then(integer).unwrap_or(0),
+        size: members.get("size").and_then(integer_of).unwrap_or(0),
         mime_type: text(members, &["mime_type", "mimeType"]),
         data: data.to_owned(),
     })

@@ -315,7 +315,7 @@ impl QuickRunService {
                     path: path.clone(),
                     text: prepared.document.script.clone(),
                     values: prepared.values.clone(),
-                    timeout_seconds: prepared.document.timeout_seconds,
+                    timeout_seconds: prepared.document.run_seconds(),
                     job_id: None,
                     expiration: None,
                     waits_until: None,

@@ -221,10 +221,10 @@ impl ManifestBuilder<'_> {
             index,
             kind: ComponentKind::Script,
             path,
+            timeout_seconds: document.run_seconds(),
             name: document.scheduled_name,
             text,
             values,
-            timeout_seconds: document.timeout_seconds,
             members,
         })
     }
@@ -257,10 +257,10 @@ impl ManifestBuilder<'_> {
                 ComponentKind::Playbook
             },
             path,
+            timeout_seconds: document.run_seconds(),
             name: document.scheduled_name,
             text: document.script,
             values,
-            timeout_seconds: document.timeout_seconds,
             members,
         })
     }

@@ -73,6 +73,12 @@ fn timeouts_are_coerced() {
         (r#""timeout_seconds":null,"timeout":9"#, 3600),
         (r#""timeout_seconds":"12.5""#, 3600),
         (r#""timeout_seconds":true"#, 1),
+        (r#""timeout_seconds":"\uff11\u0662""#, 12),
+        (
+            r#""timeout_seconds":99999999999999999999"#,
+            99_999_999_999_999_999_999,
+        ),
+        (r#""timeout_seconds":1e22"#, 10_000_000_000_000_000_000_000),
     ] {
         assert_eq!(
             read(&format!("{{{fields}}}")).timeout_seconds,
@@ -117,6 +123,66 @@ fn variables_need_a_name_and_files_need_data() {
 }
 
 #[test]
+fn numbers_beyond_64_bits_stay_what_they_are() {
+    let document = read(
+        r#"{"version":99999999999999999999,"timeout_seconds":99999999999999999999,
+            "files":[{"name":"f","data":"","size":"-99999999999999999999"}]}"#,
+    );
+    assert_eq!(document.run_seconds(), i64::MAX);
+    let stored = indented_text(&document.stored());
+    for line in [
+        "\"version\": 99999999999999999999",
+        "\"timeout_seconds\": 99999999999999999999",
+        "\"size\": -99999999999999999999",
+    ] {
+        assert!(stored.contains(line), "{line} in {stored}");
+    }
+}
+
+#[test]
+fn half_a_character_in_a_file_costs_nothing_but_itself() {
+    let document = read(r#"{"name":"a\ud83d","description":"b"}"#);
+    assert_eq!(
+        (document.name.as_str(), document.description.as_str()),
+        ("a\u{fffd}", "b")
+    );
+}
+
+#[test]
+fn a_document_without_a_name_is_called_as_its_file_without_blanks() {
+    for (file, name) in [(" y .json", "y"), (" y .ps1", " y ")] {
+        let loaded = load(file, b"{}", "powershell");
+        assert_eq!(loaded.document.name, name);
+        assert_eq!(listed(Island::Scripts, file, b"{}").name, name);
+    }
+    assert_eq!(
+        load(" y .json", b"{}", "powershell").document.scheduled_name,
+        " y "
+    );
+}
+
+#[test]
+fn a_list_has_the_category_of_the_type_that_a_script_names() {
+    let listed = |island, document: &str| {
+        let heading = listed(island, "a.json", document.as_bytes());
+        format!("{} {}", heading.kind, heading.category)
+    };
+    let ansible = r#"{"type":" Ansible ","script":"!"}"#;
+    assert_eq!(listed(Island::Scripts, ansible), "ansible application");
+    assert_eq!(
+        listed(Island::Scripts, r#"{"type":"ansible","category":"script"}"#),
+        "ansible script"
+    );
+    assert_eq!(listed(Island::Scripts, r#"{"type":"odd"}"#), "powershell script");
+    assert_eq!(
+        listed(Island::Playbooks, r#"{"type":"bash"}"#),
+        "bash application"
+    );
+    // Alone it has no say.
+    assert_eq!(read(ansible).category, "script");
+}
+
+#[test]
 fn sites_have_a_mode() {
     for (sites, mode, values) in [
         ("5", "all", vec![]),
@@ -128,6 +194,8 @@ fn sites_have_a_mode() {
         (r#"{"mode":" ALL ","values":["a"]}"#, "all", vec!["a"]),
         (r#"{"mode":"odd","values":["a"]}"#, "all", vec!["a"]),
         (r#"{"mode":"specific"}"#, "specific", vec![]),
+        (r#"{"mode":"  ","values":["a"]}"#, "all", vec!["a"]),
+        (r#"{"mode":0,"values":["a"]}"#, "specific", vec!["a"]),
     ] {
         let document = read(&format!(r#"{{"sites":{sites}}}"#));
         assert_eq!(document.sites.0, mode, "{sites}");
