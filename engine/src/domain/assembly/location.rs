@@ -182,9 +182,10 @@ pub fn is_deprecated_script(path: &str) -> bool {
     path.trim_start_matches('/').split('/').next() == Some(Island::Scripts.folder())
 }
 
-/// The name of a new document: whatever it is called, it ends in `.json` (ASM-14).
+/// The name of a new document: whatever it is called, it ends in `.json` (ASM-14). `.json` alone is a name without an
+/// extension.
 pub fn document_name(name: &str) -> String {
-    if is_json(name) {
+    if is_json(name) && stem(name) != name {
         name.to_owned()
     } else {
         format!("{name}.json")

@@ -122,6 +122,8 @@ fn documents_end_in_json() {
         ("v1.2", "v1.2.json", "v1.json"),
         ("tool.ps1", "tool.ps1.json", "tool.json"),
         (".hidden", ".hidden.json", ".hidden.json"),
+        (".json", ".json.json", ".json"),
+        (".JSON", ".JSON.json", ".JSON"),
     ] {
         assert_eq!(document_name(name), created);
         assert_eq!(edited_name(name), edited);
