@@ -96,15 +96,18 @@ fn decode(text: &str, hint: Hint) -> Option<String> {
     if hint == Hint::Plain {
         return None;
     }
-    let mut digits: String = text
+    let digits: String = text
         .chars()
         .filter(|character| !is_python_space(*character))
         .collect();
-    if digits.len() % 4 == 1 && digits.ends_with('=') {
-        // A lone sign of padding after complete groups is forgiven.
-        digits.pop();
-    }
-    let bytes = base64::decode_strict(&digits)?;
+    // Python forgives any padding behind complete groups, and none without one.
+    let groups = digits.trim_end_matches('=');
+    let digits = if !groups.is_empty() && groups.len() % 4 == 0 {
+        groups
+    } else {
+        &digits
+    };
+    let bytes = base64::decode_strict(digits)?;
     match hint {
         Hint::Base64 => Some(String::from_utf8_lossy(&bytes).into_owned()),
         _ => String::from_utf8(bytes).ok().filter(|text| is_text(text)),
@@ -170,6 +173,31 @@ mod tests {
             read(r#"{"script":"ZWNobyBoaQ","script_encoding":"base64"}"#).0,
             "ZWNobyBoaQ"
         );
+    }
+
+    #[test]
+    fn padding_is_taken_where_python_takes_it() {
+        for (script, text) in [
+            ("QUJD=", "ABC"),
+            ("QUJD==", "ABC"),
+            ("QUJD====", "ABC"),
+            ("QUI=", "AB"),
+            ("QUJ=", "AB"),
+            ("QQ==", "A"),
+            (" ", ""),
+            ("=", "="),
+            ("==", "=="),
+            ("QQ=", "QQ="),
+            ("QQ===", "QQ==="),
+            ("QUI==", "QUI=="),
+            ("QUJDRA===", "QUJDRA==="),
+            ("QUJDQ===", "QUJDQ==="),
+            ("QUJD=QUJD", "QUJD=QUJD"),
+            ("QQ==QQ==", "QQ==QQ=="),
+        ] {
+            let document = format!(r#"{{"script":"{script}","script_encoding":"base64"}}"#);
+            assert_eq!(read(&document).0, text, "{script}");
+        }
     }
 
     #[test]
