@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs::{self, DirEntry, Metadata},
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -122,9 +122,20 @@ pub(super) fn list<T: Clone>(
             };
             if kind.is_dir() {
                 folders.push((entry.path(), below));
-            } else if is_listed(&name)
-                && let Some((place, found)) = look(&base, entry.path(), kind.is_symlink())
-            {
+                continue;
+            }
+            if !is_listed(&name) {
+                continue;
+            }
+            if kind.is_symlink() && is_dangling(&base, &entry.path()) {
+                // Listed as in the legacy: as a file without content, changed at the beginning of time.
+                listing.files.push(Found {
+                    about: describe(&name, &[]),
+                    file_name: name,
+                    path: below,
+                    modified: (0, 0),
+                });
+            } else if let Some((place, found)) = look(&base, entry.path(), kind.is_symlink()) {
                 let stamp = Stamp::of(&found);
                 let about = match before.get(&below) {
                     Some((same, about)) if *same == stamp => about.clone(),
@@ -148,6 +159,22 @@ pub(super) fn list<T: Clone>(
     listing
 }
 
+/// Whether a link leads to nothing, at a place in the island. What lies outside is not looked for (ASM-4).
+fn is_dangling(base: &Path, link: &Path) -> bool {
+    let Ok(target) = fs::read_link(link) else {
+        return false;
+    };
+    let mut place = link.parent().unwrap_or(base).to_owned();
+    for part in target.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
+        }
+    }
+    place.starts_with(base) && link.canonicalize().is_err()
+}
+
 /// A file as it is now, and where it really lies. One that vanished meanwhile is none, nor is a link that leads out of the
 /// island (ASM-4).
 fn look(base: &Path, place: PathBuf, is_link: bool) -> Option<(PathBuf, Metadata)> {
@@ -165,6 +192,34 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+
+    #[test]
+    fn a_link_to_nothing_in_the_island_is_listed_without_content() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("island");
+        fs::create_dir_all(folder.join("in")).unwrap();
+        for (link, target) in [
+            ("in/gone.ps1", "nothing.ps1".into()),
+            ("in/up.ps1", "../nothing.ps1".into()),
+            ("in/whole.ps1", folder.canonicalize().unwrap().join("nothing")),
+            ("in/itself.ps1", "itself.ps1".into()),
+            ("in/out.ps1", "../../nothing.ps1".into()),
+            ("in/far.ps1", PathBuf::from("/nowhere/nothing.ps1")),
+        ] {
+            std::os::unix::fs::symlink(target, folder.join(link)).unwrap();
+        }
+        let describe = |name: &str, bytes: &[u8]| (name.to_owned(), bytes.len());
+        let listing = list(&folder, &|_| true, &describe, &Known::default(), 0);
+        let found: Vec<_> = listing
+            .files
+            .iter()
+            .map(|file| (file.path.as_str(), file.modified, file.about.1))
+            .collect();
+        assert_eq!(
+            found,
+            ["in/gone.ps1", "in/itself.ps1", "in/up.ps1", "in/whole.ps1"].map(|path| (path, (0, 0), 0))
+        );
+    }
 
     #[test]
     fn a_file_that_has_settled_is_opened_once_and_one_that_changed_again() {
