@@ -153,6 +153,11 @@ impl RemoteDeviceService {
     ) -> DeviceUpsert {
         let now = self.environment.now().time.as_second();
         let stored = row.map(DeviceSnapshot::from);
+        // One that stays goes the way of the others, which trims it.
+        let operating_system = match &stored {
+            Some(stored) if operating_system.is_empty() => stored.operating_system.as_str(),
+            _ => operating_system,
+        };
         let document = kind.document(address, operating_system);
         DeviceUpsert {
             description,

@@ -48,6 +48,26 @@ async fn an_agents_device_does_not_become_a_remote_one() {
 }
 
 #[tokio::test]
+async fn an_operating_system_that_stays_is_trimmed_like_all_the_rest() {
+    let rows = "INSERT INTO devices (hostname, connection_type, connection_endpoint, operating_system) VALUES \
+                ('changed', 'ssh', 'a', '  Debian '), ('again', 'ssh', 'a', '  Debian '), ('blank', 'ssh', 'a', '  ');";
+    let (server, admin) = start(rows).await;
+    for hostname in ["changed", "blank"] {
+        let path = format!("/api/ssh_devices/{hostname}");
+        let changed = admin
+            .send(reqwest::Method::PUT, &path, json!({"address": "b"}))
+            .await;
+        assert_eq!(changed.status, 200);
+    }
+    let again = json!({"hostname": "again", "address": "b"});
+    assert_eq!(admin.post("/api/ssh_devices", again).await.0, 201);
+    let stored =
+        "SELECT group_concat('[' || operating_system || ']', ' ') FROM devices WHERE connection_type = 'ssh'";
+    assert_snapshot!(server.text(stored).await.unwrap(), @"[Debian] [Debian] [  ]");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_device_that_is_answered_with_is_the_one_that_was_written() {
     let (server, admin) = start_as("legacy", "").await;
     let mut shown_ones = Vec::new();
