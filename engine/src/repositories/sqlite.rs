@@ -300,7 +300,11 @@ impl SqliteStore {
     /// Writes everything from the journal into the database file and closes it.
     pub async fn close(&self) {
         self.readers.close().await;
-        self.writer.close(Some("PRAGMA wal_checkpoint(TRUNCATE)")).await;
+        // Of this file alone: directly after a change of the journal mode SQLite begins to read every schema here, and its
+        // temporary one, while it is read, refuses a checkpoint.
+        self.writer
+            .close(Some("PRAGMA main.wal_checkpoint(TRUNCATE)"))
+            .await;
     }
 
     /// Closes the file without a checkpoint, which would make a server that is at work in it wait. SQLite writes the

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::*;
 use crate::{
+    config::logging::capture::capture,
     integrations::random::SeededRandom,
     repositories::{
         StoreError,
@@ -120,6 +121,14 @@ async fn devices_keyed_by_host_name_are_rebuilt_and_keep_their_details() {
             .await,
         ["devices", "idx_devices_ssl_key", "idx_devices_status", "uq_devices_hostname"]
     );
+}
+
+#[tokio::test]
+async fn an_upgraded_database_is_closed_with_a_checkpoint() {
+    let log = capture();
+    let old = Old::new("CREATE TABLE sites (id INTEGER PRIMARY KEY)").await;
+    assert!(!old.upgrade().await.unwrap().changes.is_empty());
+    assert_eq!(log.messages(), [""; 0]);
 }
 
 #[tokio::test]
