@@ -102,7 +102,7 @@ fn decode(text: &str, hint: Hint) -> Option<String> {
         .collect();
     // Python forgives any padding behind complete groups, and none without one.
     let groups = digits.trim_end_matches('=');
-    let digits = if !groups.is_empty() && groups.len() % 4 == 0 {
+    let digits = if !groups.is_empty() && groups.len().is_multiple_of(4) {
         groups
     } else {
         &digits
