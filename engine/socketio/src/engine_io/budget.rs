@@ -443,7 +443,7 @@ mod tests {
         assert!(large.grow(&budget, 50_000_000));
         assert!(!other.grow(&budget, 5_000));
         assert!(little.grow(&budget, 4_000));
-        assert_eq!(Budget::waiting(&[budget.clone()]), 2_000_000);
+        assert_eq!(Budget::waiting(std::slice::from_ref(&budget)), 2_000_000);
         drop(large);
         assert!(other.grow(&budget, 5_000));
         let last = Arc::new(Permit::of(Vec::new()));
