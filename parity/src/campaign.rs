@@ -126,6 +126,19 @@ impl Campaign {
         let (chosen, own): (Vec<_>, Vec<_>) = chosen
             .into_iter()
             .partition(|(scenario, _)| scenario.has_legacy());
+        let recorded = own.iter().map(|(scenario, _)| scenario.name.as_str());
+        let recorded = recorded.filter(|name| snapshot::path_of(&places.snapshots, name).exists());
+        let faults: Vec<_> = recorded
+            .map(|name| {
+                format!(
+                    "{name} has `policy: strict`, which nothing is compared under, and a snapshot of what the legacy answered: \
+                     take away the one or the other"
+                )
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(CampaignError::Unreadable(faults.join("\n")));
+        }
         let own = own.into_iter().map(|(scenario, _)| OwnScenario {
             scenario: scenario.name,
             title: scenario.title,
@@ -230,8 +243,23 @@ impl Campaign {
         events: Arc<dyn RunEvents + Send + Sync>,
     ) -> RunReport {
         let chosen = self.len();
-        if let Err(reason) = self.sides.look().await {
-            return RunReport::failed(self.sides.provenance(String::new(), today), reason);
+        tokio::pin!(stop);
+        let looked = tokio::select! {
+            biased;
+            () = &mut stop => None,
+            looked = self.sides.look() => Some(looked),
+        };
+        match looked {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => {
+                return RunReport::failed(self.sides.provenance(String::new(), today), reason);
+            }
+            None => {
+                let provenance = self.sides.provenance(String::new(), today);
+                return RunReport::new(provenance, judge(&self.register, &[], today), &self.register)
+                    .with_own(self.own)
+                    .interrupted(Some(Partial { ran: 0, chosen }));
+            }
         }
         let (places, between, sides) = (Arc::new(self.places), self.between, Arc::new(self.sides));
         let mut tasks = begin(self.chosen, side_by_side, |scenario, folder| {
@@ -260,7 +288,6 @@ impl Campaign {
             }
             Err(error) => ran.push(Ran::could_not_run("?", format!("the run broke off: {error}"))),
         };
-        tokio::pin!(stop);
         let interrupted = loop {
             tokio::select! {
                 biased;
@@ -410,6 +437,26 @@ mod tests {
         campaign
             .run(1, jiff::civil::date(2026, 11, 29), Arc::new(Silent))
             .await
+    }
+
+    #[test]
+    fn a_recorded_scenario_cannot_be_taken_out_of_the_comparison_by_its_policy() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places {
+            scenarios: folder.path().join("scenarios"),
+            snapshots: folder.path().join("snapshots"),
+        };
+        std::fs::create_dir_all(places.scenarios.join("a")).unwrap();
+        std::fs::create_dir_all(places.snapshots.join("a")).unwrap();
+        std::fs::write(places.scenarios.join("divergences.toml"), "format = 2\n").unwrap();
+        let text = "format: 2\ntitle: T\narea: A\npolicy: strict\nstarted_at: 1700000000\nsteps:\n  - get: /health\n";
+        std::fs::write(places.scenarios.join("a/b.yaml"), text).unwrap();
+        let entries = || library::load(&places.scenarios).unwrap();
+        let of = || Campaign::of(places.clone(), entries(), Register::default(), &[]);
+        assert!(of().is_ok());
+        std::fs::write(snapshot::path_of(&places.snapshots, "a/b"), "").unwrap();
+        let refused = of().unwrap_err().to_string();
+        assert!(refused.contains("a/b has `policy: strict`"), "{refused}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     register::Outcome,
-    report::RunReport,
+    report::{self, RunReport},
     scenario::library::{self, Entry},
 };
 
@@ -83,7 +83,7 @@ impl Item {
         let proved = |scenario: &String| -> Option<bool> {
             let mut verdicts = report?.judgement.verdicts.iter();
             let verdict = verdicts.find(|verdict| verdict.scenario == *scenario)?;
-            let is_whole = verdict.not_compared.is_empty();
+            let is_whole = report::left_out(report?, verdict).is_empty();
             match verdict.outcome {
                 Outcome::Same | Outcome::Accepted if is_whole => Some(true),
                 // What was held against itself alone proves nothing of the legacy, and refutes nothing.

@@ -32,6 +32,13 @@ pub const WRONG: u8 = 1;
 /// The command could not run.
 pub const COULD_NOT_RUN: u8 = 2;
 
+/// How many scenarios run at a time.
+fn side_by_side(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1024;
+    let number = text.parse().ok().filter(|number| (1..=MOST).contains(number));
+    number.ok_or_else(|| format!("a number from 1 to {MOST}"))
+}
+
 /// What a command ends with; what kept it from running is printed.
 fn exit_code<E: Display>(ended: Result<impl Into<ExitCode>, E>) -> ExitCode {
     ended.map_or_else(|error| could_not_run(&error), Into::into)

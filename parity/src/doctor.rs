@@ -526,7 +526,12 @@ fn identity(legacy: &Path, engine: &Path, findings: &mut Findings) {
             }
         };
         match (digest(legacy), digest(engine)) {
-            (Ok(None), Ok(_)) => {}
+            (Ok(None), Ok(_)) => findings.warning(
+                "both",
+                file,
+                "the legacy's root lacks it",
+                "see whether this is the legacy's root folder",
+            ),
             (Ok(one), Ok(other)) if one == other => findings.ok("both", file, "the same"),
             (Ok(_), Ok(None)) => findings.problem(
                 "both",

@@ -27,7 +27,7 @@ use crate::register::{Area, Judgement, Outcome, Register, Verdict};
 use crate::transcript::{Notice, NoticeKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -398,6 +398,19 @@ impl Ending {
             Self::Interrupted => 130,
         }
     }
+}
+
+/// Why something of a scenario was not compared.
+pub(crate) fn left_out<'a>(report: &'a RunReport, verdict: &'a Verdict) -> BTreeSet<&'a str> {
+    const NOISE: &str = "the legacy does not agree with itself where the engine differs";
+    let hides = |one: &Noise| one.hides && one.scenario == verdict.scenario;
+    let noise = report.live.noise.iter().any(hides).then_some(NOISE);
+    verdict
+        .not_compared
+        .values()
+        .map(String::as_str)
+        .chain(noise)
+        .collect()
 }
 
 /// What a run ends with. That something could not run weighs most: then nothing can be said of it.

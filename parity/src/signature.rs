@@ -232,6 +232,9 @@ fn objection(report: &RunReport) -> Option<String> {
             "which engine this was cannot be told ({}): sign a run of the build that is put in place",
             report.provenance.revision
         )),
+        Ending::Pass if report.judgement.verdicts.iter().all(|one| one.compared_steps == 0) => {
+            Some("nothing of it was compared with the legacy".to_owned())
+        }
         Ending::Pass => None,
         _ => Some("the run did not pass".to_owned()),
     }

@@ -480,6 +480,20 @@ fn a_signature_covers_the_run_that_was_signed_and_says_what_is_otherwise_later()
         "{text}"
     );
 
+    // Nor is there a signature without the table that was signed, or with another run's.
+    let table = small.path("report/divergences.md");
+    let whole = fs::read_to_string(&table).unwrap();
+    let json = small.path("report/report.json");
+    let report = fs::read_to_string(&json).unwrap();
+    fs::remove_file(&table).unwrap();
+    assert_eq!(sign(&["--verify"]).0, 2);
+    fs::write(&table, &whole).unwrap();
+    fs::write(&json, report.replacen("\"date\":\"", "\"date\":\"1", 1)).unwrap();
+    let (code, text) = sign(&["--as", "A. Nobody", "--despite", "it is a try"]);
+    assert_eq!((code, text.contains("do not say the same")), (2, true), "{text}");
+    fs::write(&json, report).unwrap();
+    assert_eq!(sign(&["--verify"]).0, 0);
+
     // The same again is covered; with another register it is not.
     let (code, text) = small.run(&["run"]);
     assert_eq!(

@@ -8,6 +8,8 @@
 pub struct Bounds {
     /// Sockets with an identity, or all of them where nobody is asked for one; far above any fleet.
     pub sockets: usize,
+    /// Of these, those of one device: a terminal server has an agent for each of its users. The oldest ends for the next.
+    pub sockets_of_device: usize,
     /// Bytes from sockets that wait to be handled, of all sockets together. One message alone may be longer.
     pub waiting_bytes: usize,
     /// Connections without a request on which something has come and nobody has shown who it is, of all peers together;
@@ -64,6 +66,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             sockets: 50_000,
+            sockets_of_device: 128,
             waiting_bytes: 64_000_000,
             idle_connections: 600,
             silent_connections: 8192,

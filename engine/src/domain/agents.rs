@@ -22,6 +22,10 @@ pub const UNKNOWN_HOST: &str = "unknown";
 /// Agents remembered at most: whoever may send events may invent ids. Far above any fleet; the legacy has no bound.
 pub const MOST_AGENTS: usize = 50_000;
 
+/// Of these, those whose ids name one device: a terminal server has an agent for each of its users. Beyond that a new one
+/// takes the place of the device's own oldest, so that no device takes the places of others.
+pub const MOST_OF_DEVICE: usize = 256;
+
 /// `connect_agent`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectAgent {
@@ -267,8 +271,13 @@ impl AgentRegistry {
         agent_id: &str,
         change: impl FnOnce(&mut AgentRecord) -> T,
     ) -> Option<T> {
-        if self.records.len() >= MOST_AGENTS && !self.records.contains(agent_id) {
-            return None;
+        if !self.records.contains(agent_id) {
+            if let Some(oldest) = self.records.oldest_of_full(agent_id, MOST_OF_DEVICE) {
+                self.remove(&oldest);
+            }
+            if self.records.len() >= MOST_AGENTS {
+                return None;
+            }
         }
         self.records.change_or_insert(agent_id, change)
     }

@@ -57,7 +57,7 @@ pub struct Prove {
     #[arg(long)]
     pub operators: bool,
     /// How many scenarios run at a time.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = super::side_by_side)]
     pub side_by_side: usize,
 }
 

@@ -61,7 +61,7 @@ pub struct Run {
     #[arg(long, value_name = "REASON")]
     pub allow_not_compared: Option<String>,
     /// How many scenarios run at a time. They wait more than they work.
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = super::side_by_side)]
     pub side_by_side: usize,
     /// What is printed: the table for people, or one JSON object a line while the run goes on.
     #[arg(long, value_enum, default_value_t = Form::Text)]

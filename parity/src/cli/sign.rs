@@ -67,6 +67,7 @@ impl Sign {
     fn try_run(&self, scenarios: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
         let folder = report::Folder::take(&self.report)?;
         let read = report::read(&folder.json())?;
+        let table = table(&folder, &read)?;
         let Some(by) = &self.by else {
             let Some(coverage) = coverage(&read, &folder.json(), scenarios)? else {
                 complain!("parity: {}: nobody has signed this run", self.report.display());
@@ -78,15 +79,6 @@ impl Sign {
                 false => ExitCode::from(super::WRONG),
             });
         };
-        let table = std::fs::read_to_string(folder.markdown())
-            .map_err(|error| format!("{}: {error}", folder.markdown().display()))?;
-        if verify_markdown(&table) != Signed::Whole {
-            let changed = format!(
-                "{} is not as the run wrote it: run the comparison again",
-                folder.markdown().display()
-            );
-            return Err(changed.into());
-        }
         let signature = Signature::of(
             &read,
             &register_bytes(scenarios)?,
@@ -102,6 +94,28 @@ impl Sign {
         say!("{}", report::last_words(&read));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The table of a run: what is signed is what people read.
+///
+/// # Errors
+/// It cannot be read, or is not of this run.
+fn table(folder: &report::Folder, read: &RunReport) -> Result<String, String> {
+    let shown = folder.markdown();
+    let shown = shown.display();
+    let table = std::fs::read_to_string(folder.markdown()).map_err(|error| format!("{shown}: {error}"))?;
+    if verify_markdown(&table) != Signed::Whole {
+        return Err(format!(
+            "{shown} is not as the run wrote it: run the comparison again"
+        ));
+    }
+    if table != report::markdown(read) {
+        return Err(format!(
+            "{shown} and {} do not say the same: run the comparison again",
+            folder.json().display()
+        ));
+    }
+    Ok(table)
 }
 
 /// Whether the signature beside a report covers its run; nothing where nobody has signed.

@@ -2,7 +2,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{ALONE, RunReport, places::step, shown};
+use super::{ALONE, RunReport, left_out, places::step, shown};
 use crate::register::{Area, Outcome, Verdict};
 
 /// Differences that are listed of one scenario; all of them are in the other reports.
@@ -21,10 +21,20 @@ pub fn render(report: &RunReport) -> Result<String, quick_junit::SerializeError>
         suite.add_test_case(TestCase::new("the run", failed));
         out.add_test_suite(suite);
     }
+    if let Some(partial) = &report.partial {
+        let mut broken_off = TestCaseStatus::non_success(NonSuccessKind::Error);
+        broken_off.set_message(format!(
+            "it was interrupted after {} of {} scenarios",
+            partial.ran, partial.chosen
+        ));
+        let mut suite = TestSuite::new("parity");
+        suite.add_test_case(TestCase::new("the run", broken_off));
+        out.add_test_suite(suite);
+    }
     for area in Area::ALL {
         let mut suite = TestSuite::new(area.name());
         for verdict in report.in_area(area) {
-            let mut case = TestCase::new(verdict.scenario.as_str(), status(verdict));
+            let mut case = TestCase::new(verdict.scenario.as_str(), status(report, verdict));
             case.set_classname(format!("parity.{}", area.name()));
             if let Some(story) = report
                 .stories
@@ -42,10 +52,17 @@ pub fn render(report: &RunReport) -> Result<String, quick_junit::SerializeError>
     out.to_string()
 }
 
-fn status(verdict: &Verdict) -> TestCaseStatus {
+fn status(report: &RunReport, verdict: &Verdict) -> TestCaseStatus {
     let whole = verdict.not_compared.get(&0);
+    let left_out = left_out(report, verdict);
     match verdict.outcome {
-        Outcome::Same | Outcome::Accepted => TestCaseStatus::success(),
+        Outcome::Same | Outcome::Accepted if left_out.is_empty() => TestCaseStatus::success(),
+        Outcome::Same | Outcome::Accepted => {
+            let mut skipped = TestCaseStatus::skipped();
+            let reasons: Vec<_> = left_out.into_iter().collect();
+            skipped.set_message(format!("in part: {}", reasons.join("; ")));
+            skipped
+        }
         Outcome::Alone => {
             let mut skipped = TestCaseStatus::skipped();
             skipped.set_message(ALONE);

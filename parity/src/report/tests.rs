@@ -193,6 +193,25 @@ fn scenarios_of_the_project_s_own_are_listed_and_counted_nowhere() {
 }
 
 #[test]
+fn a_ci_system_is_told_what_was_not_compared_and_what_did_not_come_to_its_end() {
+    let mut part = verdict("enrollment/x", Outcome::Same);
+    part.not_compared.insert(4, "no database here".to_owned());
+    let judgement = Judgement {
+        verdicts: vec![part],
+        expired_entries: Vec::new(),
+    };
+    let report = RunReport::new(Provenance::default(), judgement, &Register::default());
+    assert!(junit(&report).unwrap().contains("in part: no database here"));
+    let partial = Partial { ran: 1, chosen: 28 };
+    let text = junit(&report.interrupted(Some(partial))).unwrap();
+    assert!(
+        text.contains("it was interrupted after 1 of 28 scenarios"),
+        "{text}"
+    );
+    assert!(text.contains("errors=\"1\""), "{text}");
+}
+
+#[test]
 fn a_stored_report_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let report = report(&[Outcome::Different, Outcome::NotCompared]);

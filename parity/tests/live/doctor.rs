@@ -240,6 +240,20 @@ fn root_folders_are_looked_into_and_their_keys_held_against_each_other() {
     let (_, text) = roots(&shown);
     assert_eq!(found(&text, TOKENS)["verdict"], "ok", "{text}");
 
+    // A folder that is no root at all has no keys that could be the same.
+    let empty = tempfile::tempdir().unwrap();
+    let nowhere = empty.path().display().to_string();
+    let both = tempfile::tempdir().unwrap();
+    let (_, text) = doctor(&[
+        "--legacy-root",
+        &nowhere,
+        "--engine-root",
+        &both.path().display().to_string(),
+        "--format",
+        "json",
+    ]);
+    assert_eq!(found(&text, TOKENS)["verdict"], "warning", "{text}");
+
     fs::remove_file(other.path().join(TOKENS)).unwrap();
     let (code, text) = roots(&shown);
     assert_eq!(code, 1);

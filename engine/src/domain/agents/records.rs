@@ -81,6 +81,17 @@ impl Records {
         self.at(self.by_named.get(device)).map(Entry::shown)
     }
 
+    /// The oldest of those whose ids name the device that this id names, where there are `most` of them.
+    pub(super) fn oldest_of_full(&self, id: &str, most: usize) -> Option<Arc<str>> {
+        let NamedDevice::One(guid) = named_device(id) else {
+            return None;
+        };
+        let numbers = self.by_named.get(&guid).filter(|numbers| numbers.len() >= most)?;
+        self.entries
+            .get(numbers.first()?)
+            .map(|entry| Arc::clone(&entry.id))
+    }
+
     /// The ids of those that name this host.
     pub(super) fn ids_of_host(&self, hostname: &str) -> Vec<Arc<str>> {
         let entries = self.at(self.by_host.get(hostname));

@@ -316,6 +316,24 @@ fn there_is_room_for_so_many_agents() {
 }
 
 #[test]
+fn a_device_with_too_many_agents_loses_its_own_oldest() {
+    let guid = "3F2504E0-4F89-11D3-9A0C-0305E82C3301";
+    let mut registry = AgentRegistry::default();
+    connect(&mut registry, "OTHER", ServiceMode::System);
+    for number in 0..MOST_OF_DEVICE + 2 {
+        connect(
+            &mut registry,
+            &format!("{number}_{guid}_SYSTEM"),
+            ServiceMode::System,
+        );
+    }
+    let is_there = |number: usize| registry.get(&format!("{number}_{guid}_SYSTEM")).is_some();
+    assert_eq!([0, 1, 2].map(is_there), [false, false, true]);
+    assert!(is_there(MOST_OF_DEVICE + 1));
+    assert!(registry.get("OTHER").is_some());
+}
+
+#[test]
 fn agents_of_other_devices_are_left_alone_where_devices_are_known() {
     let own = Guid::normalize("3F2504E0-4F89-11D3-9A0C-0305E82C3301").unwrap();
     let id = |guid: &str, context: &str| format!("H_{guid}_{context}");

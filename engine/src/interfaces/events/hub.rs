@@ -18,7 +18,10 @@ use tokio::task::JoinSet;
 use self::anonymous::AnonymousClients;
 use super::{json::Argument, peer::Client};
 use crate::{
-    config::{bounds::AnonymousBounds, settings::Settings},
+    config::{
+        bounds::{AnonymousBounds, Bounds},
+        settings::Settings,
+    },
     domain::{
         agent_id::{NamedDevice, named_device},
         clock::BoxFuture,
@@ -50,8 +53,9 @@ pub(super) struct Full;
 
 pub struct Hub {
     access: Arc<ChannelAccess>,
-    /// How many clients there may be beside the anonymous ones.
+    /// How many clients there may be beside the anonymous ones, and how many of one device.
     most: usize,
+    most_of_device: usize,
     /// The bounds of those that showed no identity; `None` where nobody is asked for one.
     anonymous: Option<AnonymousBounds>,
     connections: Arc<Connections<Client>>,
@@ -69,13 +73,14 @@ impl fmt::Debug for Hub {
 impl Hub {
     /// No clients yet; there may be as many as these settings say.
     pub fn new(access: Arc<ChannelAccess>, settings: &Settings) -> Self {
-        Self::within(access, settings.bounds.sockets, settings.anonymous_bounds())
+        Self::within(access, &settings.bounds, settings.anonymous_bounds())
     }
 
-    fn within(access: Arc<ChannelAccess>, most: usize, anonymous: Option<AnonymousBounds>) -> Self {
+    fn within(access: Arc<ChannelAccess>, bounds: &Bounds, anonymous: Option<AnonymousBounds>) -> Self {
         Self {
             access,
-            most,
+            most: bounds.sockets,
+            most_of_device: bounds.sockets_of_device,
             anonymous,
             connections: Arc::default(),
             members: Mutex::default(),
@@ -123,7 +128,7 @@ impl Hub {
     }
 
     /// Takes a client in. Where identities are asked for, clients without one have bounds of their own, few from one
-    /// address, and the oldest of them is evicted for the next: whoever keeps connecting evicts nobody but himself.
+    /// address, and the oldest of them is evicted for the next, as is a device's own: whoever keeps connecting evicts nobody but himself.
     ///
     /// # Errors
     /// There are as many as there may be.
@@ -146,6 +151,11 @@ impl Hub {
             }
             if let Identity::Device(claims) = identity {
                 let of_device = members.by_device.entry(claims.guid().clone()).or_default();
+                let is_full = of_device.len() >= self.most_of_device;
+                if let Some(oldest) = of_device.first().filter(|_| is_full).cloned() {
+                    of_device.remove(0);
+                    ended.push(oldest);
+                }
                 of_device.push(Arc::clone(client));
             } else {
                 let id = client.connection().id().to_owned();

@@ -21,13 +21,19 @@ use crate::{
 
 macro_rules! select_playbook_runs {
     ($condition:literal) => {
+        select_playbook_runs!("CAST(recap_text AS TEXT)", "CAST(recap_json AS TEXT)", $condition)
+    };
+    ($text:literal, $json:literal, $condition:literal) => {
         concat!(
             "SELECT id, run_id, CAST(hostname AS TEXT) AS hostname, CAST(agent_id AS TEXT) AS agent_id, ",
             "CAST(playbook_path AS TEXT) AS playbook_path, CAST(playbook_name AS TEXT) AS playbook_name, ",
             "CAST(scheduled_job_id AS INTEGER) AS scheduled_job_id, ",
             "CAST(scheduled_run_id AS INTEGER) AS scheduled_run_id, ",
             "CAST(activity_job_id AS INTEGER) AS activity_job_id, CAST(status AS TEXT) AS status, ",
-            "CAST(recap_text AS TEXT) AS recap_text, CAST(recap_json AS TEXT) AS recap_json, ",
+            $text,
+            " AS recap_text, ",
+            $json,
+            " AS recap_json, ",
             "CAST(started_ts AS INTEGER) AS started_ts, CAST(finished_ts AS INTEGER) AS finished_ts, ",
             "CAST(created_at AS INTEGER) AS created_at, CAST(updated_at AS INTEGER) AS updated_at ",
             "FROM ansible_play_recaps ",
@@ -118,7 +124,10 @@ impl<A: Access> ReadPlaybookRuns for A {
         hostname: Option<&str>,
         limit: i64,
     ) -> Result<Vec<PlaybookRun>, StoreError> {
+        // Each text may have megabytes, and no list shows one.
         sqlx::query(select_playbook_runs!(
+            "NULL",
+            "NULL",
             "AS runs WHERE $1 IS NULL OR hostname = $1 \
              ORDER BY COALESCE(runs.updated_at, runs.created_at) DESC, id DESC LIMIT $2"
         ))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::Compared;
 use crate::{
     diff::Difference,
@@ -34,27 +36,46 @@ pub(super) fn noise(compared: &mut Compared, unlike: Ran) {
     }
 }
 
-/// Several runs as one: what differed in any of them differs, and what did not in all of them is told.
+/// What several runs showed at one place.
+#[derive(Default)]
+struct Seen<'a> {
+    /// In how many of them it differed.
+    times: usize,
+    /// The values that it had then, the legacy's and the engine's.
+    values: Vec<(&'a Option<Value>, &'a Option<Value>)>,
+}
+
+/// Several runs as one: what differed in any of them differs, with each value that it had, and what was not the same in all
+/// of them is told.
 pub(super) fn several(scenario: &Scenario, mut all: Vec<Compared>) -> Compared {
     let runs = all.len();
-    let mut seen: BTreeMap<(u32, String), usize> = BTreeMap::new();
+    let mut seen: BTreeMap<(u32, String), Seen> = BTreeMap::new();
     for compared in &all {
         for one in compared.ran.outcome.iter().flatten() {
-            *seen.entry((one.step, one.path.clone())).or_default() += 1;
+            let seen = seen.entry((one.step, one.path.clone())).or_default();
+            seen.times += 1;
+            let values = (&one.legacy, &one.engine);
+            if !seen.values.contains(&values) {
+                seen.values.push(values);
+            }
         }
     }
+    let unsteady: Vec<_> = seen
+        .into_iter()
+        .filter(|(_, seen)| seen.times < runs || seen.values.len() > 1)
+        .map(|(place, seen)| (place, seen.times))
+        .collect();
     let Some(mut compared) = all.pop() else {
         return Ran::could_not_run(&scenario.name, "it did not run".to_owned()).into();
     };
     for earlier in all {
         compared.notes.add(earlier.notes);
         if let (Ok(more), Ok(known)) = (earlier.ran.outcome, &mut compared.ran.outcome) {
-            let place = |one: &Difference| (one.step, one.path.clone());
-            let there: Vec<_> = known.iter().map(place).collect();
-            known.extend(more.into_iter().filter(|one| !there.contains(&place(one))));
+            let new: Vec<_> = more.into_iter().filter(|one| !known.contains(one)).collect();
+            known.extend(new);
         }
     }
-    for ((step, path), times) in seen.into_iter().filter(|(_, times)| *times < runs) {
+    for ((step, path), times) in unsteady {
         compared.notes.flaky.push(Flaky {
             scenario: scenario.name.clone(),
             step: compared.ran.names.name(step).unwrap_or_default().to_owned(),
@@ -64,4 +85,53 @@ pub(super) fn several(scenario: &Scenario, mut all: Vec<Compared>) -> Compared {
         });
     }
     compared
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::diff::Kind;
+
+    fn run(differences: &[(&str, &str)]) -> Compared {
+        let differences = differences.iter().map(|(path, engine)| Difference {
+            scenario: "a/b".to_owned(),
+            step: 1,
+            label: String::new(),
+            path: (*path).to_owned(),
+            kind: Kind::Value,
+            legacy: Some(json!("as recorded")),
+            engine: Some(json!(engine)),
+        });
+        let mut ran = Ran::could_not_run("a/b", String::new());
+        ran.outcome = Ok(differences.collect());
+        ran.into()
+    }
+
+    #[test]
+    fn what_one_of_several_runs_showed_differs_whatever_the_last_one_showed_there() {
+        let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\nsteps:\n  - get: /health\n";
+        let scenario = Scenario::read("a/b", text).unwrap();
+        let runs = vec![
+            run(&[("/body/error", "another"), ("/status", "500")]),
+            run(&[("/body/error", "as registered"), ("/status", "500")]),
+        ];
+        let together = several(&scenario, runs);
+        let shown = together.ran.outcome.unwrap();
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|one| (one.path.as_str(), one.engine.clone().unwrap()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("/body/error", json!("as registered")),
+                ("/status", json!("500")),
+                ("/body/error", json!("another"))
+            ]
+        );
+        let flaky: Vec<_> = together.notes.flaky.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(flaky, ["/body/error"]);
+    }
 }

@@ -2,7 +2,10 @@ use socketio_server::{Limits, testing::TestClient};
 
 use super::*;
 use crate::{
-    config::{bounds::AnonymousBounds, settings::AccessPolicy},
+    config::{
+        bounds::{AnonymousBounds, Bounds},
+        settings::AccessPolicy,
+    },
     domain::{
         json::Json,
         operator_session::{Issue, OperatorCredential},
@@ -38,7 +41,12 @@ async fn hub(policy: AccessPolicy) -> (Hub, Ground) {
         ..AnonymousBounds::default()
     };
     let strangers = (policy == AccessPolicy::Strict).then_some(strangers);
-    (Hub::within(access, MOST, strangers), ground)
+    let bounds = Bounds {
+        sockets: MOST,
+        sockets_of_device: 2,
+        ..Bounds::default()
+    };
+    (Hub::within(access, &bounds, strangers), ground)
 }
 
 type Member = TestClient<Peer, Json>;
@@ -115,6 +123,22 @@ fn device(hub: &Hub, number: usize) -> (Member, String) {
     let agent_id = format!("WIN-{number}_{guid}_SYSTEM");
     assert!(member.client.peer.announce(&agent_id));
     (member, agent_id)
+}
+
+#[tokio::test]
+async fn a_device_that_keeps_connecting_ends_its_own_oldest_connection_and_no_other() {
+    let (hub, _folder) = hub(AccessPolicy::Strict).await;
+    let (other, _) = device(&hub, 1);
+    let own: Vec<_> = (0..3).map(|_| device(&hub, 2).0).collect();
+    let ended: Vec<_> = own
+        .iter()
+        .map(|member| member.client.connection().is_ended())
+        .collect();
+    assert_eq!(ended, [true, false, false]);
+    assert!(!other.client.connection().is_ended());
+    // Its end, which is heard of later, makes room for one more of anybody's.
+    hub.remove(&own[0].client);
+    assert_eq!(hub.members().identified, 3);
 }
 
 fn guid(number: usize) -> String {

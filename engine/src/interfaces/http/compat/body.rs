@@ -321,10 +321,12 @@ impl<L> RawBody<L> {
     /// How many bytes have to come in which time, again and again.
     fn pace(&self) -> (Duration, usize) {
         let timing = &self.rules.timing;
-        if !self.has_pace {
-            return (timing.body_deadline, 1);
-        }
-        let period = timing.anonymous_body_deadline;
+        let period = match (&self.rules.anonymous, self.has_pace) {
+            (Some(_), true) => timing.anonymous_body_deadline,
+            // Known callers have more time, and do not hold what they have sent for ever either.
+            (Some(_), false) => timing.body_deadline,
+            (None, _) => return (timing.body_deadline, 1),
+        };
         let share = timing.slowest_transfer.saturating_mul(period.as_secs().max(1));
         (period, usize::try_from(share).unwrap_or(usize::MAX))
     }
