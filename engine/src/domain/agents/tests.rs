@@ -1,3 +1,5 @@
+//! Long because it is a list of stories.
+
 use super::*;
 use crate::domain::guid::Guid;
 

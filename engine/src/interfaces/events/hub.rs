@@ -1,4 +1,6 @@
 //! All clients of the channel, and who of them gets which event.
+//!
+//! Long because who is taken in, who is meant and who is reached are asked of one set of members.
 
 mod anonymous;
 

@@ -1,3 +1,5 @@
+//! Long because it is a list of documents and what is read of each.
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
