@@ -28,7 +28,7 @@ use http::HeaderMap;
 
 pub use self::{
     answer::BeforeOrigin,
-    budget::{Budget, Permit},
+    budget::{Budget, Permit, Senders},
     connection::Connection,
     connections::Connections,
     frame::Frame,

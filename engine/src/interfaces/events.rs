@@ -82,10 +82,17 @@ impl SocketEndpoint {
         let connections = Arc::clone(hub.connections());
         let for_counts = Arc::clone(&hub);
         let clock = Arc::new(RealTime(Arc::clone(&real_clock)));
-        let channel = ChannelApplication::new(hub, services, operators, environment, real_clock, settings);
-        let budgets = [of_server.limits.budget.clone()]
-            .into_iter()
-            .chain(channel.anonymous_budget());
+        let budget = of_server.limits.budget.clone();
+        let channel = ChannelApplication::new(
+            hub,
+            services,
+            operators,
+            environment,
+            real_clock,
+            settings,
+            budget.clone(),
+        );
+        let budgets = [budget].into_iter().chain(channel.anonymous_budget());
         let budgets = budgets.collect();
         let handler = SocketIo::new(channel, &of_server, random.clone());
         Self {

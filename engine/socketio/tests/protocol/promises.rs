@@ -5,7 +5,7 @@ use std::{future::pending, sync::Arc};
 use serde_json::{Value, json};
 use socketio_server::{
     Limits, Settings,
-    engine_io::{Budget, Connections, Rejection, Unconfirmed},
+    engine_io::{Budget, Connections, Rejection, Senders, Unconfirmed},
     environment::{SystemClock, SystemRandom},
     socket_io::{Admission, Application, Arguments, Client, Emit, Event, Handled, Request, Socket, SocketIo},
 };
@@ -13,8 +13,12 @@ use tokio::sync::mpsc;
 
 use crate::support::{self, Server};
 
-/// Tells of every event, and handles none to its end that is called `stuck`.
-struct Teller(mpsc::UnboundedSender<String>);
+/// Tells of every event, and handles none to its end that is called `stuck`. Who names a sender in the query shares its part
+/// of the budget.
+struct Teller {
+    told: mpsc::UnboundedSender<String>,
+    senders: Senders<String>,
+}
 
 impl Application for Teller {
     type Peer = ();
@@ -27,11 +31,22 @@ impl Application for Teller {
                 reason: "not you".to_owned(),
             });
         }
-        Ok(Admission::of(()))
+        let query = request.parts.uri.query().unwrap_or_default();
+        let budget = query
+            .rsplit_once("&sender=")
+            .map(|(_, sender)| self.senders.budget_of(sender.to_owned()));
+        let limits = budget.map(|budget| Limits {
+            budget,
+            ..request.limits.clone()
+        });
+        Ok(Admission {
+            limits,
+            ..Admission::of(())
+        })
     }
 
     async fn event(&self, _socket: &Socket<'_, (), Value>, event: Event<Value>) -> Handled<Value> {
-        let _ = self.0.send(event.name().to_owned());
+        let _ = self.told.send(event.name().to_owned());
         if event.name() == "stuck" {
             pending::<()>().await;
         }
@@ -39,7 +54,7 @@ impl Application for Teller {
     }
 
     fn left(&self, _client: &Client<(), Value>, namespace: &str, _sid: &str) {
-        let _ = self.0.send(format!("left {namespace}"));
+        let _ = self.told.send(format!("left {namespace}"));
     }
 }
 
@@ -54,8 +69,12 @@ impl Running {
         let (tell, told) = mpsc::unbounded_channel();
         let connections = Arc::default();
         let random = Arc::new(SystemRandom);
+        let teller = Teller {
+            told: tell,
+            senders: Senders::new(settings.limits.budget.clone()),
+        };
         let server = socketio_server::engine_io::Server::new(
-            SocketIo::new(Teller(tell), &settings, random.clone()),
+            SocketIo::new(teller, &settings, random.clone()),
             Arc::clone(&connections),
             settings,
             Arc::new(SystemClock::default()),
@@ -231,6 +250,43 @@ async fn long_messages_of_many_clients_do_not_wait_for_each_other_for_ever() {
     assert_eq!(status, 200);
     sending.join_all().await;
     assert_eq!(Budget::waiting(&[budget]), 0);
+}
+
+#[tokio::test]
+async fn who_begins_long_messages_on_many_connections_keeps_nobody_waiting_but_himself() {
+    let (settings, budget) = with_budget(16_000_000, 20_000_000);
+    let running = Running::start(settings).await;
+    let open = async |sender: &str| {
+        let query = format!("EIO=4&transport=websocket&sender={sender}");
+        let mut socket = running.server.websocket(&query).await.unwrap();
+        assert!(socket.text().await.starts_with("0{"));
+        socket.send("40").await;
+        assert!(socket.text().await.starts_with("40{"));
+        socket
+    };
+    let mut slow = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut socket = open("slow").await;
+        // Beside the test: not all of it is read.
+        slow.spawn(async move {
+            socket.begin(event_of(2_950_000)).await;
+            pending::<()>().await;
+        });
+    }
+    // A quarter of eight pieces is one sender's, and another of its messages goes on beyond them.
+    while Budget::waiting(std::slice::from_ref(&budget)) < 2_000_000 {
+        tokio::task::yield_now().await;
+    }
+    let mut other = open("other").await;
+    for bytes in [6_000_000, 900_000, 19_000_000] {
+        other.send(&event_of(bytes)).await;
+        assert_eq!(other.text().await, "431[]");
+    }
+    assert_eq!(Budget::waiting(std::slice::from_ref(&budget)), 2_000_000);
+    drop(slow);
+    while Budget::waiting(std::slice::from_ref(&budget)) > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,14 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
+    tungstenite::{
+        Message,
+        client::IntoClientRequest as _,
+        protocol::frame::{
+            Frame,
+            coding::{Data, OpCode},
+        },
+    },
 };
 
 /// How long an answer may take before the test has failed; never waited for when all is well.
@@ -83,6 +90,12 @@ pub(crate) struct Socket(WebSocketStream<TcpStream>);
 impl Socket {
     pub(crate) async fn send(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// Sends the first part of a message, whose rest never comes.
+    pub(crate) async fn begin(&mut self, part: String) {
+        let frame = Frame::message(part, OpCode::Data(Data::Text), false);
+        self.0.send(Message::Frame(frame)).await.unwrap();
     }
 
     pub(crate) async fn send_binary(&mut self, bytes: &'static [u8]) {

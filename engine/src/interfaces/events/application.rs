@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use socketio_server::{
     Limits,
-    engine_io::{BodyError, Budget, Rejection, Transport},
+    engine_io::{BodyError, Budget, Rejection, Senders, Transport},
     socket_io::{Admission, Application, Arguments, ConnectError, Event, Handled, Refused, Request, Socket},
 };
 use tracing::{Instrument as _, Span};
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{bounds::AnonymousBounds, settings::Settings},
-    domain::{clock::Clock, json::Json, payload::Payload, random::random_bytes, text::same_text},
+    domain::{clock::Clock, guid::Guid, json::Json, payload::Payload, random::random_bytes, text::same_text},
     interfaces::http::{
         browser::ClientBrowser,
         compat::{
@@ -53,7 +53,27 @@ pub(super) struct ChannelApplication {
     environment: Environment,
     /// What those may take who show no identity; `None` where nobody is asked for one.
     anonymous: Option<Anonymous>,
+    /// What those share who show one.
+    senders: Senders<Sender>,
     refusals: Refusals,
+}
+
+/// Who sends, whatever connections it has.
+#[derive(Debug, Eq, Hash, PartialEq)]
+enum Sender {
+    Device(Guid),
+    Operator(String),
+}
+
+impl Sender {
+    /// Who shows this identity; nobody in particular without one.
+    fn of(identity: &Identity) -> Option<Self> {
+        match identity {
+            Identity::Device(device) => Some(Self::Device(device.guid().clone())),
+            Identity::Operator(operator) => Some(Self::Operator(operator.username.clone())),
+            Identity::Anonymous => None,
+        }
+    }
 }
 
 /// What those may take who show no identity.
@@ -82,7 +102,7 @@ impl Anonymous {
 }
 
 impl ChannelApplication {
-    /// Clients are in `hub`, and their events go to `services`.
+    /// Clients are in `hub`, and their events go to `services`; those that show an identity share `budget`.
     pub(super) fn new(
         hub: Arc<Hub>,
         services: Arc<Container>,
@@ -90,6 +110,7 @@ impl ChannelApplication {
         environment: Environment,
         real_clock: Arc<dyn Clock>,
         settings: &Settings,
+        budget: Budget,
     ) -> Self {
         let deadline = settings.timing.namespace_deadline;
         let anonymous = settings.anonymous_bounds();
@@ -99,6 +120,7 @@ impl ChannelApplication {
             operators,
             environment,
             anonymous: anonymous.map(|bounds| Anonymous::new(bounds, deadline)),
+            senders: Senders::new(budget),
             refusals: Refusals::new(real_clock),
         }
     }
@@ -155,17 +177,17 @@ impl Application for ChannelApplication {
             Transport::Polling => ("polling", true),
         };
         let identity = self.identify(headers);
-        let (limits, is_anonymous) = match &self.anonymous {
-            Some(anonymous) if identity == Identity::Anonymous => (anonymous.limits.clone(), true),
-            Some(anonymous) => {
-                let json_values = anonymous.bounds.json_values;
+        let (limits, is_anonymous) = match (&self.anonymous, Sender::of(&identity)) {
+            (Some(anonymous), None) => (anonymous.limits.clone(), true),
+            (Some(anonymous), Some(sender)) => {
                 let limits = Limits {
-                    json_values,
+                    json_values: anonymous.bounds.json_values,
+                    budget: self.senders.budget_of(sender),
                     ..request.limits.clone()
                 };
                 (limits, false)
             }
-            None => (request.limits.clone(), false),
+            (None, _) => (request.limits.clone(), false),
         };
         let mut handshake = Handshake::of(headers, &caller, name);
         if !matches!(identity, Identity::Device(_)) {
