@@ -28,7 +28,7 @@ use http::HeaderMap;
 
 pub use self::{
     answer::BeforeOrigin,
-    budget::{Budget, Permit, Senders},
+    budget::{Budget, Permit, Reading, Senders},
     connection::Connection,
     connections::Connections,
     frame::Frame,

@@ -12,6 +12,9 @@ pub struct Bounds {
     pub sockets_of_device: usize,
     /// Bytes from sockets that wait to be handled, of all sockets together. One message alone may be longer.
     pub waiting_bytes: usize,
+    /// Bytes of bodies of requests that are being read, of all callers together, where they are asked for an identity. Two
+    /// bodies go on beyond it; from one address come a quarter of it and one of these.
+    pub body_bytes: usize,
     /// Connections without a request on which something has come and nobody has shown who it is, of all peers together;
     /// fewer where the process may open fewer files. One on which something was asked costs 30 kB.
     pub idle_connections: usize,
@@ -68,6 +71,7 @@ impl Default for Bounds {
             sockets: 50_000,
             sockets_of_device: 128,
             waiting_bytes: 64_000_000,
+            body_bytes: 128_000_000,
             idle_connections: 600,
             silent_connections: 8192,
             head_bytes: 8_000_000,

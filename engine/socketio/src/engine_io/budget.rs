@@ -18,8 +18,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(super) use self::reading::Reading;
-pub use self::senders::Senders;
+pub use self::{reading::Reading, senders::Senders};
 use crate::settings::Limits;
 
 /// A message is long from this size on.
@@ -122,6 +121,9 @@ impl Share {
 }
 
 impl Budget {
+    /// Bytes of each message that a sender's part does not count while they are read.
+    pub const UNCOUNTED: usize = STEP;
+
     /// A budget of so many bytes: a quarter for short messages, a quarter for attachments that wait until their packet is
     /// whole, the rest for long messages.
     pub fn new(bytes: usize) -> Self {
@@ -152,6 +154,11 @@ impl Budget {
             common: Arc::new(common),
             sender: None,
         }
+    }
+
+    /// Begins to read a message, which takes of this budget as it grows.
+    pub fn reading(&self) -> Reading {
+        Reading::new(self)
     }
 
     /// Bytes that are taken of these budgets. As counted: in units and pieces.
@@ -252,7 +259,7 @@ impl ReceiveBudget {
 
     /// Begins to read.
     pub(super) fn reading(&self) -> Arc<Reading> {
-        Arc::new(Reading::new(&self.budget))
+        Arc::new(self.budget.reading())
     }
 
     /// A permit for a message that was read, where the budget has one now.

@@ -263,7 +263,7 @@ impl Application for ChannelApplication {
         _timeout: Duration,
     ) -> Result<Bytes, BodyError> {
         let body = match <RawBody>::from_request(request, &()).await {
-            Ok(body) => body.limit(client.connection().limits().message),
+            Ok(body) => body.limit(client.connection().limits().message).counted(),
             Err(never) => match never {},
         };
         let body = if client.peer.is_anonymous {

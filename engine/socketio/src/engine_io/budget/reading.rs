@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,9 +10,9 @@ use tokio_util::sync::PollSemaphore;
 
 use super::{Budget, LONG, LongShare, PIECE, STEP};
 
-/// What is being read at one place: of a websocket, or of the body of a POST. What it has taken of the budget goes with it.
+/// What is being read at one place: of a websocket, or of a body. What it has taken of the budget goes with it.
 #[derive(Debug)]
-pub(in crate::engine_io) struct Reading {
+pub struct Reading {
     budget: Budget,
     progress: Mutex<Progress>,
 }
@@ -169,8 +169,14 @@ impl Reading {
         }
     }
 
+    /// Whether more may be read now; where not, [`Reading::poll_read_on`] has to be asked.
+    pub fn reads_on(&self) -> bool {
+        self.poll_read_on(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
+
     /// Whether more may be read: a message waits for its next piece of the share, or until it may go on beyond it.
-    pub(in crate::engine_io) fn poll_read_on(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_read_on(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut progress = self.progress();
         let bytes = progress.bytes;
         let free = if self.budget.sender.is_some() { STEP } else { LONG };
@@ -184,7 +190,7 @@ impl Reading {
     }
 
     /// Counts bytes that were read.
-    pub(in crate::engine_io) fn note_read(&self, bytes: usize) {
+    pub fn note_read(&self, bytes: usize) {
         let mut progress = self.progress();
         progress.bytes = progress.bytes.saturating_add(bytes);
     }

@@ -5,9 +5,7 @@ use std::task::{Context, Wake, Waker};
 use super::*;
 
 fn reads_on(reading: &Reading) -> bool {
-    reading
-        .poll_read_on(&mut Context::from_waker(Waker::noop()))
-        .is_ready()
+    reading.reads_on()
 }
 
 fn budgets<const N: usize>(bytes: usize) -> [(ReceiveBudget, Arc<Reading>); N] {

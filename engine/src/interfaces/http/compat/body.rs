@@ -2,7 +2,7 @@
 
 mod limits;
 
-use std::{convert::Infallible, marker::PhantomData, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, marker::PhantomData, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -12,7 +12,10 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
-use socketio_server::long_work::{LONG, LongWork};
+use socketio_server::{
+    engine_io::{Budget, Reading, Senders},
+    long_work::{LONG, LongWork},
+};
 
 pub use limits::{BodyLimit, Enrollment, Files, LONGEST, Small, SmallOfAnybody, Usual, UsualOfAnybody};
 
@@ -38,6 +41,8 @@ pub struct BodyRules {
     timing: Timing,
     anonymous: Option<AnonymousBounds>,
     in_flight: Arc<BodiesInFlight>,
+    /// What bodies may take while they are read, by address; without limit where nobody is asked for an identity.
+    senders: Option<Arc<Senders<String>>>,
     /// Where long ones are parsed.
     long_work: LongWork,
 }
@@ -49,6 +54,7 @@ impl BodyRules {
             timing: settings.timing,
             anonymous: settings.anonymous_bounds(),
             in_flight: Arc::default(),
+            senders: settings.anonymous_bounds().map(|_| senders(&settings.bounds)),
             long_work: LongWork::default(),
         }
     }
@@ -60,9 +66,14 @@ impl Default for BodyRules {
             timing: Timing::default(),
             anonymous: Some(Bounds::default().anonymous),
             in_flight: Arc::default(),
+            senders: Some(senders(&Bounds::default())),
             long_work: LongWork::default(),
         }
     }
+}
+
+fn senders(bounds: &Bounds) -> Arc<Senders<String>> {
+    Arc::new(Senders::new(Budget::new(bounds.body_bytes)))
 }
 
 /// Why a body cannot be used.
@@ -116,6 +127,12 @@ fn closing(mut response: Response) -> Response {
     response
 }
 
+/// A body that was read, and what it takes until it is dropped.
+struct ReadBody {
+    bytes: Bytes,
+    reading: Option<Reading>,
+}
+
 /// A body that has not been read. Taking it from the request never fails, so that a guard can answer first.
 #[derive(Debug)]
 pub struct RawBody<L = Usual> {
@@ -127,6 +144,8 @@ pub struct RawBody<L = Usual> {
     caller: Caller,
     /// Whether it has to come at a pace of its own, because anybody may send it.
     has_pace: bool,
+    /// Whether somebody else counts what is read of it.
+    is_counted: bool,
     kind: PhantomData<L>,
 }
 
@@ -144,6 +163,7 @@ impl<S: Sync, L: BodyLimit> FromRequest<S> for RawBody<L> {
             body,
             limit: of_anybody.unwrap_or(L::BYTES),
             has_pace: of_anybody.is_some(),
+            is_counted: false,
             kind: PhantomData,
         })
     }
@@ -168,12 +188,20 @@ impl<L> RawBody<L> {
         }
     }
 
+    /// The same body, of which the caller counts what is read.
+    pub fn counted(self) -> Self {
+        Self {
+            is_counted: true,
+            ..self
+        }
+    }
+
     /// The bytes.
     ///
     /// # Errors
     /// Too many, or they stop coming.
     pub async fn bytes(self) -> Result<Bytes, BodyError> {
-        self.read().await
+        self.read().await.map(|body| body.bytes)
     }
 
     /// The object of a lenient route: another content type and unreadable text count as `{}`.
@@ -246,9 +274,9 @@ impl<L> RawBody<L> {
     /// The value; `None` of a text that is no JSON.
     async fn parsed(self, reader: JsonReader) -> Result<Option<Json>, BodyError> {
         let long_work = self.rules.long_work.clone();
-        let bytes = self.read().await?;
-        let read = || reader.read(&bytes);
-        readable(long_work.run(bytes.len() >= LONG, read).await)
+        let body = self.read().await?;
+        let read = || reader.read(&body.bytes);
+        readable(long_work.run(body.bytes.len() >= LONG, read).await)
     }
 
     fn reader(&self) -> JsonReader {
@@ -263,7 +291,7 @@ impl<L> RawBody<L> {
             .is_some_and(|value| is_json_type(&String::from_utf8_lossy(value.as_bytes())))
     }
 
-    async fn read(self) -> Result<Bytes, BodyError> {
+    async fn read(self) -> Result<ReadBody, BodyError> {
         let Some(bounds) = self.rules.anonymous.filter(|_| self.has_pace) else {
             return self.read_whole().await;
         };
@@ -278,7 +306,7 @@ impl<L> RawBody<L> {
         }
     }
 
-    async fn read_whole(mut self) -> Result<Bytes, BodyError> {
+    async fn read_whole(mut self) -> Result<ReadBody, BodyError> {
         let announced = self
             .headers
             .get(header::CONTENT_LENGTH)
@@ -287,21 +315,47 @@ impl<L> RawBody<L> {
             return Err(BodyError::TooLarge);
         }
         let (period, share) = self.pace();
+        let mut body = ReadBody {
+            bytes: Bytes::new(),
+            reading: self.reading(announced),
+        };
         let mut bytes = BytesMut::new();
         loop {
+            // Who has to wait for others is not late meanwhile.
+            if let Some(reading) = &body.reading {
+                poll_fn(|context| reading.poll_read_on(context)).await;
+            }
             let enough = bytes.len().saturating_add(share);
-            let is_whole = tokio::time::timeout(period, self.read_until(&mut bytes, enough))
+            let read = self.read_until(&mut bytes, enough, body.reading.as_ref());
+            let is_whole = tokio::time::timeout(period, read)
                 .await
                 .map_err(|_| BodyError::Stalled)??;
             if is_whole {
-                return Ok(bytes.freeze());
+                body.bytes = bytes.freeze();
+                return Ok(body);
             }
         }
     }
 
-    /// Reads until there are `enough` bytes; whether that is all.
-    async fn read_until(&mut self, bytes: &mut BytesMut, enough: usize) -> Result<bool, BodyError> {
-        while bytes.len() < enough {
+    /// What counts the bytes while they are read: of long bodies of known callers. Those of anybody have bounds of their own.
+    fn reading(&self, announced: Option<u64>) -> Option<Reading> {
+        let senders = self.rules.senders.as_ref()?;
+        let is_short = announced.is_some_and(|length| length <= Budget::UNCOUNTED as u64);
+        if is_short || self.has_pace || self.is_counted {
+            return None;
+        }
+        let sender = self.caller.limit_key().to_owned();
+        Some(senders.budget_of(sender).reading())
+    }
+
+    /// Reads until there are `enough` bytes, or others have to be waited for; whether that is all.
+    async fn read_until(
+        &mut self,
+        bytes: &mut BytesMut,
+        enough: usize,
+        reading: Option<&Reading>,
+    ) -> Result<bool, BodyError> {
+        while bytes.len() < enough && reading.is_none_or(Reading::reads_on) {
             match self.body.frame().await {
                 None => return Ok(true),
                 Some(Err(_)) => return Err(BodyError::Broken),
@@ -309,6 +363,9 @@ impl<L> RawBody<L> {
                     if let Ok(data) = frame.into_data() {
                         if data.len() > self.limit - bytes.len() {
                             return Err(BodyError::TooLarge);
+                        }
+                        if let Some(reading) = reading {
+                            reading.note_read(data.len());
                         }
                         bytes.extend_from_slice(&data);
                     }

@@ -1,3 +1,14 @@
+use std::{
+    future::pending,
+    net::Ipv4Addr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use axum::extract::ConnectInfo;
+use futures_util::stream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
 use super::*;
 
 fn body(content_type: Option<&str>, bytes: &'static [u8]) -> RawBody {
@@ -16,6 +27,7 @@ fn body(content_type: Option<&str>, bytes: &'static [u8]) -> RawBody {
         rules: BodyRules::default(),
         caller: Caller::default(),
         has_pace: false,
+        is_counted: false,
     }
 }
 
@@ -88,4 +100,95 @@ async fn a_long_body_is_refused_announced_or_not() {
         .headers
         .insert(header::CONTENT_LENGTH, HeaderValue::from_static("5"));
     assert_eq!(announced.limit(4).bytes().await, Err(BodyError::TooLarge));
+}
+
+fn from_address(address: &str) -> Caller {
+    let loopback = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let request = http::Request::builder()
+        .header("x-forwarded-for", address)
+        .extension(ConnectInfo(loopback))
+        .body(())
+        .unwrap();
+    Caller::of(&request, &[], false)
+}
+
+/// A body of a known caller, of which comes what is sent; what of it was read is added up.
+fn coming(rules: &BodyRules, address: &str, read: &Arc<AtomicUsize>) -> (UnboundedSender<Bytes>, RawBody) {
+    let (send, receive) = unbounded_channel::<Bytes>();
+    let read = Arc::clone(read);
+    let next = move |mut receive: UnboundedReceiver<Bytes>| {
+        let read = Arc::clone(&read);
+        async move {
+            let part = receive.recv().await?;
+            read.fetch_add(part.len(), Ordering::Relaxed);
+            Some((Ok::<_, Infallible>(part), receive))
+        }
+    };
+    let coming = RawBody {
+        body: Body::from_stream(stream::unfold(receive, next)),
+        rules: rules.clone(),
+        caller: from_address(address),
+        ..body(None, b"")
+    };
+    (send, coming)
+}
+
+async fn wait(time: Duration) {
+    let _ = tokio::time::timeout(time, pending::<()>()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_body_of_a_known_caller_has_to_come_at_10_kb_a_second() {
+    for (bytes, expected) in [(10_500, Ok(10_500 * 300)), (9_900, Err(BodyError::Stalled))] {
+        let (send, body) = coming(&BodyRules::default(), "192.0.2.1", &Arc::default());
+        let sending = tokio::spawn(async move {
+            for _ in 0..300 {
+                let _ = send.send(Bytes::from(vec![b' '; bytes]));
+                wait(Duration::from_secs(1)).await;
+            }
+        });
+        let read = body.bytes().await;
+        assert_eq!(read.map(|bytes| bytes.len()), expected);
+        sending.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_bodies_of_one_address_keep_nobody_else_waiting_and_end_one_after_the_other() {
+    const BODY: usize = 15_000_000;
+    let bounds = Bounds {
+        body_bytes: 16_000_000,
+        ..Bounds::default()
+    };
+    let rules = BodyRules {
+        senders: Some(senders(&bounds)),
+        ..BodyRules::default()
+    };
+    let read = Arc::new(AtomicUsize::new(0));
+    let mut begun = Vec::new();
+    for _ in 0..20 {
+        let (send, body) = coming(&rules, "192.0.2.1", &read);
+        let reading = tokio::spawn(body.bytes());
+        for _ in 0..BODY / 50_000 {
+            send.send(Bytes::from(vec![b' '; 50_000])).unwrap();
+        }
+        begun.push((send, reading));
+    }
+    // Nobody ends his body, and so much waits; another address is served all the same, with more than there is a share for.
+    wait(Duration::from_secs(30)).await;
+    let held = read.load(Ordering::Relaxed);
+    assert!(held < BODY + 8_000_000, "{held} bytes are held");
+    let (send, body) = coming(&rules, "192.0.2.2", &Arc::default());
+    send.send(Bytes::from(vec![b' '; BODY])).unwrap();
+    drop(send);
+    assert_eq!(body.bytes().await.unwrap().len(), BODY);
+    // Who waits for a turn is not late: it is another's fault.
+    let mut ends = Vec::new();
+    for (send, reading) in begun {
+        drop(send);
+        ends.push(reading);
+    }
+    for reading in ends {
+        assert_eq!(reading.await.unwrap().unwrap().len(), BODY);
+    }
 }
