@@ -241,11 +241,11 @@ pub fn of_recording(folder: &Path, digest: &str) -> Result<Option<String>, Snaps
     Ok(None)
 }
 
-/// Writes one scenario's snapshot and notes its digest.
+/// The files of one scenario's snapshot, to be written together: itself, and the list of digests with its own.
 ///
 /// # Errors
-/// If a file cannot be written or the list of digests cannot be read.
-pub fn write(folder: &Path, snapshot: &Snapshot) -> Result<PathBuf, SnapshotError> {
+/// If it would not be read back as it is, or the list of digests cannot be read.
+pub fn files(folder: &Path, snapshot: &Snapshot) -> Result<[(PathBuf, String); 2], SnapshotError> {
     let scenario = &snapshot.normalized.scenario;
     let path = path_of(folder, scenario);
     let text = render(snapshot);
@@ -255,21 +255,13 @@ pub fn write(folder: &Path, snapshot: &Snapshot) -> Result<PathBuf, SnapshotErro
             reason: "what was recorded cannot be written so that it is read back as it was".to_owned(),
         });
     }
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|source| SnapshotError::Io {
-            path: parent.to_owned(),
-            source,
-        })?;
-    }
-    write_text(&path, &text)?;
     let mut digests = read_digests(folder)?;
     digests.insert(format!("{scenario}.snap"), sha256_hex(text.as_bytes()));
     let list: String = digests
         .iter()
         .map(|(name, digest)| format!("{digest}  {name}\n"))
         .collect();
-    write_text(&folder.join(DIGESTS), &list)?;
-    Ok(path)
+    Ok([(path, text), (folder.join(DIGESTS), list)])
 }
 
 /// Compares every snapshot with the list of digests. Empty means that all are as they were written.
@@ -375,13 +367,6 @@ fn read_text(path: &Path) -> Result<String, SnapshotError> {
     })
 }
 
-fn write_text(path: &Path, text: &str) -> Result<(), SnapshotError> {
-    fs::write(path, text).map_err(|source| SnapshotError::Io {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,7 +395,10 @@ mod tests {
     #[test]
     fn written_snapshots_are_read_back_and_guarded() {
         let folder = tempfile::tempdir().unwrap();
-        let path = write(folder.path(), &sample()).unwrap();
+        let [(path, text), (digests, list)] = files(folder.path(), &sample()).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::write(digests, list).unwrap();
         assert_eq!(read(folder.path(), "enrollment/x").unwrap(), sample());
         assert!(verify_digests(folder.path()).unwrap().is_empty());
         fs::write(&path, "something else").unwrap();

@@ -169,6 +169,7 @@ fn still_different(register: &Register, verdict: &Verdict) -> Vec<Difference> {
         unseen: None,
         slack: None,
         broken: None,
+        earlier: Vec::new(),
     };
     let judged = judge(register, &[seen], today());
     judged

@@ -7,7 +7,10 @@ use std::{
 
 use clap::Args;
 
-use super::output::{complain, say};
+use super::{
+    output::{complain, say},
+    together::Together,
+};
 use crate::{
     import::{Imported, Kept, import_recording, keep},
     normalize::{normalize, sha256_hex},
@@ -114,28 +117,26 @@ pub(super) fn write(
     let written = Scenario::read(&name, &yaml)
         .map_err(|error| format!("it cannot be written as a scenario: {error}"))?;
     let folder = path.parent().unwrap_or(scenarios);
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(&path, yaml)?;
-    for (name, bytes) in &imported.files {
-        let file = folder.join(name);
-        if let Some(parent) = file.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        std::fs::write(file, bytes)?;
-    }
-    snapshot::write(
-        snapshots,
-        &Snapshot {
-            provenance: Provenance {
-                server: imported.server.clone(),
-                revision: imported.revision.clone(),
-                recording_sha256: digest.to_owned(),
-                requests_sha256: requests_digest(&written),
-            },
-            normalized: normalize(&imported.transcript),
-            recorded,
+    let recorded = Snapshot {
+        provenance: Provenance {
+            server: imported.server.clone(),
+            revision: imported.revision.clone(),
+            recording_sha256: digest.to_owned(),
+            requests_sha256: requests_digest(&written),
         },
-    )?;
+        normalized: normalize(&imported.transcript),
+        recorded,
+    };
+    let mut files = Together::default();
+    for (name, bytes) in &imported.files {
+        files.add(folder.join(name), bytes.clone());
+    }
+    for (path, text) in snapshot::files(snapshots, &recorded)? {
+        files.add(path, text);
+    }
+    // The last one, so that what a scenario names is there before it is.
+    files.add(path, yaml);
+    files.write()?;
     Ok(kept)
 }
 
@@ -194,12 +195,29 @@ mod tests {
         let mut renamed = snapshot::read(&at("snapshots"), "a/s").unwrap();
         std::fs::remove_dir_all(at("snapshots")).unwrap();
         renamed.normalized.scenario = "a/other".to_owned();
-        snapshot::write(&at("snapshots"), &renamed).unwrap();
+        let mut files = Together::default();
+        for (path, text) in snapshot::files(&at("snapshots"), &renamed).unwrap() {
+            files.add(path, text);
+        }
+        files.write().unwrap();
         let (imported, kept) = import();
         assert_eq!(imported.scenario.name, "a/other");
         assert_eq!(kept.kept[0], "its name, which is a/s in the recording");
         assert!(!at("scenarios/a/s.yaml").exists());
         assert_eq!(snapshot::verify_digests(&at("snapshots")).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn an_import_that_cannot_write_its_snapshot_leaves_no_scenario() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("r.json"), recording("s")).unwrap();
+        std::fs::create_dir(at("snapshots")).unwrap();
+        std::fs::write(at("snapshots/a"), "in the way").unwrap();
+        let error = import(&at("r.json"), &at("scenarios"), &at("snapshots")).unwrap_err();
+        assert!(error.to_string().contains("snapshots/a/s.snap"), "{error}");
+        assert!(!at("scenarios/a/s.yaml").exists());
+        assert_eq!(std::fs::read_to_string(at("snapshots/a")).unwrap(), "in the way");
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Ran {
     pub broken: Option<String>,
     /// How often something was not looked at.
     pub masked: Masked,
+    /// The same scenario in the runs before, where it ran several times: each is judged by itself.
+    pub earlier: Vec<Ran>,
 }
 
 impl Ran {
@@ -88,6 +90,7 @@ impl Ran {
             is_alone: false,
             slack: None,
             broken: None,
+            earlier: Vec::new(),
         }
     }
 
@@ -173,6 +176,7 @@ impl Ran {
             is_alone: false,
             slack: None,
             broken: None,
+            earlier: Vec::new(),
         }
     }
 }
@@ -281,8 +285,58 @@ pub fn judge(register: &Register, ran: &[Ran], today: Date) -> Judgement {
     let (alive, expired): (Vec<&Entry>, Vec<&Entry>) =
         register.entries.iter().partition(|entry| entry.is_alive(today));
     Judgement {
-        verdicts: ran.iter().map(|one| verdict(&alive, &expired, one)).collect(),
+        verdicts: ran
+            .iter()
+            .map(|one| verdict_of_all(&alive, &expired, one))
+            .collect(),
         expired_entries: expired.iter().map(|one| one.id.clone()).collect(),
+    }
+}
+
+/// The verdict on a scenario that ran once or several times: what any run shows counts.
+fn verdict_of_all(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
+    let mut out = verdict(entries, expired, ran);
+    for earlier in &ran.earlier {
+        out.add(verdict(entries, expired, earlier));
+    }
+    out
+}
+
+impl Verdict {
+    /// Adds what another run of the same scenario showed.
+    fn add(&mut self, other: Self) {
+        for accepted in other.accepted {
+            if !self.accepted.contains(&accepted) {
+                self.accepted.push(accepted);
+            }
+        }
+        for (at, difference) in other.different.into_iter().enumerate() {
+            if self.different.contains(&difference) {
+                continue;
+            }
+            let once = other.expired.iter().find(|expired| expired.difference == at);
+            self.expired.extend(once.map(|expired| Expired {
+                difference: self.different.len(),
+                entry: expired.entry.clone(),
+            }));
+            self.different.push(difference);
+        }
+        for unmet in other.unmet {
+            if !self.unmet.contains(&unmet) {
+                self.unmet.push(unmet);
+            }
+        }
+        for (step, reason) in other.not_compared {
+            self.not_compared.entry(step).or_insert(reason);
+        }
+        self.compared_steps = self.compared_steps.min(other.compared_steps);
+        let worst = self.outcome.max(other.outcome);
+        let differs = !self.different.is_empty() || !self.unmet.is_empty();
+        self.outcome = if differs && worst != Outcome::CouldNotRun {
+            Outcome::Different
+        } else {
+            worst
+        };
     }
 }
 

@@ -93,6 +93,38 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         unseen: None,
         slack: None,
         broken: None,
+        earlier: Vec::new(),
+    }
+}
+
+/// The runs of one scenario, the last of which is the one that the others stand in.
+fn in_several_runs<const N: usize>(runs: [Vec<Difference>; N]) -> Ran {
+    let mut runs: Vec<Ran> = runs.map(|shown| ran("enrollment/x", shown)).into();
+    let mut last = runs.pop().unwrap();
+    last.earlier = runs;
+    last
+}
+
+#[test]
+fn every_run_of_a_scenario_has_to_show_what_is_expected_and_nothing_else() {
+    let expected = || vec![status(1, 500, 400), status(7, 500, 400)];
+    let (outcome, unmet) = of(in_several_runs([expected(), expected()]));
+    assert_eq!((outcome, unmet.len()), (Outcome::Accepted, 0));
+    // Once in two runs it no longer differs, whichever run it is.
+    for runs in [[Vec::new(), expected()], [expected(), Vec::new()]] {
+        let (outcome, unmet) = of(in_several_runs(runs));
+        assert_eq!((outcome, unmet.len()), (Outcome::Different, 2));
+    }
+    // Once in three runs something else is seen.
+    let other = || [expected(), vec![status(2, 200, 500)]].concat();
+    for runs in [
+        [other(), expected(), expected()],
+        [expected(), expected(), other()],
+    ] {
+        let verdict = judged(in_several_runs(runs), "2026-11-25");
+        assert_eq!(verdict.outcome, Outcome::Different);
+        assert_eq!(verdict.different, [status(2, 200, 500)]);
+        assert_eq!(verdict.accepted.len(), 2);
     }
 }
 

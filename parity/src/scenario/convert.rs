@@ -25,10 +25,12 @@ pub struct Converted {
 /// Converts a file. Nothing where it has the present format already.
 ///
 /// # Errors
-/// If the file cannot be read, or if the result would do anything else.
+/// If the file cannot be read as what it says that it is, or if the result would do anything else.
 pub fn convert(name: &str, text: &str) -> Result<Option<Converted>, ModelError> {
     let format = read::format(text).map_err(|fault| ModelError(vec![fault]))?;
     if format == FORMAT {
+        // What says that it has the format need not have it.
+        Scenario::read(name, text)?;
         return Ok(None);
     }
     let (old, numbers) = read::read_old(name, text)?;
@@ -259,6 +261,17 @@ mod tests {
     use super::*;
 
     const OLD: &str = include_str!("old_format.yaml");
+
+    #[test]
+    fn a_file_that_only_says_that_it_has_the_format_is_told() {
+        let head = "format: 2\ntitle: T\narea: A\nstarted_at: 1700000000\n";
+        assert!(convert("a/b", &format!("{head}steps: nonsense\n")).is_err());
+        assert!(
+            convert("a/b", &format!("{head}steps:\n  - get: /health\n"))
+                .unwrap()
+                .is_none()
+        );
+    }
 
     #[test]
     fn a_file_of_format_1_becomes_one_that_does_the_same() {

@@ -1,0 +1,124 @@
+//! Files that belong together: all of them are written, or none.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// A file that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", path.display())]
+pub(super) struct Unwritten {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Files to write, in the order in which they take their places.
+#[derive(Debug, Default)]
+pub(super) struct Together(Vec<(PathBuf, Vec<u8>)>);
+
+impl Together {
+    pub(super) fn add(&mut self, path: PathBuf, bytes: impl Into<Vec<u8>>) {
+        self.0.push((path, bytes.into()));
+    }
+
+    /// Writes each beside its place, and once all are there renames them: a full disk or a folder that may not be written
+    /// leaves everything as it was.
+    pub(super) fn write(self) -> Result<(), Unwritten> {
+        let mut beside = Vec::with_capacity(self.0.len());
+        let mut written = Ok(());
+        for (path, bytes) in self.0 {
+            let neighbour = neighbour_of(&path);
+            let result = make_folder_of(&path).and_then(|()| fs::write(&neighbour, bytes));
+            beside.push((neighbour, path.clone()));
+            if let Err(source) = result {
+                written = Err(Unwritten { path, source });
+                break;
+            }
+        }
+        if written.is_ok() {
+            written = beside.iter().try_for_each(|(neighbour, path)| {
+                fs::rename(neighbour, path).map_err(|source| Unwritten {
+                    path: path.clone(),
+                    source,
+                })
+            });
+        }
+        for (neighbour, _) in beside {
+            // Only what did not take its place is still there.
+            let _ = fs::remove_file(neighbour);
+        }
+        written
+    }
+}
+
+/// Whether files can be written in a folder, which is made where it is missing.
+pub(super) fn try_folder(folder: &Path) -> Result<(), Unwritten> {
+    let probe = folder.join(".parity-can-write");
+    let mut probing = Together::default();
+    probing.add(probe.clone(), "");
+    probing.write().map_err(|error| Unwritten {
+        path: folder.to_owned(),
+        ..error
+    })?;
+    // A file of no bytes that stays does no harm.
+    let _ = fs::remove_file(probe);
+    Ok(())
+}
+
+fn make_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+fn neighbour_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn all_are_written_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("first"), "before").unwrap();
+        fs::write(at("file"), "no folder").unwrap();
+        let mut two = Together::default();
+        two.add(at("first"), "after");
+        two.add(at("file/second"), "after");
+        let error = two.write().unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot write ") && error.contains("file/second"),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(at("first")).unwrap(), "before");
+        assert_eq!(files(folder.path()), ["file", "first"]);
+        let mut two = Together::default();
+        two.add(at("first"), "after");
+        two.add(at("new/second"), "after");
+        two.write().unwrap();
+        assert_eq!(fs::read_to_string(at("first")).unwrap(), "after");
+        assert_eq!(files(&at("new")), ["second"]);
+    }
+
+    #[test]
+    fn a_folder_is_tried_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        try_folder(&folder.path().join("a/b")).unwrap();
+        assert!(files(&folder.path().join("a/b")).is_empty());
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(try_folder(&folder.path().join("file/b")).is_err());
+    }
+}
