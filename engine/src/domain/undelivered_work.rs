@@ -18,11 +18,22 @@ pub enum Source<'a> {
     Component(i64),
     /// A quick run.
     QuickRun {
-        /// How it was asked for, sealed.
-        request: &'a [u8],
+        /// The stored request, which its other hosts share.
+        request_id: i64,
+        /// The id of a playbook's run; a script has none.
+        run_id: Option<&'a str>,
         /// Seconds that its result may take once it has arrived; `None` where it may take for ever.
         patience: Option<i64>,
     },
+}
+
+/// How much work has not arrived.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UndeliveredCounts {
+    /// Of scheduled jobs.
+    pub of_jobs: usize,
+    /// Of quick runs.
+    pub of_quick_runs: usize,
 }
 
 /// Undelivered work of a scheduled job.
@@ -42,15 +53,18 @@ pub struct UndeliveredComponent {
     pub activity_status: String,
 }
 
-/// Undelivered work of a quick run.
+/// Undelivered work of a quick run, without its request: that may be as long as a body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UndeliveredQuickRun {
     /// The row in the activity history.
     pub activity_id: i64,
     /// How often it was sent, or was about to be.
     pub sends: i64,
-    /// How it was asked for, sealed.
-    pub request: Vec<u8>,
+    /// The stored request, which other hosts of the same quick run share; `None` where an older engine stored it for this
+    /// host alone.
+    pub request_id: Option<i64>,
+    /// The id of a playbook's run; `None` for a script, and where an older engine sealed it with the request.
+    pub run_id: Option<String>,
     /// The host; empty where the activity has none.
     pub hostname: String,
     /// When it was asked for, in seconds.

@@ -312,12 +312,14 @@ impl Container {
 
     /// Looks at what is a state of this moment, for the metrics.
     pub async fn measure(&self) {
-        let (mut of_jobs, mut of_quick_runs) = (None, None);
-        if let Ok(mut view) = self.store.view().await {
-            of_jobs = view.undelivered_components().await.ok().map(|work| work.len());
-            of_quick_runs = view.undelivered_quick_runs().await.ok().map(|work| work.len());
-        }
-        measures::undelivered(of_jobs, of_quick_runs);
+        let counts = match self.store.view().await {
+            Ok(mut view) => view.count_undelivered().await.ok(),
+            Err(_) => None,
+        };
+        measures::undelivered(
+            counts.map(|counts| counts.of_jobs),
+            counts.map(|counts| counts.of_quick_runs),
+        );
     }
 
     /// Ends what jobs are at. The background work has ended before.

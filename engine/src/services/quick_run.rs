@@ -4,7 +4,7 @@
 
 mod playbooks;
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
@@ -136,20 +136,31 @@ struct Prepared {
     digest: String,
     /// Seconds that its result may take once it has arrived.
     patience: Option<i64>,
-    /// The id of a playbook's run; a script has none.
-    run_id: Option<String>,
+    kind: Kind,
+}
+
+/// What is sent.
+enum Kind {
+    Script,
+    Playbook {
+        /// The id of its run, where an older engine sealed it with the request.
+        sealed_run_id: Option<String>,
+    },
 }
 
 impl Prepared {
-    /// What a host's agent gets.
-    fn event(&self, activity_id: i64, target: Json) -> (&'static str, Json) {
+    /// What a host's agent gets; `run_id` is a playbook's.
+    fn event(&self, activity_id: i64, target: Json, run_id: Option<&str>) -> (&'static str, Json) {
         let members = self.members.clone();
-        match &self.run_id {
-            None => ("quick_job_run", script_event(activity_id.into(), target, members)),
-            Some(run_id) => (
-                PLAYBOOK_EVENT,
-                quick_playbook_event(run_id, target, members, activity_id),
-            ),
+        match &self.kind {
+            Kind::Script => ("quick_job_run", script_event(activity_id.into(), target, members)),
+            Kind::Playbook { sealed_run_id } => {
+                let run_id = run_id.or(sealed_run_id.as_deref()).unwrap_or_default();
+                (
+                    PLAYBOOK_EVENT,
+                    quick_playbook_event(run_id, target, members, activity_id),
+                )
+            }
         }
     }
 }
@@ -258,7 +269,7 @@ impl QuickRunService {
             members,
             digest: digest(&text),
             patience: self.patience(document.run_seconds()),
-            run_id: None,
+            kind: Kind::Script,
         })
     }
 
@@ -347,7 +358,7 @@ impl QuickRunService {
             };
             let activity_id = activity.id;
             if activity.refused.is_none() {
-                let event = prepared.event(activity_id, given.clone());
+                let event = prepared.event(activity_id, given.clone(), None);
                 self.send(activity_id, recipient, event).await;
             }
             events::activity_created(&*self.channel, &given.python_str(), activity_id, "quick_job").await;
@@ -365,16 +376,15 @@ impl QuickRunService {
         Ok(started)
     }
 
-    /// The activities, and with them the rows of undelivered work.
+    /// The activities, and with them the rows of undelivered work. Their request is stored once, whatever the number of
+    /// hosts.
     async fn store_activities(
         &self,
         quick_run: &QuickRun,
         prepared: &Prepared,
     ) -> Result<Vec<BegunActivity>, StoreError> {
         let now = self.environment.clock.now().as_second();
-        let request = self
-            .secrets
-            .seal(&compact_text(&request(quick_run, &prepared.digest)));
+        let mut stored_request = None;
         let mut begun = Vec::with_capacity(quick_run.hosts.len());
         let mut work = self.store.begin().await?;
         let named: Vec<&str> = quick_run
@@ -401,10 +411,19 @@ impl QuickRunService {
             let refused = if device.is_quarantined {
                 work.end_activity(id, status::FAILED, QUARANTINED).await?
             } else {
+                let request_id = match stored_request {
+                    Some(request_id) => request_id,
+                    None => {
+                        let request = request(quick_run, &prepared.digest);
+                        let sealed = self.secrets.seal(&compact_text(&request));
+                        *stored_request.insert(work.store_quick_run_request(&sealed).await?)
+                    }
+                };
                 work.note_undelivered(&NewUndelivered {
                     activity_id: id,
                     source: Source::QuickRun {
-                        request: &request,
+                        request_id,
+                        run_id: None,
                         patience: prepared.patience,
                     },
                 })
@@ -435,19 +454,20 @@ impl QuickRunService {
     pub(crate) async fn send_again(&self) -> Result<usize, StoreError> {
         let now = self.environment.clock.now().as_second();
         let waiting = self.store.view().await?.undelivered_quick_runs().await?;
-        let mut left = 0;
-        // Every host of one request has the same.
-        let mut prepared: HashMap<Vec<u8>, Result<Prepared, Unprepared>> = HashMap::new();
+        let left = waiting.len();
+        // The hosts of one request stand together and get the same. One at a time is in memory: all of them may be as long
+        // as all bodies that came in five minutes.
+        let mut current: Option<(i64, Result<Prepared, Unprepared>)> = None;
         for note in waiting {
             let UndeliveredQuickRun {
                 activity_id,
                 sends,
-                request,
+                request_id,
+                run_id,
                 hostname,
                 asked_at,
                 activity_status,
             } = note;
-            left += 1;
             if self
                 .delivery
                 .next_step(activity_id, &activity_status, sends)
@@ -471,26 +491,38 @@ impl QuickRunService {
                 self.delivery.give_up(activity_id, status::FAILED, reason).await?;
                 continue;
             }
-            if !prepared.contains_key(&request) {
-                let anew = self.prepare_again(&request).await;
-                prepared.insert(request.clone(), anew);
-            }
-            match prepared.get(&request) {
-                Some(Ok(prepared)) => {
-                    let event = prepared.event(activity_id, hostname.as_str().into());
+            let same = current.take().filter(|(of, _)| Some(*of) == request_id);
+            let prepared = match same {
+                Some((_, prepared)) => prepared,
+                None => {
+                    let Some(sealed) = self.request_of(activity_id).await? else {
+                        continue;
+                    };
+                    self.prepare_again(&sealed).await
+                }
+            };
+            match &prepared {
+                Ok(prepared) => {
+                    let event = prepared.event(activity_id, hostname.as_str().into(), run_id.as_deref());
                     let recipient = Recipient {
                         hostname: &hostname,
                         device: device.guid.as_ref(),
                     };
                     self.send(activity_id, recipient, event).await;
                 }
-                Some(Err(Unprepared::ForGood(reason))) => {
+                Err(Unprepared::ForGood(reason)) => {
                     self.delivery.give_up(activity_id, status::FAILED, reason).await?;
                 }
-                Some(Err(Unprepared::ForNow)) | None => {}
+                Err(Unprepared::ForNow) => {}
             }
+            current = request_id.map(|request_id| (request_id, prepared));
         }
         Ok(left)
+    }
+
+    /// How the quick run of an activity was asked for, sealed; `None` where it has arrived or ended meanwhile.
+    async fn request_of(&self, activity_id: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.view().await?.quick_run_request(activity_id).await
     }
 
     /// The script of a stored request, as it was asked for or not at all.

@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 
 use crate::{
-    domain::undelivered_work::{NewUndelivered, UndeliveredComponent, UndeliveredQuickRun},
+    domain::undelivered_work::{
+        NewUndelivered, UndeliveredComponent, UndeliveredCounts, UndeliveredQuickRun,
+    },
     repositories::StoreError,
 };
 
-/// The engine's own table `engine_undelivered_work`.
+/// The engine's own tables `engine_undelivered_work` and `engine_quick_run_requests`.
 #[async_trait]
 pub trait ReadUndeliveredWork: Send {
     /// The undelivered work of scheduled jobs, by activity.
@@ -15,10 +17,20 @@ pub trait ReadUndeliveredWork: Send {
 
     /// The undelivered work of quick runs, by activity.
     async fn undelivered_quick_runs(&mut self) -> Result<Vec<UndeliveredQuickRun>, StoreError>;
+
+    /// How the quick run of this activity was asked for, sealed; `None` where it has arrived or ended meanwhile.
+    async fn quick_run_request(&mut self, activity_id: i64) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// How many rows the two above would give.
+    async fn count_undelivered(&mut self) -> Result<UndeliveredCounts, StoreError>;
 }
 
 #[async_trait]
 pub trait WriteUndeliveredWork: Send {
+    /// Stores how a quick run was asked for, sealed, and returns the id for its rows. It goes with the last of them that is
+    /// to reach its agent.
+    async fn store_quick_run_request(&mut self, request: &[u8]) -> Result<i64, StoreError>;
+
     /// Makes the row of work that is to reach its agent.
     async fn note_undelivered(&mut self, work: &NewUndelivered<'_>) -> Result<(), StoreError>;
 
@@ -35,6 +47,6 @@ pub trait WriteUndeliveredWork: Send {
     /// was sent `most` times already, has no row (any more), or its activity is not running (any more).
     async fn begin_send(&mut self, activity_id: i64, most: i64) -> Result<Option<i64>, StoreError>;
 
-    /// Deletes the rows of activities that were deleted.
+    /// Deletes the rows of activities that were deleted, and the requests that no row needs.
     async fn forget_orphaned_work(&mut self) -> Result<(), StoreError>;
 }

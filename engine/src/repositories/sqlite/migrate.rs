@@ -154,7 +154,7 @@ pub(super) async fn make(connection: &mut SqliteConnection, first: i64) -> Resul
             .execute(&mut *connection)
             .await?;
     }
-    own::add_columns(connection).await
+    own::add_missing(connection).await
 }
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ async fn an_empty_file_gets_the_legacy_s_tables_and_the_engine_s_own() {
         tables.join(" "),
         "activity_history agent_service_account ansible_play_recaps credentials device_approvals device_keys \
          device_list_views device_sites devices engine_account_devices engine_activity_devices \
-         engine_known_addresses engine_operator_accounts engine_operator_sessions engine_undelivered_work \
-         enrollment_install_codes \
+         engine_known_addresses engine_operator_accounts engine_operator_sessions \
+         engine_quick_run_requests engine_undelivered_work enrollment_install_codes \
          enrollment_install_codes_persistent github_token refresh_tokens scheduled_job_run_activity scheduled_job_runs scheduled_jobs sites \
          sqlite_sequence users"
     );
@@ -80,6 +80,7 @@ async fn the_engines_own_tables_are_made_without_an_upgrade() {
             "engine_operator_accounts",
             "engine_operator_sessions",
             "engine_known_addresses",
+            "engine_quick_run_requests",
         ]
     );
 }

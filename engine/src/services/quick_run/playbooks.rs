@@ -7,7 +7,7 @@ use std::{io, sync::Arc};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
-use super::{PLAYBOOK_EVENT, Prepared, QuickRunService, Unprepared, digest};
+use super::{Kind, PLAYBOOK_EVENT, Prepared, QuickRunService, Unprepared, digest};
 use crate::{
     builders::quick_run::QuickPlaybook,
     config::settings::AccessPolicy,
@@ -119,29 +119,28 @@ struct BegunPlaybook {
 /// A playbook run that has not reached its agent, as it was asked for.
 pub(super) struct PlaybookRequest {
     path: String,
-    run_id: String,
+    /// Its id, where an older engine sealed it: requests were each host's own.
+    run_id: Option<String>,
     credential_id: Option<i64>,
     values: Overrides,
     digest: String,
 }
 
-impl PlaybookRequest {
-    fn json(&self) -> Json {
-        Json::object([
-            ("playbook_path", self.path.as_str().into()),
-            ("run_id", self.run_id.as_str().into()),
-            ("credential_id", self.credential_id.into()),
-            ("variable_values", Json::Object(self.values.clone())),
-            ("digest", self.digest.as_str().into()),
-        ])
-    }
+/// What makes a playbook anew: everything but its hosts and their runs' ids.
+fn playbook_request(wanted: &QuickPlaybook, digest: &str) -> Json {
+    Json::object([
+        ("playbook_path", wanted.playbook_path.as_str().into()),
+        ("credential_id", wanted.credential_id.into()),
+        ("variable_values", Json::Object(wanted.variable_values.clone())),
+        ("digest", digest.into()),
+    ])
 }
 
 pub(super) fn read_playbook_request(request: &Json) -> Option<PlaybookRequest> {
     let text = |name| request.get(name).and_then(Json::as_text).map(str::to_owned);
     Some(PlaybookRequest {
         path: text("playbook_path")?,
-        run_id: text("run_id")?,
+        run_id: text("run_id"),
         credential_id: request.get("credential_id").and_then(Json::as_int),
         values: request.get("variable_values")?.as_object()?.clone(),
         digest: text("digest")?,
@@ -333,11 +332,12 @@ impl QuickRunService {
         Ok(started)
     }
 
-    /// The activities, and with them the rows of undelivered work or of runs on the server.
+    /// The activities, and with them the rows of undelivered work or of runs on the server. The request is stored once,
+    /// whatever the number of hosts.
     async fn store_playbooks(&self, prepared: &PreparedPlaybook) -> Result<Vec<BegunPlaybook>, StoreError> {
         let now = self.environment.clock.now().as_second();
         let wanted = &prepared.wanted;
-        let digest = digest(&prepared.document.script);
+        let mut stored_request = None;
         let mut begun = Vec::with_capacity(wanted.hosts.len());
         let mut work = self.store.begin().await?;
         let named: Vec<&str> = wanted
@@ -366,18 +366,19 @@ impl QuickRunService {
             if let Some(reason) = &refused {
                 work.end_activity(activity_id, status::FAILED, reason).await?;
             } else if prepared.execution == Execution::Agent {
-                let request = PlaybookRequest {
-                    path: wanted.playbook_path.clone(),
-                    run_id: run_id.clone(),
-                    credential_id: wanted.credential_id,
-                    values: wanted.variable_values.clone(),
-                    digest: digest.clone(),
+                let request_id = match stored_request {
+                    Some(request_id) => request_id,
+                    None => {
+                        let request = playbook_request(wanted, &digest(&prepared.document.script));
+                        let sealed = self.secrets.seal(&compact_text(&request));
+                        *stored_request.insert(work.store_quick_run_request(&sealed).await?)
+                    }
                 };
-                let sealed = self.secrets.seal(&compact_text(&request.json()));
                 work.note_undelivered(&NewUndelivered {
                     activity_id,
                     source: Source::QuickRun {
-                        request: &sealed,
+                        request_id,
+                        run_id: Some(&run_id),
                         // Its agent is told of no limit.
                         patience: self.patience(0),
                     },
@@ -449,7 +450,9 @@ impl QuickRunService {
             name,
             digest: request.digest,
             patience: self.patience(0),
-            run_id: Some(request.run_id),
+            kind: Kind::Playbook {
+                sealed_run_id: request.run_id,
+            },
         })
     }
 }

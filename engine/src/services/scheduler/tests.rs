@@ -1,6 +1,7 @@
 mod delivery;
 mod model;
 mod quick_playbooks;
+mod quick_run_requests;
 mod quick_runs;
 mod recurrence;
 #[cfg(unix)]

@@ -1,9 +1,9 @@
-//! Columns that the engine's own tables lack where an older engine made them.
+//! Columns that the engine's own tables lack where an older engine made them, and indexes over them.
 
 use sqlx::SqliteConnection;
 
 /// Adds what is missing.
-pub(super) async fn add_columns(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn add_missing(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     if !has(connection, "sends").await? {
         sqlx::raw_sql(
             // What an older engine left was sent once at least, or nearly so.
@@ -27,11 +27,24 @@ pub(super) async fn add_columns(connection: &mut SqliteConnection) -> Result<(),
             "until",
             "ALTER TABLE engine_undelivered_work ADD COLUMN until INTEGER",
         ),
+        (
+            "request_id",
+            "ALTER TABLE engine_undelivered_work ADD COLUMN request_id INTEGER",
+        ),
+        (
+            "run_id",
+            "ALTER TABLE engine_undelivered_work ADD COLUMN run_id TEXT",
+        ),
     ] {
         if !has(connection, column).await? {
             sqlx::raw_sql(statement).execute(&mut *connection).await?;
         }
     }
+    sqlx::raw_sql(
+        "CREATE INDEX IF NOT EXISTS engine_work_by_request ON engine_undelivered_work(request_id, until)",
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

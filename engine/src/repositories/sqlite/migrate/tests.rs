@@ -370,10 +370,11 @@ async fn the_engines_own_table_of_an_older_engine_is_brought_up_to_date_without_
         // What is there may have been sent already.
         assert_eq!(
             old.rows(
-                "SELECT activity_id, component_index, sends, request, patience, until FROM engine_undelivered_work"
+                "SELECT activity_id, component_index, sends, request, patience, until, request_id, run_id \
+                 FROM engine_undelivered_work"
             )
             .await,
-            ["7|2|1|-|-|-"]
+            ["7|2|1|-|-|-|-|-"]
         );
         // An older engine goes on with it.
         let mut connection = old.connect().await;

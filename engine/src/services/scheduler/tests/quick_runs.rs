@@ -80,7 +80,7 @@ async fn what_an_operator_gave_to_a_script_is_not_stored_in_clear() {
     let story = Story::begin().await;
     story.quick_run(hello(&["A"])).await;
     let stored = story
-        .column("SELECT CAST(request AS TEXT) FROM engine_undelivered_work")
+        .column("SELECT CAST(request AS TEXT) FROM engine_quick_run_requests")
         .await;
     assert!(stored[0].starts_with("gAAAAA"), "{stored:?}");
 }
