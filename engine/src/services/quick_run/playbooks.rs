@@ -103,7 +103,7 @@ struct PreparedPlaybook {
     name: String,
     execution: Execution,
     /// Given values; for WinRM with the login.
-    values: Overrides,
+    values: Arc<Overrides>,
     /// Why it cannot run at all.
     refused: Option<String>,
 }
@@ -221,7 +221,7 @@ impl QuickRunService {
             document,
             name,
             execution,
-            values,
+            values: values.into(),
             refused,
         })
     }
@@ -269,6 +269,7 @@ impl QuickRunService {
         let begun = self.store_playbooks(&prepared).await?;
         self.begun.notify_one();
         let path = &prepared.wanted.playbook_path;
+        let text: Arc<str> = prepared.document.script.as_str().into();
         let mut started = Vec::with_capacity(begun.len());
         for (host, begun) in prepared.wanted.hosts.iter().zip(begun) {
             let hostname = host.stored.as_deref().unwrap_or_default();
@@ -312,8 +313,8 @@ impl QuickRunService {
                     run_id: run_id.clone(),
                     hostname: hostname.to_owned(),
                     path: path.clone(),
-                    text: prepared.document.script.clone(),
-                    values: prepared.values.clone(),
+                    text: Arc::clone(&text),
+                    values: Arc::clone(&prepared.values),
                     timeout_seconds: prepared.document.run_seconds(),
                     job_id: None,
                     expiration: None,

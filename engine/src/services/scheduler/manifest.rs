@@ -1,5 +1,7 @@
 //! What a job sends: its components, found, read, filled and signed, once for an occurrence.
 
+use std::sync::Arc;
+
 use super::{
     credentials::{CredentialError, RunCredentials},
     payload::{playbook_members, script_members},
@@ -60,9 +62,9 @@ pub struct Component {
     /// Its document's name.
     pub name: String,
     /// The decoded text.
-    pub text: String,
+    pub text: Arc<str>,
     /// Given values; for WinRM with the login.
-    pub values: Overrides,
+    pub values: Arc<Overrides>,
     /// Seconds that it may take; 0 is no limit.
     pub timeout_seconds: i64,
     /// The members of its event that are the same on every host.
@@ -223,8 +225,8 @@ impl ManifestBuilder<'_> {
             path,
             timeout_seconds: document.run_seconds(),
             name: document.scheduled_name,
-            text,
-            values,
+            text: text.into(),
+            values: values.into(),
             members,
         })
     }
@@ -259,8 +261,8 @@ impl ManifestBuilder<'_> {
             path,
             timeout_seconds: document.run_seconds(),
             name: document.scheduled_name,
-            text: document.script,
-            values,
+            text: document.script.into(),
+            values: values.into(),
             members,
         })
     }

@@ -10,6 +10,7 @@ use std::{
 use super::{credentials::RunCredential, playbook_run::ServerPlaybook};
 use crate::{
     domain::{
+        assembly::variables::Overrides,
         json::{Json, JsonObject},
         unsafe_yaml::unsafe_yaml,
     },
@@ -47,11 +48,11 @@ pub(super) fn work_files(
         files.push(("ssh_key", with_final_newline(&credential.private_key).into()));
     }
     if !playbook.values.is_empty() {
-        let values = Json::Object(playbook.values.clone());
+        let values = Json::Object(Overrides::clone(&playbook.values));
         files.push((VALUES, unsafe_yaml(&values).into()));
     }
     if as_document {
-        files.push(("playbook.yml", playbook.text.clone().into()));
+        files.push(("playbook.yml", playbook.text.as_bytes().to_vec()));
     }
     files
 }

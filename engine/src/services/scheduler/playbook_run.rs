@@ -45,10 +45,10 @@ pub struct ServerPlaybook {
     pub hostname: String,
     /// The playbook's path in its island.
     pub path: String,
-    /// Its decoded text.
-    pub text: String,
-    /// Its variables' values.
-    pub values: Overrides,
+    /// Its decoded text. Runs on other hosts that wait for their turns share it.
+    pub text: Arc<str>,
+    /// Its variables' values, which they share, too.
+    pub values: Arc<Overrides>,
     /// Seconds that it may take; 0 is no limit.
     pub timeout_seconds: i64,
     /// The job that it belongs to; `None` for one that an operator runs now.
