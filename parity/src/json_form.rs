@@ -46,6 +46,73 @@ pub fn form(text: &str, value: &Value) -> String {
     known.map_or_else(|| text.to_owned(), |(name, ..)| (*name).to_owned())
 }
 
+/// As [`form`], of a text whose values chance may give: where it is written in none of the known ways, what shows how it
+/// is written. That is its keys, white space and escapes, and what is beyond ASCII; `*` stands for the rest of its texts and
+/// `0` for the digits of its numbers.
+#[must_use]
+pub fn spelling(text: &str, value: &Value) -> String {
+    let form = form(text, value);
+    if form == text { skeleton(text) } else { form }
+}
+
+fn skeleton(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (part, after) = if first == '"' {
+            text_and_rest(rest)
+        } else {
+            let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest.split_at(length.max(first.len_utf8()))
+        };
+        match first {
+            '"' if after.trim_start().starts_with(':') => out.push_str(part),
+            '"' => push_spelled(part, &mut out),
+            '0'..='9' => out.push('0'),
+            _ => out.push_str(part),
+        }
+        rest = after;
+    }
+    out
+}
+
+/// A text with its quotation marks, and what follows.
+fn text_and_rest(text: &str) -> (&str, &str) {
+    let mut is_escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, character)| {
+        let ends = *character == '"' && !is_escaped;
+        is_escaped = *character == '\\' && !is_escaped;
+        ends
+    });
+    text.split_at(end.map_or(text.len(), |(at, _)| at + 1))
+}
+
+fn push_spelled(text: &str, out: &mut String) {
+    let mut characters = text.chars();
+    let mut is_plain = false;
+    while let Some(character) = characters.next() {
+        let was_plain = std::mem::take(&mut is_plain);
+        match character {
+            '\\' => {
+                out.push(character);
+                let escaped = characters.next();
+                out.extend(escaped);
+                if escaped == Some('u') {
+                    out.extend(characters.by_ref().take(4));
+                }
+            }
+            '"' => out.push(character),
+            ' '..='~' => {
+                is_plain = true;
+                if !was_plain {
+                    out.push('*');
+                }
+            }
+            other => out.push(other),
+        }
+    }
+}
+
 /// A value as a text of this form; where the form is a text of its own, as compact JSON.
 #[must_use]
 pub fn written(form: &str, value: &Value) -> String {
@@ -114,6 +181,21 @@ mod tests {
 
     fn form_of(text: &str) -> String {
         form(text, &serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn how_a_text_is_written_does_not_hang_on_what_it_says() {
+        let spelling_of = |text: &str| spelling(text, &serde_json::from_str(text).unwrap());
+        assert_eq!(spelling_of(r#"{"a":"x y","n":17}"#), "compact");
+        for (text, shown) in [
+            (r#"{"a":"x y", "n":17}"#, r#"{"a":"*", "n":0}"#),
+            (r#"{"a":1,"a":"2"}"#, r#"{"a":0,"a":"*"}"#),
+            (r#"{"\u0061" : "x\/y\"é"}"#, r#"{"\u0061" : "*\/*\"é"}"#),
+            (r#"["\u00E9\\",-1.5E+07]"#, r#"["\u00E9\\",-0.0E+0]"#),
+            ("[true ,\"\"]", "[true ,\"\"]"),
+        ] {
+            assert_eq!(spelling_of(text), shown);
+        }
     }
 
     #[test]

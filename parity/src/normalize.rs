@@ -428,6 +428,7 @@ impl<'a> Normalizer<'a> {
             let claims = self.value(place, "", &jwt.claims);
             let name = self.name(Mask::Signature, text, "jwt", place);
             let mut parts = json!({ "name": name, "header": header, "claims": claims });
+            put_written(&mut parts, jwt.written);
             // Of a recorded server no key is known, so only a signature that is wrong can be told.
             if signatures::token(self.keys, text) == Some(false)
                 && let Some(parts) = parts.as_object_mut()
@@ -454,10 +455,19 @@ impl<'a> Normalizer<'a> {
         let payload = self.value(place, "", &signed.payload);
         let signed_at = self.value(place, "ts", &json!(signed.signed_at));
         let name = self.name(Mask::Signature, text, "signed", place);
-        Some(json!({ "<signed>": {
+        let mut parts = json!({
             "name": name, "signed_as": signatures::cookie(self.keys, text), "payload": payload,
             "compressed": signed.compressed, "signed_at": signed_at,
-        } }))
+        });
+        put_written(&mut parts, signed.written);
+        Some(json!({ "<signed>": parts }))
+    }
+}
+
+/// Only what is unusual is shown, so that what the legacy's snapshots hold is as it was.
+fn put_written(parts: &mut Value, written: Option<Value>) {
+    if let (Some(written), Some(parts)) = (written, parts.as_object_mut()) {
+        parts.insert("written".to_owned(), written);
     }
 }
 

@@ -393,6 +393,96 @@ fn what_was_asked_is_counted_because_its_order_is_an_accident() {
     assert_ne!(seen(vec![known, plain, other]), expected);
 }
 
+/// A text of three parts, base64 each; a cookie's has its own signature's length.
+fn three_parts(one: &[u8], other: &[u8], signature: &[u8]) -> String {
+    let part = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    format!("{}.{}.{}", part(one), part(other), part(signature))
+}
+
+fn deflated(text: &str, level: u32) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(level));
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn how_the_json_in_tokens_and_cookies_is_written_is_compared() {
+    let shown = |text: &str| {
+        let mut shown = body(&[], json!({ "token": text }));
+        for kind in ["<jwt>", "<signed>"] {
+            if let Some(parts) = shown["token"].get_mut(kind) {
+                parts["name"].take();
+            }
+        }
+        shown["token"].take()
+    };
+    let usual = (r#"{"alg":"EdDSA","kid":"1a"}"#, r#"{"sub":"x","iat":1795448991}"#);
+    let jwt =
+        |header: &str, claims: &str| shown(&three_parts(header.as_bytes(), claims.as_bytes(), &[1; 64]));
+    let (header, claims) = usual;
+    assert!(jwt(header, claims)["<jwt>"].get("written").is_none());
+    for other in [
+        r#"{"sub":"x", "iat":1795448991}"#,
+        r#"{"sub":"y","sub":"x","iat":1795448991}"#,
+        r#"{"sub":"\u0078","iat":1795448991}"#,
+        r#"{"iat":1795448991,"sub":"x"}"#,
+        r#"{"sub":"x","iat":1795448991.0}"#,
+    ] {
+        // An object's members are equal in any order for `==`, so the texts are held against each other.
+        assert_ne!(
+            jwt(header, other).to_string(),
+            jwt(header, claims).to_string(),
+            "{other}"
+        );
+    }
+    assert_ne!(
+        jwt("{\"alg\":\"EdDSA\",\"kid\":\"1a\"}\n", claims),
+        jwt(header, claims)
+    );
+    // What is said is no part of how it is written.
+    let odd = |claims: &str| jwt(header, claims)["<jwt>"]["written"].clone();
+    assert_eq!(
+        odd(r#"{"sub":"x" ,"iat":1795448991}"#),
+        odd(r#"{"sub":"yz" ,"iat":1795448999}"#)
+    );
+
+    let payload = r#"{"role":"Admin","username":"admin"}"#;
+    let time = [0x6a, 0xd8, 0x96, 0x9f];
+    let cookie = |payload: &[u8], time: &[u8]| three_parts(payload, time, &[2; 20]);
+    let plain = shown(&cookie(payload.as_bytes(), &time));
+    assert!(plain["<signed>"].get("written").is_none());
+    for (other, time) in [
+        (r#"{"role": "Admin", "username": "admin"}"#, time.to_vec()),
+        (
+            r#"{"role":"User","role":"Admin","username":"admin"}"#,
+            time.to_vec(),
+        ),
+        (payload, [[0].as_slice(), &time].concat()),
+    ] {
+        assert_ne!(shown(&cookie(other.as_bytes(), &time)), plain, "{other}");
+    }
+    // The legacy escapes names in sessions, and in operators' tokens it does not.
+    for (text, is_usual) in [
+        (r#"{"username":"zo\u00e9"}"#, true),
+        (r#"{"username":"zoé"}"#, false),
+        (r#"{"u":"zoé","r":"User"}"#, true),
+        (r#"{"u":"zo\u00e9","r":"User"}"#, false),
+        (r#"{"u":"admin", "r":"User"}"#, false),
+    ] {
+        let shown = shown(&cookie(text.as_bytes(), &time));
+        assert_eq!(shown["<signed>"].get("written").is_none(), is_usual, "{text}");
+    }
+    let shorter = |bytes: &[u8]| shown(&format!(".{}", cookie(bytes, &time)));
+    let usual = shorter(&deflated(payload, 6));
+    assert!(usual["<signed>"].get("written").is_none());
+    assert_ne!(shorter(&deflated(payload, 9)), usual);
+    assert_ne!(
+        shorter(&[deflated(payload, 6).as_slice(), b"more"].concat()),
+        usual
+    );
+}
+
 #[test]
 fn why_a_connection_was_refused_and_what_asks_for_an_acknowledgement_is_kept() {
     let refused = |error: &str| Observation {

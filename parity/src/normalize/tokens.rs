@@ -2,8 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::io::Read as _;
+
+use crate::json_form;
 
 /// More than any real payload; keeps a hostile stream from filling the memory.
 const LARGEST_PAYLOAD: u64 = 64 * 1024;
@@ -12,6 +14,8 @@ const LARGEST_PAYLOAD: u64 = 64 * 1024;
 pub(crate) struct Jwt {
     pub(crate) header: Value,
     pub(crate) claims: Value,
+    /// How it is written, where that is not as usual.
+    pub(crate) written: Option<Value>,
 }
 
 /// The readable parts of `body.ts.sig`.
@@ -19,6 +23,44 @@ pub(crate) struct Signed {
     pub(crate) payload: Value,
     pub(crate) compressed: bool,
     pub(crate) signed_at: i64,
+    /// How it is written, where that is not as usual.
+    pub(crate) written: Option<Value>,
+}
+
+/// How both servers write JSON that they sign.
+const USUAL_FORM: &str = "compact";
+/// The member that an operator's token has and no session: in these the legacy escapes nothing beyond ASCII.
+const OF_A_TOKEN: &str = "u";
+/// How a text begins that zlib has deflated with its usual level.
+const USUAL_DEFLATED: [u8; 2] = [0x78, 0x9c];
+
+/// What is unusual about how something is written, by its part.
+#[derive(Default)]
+struct Unusual(Map<String, Value>);
+
+impl Unusual {
+    fn note(&mut self, part: &str, what: impl Into<Value>) {
+        self.0.insert(part.to_owned(), what.into());
+    }
+
+    /// Reads JSON.
+    fn json(&mut self, part: &str, bytes: &[u8]) -> Option<Value> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let value: Value = serde_json::from_str(text).ok()?;
+        let form = json_form::spelling(text, &value);
+        let is_usual = match value.get(OF_A_TOKEN) {
+            Some(_) => value.to_string() == text,
+            None => form == USUAL_FORM,
+        };
+        if !is_usual {
+            self.note(part, form);
+        }
+        Some(value)
+    }
+
+    fn written(self) -> Option<Value> {
+        (!self.0.is_empty()).then_some(Value::Object(self.0))
+    }
 }
 
 fn decoded(text: &str) -> Option<Vec<u8>> {
@@ -33,9 +75,15 @@ pub(crate) fn jwt(text: &str) -> Option<Jwt> {
         return None;
     }
     decoded(signature)?;
-    let header: Value = serde_json::from_slice(&decoded(header)?).ok()?;
-    let claims: Value = serde_json::from_slice(&decoded(claims)?).ok()?;
-    (header.get("alg").is_some() && claims.is_object()).then_some(Jwt { header, claims })
+    let mut unusual = Unusual::default();
+    let header = unusual.json("header", &decoded(header)?)?;
+    let claims = unusual.json("claims", &decoded(claims)?)?;
+    let is_token = header.get("alg").is_some() && claims.is_object();
+    is_token.then(|| Jwt {
+        header,
+        claims,
+        written: unusual.written(),
+    })
 }
 
 /// The readable parts of a text that Fernet sealed.
@@ -76,14 +124,28 @@ pub(crate) fn signed(text: &str) -> Option<Signed> {
     let (body, time) = rest.rsplit_once('.')?;
     let time = decoded(time).filter(|time| (1..=8).contains(&time.len()))?;
     decoded(signature).filter(|signature| signature.len() == 20)?;
+    let mut unusual = Unusual::default();
+    if time.first() == Some(&0) {
+        unusual.note("time", format!("in {} bytes, the first of them 0", time.len()));
+    }
     let (body, compressed) = match body.strip_prefix('.') {
         Some(deflated) => {
             let bytes = decoded(deflated)?;
             let mut out = Vec::new();
-            flate2::read::ZlibDecoder::new(bytes.as_slice())
+            let mut decoder = flate2::bufread::ZlibDecoder::new(bytes.as_slice());
+            decoder
+                .by_ref()
                 .take(LARGEST_PAYLOAD)
                 .read_to_end(&mut out)
                 .ok()?;
+            let head = bytes.get(..USUAL_DEFLATED.len())?;
+            if head != USUAL_DEFLATED {
+                unusual.note("deflated", json!(head));
+            }
+            let behind = decoder.into_inner().len();
+            if behind > 0 {
+                unusual.note("behind", json!(behind));
+            }
             (out, true)
         }
         None => (decoded(body)?, false),
@@ -92,9 +154,10 @@ pub(crate) fn signed(text: &str) -> Option<Signed> {
         sum.checked_mul(256)?.checked_add(i64::from(*byte))
     })?;
     Some(Signed {
-        payload: serde_json::from_slice(&body).ok()?,
+        payload: unusual.json("payload", &body)?,
         compressed,
         signed_at,
+        written: unusual.written(),
     })
 }
 
