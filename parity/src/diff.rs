@@ -5,6 +5,7 @@
 mod aliases;
 mod alignment;
 mod display;
+mod opened;
 mod stamps;
 
 pub(crate) use stamps::EARLIEST_START_US;
@@ -162,7 +163,10 @@ impl<'a> Comparison<'a> {
             out: Vec::new(),
         };
         match (left, right) {
-            (Some(left), Some(right)) => walk.values("", &left.seen, &right.seen),
+            (Some(left), Some(right)) => {
+                let filled = opened::by_the_contract(&left.seen, &right.seen);
+                walk.values("", filled.as_ref().unwrap_or(&left.seen), &right.seen);
+            }
             (left, right) => walk.one_sided("", left.map(|step| &step.seen), right.map(|step| &step.seen)),
         }
         walk.identity();
@@ -374,6 +378,9 @@ impl Walk<'_> {
         if is_event_step(path) {
             let may = self.spans.may_be_one_event(legacy.as_u64()?, engine.as_u64()?);
             return may.then_some(Mask::EventStep);
+        }
+        if opened::is_the_decided_limit(path, legacy, engine) {
+            return Some(Mask::PayloadLimit);
         }
         // The header holds the whole seconds of what the body says, whose own difference is looked at there.
         if path == "/headers/retry-after" {

@@ -130,6 +130,11 @@ masks! {
         "pings in answers of the polling transport"
         "every other packet, and its order; that pings come, and when, is tested with the real clients"
         "they come by the real clock, which no replay repeats";
+    /// The limit that open packets announce.
+    PayloadLimit "payload-limit"
+        "that the open packet of a scenario's socket announces 100,000,000 bytes where the legacy's announces 1,000,000; and what it announced in recordings"
+        "every other limit, and all else that it says, in which order and how it is written: with what another live server says, or with what the contract says of the legacy"
+        "the register has that decision once, for realtime/raw_polling_session; recordings hold no open packets of sockets";
     /// What was asked of GitHub.
     UpstreamOrder "upstream-order"
         "the order in which a server asked GitHub, and the headers with which it did but Authorization"

@@ -18,7 +18,7 @@ mod time;
 mod tokens;
 
 pub(crate) use forms::{EMBEDDED, pattern};
-pub(crate) use left::{Item, left_of};
+pub(crate) use left::{Item, OPENED, left_of};
 pub(crate) use names::sha256_hex;
 pub(crate) use shapes::is_display;
 pub(crate) use time::{is_shortest, plausible};

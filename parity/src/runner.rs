@@ -6,6 +6,7 @@ mod clock;
 mod connection;
 mod http;
 mod masks;
+mod received;
 mod shared;
 mod socket_steps;
 mod sockets;

@@ -2,7 +2,7 @@
 //!
 //! It shows everything as it came: events and acknowledgements in one stream in the order of arrival, with exactly the
 //! arguments that were sent, and why a connection ended. Every buffer is bounded; what overflows closes the connection
-//! and says so. Events are those of the namespace `/` alone.
+//! and says so. Events are those of the namespace `/` alone; whatever else comes and was not asked for is shown as such.
 
 pub mod binary;
 mod client;
@@ -97,8 +97,35 @@ pub enum Incoming {
     },
     /// Another namespace was refused.
     Refused { namespace: String },
+    /// A packet that no client asks for.
+    Stray {
+        kind: Stray,
+        /// What the packet says; of a session's id only its length.
+        says: Value,
+    },
     /// The connection is over; nothing comes after this.
     Closed(CloseReason),
+}
+
+/// What is the matter with a packet that no client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// Of another namespace, or that joins or refuses one that was joined.
+    Packet,
+    /// Of a namespace that was not joined yet.
+    Early,
+    /// Of Engine.IO, and no message.
+    Transport,
+}
+
+/// What a server said before a connection was there, or was not.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// The session's open packet: `over` which transport, what it `says` (of the session's id the length) and how it is
+    /// `written`.
+    pub opened: Option<Value>,
+    /// Why the namespace could not be joined aside, all that came. Where it was joined, the client shows it.
+    pub early: Vec<Incoming>,
 }
 
 /// Why a connection is over.

@@ -1,6 +1,8 @@
 //! What was seen while a scenario ran against one target: the only type that later stages read.
+//!
+//! Long because it is one type with all of its parts.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -148,6 +150,23 @@ pub struct Heard {
     pub events: Vec<HeardEvent>,
     /// Why the server ended the connection; nothing where the scenario ended it.
     pub closed: Option<String>,
+    /// How the server opened the session, as [`crate::socket_io::Opening`] shows it; nothing where it did not, and in
+    /// recordings, which do not hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Value>,
+}
+
+impl Heard {
+    /// A connection that has heard nothing yet.
+    pub(crate) fn begin(client: &str, connection: u32) -> Self {
+        Self {
+            client: client.to_owned(),
+            connection,
+            events: Vec::new(),
+            closed: None,
+            opened: None,
+        }
+    }
 }
 
 /// Something that a connection received.
@@ -156,13 +175,35 @@ pub struct Heard {
 pub struct HeardEvent {
     /// The last step that was over when it came. A recording may be one off.
     pub after_step: u32,
-    /// Its name.
+    /// Its name, as [`heard_name`] writes it, or what it is where it is no event.
     pub event: String,
     /// Its argument; null where it has none, a list where it has several.
     pub data: Value,
     /// Whether the server asked for an acknowledgement. The legacy never does, and its recordings do not say so.
     #[serde(default)]
     pub asks: bool,
+}
+
+/// What the names begin with of what is no event.
+const NO_EVENT: char = '<';
+
+/// An event's name, so that it cannot be taken for what is none: such names begin with `<`, and with `<event>` an event's.
+#[must_use]
+pub fn heard_name(event: &str) -> Cow<'_, str> {
+    if event.starts_with(NO_EVENT) {
+        Cow::Owned(format!("{EVENT}{event}"))
+    } else {
+        Cow::Borrowed(event)
+    }
+}
+
+const EVENT: &str = "<event>";
+
+impl HeardEvent {
+    /// Whether it is an event: anything else came unasked, and is this connection's own.
+    pub(crate) fn is_event(&self) -> bool {
+        !self.event.starts_with(NO_EVENT) || self.event.starts_with(EVENT)
+    }
 }
 
 /// What a server left behind: every table and every file under the root.

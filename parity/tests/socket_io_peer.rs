@@ -20,7 +20,7 @@ use std::{
 use axum::body::Bytes;
 use clap::Parser as _;
 use parity::socket_io::{
-    Client, CloseReason, ConnectError, ConnectOptions, Incoming, Limits, Transport, binary,
+    Client, CloseReason, ConnectError, ConnectOptions, Incoming, Limits, Stray, Transport, binary,
 };
 use serde_json::{Value, json};
 use socketioxide::{
@@ -298,16 +298,26 @@ async fn other_namespaces_are_refused_or_keep_to_themselves() {
             }
         })
         .await;
-        // Its own `auth`, an attachment and its end say nothing about `/`.
+        // Its own `auth`, an attachment and its end say nothing about `/`, and are shown as what they are.
         custom()
             .emit("picture", &(Bytes::from_static(&[1]),))
             .await
             .unwrap();
         custom().disconnect().await.unwrap();
+        let event = |name: &str, with: Value| json!({ "namespace": "/custom", "event": name, "arguments": [with], "asks": false });
+        for says in [
+            json!({ "namespace": "/custom", "joined": { "sid": "<16 characters>" } }),
+            event("auth", json!({})),
+            event("picture", binary::value(&[1])),
+            json!({ "namespace": "/custom", "left": true }),
+        ] {
+            let kind = Stray::Packet;
+            assert_eq!(next(&mut client).await, Incoming::Stray { kind, says }, "{way:?}");
+        }
         client.emit("message", &[json!(1)]).await.unwrap();
         assert_eq!(
             next(&mut client).await,
-            event("message-back", &[json!(1)]),
+            self::event("message-back", &[json!(1)]),
             "{way:?}"
         );
     }

@@ -419,3 +419,71 @@ fn what_an_event_carries_is_no_step_whatever_it_is_called() {
         "how often it came in another step is chance"
     );
 }
+
+#[test]
+fn how_sessions_are_opened_is_held_against_the_contract_where_the_recording_does_not_say_it() {
+    let socket = |opened: Option<Value>| {
+        let mut socket = json!({ "events": [], "closed": null });
+        if let (Some(opened), Some(members)) = (opened, socket.as_object_mut()) {
+            members.insert("opened".to_owned(), opened);
+        }
+        json!({ "sockets": { "1 ui": socket } })
+    };
+    let opened = |over: &str, upgrades: Value, interval: u64, most: u64| {
+        Some(json!({
+            "over": over,
+            "says": {
+                "sid": "<20 characters>", "upgrades": upgrades, "pingTimeout": 20000, "pingInterval": interval,
+                "maxPayload": most,
+            },
+            "written": "compact",
+        }))
+    };
+    let usual = |over: &str, upgrades: Value| opened(over, upgrades, 25000, 100_000_000);
+    let found = |legacy: Option<Value>, engine: Option<Value>| compare(socket(legacy), socket(engine));
+    assert_eq!(found(None, usual("websocket", json!([]))), []);
+    assert_eq!(found(None, usual("polling", json!(["websocket"]))), []);
+    assert_eq!(found(None, opened("websocket", json!([]), 25000, 1_000_000)), []);
+    assert_eq!(
+        found(
+            opened("websocket", json!([]), 25000, 1_000_000),
+            usual("websocket", json!([]))
+        ),
+        []
+    );
+    let says = |member: &str| vec![(format!("/sockets/1 ui/opened/says/{member}"), Kind::Value)];
+    assert_eq!(
+        found(None, opened("websocket", json!([]), 26000, 1_000_000)),
+        says("pingInterval")
+    );
+    assert_eq!(
+        found(None, opened("websocket", json!([]), 25000, 99_999_999)),
+        says("maxPayload")
+    );
+    // The other way round it is no decision.
+    assert_eq!(
+        found(
+            usual("websocket", json!([])),
+            opened("websocket", json!([]), 25000, 1_000_000)
+        ),
+        says("maxPayload")
+    );
+    assert_eq!(
+        found(None, usual("polling", json!([]))),
+        [("/sockets/1 ui/opened/says/upgrades/0".to_owned(), Kind::Missing)]
+    );
+    let mut order = usual("websocket", json!([])).unwrap();
+    let says_of = order["says"].as_object_mut().unwrap();
+    let sid = says_of.shift_remove("sid").unwrap();
+    says_of.insert("sid".to_owned(), sid);
+    assert_eq!(found(None, Some(order)), says("<order>"));
+    let (one, other) = (
+        opened("websocket", json!([]), 1, 1),
+        usual("websocket", json!([])),
+    );
+    assert_eq!(
+        found(one, other).len(),
+        2,
+        "two live servers are held against each other"
+    );
+}

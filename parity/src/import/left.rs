@@ -9,7 +9,7 @@ use super::{
     fields::{object, string},
 };
 use crate::normalize::sha256_hex;
-use crate::transcript::{Body, Heard, HeardEvent, Left, LeftFile};
+use crate::transcript::{Body, Heard, HeardEvent, Left, LeftFile, heard_name};
 
 /// The reason that the recorder's client library gives where the scenario itself ended a connection.
 const BY_THE_CLIENT: &str = "client disconnect";
@@ -22,12 +22,8 @@ pub(super) fn heard(recording: &Value) -> Result<Vec<Heard>, ImportError> {
     }
     let mut all = Vec::new();
     for connection in listed(recording, "heard")? {
-        let mut one = Heard {
-            client: string(connection, "client")?,
-            connection: number(connection, "connection")?,
-            events: Vec::new(),
-            closed: None,
-        };
+        let client = string(connection, "client")?;
+        let mut one = Heard::begin(&client, number(connection, "connection")?);
         for event in listed(connection, "events")? {
             match event.get("disconnected") {
                 Some(reason) => {
@@ -37,7 +33,7 @@ pub(super) fn heard(recording: &Value) -> Result<Vec<Heard>, ImportError> {
                 }
                 None => one.events.push(HeardEvent {
                     after_step: number(event, "after_step")?,
-                    event: string(event, "event")?,
+                    event: heard_name(&string(event, "event")?).into_owned(),
                     data: whole(event.get("data").cloned().unwrap_or_default(), &long),
                     asks: false,
                 }),

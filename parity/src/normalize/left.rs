@@ -6,6 +6,9 @@ use crate::mask::{MOST_ROWS, Mask};
 use crate::transcript::{Body, HEARD_AFTER, LEFT_AFTER, LONGEST_FILE, LeftFile, Transcript};
 use serde_json::{Map, Value, json};
 
+/// The member of a socket that says how the server opened its session.
+pub(crate) const OPENED: &str = "opened";
+
 /// How recordings write a text that is too long for them.
 const LONG_TEXT: &str = "$long";
 
@@ -92,7 +95,7 @@ pub(crate) fn left_of(transcript: &Transcript, values: Vec<Value>) -> NormalStep
 }
 
 impl Normalizer<'_> {
-    /// `{"sockets": {"1 ui": {"events": [{"after_step", "event", "data"}], "closed"}}}`.
+    /// `{"sockets": {"1 ui": {"events": [{"after_step", "event", "data"}], "closed", "opened"}}}`.
     pub(super) fn heard(&mut self, transcript: &Transcript) -> Option<NormalStep> {
         if transcript.heard.is_empty() {
             return None;
@@ -119,7 +122,11 @@ impl Normalizer<'_> {
                 }
                 events.push(seen);
             }
-            sockets.insert(name, json!({ "events": events, "closed": heard.closed }));
+            let mut socket = json!({ "events": events, "closed": heard.closed });
+            if let (Some(opened), Some(members)) = (&heard.opened, socket.as_object_mut()) {
+                members.insert(OPENED.to_owned(), opened.clone());
+            }
+            sockets.insert(name, socket);
         }
         let seen = json!({ "sockets": sockets });
         Some(at_the_end(

@@ -502,10 +502,8 @@ fn why_a_connection_was_refused_and_what_asks_for_an_acknowledgement_is_kept() {
     };
     let mut seen = transcript(&[], vec![refused("the namespace was refused: \"not allowed\"")]);
     seen.heard.push(Heard {
-        client: "ui".to_owned(),
-        connection: 1,
         events: vec![heard(false), heard(true)],
-        closed: None,
+        ..Heard::begin("ui", 1)
     });
     let steps = normalize(&seen).steps;
     assert_eq!(

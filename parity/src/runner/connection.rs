@@ -5,25 +5,23 @@
 //! what one connection sends in order and relays before it acknowledges, so once the barrier is answered, whatever was
 //! to come has come. The refusal is there for connections whose events an access policy leaves unanswered.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::received::{Arrived, Received};
 use crate::{
-    scenario::socket::data,
     socket_io::{Client, CloseReason, Incoming},
-    transcript::{Heard, HeardEvent, Notice, NoticeKind},
+    transcript::{Heard, Notice},
 };
 
 /// The legacy acknowledges it without any effect; under the strict policy only agents are answered.
 pub(crate) const BARRIER: &str = "request_config";
 /// No server has it, and every client that asks for it is refused.
 pub(crate) const NO_NAMESPACE: &str = "/no-such-namespace";
+
 /// How long things may take, in real time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
@@ -100,57 +98,18 @@ pub(super) struct Connection {
     pub(super) received: Received,
     /// The number of the latest event that a step took.
     pub(super) latest_taken: u64,
-    /// Barriers that were sent.
-    asked: u64,
     /// Whether barriers are acknowledged too.
     acknowledges: bool,
     barriers: Barriers,
     pub(super) patience: Patience,
 }
 
-/// What came on a connection.
-#[derive(Debug)]
-pub(super) struct Received {
-    /// Events that no step has taken, in the order of arrival.
-    arrived: VecDeque<Arrived>,
-    /// How many events have arrived.
-    count: u64,
-    pub(super) acks: BTreeMap<u64, Vec<Value>>,
-    /// Barriers that came back as refusals.
-    refused: u64,
-    pub(super) closed: Option<CloseReason>,
-    /// The step that goes on.
-    pub(super) step: u32,
-    /// All that came, whether a step took it or not.
-    heard: Heard,
-    /// What the events mention that steps may take; all of them where this is empty.
-    own: Vec<String>,
-}
-
-#[derive(Debug)]
-pub(super) struct Arrived {
-    pub(super) number: u64,
-    step: u32,
-    name: String,
-    pub(super) arguments: Vec<Value>,
-}
-
 impl Connection {
     pub(super) fn new(client: Client, patience: Patience, step: u32, heard: Heard) -> Self {
         Self {
             client,
-            received: Received {
-                arrived: VecDeque::new(),
-                count: 0,
-                acks: BTreeMap::new(),
-                refused: 0,
-                closed: None,
-                step,
-                heard,
-                own: Vec::new(),
-            },
+            received: Received::begin(step, heard),
             latest_taken: 0,
-            asked: 0,
             acknowledges: true,
             barriers: Barriers::Untried,
             patience,
@@ -161,6 +120,14 @@ impl Connection {
     pub(super) fn of(mut self, own: &[String]) -> Self {
         self.received.own = own.to_vec();
         self
+    }
+
+    /// Emits, and asks for an acknowledgement.
+    pub(super) async fn ask(&mut self, event: &str, arguments: &[Value]) -> Result<u64, CloseReason> {
+        let id = self.client.emit_with_ack(event, arguments).await?;
+        self.received.awaited.insert(id);
+        self.received.next_id = id.saturating_add(1);
+        Ok(id)
     }
 
     /// Takes in what arrives until `done` has its value, the time is over or nothing can come any more.
@@ -238,11 +205,11 @@ impl Connection {
             _ => self.patience.barrier,
         };
         // A connection that is over ends the waiting below.
-        let id = self.client.emit_with_ack(BARRIER, &[json!({})]).await.ok();
+        let id = self.ask(BARRIER, &[json!({})]).await.ok();
         let _ = self.client.ask_for_namespace(NO_NAMESPACE).await;
-        self.asked += 1;
-        let asked = self.asked;
-        let acknowledged = |one: &mut Received| id.and_then(|id| one.acks.remove(&id)).map(|_| true);
+        self.received.barriers += 1;
+        let asked = self.received.barriers;
+        let acknowledged = |one: &mut Received| id.and_then(|id| one.acknowledgement(id)).map(|_| true);
         let refused = |one: &mut Received| (one.refused >= asked).then_some(false);
         let mut answer = self
             .until(limit, |one| acknowledged(one).or_else(|| refused(one)))
@@ -276,77 +243,5 @@ impl Connection {
         }
         received.note(name, notices);
         received.heard
-    }
-}
-
-impl Received {
-    fn is_own(&self, arguments: &[Value]) -> bool {
-        if self.own.is_empty() {
-            return true;
-        }
-        let text = Value::Array(arguments.to_vec()).to_string();
-        self.own.iter().any(|own| text.contains(own.as_str()))
-    }
-
-    fn take_in(&mut self, incoming: Incoming) {
-        match incoming {
-            Incoming::Event { id, name, arguments } => {
-                self.count += 1;
-                self.heard.events.push(HeardEvent {
-                    after_step: self.step,
-                    event: name.clone(),
-                    data: data(&arguments),
-                    asks: id.is_some(),
-                });
-                if self.is_own(&arguments) {
-                    self.arrived.push_back(Arrived {
-                        number: self.count,
-                        step: self.step,
-                        name,
-                        arguments,
-                    });
-                }
-            }
-            Incoming::Ack { id, arguments } => {
-                self.acks.insert(id, arguments);
-            }
-            Incoming::Refused { .. } => self.refused += 1,
-            Incoming::Closed(reason) => {
-                self.heard.closed = Some(reason.to_string());
-                self.closed = Some(reason);
-            }
-        }
-    }
-
-    pub(super) fn take(&mut self, event: &str) -> Option<Arrived> {
-        let at = self.arrived.iter().position(|one| one.name == event)?;
-        self.arrived.remove(at)
-    }
-
-    fn note(&self, client: &str, notices: &mut Vec<Notice>) {
-        for one in &self.arrived {
-            notices.push(one.notice(client, NoticeKind::NotWaitedFor, one.arguments.clone()));
-        }
-        if let Some(reason) = &self.closed {
-            notices.push(Notice {
-                client: client.to_owned(),
-                step: self.step,
-                kind: NoticeKind::Closed,
-                event: String::new(),
-                arguments: vec![json!(reason.to_string())],
-            });
-        }
-    }
-}
-
-impl Arrived {
-    pub(super) fn notice(&self, client: &str, kind: NoticeKind, arguments: Vec<Value>) -> Notice {
-        Notice {
-            client: client.to_owned(),
-            step: self.step,
-            kind,
-            event: self.name.clone(),
-            arguments,
-        }
     }
 }

@@ -122,7 +122,7 @@ impl Shared {
     /// Leaves the events of others out.
     pub(super) fn only_own_events(&mut self, events: &mut Vec<HeardEvent>) {
         let before = events.len();
-        events.retain(|event| self.is_own(&event.data));
+        events.retain(|event| !event.is_event() || self.is_own(&event.data));
         if events.len() < before {
             self.masked.note(Mask::Others);
         }

@@ -7,9 +7,12 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::connection::{Connection, Patience, Rests};
+use super::{
+    connection::{Connection, Patience, Rests},
+    received::Received,
+};
 use crate::{
-    socket_io::{Client, CloseReason, ConnectError, ConnectOptions},
+    socket_io::{Client, CloseReason, ConnectError, ConnectOptions, Opening},
     transcript::{Heard, Notice, NoticeKind, Seen},
 };
 
@@ -49,13 +52,13 @@ impl Sockets {
     pub(super) async fn connect(&mut self, name: &str, options: &ConnectOptions, step: u32) -> Seen {
         self.disconnect(name).await;
         self.tried += 1;
+        let mut opening = Opening::default();
+        let connected = Client::connect_and_show(options, &mut opening).await;
         let heard = Heard {
-            client: name.to_owned(),
-            connection: self.tried,
-            events: Vec::new(),
-            closed: None,
+            opened: opening.opened.take(),
+            ..Heard::begin(name, self.tried)
         };
-        match Client::connect(options).await {
+        match connected {
             Ok(client) => {
                 let connection = Connection::new(client, self.patience, step, heard).of(&self.own);
                 self.clients.insert(name.to_owned(), connection);
@@ -65,7 +68,7 @@ impl Sockets {
                 }
             }
             Err(error) => {
-                self.heard.push(heard);
+                self.heard.push(Received::of_nobody(opening, step, heard));
                 if matches!(
                     error,
                     ConnectError::Closed(CloseReason::Unreachable(_)) | ConnectError::Late
@@ -133,17 +136,14 @@ impl Sockets {
             connection.settle().await;
             return Ok(None);
         }
-        let id = connection
-            .client
-            .emit_with_ack(event, arguments)
-            .await
-            .map_err(over)?;
+        let id = connection.ask(event, arguments).await.map_err(over)?;
         let mut arguments = connection
-            .until(connection.patience.swift, |one| one.acks.remove(&id))
+            .until(connection.patience.swift, |one| one.acknowledgement(id))
             .await;
         if arguments.is_none() {
             connection.settle().await;
-            arguments = connection.received.acks.remove(&id);
+            arguments = connection.received.acknowledgement(id);
+            connection.received.give_up(id);
         }
         Ok(Some(Seen::Acknowledged { arguments }))
     }

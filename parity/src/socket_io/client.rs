@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     sync::mpsc::{
         self,
@@ -16,10 +16,10 @@ use tokio::{
 };
 
 use super::{
-    CloseReason, ConnectError, ConnectOptions, Incoming, Limits,
+    CloseReason, ConnectError, ConnectOptions, Incoming, Limits, Opening, Stray,
     engine_packet::EnginePacket,
     packet::{Content, Decoder, Packet, ROOT},
-    transport::{self, Link},
+    transport::{self, Link, hide_sid},
 };
 
 /// A client that has joined the namespace. Dropping it drops the connection.
@@ -40,7 +40,18 @@ impl Client {
     /// # Errors
     /// If the server cannot be reached, refuses, or does not answer in time.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
-        timeout(options.limits.connect, join(options))
+        Self::connect_and_show(options, &mut Opening::default()).await
+    }
+
+    /// As [`Self::connect`]; shows what the server said, also where there is no connection.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_and_show(
+        options: &ConnectOptions,
+        opening: &mut Opening,
+    ) -> Result<Self, ConnectError> {
+        timeout(options.limits.connect, join(options, opening))
             .await
             .unwrap_or(Err(ConnectError::Late))
     }
@@ -159,29 +170,49 @@ fn messages(packet: &Packet) -> Vec<EnginePacket> {
     batch
 }
 
-async fn join(options: &ConnectOptions) -> Result<Client, ConnectError> {
+async fn join(options: &ConnectOptions, opening: &mut Opening) -> Result<Client, ConnectError> {
     let mut link = transport::open(options).await?;
+    opening.opened = Some(link.handshake.shown.clone());
     let hello = Packet::root(Content::Connect(options.auth.clone()));
     // A session that ended says why in its incoming packets.
     let _ = link.outgoing.send(messages(&hello)).await;
     let mut decoder = Decoder::default();
     let sid = loop {
+        if opening.early.len() >= options.limits.packets {
+            return Err(CloseReason::Overflow.into());
+        }
         let packet = match receive(&mut link, &mut decoder).await? {
-            Some(packet) if packet.namespace == ROOT => packet,
-            _ => continue,
+            Arrival::Packet(packet) => packet,
+            Arrival::Stray(stray) => {
+                opening.early.push(stray);
+                continue;
+            }
+            Arrival::Nothing => continue,
         };
         match packet.content {
-            Content::Connect(data) => {
+            Content::Connect(data) if packet.namespace == ROOT => {
                 let sid = data.as_ref().and_then(|data| data.get("sid")?.as_str());
-                break sid.unwrap_or_default().to_owned();
+                let sid = sid.unwrap_or_default().to_owned();
+                if data != Some(json!({ "sid": sid })) {
+                    let packet = Packet::root(Content::Connect(data));
+                    opening.early.push(stray(Stray::Packet, packet));
+                }
+                break sid;
             }
-            Content::ConnectError(data) => return Err(ConnectError::Namespace(data)),
-            Content::Disconnect => return Err(CloseReason::Disconnected.into()),
-            // An event before the namespace was joined belongs to nobody.
-            Content::Event { .. } | Content::Ack { .. } => {}
+            Content::ConnectError(data) if packet.namespace == ROOT => {
+                return Err(ConnectError::Namespace(data));
+            }
+            Content::Disconnect if packet.namespace == ROOT => {
+                return Err(CloseReason::Disconnected.into());
+            }
+            _ => opening.early.push(stray(Stray::Early, packet)),
         }
     };
-    let (arrived, incoming) = mpsc::channel(options.limits.packets);
+    let (arrived, incoming) = mpsc::channel(options.limits.packets.max(opening.early.len()));
+    for early in opening.early.drain(..) {
+        // There is room for all of them.
+        let _ = arrived.try_send(early);
+    }
     let closed = Arc::new(OnceLock::new());
     let outgoing = link.outgoing.clone();
     let mut tasks = JoinSet::new();
@@ -195,6 +226,30 @@ async fn join(options: &ConnectOptions) -> Result<Client, ConnectError> {
         next_id: 0,
         session: tasks,
     })
+}
+
+/// A packet that nobody asked for.
+fn stray(kind: Stray, packet: Packet) -> Incoming {
+    let namespace = packet.namespace;
+    let says = match packet.content {
+        Content::Connect(data) => {
+            let mut data = data.unwrap_or_default();
+            hide_sid(&mut data);
+            json!({ "namespace": namespace, "joined": data })
+        }
+        Content::Disconnect => json!({ "namespace": namespace, "left": true }),
+        Content::Event { id, name, arguments } => {
+            json!({ "namespace": namespace, "event": name, "arguments": arguments, "asks": id.is_some() })
+        }
+        Content::Ack { arguments, .. } => json!({ "namespace": namespace, "acknowledgement": arguments }),
+        Content::ConnectError(data) => json!({ "namespace": namespace, "refused": data }),
+    };
+    Incoming::Stray { kind, says }
+}
+
+fn of_the_transport(says: Value) -> Arrival {
+    let kind = Stray::Transport;
+    Arrival::Stray(Incoming::Stray { kind, says })
 }
 
 /// Passes on what arrives until the session is over.
@@ -240,20 +295,19 @@ async fn run(
             continue;
         };
         due = deferred.or(due);
-        let packet = match received {
-            Ok(Some(packet)) => packet,
-            Ok(None) => continue,
-            Err(reason) => break reason,
-        };
-        let incoming = match packet.content {
-            Content::ConnectError(_) if packet.namespace != ROOT => Incoming::Refused {
-                namespace: packet.namespace,
+        let incoming = match received {
+            Ok(Arrival::Packet(Packet { namespace, content })) => match content {
+                Content::ConnectError(_) if namespace != ROOT => Incoming::Refused { namespace },
+                Content::Event { id, name, arguments } if namespace == ROOT => {
+                    Incoming::Event { id, name, arguments }
+                }
+                Content::Ack { id, arguments } if namespace == ROOT => Incoming::Ack { id, arguments },
+                Content::Disconnect if namespace == ROOT => break CloseReason::Disconnected,
+                content => stray(Stray::Packet, Packet { namespace, content }),
             },
-            _ if packet.namespace != ROOT => continue,
-            Content::Event { id, name, arguments } => Incoming::Event { id, name, arguments },
-            Content::Ack { id, arguments } => Incoming::Ack { id, arguments },
-            Content::Disconnect => break CloseReason::Disconnected,
-            Content::Connect(_) | Content::ConnectError(_) => continue,
+            Ok(Arrival::Stray(stray)) => stray,
+            Ok(Arrival::Nothing) => continue,
+            Err(reason) => break reason,
         };
         if arrived.try_send(incoming).is_err() {
             break CloseReason::Overflow;
@@ -263,17 +317,26 @@ async fn run(
     let _ = closed.set(reason);
 }
 
-async fn receive(link: &mut Link, decoder: &mut Decoder) -> Result<Option<Packet>, CloseReason> {
+/// What came over the transport.
+enum Arrival {
+    Packet(Packet),
+    /// An [`Incoming::Stray`].
+    Stray(Incoming),
+    /// A part of a packet, or what keeps the session alive.
+    Nothing,
+}
+
+async fn receive(link: &mut Link, decoder: &mut Decoder) -> Result<Arrival, CloseReason> {
     let pongs = link.outgoing.clone();
     receive_with(link, decoder, |packet| pongs.try_send(vec![packet]).is_ok()).await
 }
 
-/// The next Socket.IO packet; `None` if something else came. Pings are answered.
+/// What comes next. Pings are answered.
 async fn receive_with(
     link: &mut Link,
     decoder: &mut Decoder,
     mut answer: impl FnMut(EnginePacket) -> bool,
-) -> Result<Option<Packet>, CloseReason> {
+) -> Result<Arrival, CloseReason> {
     let handshake = &link.handshake;
     let patience = Duration::from_millis(handshake.ping_interval.saturating_add(handshake.ping_timeout));
     let packet = match timeout(patience, link.incoming.recv()).await {
@@ -282,19 +345,34 @@ async fn receive_with(
         Err(_) => return Err(CloseReason::Silent),
     };
     let malformed = |error: super::packet::DecodeError| CloseReason::Malformed(error.to_string());
-    match packet {
-        EnginePacket::Message(text) => decoder.text(&text).map_err(malformed),
-        EnginePacket::Binary(bytes) => decoder.binary(bytes).map_err(malformed),
+    let decoded = match packet {
+        EnginePacket::Message(text) => decoder.text(&text).map_err(malformed)?,
+        EnginePacket::Binary(bytes) => decoder.binary(bytes).map_err(malformed)?,
         EnginePacket::Ping(text) => {
-            if answer(EnginePacket::Pong(text)) {
-                Ok(None)
-            } else {
-                Err(CloseReason::Overflow)
+            let says_something = !text.is_empty();
+            let says = json!({ "ping": text });
+            if !answer(EnginePacket::Pong(text)) {
+                return Err(CloseReason::Overflow);
             }
+            return Ok(if says_something {
+                of_the_transport(says)
+            } else {
+                Arrival::Nothing
+            });
         }
-        EnginePacket::Close => Err(CloseReason::SessionClosed),
-        EnginePacket::Open(_) | EnginePacket::Pong(_) | EnginePacket::Upgrade | EnginePacket::Noop => {
-            Ok(None)
+        EnginePacket::Close => return Err(CloseReason::SessionClosed),
+        EnginePacket::Open(text) => {
+            let mut says = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            hide_sid(&mut says);
+            return Ok(of_the_transport(json!({ "open": says })));
         }
-    }
+        EnginePacket::Pong(text) => return Ok(of_the_transport(json!({ "pong": text }))),
+        EnginePacket::Upgrade => return Ok(of_the_transport(json!("upgrade"))),
+        EnginePacket::Noop if link.noops > 0 => {
+            link.noops -= 1;
+            return Ok(Arrival::Nothing);
+        }
+        EnginePacket::Noop => return Ok(of_the_transport(json!("noop"))),
+    };
+    Ok(decoded.map_or(Arrival::Nothing, Arrival::Packet))
 }

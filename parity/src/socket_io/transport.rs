@@ -4,12 +4,16 @@ mod polling;
 mod websocket;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{CloseReason, ConnectError, ConnectOptions, Transport, engine_packet::EnginePacket};
-use crate::target::{
-    endpoint::{DialError, Stream},
-    http_client::HttpError,
+use crate::{
+    json_form,
+    target::{
+        endpoint::{DialError, Stream},
+        http_client::HttpError,
+    },
 };
 
 /// Batches that wait to be sent.
@@ -26,12 +30,36 @@ pub(super) struct Handshake {
     pub(super) ping_interval: u64,
     /// Milliseconds.
     pub(super) ping_timeout: u64,
+    /// As [`super::Opening`] shows it.
+    #[serde(skip)]
+    pub(super) shown: Value,
 }
 
 impl Handshake {
-    fn read(text: &str) -> Result<Self, ConnectError> {
-        serde_json::from_str(text)
-            .map_err(|error| ConnectError::Unusable(format!("the open packet: {error}")))
+    fn read(text: &str, over: Transport) -> Result<Self, ConnectError> {
+        let unusable = |error: serde_json::Error| ConnectError::Unusable(format!("the open packet: {error}"));
+        let handshake: Self = serde_json::from_str(text).map_err(unusable)?;
+        let mut says: Value = serde_json::from_str(text).map_err(unusable)?;
+        let written = json_form::spelling(text, &says);
+        hide_sid(&mut says);
+        let over = match over {
+            Transport::Polling => "polling",
+            Transport::WebSocket => "websocket",
+        };
+        Ok(Self {
+            shown: json!({ "over": over, "says": says, "written": written }),
+            ..handshake
+        })
+    }
+}
+
+/// Leaves of the id of a session its length: the rest is chance.
+pub(super) fn hide_sid(data: &mut Value) {
+    if let Some(sid) = data.get_mut("sid") {
+        let length = sid.as_str().map(|sid| sid.chars().count());
+        if let Some(length) = length {
+            *sid = json!(format!("<{length} characters>"));
+        }
     }
 }
 
@@ -42,6 +70,8 @@ pub(super) struct Link {
     pub(super) incoming: mpsc::Receiver<Result<EnginePacket, CloseReason>>,
     /// Packets that belong together; once every sender is gone, the transport is closed.
     pub(super) outgoing: mpsc::Sender<Vec<EnginePacket>>,
+    /// Packets that say nothing and may come: one where the session was upgraded, to release a poll that waits.
+    pub(super) noops: u32,
     /// The tasks end with the link.
     pub(super) _tasks: JoinSet<()>,
 }

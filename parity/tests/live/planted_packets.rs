@@ -76,10 +76,44 @@ const EVENTS: &[(&str, Change)] = &[
     ("and the connection ends", |it| {
         Some(vec![own(it), "1".to_owned()])
     }),
+    ("and again in another namespace", |it| {
+        Some(vec![own(it), it.replacen("42", "42/other,", 1)])
+    }),
+    ("and the namespace is joined again", |it| {
+        Some(vec![own(it), "40{\"sid\":\"another\"}".to_owned()])
+    }),
+    ("and an acknowledgement of nothing", |it| {
+        Some(vec![own(it), "4399999[]".to_owned()])
+    }),
+    ("and the transport says something", |it| {
+        Some(vec![own(it), "6".to_owned()])
+    }),
 ];
 
 /// Changes of acknowledgements: of all of them, since parity asks for some on its own.
-const ACKS: &[(&str, Change)] = &[("with an argument", |it| instead(it, "[", "[\"planted\""))];
+const ACKS: &[(&str, Change)] = &[
+    ("with an argument", |it| instead(it, "[", "[\"planted\"")),
+    ("twice", |it| Some(vec![own(it), own(it)])),
+];
+
+/// How a session opens.
+const OPEN: &str = "0{";
+
+/// Changes of how a session opens.
+const OPENS: &[(&str, Change)] = &[
+    ("with another interval of pings", |it| {
+        instead(it, "25000", "26000")
+    }),
+    ("with another timeout of pings", |it| {
+        instead(it, "20000", "20001")
+    }),
+    ("with another limit", |it| instead(it, "100000000", "100000001")),
+    ("with an upgrade", |it| instead(it, "[]", "[\"websocket\"]")),
+    ("with a blank", |it| instead(it, ",", ", ")),
+    ("and an event before the namespace is joined", |it| {
+        Some(vec![own(it), "42[\"planted\"]".to_owned()])
+    }),
+];
 
 type Packets = (&'static str, &'static str, &'static [(&'static str, Change)]);
 
@@ -92,12 +126,13 @@ const PACKETS: &[Packets] = &[
     ("staging/quick_run", "42[\"quick_job_run\"", EVENTS),
     ("staging/quick_run", "42[\"device_activity_changed\"", EVENTS),
     ("staging/macros", ACK, ACKS),
+    ("staging/macros", OPEN, OPENS),
 ];
 
 /// How many runs go on at a time.
 const AT_A_TIME: usize = 8;
 /// So many changes have to be planted.
-const LEAST: usize = 45;
+const LEAST: usize = 68;
 
 /// How the names that a run gives begin, and how many characters of them are its own.
 const RUN: (&[u8], usize) = (b"parity-", 15);
@@ -120,7 +155,9 @@ async fn proxy(engine: SocketAddr, begins: &'static str, change: Change) -> (Soc
                 let is_own = |text: &str| {
                     let run = run.get().map(String::as_str);
                     text.starts_with(begins)
-                        && (text.starts_with("43") || run.is_some_and(|run| text.contains(run)))
+                        && (text.starts_with(ACK)
+                            || text.starts_with(OPEN)
+                            || run.is_some_and(|run| text.contains(run)))
                 };
                 answers(from_server, to_client, is_own, change, &changed).await
             });

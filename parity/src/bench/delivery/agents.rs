@@ -246,7 +246,7 @@ impl Agent {
                             return Ended::Closed(reason.to_string());
                         }
                     }
-                    Incoming::Event { .. } | Incoming::Refused { .. } => {}
+                    Incoming::Event { .. } | Incoming::Refused { .. } | Incoming::Stray { .. } => {}
                 },
             }
         }

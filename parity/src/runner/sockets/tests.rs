@@ -1,3 +1,5 @@
+//! Long because its server says everything that a server may say.
+
 use std::{
     future::ready,
     net::SocketAddr,
@@ -17,15 +19,27 @@ use crate::{
 };
 
 /// A server that sends `echo` back and then acknowledges it, does nothing about `mute`, sends `twins` back in another
-/// order, hangs up at `die`, says `farewell` to whoever leaves, and for `late` sends an `echo` by itself, so many barriers
-/// later.
+/// order, hangs up at `die`, says `farewell` to whoever leaves, for `late` sends an `echo` by itself, so many barriers
+/// later, and for `say` the messages that are its arguments.
 async fn server(barriers: Barriers) -> ConnectOptions {
+    server_that_opens(barriers, OPEN, &[]).await
+}
+
+/// How the legacy opens a session over a websocket.
+const OPEN: &str = r#"0{"sid":"e2345678901234567890","upgrades":[],"pingTimeout":20000,"pingInterval":25000,"maxPayload":1000000}"#;
+
+/// As [`server`]; it opens sessions with another packet, and says something before the namespace is joined.
+async fn server_that_opens(
+    barriers: Barriers,
+    open: &'static str,
+    early: &'static [&'static str],
+) -> ConnectOptions {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let stream = listener.accept().await.unwrap().0;
-            tokio::spawn(serve(stream, barriers));
+            tokio::spawn(serve(stream, barriers, open, early));
         }
     });
     ConnectOptions::websocket(address)
@@ -43,10 +57,11 @@ enum Barriers {
     Nothing,
 }
 
-async fn serve(stream: TcpStream, barriers: Barriers) {
+async fn serve(stream: TcpStream, barriers: Barriers, open: &str, early: &[&str]) {
     let mut peer = accept_async(stream).await.unwrap();
-    let open = "0{\"sid\":\"e\",\"pingTimeout\":20000,\"pingInterval\":25000}";
-    peer.send(Message::text(open)).await.unwrap();
+    for message in [&[open], early].concat() {
+        peer.send(Message::text(message)).await.unwrap();
+    }
     let mut late: Option<(u64, Vec<Value>)> = None;
     while let Some(Ok(Message::Text(message))) = peer.next().await {
         let packet = message
@@ -84,6 +99,10 @@ async fn serve(stream: TcpStream, barriers: Barriers) {
                     }
                     "echo" => answers.push(event("echo")),
                     "twins" => answers.extend([event("second"), event("first")]),
+                    "say" => {
+                        let said = arguments.iter().filter_map(Value::as_str);
+                        answers.extend(said.map(str::to_owned));
+                    }
                     "die" => return,
                     _ => {}
                 }
@@ -251,6 +270,160 @@ async fn what_comes_while_a_client_leaves_is_heard_and_noted() {
     let events: Vec<_> = heard[0].events.iter().map(|event| event.event.as_str()).collect();
     assert_eq!(events, ["farewell"]);
     assert_eq!(heard[0].closed, None, "it went by itself");
+}
+
+/// What a connection heard: names and data.
+fn events(heard: &[Heard]) -> Vec<(&str, Value)> {
+    let events = heard.iter().flat_map(|one| &one.events);
+    events
+        .map(|event| (event.event.as_str(), event.data.clone()))
+        .collect()
+}
+
+const PACKET: &str = "<packet that nobody asked for>";
+const EARLY: &str = "<packet before the namespace was joined>";
+const TRANSPORT: &str = "<transport packet that nobody asked for>";
+
+#[tokio::test]
+async fn what_nobody_asked_for_is_heard() {
+    let cases = [
+        // The emit was the first, so its id is 0; the second barrier's is 2.
+        (
+            "430[7]",
+            PACKET,
+            json!({"namespace": "/", "acknowledgement": [7], "of": "one that was acknowledged or given up"}),
+        ),
+        (
+            "431[]",
+            PACKET,
+            json!({"namespace": "/", "acknowledgement": [], "of": "one that was acknowledged or given up"}),
+        ),
+        (
+            "4399[]",
+            PACKET,
+            json!({"namespace": "/", "acknowledgement": [], "of": "nothing"}),
+        ),
+        (
+            "42/x,[\"e\",1]",
+            PACKET,
+            json!({"namespace": "/x", "event": "e", "arguments": [1], "asks": false}),
+        ),
+        (
+            "43/x,0[1]",
+            PACKET,
+            json!({"namespace": "/x", "acknowledgement": [1]}),
+        ),
+        ("41/x,", PACKET, json!({"namespace": "/x", "left": true})),
+        ("44/x,\"no\"", PACKET, json!({"namespace": "/x", "refused": true})),
+        (
+            "44/no-such-namespace,\"no\"",
+            PACKET,
+            json!({"namespace": "/no-such-namespace", "refused": true}),
+        ),
+        ("44\"no\"", PACKET, json!({"namespace": "/", "refused": "no"})),
+        (
+            "40{\"sid\":\"abc\"}",
+            PACKET,
+            json!({"namespace": "/", "joined": {"sid": "<3 characters>"}}),
+        ),
+        (
+            "0{\"sid\":\"abc\"}",
+            TRANSPORT,
+            json!({"open": {"sid": "<3 characters>"}}),
+        ),
+        ("3probe", TRANSPORT, json!({"pong": "probe"})),
+        ("5", TRANSPORT, json!("upgrade")),
+        ("6", TRANSPORT, json!("noop")),
+    ];
+    for (message, name, data) in cases {
+        let mut sockets = connected(Barriers::All).await;
+        let done = sockets.emit("ui", 2, "mute", &[], true).await;
+        assert_eq!(done, acknowledged(None));
+        sockets
+            .emit("ui", 3, "say", &[json!(message)], false)
+            .await
+            .unwrap();
+        let (notices, heard) = sockets.finish().await;
+        let farewell = ("farewell", Value::Null);
+        assert_eq!(events(&heard), [(name, data), farewell], "{message}");
+        assert!(notices.iter().any(|notice| notice.event == name), "{message}");
+        assert_eq!(heard[0].events[0].after_step, 3);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_before_the_namespace_was_joined_is_heard() {
+    let early = &["42[\"e\",1]", "430[2]", "42/x,[\"e\"]"];
+    let options = server_that_opens(Barriers::All, OPEN, early).await;
+    let mut sockets = Sockets::default();
+    sockets.connect("ui", &options, 1).await;
+    let (_, heard) = sockets.finish().await;
+    assert_eq!(
+        events(&heard)[..3],
+        [
+            (
+                EARLY,
+                json!({"namespace": "/", "event": "e", "arguments": [1], "asks": false})
+            ),
+            (EARLY, json!({"namespace": "/", "acknowledgement": [2]})),
+            (
+                EARLY,
+                json!({"namespace": "/x", "event": "e", "arguments": [], "asks": false})
+            ),
+        ]
+    );
+
+    let options = server_that_opens(Barriers::All, OPEN, &["42[\"e\"]", "44\"no\""]).await;
+    let mut sockets = Sockets::default();
+    sockets.connect("ui", &options, 1).await;
+    let (_, heard) = sockets.finish().await;
+    assert_eq!(
+        events(&heard)[0].0,
+        EARLY,
+        "also where the namespace is refused then"
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_is_called_as_something_else_is_an_event() {
+    let mut sockets = connected(Barriers::All).await;
+    let said = json!(format!("42[\"{PACKET}\",{{\"namespace\":\"/\"}}]"));
+    sockets
+        .emit("ui", 2, "say", &[said.clone(), said], false)
+        .await
+        .unwrap();
+    // A step may take it, and cannot take what is none.
+    assert!(sockets.expect("ui", 3, PACKET, BUSY).await.unwrap().is_some());
+    sockets.emit("ui", 4, "say", &[json!("6")], false).await.unwrap();
+    assert_eq!(sockets.silence("ui", 5, TRANSPORT, false, BUSY).await, Ok(None));
+    let (_, heard) = sockets.finish().await;
+    let names: Vec<_> = events(&heard).into_iter().map(|(name, _)| name).collect();
+    let real = format!("<event>{PACKET}");
+    assert_eq!(names, [&real, &real, TRANSPORT, "farewell"]);
+}
+
+#[tokio::test]
+async fn how_a_session_was_opened_is_kept() {
+    const ODD: &str = r#"0{"sid":"e", "pingInterval":1000,"pingTimeout":20000}"#;
+    let mut shown = Vec::new();
+    for open in [OPEN, ODD] {
+        let mut sockets = Sockets::default();
+        let options = server_that_opens(Barriers::All, open, &[]).await;
+        sockets.connect("ui", &options, 1).await;
+        let (_, heard) = sockets.finish().await;
+        shown.push(
+            serde_json::to_value(&heard[0]).unwrap()["opened"]
+                .take()
+                .to_string(),
+        );
+    }
+    assert_eq!(
+        shown,
+        [
+            r#"{"over":"websocket","says":{"sid":"<20 characters>","upgrades":[],"pingTimeout":20000,"pingInterval":25000,"maxPayload":1000000},"written":"compact"}"#,
+            r#"{"over":"websocket","says":{"sid":"<1 characters>","pingInterval":1000,"pingTimeout":20000},"written":"{\"sid\":\"*\", \"pingInterval\":0,\"pingTimeout\":0}"}"#,
+        ]
+    );
 }
 
 #[tokio::test]

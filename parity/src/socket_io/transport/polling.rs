@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use super::{Handshake, Link, OUTGOING, dial, refused, target};
 use crate::{
     socket_io::{
-        CloseReason, ConnectError, ConnectOptions,
+        CloseReason, ConnectError, ConnectOptions, Transport,
         engine_packet::{EnginePacket, decode_payload, encode_payload},
     },
     target::http_client::{Outgoing, exchange_over},
@@ -30,7 +30,7 @@ pub(super) async fn open(options: &ConnectOptions) -> Result<Session, ConnectErr
     let mut packets = poll(options, None).await?.into_iter();
     match packets.next() {
         Some(EnginePacket::Open(text)) => Ok(Session {
-            handshake: Handshake::read(&text)?,
+            handshake: Handshake::read(&text, Transport::Polling)?,
             early: packets.collect(),
         }),
         other => Err(ConnectError::Unusable(format!("{other:?} came first"))),
@@ -57,6 +57,7 @@ impl Session {
             handshake: self.handshake,
             incoming,
             outgoing,
+            noops: 0,
             _tasks: tasks,
         }
     }

@@ -18,7 +18,7 @@ use tokio_tungstenite::{
 
 use super::{Handshake, Link, OUTGOING, dial, polling, refused, target};
 use crate::{
-    socket_io::{CloseReason, ConnectError, ConnectOptions, engine_packet::EnginePacket},
+    socket_io::{CloseReason, ConnectError, ConnectOptions, Transport, engine_packet::EnginePacket},
     target::endpoint::Stream,
 };
 
@@ -32,7 +32,10 @@ type Socket = WebSocketStream<Box<dyn Stream>>;
 pub(super) async fn open(options: &ConnectOptions) -> Result<Link, ConnectError> {
     let mut socket = handshake(options, None).await?;
     match receive(&mut socket).await? {
-        EnginePacket::Open(text) => Ok(start(options, Handshake::read(&text)?, socket, Vec::new())),
+        EnginePacket::Open(text) => {
+            let handshake = Handshake::read(&text, Transport::WebSocket)?;
+            Ok(start(options, handshake, socket, Vec::new()))
+        }
         other => Err(ConnectError::Unusable(format!("{other:?} came first"))),
     }
 }
@@ -53,7 +56,8 @@ pub(super) async fn upgrade(
         }
     }
     send(&mut socket, EnginePacket::Upgrade).await?;
-    Ok(start(options, session.handshake, socket, session.early))
+    let link = start(options, session.handshake, socket, session.early);
+    Ok(Link { noops: 1, ..link })
 }
 
 async fn handshake(options: &ConnectOptions, sid: Option<&str>) -> Result<Socket, ConnectError> {
@@ -95,6 +99,7 @@ fn start(options: &ConnectOptions, handshake: Handshake, socket: Socket, early: 
         handshake,
         incoming,
         outgoing,
+        noops: 0,
         _tasks: tasks,
     }
 }
