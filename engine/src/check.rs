@@ -21,7 +21,7 @@ pub async fn check(
     clock: &dyn Clock,
 ) -> Vec<Finding> {
     let mut report = Report::default();
-    for warning in variables::warnings(environment.texts.keys()) {
+    for warning in variables::warnings(&environment.texts) {
         report.add(Verdict::Warning, "variables", warning);
     }
     let mut wrong = environment.unreadable();

@@ -1,4 +1,6 @@
 //! The server's command line.
+//!
+//! Long because the commands, their help texts and what is done before any of them are read together.
 
 use std::{
     io::Write as _,
@@ -92,6 +94,8 @@ enum Command {
     ///
     /// Does what every start does. An older database is first copied beside itself, into a file named
     /// `<database>.before-upgrade-<time>`; without that copy nothing is changed. Not while a server runs.
+    ///
+    /// Exit codes: 0 done, 1 could not do it, 2 wrong command line or settings, or not the user to whom the files belong.
     Migrate(RootArguments),
     /// Say whether the root folder can be served, and change nothing.
     ///
@@ -164,7 +168,7 @@ fn main() -> ExitCode {
         return failed(1, &message);
     }
     logging::start(&settings, Arc::new(SystemClock::new()));
-    for warning in variables::warnings(environment.texts.keys()) {
+    for warning in variables::warnings(&environment.texts) {
         tracing::warn!("{warning}");
     }
     let done = match new_sealing_key {

@@ -76,6 +76,12 @@ pub enum StoreError {
         /// SQLite's `application_id`; 0 in a database that can be served.
         application_id: u32,
     },
+    /// The file has tables, and none of them is one of this server's: another program's.
+    #[error(
+        "the database is another program's: it has tables, but no devices and no accounts. Correct BOREALIS_DATABASE_PATH or \
+         BOREALIS_ROOT, or move the file out of the way"
+    )]
+    Foreign,
     /// A row cannot be read back: somebody wrote another kind of value into it.
     #[error("unreadable value in {table}.{column}: {source}")]
     UnreadableRow {

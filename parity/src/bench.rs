@@ -129,6 +129,9 @@ impl Figure {
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
+    /// What is to be measured has no such name.
+    #[error("nothing of that name is measured; there are: {0}")]
+    NothingChosen(String),
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The devices could not be put into the database.

@@ -108,7 +108,7 @@ impl UsersArguments {
 enum RoleName {
     /// May do everything.
     Admin,
-    /// May not touch accounts, credentials and approvals.
+    /// May not touch accounts, credentials, approvals, install codes and the GitHub token.
     User,
 }
 

@@ -102,8 +102,36 @@ impl ProcessVariables {
     }
 }
 
-/// Warnings of variables that look as if they were for this server, and have no effect.
-pub fn warnings<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+/// Warnings of variables that look as if they were for this server and have no effect, and of values that the legacy takes
+/// for others than they seem to say: this server does, too, so that both treat a session alike.
+pub fn warnings(variables: &BTreeMap<String, String>) -> Vec<String> {
+    let odd = variables
+        .iter()
+        .filter_map(|(name, value)| odd_value(name, value.trim()));
+    without_effect(variables.keys()).into_iter().chain(odd).collect()
+}
+
+fn odd_value(name: &str, value: &str) -> Option<String> {
+    let shown = value.escape_debug();
+    match name {
+        "BOREALIS_TOKEN_TTL_SECONDS" if !value.is_empty() && value.parse::<i64>().is_err() => Some(format!(
+            "{name} is `{shown}`, which is no whole number of seconds: no operator's token is accepted then. Correct it or \
+             remove it"
+        )),
+        "BOREALIS_COOKIE_SECURE" => {
+            let known = ["", "1", "true", "yes", "0", "false", "no", "off"];
+            (!known.contains(&value.to_ascii_lowercase().as_str())).then(|| {
+                format!(
+                    "{name} is `{shown}`, which means no: cookies are never Secure. 1, true and yes mean yes, and without \
+                     the variable the way a request came decides"
+                )
+            })
+        }
+        _ => None,
+    }
+}
+
+fn without_effect<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     names
         .map(String::as_str)
         .filter(|name| name.starts_with(PREFIX) && !KNOWN_VARIABLES.contains(name))
@@ -156,11 +184,11 @@ mod tests {
             .map(str::to_owned)
             .collect();
         assert!(names.len() > 10);
-        assert_eq!(warnings(names.iter()), Vec::<String>::new());
+        assert_eq!(without_effect(names.iter()), Vec::<String>::new());
     }
 
     fn warning(name: &str) -> String {
-        warnings([name.to_owned()].iter()).concat()
+        without_effect([name.to_owned()].iter()).concat()
     }
 
     #[test]
@@ -175,9 +203,28 @@ mod tests {
         }
         assert!(!warning("BOREALIS_QQQQ").contains("meant"));
         assert_eq!(
-            warnings(["PROT".to_owned(), "BOREALIS_PORT".to_owned()].iter()),
+            without_effect(["PROT".to_owned(), "BOREALIS_PORT".to_owned()].iter()),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn a_value_that_means_another_than_it_says_is_told() {
+        let odd = |name: &str, value: &str| {
+            let variables = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            warnings(&variables).concat()
+        };
+        for value in ["on", "maybe", "2"] {
+            assert!(
+                odd("BOREALIS_COOKIE_SECURE", value).contains("means no"),
+                "{value}"
+            );
+        }
+        for value in ["", "1", " TRUE ", "yes", "0", "off"] {
+            assert_eq!(odd("BOREALIS_COOKIE_SECURE", value), "");
+        }
+        assert!(odd("BOREALIS_TOKEN_TTL_SECONDS", "30d").contains("no operator's token is accepted"));
+        assert_eq!(odd("BOREALIS_TOKEN_TTL_SECONDS", " 60 "), "");
     }
 
     #[test]

@@ -32,7 +32,7 @@ const UPGRADE: u64 = 2;
 /// A failure of the database, with its cause and what to do, for whoever starts a server.
 pub fn describe(path: &Path, error: &StoreError) -> String {
     match error {
-        StoreError::Newer { .. } => format!("{}: {error}", path.display()),
+        StoreError::Newer { .. } | StoreError::Foreign => format!("{}: {error}", path.display()),
         _ => describe_cause(path, Cause::of(error), &error.database_message()),
     }
 }

@@ -71,6 +71,9 @@ impl ListPlan {
 /// Fills a server, measures every list on it, and then the devices alone on one whose devices have no inventories.
 /// Tells what is being done.
 pub async fn measure_lists(plan: &ListPlan, tell: impl Fn(String)) -> Result<ListReport, BenchError> {
+    if !LISTS.into_iter().chain([DEVICES]).any(|list| plan.wants(list)) {
+        return Err(BenchError::NothingChosen(LISTS.join(", ")));
+    }
     let mut report = ListReport::new(plan);
     tell(format!("{} devices are made", plan.devices));
     let server = Stock::whole(plan.devices).fill(&plan.engine).await?;

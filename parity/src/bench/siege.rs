@@ -103,11 +103,14 @@ impl fmt::Display for Assault {
 /// Makes every attack, and tells of each when it is over.
 pub async fn besiege(plan: &Plan, mut tell: impl FnMut(Assault)) -> Result<(), BenchError> {
     listener::raise_open_files_limit();
-    for attack in ATTACKS {
-        let is_wanted = plan.attack.as_ref().is_none_or(|name| attack.name.contains(name));
-        if is_wanted {
-            tell(assault(attack, plan).await?);
-        }
+    let is_wanted = |attack: &&Attack| plan.attack.as_ref().is_none_or(|name| attack.name.contains(name));
+    let wanted: Vec<_> = ATTACKS.iter().filter(is_wanted).collect();
+    if wanted.is_empty() {
+        let names = ATTACKS.iter().map(|attack| attack.name);
+        return Err(BenchError::NothingChosen(names.collect::<Vec<_>>().join(", ")));
+    }
+    for attack in wanted {
+        tell(assault(attack, plan).await?);
     }
     Ok(())
 }

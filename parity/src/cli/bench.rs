@@ -62,7 +62,8 @@ pub struct Bench {
     /// Of `lists` only those whose paths contain this.
     #[arg(long, value_name = "PART")]
     pub list: Option<String>,
-    /// How long each measurement goes on.
+    /// How long each measurement goes on. A device reports 60 times a minute at most and enrolls once, so few devices
+    /// (`--devices`) end it before.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub seconds: u64,
     /// How long the server is left alone after each attack of the siege, until its memory is read again.

@@ -51,7 +51,11 @@ impl Check {
                 let loose = loose
                     .map(|count| format!("{count} loose blocks in the register, "))
                     .unwrap_or_default();
-                say!("{scenarios} scenarios, {loose}{} faults", faults.len());
+                let counted = match faults.len() {
+                    1 => "1 fault".to_owned(),
+                    many => format!("{many} faults"),
+                };
+                say!("{scenarios} scenarios, {loose}{counted}");
                 if faults.is_empty() {
                     ExitCode::SUCCESS
                 } else {

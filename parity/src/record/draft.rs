@@ -166,7 +166,16 @@ fn is_of_the_web_client(exchange: &Exchange) -> bool {
     matches!(asked.method.as_str(), "GET" | "HEAD")
         && !routed
         && !answers_json
-        && matches!(answered.line.status, 200 | 206 | 304)
+        && match answered.line.status {
+            // A page of a server without a web client; a file that it lacks, a replay lacks, too.
+            404 => !asked
+                .target
+                .split('?')
+                .next()
+                .and_then(|path| path.rsplit('/').next())
+                .is_some_and(|name| name.contains('.')),
+            status => matches!(status, 200 | 206 | 304),
+        }
 }
 
 struct Writer<'a> {
@@ -189,7 +198,7 @@ impl Writer<'_> {
         }
         if !self.plan.keep_pages && is_of_the_web_client(&exchange) {
             self.summary.note(
-                "a page or file of the web client is not written, because an empty server has none (--keep-pages writes it)"
+                "a page or file of the web client is not written, because a replay has another web client or none (--keep-pages writes it)"
                     .to_owned(),
             );
             return;

@@ -20,7 +20,7 @@ pub enum AcceptError {
          [[divergence]]\nid = \"{id}\"\ndefect = \"the defect or decision that it rests on\"\narea = \"Authentication, \
          Enrollment, Scheduler, Realtime, GitHub or Other\"\nlegacy_behaviour = \"what the legacy does\"\nengine_behaviour = \
          \"what the engine does\"\nreason = \"why, in words that whoever signs the cut-over would sign\"\nsince = \
-         \"2026-11-29\"\nexpect = []"
+         \"YYYY-MM-DD\"\nexpect = []"
     )]
     UnknownEntry {
         /// The id.

@@ -21,10 +21,14 @@ pub fn render(report: &RunReport) -> String {
     for warning in &report.live.warnings {
         let _ = writeln!(out, "WARNING: {warning}\n");
     }
+    let legacy = match provenance.legacy.as_str() {
+        "" => "none: nothing was compared",
+        legacy => legacy,
+    };
     let _ = writeln!(
         out,
-        "legacy: {}\nengine: {}, {}\n",
-        provenance.legacy, provenance.engine, provenance.revision
+        "legacy: {legacy}\nengine: {}, {}\n",
+        provenance.engine, provenance.revision
     );
     if let Some(partial) = report.partial {
         let _ = writeln!(out, "Partial: {partial}. Of the others nothing is said.\n");
@@ -126,6 +130,9 @@ pub fn last_words(report: &RunReport) -> String {
     let (word, why) = match ending(report) {
         Ending::Pass => ("PASS", ""),
         Ending::Differs => ("FAIL", ", something differs"),
+        Ending::CouldNotRun if report.could_not_run.is_none() && counts.scenarios == 0 => {
+            ("FAIL", ", nothing was chosen that can be compared")
+        }
         Ending::CouldNotRun => ("FAIL", ", something could not run"),
         Ending::NotCompared => ("FAIL", ", something was not compared"),
         Ending::Interrupted => ("FAIL", ", the run was interrupted"),

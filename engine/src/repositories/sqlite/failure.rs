@@ -104,7 +104,10 @@ impl Cause {
         match error.root() {
             StoreError::Database(error) => Self::of_database(error),
             StoreError::Busy => Some(Self::Locked),
-            StoreError::Newer { .. } | StoreError::UnreadableRow { .. } | StoreError::Shared(_) => None,
+            StoreError::Newer { .. }
+            | StoreError::Foreign
+            | StoreError::UnreadableRow { .. }
+            | StoreError::Shared(_) => None,
         }
     }
 

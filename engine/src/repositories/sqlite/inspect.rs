@@ -33,20 +33,20 @@ pub struct DatabaseState {
 /// the file is only read with a copy of both, in the folder for temporary files: reading it in place would write.
 ///
 /// # Errors
-/// The file cannot be read, is no database, or one of a newer server.
+/// The file cannot be read, is no database, or one of a newer server or another program.
 pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
     header::refuse_newer(path).map_err(sqlx::Error::Io)??;
     let [journal, index, undo] = ["-wal", "-shm", "-journal"].map(|suffix| beside(path, suffix));
     let holds_something = |file: &Path| fs::metadata(file).is_ok_and(|found| found.len() > 0);
     if holds_something(&undo) || (holds_something(&journal) && !index.exists()) {
-        return Ok(inspect_copy(path).await?);
+        return inspect_copy(path).await;
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
         // Where a journal or its index is missing nobody works in the file, and it is read without making them.
         .immutable(!(journal.exists() && index.exists()));
-    Ok(look(options).await?)
+    look(options).await
 }
 
 /// Whether a database that nobody works in is of this server or the legacy: whole, and with the tables that every version
@@ -55,7 +55,15 @@ pub async fn inspect(path: &Path) -> Result<DatabaseState, StoreError> {
 /// # Errors
 /// As [`inspect`].
 pub async fn holds_fleet(path: &Path) -> Result<Result<(), String>, StoreError> {
-    let state = inspect(path).await?;
+    let of_another = || {
+        Ok(Err(
+            "its database is of another program: it has no devices and no accounts".to_owned(),
+        ))
+    };
+    let state = match inspect(path).await {
+        Err(StoreError::Foreign) => return of_another(),
+        state => state?,
+    };
     if let Some(first) = state.damage.first() {
         return Ok(Err(format!("its database is damaged: {first}")));
     }
@@ -73,19 +81,16 @@ pub async fn holds_fleet(path: &Path) -> Result<Result<(), String>, StoreError> 
     .fetch_one(&mut connection)
     .await?;
     connection.close().await?;
-    Ok(if there == 2 {
-        Ok(())
-    } else {
-        Err("its database is of another program: it has no devices and no accounts".to_owned())
-    })
+    if there == 2 { Ok(Ok(())) } else { of_another() }
 }
 
-async fn inspect_copy(path: &Path) -> Result<DatabaseState, sqlx::Error> {
-    let folder = tempfile::tempdir()?;
-    look(TemporaryCopy::of(path, folder.path())?.options()).await
+async fn inspect_copy(path: &Path) -> Result<DatabaseState, StoreError> {
+    let folder = tempfile::tempdir().map_err(sqlx::Error::Io)?;
+    let copy = TemporaryCopy::of(path, folder.path()).map_err(sqlx::Error::Io)?;
+    look(copy.options()).await
 }
 
-async fn look(options: SqliteConnectOptions) -> Result<DatabaseState, sqlx::Error> {
+async fn look(options: SqliteConnectOptions) -> Result<DatabaseState, StoreError> {
     let mut connection = options
         .busy_timeout(Timing::default().database_deadline)
         .disable_statement_logging()
@@ -96,6 +101,9 @@ async fn look(options: SqliteConnectOptions) -> Result<DatabaseState, sqlx::Erro
     let sealed_secrets = sealed_secrets::read(&mut connection).await?;
     let same_hosts = same_hosts(&mut connection).await?;
     connection.close().await?;
+    if upgrade.foreign {
+        return Err(StoreError::Foreign);
+    }
     Ok(DatabaseState {
         damage,
         upgrade,

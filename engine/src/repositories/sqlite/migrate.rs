@@ -76,6 +76,9 @@ pub(super) async fn run(
     // Nobody else writes from here on, so the copy is what the upgrade finds.
     let mut turn = writer.begin().await?;
     let upgrade = Upgrade::needed(turn.connection()).await?;
+    if upgrade.foreign {
+        return Err(StoreError::Foreign.into());
+    }
     let changes = upgrade.changes();
     if changes.is_empty() {
         make(turn.connection(), 0).await?;

@@ -101,6 +101,7 @@ impl UserService {
             return Err(UserError::OwnAccount);
         }
         let mut work = self.store.begin().await?;
+        let stored = stored_name(&mut *work, username).await?;
         if work.count_users().await? <= 1 {
             return Err(UserError::OnlyAccount);
         }
@@ -112,7 +113,7 @@ impl UserService {
         }
         work.end_sessions(username, None, now).await?;
         work.save().await?;
-        audit::changed("account.deleted", username);
+        audit::changed("account.deleted", &stored);
         changed("deleted", username, caller);
         Ok(())
     }
@@ -129,12 +130,13 @@ impl UserService {
     ) -> Result<(), UserError> {
         let now = self.now();
         let mut work = self.store.begin().await?;
+        let stored = stored_name(&mut *work, username).await?;
         if !work.set_password(username, password_sha512, now).await? {
             return Err(UserError::NotFound);
         }
         end_sessions(&mut *work, username, now).await?;
         work.save().await?;
-        audit::changed("account.password_reset", username);
+        audit::changed("account.password_reset", &stored);
         changed("password reset", username, caller);
         Ok(())
     }
@@ -152,6 +154,7 @@ impl UserService {
     ) -> Result<Issuing, UserError> {
         let now = self.now();
         let mut work = self.store.begin().await?;
+        let stored = stored_name(&mut *work, username).await?;
         let before = work.find_user(username).await?;
         if role == Role::User && is_last_admin(&mut *work, username).await? {
             return Err(UserError::DemotesLastAdmin);
@@ -168,7 +171,7 @@ impl UserService {
             None => None,
         };
         work.save().await?;
-        audit::changed("account.role_set", username);
+        audit::changed("account.role_set", &stored);
         changed(&format!("role={}", role.as_stored()), username, caller);
         Ok(sessions.map_or_else(|| Issuing::at(now), |sessions| issuing(&sessions, now)))
     }
@@ -185,6 +188,7 @@ impl UserService {
     ) -> Result<(), UserError> {
         let now = self.now();
         let mut work = self.store.begin().await?;
+        let stored = stored_name(&mut *work, username).await?;
         if !work.set_mfa(username, switch.enabled, now).await? {
             return Err(UserError::NotFound);
         }
@@ -192,7 +196,7 @@ impl UserService {
             work.forget_mfa_secret(username).await?;
         }
         work.save().await?;
-        audit::changed("account.mfa_switched", username);
+        audit::changed("account.mfa_switched", &stored);
         changed(
             &format!("mfa={} reset={}", switch.enabled, switch.reset_secret),
             username,
@@ -200,6 +204,12 @@ impl UserService {
         );
         Ok(())
     }
+}
+
+/// The name of an account as it is stored, which may differ in letter case: whoever reads the audit log looks for that.
+async fn stored_name(work: &mut dyn UnitOfWork, username: &str) -> Result<String, StoreError> {
+    let user = work.find_user(username).await?;
+    Ok(user.map_or_else(|| username.to_owned(), |user| user.username))
 }
 
 /// Ends the sessions of an account that was changed.

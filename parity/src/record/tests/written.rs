@@ -248,7 +248,9 @@ async fn files_of_the_web_client_are_left_out_and_told_unless_they_are_wanted() 
         (get("/manifest.json"), served("application/json", dated)),
         (get("/health"), served("application/json", "")),
         (get("/api/devices"), served("text/plain", "")),
-        (get("/favicon.ico"), missing),
+        (get("/favicon.ico"), missing.clone()),
+        // The page of a server without a web client.
+        (get("/login?next=1.2"), missing),
     ];
     for keep_pages in [false, true] {
         let upstream = upstream(exchanges.iter().map(|(_, answer)| answer.clone()).collect()).await;
@@ -271,7 +273,7 @@ async fn files_of_the_web_client_are_left_out_and_told_unless_they_are_wanted() 
             assert_eq!(paths.len(), exchanges.len(), "{told}");
         } else {
             assert_eq!(paths, ["/health", "/api/devices", "/favicon.ico"]);
-            assert!(told.contains("--keep-pages writes it) (3 times)"), "{told}");
+            assert!(told.contains("--keep-pages writes it) (4 times)"), "{told}");
         }
         assert_eq!(composed.summary.left_out, Vec::<String>::new());
     }

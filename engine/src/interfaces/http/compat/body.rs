@@ -1,4 +1,6 @@
 //! Request bodies: read within a limit, and read as JSON in the three ways of the legacy's routes.
+//!
+//! Long because the ways to read a body differ in a few words that are compared here.
 
 mod limits;
 

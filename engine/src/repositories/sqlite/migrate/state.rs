@@ -11,6 +11,8 @@ use super::{OWN, columns, devices, make};
 pub struct Upgrade {
     /// No table is there yet: everything is made, and there is nothing to upgrade.
     pub fresh: bool,
+    /// There are tables, and none of them is one that any version has: another program's.
+    pub foreign: bool,
     /// Tables that are made.
     pub tables: Vec<String>,
     /// Indexes that are made for tables that are there.
@@ -52,10 +54,14 @@ impl Upgrade {
         make(&mut model, 0).await?;
         let model = Schema::read(&mut model).await?;
 
+        let is_known = |table: &String| {
+            model.tables.contains_key(table) || ["device_details", "devices_legacy"].contains(&table.as_str())
+        };
         let devices = DevicesUpgrade::needed(connection, &present).await?;
         let rebuilt = |table: &str| devices.copied.iter().any(|source| source.table == table);
         let mut upgrade = Self {
             fresh: present.tables.is_empty(),
+            foreign: !present.tables.is_empty() && !present.tables.keys().any(|table| is_known(table)),
             ..Self::default()
         };
         for (table, expected) in &model.tables {

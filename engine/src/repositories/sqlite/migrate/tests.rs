@@ -442,6 +442,24 @@ async fn a_damaged_older_database_is_not_upgraded() {
 }
 
 #[tokio::test]
+async fn a_file_of_another_program_is_refused_and_not_touched() {
+    let old = Old::new("CREATE TABLE invoices (id INTEGER PRIMARY KEY)").await;
+    let before = fs::read(old.path()).unwrap();
+    let error = old.upgrade().await.unwrap_err();
+    assert!(
+        matches!(error, MigrationError::Store(StoreError::Foreign)),
+        "{error}"
+    );
+    assert!(matches!(inspect(&old.path()).await, Err(StoreError::Foreign)));
+    assert_eq!(old.names(), ["database.db"]);
+    assert_eq!(fs::read(old.path()).unwrap(), before);
+    // One table that some version had is enough.
+    let old =
+        Old::new("CREATE TABLE invoices (id INTEGER); CREATE TABLE device_details (hostname TEXT)").await;
+    assert!(old.upgrade().await.is_ok());
+}
+
+#[tokio::test]
 async fn a_newer_or_unreadable_file_is_refused_and_not_touched() {
     let old = Old::new("CREATE TABLE users (id INTEGER PRIMARY KEY); PRAGMA user_version = 7").await;
     let before = fs::read(old.path()).unwrap();
