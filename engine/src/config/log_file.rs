@@ -1,9 +1,12 @@
 //! A text file with one file for each local day, or several where a day fills more than one.
 
+mod places;
+mod set_aside;
+
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -11,8 +14,9 @@ use std::{
     },
 };
 
-use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
+use self::set_aside::{SetAside, Sorted};
 use crate::domain::measures::{self, Log};
 
 /// How many files of the server's log are kept beside the present one.
@@ -29,8 +33,8 @@ pub enum Kept {
 /// Bytes after which a file is full.
 const FULL: u64 = 100 * 1024 * 1024;
 
-/// A log file that is renamed to `<name>.YYYY-MM-DD`, the day it was written, at the first entry of another local
-/// day, and to `<name>.YYYY-MM-DD.N` when it is full before. A file that somebody renames or deletes is made anew with
+/// A log file that is renamed to `<name>.YYYY-MM-DD`, the latest day it was written, at the first entry of another local
+/// day, and to `<name>.YYYY-MM-DD.N` when it is full before, or there is one of that name. A file that somebody renames or deletes is made anew with
 /// the next entry.
 #[derive(Debug)]
 pub struct LogFile {
@@ -39,14 +43,34 @@ pub struct LogFile {
     full: u64,
     kept: Kept,
     open: Mutex<Option<OpenFile>>,
+    /// In this outage.
     failure_reported: AtomicBool,
+    /// That files of other days stay where they are.
+    disorder_reported: AtomicBool,
+    /// Where failures of the log itself are told: nobody is left to hear of one here.
+    tell: fn(&str),
 }
 
 #[derive(Debug)]
 struct OpenFile {
     file: File,
-    day: Date,
+    written: Written,
     size: u64,
+    /// Whether the next entry has to end what is there.
+    within_a_line: bool,
+}
+
+/// The days of a file's entries.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// That of the last one.
+    last: Date,
+    /// The latest, which is another while the clock is behind.
+    latest: Date,
+}
+
+fn tell_on_standard_error(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "borealis-engine: {text}");
 }
 
 impl LogFile {
@@ -59,6 +83,8 @@ impl LogFile {
             kept,
             open: Mutex::new(None),
             failure_reported: AtomicBool::new(false),
+            disorder_reported: AtomicBool::new(false),
+            tell: tell_on_standard_error,
         }
     }
 
@@ -72,32 +98,30 @@ impl LogFile {
         &self.zone
     }
 
-    /// Appends `line`, or several with a line break between each two, to the file of the day of `now`. The first failure is reported on
-    /// standard error; no failure reaches the caller.
+    /// Appends `line`, or several with a line break between each two, to the file of the day of `now`. The first failure
+    /// of each outage is reported on standard error; no failure reaches the caller.
     pub fn append(&self, now: Timestamp, line: &str) {
         let Err(error) = self.try_append(now, line) else {
+            self.failure_reported.store(false, Ordering::Relaxed);
             return;
         };
         measures::log_line_lost(Log::kept_in(&self.path));
         if !self.failure_reported.swap(true, Ordering::Relaxed) {
-            // Nobody is left to hear of a failure here.
-            let _ = writeln!(
-                io::stderr().lock(),
-                "borealis-engine: cannot write the log {}: {error}; the server goes on without it",
-                self.path.display()
-            );
+            let path = self.path.display();
+            (self.tell)(&format!(
+                "cannot write the log {path}: {error}; the server goes on without it"
+            ));
         }
     }
 
     fn try_append(&self, now: Timestamp, line: &str) -> io::Result<()> {
         let today = self.zone.to_datetime(now).date();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = format!("{line}\n");
-        let length = entry.len() as u64;
+        let mut entry = format!("{line}\n");
         let mut current = match open.take() {
-            Some(current) if current.day == today && self.is_in_place(&current)? => {
-                if current.size > 0 && current.size + length > self.full {
-                    self.set_aside_full(today)?;
+            Some(current) if current.written.last == today && self.is_in_place(&current)? => {
+                if current.size > 0 && current.size + entry.len() as u64 > self.full {
+                    self.set_aside_numbered(current.written.latest)?;
                     self.begin(today, None)?
                 } else {
                     current
@@ -105,9 +129,12 @@ impl LogFile {
             }
             former => self.begin(today, former.as_ref())?,
         };
-        // One write for each entry: entries of two processes do not mix.
-        current.file.write_all(entry.as_bytes())?;
-        current.size += length;
+        if current.within_a_line {
+            entry.insert(0, '\n');
+        }
+        places::write_whole(&mut current.file, entry.as_bytes())?;
+        current.size += entry.len() as u64;
+        current.within_a_line = false;
         *open = Some(current);
         Ok(())
     }
@@ -123,38 +150,52 @@ impl LogFile {
         Ok((own.dev(), own.ino()) == (found.dev(), found.ino()))
     }
 
-    /// Opens the file of `today`; what another day left there is set aside first.
+    /// Opens the file of `today`; what another day left there is set aside first, as far as that is possible.
     fn begin(&self, today: Date, former: Option<&OpenFile>) -> io::Result<OpenFile> {
         if let Some(folder) = self.path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            places::make_folders(folder)?;
         }
-        if let Some(day) = self.day_of_present_file(former)?
-            && day < today
-        {
-            self.set_aside(day)?;
-        }
-        // Also files that could not be removed before, or that another process set aside.
-        self.remove_old(today)?;
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.path)?;
+        let (latest, set_aside) = match self.days_of_present_file(former)? {
+            // Where the clock was behind and is right again, the day has not ended.
+            Some(written) if written.last < today && written.latest != today => {
+                (today, self.set_aside(written.latest, former))
+            }
+            Some(written) => (written.latest.max(today), Ok(())),
+            None => (today, Ok(())),
+        };
+        let (file, made) = places::open(&self.path)?;
         let size = file.metadata()?.len();
+        // Also files that could not be removed before, or that another process set aside.
+        let removed = self.remove_old(today, made);
+        self.report_disorder(set_aside.and(removed));
         Ok(OpenFile {
             file,
-            day: today,
+            written: Written { last: today, latest },
             size,
+            within_a_line: places::ends_within_a_line(&self.path),
         })
     }
 
-    /// The day that the present file belongs to: the one it was opened on, or that of its last entry if another
-    /// process wrote it.
-    fn day_of_present_file(&self, former: Option<&OpenFile>) -> io::Result<Option<Date>> {
+    /// Files of other days that stay where they are keep no line from being written.
+    fn report_disorder(&self, done: io::Result<()>) {
+        let Err(error) = done else {
+            self.disorder_reported.store(false, Ordering::Relaxed);
+            return;
+        };
+        if !self.disorder_reported.swap(true, Ordering::Relaxed) {
+            let path = self.path.display();
+            (self.tell)(&format!(
+                "cannot set files of the log {path} aside, or remove old ones: {error}; the log goes on"
+            ));
+        }
+    }
+
+    /// The days of the present file: those it was written on, or that of its last entry if another process wrote it.
+    fn days_of_present_file(&self, former: Option<&OpenFile>) -> io::Result<Option<Written>> {
         if let Some(former) = former
             && self.is_in_place(former)?
         {
-            return Ok(Some(former.day));
+            return Ok(Some(former.written));
         }
         let found = match fs::metadata(&self.path) {
             Ok(found) => found,
@@ -162,22 +203,34 @@ impl LogFile {
             Err(error) => return Err(error),
         };
         let changed = Timestamp::try_from(found.modified()?).map_err(io::Error::other)?;
-        Ok(Some(self.zone.to_datetime(changed).date()))
+        let day = self.zone.to_datetime(changed).date();
+        Ok(Some(Written {
+            last: day,
+            latest: day,
+        }))
     }
 
-    fn set_aside(&self, day: Date) -> io::Result<()> {
+    fn set_aside(&self, day: Date, former: Option<&OpenFile>) -> io::Result<()> {
         let aside = self.path_of(SetAside { day, number: None });
-        if !aside.exists() {
-            return fs::rename(&self.path, aside);
+        match places::rename_new(&self.path, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // Another process has just done it, and begins the next file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            done => return done.map_err(|error| naming(&aside, &error)),
         }
-        // Another process began this day's file: nothing of it may be lost.
-        let mut target = OpenOptions::new().append(true).open(&aside)?;
-        io::copy(&mut File::open(&self.path)?, &mut target)?;
-        fs::remove_file(&self.path)
+        // Or it has begun the next file already, which stays. Else this day was set aside before. What others write
+        // meanwhile would be lost if the one was copied into the other.
+        let is_still_here = self
+            .days_of_present_file(former)?
+            .is_some_and(|written| written.latest == day);
+        if is_still_here {
+            self.set_aside_numbered(day)?;
+        }
+        Ok(())
     }
 
-    /// Sets a full file of `day` aside under the next number.
-    fn set_aside_full(&self, day: Date) -> io::Result<()> {
+    /// Sets a file of `day` aside under the next number: one that is full, or a second one that ends the day.
+    fn set_aside_numbered(&self, day: Date) -> io::Result<()> {
         let numbers = self.set_aside_files()?.into_iter().filter_map(|file| match file {
             SetAside {
                 day: of,
@@ -185,8 +238,17 @@ impl LogFile {
             } if of == day => Some(number),
             _ => None,
         });
-        let number = Some(numbers.max().unwrap_or(0).saturating_add(1));
-        fs::rename(&self.path, self.path_of(SetAside { day, number }))
+        let mut next = numbers.max().unwrap_or(0);
+        loop {
+            next = next.saturating_add(1);
+            let number = Some(next);
+            match places::rename_new(&self.path, &self.path_of(SetAside { day, number })) {
+                // Another process took the number, or the whole file.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && next < u32::MAX => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                done => return done,
+            }
+        }
     }
 
     fn path_of(&self, file: SetAside) -> PathBuf {
@@ -198,23 +260,28 @@ impl LogFile {
         PathBuf::from(path)
     }
 
-    fn remove_old(&self, today: Date) -> io::Result<()> {
-        let mut files = self.set_aside_files()?;
-        let old = match self.kept {
-            Kept::Files(count) => {
-                files.sort_unstable_by_key(|file| std::cmp::Reverse(file.age()));
-                files.split_off(count.min(files.len()))
-            }
-            Kept::Days(days) => {
-                let first = today.saturating_sub(Span::new().days(days));
-                files.retain(|file| file.day < first);
-                files
-            }
-        };
-        for file in old {
-            fs::remove_file(self.path_of(file))?;
+    /// Removes what is old, as far as that is possible. Says it where files are kept because a day is doubted, once for
+    /// each file that is `made`.
+    fn remove_old(&self, today: Date, made: bool) -> io::Result<()> {
+        let sorted = Sorted::on(today, self.kept, self.set_aside_files()?);
+        if let Some(newest) = sorted.doubted_since
+            && made
+        {
+            let path = self.path.display();
+            (self.tell)(&format!(
+                "the log {path} had no entry between {newest} and {today}, which a wrong clock may say: old files are \
+                 kept until there are newer ones"
+            ));
         }
-        Ok(())
+        let mut done = Ok(());
+        for file in sorted.old {
+            let path = self.path_of(file);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => done = Err(naming(&path, &error)),
+                _ => {}
+            }
+        }
+        done
     }
 
     fn set_aside_files(&self) -> io::Result<Vec<SetAside>> {
@@ -235,37 +302,9 @@ impl LogFile {
     }
 }
 
-/// A file that was set aside, by its name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct SetAside {
-    day: Date,
-    /// Of a file that was full; the day's last one has none.
-    number: Option<u32>,
-}
-
-impl SetAside {
-    /// Reads what follows the log's own name; `None` for strangers.
-    fn parse(text: &str) -> Option<Self> {
-        let (day, number) = match text.split_once('.') {
-            Some((day, number)) => (day, Some(number)),
-            None => (text, None),
-        };
-        let file = Self {
-            day: day.parse().ok()?,
-            number: number.map(str::parse).transpose().ok()?,
-        };
-        // `01` is not how this program writes a number.
-        let written = match file.number {
-            Some(number) => format!("{}.{number}", file.day),
-            None => file.day.to_string(),
-        };
-        (written == text).then_some(file)
-    }
-
-    /// Grows from the oldest to the newest.
-    fn age(self) -> (Date, u32) {
-        (self.day, self.number.unwrap_or(u32::MAX))
-    }
+/// An error that says which file it is about.
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
