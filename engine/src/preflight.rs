@@ -38,7 +38,7 @@ pub async fn before_serving(settings: &Settings, create: bool, clock: &dyn Clock
     let mut report = Report::default();
     if root::look(&mut report, settings, create) {
         web_client(&mut report, settings);
-        log(&mut report, settings);
+        logs(&mut report, settings);
         lock(&mut report, settings);
         let state = database::look(&mut report, settings, settings.auto_migrate, clock).await;
         keys::identity(&mut report, settings, clock);
@@ -125,18 +125,26 @@ fn origins(report: &mut Report, settings: &Settings) {
     }
 }
 
-/// The server runs without its log file, which nobody would notice before it is needed.
-fn log(report: &mut Report, settings: &Settings) {
-    let file = settings.root.join("Logs/Server/engine.log");
+/// The server runs without its log files, which nobody would notice before one is needed.
+fn logs(report: &mut Report, settings: &Settings) {
+    log(report, settings, "log", "engine.log");
+    log(report, settings, "audit log", "audit.log");
+    if settings.observing.access_log {
+        log(report, settings, "access log", "access.log");
+    }
+}
+
+fn log(report: &mut Report, settings: &Settings, subject: &'static str, name: &str) {
+    let file = settings.root.join("Logs/Server").join(name);
     let tried = match fs::metadata(&file) {
         Ok(_) => writable::file(&file),
         Err(_) => writable::folder_of(&file, Need::File),
     };
     match tried {
-        Ok(()) => report.add(Verdict::Ok, "log", file.display().to_string()),
+        Ok(()) => report.add(Verdict::Ok, subject, file.display().to_string()),
         Err(obstacle) => report.add(
             Verdict::Warning,
-            "log",
+            subject,
             format!(
                 "{} cannot be written, and the server would run without it: {obstacle}",
                 file.display()

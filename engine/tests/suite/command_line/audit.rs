@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::program::{program, run_with_input};
+use super::program::{migrated, program, run, run_with_input};
 use crate::testkit::{http::json_of, process::start};
 
 const SECRETS: [(&str, &str); 1] = [("BOREALIS_SECRET", "a secret of sixteen letters")];
@@ -153,4 +153,23 @@ async fn each_change_is_one_line_with_who_from_where_and_what() {
         !log.contains("install_code.created"),
         "it is no other log's business"
     );
+}
+
+#[test]
+fn check_says_which_log_cannot_be_written() {
+    let root = migrated();
+    let written = [("BOREALIS_ACCESS_LOG", "on")];
+    let check = run(root.path(), &["check"], &written);
+    for subject in ["log", "audit log", "access log"] {
+        check.line("ok", subject);
+    }
+    for (name, subject) in [("audit.log", "audit log"), ("access.log", "access log")] {
+        fs::create_dir_all(root.path().join("Logs/Server").join(name)).unwrap();
+        let check = run(root.path(), &["check"], &written);
+        let line = check.line("warning", subject);
+        assert!(
+            line.contains(name) && line.contains("cannot be written"),
+            "{line}"
+        );
+    }
 }
