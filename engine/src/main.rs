@@ -267,6 +267,9 @@ async fn report(environment: &ProcessVariables, folder: &Path, arguments: ServeA
 async fn administrate(command: &Administration, settings: &Settings) -> ExitCode {
     let clock = Arc::new(SystemClock::new());
     logging::start_in_file(settings, clock.clone());
+    if let Err(message) = outlive_file_size_limits() {
+        return failed(1, &message);
+    }
     let environment = Environment {
         clock,
         random: Arc::new(OsRandom),

@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -15,7 +16,7 @@ use borealis_engine::RunningEngine;
 use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::program::{migrated, run, sql};
+use super::program::{migrated, program, run, sql};
 use crate::testkit::{
     files::names_in,
     http::{admin_token, json_of},
@@ -198,4 +199,26 @@ async fn no_file_is_overwritten_and_none_is_left_half_written() {
     let told = backup("copy").refusal();
     assert!(told.contains("damaged"), "{told}");
     assert_eq!(names(), ["link", "precious"]);
+}
+
+#[test]
+fn under_a_limit_of_file_sizes_a_command_fails_and_says_why() {
+    let root = migrated();
+    let program = program(root.path(), &["backup", "copy.db"], &[]);
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 16; exec \"$@\"", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env("BOREALIS_ROOT", root.path())
+        .current_dir(root.path())
+        .output()
+        .unwrap();
+    assert_eq!(limited.status.code(), Some(1), "{limited:?}");
+    assert!(!limited.stderr.is_empty());
+    let left = names_in(root.path());
+    assert!(
+        left.iter()
+            .all(|name| !name.contains("copy") && !name.contains("backup")),
+        "{left:?}"
+    );
 }
