@@ -145,6 +145,11 @@ async fn carry_out(
     if command.writes() {
         preflight::refuse_root_user(settings).map_err(Failure::Refused)?;
     }
+    let plan = preflight::restore_plan(settings);
+    if !matches!(command, Administration::Restore(_)) && plan.exists() {
+        // Half of it is another server's: what is changed now is deleted when it is taken back.
+        return Err(Failure::Refused(preflight::cut_short(&plan)));
+    }
     if let Administration::Certificate(arguments) = command {
         return certificate::run(arguments, settings, environment);
     }

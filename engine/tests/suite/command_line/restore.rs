@@ -1,4 +1,6 @@
 //! `backup --all` and `restore`: all of a server comes back, or nothing is changed.
+//!
+//! Long because it is a list of stories.
 
 use std::{
     collections::BTreeMap,
@@ -366,6 +368,21 @@ async fn one_that_was_cut_short_keeps_servers_away_until_it_is_taken_back() {
         assert_eq!(ran.code, Some(1), "{command}: {ran:?}");
         let text = ran.output + &ran.errors;
         assert!(text.contains("restore --roll-back"), "{command}: {text}");
+    }
+    // What they did would be deleted with what is taken back.
+    for command in [
+        "users list",
+        "users create late --generate-password",
+        "install-codes list",
+        "devices list",
+        "backup copy.db",
+        "certificate show",
+        "certificate renew",
+        "certificate replace --yes",
+    ] {
+        let words: Vec<_> = command.split(' ').collect();
+        let told = run(root.path(), &words, &[]).refusal();
+        assert!(told.contains("restore --roll-back"), "{command}: {told}");
     }
     let told = run(root.path(), &["restore", "backup.db"], &[]);
     assert_eq!(told.code, Some(1), "{told:?}");
