@@ -153,7 +153,7 @@ fn log(report: &mut Report, settings: &Settings, subject: &'static str, name: &s
     }
 }
 
-/// Where a restore writes down what it is at, for as long as it is at it.
+/// Where a restore, or a replacement of the certificate, writes down what it is at, for as long as it is at it.
 pub fn restore_plan(settings: &Settings) -> PathBuf {
     settings.root.join(root::RESTORE_PLAN)
 }
@@ -161,7 +161,7 @@ pub fn restore_plan(settings: &Settings) -> PathBuf {
 /// What to do where that file is left.
 pub fn cut_short(plan: &Path) -> String {
     format!(
-        "a restore was cut short ({} says at what): `borealis-engine restore --roll-back` puts back what was there before",
+        "a restore, or a replacement of the certificate, was cut short ({} says at what): `borealis-engine restore --roll-back` puts back what was there before",
         plan.display()
     )
 }

@@ -12,6 +12,7 @@ use crate::{
     config::settings::Settings,
     domain::{json::Json, timestamp::iso_utc},
     integrations::identity::{self, Description},
+    preflight,
     services::{Environment, audit},
 };
 
@@ -46,6 +47,9 @@ enum CertificateCommand {
     /// Have the root issue another certificate, for the names in BOREALIS_TLS_NAMES, valid for five years from now.
     Renew,
     /// Set every file aside and make a new root and certificate; agents need the new bundle then.
+    ///
+    /// All files are replaced or none. Where the machine fails in the middle, no server starts there until
+    /// `borealis-engine restore --roll-back` has put back what was there before.
     Replace {
         /// Do not ask.
         #[arg(long)]
@@ -93,7 +97,8 @@ pub(super) fn run(
             if !yes {
                 ask()?;
             }
-            let aside = identity::replace_certificate(settings, clock, random).map_err(refused)?;
+            let plan = preflight::restore_plan(settings);
+            let aside = identity::replace_certificate(settings, &plan, clock, random).map_err(refused)?;
             let found = describe()?;
             audit::changed("certificate.replaced", &found.fingerprint);
             tracing::warn!(until = %found.ends, "certificate replaced");

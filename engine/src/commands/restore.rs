@@ -65,7 +65,7 @@ pub struct RestoreArguments {
     /// What `backup` wrote.
     #[arg(required_unless_present = "roll_back")]
     file: Option<PathBuf>,
-    /// Put back what was there before a restore that was cut short.
+    /// Put back what was there before a restore, or a `certificate replace`, that was cut short.
     #[arg(long, conflicts_with = "file")]
     roll_back: bool,
     /// Answer in JSON; messages of failures stay text.
@@ -124,15 +124,12 @@ fn roll_back(plan: &Path) -> Result<Answer, Failure> {
     let undone = replacement::roll_back(plan)?;
     if undone {
         audit::changed("backup.rolled_back", plan.display());
-        tracing::warn!("a restore that was cut short was taken back");
+        tracing::warn!("a replacement that was cut short was taken back");
     }
     let (text, status) = if undone {
-        ("what was there before the restore is back", "rolled_back")
+        ("what was there before is back", "rolled_back")
     } else {
-        (
-            "no restore was cut short here; nothing was changed",
-            "nothing_to_do",
-        )
+        ("nothing was cut short here; nothing was changed", "nothing_to_do")
     };
     Ok(Answer {
         text: text.to_owned(),

@@ -19,6 +19,7 @@ pub use self::{
 use crate::{
     config::settings::Settings,
     domain::{clock::Clock, random::Random, server_name::ServerName},
+    integrations::replacement::ReplacementError,
 };
 
 /// The identity that agents pin and whose signatures they trust.
@@ -36,7 +37,7 @@ pub struct ServerIdentity {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file cannot be read, written or moved.
-    #[error("cannot {action} {}: {source}; look at owner and mode of the file and its folder", path.display())]
+    #[error("cannot {action} {}: {source}; {}", path.display(), files::cure(source))]
     File {
         /// What was tried.
         action: &'static str,
@@ -128,6 +129,9 @@ pub enum IdentityError {
     /// There is no certificate yet.
     #[error("there is no certificate {} yet: the first start makes it", path.display())]
     NoCertificate { path: PathBuf },
+    /// Nothing got another name, unless it says so.
+    #[error(transparent)]
+    Replacement(#[from] ReplacementError),
 }
 
 impl ServerIdentity {
@@ -210,17 +214,19 @@ pub fn renew_certificate(
     place(settings, &names, clock, random).renew()
 }
 
-/// Makes a new root and certificate; where the old files lie, which were set aside first.
+/// Makes a new root and certificate; where the old files lie, which were set aside. `plan` is the file in which it is
+/// written down meanwhile.
 ///
 /// # Errors
-/// A file cannot be renamed or written.
+/// A file cannot be renamed or written; everything is as it was then, unless it says otherwise.
 pub fn replace_certificate(
     settings: &Settings,
+    plan: &Path,
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<Vec<PathBuf>, IdentityError> {
     let names = certificate_names(settings);
-    place(settings, &names, clock, random).replace()
+    place(settings, &names, clock, random).replace(plan)
 }
 
 /// The files that are for the server's user alone, whether they are there or not.

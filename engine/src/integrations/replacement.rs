@@ -41,7 +41,7 @@ pub enum ReplacementError {
     )]
     Stuck { cause: String, undoing: String },
     /// The plan cannot be read.
-    #[error("{} cannot be read ({reason}): it says what a restore was at when it was cut short", path.display())]
+    #[error("{} cannot be read ({reason}): it says what was being replaced when that was cut short", path.display())]
     Plan { path: PathBuf, reason: String },
 }
 

@@ -11,7 +11,8 @@ use crate::config::settings::Settings;
 
 /// What a root folder holds, of which one is enough.
 const SIGNS: [&str; 5] = ["Borealis.ps1", "Data", "Server", "Certificates", "Assemblies"];
-/// Where a restore writes down what it is at, for as long as it is at it: the database may just have no name.
+/// Where a restore, or a replacement of the certificate, writes down what it is at, for as long as it is at it: the
+/// database may just have no name.
 pub(super) const RESTORE_PLAN: &str = "restore-in-progress.json";
 /// Names that do not make a folder a root folder, nor a foreign one: the engine's own traces of a start that was
 /// refused, and what a new file system comes with.

@@ -22,7 +22,11 @@ use self::issue::{IssueError, Root};
 use super::{IdentityError, PartState, files};
 use crate::{
     domain::{clock::Clock, random::Random, server_name::ServerName},
-    integrations::tls,
+    integrations::{
+        private_files::narrow,
+        replacement::{self, Change},
+        tls,
+    },
 };
 
 const CERTIFICATE: &str = "borealis-server-cert.pem";
@@ -288,10 +292,44 @@ impl Place<'_> {
         }
     }
 
-    /// Sets every file aside and makes a new root and certificate; where the old files lie now.
-    pub(super) fn replace(&self) -> Result<Vec<PathBuf>, IdentityError> {
-        let aside = self.set_aside(&[CERTIFICATE, BUNDLE, KEY, ROOT_CERTIFICATE, ROOT_KEY])?;
-        self.make(None)?;
+    /// Sets every file aside and makes a new root and certificate; where the old files lie now. The new ones are whole
+    /// before a name changes, and all names change or none: with half of them the next start would make a root that no
+    /// agent knows.
+    pub(super) fn replace(&self, plan: &Path) -> Result<Vec<PathBuf>, IdentityError> {
+        let now = self.clock.now();
+        let root = Root::make(issue::new_key(self.random), now, self.random).map_err(failed)?;
+        let key = issue::new_key(self.random);
+        let mut contents = vec![
+            (ROOT_KEY, issue::key_pem(&root.key).map_err(failed)?),
+            (
+                ROOT_CERTIFICATE,
+                issue::certificate_pem(&root.certificate).map_err(failed)?,
+            ),
+            (KEY, issue::key_pem(&key).map_err(failed)?),
+        ];
+        contents.extend(self.issued(&root, &key)?);
+        let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let mut changes = Vec::new();
+        let made = contents.iter().try_for_each(|(name, content)| {
+            let path = self.path(name);
+            let new = files::free_name(&path, "replacing", &time);
+            changes.push(Change {
+                aside: files::free_name(&path, "replaced", &time),
+                new: Some(new.clone()),
+                path,
+            });
+            files::write(&new, content.as_bytes())
+        });
+        let replaced = made.and_then(|()| Ok(replacement::replace(plan, &changes)?));
+        // As long as there is a plan, what is ready is needed to tell what has been replaced by it.
+        if replaced.is_err() && !plan.exists() {
+            for new in changes.iter().filter_map(|change| change.new.as_ref()) {
+                replacement::discard(new);
+            }
+        }
+        let aside = replaced?;
+        // A key is a secret there, too, and no start looks at it again.
+        narrow(aside.iter().cloned());
         Ok(aside)
     }
 
@@ -482,13 +520,21 @@ impl Place<'_> {
                 &made
             }
         };
+        for (name, content) in self.issued(root, key)? {
+            files::write(&self.path(name), content.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The certificate that the root issues for `key`, and the bundle.
+    fn issued(&self, root: &Root, key: &SecretKey) -> Result<[(&'static str, String); 2], IdentityError> {
         let leaf = root
             .issue(key, self.names, self.clock.now(), self.random)
             .map_err(failed)?;
         let leaf = issue::certificate_pem(&leaf).map_err(failed)?;
         let root = issue::certificate_pem(&root.certificate).map_err(failed)?;
-        files::write(&self.path(CERTIFICATE), leaf.as_bytes())?;
-        files::write(&self.path(BUNDLE), format!("{leaf}{root}").as_bytes())
+        let bundle = format!("{leaf}{root}");
+        Ok([(CERTIFICATE, leaf), (BUNDLE, bundle)])
     }
 
     /// Gives files that are there another name, with the time in it; which names they have now.

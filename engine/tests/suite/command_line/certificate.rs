@@ -1,8 +1,11 @@
 //! `borealis-engine certificate`
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use super::{is_empty, program::run};
+use super::{
+    is_empty,
+    program::{program, run},
+};
 
 const FIXTURE: &str = "tests/fixtures/legacy-root/root/Certificates/Server";
 
@@ -139,4 +142,36 @@ fn names_and_origins_that_no_one_can_use_are_said() {
     let check = run(root.path(), &["check"], &origins);
     let line = check.line("warning", "origins");
     assert!(line.contains("https://b.example/"), "{line}");
+}
+
+#[test]
+fn a_replacement_that_fails_half_way_leaves_the_identity_that_agents_know() {
+    let root = tempfile::tempdir().unwrap();
+    let replace = ["certificate", "replace", "--yes"];
+    run(root.path(), &replace, &[]).done();
+    let before = files(root.path());
+    let program = program(root.path(), &replace, &[]);
+    // Names can be changed, and nothing be written.
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 0; exec \"$@\"", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env("BOREALIS_ROOT", root.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(limited.stderr).unwrap();
+    assert_eq!(files(root.path()), before, "{told}");
+    assert_eq!(limited.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("ulimit -f") && !told.contains("owner and mode"),
+        "{told}"
+    );
+    assert!(!root.path().join("restore-in-progress.json").exists());
+    // Where names cannot be changed neither: the plan has no place.
+    let in_the_way = root.path().join("restore-in-progress.json.new");
+    fs::create_dir(&in_the_way).unwrap();
+    run(root.path(), &replace, &[]).refusal();
+    assert_eq!(files(root.path()), before);
+    fs::remove_dir(&in_the_way).unwrap();
+    run(root.path(), &replace, &[]).done();
 }

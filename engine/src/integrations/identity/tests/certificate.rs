@@ -350,6 +350,22 @@ fn a_start_that_was_cut_short_anywhere_is_completed_by_the_next() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_has_the_cure_of_its_cause() {
+    for (kind, cure) in [
+        (std::io::ErrorKind::StorageFull, "make room"),
+        (std::io::ErrorKind::FileTooLarge, "ulimit -f"),
+        (std::io::ErrorKind::PermissionDenied, "owner and mode"),
+    ] {
+        let error = IdentityError::File {
+            action: "write",
+            path: "key.pem".into(),
+            source: kind.into(),
+        };
+        assert!(error.to_string().contains(cure), "{error}");
+    }
+}
+
+#[test]
 fn a_certificate_that_ends_soon_or_lacks_names_is_warned_of() {
     let root = tempfile::tempdir().unwrap();
     load(root.path()).unwrap();
