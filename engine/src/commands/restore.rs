@@ -31,10 +31,14 @@ use crate::{
         root_lock::RootLock,
     },
     preflight,
-    repositories::sqlite::{holds_fleet, opened_by},
+    repositories::sqlite::{back_up, holds_fleet, opened_by},
     services::{Environment, audit},
 };
 
+/// What SQLite keeps beside a database; the index (`-shm`) is made of the journal.
+const JOURNALS: [&str; 2] = ["-wal", "-journal"];
+/// The copy of a backup that has a journal, as long as there is no single file of both.
+const IN_PARTS: &str = ".in-parts";
 /// What every SQLite file begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
@@ -45,7 +49,8 @@ const SQLITE: &[u8] = b"SQLite format 3\0";
 /// changed, all or none. What was there before is set aside under its name with `.before-restore-<time>`, and nothing is
 /// deleted: remove it once the server runs as it should.
 ///
-/// A copy of the database replaces the database and its journals. An archive replaces keys, certificates and assemblies
+/// A copy of the database replaces the database and its journals. Where one that is restored has a journal itself, as a
+/// database that was set aside may have, what that holds is restored too. An archive replaces keys, certificates and assemblies
 /// too; those that were not there when it was written are set aside. Into an empty root folder it restores a server on
 /// another machine: set its variables as they were.
 ///
@@ -105,8 +110,12 @@ fn look_at_root(settings: &Settings) -> Result<(), Failure> {
 
 /// The legacy server knows no lock, but has its database open.
 fn refuse_others(database: &Path) -> Result<(), Failure> {
-    let looked =
-        opened_by(database).map_err(Failure::io(format!("cannot look at {}", database.display())))?;
+    refuse_open(database, "stop the server first, the legacy too")
+}
+
+fn refuse_open(database: &Path, cure: &str) -> Result<(), Failure> {
+    let shown_path = shown(&database.to_string_lossy());
+    let looked = opened_by(database).map_err(Failure::io(format!("cannot look at {shown_path}")))?;
     let Some(locker) = looked else {
         return Ok(());
     };
@@ -115,8 +124,7 @@ fn refuse_others(database: &Path) -> Result<(), Failure> {
         .map(|process| format!(" (process {process})"))
         .unwrap_or_default();
     Err(Failure::Refused(format!(
-        "{} is open in another program{process}: stop the server first, the legacy too; nothing was changed",
-        database.display()
+        "{shown_path} is open in another program{process}: {cure}; nothing was changed"
     )))
 }
 
@@ -151,13 +159,21 @@ async fn restore(
     let mut backup = File::open(&source).map_err(Failure::io(format!("cannot read {shown_source}")))?;
     let is_database =
         begins_as_sqlite(&mut backup).map_err(Failure::io(format!("cannot read {shown_source}")))?;
+    // Its journals lie where the file does, also when a link leads there.
+    let database = is_database.then(|| fs::canonicalize(&source).unwrap_or_else(|_| source.clone()));
+    if let Some(database) = &database {
+        refuse_open(
+            database,
+            "what is copied meanwhile is not of one moment; `borealis-engine backup` makes a copy that is",
+        )?;
+    }
     let now = environment.clock.now().to_zoned_datetime(TimeZone::UTC);
     let parts = Arc::new(Parts::of(
         settings,
         is_database,
         &now.strftime("%Y%m%dT%H%M%SZ").to_string(),
     ));
-    let restored = stage_and_replace(backup, is_database, plan, &parts).await;
+    let restored = stage_and_replace(backup, database, plan, &parts).await;
     if restored.is_err() {
         parts.discard();
     }
@@ -188,31 +204,42 @@ fn begins_as_sqlite(file: &mut File) -> io::Result<bool> {
 /// Copies the backup beside what it replaces, sees to it that it is whole, and changes the names.
 async fn stage_and_replace(
     backup: File,
-    is_database: bool,
+    source: Option<PathBuf>,
     plan: &Path,
     parts: &Arc<Parts>,
 ) -> Result<Vec<PathBuf>, Failure> {
     let stopped = Arc::new(AtomicBool::new(false));
     let (stop, staging) = (Arc::clone(&stopped), Arc::clone(parts));
-    let mut staged = tokio::task::spawn_blocking(move || {
-        if is_database {
-            staging.stage_database(backup)
-        } else {
-            backup_archive::extract(
-                backup,
-                |name| staging.destination(name),
-                || !stop.load(Ordering::Relaxed),
-            )
-        }
+    let mut copying = tokio::task::spawn_blocking(move || match source {
+        Some(source) => staging.stage_database(backup, &source),
+        None => backup_archive::extract(
+            backup,
+            |name| staging.destination(name),
+            || !stop.load(Ordering::Relaxed),
+        )
+        .map(|()| None),
     });
-    tokio::select! {
-        done = &mut staged => done.map_err(|error| Failure::Refused(error.to_string()))??,
-        signal = stop_signal() => {
-            stopped.store(true, Ordering::Relaxed);
-            let _ = staged.await;
-            signal.map_err(Failure::io("cannot wait for signals"))?;
-            return Err(Failure::refused("stopped; nothing was changed"));
+    let staging = async {
+        let copied = (&mut copying).await;
+        if let Some(copy) = copied.map_err(|error| Failure::Refused(error.to_string()))?? {
+            parts.put_together(&copy).await?;
         }
+        Ok::<_, Failure>(())
+    };
+    let signal = tokio::select! {
+        staged = staging => {
+            staged?;
+            None
+        }
+        signal = stop_signal() => Some(signal),
+    };
+    if let Some(signal) = signal {
+        stopped.store(true, Ordering::Relaxed);
+        if !copying.is_finished() {
+            let _ = copying.await;
+        }
+        signal.map_err(Failure::io("cannot wait for signals"))?;
+        return Err(Failure::refused("stopped; nothing was changed"));
     }
     let database = &parts.database().staged;
     if !database.exists() {
@@ -324,23 +351,52 @@ impl Parts {
         })
     }
 
-    fn stage_database(&self, mut backup: File) -> Result<(), ArchiveError> {
+    /// Copies a database. Where a journal lies beside it that holds something, both are copied under a name of their own,
+    /// which is returned: they have to be put together.
+    fn stage_database(&self, backup: File, source: &Path) -> Result<Option<PathBuf>, ArchiveError> {
         let staged = &self.database().staged;
-        let failed = |source| ArchiveError::File {
-            what: format!("cannot write {}", staged.display()),
-            source,
-        };
-        if let Some(folder) = staged.parent() {
-            make_folders(folder).map_err(failed)?;
+        let journals = JOURNALS.map(|suffix| (suffix, beside(source, suffix)));
+        let journals: Vec<_> = journals
+            .into_iter()
+            .filter(|(_, journal)| fs::metadata(journal).is_ok_and(|found| found.len() > 0))
+            .collect();
+        if journals.is_empty() {
+            copy(backup, staged)?;
+            return Ok(None);
         }
-        let mut file = private()
-            .write(true)
-            .create_new(true)
-            .open(staged)
-            .map_err(failed)?;
-        io::copy(&mut backup, &mut file)
-            .and_then(|_| file.sync_all())
-            .map_err(failed)
+        let in_parts = beside(staged, IN_PARTS);
+        copy(backup, &in_parts)?;
+        for (suffix, journal) in journals {
+            let file = File::open(&journal).map_err(|source| ArchiveError::File {
+                what: format!("cannot read {}", shown(&journal.to_string_lossy())),
+                source,
+            })?;
+            copy(file, &beside(&in_parts, suffix))?;
+        }
+        Ok(Some(in_parts))
+    }
+
+    /// Makes one file of a database and its journal.
+    async fn put_together(&self, in_parts: &Path) -> Result<(), Failure> {
+        let staged = &self.database().staged;
+        copy(io::empty(), staged)?;
+        back_up(in_parts, staged).await.map_err(|error| {
+            Failure::Refused(format!(
+                "the backup and the journal beside it cannot be used: {error}; nothing was changed"
+            ))
+        })?;
+        File::open(staged)
+            .and_then(|file| file.sync_all())
+            .map_err(Failure::io(format!("cannot write {}", staged.display())))?;
+        self.discard_parts();
+        Ok(())
+    }
+
+    fn discard_parts(&self) {
+        let in_parts = beside(&self.database().staged, IN_PARTS);
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            replacement::discard(&beside(&in_parts, suffix));
+        }
     }
 
     /// What gets which name: what is ready, and what is in its way.
@@ -365,11 +421,27 @@ impl Parts {
         for part in &self.parts {
             replacement::discard(&part.staged);
         }
+        self.discard_parts();
         for folder in self.missing.iter().rev() {
             // One that holds something by now was made for something else.
             let _ = fs::remove_dir(folder);
         }
     }
+}
+
+/// Writes what is read into a new file for its owner alone.
+fn copy(mut from: impl io::Read, to: &Path) -> Result<(), ArchiveError> {
+    let failed = |source| ArchiveError::File {
+        what: format!("cannot write {}", to.display()),
+        source,
+    };
+    if let Some(folder) = to.parent() {
+        make_folders(folder).map_err(failed)?;
+    }
+    let mut file = private().write(true).create_new(true).open(to).map_err(failed)?;
+    io::copy(&mut from, &mut file)
+        .and_then(|_| file.sync_all())
+        .map_err(failed)
 }
 
 /// The time, with a number where something bears it already.

@@ -394,3 +394,70 @@ async fn one_that_was_cut_short_keeps_servers_away_until_it_is_taken_back() {
     let told = run(root.path(), &["restore", "--roll-back"], &[]).done();
     assert!(told.contains("nothing was changed"), "{told}");
 }
+
+#[tokio::test]
+async fn an_earlier_restore_is_undone_with_the_journal_that_was_set_aside() {
+    let root = migrated();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("copy.db");
+    run(root.path(), &["backup", copy.to_str().unwrap()], &[]).done();
+    // A server that died: what it did last is in the journal alone.
+    let mut writer = connect(root.path()).await;
+    sqlx::raw_sql("INSERT INTO sites (name) VALUES ('in the journal')")
+        .execute(&mut writer)
+        .await
+        .unwrap();
+    let names = ["database.db", "database.db-wal", "database.db-shm"];
+    for name in names {
+        fs::copy(root.path().join(name), elsewhere.path().join(name)).unwrap();
+    }
+    writer.close().await.unwrap();
+    for name in names {
+        fs::copy(elsewhere.path().join(name), root.path().join(name)).unwrap();
+    }
+    let told = run(root.path(), &["restore", copy.to_str().unwrap(), "--json"], &[]).json();
+    assert!(sites(root.path()).await.is_empty());
+    let aside: Vec<_> = told["set_aside"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|path| path.as_str().unwrap())
+        .collect();
+    assert_eq!(aside.len(), 3, "{aside:?}");
+    let before: Vec<_> = aside.iter().map(|path| fs::read(path).unwrap()).collect();
+    restore(root.path(), Path::new(aside.last().unwrap())).done();
+    assert_eq!(sites(root.path()).await, ["in the journal"]);
+    let after: Vec<_> = aside.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(before == after, "what is restored stays as it is");
+    assert!(
+        names_in(root.path())
+            .iter()
+            .all(|name| !name.contains("restoring"))
+    );
+}
+
+#[tokio::test]
+async fn a_change_that_was_cut_short_is_undone_by_the_journal_beside_the_backup() {
+    let root = migrated();
+    sql(
+        root.path(),
+        "INSERT INTO sites (name) VALUES ('before'); PRAGMA journal_mode = DELETE",
+    )
+    .await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut writer = connect(root.path()).await;
+    // More than is held in memory: half of it lies in the database, and in the journal what was there.
+    sqlx::raw_sql(
+        "PRAGMA cache_size = 2; BEGIN; DELETE FROM sites; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 \
+         FROM n WHERE i < 2000) INSERT INTO sites (name) SELECT 'late' || i FROM n",
+    )
+    .execute(&mut writer)
+    .await
+    .unwrap();
+    for name in ["database.db", "database.db-journal"] {
+        fs::copy(root.path().join(name), elsewhere.path().join(name)).unwrap();
+    }
+    writer.close().await.unwrap();
+    restore(root.path(), &elsewhere.path().join("database.db")).done();
+    assert_eq!(sites(root.path()).await, ["before"]);
+}
