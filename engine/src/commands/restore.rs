@@ -252,6 +252,8 @@ async fn stage_and_replace(
             "the backup cannot be used: {wrong}; nothing was changed"
         )));
     }
+    // Copying may have taken minutes, in which somebody may have started the legacy.
+    refuse_others(&parts.database().path)?;
     let (plan, changes) = (plan.to_owned(), parts.changes());
     // From here on a signal comes too late.
     tokio::task::spawn_blocking(move || replacement::replace(&plan, &changes))

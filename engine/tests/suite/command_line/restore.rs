@@ -9,10 +9,11 @@ use std::{
     path::Path,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sqlx::Connection as _;
 
-use super::program::{Ran, connect, migrated, run, sql};
+use super::program::{Ran, connect, migrated, program, run, sql};
 use crate::testkit::{files::names_in, server::Server};
 
 /// Everything below a folder but the logs and the lock: what it is, and its mode.
@@ -459,5 +460,45 @@ async fn a_change_that_was_cut_short_is_undone_by_the_journal_beside_the_backup(
     }
     writer.close().await.unwrap();
     restore(root.path(), &elsewhere.path().join("database.db")).done();
+    assert_eq!(sites(root.path()).await, ["before"]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_opened_while_the_backup_is_copied_is_not_taken_away() {
+    let (root, _elsewhere, archive) = archived().await;
+    sql(root.path(), "PRAGMA journal_mode = WAL").await;
+    // Long enough to read that the program can be held in the middle of it.
+    let large = root.path().join("Assemblies/large.bin");
+    fs::write(&large, vec![7; 64 << 20]).unwrap();
+    fs::remove_file(&archive).unwrap();
+    run(root.path(), &["backup", "--all", archive.to_str().unwrap()], &[]).done();
+    fs::remove_file(&large).unwrap();
+    let program = program(root.path(), &["restore", archive.to_str().unwrap()], &[])
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&program);
+    let is_staging = || {
+        names_in(root.path())
+            .iter()
+            .any(|name| name.starts_with("Assemblies.restoring-"))
+    };
+    while !is_staging() {
+        std::thread::yield_now();
+    }
+    kill_process(pid, Signal::STOP).unwrap();
+    assert!(is_staging(), "it was held in time");
+    let mut other = connect(root.path()).await;
+    sqlx::raw_sql("SELECT count(*) FROM sites")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let before = names_in(&root.path().join("Assemblies"));
+    kill_process(pid, Signal::CONT).unwrap();
+    let ended = program.wait_with_output().unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("is open in another program"), "{told}");
+    assert_eq!(names_in(&root.path().join("Assemblies")), before);
+    assert!(!is_staging());
+    other.close().await.unwrap();
     assert_eq!(sites(root.path()).await, ["before"]);
 }
