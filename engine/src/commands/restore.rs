@@ -174,7 +174,8 @@ async fn restore(
         &now.strftime("%Y%m%dT%H%M%SZ").to_string(),
     ));
     let restored = stage_and_replace(backup, database, plan, &parts).await;
-    if restored.is_err() {
+    // As long as there is a plan, what is ready is needed to tell what has been replaced by it.
+    if restored.is_err() && !plan.exists() {
         parts.discard();
     }
     let aside = restored?;

@@ -55,7 +55,11 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Replacem
 /// # Errors
 /// What could not be done; everything is as it was then, unless it says otherwise.
 pub fn replace(plan: &Path, changes: &[Change]) -> Result<Vec<PathBuf>, ReplacementError> {
-    write_down(plan, changes)?;
+    if let Err(error) = write_down(plan, changes) {
+        // Nothing is carried out: no plan may say that something was.
+        let _ = fs::remove_file(plan);
+        return Err(error);
+    }
     match carry_out(changes) {
         Ok(aside) => {
             remove(plan)?;
@@ -123,9 +127,13 @@ fn write_down(plan: &Path, changes: &[Change]) -> Result<(), ReplacementError> {
         .truncate(true)
         .open(&part)
         .map_err(failed("write", &part))?;
-    io::Write::write_all(&mut file, &text)
+    let written = io::Write::write_all(&mut file, &text)
         .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&part, plan))
+        .and_then(|()| fs::rename(&part, plan));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
         .and_then(|()| sync_folder(plan))
         .map_err(failed("write", plan))
 }
@@ -250,6 +258,17 @@ mod tests {
             assert!(told.contains("cannot set aside"), "{told}");
             assert_eq!(content(folder.path()), before);
         }
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let changes = prepared(folder.path());
+        let plan = folder.path().join("plan");
+        fs::create_dir(&plan).unwrap();
+        let before = content(folder.path());
+        replace(&plan, &changes).unwrap_err();
+        assert_eq!(content(folder.path()), before);
     }
 
     #[test]
