@@ -22,7 +22,7 @@ use crate::{
     config::settings::Settings,
     domain::json::Json,
     integrations::{
-        backup_archive::{self, ASSEMBLIES, ArchiveError, DATABASE, Destination, Source},
+        backup_archive::{self, ASSEMBLIES, ArchiveError, DATABASE, Destination, Source, Written},
         identity,
     },
     repositories::sqlite::back_up,
@@ -90,9 +90,9 @@ pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Res
             return Err(Failure::refused("stopped before the copy was whole; nothing was written"));
         }
     }
-    let (copy, files) = if arguments.all {
-        let (archive, files) = archived(copy, workshop.path(), settings).await?;
-        (archive, Some(files))
+    let (copy, all) = if arguments.all {
+        let (archive, written) = archived(copy, workshop.path(), settings).await?;
+        (archive, Some(written))
     } else {
         (copy, None)
     };
@@ -108,9 +108,18 @@ pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Res
         ("bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into()),
     ];
     let mut text = format!("wrote {shown_target}, {bytes} bytes");
-    if let Some(files) = files {
-        text += &format!(", {files} files: it opens the fleet, keep it as you keep the server's keys");
+    if let Some(Written { files, left_out }) = all {
+        text += &format!(", {files} files: it opens the fleet, keep it as you keep the server's keys\n");
+        let left_out: Vec<_> = left_out.iter().map(|path| path.display().to_string()).collect();
+        for path in &left_out {
+            text += &format!(
+                "left out, as it is neither file, folder nor link: {}\n",
+                shown(path)
+            );
+            tracing::warn!(%path, "left out of a backup, as it is neither file, folder nor link");
+        }
         members.push(("files", files.into()));
+        members.push(("left_out", Json::list(left_out)));
     }
     Answer {
         text,
@@ -119,12 +128,12 @@ pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Res
     .show(arguments.json)
 }
 
-/// The copy of the database with everything else, read again; how many files that are.
+/// The copy of the database with everything else, read again.
 async fn archived(
     copy: NamedTempFile,
     workshop: &Path,
     settings: &Settings,
-) -> Result<(NamedTempFile, usize), Failure> {
+) -> Result<(NamedTempFile, Written), Failure> {
     let mut sources = vec![Source {
         name: DATABASE.to_owned(),
         path: copy.path().to_owned(),
@@ -141,7 +150,8 @@ async fn archived(
     let stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&stopped);
     let mut writing = tokio::task::spawn_blocking(move || {
-        let files = backup_archive::write(archive.as_file(), &sources)?;
+        let goes_on = || !stop.load(Ordering::Relaxed);
+        let written = backup_archive::write(archive.as_file(), &sources, goes_on)?;
         let anywhere = |_: &str| {
             Some(Destination {
                 path: None,
@@ -152,8 +162,8 @@ async fn archived(
             what: "cannot read the archive again".to_owned(),
             source,
         })?;
-        backup_archive::extract(again, anywhere, || !stop.load(Ordering::Relaxed))?;
-        Ok::<_, ArchiveError>((archive, files))
+        backup_archive::extract(again, anywhere, goes_on)?;
+        Ok::<_, ArchiveError>((archive, written))
     });
     tokio::select! {
         written = &mut writing => match written {

@@ -21,6 +21,8 @@ use super::private_files::{FILE_MODE, make_folders, private};
 const LIST: &str = "borealis-backup.json";
 /// The version of the archive's form.
 const FORMAT: u32 = 1;
+/// Why nothing came of it when nobody waits any more.
+const STOPPED: &str = "stopped";
 /// A longer list is none: a million files need less.
 const LONGEST_LIST: u64 = 512 * 1024 * 1024;
 
@@ -77,20 +79,36 @@ pub struct Source {
     pub path: PathBuf,
 }
 
-/// Writes what there is of `sources` into a file; how many files that are.
+/// What went into an archive.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// How many files.
+    pub files: usize,
+    /// What holds nothing that could be kept: pipes, sockets, devices.
+    pub left_out: Vec<PathBuf>,
+}
+
+/// Writes what there is of `sources` into a file. `goes_on` is asked before each entry, and while one is read.
 ///
 /// # Errors
 /// Something cannot be read, or the archive not be written; what is in it then is worth nothing.
-pub fn write(archive: &File, sources: &[Source]) -> Result<usize, ArchiveError> {
+pub fn write(
+    archive: &File,
+    sources: &[Source],
+    goes_on: impl Fn() -> bool,
+) -> Result<Written, ArchiveError> {
     let mut writer = Writer {
         builder: Builder::new(io::BufWriter::new(archive)),
         entries: BTreeMap::new(),
+        left_out: Vec::new(),
+        goes_on: &goes_on,
     };
     for source in sources {
         // What the settings name may be a link itself; what is below it is kept as it is.
         match fs::metadata(&source.path) {
             Ok(found) if found.is_dir() => writer.folder(&source.name, &source.path)?,
-            Ok(_) => writer.file(&source.name, &source.path)?,
+            Ok(found) if found.is_file() => writer.file(&source.name, &source.path)?,
+            Ok(_) => writer.left_out.push(source.path.clone()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(cannot_read(&source.path))(error)),
         }
@@ -102,24 +120,37 @@ fn cannot_read(path: &Path) -> String {
     format!("cannot read {}", path.display())
 }
 
-struct Writer<W: Write> {
+/// How files are opened: a pipe that has taken a file's place keeps nobody waiting.
+#[allow(clippy::cast_possible_wrap, reason = "the form that the system's call takes")]
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+
+struct Writer<'a, W: Write> {
     builder: Builder<W>,
     entries: BTreeMap<String, Listed>,
+    left_out: Vec<PathBuf>,
+    goes_on: &'a dyn Fn() -> bool,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> Writer<'_, W> {
     fn file(&mut self, name: &str, path: &Path) -> Result<(), ArchiveError> {
         let cannot = || cannot_read(path);
-        let file = File::open(path).map_err(failed(cannot()))?;
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(NONBLOCK)
+            .open(path)
+            .map_err(failed(cannot()))?;
         let found = file.metadata().map_err(failed(cannot()))?;
         if !found.is_file() {
-            // Nothing else holds anything that could be kept.
+            self.left_out.push(path.to_owned());
             return Ok(());
         }
         let bytes = found.len();
         let mut header = header(EntryType::Regular, found.permissions().mode(), bytes);
         // A file that grows meanwhile is kept as long as it was; one that shrinks is an error.
-        let mut hashing = Hashing::new(file.take(bytes));
+        let mut hashing = Hashing::new(Interruptible {
+            inner: file.take(bytes),
+            goes_on: self.goes_on,
+        });
         self.builder
             .append_data(&mut header, name, &mut hashing)
             .map_err(failed(format!("cannot copy {}", path.display())))?;
@@ -143,6 +174,9 @@ impl<W: Write> Writer<W> {
         let mut entries = entries.map_err(failed(cannot()))?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
+            if !(self.goes_on)() {
+                return unusable(STOPPED);
+            }
             let path = entry.path();
             let Ok(below) = entry.file_name().into_string() else {
                 return unusable(format!(
@@ -156,8 +190,11 @@ impl<W: Write> Writer<W> {
                 self.link(&name, &path)?;
             } else if kind.is_dir() {
                 self.folder(&name, &path)?;
-            } else {
+            } else if kind.is_file() {
                 self.file(&name, &path)?;
+            } else {
+                // To open a pipe would wait for somebody who writes into it.
+                self.left_out.push(path);
             }
         }
         Ok(())
@@ -179,7 +216,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<usize, ArchiveError> {
+    fn finish(mut self) -> Result<Written, ArchiveError> {
         let files = self
             .entries
             .values()
@@ -204,7 +241,10 @@ impl<W: Write> Writer<W> {
             .into_inner()
             .and_then(|mut inner| inner.flush())
             .map_err(cannot())?;
-        Ok(files)
+        Ok(Written {
+            files,
+            left_out: self.left_out,
+        })
     }
 }
 
@@ -214,6 +254,22 @@ fn header(kind: EntryType, mode: u32, bytes: u64) -> Header {
     header.set_mode(mode & 0o777);
     header.set_size(bytes);
     header
+}
+
+/// Reads as long as it goes on.
+struct Interruptible<'a, R> {
+    inner: R,
+    goes_on: &'a dyn Fn() -> bool,
+}
+
+impl<R: Read> Read for Interruptible<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if (self.goes_on)() {
+            self.inner.read(buffer)
+        } else {
+            Err(io::Error::other(STOPPED))
+        }
+    }
 }
 
 struct Hashing<R> {
@@ -276,7 +332,7 @@ pub fn extract(
     let mut list = None;
     for entry in archive.entries().map_err(broken())? {
         if !goes_on() {
-            return unusable("stopped");
+            return unusable(STOPPED);
         }
         let entry = entry.map_err(broken())?;
         if list.is_some() {
@@ -425,5 +481,30 @@ fn compare(list: &List, found: &BTreeMap<String, Listed>) -> Result<(), ArchiveE
             "{name} is in the archive, but not in its list: it was changed"
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_nobody_waits_for_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("assemblies");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("script"), "text").unwrap();
+        let archive = File::create(folder.path().join("all.tar")).unwrap();
+        for (path, asked) in [(path.join("script"), 0), (path, 1)] {
+            let source = Source {
+                name: ASSEMBLIES.to_owned(),
+                path,
+            };
+            let left = std::cell::Cell::new(asked);
+            let goes_on = || left.replace(0) > 0;
+            let told = write(&archive, &[source], goes_on).unwrap_err();
+            let told = format!("{told:?}");
+            assert!(told.contains(STOPPED), "{told}");
+        }
     }
 }

@@ -201,6 +201,34 @@ async fn no_file_is_overwritten_and_none_is_left_half_written() {
     assert_eq!(names(), ["link", "precious"]);
 }
 
+#[tokio::test]
+async fn an_archive_leaves_out_what_holds_nothing_and_says_so() {
+    let root = migrated();
+    let assemblies = root.path().join("Assemblies");
+    fs::create_dir_all(&assemblies).unwrap();
+    fs::write(assemblies.join("script.ps1"), "").unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        assemblies.join("a pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(assemblies.join("a socket")).unwrap();
+    let told = run(root.path(), &["backup", "--all", "all.tar"], &[]).done();
+    for name in ["a pipe", "a socket"] {
+        let line = told.lines().find(|line| line.contains(name));
+        assert!(line.is_some_and(|line| line.contains("left out")), "{told}");
+    }
+    let told = run(root.path(), &["backup", "--all", "again.tar", "--json"], &[]).json();
+    let left_out = json!([assemblies.join("a pipe"), assemblies.join("a socket")]);
+    assert_eq!(told["left_out"], left_out, "{told}");
+    assert_eq!(told["files"], json!(2));
+    run(root.path(), &["restore", "all.tar"], &[]).done();
+    assert_eq!(names_in(&assemblies), ["script.ps1"]);
+}
+
 #[test]
 fn under_a_limit_of_file_sizes_a_command_fails_and_says_why() {
     let root = migrated();
