@@ -124,6 +124,15 @@ fn cannot_read(path: &Path) -> String {
 #[allow(clippy::cast_possible_wrap, reason = "the form that the system's call takes")]
 const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 
+/// `None` of what was removed since it was listed: assemblies are edited while they are copied.
+fn unless_gone<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 struct Writer<'a, W: Write> {
     builder: Builder<W>,
     entries: BTreeMap<String, Listed>,
@@ -137,8 +146,10 @@ impl<W: Write> Writer<'_, W> {
         let file = fs::OpenOptions::new()
             .read(true)
             .custom_flags(NONBLOCK)
-            .open(path)
-            .map_err(failed(cannot()))?;
+            .open(path);
+        let Some(file) = unless_gone(file).map_err(failed(cannot()))? else {
+            return Ok(());
+        };
         let found = file.metadata().map_err(failed(cannot()))?;
         if !found.is_file() {
             self.left_out.push(path.to_owned());
@@ -165,13 +176,19 @@ impl<W: Write> Writer<'_, W> {
 
     fn folder(&mut self, name: &str, path: &Path) -> Result<(), ArchiveError> {
         let cannot = || cannot_read(path);
-        let mode = fs::metadata(path).map_err(failed(cannot()))?.permissions().mode();
+        let Some(found) = unless_gone(fs::metadata(path)).map_err(failed(cannot()))? else {
+            return Ok(());
+        };
+        let mode = found.permissions().mode();
         self.builder
             .append_data(&mut header(EntryType::Directory, mode, 0), name, io::empty())
             .map_err(failed("cannot write the archive"))?;
         self.entries.insert(name.to_owned(), Listed::Folder);
         let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut entries = entries.map_err(failed(cannot()))?;
+        // One that is gone by now is kept as the empty one that it was at last.
+        let mut entries = unless_gone(entries)
+            .map_err(failed(cannot()))?
+            .unwrap_or_default();
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             if !(self.goes_on)() {
@@ -185,7 +202,8 @@ impl<W: Write> Writer<'_, W> {
                 ));
             };
             let name = format!("{name}/{below}");
-            let kind = entry.file_type().map_err(failed(cannot_read(&path)))?;
+            let kind = unless_gone(entry.file_type()).map_err(failed(cannot_read(&path)))?;
+            let Some(kind) = kind else { continue };
             if kind.is_symlink() {
                 self.link(&name, &path)?;
             } else if kind.is_dir() {
@@ -201,7 +219,8 @@ impl<W: Write> Writer<'_, W> {
     }
 
     fn link(&mut self, name: &str, path: &Path) -> Result<(), ArchiveError> {
-        let target = fs::read_link(path).map_err(failed(cannot_read(path)))?;
+        let target = unless_gone(fs::read_link(path)).map_err(failed(cannot_read(path)))?;
+        let Some(target) = target else { return Ok(()) };
         let Some(text) = target.to_str() else {
             return unusable(format!(
                 "{} leads to a name that is not written in UTF-8",
@@ -487,6 +506,23 @@ fn compare(list: &List, found: &BTreeMap<String, Listed>) -> Result<(), ArchiveE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_removed_since_it_was_listed_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer {
+            builder: Builder::new(Vec::new()),
+            entries: BTreeMap::new(),
+            left_out: Vec::new(),
+            goes_on: &|| true,
+        };
+        let gone = folder.path().join("gone");
+        writer.file("file", &gone).unwrap();
+        writer.folder("folder", &gone).unwrap();
+        writer.link("link", &gone).unwrap();
+        assert!(writer.entries.is_empty());
+        assert_eq!(writer.finish().unwrap().files, 0);
+    }
 
     #[test]
     fn one_that_nobody_waits_for_is_not_written() {
