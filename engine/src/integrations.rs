@@ -13,6 +13,7 @@ pub mod proxy_client;
 pub mod random;
 pub mod recorder;
 pub mod replacement;
+pub mod restore_places;
 pub mod root_lock;
 pub mod tls;
 pub mod token_signing;

@@ -21,7 +21,7 @@ use std::{
 use crate::{
     config::settings::{AccessPolicy, Settings},
     domain::clock::Clock,
-    integrations::root_lock,
+    integrations::{restore_places, root_lock},
 };
 
 use self::writable::Need;
@@ -172,11 +172,25 @@ fn lock(report: &mut Report, settings: &Settings) {
         report.add(Verdict::Problem, "restore", cut_short(&plan));
     }
     match root_lock::probe(&settings.database_path) {
-        Ok(()) => report.add(
-            Verdict::Ok,
-            "other servers",
-            "no other engine works in this root folder",
-        ),
+        Ok(()) => {
+            report.add(
+                Verdict::Ok,
+                "other servers",
+                "no other engine works in this root folder",
+            );
+            // While somebody has the lock they may be in use.
+            for leftover in restore_places::leftovers(settings) {
+                report.add(
+                    Verdict::Warning,
+                    "restore",
+                    format!(
+                        "{} was made ready by a command that was killed, and may hold keys or the database: \
+                         `borealis-engine restore --roll-back` removes it",
+                        leftover.display()
+                    ),
+                );
+            }
+        }
         Err(error) => report.add(Verdict::Problem, "other servers", error.to_string()),
     }
 }

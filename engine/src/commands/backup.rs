@@ -1,8 +1,9 @@
 //! `borealis-engine backup`
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -23,11 +24,15 @@ use crate::{
     domain::json::Json,
     integrations::{
         backup_archive::{self, ASSEMBLIES, ArchiveError, DATABASE, Destination, Source, Written},
-        identity,
+        identity, replacement,
     },
     repositories::sqlite::back_up,
     services::audit,
 };
+
+/// What the name of the folder in which one is made begins with, and how long the rest is.
+const WORKSHOP: &str = ".borealis-backup-";
+const RANDOM: usize = 6;
 
 /// Write a copy of the database, or of the whole server, while the server runs or not.
 ///
@@ -78,10 +83,8 @@ pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Res
     let cannot_write = || format!("cannot write into {}", shown(&folder.to_string_lossy()));
     // Beside the target, so that the copy can get its name in one step, and in a folder of its own that is gone at the
     // end with whatever else SQLite made there.
-    let workshop = tempfile::Builder::new()
-        .prefix(".borealis-backup-")
-        .tempdir_in(folder)
-        .map_err(Failure::io(cannot_write()))?;
+    let (workshop, held) = workshop(folder).map_err(Failure::io(cannot_write()))?;
+    remove_stale(folder);
     let copy = NamedTempFile::new_in(workshop.path()).map_err(Failure::io(cannot_write()))?;
     tokio::select! {
         copied = back_up(database, copy.path()) => copied?,
@@ -100,6 +103,7 @@ pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Res
         io::ErrorKind::AlreadyExists => exists_already(&shown_target),
         _ => Failure::io(cannot_write())(error),
     })?;
+    drop((workshop, held));
     audit::changed("backup.written", target.display());
     tracing::info!(file = %shown_target, %bytes, all = arguments.all, "backup written");
     let mut members = vec![
@@ -126,6 +130,45 @@ pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Res
         json: Json::Object(Json::members(members)),
     }
     .show(arguments.json)
+}
+
+/// A folder that is gone at the end, and a lock on it for as long as somebody works in it.
+fn workshop(folder: &Path) -> io::Result<(TempDir, File)> {
+    loop {
+        let workshop = tempfile::Builder::new().prefix(WORKSHOP).tempdir_in(folder)?;
+        let held = File::open(workshop.path())?;
+        if let Err(TryLockError::WouldBlock) = held.try_lock() {
+            // Another one takes it for left behind, in the moment before it was locked.
+            continue;
+        }
+        let is_there = |found: fs::Metadata| held.metadata().is_ok_and(|own| own.ino() == found.ino());
+        if fs::metadata(workshop.path()).is_ok_and(is_there) {
+            return Ok((workshop, held));
+        }
+    }
+}
+
+/// Removes the folders of this user's backups that were killed: what lies there holds digests of passwords, and keys.
+/// Where locks cannot be had nobody knows whether they are, and they stay.
+fn remove_stale(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(WORKSHOP));
+        let is_one = random.is_some_and(|random| {
+            random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        let path = entry.path();
+        let is_own = fs::symlink_metadata(&path)
+            .is_ok_and(|found| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw());
+        if is_one
+            && is_own
+            && let Ok(held) = File::open(&path)
+            && held.try_lock().is_ok()
+        {
+            replacement::discard(&path);
+            tracing::warn!(path = %path.display(), "removed what a backup that was killed had left");
+        }
+    }
 }
 
 /// The copy of the database with everything else, read again.

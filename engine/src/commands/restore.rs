@@ -24,10 +24,10 @@ use crate::{
     config::settings::Settings,
     domain::json::Json,
     integrations::{
-        backup_archive::{self, ASSEMBLIES, ArchiveError, DATABASE, Destination},
-        identity,
+        backup_archive::{self, ASSEMBLIES, ArchiveError, Destination},
         private_files::{make_folders, narrow, private},
         replacement::{self, Change},
+        restore_places,
         root_lock::RootLock,
     },
     preflight,
@@ -90,7 +90,8 @@ pub(super) async fn run(
     refuse_others(&settings.database_path)?;
     let plan = preflight::restore_plan(settings);
     let answer = match &arguments.file {
-        None => roll_back(&plan)?,
+        None => roll_back(&plan, settings)?,
+        Some(_) if plan.exists() => return Err(Failure::Refused(preflight::cut_short(&plan))),
         Some(file) => restore(file, &plan, settings, environment).await?,
     };
     drop(lock);
@@ -128,20 +129,48 @@ fn refuse_open(database: &Path, cure: &str) -> Result<(), Failure> {
     )))
 }
 
-fn roll_back(plan: &Path) -> Result<Answer, Failure> {
+/// Removes what one that was killed had made ready; what that was. The lock is held, and no plan needs it. Where somebody
+/// wants to restore from just that, it all stays.
+fn remove_leftovers(settings: &Settings, source: Option<&Path>) -> Vec<String> {
+    let leftovers = restore_places::leftovers(settings);
+    let source = source.and_then(|source| fs::canonicalize(source).ok());
+    if source.is_some_and(|source| leftovers.iter().any(|path| source.starts_with(path))) {
+        return Vec::new();
+    }
+    for path in &leftovers {
+        replacement::discard(path);
+        tracing::warn!(path = %path.display(), "removed what was made ready for a restore that was killed");
+    }
+    leftovers
+        .iter()
+        .filter(|path| fs::symlink_metadata(path).is_err())
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+fn roll_back(plan: &Path, settings: &Settings) -> Result<Answer, Failure> {
     let undone = replacement::roll_back(plan)?;
     if undone {
         audit::changed("backup.rolled_back", plan.display());
         tracing::warn!("a replacement that was cut short was taken back");
     }
-    let (text, status) = if undone {
-        ("what was there before is back", "rolled_back")
-    } else {
-        ("nothing was cut short here; nothing was changed", "nothing_to_do")
+    let removed = remove_leftovers(settings, None);
+    let (text, status) = match (undone, removed.is_empty()) {
+        (true, _) => ("what was there before is back\n", "rolled_back"),
+        (false, false) => (
+            "no name had been changed; what was made ready is gone\n",
+            "removed",
+        ),
+        (false, true) => (
+            "nothing was cut short here; nothing was changed\n",
+            "nothing_to_do",
+        ),
     };
+    let mut text = text.to_owned();
+    text.extend(removed.iter().map(|path| format!("removed {}\n", shown(path))));
     Ok(Answer {
-        text: text.to_owned(),
-        json: Json::object([("status", status.into())]),
+        text,
+        json: Json::object([("status", status.into()), ("removed", Json::list(removed))]),
     })
 }
 
@@ -151,10 +180,8 @@ async fn restore(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Answer, Failure> {
-    if plan.exists() {
-        return Err(Failure::Refused(preflight::cut_short(plan)));
-    }
     let source = std::path::absolute(file).map_err(Failure::io("cannot tell where the backup is"))?;
+    remove_leftovers(settings, Some(&source));
     let shown_source = shown(&source.to_string_lossy());
     let mut backup = File::open(&source).map_err(Failure::io(format!("cannot read {shown_source}")))?;
     let is_database =
@@ -287,22 +314,7 @@ struct Parts {
 
 impl Parts {
     fn of(settings: &Settings, database_alone: bool, time: &str) -> Self {
-        let mut places = Vec::new();
-        if !database_alone {
-            places.push((ASSEMBLIES.to_owned(), settings.root.join("Assemblies")));
-            places.extend(
-                identity::all_files(settings)
-                    .into_iter()
-                    .map(|file| (file.name, file.path)),
-            );
-        }
-        places.push((DATABASE.to_owned(), settings.database_path.clone()));
-        // What a link leads to is replaced, and the link stays.
-        for (_, path) in &mut places {
-            if let Ok(target) = fs::canonicalize(&*path) {
-                *path = target;
-            }
-        }
+        let places = restore_places::places(settings, database_alone);
         let time = free(&places, time);
         let parts: Vec<_> = places
             .into_iter()

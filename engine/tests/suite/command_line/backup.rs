@@ -230,6 +230,28 @@ async fn an_archive_leaves_out_what_holds_nothing_and_says_so() {
 }
 
 #[test]
+fn what_a_killed_backup_left_goes_with_the_next_one_but_not_what_another_works_in() {
+    let root = migrated();
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join(".tmpAbCdEf"), "half a database").unwrap();
+        path
+    };
+    make(".borealis-backup-AbC123");
+    let held = fs::File::open(make(".borealis-backup-XyZ789")).unwrap();
+    held.lock().unwrap();
+    make(".borealis-backup-of-mine");
+    let file = folder.path().join("copy.db");
+    run(root.path(), &["backup", file.to_str().unwrap()], &[]).done();
+    assert_eq!(
+        names_in(folder.path()),
+        [".borealis-backup-XyZ789", ".borealis-backup-of-mine", "copy.db"]
+    );
+}
+
+#[test]
 fn under_a_limit_of_file_sizes_a_command_fails_and_says_why() {
     let root = migrated();
     let program = program(root.path(), &["backup", "copy.db"], &[]);

@@ -502,3 +502,53 @@ async fn a_database_that_is_opened_while_the_backup_is_copied_is_not_taken_away(
     other.close().await.unwrap();
     assert_eq!(sites(root.path()).await, ["before"]);
 }
+
+#[tokio::test]
+async fn what_a_killed_restore_made_ready_is_told_of_and_removed_by_the_next() {
+    let (root, elsewhere, archive) = archived().await;
+    let copy = elsewhere.path().join("copy.db");
+    run(root.path(), &["backup", copy.to_str().unwrap()], &[]).done();
+    let before = tree(root.path());
+    let key = "Certificates/Server/borealis-server-key.pem";
+    let leave = || {
+        let at = |name: String| root.path().join(name);
+        for name in ["database.db", "database.db-wal", key] {
+            let (name, journal) = name
+                .split_once("-wal")
+                .map_or((name, ""), |(name, _)| (name, "-wal"));
+            fs::write(
+                at(format!("{name}.restoring-20260102T030405Z-2{journal}")),
+                "secret",
+            )
+            .unwrap();
+        }
+        let folder = at("Assemblies.restoring-20260102T030405Z".to_owned());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("script.ps1"), "").unwrap();
+    };
+    let own = root.path().join("database.db.restoring-howto");
+    for next in [
+        vec!["restore", "--roll-back"],
+        vec!["restore", copy.to_str().unwrap()],
+        vec!["restore", archive.to_str().unwrap()],
+    ] {
+        leave();
+        fs::write(&own, "somebody's notes").unwrap();
+        let check = run(root.path(), &["check"], &[]);
+        assert_eq!(check.code, Some(0), "{check:?}");
+        let told: Vec<_> = check
+            .output
+            .lines()
+            .filter(|line| line.starts_with("warning  restore: "))
+            .collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert!(told.iter().any(|line| line.contains(key)), "{told:?}");
+        run(root.path(), &next, &[]).done();
+        fs::remove_file(&own).unwrap();
+        let left: Vec<_> = tree(root.path())
+            .into_keys()
+            .filter(|name| !before.contains_key(name) && !name.contains(".before-restore-"))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
