@@ -70,6 +70,13 @@ pub struct BackupArguments {
 pub(super) async fn run(arguments: &BackupArguments, settings: &Settings) -> Result<(), Failure> {
     let database = &settings.database_path;
     let target = std::path::absolute(&arguments.file).map_err(Failure::io("cannot tell where to write"))?;
+    if target.to_str().is_none() {
+        // It could be told neither here nor in the audit log.
+        return Err(Failure::Refused(format!(
+            "{} is not written in UTF-8: choose another name; nothing was written",
+            shown(&target.to_string_lossy())
+        )));
+    }
     let shown_target = shown(&target.to_string_lossy());
     // Asked before the work, for the sake of whoever waits for it; what decides is the way the file gets its name.
     match fs::symlink_metadata(&target) {

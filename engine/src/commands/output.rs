@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use super::Failure;
 use crate::domain::{json::Json, json_text::compact_text, timestamp::iso_utc};
 
+/// The widest cell that others are lined up with; a longer one, which anybody may have chosen, moves its own row alone.
+const WIDEST: usize = 64;
 /// What stands where there is nothing to show.
 const NOTHING: &str = "-";
 
@@ -103,17 +105,22 @@ pub(super) fn shown_time(seconds: Option<i64>) -> String {
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let headings = headings.map(str::to_owned);
     let lines = || std::iter::once(&headings).chain(rows);
+    let width = |cell: &String| cell.chars().count();
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        lines()
+            .filter_map(|line| line.get(column))
+            .map(width)
+            .filter(|width| *width <= WIDEST)
+            .max()
+            .unwrap_or(0)
+    });
     let mut text = String::new();
     for line in lines() {
-        let mut cells = line.iter().enumerate().peekable();
-        while let Some((column, cell)) = cells.next() {
+        let mut cells = line.iter().zip(widths).peekable();
+        while let Some((cell, widest)) = cells.next() {
             text.push_str(cell);
             if cells.peek().is_some() {
-                let width = lines()
-                    .filter_map(|line| line.get(column))
-                    .map(|cell| cell.chars().count())
-                    .max();
-                let gap = width.unwrap_or(0).saturating_sub(cell.chars().count());
+                let gap = widest.saturating_sub(width(cell));
                 text.extend(std::iter::repeat_n(' ', gap + 2));
             }
         }
@@ -134,6 +141,19 @@ mod tests {
         ];
         assert_eq!(table(["A", "B"], &rows), "A       B\né       1\nlonger  2\n");
         assert_eq!(table(["A", "B"], &[]), "A  B\n");
+    }
+
+    #[test]
+    fn one_long_cell_widens_no_other_row() {
+        let rows = [
+            ["x".repeat(100_000), "1".to_owned()],
+            ["y".to_owned(), "2".to_owned()],
+        ];
+        let text = table(["A", "B"], &rows);
+        assert!(text.contains(&rows[0][0]));
+        assert!(text.len() < 100_500, "{}", text.len());
+        let columns: Vec<_> = text.lines().map(|line| line.find(['B', '2'])).collect();
+        assert_eq!(columns[0], columns[2], "the others stand under their headings");
     }
 
     #[test]

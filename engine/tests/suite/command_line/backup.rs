@@ -272,3 +272,19 @@ fn under_a_limit_of_file_sizes_a_command_fails_and_says_why() {
         "{left:?}"
     );
 }
+
+#[test]
+fn a_name_that_could_not_be_told_is_refused() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    let root = migrated();
+    let before = names_in(root.path());
+    let ran = program(root.path(), &["backup"], &[])
+        .arg(OsStr::from_bytes(b"\xff.db"))
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert!(told.contains("UTF-8"), "{told}");
+    assert_eq!(names_in(root.path()), before);
+}
