@@ -61,7 +61,7 @@ impl Upgrade {
         let rebuilt = |table: &str| devices.copied.iter().any(|source| source.table == table);
         let mut upgrade = Self {
             fresh: present.tables.is_empty(),
-            foreign: !present.tables.is_empty() && !present.tables.keys().any(|table| is_known(table)),
+            foreign: !present.tables.is_empty() && !present.tables.keys().any(is_known),
             ..Self::default()
         };
         for (table, expected) in &model.tables {
