@@ -49,7 +49,7 @@ impl Unusual {
         let value: Value = serde_json::from_str(text).ok()?;
         let form = json_form::spelling(text, &value);
         let is_usual = match value.get(OF_A_TOKEN) {
-            Some(_) => value.to_string() == text,
+            Some(_) => serde_json::to_string(&value).is_ok_and(|written| written == text),
             None => form == USUAL_FORM,
         };
         if !is_usual {
