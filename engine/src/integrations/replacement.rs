@@ -80,6 +80,8 @@ pub fn replace(plan: &Path, changes: &[Change]) -> Result<Vec<PathBuf>, Replacem
 /// # Errors
 /// Something cannot be put back; it can be tried again.
 pub fn roll_back(plan: &Path) -> Result<bool, ReplacementError> {
+    // One that never got whole; nothing was carried out.
+    let _ = fs::remove_file(part_of(plan));
     let text = match fs::read(plan) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -111,15 +113,20 @@ pub fn discard(path: &Path) {
     }
 }
 
+/// The name that a plan has until it is whole.
+fn part_of(plan: &Path) -> PathBuf {
+    let mut name = plan.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
 /// Written under another name first: a plan that is there is whole.
 fn write_down(plan: &Path, changes: &[Change]) -> Result<(), ReplacementError> {
     let text = serde_json::to_vec_pretty(changes).map_err(|error| ReplacementError::Plan {
         path: plan.to_owned(),
         reason: error.to_string(),
     })?;
-    let mut name = plan.as_os_str().to_owned();
-    name.push(".new");
-    let part = PathBuf::from(name);
+    let part = part_of(plan);
     let mut options = private();
     let mut file = options
         .write(true)
@@ -269,6 +276,10 @@ mod tests {
         let before = content(folder.path());
         replace(&plan, &changes).unwrap_err();
         assert_eq!(content(folder.path()), before);
+        fs::remove_dir(&plan).unwrap();
+        fs::write(part_of(&plan), "[{").unwrap();
+        assert!(!roll_back(&plan).unwrap());
+        assert!(!part_of(&plan).exists());
     }
 
     #[test]
