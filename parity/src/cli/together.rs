@@ -52,14 +52,15 @@ impl Together {
     }
 }
 
-/// Whether files can be written in a folder, which is made where it is missing.
+/// Whether files can be written in a folder, or where it is missing in the nearest one above that is there. Leaves no trace.
 pub(super) fn try_folder(folder: &Path) -> Result<(), Unwritten> {
-    let probe = folder.join(".parity-can-write");
-    let mut probing = Together::default();
-    probing.add(probe.clone(), "");
-    probing.write().map_err(|error| Unwritten {
+    let there = folder.ancestors().find(|above| above.exists());
+    // The empty path is what is above a relative one.
+    let there = there.unwrap_or(Path::new("."));
+    let probe = there.join(".parity-can-write");
+    fs::write(&probe, "").map_err(|source| Unwritten {
         path: folder.to_owned(),
-        ..error
+        source,
     })?;
     // A file of no bytes that stays does no harm.
     let _ = fs::remove_file(probe);
@@ -117,7 +118,7 @@ mod tests {
     fn a_folder_is_tried_without_a_trace() {
         let folder = tempfile::tempdir().unwrap();
         try_folder(&folder.path().join("a/b")).unwrap();
-        assert!(files(&folder.path().join("a/b")).is_empty());
+        assert!(files(folder.path()).is_empty());
         fs::write(folder.path().join("file"), "").unwrap();
         assert!(try_folder(&folder.path().join("file/b")).is_err());
     }
