@@ -10,7 +10,7 @@ pub struct Bounds {
     pub sockets: usize,
     /// Of these, those of one device: a terminal server has an agent for each of its users. The oldest ends for the next.
     pub sockets_of_device: usize,
-    /// Bytes from sockets that wait to be handled, of all sockets together. One message alone may be longer.
+    /// Bytes from sockets that wait to be handled, of all sockets together. Two long messages go on beyond it.
     pub waiting_bytes: usize,
     /// Bytes of bodies of requests that are being read, of all callers together, where they are asked for an identity. Two
     /// bodies go on beyond it; from one address come a quarter of it and one of these.

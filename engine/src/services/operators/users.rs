@@ -154,7 +154,6 @@ impl UserService {
     ) -> Result<Issuing, UserError> {
         let now = self.now();
         let mut work = self.store.begin().await?;
-        let stored = stored_name(&mut *work, username).await?;
         let before = work.find_user(username).await?;
         if role == Role::User && is_last_admin(&mut *work, username).await? {
             return Err(UserError::DemotesLastAdmin);
@@ -162,7 +161,9 @@ impl UserService {
         if !work.set_role(username, role.as_stored(), now).await? {
             return Err(UserError::NotFound);
         }
-        let keeps_it = before.is_some_and(|user| user.role.eq_ignore_ascii_case(role.as_stored()));
+        let keeps_it = before
+            .as_ref()
+            .is_some_and(|user| user.role.eq_ignore_ascii_case(role.as_stored()));
         if !keeps_it {
             end_sessions(&mut *work, username, now).await?;
         }
@@ -171,7 +172,10 @@ impl UserService {
             None => None,
         };
         work.save().await?;
-        audit::changed("account.role_set", &stored);
+        audit::changed(
+            "account.role_set",
+            before.as_ref().map_or(username, |user| &user.username),
+        );
         changed(&format!("role={}", role.as_stored()), username, caller);
         Ok(sessions.map_or_else(|| Issuing::at(now), |sessions| issuing(&sessions, now)))
     }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use super::{BEYOND, Budget, LongShare, STEP, Sender, Share, UNIT};
+use super::{Budget, LongShare, STEP, Sender, Share, UNIT};
 
 /// Senders below which those that left are not looked for.
 const FEW: usize = 64;
@@ -81,7 +81,7 @@ impl Sender {
             short: common.short.of_sender(),
             long: LongShare {
                 pieces: common.long.pieces.of_sender(),
-                beyond: Share::of(common.long.beyond.all / BEYOND),
+                beyond: Share::of(1),
             },
             parked: common.parked.of_sender(),
         }

@@ -8,16 +8,19 @@ fn reads_on(reading: &Reading) -> bool {
     reading.reads_on()
 }
 
-fn budgets<const N: usize>(bytes: usize) -> [(ReceiveBudget, Arc<Reading>); N] {
-    let limits = Limits {
-        budget: Budget::new(bytes),
+/// A connection that has this budget, and a message of it.
+fn connection(budget: &Budget) -> (ReceiveBudget, Arc<Reading>) {
+    let receive = ReceiveBudget::new(&Limits {
+        budget: budget.clone(),
         ..Limits::default()
-    };
-    std::array::from_fn(|_| {
-        let budget = ReceiveBudget::new(&limits);
-        let reading = budget.reading();
-        (budget, reading)
-    })
+    });
+    let reading = receive.reading();
+    (receive, reading)
+}
+
+fn budgets<const N: usize>(bytes: usize) -> [(ReceiveBudget, Arc<Reading>); N] {
+    let budget = Budget::new(bytes);
+    std::array::from_fn(|_| connection(&budget))
 }
 
 #[test]
@@ -119,13 +122,7 @@ fn who_is_given_a_piece_waits_no_more_to_go_beyond_the_share() {
 
 /// What is read at so many places of each of these senders, in this order.
 fn readings<const N: usize>(senders: &Senders<&'static str>, who: [&'static str; N]) -> [Arc<Reading>; N] {
-    who.map(|sender| {
-        let limits = Limits {
-            budget: senders.budget_of(sender),
-            ..Limits::default()
-        };
-        ReceiveBudget::new(&limits).reading()
-    })
+    who.map(|sender| connection(&senders.budget_of(sender)).1)
 }
 
 #[test]
@@ -205,21 +202,12 @@ fn one_sender_parks_a_quarter_and_short_messages_of_one_leave_room_for_others() 
     assert!(large.grow(&one, 50_000_000));
     assert!(!more.grow(&one, 5_000));
     assert!(of_other.grow(&other, 900_000));
-    let connections = |budget: &Budget| {
-        let limits = Limits {
-            budget: budget.clone(),
-            ..Limits::default()
-        };
-        let receive = ReceiveBudget::new(&limits);
-        let reading = receive.reading();
-        (receive, reading)
-    };
-    let (first, of_first) = connections(&one);
-    let (second, of_second) = connections(&one);
+    let (first, of_first) = connection(&one);
+    let (second, of_second) = connection(&one);
     let held = first.try_acquire(999_999, &of_first);
     assert!(held.is_some());
     assert!(second.try_acquire(10_000, &of_second).is_none());
-    let (theirs, of_theirs) = connections(&other);
+    let (theirs, of_theirs) = connection(&other);
     assert!(theirs.try_acquire(999_999, &of_theirs).is_some());
 }
 
