@@ -25,7 +25,6 @@ pub mod show;
 pub mod sign;
 mod stream;
 pub mod targets;
-mod together;
 
 /// Something is wrong with what was looked at.
 pub const WRONG: u8 = 1;

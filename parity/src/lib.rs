@@ -21,6 +21,7 @@ pub mod runner;
 pub mod scenario;
 pub mod socket_io;
 pub mod target;
+mod together;
 pub mod transcript;
 
 pub mod diff;

@@ -7,10 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    output::{complain, say},
-    together::Together,
-};
+use super::output::{complain, say};
 use crate::{
     import::{Imported, Kept, import_recording, keep},
     normalize::{normalize, sha256_hex},
@@ -21,6 +18,7 @@ use crate::{
         yaml,
     },
     snapshot::{self, Provenance, Snapshot, StepTime},
+    together::Together,
 };
 
 /// Arguments of `parity import`.

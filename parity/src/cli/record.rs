@@ -219,7 +219,7 @@ impl Record {
         }
         // What was recorded for hours is not lost because it cannot be written at the end.
         for folder in [scenarios, &self.snapshots] {
-            super::together::try_folder(&folder.join(area))?;
+            crate::together::try_folder(&folder.join(area))?;
         }
         let mut agents: Vec<Agent> = Vec::new();
         for given in &self.agent_keys {

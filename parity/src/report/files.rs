@@ -2,6 +2,7 @@
 //! itself, puts a note in the older reports' place before anything is compared, and replaces files whole.
 
 use super::{ReportError, RunReport, json, junit, markdown, page};
+use crate::together::{Together, Unwritten};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -123,14 +124,9 @@ impl Folder {
 /// # Errors
 /// If the file cannot be written.
 pub fn replace(path: &Path, text: &str) -> Result<(), ReportError> {
-    let neighbour = path.with_extension("new");
-    let written = fs::write(&neighbour, text).and_then(|()| fs::rename(&neighbour, path));
-    written.map_err(|source| {
-        // A half written one is of use to nobody.
-        let _ = fs::remove_file(&neighbour);
-        ReportError::Io {
-            path: path.to_owned(),
-            source,
-        }
-    })
+    let mut alone = Together::default();
+    alone.add(path.to_owned(), text);
+    alone
+        .write()
+        .map_err(|Unwritten { path, source }| ReportError::Io { path, source })
 }

@@ -8,23 +8,23 @@ use std::{
 /// A file that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {source}", path.display())]
-pub(super) struct Unwritten {
-    path: PathBuf,
-    source: io::Error,
+pub(crate) struct Unwritten {
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
 }
 
 /// Files to write, in the order in which they take their places.
 #[derive(Debug, Default)]
-pub(super) struct Together(Vec<(PathBuf, Vec<u8>)>);
+pub(crate) struct Together(Vec<(PathBuf, Vec<u8>)>);
 
 impl Together {
-    pub(super) fn add(&mut self, path: PathBuf, bytes: impl Into<Vec<u8>>) {
+    pub(crate) fn add(&mut self, path: PathBuf, bytes: impl Into<Vec<u8>>) {
         self.0.push((path, bytes.into()));
     }
 
     /// Writes each beside its place, and once all are there renames them: a full disk or a folder that may not be written
     /// leaves everything as it was.
-    pub(super) fn write(self) -> Result<(), Unwritten> {
+    pub(crate) fn write(self) -> Result<(), Unwritten> {
         let mut beside = Vec::with_capacity(self.0.len());
         let mut written = Ok(());
         for (path, bytes) in self.0 {
@@ -53,7 +53,7 @@ impl Together {
 }
 
 /// Whether files can be written in a folder, or where it is missing in the nearest one above that is there. Leaves no trace.
-pub(super) fn try_folder(folder: &Path) -> Result<(), Unwritten> {
+pub(crate) fn try_folder(folder: &Path) -> Result<(), Unwritten> {
     let there = folder.ancestors().find(|above| above.exists());
     // The empty path is what is above a relative one.
     let there = there.unwrap_or(Path::new("."));
