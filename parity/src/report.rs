@@ -365,9 +365,15 @@ fn alone(counts: Counts) -> Option<String> {
     let Counts {
         alone, alone_steps, ..
     } = counts;
-    (alone > 0).then(|| {
-        format!("{alone} more scenarios have no legacy side: {alone_steps} of their steps were held against what they say themselves")
-    })
+    let (scenarios, their, says) = match alone {
+        0 => return None,
+        1 => ("scenario has", "its", "it says itself"),
+        _ => ("scenarios have", "their", "they say themselves"),
+    };
+    let were = if alone_steps == 1 { "was" } else { "were" };
+    Some(format!(
+        "{alone} more {scenarios} no legacy side: {alone_steps} of {their} steps {were} held against what {says}"
+    ))
 }
 
 /// What a run ends with.

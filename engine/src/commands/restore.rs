@@ -64,7 +64,7 @@ Examples:
   borealis-engine restore /var/backups/borealis-2026-11-28.tar
   borealis-engine restore --roll-back
 
-Exit codes: 0 done, 1 could not do it (everything is as it was, unless the message says otherwise), 2 wrong command
+Exit codes: 0 done, 1 could not do it (everything is as it was, unless the message says otherwise), 2 wrong command \
 line or settings.")]
 pub struct RestoreArguments {
     /// What `backup` wrote.

@@ -60,11 +60,11 @@ impl Doctor {
 
     fn look(&self) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
         let variables = variables();
-        let sides = self.targets.sides(&variables)?;
+        let (legacy, engine) = self.targets.chosen(&variables, false)?;
         let runtime = tokio::runtime::Runtime::new()?;
         let findings = runtime.block_on(examine(&Patients {
-            legacy: &sides.legacy,
-            engine: &sides.engine,
+            legacy: &legacy,
+            engine: &engine,
             snapshots: &self.snapshots,
             legacy_root: self.legacy_root.as_deref(),
             engine_root: self.engine_root.as_deref(),
@@ -84,9 +84,9 @@ impl Doctor {
                     write_out(format_args!("{finding}\n"));
                 }
                 say!(
-                    "{} problems, {} warnings, {} as they should be",
-                    count(Verdict::Problem),
-                    count(Verdict::Warning),
+                    "{}, {}, {} as they should be",
+                    counted(count(Verdict::Problem), "problem"),
+                    counted(count(Verdict::Warning), "warning"),
                     count(Verdict::Ok)
                 );
             }
@@ -96,4 +96,9 @@ impl Doctor {
             _ => ExitCode::from(super::WRONG),
         }
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
 }

@@ -23,14 +23,15 @@ use crate::{
 /// Arguments of `parity record`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every byte passes as it comes, and a copy of it is read. Ctrl-C, SIGTERM or --for ends the recording, which is\n\
-    then written: `parity run AREA/NAME` replays it at once, over an empty root. So record a server that\n\
+    after_help = "Every byte passes as it comes, and a copy of it is read. Ctrl-C, SIGTERM or --for ends the recording, which is \
+    then written: `parity run AREA/NAME` replays it at once, over an empty root. So record a server that \
     begins empty too, from its first login on.\n\n\
     Exit codes:\n  0  all that passed is in the scenario\n  2  nothing was written, and why\n  \
     3  it was written, but requests are missing in it, which are told\n\n\
     Examples:\n  parity record --listen 127.0.0.1:5080 --upstream http://127.0.0.1:5000 --out enrollment/recorded\n  \
-    parity record --listen 0.0.0.0:5443 --tls --tls-ca-out ca.pem --upstream https://staging.example:5000 \\\n      \
-    --ca staging.pem --agent-key agent1=agent.key --out realtime/recorded --for 10m"
+    parity record --listen 0.0.0.0:5443 --tls --tls-ca-out ca.pem \\\n      \
+    --upstream https://staging.example:5000 --ca staging.pem \\\n      \
+    --agent-key agent1=agent.key --out realtime/recorded --for 10m"
 )]
 pub struct Record {
     /// Where clients are to be pointed at.

@@ -18,7 +18,7 @@ use super::{
     output::{Form, complain, say, write_out},
     sign::coverage,
     stream::{self, Stream},
-    targets::{Targets, variables},
+    targets::{Replaying, Targets, variables},
 };
 use crate::{
     bench::usage,
@@ -69,6 +69,9 @@ pub struct Run {
     /// What is held against what.
     #[command(flatten)]
     pub targets: Targets,
+    /// How scenarios run on it.
+    #[command(flatten)]
+    pub replaying: Replaying,
 }
 
 /// As shells have it for a program that SIGINT ended.
@@ -162,13 +165,13 @@ impl Run {
     }
 
     fn prepare(&self, scenarios: &Path) -> Result<Campaign, Box<dyn std::error::Error>> {
-        let sides = self.targets.sides(&variables())?;
+        let sides = self.replaying.sides(&self.targets, &variables())?;
         let places = Places {
             scenarios: scenarios.to_owned(),
             snapshots: self.snapshots.clone(),
         };
         let campaign = Campaign::prepare(places, &self.wanted)?.of_sides(sides);
-        Ok(if self.targets.without_register {
+        Ok(if self.replaying.without_register {
             campaign.without_register()
         } else {
             campaign

@@ -50,15 +50,6 @@ pub struct Targets {
     /// The file that names targets; without it parity.toml, where there is one.
     #[arg(long, value_name = "FILE", help_heading = "Targets")]
     pub parity_toml: Option<PathBuf>,
-    /// Leave the root folders of started servers, and say where they lie.
-    #[arg(long, help_heading = "Targets")]
-    pub keep: bool,
-    /// Run every scenario also on servers that others use. It changes what is there and removes nothing.
-    #[arg(long, help_heading = "Targets")]
-    pub allow_destructive: bool,
-    /// Leave out what waits for longer on a server whose clock cannot be set.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS", help_heading = "Targets")]
-    pub longest_wait: u64,
     /// How long a server at a URL may take to answer.
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Targets")]
     pub patience: u64,
@@ -71,29 +62,22 @@ pub struct Targets {
     /// Do not look at the certificate of an https:// URL. Every report says so.
     #[arg(long, conflicts_with_all = ["ca", "pin"], help_heading = "Targets")]
     pub insecure: bool,
-    /// Run the legacy's side twice: what it does not agree with itself on is told as noise, and not compared.
-    #[arg(long, help_heading = "Targets")]
-    pub legacy_twice: bool,
-    /// Run each scenario so many times: what does not differ in every run is told as flaky.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20), help_heading = "Targets")]
-    pub runs: u8,
-    /// Expect none of the differences of the register: for two servers that are to be the same.
-    #[arg(long, help_heading = "Targets")]
-    pub without_register: bool,
 }
 
 impl Targets {
-    /// What was chosen, with what stands in these variables.
+    /// Both sides, with what stands in these variables. Whether the root folders of started servers are kept is asked for
+    /// where scenarios run.
     ///
     /// # Errors
     /// What cannot be chosen, and what to do instead.
-    pub fn sides(&self, variables: &BTreeMap<String, String>) -> Result<Sides, String> {
+    pub fn chosen(
+        &self,
+        variables: &BTreeMap<String, String>,
+        keep: bool,
+    ) -> Result<(Side, Arc<Spec>), String> {
         let legacy = match self.legacy.as_str() {
-            "recorded" if self.legacy_twice => {
-                return Err("--legacy-twice runs the legacy's side, and a recording cannot run: name a server with --legacy".to_owned());
-            }
             "recorded" => Side::Recorded,
-            other => Side::Live(Arc::new(self.spec(other, variables)?)),
+            other => Side::Live(Arc::new(self.spec(other, variables, keep)?)),
         };
         if self.engine == "recorded" {
             return Err(
@@ -104,21 +88,12 @@ impl Targets {
         // Two sides of one server take turns: what one does must not come in between what the other does.
         let engine = match &legacy {
             Side::Live(spec) if self.legacy == self.engine => Arc::clone(spec),
-            _ => Arc::new(self.spec(&self.engine, variables)?),
+            _ => Arc::new(self.spec(&self.engine, variables, keep)?),
         };
-        Ok(Sides {
-            legacy,
-            engine,
-            limits: Limits {
-                longest_wait: Duration::from_secs(self.longest_wait),
-                allow_destructive: self.allow_destructive,
-            },
-            legacy_twice: self.legacy_twice,
-            runs: usize::from(self.runs),
-        })
+        Ok((legacy, engine))
     }
 
-    fn spec(&self, target: &str, variables: &BTreeMap<String, String>) -> Result<Spec, String> {
+    fn spec(&self, target: &str, variables: &BTreeMap<String, String>, keep: bool) -> Result<Spec, String> {
         if target == "embedded" {
             return Ok(Spec::embedded());
         }
@@ -127,7 +102,7 @@ impl Targets {
         }
         let mut kind = self.settings()?.pick(target, variables)?;
         if let Kind::Process(process) = &mut kind {
-            process.keep = self.keep;
+            process.keep = keep;
         }
         Ok(Spec::new(target, kind))
     }
@@ -168,6 +143,52 @@ impl Targets {
             operator,
             patience: Duration::from_secs(self.patience),
         })))
+    }
+}
+
+/// How scenarios run on what was chosen.
+#[derive(Debug, Args)]
+pub struct Replaying {
+    /// Leave the root folders of started servers, and say where they lie.
+    #[arg(long, help_heading = "Targets")]
+    pub keep: bool,
+    /// Run every scenario also on servers that others use. It changes what is there and removes nothing.
+    #[arg(long, help_heading = "Targets")]
+    pub allow_destructive: bool,
+    /// Leave out what waits for longer on a server whose clock cannot be set.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", help_heading = "Targets")]
+    pub longest_wait: u64,
+    /// Run the legacy's side twice: what it does not agree with itself on is told as noise, and not compared.
+    #[arg(long, help_heading = "Targets")]
+    pub legacy_twice: bool,
+    /// Run each scenario so many times: what does not differ in every run is told as flaky.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20), help_heading = "Targets")]
+    pub runs: u8,
+    /// Expect none of the differences of the register: for two servers that are to be the same.
+    #[arg(long, help_heading = "Targets")]
+    pub without_register: bool,
+}
+
+impl Replaying {
+    /// Both sides, and how often and with which limits scenarios run on them.
+    ///
+    /// # Errors
+    /// What cannot be chosen, and what to do instead.
+    pub fn sides(&self, targets: &Targets, variables: &BTreeMap<String, String>) -> Result<Sides, String> {
+        if self.legacy_twice && targets.legacy == "recorded" {
+            return Err("--legacy-twice runs the legacy's side, and a recording cannot run: name a server with --legacy".to_owned());
+        }
+        let (legacy, engine) = targets.chosen(variables, self.keep)?;
+        Ok(Sides {
+            legacy,
+            engine,
+            limits: Limits {
+                longest_wait: Duration::from_secs(self.longest_wait),
+                allow_destructive: self.allow_destructive,
+            },
+            legacy_twice: self.legacy_twice,
+            runs: usize::from(self.runs),
+        })
     }
 }
 

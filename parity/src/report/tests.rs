@@ -151,7 +151,7 @@ fn every_output_says_apart_which_scenarios_had_nothing_to_be_compared_with() {
     let alone = self::report(&[Outcome::Alone]);
     let page = render_page(&alone).unwrap();
     assert!(
-        page.contains(">Nothing was compared. 1 more scenarios have no legacy side"),
+        page.contains(">Nothing was compared. 1 more scenario has no legacy side"),
         "{page}"
     );
 }

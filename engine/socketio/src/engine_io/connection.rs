@@ -128,6 +128,21 @@ impl Connection {
         }
     }
 
+    /// Whether over half of what may wait for the client does: whoever sends it more had better wait for
+    /// [`Connection::catches_up`]. False of one who was waited for in vain and has not caught up since.
+    pub fn is_behind(&self) -> bool {
+        self.outbox.is_behind()
+    }
+
+    /// Completes once the client has taken enough of what it is sent, after `patience` at the latest; then nobody waits
+    /// for it again until it has caught up.
+    pub async fn catches_up(&self, patience: std::time::Duration) {
+        tokio::select! {
+            () = self.outbox.catches_up() => {}
+            () = self.heartbeat.sleep(patience) => self.outbox.give_up(),
+        }
+    }
+
     /// Sends as [`Connection::send`] does; the receipt completes when the client has what it was sent. A ping of its own
     /// follows at once, beside the heartbeat's: packets keep their order, so whoever answers it has what came before.
     pub fn hand_over(&self, frames: &[Frame]) -> Receipt {

@@ -59,6 +59,8 @@ struct Queue {
     is_settled: bool,
     /// Portions that were taken.
     portions: u64,
+    /// Somebody has waited in vain for less to wait; until it does nobody else will.
+    is_given_up: bool,
 }
 
 /// Frames in the order in which they will be sent.
@@ -149,6 +151,29 @@ impl Outbox {
         portion.ok().map(|portion| portion.frames)
     }
 
+    /// Whether over half of what may wait does, so that whoever has more had better wait; not where that was in vain.
+    pub(crate) fn is_behind(&self) -> bool {
+        let queue = self.queue();
+        !queue.closed && !queue.is_given_up && queue.is_over_half_of(self.bounds)
+    }
+
+    /// Completes once it is not behind.
+    pub(crate) async fn catches_up(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.is_behind() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Nobody is to wait until it has caught up.
+    pub(crate) fn give_up(&self) {
+        self.queue().is_given_up = true;
+        self.changed.notify_waiters();
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue().frames.is_empty()
@@ -187,7 +212,13 @@ impl Reader<'_> {
                 if !queue.frames.is_empty() {
                     let number = queue.portions;
                     queue.portions += 1;
+                    let was_behind = queue.is_over_half_of(self.outbox.bounds);
                     let frames = queue.take(frames, bytes);
+                    if was_behind && !queue.is_over_half_of(self.outbox.bounds) {
+                        queue.is_given_up = false;
+                        drop(queue);
+                        self.outbox.changed.notify_waiters();
+                    }
                     return Ok(Portion { frames, number });
                 }
                 if queue.closed {
@@ -200,6 +231,10 @@ impl Reader<'_> {
 }
 
 impl Queue {
+    fn is_over_half_of(&self, bounds: OutboxBounds) -> bool {
+        self.frames.len() > bounds.frames / 2 || self.bytes > bounds.bytes / 2
+    }
+
     fn take(&mut self, frames: usize, bytes: usize) -> Vec<Frame> {
         let mut taken = Vec::new();
         let mut size = 0;
@@ -277,6 +312,28 @@ mod tests {
         assert_eq!(outbox.take(9, 9).await, Some(vec![text(3)]));
         assert!(!outbox.put_back(first));
         assert_eq!(outbox.queue().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_over_half_full_is_waited_for_once() {
+        let outbox = Outbox::new(OutboxBounds { frames: 4, bytes: 90 });
+        outbox.push(&[text(1), text(1)]).unwrap();
+        assert!(!outbox.is_behind());
+        outbox.push(&[text(1)]).unwrap();
+        let mut waiting = Box::pin(outbox.catches_up());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        outbox.take(1, 9).await.unwrap();
+        waiting.await;
+        outbox.push(&[text(46)]).unwrap();
+        assert!(outbox.is_behind());
+        outbox.give_up();
+        assert!(!outbox.is_behind(), "it was waited for");
+        outbox.catches_up().await;
+        outbox.take(9, 90).await.unwrap();
+        outbox.push(&[text(46)]).unwrap();
+        assert!(outbox.is_behind(), "it had caught up meanwhile");
+        outbox.close();
+        assert!(!outbox.is_behind());
     }
 
     #[test]

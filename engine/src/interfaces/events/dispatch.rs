@@ -32,6 +32,15 @@ pub const EVENTS: [&str; 13] = [
     "job_status_request",
 ];
 
+/// Those that devices send and operators hear of, each time.
+const SHOWN_TO_OPERATORS: [&str; 5] = [
+    "screenshot",
+    "agent_screenshot_task",
+    "macro_status",
+    "agent_window_list",
+    "quick_job_result",
+];
+
 /// An event and who sent it.
 #[derive(Debug)]
 pub(super) struct Incoming<'a> {
@@ -73,6 +82,9 @@ pub(super) async fn handle_event(
 ) -> Option<Outcome> {
     if !EVENTS.contains(&name) {
         return None;
+    }
+    if SHOWN_TO_OPERATORS.contains(&name) {
+        channel.hub().operators_keep_up().await;
     }
     let incoming = Incoming {
         service: &channel.services().realtime,

@@ -9,6 +9,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use socketio_server::{
@@ -48,6 +49,9 @@ struct Members {
     identified: usize,
     anonymous: AnonymousClients,
 }
+
+/// How long a device's reports wait for operators who do not read.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// There are as many clients as there may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -253,6 +257,22 @@ impl Hub {
         for client in self.belonging(reached, audience).await {
             client.send(&packets);
         }
+    }
+
+    /// Completes once the operators have taken most of what they were sent: who shows them more than they can read waits
+    /// for them, where they would be closed. Nobody waits for long for one who does not read.
+    pub(super) async fn operators_keep_up(&self) {
+        if !self.access.is_strict() {
+            return;
+        }
+        let behind = self.others(|client| {
+            matches!(client.peer.principal.identity(), Identity::Operator(_))
+                && client.connection().is_behind()
+        });
+        let waits = behind
+            .iter()
+            .map(|client| client.connection().catches_up(PATIENCE));
+        futures_util::future::join_all(waits).await;
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {

@@ -1,4 +1,4 @@
-use socketio_server::{Limits, testing::TestClient};
+use socketio_server::{Limits, engine_io::Frame, testing::TestClient};
 
 use super::*;
 use crate::{
@@ -139,6 +139,43 @@ async fn a_device_that_keeps_connecting_ends_its_own_oldest_connection_and_no_ot
     // Its end, which is heard of later, makes room for one more of anybody's.
     hub.remove(&own[0].client);
     assert_eq!(hub.members().identified, 3);
+}
+
+#[tokio::test]
+async fn devices_wait_for_operators_who_are_behind_and_for_nobody_else() {
+    let (hub, _ground) = hub(AccessPolicy::Strict).await;
+    let limits = Limits {
+        unsent_frames: 4,
+        ..Limits::default()
+    };
+    let join = |id, identity| {
+        let member = Member::new(
+            id,
+            limits.clone(),
+            Peer::new(Handshake::default(), identity, false),
+        );
+        assert_eq!(hub.add(&member.client), Ok(()));
+        member.connect(hub.connections());
+        member
+    };
+    let ann = OperatorCredential {
+        username: "ann".to_owned(),
+        issue: Issue::new(0, ""),
+    };
+    let operator = join("operator", Identity::Operator(ann));
+    let stranger = join("stranger", Identity::Anonymous);
+    let fill = |member: &Member| {
+        for _ in 0..3 {
+            member.client.connection().send(&[Frame::message("x")]);
+        }
+    };
+    fill(&stranger);
+    hub.operators_keep_up().await;
+    fill(&operator);
+    let mut waiting = Box::pin(hub.operators_keep_up());
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    assert_eq!(operator.sent().len(), 3);
+    waiting.await;
 }
 
 fn guid(number: usize) -> String {
