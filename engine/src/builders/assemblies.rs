@@ -2,6 +2,8 @@
 
 pub mod deprecated;
 
+use std::path::Path;
+
 use super::text::{WrongType, trimmed_text};
 use crate::domain::{
     assembly::{
@@ -10,7 +12,7 @@ use crate::domain::{
     },
     json::{Json, JsonObject},
     json_fault::json_fault,
-    json_reader::read_text,
+    json_reader::{read_stored_text, read_text},
 };
 
 /// Why a request says nothing that could be done.
@@ -112,13 +114,17 @@ pub fn island(parameter: Option<&str>) -> Result<Island, AssemblyFormError> {
     Island::parse(parameter.unwrap_or_default()).ok_or(AssemblyFormError::InvalidIsland)
 }
 
-/// Which file a query names.
+/// Which file a query names. Here and below `root` is the folder of all islands.
 ///
 /// # Errors
 /// [`AssemblyFormError`]
-pub fn queried(island_name: Option<&str>, path: Option<&str>) -> Result<AssemblyPath, AssemblyFormError> {
+pub fn queried(
+    root: &Path,
+    island_name: Option<&str>,
+    path: Option<&str>,
+) -> Result<AssemblyPath, AssemblyFormError> {
     let island = island(island_name)?;
-    let path = path_in(island, path.unwrap_or_default())?;
+    let path = path_in(root, island, path.unwrap_or_default())?;
     Ok(AssemblyPath { island, path })
 }
 
@@ -126,16 +132,16 @@ pub fn queried(island_name: Option<&str>, path: Option<&str>) -> Result<Assembly
 ///
 /// # Errors
 /// [`AssemblyFormError`]
-pub fn new_assembly(body: &JsonObject) -> Result<NewAssembly, AssemblyFormError> {
+pub fn new_assembly(root: &Path, body: &JsonObject) -> Result<NewAssembly, AssemblyFormError> {
     let fields = Fields::read(body)?;
     let hint = trimmed_text(body, "type")?;
-    let at = fields.at()?;
+    let at = fields.at(root)?;
     if at.path.is_root() {
         return Err(AssemblyFormError::PathRequired);
     }
     let content = match fields.kind()? {
         EntryKind::Folder => None,
-        EntryKind::File => Some(created(at.island, hint, body.get("content"))),
+        EntryKind::File => Some(created(at.island, hint, body.get("content"))?),
     };
     Ok(NewAssembly {
         island: at.island,
@@ -144,10 +150,19 @@ pub fn new_assembly(body: &JsonObject) -> Result<NewAssembly, AssemblyFormError>
     })
 }
 
-/// What a new file holds; whatever is no object counts as an empty one.
-fn created(island: Island, hint: &str, content: Option<&Json>) -> NewContent {
+/// What a new file holds; whatever is no object counts as an empty one. Half a character in a text that is JSON all the
+/// same costs nobody the document that the file had.
+fn created(island: Island, hint: &str, content: Option<&Json>) -> Result<NewContent, AssemblyFormError> {
     let parsed = match content {
-        Some(Json::Text(text)) => read_text(text).ok(),
+        Some(Json::Text(text)) => match read_text(text) {
+            Err(_) if read_stored_text(text).is_ok() => {
+                return Err(match island {
+                    Island::Workflows => AssemblyFormError::InvalidWorkflow,
+                    Island::Scripts | Island::Playbooks => AssemblyFormError::InvalidContent,
+                });
+            }
+            read => read.ok(),
+        },
         other => other.cloned(),
     };
     let members = match parsed {
@@ -155,14 +170,14 @@ fn created(island: Island, hint: &str, content: Option<&Json>) -> NewContent {
         _ => JsonObject::new(),
     };
     let default_kind = match island {
-        Island::Workflows => return NewContent::Workflow(members),
+        Island::Workflows => return Ok(NewContent::Workflow(members)),
         Island::Playbooks => "ansible".to_owned(),
         Island::Scripts => known_kind(hint),
     };
-    NewContent::Document {
+    Ok(NewContent::Document {
         members,
         default_kind,
-    }
+    })
 }
 
 fn known_kind(word: &str) -> String {
@@ -178,8 +193,8 @@ fn known_kind(word: &str) -> String {
 ///
 /// # Errors
 /// [`AssemblyFormError`]
-pub fn assembly_change(body: &JsonObject) -> Result<AssemblyChange, AssemblyFormError> {
-    let AssemblyPath { island, path } = Fields::of_file(body)?.at()?;
+pub fn assembly_change(root: &Path, body: &JsonObject) -> Result<AssemblyChange, AssemblyFormError> {
+    let AssemblyPath { island, path } = Fields::of_file(body)?.at(root)?;
     let content = body.get("content");
     Ok(AssemblyChange {
         island,
@@ -231,7 +246,7 @@ fn edited(island: Island, content: Option<&Json>) -> Result<NewContent, Assembly
 ///
 /// # Errors
 /// [`AssemblyFormError`]
-pub fn assembly_rename(body: &JsonObject) -> Result<AssemblyRename, AssemblyFormError> {
+pub fn assembly_rename(root: &Path, body: &JsonObject) -> Result<AssemblyRename, AssemblyFormError> {
     let new_name = trimmed_text(body, "new_name").map_err(|WrongType| AssemblyFormError::NewNameRequired);
     let fields = Fields::read(body)?;
     let new_name = new_name?;
@@ -239,7 +254,7 @@ pub fn assembly_rename(body: &JsonObject) -> Result<AssemblyRename, AssemblyForm
     if new_name.is_empty() {
         return Err(AssemblyFormError::NewNameRequired);
     }
-    let at = fields.at()?;
+    let at = fields.at(root)?;
     Ok(AssemblyRename {
         at,
         kind: fields.kind()?,
@@ -251,11 +266,11 @@ pub fn assembly_rename(body: &JsonObject) -> Result<AssemblyRename, AssemblyForm
 ///
 /// # Errors
 /// [`AssemblyFormError`]
-pub fn assembly_move(body: &JsonObject) -> Result<AssemblyMove, AssemblyFormError> {
+pub fn assembly_move(root: &Path, body: &JsonObject) -> Result<AssemblyMove, AssemblyFormError> {
     let fields = Fields::read(body)?;
     let new_path = trimmed_text(body, "new_path").map_err(|WrongType| AssemblyFormError::InvalidPath)?;
-    let at = fields.at()?;
-    let to = path_in(at.island, new_path)?;
+    let at = fields.at(root)?;
+    let to = path_in(root, at.island, new_path)?;
     Ok(AssemblyMove {
         at,
         // Whatever is no folder is a file here.
@@ -268,9 +283,12 @@ pub fn assembly_move(body: &JsonObject) -> Result<AssemblyMove, AssemblyFormErro
 ///
 /// # Errors
 /// [`AssemblyFormError`]
-pub fn assembly_deletion(body: &JsonObject) -> Result<(AssemblyPath, EntryKind), AssemblyFormError> {
+pub fn assembly_deletion(
+    root: &Path,
+    body: &JsonObject,
+) -> Result<(AssemblyPath, EntryKind), AssemblyFormError> {
     let fields = Fields::read(body)?;
-    let at = fields.at()?;
+    let at = fields.at(root)?;
     if at.path.is_root() {
         return Err(AssemblyFormError::CannotDeleteRoot);
     }
@@ -303,9 +321,9 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn at(&self) -> Result<AssemblyPath, AssemblyFormError> {
+    fn at(&self, root: &Path) -> Result<AssemblyPath, AssemblyFormError> {
         let island = island(Some(self.island))?;
-        let path = path_in(island, self.path)?;
+        let path = path_in(root, island, self.path)?;
         Ok(AssemblyPath { island, path })
     }
 
@@ -318,8 +336,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn path_in(island: Island, text: &str) -> Result<IslandPath, AssemblyFormError> {
-    IslandPath::resolve(island, text).ok_or(AssemblyFormError::InvalidPath)
+fn path_in(root: &Path, island: Island, text: &str) -> Result<IslandPath, AssemblyFormError> {
+    IslandPath::resolve(root, island, text).ok_or(AssemblyFormError::InvalidPath)
 }
 
 #[cfg(test)]

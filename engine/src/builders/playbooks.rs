@@ -87,11 +87,20 @@ fn numbers(value: &Json) -> String {
     }
 }
 
+/// A number that SQLite cannot count to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a number has more than 64 bits")]
+pub struct NumberTooLarge;
+
 /// Reads how many playbook runs are listed; a negative number means all.
-pub fn list_limit(text: Option<&str>) -> i64 {
-    text.and_then(integer_in).map_or(USUAL_LIMIT, |number| {
-        i64::try_from(number.max(-1)).unwrap_or(i64::MAX)
-    })
+///
+/// # Errors
+/// There is no such number.
+pub fn list_limit(text: Option<&str>) -> Result<i64, NumberTooLarge> {
+    match text.and_then(integer_in) {
+        None => Ok(USUAL_LIMIT),
+        Some(number) => i64::try_from(number).map_err(|_| NumberTooLarge),
+    }
 }
 
 #[cfg(test)]
@@ -173,10 +182,14 @@ mod tests {
             (Some(""), 50),
             (Some("1.5"), 50),
             (Some("0"), 0),
-            (Some("-7"), -1),
+            (Some("-7"), -7),
             (Some("3"), 3),
+            (Some("9223372036854775807"), i64::MAX),
         ] {
-            assert_eq!(list_limit(text), limit, "{text:?}");
+            assert_eq!(list_limit(text), Ok(limit), "{text:?}");
+        }
+        for text in ["9223372036854775808", "-9223372036854775809"] {
+            assert_eq!(list_limit(Some(text)), Err(NumberTooLarge), "{text}");
         }
     }
 

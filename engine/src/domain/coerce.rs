@@ -18,22 +18,80 @@ static ZEROS: [u32; 65] = [
     0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
+/// An integer of any length.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum WholeNumber {
+    Short(i128),
+    /// Any other, as canonical decimal text.
+    Long(String),
+}
+
+impl WholeNumber {
+    /// Digits, with or without a sign and zeros before them.
+    fn of_digits(text: &str) -> Self {
+        text.parse().map_or_else(
+            |_| {
+                let sign = if text.starts_with('-') { "-" } else { "" };
+                let digits = text.trim_start_matches(['+', '-']).trim_start_matches('0');
+                Self::Long(format!("{sign}{digits}"))
+            },
+            Self::Short,
+        )
+    }
+
+    /// The nearest number that fits.
+    pub fn held(&self) -> i128 {
+        match self {
+            Self::Short(number) => *number,
+            Self::Long(digits) if digits.starts_with('-') => i128::MIN,
+            Self::Long(_) => i128::MAX,
+        }
+    }
+
+    /// This one, or zero in place of a negative one.
+    #[must_use]
+    pub fn at_least_zero(self) -> Self {
+        if self.held() < 0 { Self::Short(0) } else { self }
+    }
+}
+
+impl From<WholeNumber> for Json {
+    fn from(number: WholeNumber) -> Self {
+        match number {
+            WholeNumber::Short(number) => number.into(),
+            WholeNumber::Long(digits) => Self::BigInt(digits),
+        }
+    }
+}
+
 /// The "integer of" a value: integers, floats cut toward zero, booleans as 1 and 0, texts that hold an integer
-/// (blanks around it and single `_` between digits allowed). What does not fit is held to the nearest number that does.
-pub fn integer_of(value: &Json) -> Option<i128> {
+/// (blanks around it and single `_` between digits allowed).
+pub fn whole_number_of(value: &Json) -> Option<WholeNumber> {
     match value {
-        Json::Bool(value) => Some(i128::from(*value)),
-        Json::Int(value) => Some(i128::from(*value)),
-        Json::BigInt(digits) => Some(saturating(digits)),
-        // The cast cuts toward zero and saturates.
-        Json::Float(value) if value.is_finite() => Some(*value as i128),
-        Json::Text(text) => integer_in(text),
+        Json::Bool(value) => Some(WholeNumber::Short(i128::from(*value))),
+        Json::Int(value) => Some(WholeNumber::Short(i128::from(*value))),
+        Json::BigInt(digits) => Some(WholeNumber::of_digits(digits)),
+        // Every digit: a float of this size is a whole number.
+        Json::Float(value) if value.is_finite() => {
+            Some(WholeNumber::of_digits(&format!("{:.0}", value.trunc())))
+        }
+        Json::Text(text) => whole_number_in(text),
         Json::Null | Json::Float(_) | Json::List(_) | Json::Object(_) => None,
     }
 }
 
-/// The integer that a text holds, read as Python's `int` reads it.
+/// As [`whole_number_of`], held to the nearest number that fits.
+pub fn integer_of(value: &Json) -> Option<i128> {
+    whole_number_of(value).map(|number| number.held())
+}
+
+/// As [`integer_of`], for a text.
 pub fn integer_in(text: &str) -> Option<i128> {
+    whole_number_in(text).map(|number| number.held())
+}
+
+/// The integer that a text holds, read as Python's `int` reads it.
+fn whole_number_in(text: &str) -> Option<WholeNumber> {
     let text = ascii_digits(python_trim(text));
     let text = &*text;
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -44,7 +102,7 @@ pub fn integer_in(text: &str) -> Option<i128> {
         return None;
     }
     let digits = text.replace('_', "");
-    (digits.trim_start_matches(['+', '-']).len() <= LONGEST_INTEGER).then(|| saturating(&digits))
+    (digits.trim_start_matches(['+', '-']).len() <= LONGEST_INTEGER).then(|| WholeNumber::of_digits(&digits))
 }
 
 /// The text with every decimal digit, of whatever script, as the ASCII one.
@@ -63,14 +121,6 @@ fn ascii_digits(text: &str) -> Cow<'_, str> {
                 .unwrap_or(character)
         })
         .collect()
-}
-
-fn saturating(digits: &str) -> i128 {
-    digits.parse().unwrap_or(if digits.starts_with('-') {
-        i128::MIN
-    } else {
-        i128::MAX
-    })
 }
 
 #[cfg(test)]
@@ -126,6 +176,30 @@ mod tests {
         );
         assert_eq!(integer_of(&Json::Null), None);
         assert_eq!(integer_of(&Json::list([1])), None);
+    }
+
+    #[test]
+    fn no_digit_of_a_long_integer_is_lost() {
+        let float = "1000000000000000052504760255204420248704468581108159154915854115511802457988908195786371375080447864\
+                     0437044438328838781769425232353604305756447921847867069828483872009265758037378302337947880900593689\
+                     5323497079994508111903896764088007465274278014249457925878882005684283811566947219638686545940054016\
+                     0";
+        let nines = "9".repeat(45);
+        for (value, digits) in [
+            (Json::from(1e300), float.to_owned()),
+            ((-1e300).into(), format!("-{float}")),
+            (Json::BigInt(nines.clone()), nines.clone()),
+            (format!(" +00{nines} ").into(), nines.clone()),
+            (format!("-0{nines}").into(), format!("-{nines}")),
+            (1e22.into(), "10000000000000000000000".to_owned()),
+            ((-0.5).into(), "0".to_owned()),
+            (format!("-{}", "0".repeat(50)).into(), "0".to_owned()),
+        ] {
+            let number = Json::from(whole_number_of(&value).unwrap());
+            assert_eq!(number.python_str(), digits, "{value:?}");
+        }
+        let negative = whole_number_of(&(-1e300).into()).unwrap();
+        assert_eq!(negative.at_least_zero(), WholeNumber::Short(0));
     }
 
     proptest! {

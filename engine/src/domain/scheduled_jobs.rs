@@ -1,5 +1,7 @@
 //! Scheduled jobs, and how their latest occurrence went.
 
+use std::path::Path;
+
 use super::{
     assembly::location::{Island, IslandPath},
     json::Json,
@@ -39,14 +41,14 @@ pub struct ScheduledJob {
 }
 
 impl ScheduledJob {
-    /// The scripts that it runs.
-    pub fn script_paths(&self) -> Vec<IslandPath> {
+    /// The scripts that it runs; `root` is the folder of all islands.
+    pub fn script_paths(&self, root: &Path) -> Vec<IslandPath> {
         let components = self.components.as_ref().and_then(Json::as_list);
         let scripts = components
             .unwrap_or_default()
             .iter()
             .filter(|component| component.get("type").and_then(Json::as_text) == Some("script"));
-        scripts.filter_map(script_path).collect()
+        scripts.filter_map(|script| script_path(root, script)).collect()
     }
 }
 
@@ -59,9 +61,9 @@ pub fn component_path<'a>(component: &'a Json, names: &[&str]) -> Option<&'a str
     value.as_text().filter(|text| !python_trim(text).is_empty())
 }
 
-fn script_path(component: &Json) -> Option<IslandPath> {
+fn script_path(root: &Path, component: &Json) -> Option<IslandPath> {
     let path = IslandPath::scheduled_script_text(component_path(component, &["path", "script_path"])?);
-    IslandPath::parse(Island::Scripts, path.strip_prefix("Scripts")?)
+    IslandPath::parse(root, Island::Scripts, path.strip_prefix("Scripts")?)
 }
 
 /// A job to be made.

@@ -25,7 +25,8 @@ use crate::domain::assembly::location::{EntryKind, Island, IslandPath, deprecate
 /// Bytes of a file that are read at most: as much as a request may carry.
 const LONGEST: u64 = 100 * 1024 * 1024;
 
-/// Why files are not read or changed. Nothing was changed then.
+/// Why files are not read or changed. Nothing was changed then, but that a move may have made the folders above its
+/// target.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// A link leads out of the island (ASM-4), or there are too many folders within one another (ASM-26).

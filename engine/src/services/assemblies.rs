@@ -6,7 +6,7 @@ mod deprecated;
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -34,7 +34,7 @@ use crate::{
         json::{Json, JsonObject},
         json_text::indented_text,
         mask::shown,
-        scheduled_jobs::{ScheduledJob, uses_stored_credential},
+        scheduled_jobs::uses_stored_credential,
     },
     integrations::assembly_files::{AssemblyFiles, Found, Kept, Known, Rewrite},
     repositories::{Store, StoreError},
@@ -92,6 +92,11 @@ impl AssemblyLibrary {
             );
         }
         Ok(Some(loaded))
+    }
+
+    /// The folder of all islands, by which paths are read.
+    pub fn root(&self) -> &Path {
+        self.files.root()
     }
 
     /// Where a path lies on disk.
@@ -222,6 +227,11 @@ impl AssemblyService {
             zone,
             known: Default::default(),
         }
+    }
+
+    /// The folder of all islands, by which paths are read.
+    pub fn root(&self) -> &Path {
+        self.files.root()
     }
 
     /// What is done before anything is asked.
@@ -409,7 +419,7 @@ impl AssemblyService {
         there.map_err(AssemblyError::of(kind))?;
         let name = match kind {
             EntryKind::File => renamed_file(path.file_name(), &new_name),
-            EntryKind::Folder => renamed_folder(island, &path, &new_name),
+            EntryKind::Folder => renamed_folder(self.root(), island, &path, &new_name),
         };
         let name = name.ok_or(AssemblyError::InvalidDestination)?;
         let renamed = path.renamed(name.clone()).ok_or(AssemblyError::IslandItself)?;
@@ -433,7 +443,7 @@ impl AssemblyService {
     /// Moves a file or folder to a path, or into the folder that is there.
     ///
     /// # Errors
-    /// [`AssemblyError`]; nothing was changed then.
+    /// [`AssemblyError`]; nothing was moved then, the folders above the target may be there.
     pub async fn relocate(&self, author: &JobAuthor, wanted: AssemblyMove) -> Result<(), AssemblyError> {
         let AssemblyMove { at, kind, to } = wanted;
         let AssemblyPath { island, path } = at;
@@ -483,7 +493,9 @@ impl AssemblyService {
                     .iter()
                     .filter(|job| uses_stored_credential(&job.execution_context, job.credential_id));
                 Ok(Kept(
-                    with_credentials.flat_map(ScheduledJob::script_paths).collect(),
+                    with_credentials
+                        .flat_map(|job| job.script_paths(self.root()))
+                        .collect(),
                 ))
             }
         }

@@ -273,7 +273,9 @@ impl PlaybookService {
             return Ok(None);
         };
         if status.to_lowercase() == "running" {
-            run.started_ts = run.started_ts.or(report.started_ts).or(Some(now));
+            // A start at 0 is none to the legacy here, though it is stored with the report.
+            let reported = report.started_ts.filter(|started| *started != 0);
+            run.started_ts = run.started_ts.or(reported).or(Some(now));
         } else {
             run.finished_ts = report.finished_ts.or(run.finished_ts);
         }

@@ -4,7 +4,7 @@
 
 mod playbooks;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
@@ -254,7 +254,7 @@ impl QuickRunService {
 
     async fn prepare(&self, quick_run: &QuickRun) -> Result<Prepared, QuickRunError> {
         let document = self.document(&quick_run.script_path).await?;
-        let name = shown_name(&document, &quick_run.script_path);
+        let name = shown_name(self.library.root(), &document, &quick_run.script_path);
         let (text, members) = script_members(
             &self.signer,
             &document,
@@ -286,6 +286,7 @@ impl QuickRunService {
     /// Stores the runs as failed, for this reason; nothing is sent.
     async fn refuse(&self, quick_run: QuickRun, reason: &str) -> Result<Vec<StartedRun>, QuickRunError> {
         let name = shown_name(
+            self.library.root(),
             &self.document(&quick_run.script_path).await?,
             &quick_run.script_path,
         );
@@ -332,7 +333,8 @@ impl QuickRunService {
     }
 
     async fn document(&self, script_path: &str) -> Result<Document, QuickRunError> {
-        let path = IslandPath::of_quick_run(script_path).ok_or(QuickRunError::NotFound)?;
+        let path =
+            IslandPath::of_quick_run(self.library.root(), script_path).ok_or(QuickRunError::NotFound)?;
         let loaded = self.library.load(Island::Scripts, &path, "powershell").await?;
         let document = loaded.ok_or(QuickRunError::NotFound)?.document;
         if document.kind == "powershell" {
@@ -595,9 +597,9 @@ fn read_request(text: &str) -> Option<Request> {
 }
 
 /// The document's name without blanks around it, else the file's.
-fn shown_name(document: &Document, script_path: &str) -> String {
+fn shown_name(root: &Path, document: &Document, script_path: &str) -> String {
     match python_trim(&document.name) {
-        "" => IslandPath::of_quick_run(script_path)
+        "" => IslandPath::of_quick_run(root, script_path)
             .map(|path| path.file_name().to_owned())
             .unwrap_or_default(),
         name => name.to_owned(),

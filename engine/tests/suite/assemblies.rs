@@ -1,6 +1,8 @@
 //! Scripts, workflows and playbooks as operators keep them, on a whole server: what is written is whole or not there,
 //! whatever is done at the same time, by hand or over HTTP.
 
+mod as_legacy;
+
 use std::{fs, os::unix::fs::symlink, path::PathBuf, time::Duration};
 
 use reqwest::Method;
@@ -314,6 +316,7 @@ async fn a_user_may_not_write_what_logs_in_with_a_stored_credential() {
         "Scripts/used.json",
         "Scripts/folder/used.json",
         "Scripts/not-there-yet.json",
+        "Scripts/../../Assemblies/Scripts/out-and-in.json",
     ] {
         let job = json!({
             "name": path, "components": [{"type": "script", "path": path}], "targets": ["WIN-1"],
@@ -344,6 +347,14 @@ async fn a_user_may_not_write_what_logs_in_with_a_stored_credential() {
         (
             "create",
             json!({"island": "scripts", "kind": "file", "path": "not-there-yet", "content": content}),
+        ),
+        (
+            "create",
+            json!({"island": "scripts", "kind": "file", "path": "out-and-in", "content": content}),
+        ),
+        (
+            "edit",
+            json!({"island": "scripts", "path": "../../Assemblies/Scripts/used.json", "content": content}),
         ),
         (
             "rename",

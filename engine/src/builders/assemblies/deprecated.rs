@@ -36,14 +36,15 @@ pub enum DeprecatedSave {
     Named,
 }
 
-/// Reads what a script or playbook is to be saved as. Where `refuses_playbooks`, a new one may not be a playbook.
+/// Reads what a script or playbook is to be saved as. Of scripts, where `has_type`, a new one may not be a playbook; the
+/// playbooks' route reads no type.
 ///
 /// # Errors
 /// [`DeprecatedFormError`]
-pub fn save(body: &JsonObject, refuses_playbooks: bool) -> Result<DeprecatedSave, DeprecatedFormError> {
+pub fn save(body: &JsonObject, has_type: bool) -> Result<DeprecatedSave, DeprecatedFormError> {
     let path = trimmed_text(body, "path").map_err(|WrongType| DeprecatedFormError::InvalidPath)?;
     let name = trimmed_text(body, "name").map_err(|WrongType| DeprecatedFormError::MissingName)?;
-    let kind = trimmed_text(body, "type")?;
+    let kind = if has_type { trimmed_text(body, "type")? } else { "" };
     if body.get("content").is_none_or(Json::is_null) {
         return Err(DeprecatedFormError::MissingContent);
     }
@@ -53,7 +54,7 @@ pub fn save(body: &JsonObject, refuses_playbooks: bool) -> Result<DeprecatedSave
     if name.is_empty() {
         return Err(DeprecatedFormError::MissingName);
     }
-    if refuses_playbooks && kind.to_lowercase() == "ansible" {
+    if kind.to_lowercase() == "ansible" {
         return Err(DeprecatedFormError::PlaybookAmongScripts);
     }
     Ok(DeprecatedSave::Named)
@@ -67,16 +68,30 @@ pub fn path(body: &JsonObject) -> Result<String, DeprecatedFormError> {
     Ok(trimmed_text(body, "path")?.to_owned())
 }
 
+/// A path, and whether the new name beside it is one.
+pub type DeprecatedRename = (String, Result<(), DeprecatedFormError>);
+
 /// Reads path and new name; what is wrong with the name is said once the path is known to be one.
 ///
 /// # Errors
 /// The path is of another type.
-pub fn rename(body: &JsonObject) -> Result<(String, Result<(), DeprecatedFormError>), DeprecatedFormError> {
+pub fn rename(body: &JsonObject) -> Result<DeprecatedRename, DeprecatedFormError> {
     let new_name = match trimmed_text(body, "new_name") {
         Ok(name) if !name.is_empty() => Ok(()),
         Ok(_) | Err(WrongType) => Err(DeprecatedFormError::InvalidNewName),
     };
     Ok((path(body)?, new_name))
+}
+
+/// As [`rename`], of a file. Of scripts, where `has_type`, the type is read too, though it changes nothing.
+///
+/// # Errors
+/// Path or type is of another type.
+pub fn rename_file(body: &JsonObject, has_type: bool) -> Result<DeprecatedRename, DeprecatedFormError> {
+    if has_type {
+        trimmed_text(body, "type")?;
+    }
+    rename(body)
 }
 
 /// Reads path and new path.
@@ -126,7 +141,11 @@ mod tests {
         ] {
             assert_eq!(save(&object(body), true), read, "{body}");
         }
-        assert!(save(&object(r#"{"content":0,"name":"n","type":"ansible"}"#), false).is_ok());
+        for kind in ["\"ansible\"", "5"] {
+            let body = object(&format!(r#"{{"content":0,"name":"n","type":{kind}}}"#));
+            assert!(save(&body, true).is_err(), "{kind}");
+            assert_eq!(save(&body, false), Ok(DeprecatedSave::Named), "{kind}");
+        }
     }
 
     #[test]
@@ -136,6 +155,8 @@ mod tests {
             Ok(("a".to_owned(), Err(DeprecatedFormError::InvalidNewName)))
         );
         assert!(rename(&object(r#"{"path":5,"new_name":"x"}"#)).is_err());
+        let typed = object(r#"{"path":"a","new_name":"x","type":5}"#);
+        assert!(rename_file(&typed, false).is_ok() && rename_file(&typed, true).is_err());
         assert_eq!(
             relocate(&object(r#"{"path":"a","new_path":{"b":1}}"#)),
             Err(DeprecatedFormError::InvalidDestination)

@@ -2,18 +2,18 @@
 
 use super::{
     location::{Island, is_json, stem},
-    script_text::{plain_text, script_text},
+    script_text::{line_feeds, plain_text, script_text},
 };
 use crate::domain::{
     base64,
-    coerce::integer_of,
+    coerce::{WholeNumber, whole_number_of},
     json::{Json, JsonObject},
     json_reader::read_stored_text,
     text::python_trim,
 };
 
 /// Seconds that a script may take where its document names none.
-const DEFAULT_TIMEOUT: i128 = 3600;
+const DEFAULT_TIMEOUT: WholeNumber = WholeNumber::Short(3600);
 /// What a document may be of.
 const TYPES: [&str; 4] = ["powershell", "batch", "bash", "ansible"];
 
@@ -39,7 +39,7 @@ pub struct DocumentVariable {
 pub struct DocumentFile {
     pub file_name: String,
     /// Its size according to the document.
-    pub size: i128,
+    pub size: WholeNumber,
     /// Its type according to the document.
     pub mime_type: String,
     /// Its content, base64.
@@ -49,7 +49,7 @@ pub struct DocumentFile {
 /// A document in normal form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    pub version: i128,
+    pub version: WholeNumber,
     /// Its name, else its display name, else the file's; not trimmed.
     pub name: String,
     /// What scheduled runs call it: they pass over the display name.
@@ -64,7 +64,7 @@ pub struct Document {
     /// `base64` or `plain`, as it was found; none for a file that is no document.
     pub script_encoding: Option<&'static str>,
     /// Seconds that it may take; 0 is no limit.
-    pub timeout_seconds: i128,
+    pub timeout_seconds: WholeNumber,
     /// `all`, `specific` or `none`-like words of sites it is for, as `mode` and `values`.
     pub sites: (String, Vec<String>),
     /// What it can be given.
@@ -81,25 +81,25 @@ impl Document {
 
     /// Seconds that a run of it may take; 0 is no limit.
     pub fn run_seconds(&self) -> i64 {
-        i64::try_from(self.timeout_seconds).unwrap_or(i64::MAX)
+        i64::try_from(self.timeout_seconds.held()).unwrap_or(i64::MAX)
     }
 
     /// What its file holds: the script is always base64.
     pub fn stored(&self) -> Json {
-        let script = base64::encode(self.script.as_bytes());
+        let script = base64::encode(line_feeds(&self.script).as_bytes());
         self.members(script.into(), Some("base64"))
     }
 
     fn members(&self, script: Json, script_encoding: Option<&str>) -> Json {
         let (mode, values) = &self.sites;
         let mut members = Json::members([
-            ("version", self.version.into()),
+            ("version", self.version.clone().into()),
             ("name", self.name.as_str().into()),
             ("description", self.description.as_str().into()),
             ("category", self.category.as_str().into()),
             ("type", self.kind.as_str().into()),
             ("script", script),
-            ("timeout_seconds", self.timeout_seconds.into()),
+            ("timeout_seconds", self.timeout_seconds.clone().into()),
             (
                 "sites",
                 Json::object([
@@ -140,7 +140,7 @@ impl DocumentFile {
     fn member(&self) -> Json {
         Json::object([
             ("file_name", self.file_name.as_str().into()),
-            ("size", self.size.into()),
+            ("size", self.size.clone().into()),
             ("mime_type", self.mime_type.as_str().into()),
             ("data", self.data.as_str().into()),
         ])
@@ -271,8 +271,8 @@ pub fn normalize(members: &JsonObject, default_kind: &str, base_name: &str) -> D
     } = heading(members, default_kind, base_name);
     Document {
         version: first_truthy(members, &["version"])
-            .and_then(integer_of)
-            .unwrap_or(1),
+            .and_then(whole_number_of)
+            .unwrap_or(WholeNumber::Short(1)),
         name,
         scheduled_name: first_truthy(members, &["name"])
             .map_or_else(|| base_name.to_owned(), Json::python_str),
@@ -284,9 +284,9 @@ pub fn normalize(members: &JsonObject, default_kind: &str, base_name: &str) -> D
         timeout_seconds: members
             .get("timeout_seconds")
             .or_else(|| members.get("timeout"))
-            .and_then(integer_of)
+            .and_then(whole_number_of)
             .unwrap_or(DEFAULT_TIMEOUT)
-            .max(0),
+            .at_least_zero(),
         sites: sites(members.get("sites")),
         variables: items(members, "variables").filter_map(variable).collect(),
         files: items(members, "files").filter_map(file).collect(),
@@ -363,7 +363,10 @@ fn file(members: &JsonObject) -> Option<DocumentFile> {
     let data = members.get("data")?.as_text()?;
     (!file_name.is_empty()).then(|| DocumentFile {
         file_name,
-        size: members.get("size").and_then(integer_of).unwrap_or(0),
+        size: members
+            .get("size")
+            .and_then(whole_number_of)
+            .unwrap_or(WholeNumber::Short(0)),
         mime_type: text(members, &["mime_type", "mimeType"]),
         data: data.to_owned(),
     })

@@ -54,23 +54,24 @@ pub enum EntryKind {
 pub struct IslandPath(Vec<String>);
 
 impl IslandPath {
-    /// Reads a path as the assemblies routes do: trimmed, backslashes as slashes, without outer slashes, folded.
-    /// `None` where it leaves the island, also into a sibling whose name begins alike (ASM-2), or holds NUL.
-    pub fn parse(island: Island, text: &str) -> Option<Self> {
-        Self::resolve(island, text).filter(|path| !path.has_nul())
+    /// Reads a path as the assemblies routes do: trimmed, backslashes as slashes, without outer slashes, folded. `root` is
+    /// the folder of all islands. `None` where it leaves the island, also into a sibling whose name begins alike (ASM-2),
+    /// or holds NUL.
+    pub fn parse(root: &Path, island: Island, text: &str) -> Option<Self> {
+        Self::resolve(root, island, text).filter(|path| !path.has_nul())
     }
 
     /// As [`IslandPath::parse`], but NUL may be in a name: no file has such a one, which is not always what is answered.
-    pub fn resolve(island: Island, text: &str) -> Option<Self> {
+    pub fn resolve(root: &Path, island: Island, text: &str) -> Option<Self> {
         let text = python_trim(text).replace('\\', "/");
-        Self::below(island, text.trim_matches('/'))
+        Self::below(root, island, &text)
     }
 
     /// Reads the path of a script that shall run now: relative to the root of all assemblies, first name exactly
     /// `Scripts`, backslashes as they are (on this system they are part of a name). One that ends outside the island
     /// is refused (SCH-14).
-    pub fn of_quick_run(text: &str) -> Option<Self> {
-        let below = Self::below(Island::Scripts, text.strip_prefix("Scripts/")?)?;
+    pub fn of_quick_run(root: &Path, text: &str) -> Option<Self> {
+        let below = Self::below(root, Island::Scripts, text.strip_prefix("Scripts/")?)?;
         (!below.is_root() && !below.has_nul()).then_some(below)
     }
 
@@ -91,20 +92,14 @@ impl IslandPath {
         python_trim(&text).trim_start_matches('/').to_owned()
     }
 
-    /// Folds a path that begins in the island; a way out and in again stays inside.
-    fn below(island: Island, text: &str) -> Option<Self> {
-        let mut names = vec![island.folder()];
-        for name in text.split('/') {
-            match name {
-                "" | "." => {}
-                ".." => {
-                    names.pop()?;
-                }
-                name => names.push(name),
-            }
-        }
-        let (first, rest) = names.split_first()?;
-        (*first == island.folder()).then(|| Self(rest.iter().map(|name| (*name).to_owned()).collect()))
+    /// Folds a path that begins in the island, whatever slashes it begins with. A way out and in again stays inside,
+    /// however far out it goes.
+    fn below(root: &Path, island: Island, text: &str) -> Option<Self> {
+        let base = root.join(island.folder());
+        let place = place_below(&base, &base, text.trim_start_matches('/'))?;
+        let names = place.strip_prefix(folded(&base)).ok()?;
+        let names = names.iter().map(|name| Some(name.to_str()?.to_owned()));
+        names.collect::<Option<_>>().map(Self)
     }
 
     /// The names from the island down.
@@ -163,8 +158,23 @@ impl IslandPath {
 /// Where an absolute or relative path of the deprecated routes leads that begins at `base`: nothing is trimmed, a
 /// backslash is part of a name, an absolute path leaves the base. `None` where it leads out of it.
 pub fn deprecated_place(base: &Path, path: &str) -> Option<PathBuf> {
+    place_below(base, base, path)
+}
+
+/// Where a path leads from the folder `from`; `None` where that is not below `base`.
+fn place_below(base: &Path, from: &Path, path: &str) -> Option<PathBuf> {
+    if path.starts_with("//") && !path.starts_with("///") {
+        // Another root to Python, which keeps exactly two slashes.
+        return None;
+    }
+    let place = folded(&from.join(path));
+    place.starts_with(folded(base)).then_some(place)
+}
+
+/// The path without `.` and `..`, as its text has them: links count as folders.
+fn folded(path: &Path) -> PathBuf {
     let mut place = PathBuf::new();
-    for part in base.join(path).components() {
+    for part in path.components() {
         match part {
             Component::CurDir => {}
             Component::ParentDir => {
@@ -173,13 +183,23 @@ pub fn deprecated_place(base: &Path, path: &str) -> Option<PathBuf> {
             part => place.push(part),
         }
     }
-    place.starts_with(base).then_some(place)
+    place
 }
 
 /// Whether a path of the deprecated script routes names something below `Scripts`.
 pub fn is_deprecated_script(path: &str) -> bool {
     let path = path.replace('\\', "/");
     path.trim_start_matches('/').split('/').next() == Some(Island::Scripts.folder())
+}
+
+/// The path at which the deprecated routes save: it gets this extension where its last name has none.
+pub fn with_extension(path: &str, extension: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if stem(name) == name {
+        format!("{path}{extension}")
+    } else {
+        path.to_owned()
+    }
 }
 
 /// The name of a new document: whatever it is called, it ends in `.json` (ASM-14). `.json` alone is a name without an
@@ -220,15 +240,15 @@ pub fn renamed_file(old: &str, wanted: &str) -> Option<String> {
     (is_json(&name) == is_json(old)).then_some(name)
 }
 
-/// The name that a folder gets by a rename to `wanted`: its last part (ASM-15). `None` where that is none, or `wanted`
-/// leads out of the island.
-pub fn renamed_folder(island: Island, folder: &IslandPath, wanted: &str) -> Option<String> {
+/// The name that a folder gets by a rename to `wanted`: its last part (ASM-15). `root` is the folder of all islands.
+/// `None` where that is none, or `wanted` leads out of the island.
+pub fn renamed_folder(root: &Path, island: Island, folder: &IslandPath, wanted: &str) -> Option<String> {
     let (_, parents) = folder.names().split_last()?;
     let wanted = wanted.replace('\\', "/");
-    if wanted.starts_with('/') {
-        return None;
-    }
-    IslandPath::below(island, &format!("{}/{wanted}", parents.join("/")))?;
+    let base = root.join(island.folder());
+    let mut parent = base.clone();
+    parent.extend(parents);
+    place_below(&base, &parent, &wanted)?;
     last_part(&wanted).filter(|name| name != "." && name != "..")
 }
 

@@ -17,7 +17,7 @@ enum Hint {
 /// A script as its document holds it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ScriptText {
-    /// The text, with line feeds where it had CRLF.
+    /// The text, as [`line_feeds`] leaves it.
     pub text: String,
     /// Whether the document held base64.
     pub was_base64: bool,
@@ -46,17 +46,15 @@ pub fn script_text(document: &JsonObject) -> ScriptText {
         }
     }
     ScriptText {
-        text: line_feeds(text),
+        text: line_feeds(&text),
         was_base64,
     }
 }
 
-/// Every CRLF becomes a line feed, until there is none: a text that is read and stored again stays as it is.
-fn line_feeds(mut text: String) -> String {
-    while text.contains("\r\n") {
-        text = text.replace("\r\n", "\n");
-    }
-    text
+/// Every CRLF becomes a line feed. Of CR CR LF a CRLF is left, which the next look at the text finds: the legacy looks at a
+/// script when it reads its document, and once more when it encodes it for a file or an agent.
+pub fn line_feeds(text: &str) -> String {
+    text.replace("\r\n", "\n")
 }
 
 /// The text of a file that is no document: every kind of line end becomes a line feed.

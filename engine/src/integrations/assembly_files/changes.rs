@@ -103,6 +103,9 @@ pub(super) fn replace(
     let target = place.beside(name);
     target.may_be_made()?;
     kept.allow_file(&target)?;
+    if target.full.is_dir() {
+        return Err(FileError::at(&target.full)(Errno::ISDIR.into()));
+    }
     if is_taken(&target.full) {
         return Err(FileError::Exists);
     }
@@ -270,6 +273,9 @@ pub(super) fn relocate(place: &Place, kind: EntryKind, to: &Place, kept: &Kept) 
         }
         _ => to,
     };
+    kept.allow_either(kind, target)?;
+    // First, as in the legacy: they stay where the move then fails.
+    make_parents(target)?;
     let is_link = fs::symlink_metadata(&place.full).is_ok_and(|found| found.is_symlink());
     if kind == EntryKind::Folder && !is_link && target.real()?.starts_with(&from) {
         return Err(FileError::IntoItself {
@@ -277,17 +283,14 @@ pub(super) fn relocate(place: &Place, kind: EntryKind, to: &Place, kept: &Kept) 
             to: to.full.clone(),
         });
     }
-    kept.allow_either(kind, target)?;
     if kind == EntryKind::Folder && is_taken(&target.full) {
-        let taken = io::Error::from_raw_os_error(Errno::EXIST.raw_os_error());
-        return Err(FileError::at(&target.full)(taken));
+        return Err(FileError::at(&target.full)(Errno::EXIST.into()));
     }
-    make_parents(target)?;
     rename_to(place, kind, target).map_err(|error| match error {
         // The legacy copies where it cannot rename, and names what it cannot write.
         FileError::System {
             to: Some(to), source, ..
-        } if kind == EntryKind::File => FileError::at(&to)(source),
+        } => FileError::at(&to)(source),
         error => error,
     })
 }

@@ -5,7 +5,7 @@ use super::*;
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn path(text: &str) -> IslandPath {
-    IslandPath::resolve(Island::Scripts, text).unwrap()
+    IslandPath::resolve(Path::new("/Assemblies"), Island::Scripts, text).unwrap()
 }
 
 /// A root with an island, and its files.

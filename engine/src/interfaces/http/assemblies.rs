@@ -170,7 +170,8 @@ pub async fn load(
     RawQuery(query): RawQuery,
 ) -> Result<Answer<LoadedFile>, ErrorResponse> {
     let parameter = |name| first(query.as_deref(), name);
-    let at = queried(parameter("island").as_deref(), parameter("path").as_deref())?;
+    let root = app.assemblies.root();
+    let at = queried(root, parameter("island").as_deref(), parameter("path").as_deref())?;
     Ok(Answer::ok(app.assemblies.load(&at).await?.into()))
 }
 
@@ -181,7 +182,8 @@ pub async fn create(
     body: RawBody<Files>,
 ) -> Result<Response, ErrorResponse> {
     let body = body.lenient().await?;
-    let made = app.assemblies.create(&author, new_assembly(&body)?).await?;
+    let new = new_assembly(app.assemblies.root(), &body)?;
+    let made = app.assemblies.create(&author, new).await?;
     Ok(match made {
         Some(path) => stored(&path).into_response(),
         None => Answer::status("ok").into_response(),
@@ -195,7 +197,8 @@ pub async fn edit(
     body: RawBody<Files>,
 ) -> Result<Answer<Stored>, ErrorResponse> {
     let body = body.lenient().await?;
-    let edited = app.assemblies.edit(&author, assembly_change(&body)?).await?;
+    let change = assembly_change(app.assemblies.root(), &body)?;
+    let edited = app.assemblies.edit(&author, change).await?;
     Ok(stored(&edited))
 }
 
@@ -206,7 +209,8 @@ pub async fn rename(
     body: RawBody,
 ) -> Result<Answer<Stored>, ErrorResponse> {
     let body = body.lenient().await?;
-    let renamed = app.assemblies.rename(&author, assembly_rename(&body)?).await?;
+    let rename = assembly_rename(app.assemblies.root(), &body)?;
+    let renamed = app.assemblies.rename(&author, rename).await?;
     Ok(stored(&renamed))
 }
 
@@ -217,7 +221,8 @@ pub async fn relocate(
     body: RawBody,
 ) -> Result<Answer<Status>, ErrorResponse> {
     let body = body.lenient().await?;
-    app.assemblies.relocate(&author, assembly_move(&body)?).await?;
+    let wanted = assembly_move(app.assemblies.root(), &body)?;
+    app.assemblies.relocate(&author, wanted).await?;
     Ok(Answer::status("ok"))
 }
 
@@ -228,7 +233,7 @@ pub async fn delete(
     body: RawBody,
 ) -> Result<Answer<Status>, ErrorResponse> {
     let body = body.lenient().await?;
-    let (at, kind) = assembly_deletion(&body)?;
+    let (at, kind) = assembly_deletion(app.assemblies.root(), &body)?;
     app.assemblies.delete(&author, at, kind).await?;
     Ok(Answer::status("ok"))
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     compat::{
         body::RawBody,
-        path::storable_row_id,
+        path::{storable_row_id, too_large},
         query::first,
         reply::{Answer, Failure},
     },
@@ -19,7 +19,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::playbooks::{list_limit, playbook_report},
+    builders::playbooks::{NumberTooLarge, list_limit, playbook_report},
     domain::{playbooks::PlaybookRun, text::python_trim},
     interfaces::http::device_access::authentication::Device,
     services::{playbooks::Reporter, scheduler::playbook_end::PlaybookRunView},
@@ -112,7 +112,8 @@ pub async fn list(
 ) -> Result<Answer<PlaybookRunList>, ErrorResponse> {
     let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
     let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
-    let limit = list_limit(first(query.as_deref(), "limit").as_deref());
+    let limit = first(query.as_deref(), "limit");
+    let limit = list_limit(limit.as_deref()).map_err(|NumberTooLarge| too_large())?;
     let playbooks = app
         .playbooks
         .list(hostname, limit)

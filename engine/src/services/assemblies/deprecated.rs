@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::AssemblyService;
 use crate::{
     builders::assemblies::deprecated::{DeprecatedFormError, DeprecatedSave},
-    domain::assembly::location::{EntryKind, Island, deprecated_place, is_deprecated_script},
+    domain::assembly::location::{EntryKind, Island, deprecated_place, is_deprecated_script, with_extension},
     integrations::assembly_files::FileError,
 };
 
@@ -79,10 +79,14 @@ impl AssemblyService {
         let DeprecatedSave::At(path) = save else {
             return Ok(());
         };
-        if !is_valid(routes, path) {
+        let path = match routes {
+            Deprecated::Scripts => with_extension(path, ".json"),
+            Deprecated::Playbooks => with_extension(path, ".yml"),
+        };
+        if !is_valid(routes, &path) {
             return Err(DeprecatedError::NotUnderScripts);
         }
-        self.check_inside(routes, path)
+        self.check_inside(routes, &path)
     }
 
     /// Looks for the file that was to be deleted.

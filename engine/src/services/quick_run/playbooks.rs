@@ -187,7 +187,7 @@ impl QuickRunService {
             None => Execution::Agent,
             Some(id) => self.execution(id).await?,
         };
-        let path = IslandPath::resolve(Island::Playbooks, &wanted.playbook_path)
+        let path = IslandPath::resolve(self.library.root(), Island::Playbooks, &wanted.playbook_path)
             .ok_or(QuickPlaybookError::InvalidPath)?;
         let document = self.playbook(&path).await?;
         let mut values = wanted.variable_values.clone();
@@ -418,7 +418,7 @@ impl QuickRunService {
         request: PlaybookRequest,
     ) -> Result<Prepared, Unprepared> {
         let removed = Unprepared::ForGood("The playbook was removed before it reached the device");
-        let Some(path) = IslandPath::parse(Island::Playbooks, &request.path) else {
+        let Some(path) = IslandPath::parse(self.library.root(), Island::Playbooks, &request.path) else {
             return Err(removed);
         };
         let document = match self.playbook(&path).await {

@@ -345,7 +345,7 @@ async fn document(
     shown: &str,
     default_kind: &str,
 ) -> Result<Document, String> {
-    let path = IslandPath::parse(island, inside).filter(|path| !path.is_root());
+    let path = IslandPath::parse(library.root(), island, inside).filter(|path| !path.is_root());
     let loaded = match &path {
         None => None,
         Some(path) => library

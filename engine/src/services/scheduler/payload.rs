@@ -5,6 +5,7 @@ use crate::{
     domain::{
         assembly::{
             document::{Document, DocumentFile},
+            script_text::line_feeds,
             variables::{EscapePolicy, EscapingValue, Overrides, declared_list, fill},
         },
         base64,
@@ -35,7 +36,7 @@ pub fn script_members(
     policy: AccessPolicy,
 ) -> Result<(String, JsonObject), EscapingValue> {
     let filled = fill(&document.variables, values);
-    let text = filled.rewrite(&document.script, escape_policy(policy))?;
+    let text = line_feeds(&filled.rewrite(&document.script, escape_policy(policy))?);
     let mut members = Json::members([
         ("script_type", "powershell".into()),
         ("script_name", name.into()),
@@ -44,7 +45,7 @@ pub fn script_members(
         ("script_encoding", "base64".into()),
         ("environment", filled.environment.into()),
         ("variables", Json::List(filled.listed)),
-        ("timeout_seconds", document.timeout_seconds.into()),
+        ("timeout_seconds", document.timeout_seconds.clone().into()),
         ("files", files(&document.files)),
         ("run_mode", run_mode.into()),
         ("admin_user", "".into()),
@@ -61,19 +62,17 @@ pub fn playbook_members(
     name: &str,
     values: &Overrides,
 ) -> JsonObject {
+    let text = line_feeds(&document.script);
     let mut members = Json::members([
         ("playbook_name", name.into()),
-        (
-            "playbook_content",
-            base64::encode(document.script.as_bytes()).into(),
-        ),
+        ("playbook_content", base64::encode(text.as_bytes()).into()),
         ("playbook_encoding", "base64".into()),
         ("connection", "winrm".into()),
         ("variables", Json::List(declared_list(&document.variables))),
         ("files", files(&document.files)),
         ("variable_values", Json::Object(values.clone())),
     ]);
-    members.extend(signer.members(document.script.as_bytes()));
+    members.extend(signer.members(text.as_bytes()));
     members
 }
 
@@ -121,7 +120,7 @@ fn files(files: &[DocumentFile]) -> Json {
                 let name = file.file_name.rsplit(['/', '\\']).next().unwrap_or_default();
                 Json::object([
                     ("file_name", name.into()),
-                    ("size", file.size.into()),
+                    ("size", file.size.clone().into()),
                     ("mime_type", file.mime_type.as_str().into()),
                     ("data", file.data.as_str().into()),
                 ])

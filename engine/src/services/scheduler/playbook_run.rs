@@ -334,7 +334,8 @@ impl ServerPlaybooks {
                 credential.connection_type
             ));
         }
-        let place = IslandPath::parse(Island::Playbooks, &playbook.path).ok_or("invalid path")?;
+        let root = self.library.root();
+        let place = IslandPath::parse(root, Island::Playbooks, &playbook.path).ok_or("invalid path")?;
         let stored = self.library.place(Island::Playbooks, &place);
         let folder = self.places.work_root.folder(&playbook.run_id);
         let as_document = is_json(place.file_name());

@@ -2,6 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The folder of all islands.
+fn root() -> &'static Path {
+    Path::new("/srv/root/Assemblies")
+}
+
 fn text(path: Option<IslandPath>) -> Option<String> {
     path.map(|path| path.text())
 }
@@ -18,15 +23,35 @@ fn paths_are_folded_and_kept_inside() {
         ("....//x", "..../x"),
         ("%2e%2e/x", "%2e%2e/x"),
         ("../Scripts/z.json", "z.json"),
+        ("../../Assemblies/Scripts/a.json", "a.json"),
+        ("a/../../../../root/Assemblies//Scripts/./b/a.json", "b/a.json"),
+        ("../../../../../../srv/root/Assemblies/Scripts/a.json", "a.json"),
+        ("..\\..\\Assemblies\\Scripts", ""),
     ] {
         assert_eq!(
-            text(IslandPath::parse(Island::Scripts, given)).as_deref(),
+            text(IslandPath::parse(root(), Island::Scripts, given)).as_deref(),
             Some(expected),
             "{given:?}"
         );
     }
-    for outside in ["..", "../x", "a/../../x", "..\\x", "../ScriptsEvil/x", "a\0b"] {
-        assert_eq!(IslandPath::parse(Island::Scripts, outside), None, "{outside:?}");
+    for outside in [
+        "..",
+        "../x",
+        "a/../../x",
+        "..\\x",
+        "../ScriptsEvil/x",
+        "a\0b",
+        "../../Scripts/x",
+        "../../Assemblies/x",
+        "../../Assemblies2/Scripts/x",
+        "../../../other/Assemblies/Scripts/x",
+        "../../../../../../Assemblies/Scripts/x",
+    ] {
+        assert_eq!(
+            IslandPath::parse(root(), Island::Scripts, outside),
+            None,
+            "{outside:?}"
+        );
     }
 }
 
@@ -38,9 +63,11 @@ fn a_quick_run_stays_below_scripts() {
         "Scripts/a.ps1/",
         "Scripts/x/../a.ps1",
         "Scripts/../Scripts/a.ps1",
+        "Scripts/../../Assemblies/Scripts/a.ps1",
+        "Scripts//../../../root/Assemblies/Scripts/a.ps1",
     ] {
         assert_eq!(
-            text(IslandPath::of_quick_run(good)).as_deref(),
+            text(IslandPath::of_quick_run(root(), good)).as_deref(),
             Some("a.ps1"),
             "{good:?}"
         );
@@ -57,7 +84,7 @@ fn a_quick_run_stays_below_scripts() {
         "Scripts/../../AssembliesX/s.ps1",
         "../outside.ps1",
     ] {
-        assert_eq!(IslandPath::of_quick_run(bad), None, "{bad:?}");
+        assert_eq!(IslandPath::of_quick_run(root(), bad), None, "{bad:?}");
     }
 }
 
@@ -105,11 +132,18 @@ fn renames_take_the_last_part_and_keep_what_a_file_is() {
         (".", None),
         ("a/..", None),
         ("/two", None),
+        ("/srv/root/Assemblies/Scripts/two", Some("two")),
+        ("/srv/root/Assemblies/Scripts/else/../two", Some("two")),
+        ("///srv/root/Assemblies/Scripts/two", Some("two")),
+        ("//srv/root/Assemblies/Scripts/two", None),
+        ("/srv/root/Assemblies/Scripts2/two", None),
+        ("/srv/root/Assemblies/Workflows/two", None),
+        ("../../../Assemblies/Scripts/in/two", Some("two")),
         ("../../two", None),
         ("../../Scripts2", None),
     ] {
-        let folder = IslandPath::resolve(Island::Scripts, "in/folder").unwrap();
-        let renamed = renamed_folder(Island::Scripts, &folder, wanted);
+        let folder = IslandPath::resolve(root(), Island::Scripts, "in/folder").unwrap();
+        let renamed = renamed_folder(root(), Island::Scripts, &folder, wanted);
         assert_eq!(renamed.as_deref(), name, "{wanted:?}");
     }
 }
@@ -142,6 +176,8 @@ fn deprecated_paths_are_taken_as_they_are() {
         ("/Scripts/a", None),
         ("../database.db", None),
         ("../AssembliesX/a", None),
+        ("../../root/Assemblies/a", Some("/srv/root/Assemblies/a")),
+        ("//srv/root/Assemblies/x", None),
     ] {
         assert_eq!(
             deprecated_place(base, path).as_deref(),
@@ -149,7 +185,28 @@ fn deprecated_paths_are_taken_as_they_are() {
             "{path:?}"
         );
     }
+    let dotted = Path::new("/srv/else/../root/Assemblies");
+    assert_eq!(
+        deprecated_place(dotted, "a").as_deref(),
+        Some(Path::new("/srv/root/Assemblies/a"))
+    );
     assert!(is_deprecated_script("//Scripts\\a") && !is_deprecated_script("Scripts2/a"));
+}
+
+#[test]
+fn a_path_gets_an_extension_where_its_last_name_has_none() {
+    for (path, saved) in [
+        ("Scripts", "Scripts.json"),
+        ("Scripts/a.ps1", "Scripts/a.ps1"),
+        ("a.b/c", "a.b/c.json"),
+        ("a.b/", "a.b/.json"),
+        ("..", "...json"),
+        ("Scripts/../..", "Scripts/../...json"),
+        (".hidden", ".hidden.json"),
+        ("trail.", "trail."),
+    ] {
+        assert_eq!(with_extension(path, ".json"), saved, "{path}");
+    }
 }
 
 #[test]
@@ -172,32 +229,36 @@ fn stems_are_pythons() {
 proptest! {
     #[test]
     fn no_path_leaves_its_island(given in "([a.\\\\/]|\\.\\.|\\PC){0,12}") {
-        for path in [IslandPath::parse(Island::Scripts, &given), IslandPath::of_quick_run(&given)].into_iter().flatten() {
+        for path in [IslandPath::parse(root(), Island::Scripts, &given), IslandPath::of_quick_run(root(), &given)].into_iter().flatten() {
             for name in path.names() {
                 prop_assert!(!name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']));
             }
         }
     }
 
-    /// What the file system makes of a path that was taken, link by link, begins at the island.
+    /// What Python's `abspath` makes of the text, written apart.
     #[test]
-    fn a_path_that_is_taken_lies_below_its_island(given in "([ab./\\\\]|\\.\\.|\\./Scripts/){0,12}") {
-        let base = Path::new("/root/Scripts");
-        let lexical = deprecated_place(base, python_trim(&given).replace('\\', "/").trim_matches('/'));
-        let taken = IslandPath::resolve(Island::Scripts, &given);
-        // Both guards, written apart, take the same, but that one of them may go further up before it comes back.
-        if let Some(path) = taken {
-            let mut place = base.to_owned();
-            place.extend(path.names());
-            prop_assert!(place.starts_with(base));
-            prop_assert_eq!(lexical, Some(place));
+    fn a_path_is_taken_if_it_ends_below_its_island(
+        given in "([ab./\\\\]|\\.\\.|\\./Scripts/|\\.\\./\\.\\./Assemblies/){0,12}",
+    ) {
+        let mut names = vec!["srv", "root", "Assemblies", "Scripts"];
+        let text = python_trim(&given).replace('\\', "/");
+        for name in text.split('/') {
+            match name {
+                "" | "." => {}
+                ".." => drop(names.pop()),
+                name => names.push(name),
+            }
         }
+        let inside = names.strip_prefix(&["srv", "root", "Assemblies", "Scripts"]);
+        let taken = IslandPath::resolve(root(), Island::Scripts, &given);
+        prop_assert_eq!(taken.map(|path| path.text()), inside.map(|names| names.join("/")));
     }
 
     #[test]
     fn a_rename_stays_in_its_folder(old in "[a-c.]{1,6}", wanted in "[a-c./\\\\]{0,8}") {
         let folder = IslandPath(vec!["x".to_owned(), "y".to_owned()]);
-        let folder = renamed_folder(Island::Scripts, &folder, &wanted);
+        let folder = renamed_folder(root(), Island::Scripts, &folder, &wanted);
         for name in [renamed_file(&old, &wanted), folder.clone()].into_iter().flatten() {
             prop_assert!(!name.is_empty() && !name.contains(['/', '\\']));
         }

@@ -128,7 +128,7 @@ pub async fn rename_file<S: Source>(
     _: OperatorIfStrict,
     body: RawBody,
 ) -> Result<Answer<Failure>, ErrorResponse> {
-    let (path, new_name) = forms::rename(&body.lenient().await?)?;
+    let (path, new_name) = forms::rename_file(&body.lenient().await?, S::ROUTES == Deprecated::Scripts)?;
     app.assemblies
         .deprecated_rename_file(S::ROUTES, &path, new_name)
         .await?;

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::story::{Death, M, Story};
-use crate::{builders::quick_run::quick_run, domain::json::Json, services::scheduler::channel::Receipt};
+use crate::{
+    builders::quick_run::quick_run,
+    domain::{base64, json::Json},
+    services::scheduler::channel::Receipt,
+};
 
 const WAITING: &str = "SELECT CAST(activity_id AS TEXT) FROM engine_undelivered_work";
 
@@ -221,4 +225,25 @@ async fn the_time_of_a_result_begins_when_the_script_arrives() {
     assert_eq!(story.activities().await, ["Running"]);
     story.tick(M + 340).await;
     assert!(story.activities().await[0].starts_with("Failed The device confirmed it"));
+}
+
+#[tokio::test]
+async fn a_script_is_sent_with_line_feeds_also_where_a_value_brings_other_line_ends() {
+    let story = Story::begin().await;
+    story.file(
+        "Scripts/lines.json",
+        r#"{"script":"Write-Output 1\r\r\nWrite-Output $env:WHO\r","script_encoding":"plain"}"#,
+    );
+    story.wire.connect(&["A"]);
+    story
+        .quick_run(Json::object([
+            ("script_path", "Scripts/lines.json".into()),
+            ("hostnames", Json::list(["A"])),
+            ("variable_values", Json::object([("who", "x\r\ny".into())])),
+        ]))
+        .await;
+    let sent = story.wire.sent();
+    let content = sent[0].2.get("script_content").and_then(Json::as_text).unwrap();
+    let text = String::from_utf8(base64::decode_strict(content).unwrap()).unwrap();
+    assert_eq!(text, "Write-Output 1\nWrite-Output 'x\ny'\r");
 }

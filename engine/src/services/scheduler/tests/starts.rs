@@ -325,3 +325,29 @@ async fn a_thousand_due_jobs_run_in_one_tick() {
         ["1000"]
     );
 }
+
+#[tokio::test]
+async fn a_path_may_lead_out_of_its_island_and_in_again() {
+    let story = Story::begin().await;
+    story.file("Ansible_Playbooks/p.yml", "- hosts: all\n");
+    story.wire.connect(&["A"]);
+    let root = story.root().file_name().unwrap().to_str().unwrap().to_owned();
+    for components in [
+        r#"[{"type":"script","path":"../../Assemblies/Scripts/hello.ps1"}]"#.to_owned(),
+        format!(r#"[{{"type":"script","path":"Scripts/../../../{root}/Assemblies/Scripts/hello.ps1"}}]"#),
+        r#"[{"type":"ansible","path":"../../Assemblies/Ansible_Playbooks/p.yml"}]"#.to_owned(),
+    ] {
+        story.job(&components, r#"["A"]"#, &[]).await;
+        story.tick(M).await;
+        assert_eq!(story.wire.sent().len(), 1, "{components}");
+    }
+    story
+        .job(
+            r#"[{"type":"script","path":"../../Scripts/hello.ps1"}]"#,
+            r#"["A"]"#,
+            &[],
+        )
+        .await;
+    story.tick(M).await;
+    assert_eq!(story.wire.sent().len(), 0);
+}
