@@ -307,7 +307,6 @@ fn last_item(list: &str) -> Option<&str> {
         character == ',' && !in_quotes
     });
     let last = last_filled(&mut items);
-    drop(items);
     let last = if in_quotes {
         last_filled(&mut list.split(','))
     } else {
