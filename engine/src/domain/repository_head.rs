@@ -102,13 +102,18 @@ fn has_dot_segment(name: &str) -> bool {
 /// What GitHub said a branch's head is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Head {
-    /// The commit's id; never blank.
+    /// The commit's id. Empty where GitHub gave a blank one: fetched, but never fresh, and no commit.
     pub commit: String,
     /// When it was asked for: Unix seconds with their fraction.
     pub fetched_at: f64,
 }
 
 impl Head {
+    /// The commit's id, where there is one.
+    pub fn into_commit(self) -> Option<String> {
+        Some(self.commit).filter(|commit| !commit.is_empty())
+    }
+
     /// Seconds since it was asked for; zero where that lies in the future.
     pub fn age(&self, now: f64) -> f64 {
         (now - self.fetched_at).max(0.0)
@@ -150,11 +155,6 @@ impl HeadCache {
                 self.heads.remove(&oldest);
             }
         }
-    }
-
-    /// Removes the head under `key`.
-    pub fn remove(&mut self, key: &str) {
-        self.heads.remove(key);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Head)> {

@@ -126,7 +126,9 @@ impl GitHubService {
     ) -> Result<HeadAnswer, UnreadableId> {
         let now = unix_seconds(self.environment.clock.now());
         let key = branch.key();
-        let fresh = |head: &Head| !forced && head.age(now) < ttl.as_secs_f64().max(LEAST_TTL);
+        let fresh = |head: &Head| {
+            !forced && !head.commit.is_empty() && head.age(now) < ttl.as_secs_f64().max(LEAST_TTL)
+        };
         if let Some(head) = self.heads.get(&key).filter(fresh) {
             return Ok(HeadAnswer::of(head, HeadSource::Cache, now, None));
         }
@@ -139,13 +141,12 @@ impl GitHubService {
         };
         let failure = match self.ask(branch, token.as_ref()).await {
             Ok(Some(commit)) => {
-                let commit = self.heads.store(key, commit, now).await;
-                return Ok(HeadAnswer {
+                let head = Head {
                     commit,
-                    source: HeadSource::GitHub,
-                    age: Some(0.0),
-                    error: None,
-                });
+                    fetched_at: now,
+                };
+                self.heads.store(key, head.clone()).await;
+                return Ok(HeadAnswer::of(head, HeadSource::GitHub, now, None));
             }
             Ok(None) => None,
             Err(LookupFailure::UnreadableId) => return Err(UnreadableId),
@@ -208,7 +209,7 @@ impl HeadAnswer {
     fn of(head: Head, source: HeadSource, now: f64, error: Option<String>) -> Self {
         Self {
             age: Some(head.age(now)),
-            commit: Some(head.commit),
+            commit: head.into_commit(),
             source,
             error,
         }

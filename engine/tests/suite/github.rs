@@ -211,6 +211,39 @@ async fn an_id_that_is_no_text_is_the_legacy_s_internal_error() {
 }
 
 #[tokio::test]
+async fn a_blank_id_counts_as_fetched_and_escapes_that_are_not_utf_8_are_text() {
+    let blank = ResponseTemplate::new(200).set_body_json(json!({"commit": {"sha": "  "}}));
+    let story = Story::new(github(blank).await).await;
+    let query = "?repo=acme/%ff&branch=m%C3%A9";
+    let told = json!({"repo": "acme/%FF", "branch": "m\u{e9}", "sha": null, "cached": false, "age_seconds": 0.0,
+        "source": "github"});
+    assert_eq!(story.head(query).await, (503, told));
+    let github = story.github.as_ref().unwrap();
+    let asked = github.received_requests().await.unwrap();
+    assert!(
+        asked
+            .iter()
+            .any(|request| request.url.path() == "/repos/acme/%25FF/branches/m%C3%A9"),
+        "{asked:?}"
+    );
+    github.reset().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({})))
+        .mount(github)
+        .await;
+    let (status, mut told) = story.head(query).await;
+    let age = told["age_seconds"].take().as_f64();
+    assert!(
+        status == 503 && age.is_some_and(|age| (0.0..1.0).contains(&age)),
+        "{status} {age:?}"
+    );
+    let expected = json!({"repo": "acme/%FF", "branch": "m\u{e9}", "sha": null, "cached": true, "age_seconds": null,
+        "source": "cache-stale", "error": "using cached value"});
+    assert_eq!(told, expected);
+    story.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_prove_that_it_is_github_is_not_asked() {
     // A server with a certificate of its own, which nobody trusts.
     let server = Server::with(&[("BOREALIS_TLS", "on")]).start().await;

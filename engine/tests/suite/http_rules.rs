@@ -215,7 +215,7 @@ async fn ids_beyond_64_bits_are_refused_where_the_legacy_refuses_them() {
 #[tokio::test]
 async fn ocr_is_checked_and_not_done() {
     let server = Server::with(&[]).start().await;
-    let browser = server.browser();
+    let browser = server.admin().await;
     for (body, status, error) in [
         (json!({ "image_base64": "AAAA" }), 500, "OCR is not available"),
         (json!({ "engine": " TesseractOCR " }), 500, "OCR is not available"),
@@ -237,4 +237,44 @@ async fn ocr_is_checked_and_not_done() {
         let answer = browser.post("/api/ocr", body.clone()).await;
         assert_eq!(answer, (status, json!({ "error": error })), "{body}");
     }
+}
+
+/// The page route answers OPTIONS where slashes are doubled, and looks at no session.
+#[tokio::test]
+async fn options_of_a_path_with_doubled_slashes_ask_nobody_for_a_session() {
+    let server = Server::with(&[]).start().await;
+    for (path, status, varies) in [
+        ("/api/admin/enrollment-codes", 401, true),
+        ("/api//admin/enrollment-codes", 200, false),
+    ] {
+        let answer = server.send("OPTIONS", path, &[], "").await;
+        assert_eq!(answer.status, status, "{path}: {answer}");
+        assert_eq!(answer.header("vary").is_some(), varies, "{path}: {answer}");
+        let allow = (status == 200).then_some("GET, HEAD, OPTIONS, POST");
+        assert_eq!(answer.header("allow"), allow, "{path}");
+    }
+    server.stop().await;
+}
+
+/// A list that a proxy on this machine leaves with a comma still names its client, who is not local.
+#[tokio::test]
+async fn a_client_behind_a_proxy_is_local_under_no_spelling() {
+    let server = Server::with(&[("BOREALIS_ACCESS_POLICY", "legacy")])
+        .start()
+        .await;
+    for (list, status) in [
+        ("10.1.2.3,", 403),
+        ("127.0.0.1, \"10.1.2.3\"", 403),
+        ("\"127.0.0.1, 10.1.2.3", 403),
+        ("\"127.0.0.1\"", 200),
+        ("127.0.0.1,", 200),
+    ] {
+        let headers = [("x-forwarded-for", list)];
+        assert_eq!(
+            server.get("/api/agent/hash_list", &headers).await.0,
+            status,
+            "{list}"
+        );
+    }
+    server.stop().await;
 }

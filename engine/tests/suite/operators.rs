@@ -445,6 +445,48 @@ async fn secrets_are_sealed_and_never_shown() {
 }
 
 #[tokio::test]
+async fn a_blank_role_makes_no_account() {
+    let server = Server::with(&[]).start().await;
+    let admin = server.admin().await;
+    let user = |role: Value| json!({"username": "bob", "password_sha512": "ab", "role": role});
+    for role in [json!("  "), json!("root"), json!(7)] {
+        assert_eq!(
+            admin.post("/api/users", user(role)).await,
+            (400, error("invalid role"))
+        );
+    }
+    assert_eq!(server.count("SELECT count(*) FROM users").await, 1);
+    assert_eq!(admin.post("/api/users", user(json!(""))).await.0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn accounts_that_cannot_be_read_are_told_in_the_databases_words() {
+    for policy in ["strict", "legacy"] {
+        let server = Server::start(policy, "").await;
+        let admin = server.admin().await;
+        server.sql("ALTER TABLE users RENAME TO u2").await;
+        let told = (500, error("no such table: users"));
+        for path in ["/api/users", "/api/auth/me", "/api/credentials"] {
+            assert_eq!(admin.get(path).await, told, "{policy} {path}");
+        }
+        assert_eq!(
+            admin.post("/api/users/admin/mfa", json!({})).await,
+            told,
+            "{policy}"
+        );
+        assert_eq!(
+            server.browser().login("admin", "Password").await,
+            told,
+            "{policy}"
+        );
+        server.sql("ALTER TABLE u2 RENAME TO users").await;
+        assert_eq!(admin.get("/api/users").await.0, 200, "{policy}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn numbers_that_no_credential_has_are_not_found() {
     let server = Server::with(&[]).start().await;
     let admin = server.admin().await;

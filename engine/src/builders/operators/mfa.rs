@@ -69,7 +69,13 @@ pub fn pending_login(value: Option<&Json>, issue: Option<&Issue>) -> Option<Pend
             .unwrap_or_default()
             .to_owned()
     };
-    let expires = members.get("expires").and_then(integer_of).unwrap_or(0);
+    // The legacy compares numbers, however large, and breaks on whatever else.
+    let expires = match members.get("expires") {
+        Some(number @ (Json::Int(_) | Json::BigInt(_) | Json::Float(_) | Json::Bool(_))) => {
+            integer_of(number).unwrap_or(0)
+        }
+        _ => 0,
+    };
     Some(PendingLogin {
         username: member("username"),
         role: member("role"),
@@ -80,7 +86,7 @@ pub fn pending_login(value: Option<&Json>, issue: Option<&Issue>) -> Option<Pend
             },
             _ => Stage::Verify,
         },
-        expires: i64::try_from(expires).unwrap_or(0),
+        expires: i64::try_from(expires.max(0)).unwrap_or(i64::MAX),
         issue: issue.cloned(),
         issuing: Issuing::at(issue.map_or(0, |issue| issue.at)),
     })
@@ -186,6 +192,26 @@ mod tests {
         let odd = Json::object([("token", Json::from(7)), ("expires", "x".into())]);
         let read = pending_login(Some(&odd), None).unwrap();
         assert!(read.token.is_empty() && read.expires == 0 && read.stage == Stage::Verify);
+        for (expires, read) in [
+            ("9999999999".into(), 0),
+            (Json::list([9]), 0),
+            (Json::Null, 0),
+            (true.into(), 1),
+            (9.5.into(), 9),
+            ((-7).into(), 0),
+            (f64::NAN.into(), 0),
+            (1e300.into(), i64::MAX),
+            (f64::INFINITY.into(), i64::MAX),
+            (Json::BigInt("9".repeat(30)), i64::MAX),
+            (Json::BigInt(format!("-{}", "9".repeat(30))), 0),
+        ] {
+            let pending = Json::object([("expires", expires)]);
+            assert_eq!(
+                pending_login(Some(&pending), None).unwrap().expires,
+                read,
+                "{pending:?}"
+            );
+        }
         for none in [
             None,
             Some(Json::object::<&str, 0>([])),

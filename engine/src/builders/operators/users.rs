@@ -109,12 +109,16 @@ pub fn mfa_switch(body: &JsonObject) -> MfaSwitch {
     }
 }
 
+/// The default stands for a role that is absent or falsy; a blank one is named, and invalid.
 fn role(body: &JsonObject, default: Option<Role>) -> Result<Role, UserFormError> {
+    let is_named = body.get("role").is_some_and(Json::is_truthy);
+    if let Some(default) = default.filter(|_| !is_named) {
+        return Ok(default);
+    }
     let role = trimmed_text(body, "role").map_err(|_| UserFormError::InvalidRole)?;
-    match (role.to_ascii_lowercase().as_str(), default) {
-        ("", Some(default)) => Ok(default),
-        ("user", _) => Ok(Role::User),
-        ("admin", _) => Ok(Role::Admin),
+    match role.to_ascii_lowercase().as_str() {
+        "user" => Ok(Role::User),
+        "admin" => Ok(Role::Admin),
         _ => Err(UserFormError::InvalidRole),
     }
 }
@@ -161,7 +165,12 @@ mod tests {
                 (name, value),
             ])
         };
-        assert_eq!(with("role", "root".into()), Err(UserFormError::InvalidRole));
+        for role in ["root".into(), "  ".into(), "\u{1f}".into(), true.into(), 7.into()] {
+            assert_eq!(with("role", role), Err(UserFormError::InvalidRole));
+        }
+        for falsy in ["".into(), Json::Null, 0.into(), false.into()] {
+            assert_eq!(with("role", falsy).unwrap().role, "User");
+        }
         assert_eq!(
             with("display_name", 7.into()),
             Err(UserFormError::WrongType(WrongType))

@@ -100,8 +100,8 @@ fn head(entry: &Json, now: f64) -> Option<Head> {
     })
 }
 
-/// Writes the heads beside the file and moves them into its place, so that a reader never sees half of it. Where there
-/// is nothing to keep, the file is removed.
+/// Writes the heads beside the file and moves them into its place, so that a reader never sees half of it. Blank ones
+/// are left out; where there is nothing to keep, the file is removed.
 ///
 /// # Errors
 /// The file system refused; the file is as it was.
@@ -112,6 +112,7 @@ pub fn write(path: &Path, cache: &HeadCache) -> Result<(), HeadFileError> {
     };
     let entries: JsonObject = cache
         .iter()
+        .filter(|(_, head)| !head.commit.is_empty())
         .map(|(key, head)| {
             let entry = Json::object([
                 ("sha", head.commit.as_str().into()),

@@ -67,6 +67,16 @@ pub fn database_error(error: StoreError) -> Response {
     Answer::error(StatusCode::INTERNAL_SERVER_ERROR, error.database_message()).into_response()
 }
 
+/// A failure of the database while it is asked who calls, which the legacy does not ask: 503 while others have it, else
+/// its own words.
+pub fn unknown_caller(error: StoreError) -> Response {
+    if error.is_busy() {
+        error.into_response()
+    } else {
+        database_error(error)
+    }
+}
+
 /// Seconds after which a request that found the database busy may be sent again.
 const RETRY_AFTER_BUSY: HeaderValue = HeaderValue::from_static("5");
 

@@ -11,7 +11,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
 
-use super::{compat::reply::Answer, state::AppState};
+use super::{compat::reply::Answer, errors::unknown_caller, state::AppState};
 use crate::{
     config::settings::AccessPolicy,
     interfaces::http::connections::RequestConnection,
@@ -83,7 +83,7 @@ impl FromRequestParts<AppState> for LoggedIn {
             .operators
             .recognise(&credential)
             .await
-            .map_err(IntoResponse::into_response)?;
+            .map_err(unknown_caller)?;
         let operator = operator.ok_or_else(unauthorized)?;
         RequestConnection::note_authenticated(parts);
         audit::acts(Actor::Operator(&operator.username));

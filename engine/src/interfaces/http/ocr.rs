@@ -3,14 +3,17 @@
 use axum::response::ErrorResponse;
 use http::StatusCode;
 
-use super::compat::{
-    body::{RawBody, UsualOfAnybody},
-    reply::{Answer, Failure},
+use super::{
+    compat::{
+        body::RawBody,
+        reply::{Answer, Failure},
+    },
+    guards::OperatorIfStrict,
 };
 use crate::domain::json::{Json, JsonObject};
 
 /// `POST /api/ocr`
-pub async fn recognise(body: RawBody<UsualOfAnybody>) -> Result<Answer<Failure>, ErrorResponse> {
+pub async fn recognise(_: OperatorIfStrict, body: RawBody) -> Result<Answer<Failure>, ErrorResponse> {
     let fields = body.strict().await?;
     let engine = word(&fields, "engine", "tesseract")?;
     word(&fields, "backend", "cpu")?;

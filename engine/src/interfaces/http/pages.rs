@@ -42,10 +42,11 @@ impl Pages {
     /// Answers GET and HEAD for a decoded path that no other route answers. The body for HEAD is dropped by the
     /// server.
     pub async fn answer(&self, path: &str, headers: &HeaderMap) -> Response {
-        if has_hidden_part(path) {
+        let segments = normalised(path);
+        if segments.iter().flatten().any(|segment| is_hidden(segment)) {
             return ErrorPage::NotFound.into_response();
         }
-        if let Some(file) = self.file_at(path)
+        if let Some(file) = segments.and_then(|segments| self.file_at(&segments))
             && self.holds(&file).await
             && let Some(opened) = open(&file).await
         {
@@ -71,28 +72,36 @@ impl Pages {
         matches!((root, file), (Ok(root), Ok(file)) if file.starts_with(&root))
     }
 
-    /// Where the file that the path names would be, unless the path leaves the root.
-    fn file_at(&self, path: &str) -> Option<PathBuf> {
-        if path.ends_with('/') {
+    /// Where the file of these segments would be.
+    fn file_at(&self, segments: &[&str]) -> Option<PathBuf> {
+        if segments.is_empty() || segments.iter().any(|segment| segment.contains(['\\', '\0'])) {
             return None;
         }
         let mut file = self.root.clone();
-        for segment in path.split('/') {
-            match segment {
-                "" | "." => {}
-                ".." => return None,
-                _ if segment.contains(['\\', '\0']) => return None,
-                _ => file.push(segment),
-            }
-        }
+        file.extend(segments);
         Some(file)
     }
 }
 
-/// Whether a part of the path is hidden, as `.git` and `.env` are.
-fn has_hidden_part(path: &str) -> bool {
-    path.split('/')
-        .any(|part| part.starts_with('.') && !matches!(part, "." | ".."))
+/// The segments of a path without those that mean nothing, each `..` applied to the one before it, whether or not there
+/// is such a folder; `None` where it leads out of the root. A slash at the end means nothing either.
+fn normalised(path: &str) -> Option<Vec<&str>> {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop()?;
+            }
+            _ => segments.push(segment),
+        }
+    }
+    Some(segments)
+}
+
+/// Whether a part of a path is hidden, as `.git` and `.env` are.
+fn is_hidden(segment: &str) -> bool {
+    segment.starts_with('.')
 }
 
 struct Opened {
@@ -246,8 +255,33 @@ mod tests {
             "/assets/../../secret.txt",
             "/..\\secret.txt",
             "/assets/missing.js",
+            "/assets/..",
+            "/assets/app.js/..",
         ] {
             assert_eq!(ask(path, &[]).await.0, 404, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_is_normalised_before_its_file_is_looked_for() {
+        for path in [
+            "/assets/app.js/",
+            "/assets/app.js//./",
+            "/assets/../assets/app.js",
+            "/nowhere/../assets/app.js",
+            "/assets/app.js/../app.js",
+        ] {
+            let (status, body, headers) = ask(path, &[]).await;
+            assert_eq!((status, body.len()), (200, 26), "{path}");
+            assert_eq!(
+                headers["content-type"], "text/javascript; charset=utf-8",
+                "{path}"
+            );
+            assert_eq!(ask(path, &[("range", "bytes=13-15")]).await.1, "012", "{path}");
+            assert_eq!(ask(path, &[("if-none-match", "*")]).await.0, 304, "{path}");
+        }
+        for path in ["/assets/../", "/nowhere/../devices", "/../devices", "/../build/"] {
+            assert_eq!(ask(path, &[]).await.1, "page", "{path}");
         }
     }
 
@@ -262,6 +296,9 @@ mod tests {
             "/assets/.hidden/x",
             "/out.txt",
             "/elsewhere/secret.txt",
+            "/assets/../.env",
+            "/assets/../elsewhere/secret.txt",
+            "/../build/assets/app.js",
         ] {
             let (status, body, _) = ask(path, &[]).await;
             assert_eq!((status, body.contains("secret")), (404, false), "{path}");

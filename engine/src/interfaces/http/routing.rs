@@ -396,8 +396,10 @@ impl Dispatcher {
         } else {
             self.matching(&collapsed)
         };
-        if collapsed_matching.iter().any(|(_, route)| route.answers(&method)) {
-            let query = request.uri().query().map(|query| format!("?{query}"));
+        // OPTIONS is the page route's, which matches the path as it is.
+        if method != Method::OPTIONS && collapsed_matching.iter().any(|(_, route)| route.answers(&method)) {
+            let query = request.uri().query().filter(|query| !query.is_empty());
+            let query = query.map(|query| format!("?{query}"));
             return redirect(&format!(
                 "{}{}{}",
                 self.origin_for(&request),

@@ -1,9 +1,9 @@
-//! `GET /api/server/time`: open to all.
+//! `GET /api/server/time`
 
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{compat::reply::Answer, state::AppState};
+use super::{compat::reply::Answer, guards::OperatorIfStrict, state::AppState};
 use crate::domain::server_time::ServerTime;
 
 /// The time that the server's clock shows.
@@ -18,7 +18,7 @@ pub struct ServerTimeView {
 }
 
 /// `GET /api/server/time`
-pub async fn read(State(app): State<AppState>) -> Answer<ServerTimeView> {
+pub async fn read(State(app): State<AppState>, _: OperatorIfStrict) -> Answer<ServerTimeView> {
     let ServerTime {
         epoch,
         iso,

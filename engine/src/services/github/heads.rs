@@ -47,24 +47,12 @@ impl Heads {
         self.inner.cache().get(key).cloned()
     }
 
-    /// Remembers a commit's id, or removes the cached one where it is empty, and writes the file. Returns the id where
-    /// there is one. A file that cannot be written is logged: what is in memory counts.
-    pub(super) async fn store(&self, key: String, commit: String, fetched_at: f64) -> Option<String> {
-        let commit = Some(commit).filter(|commit| !commit.is_empty());
-        match &commit {
-            Some(commit) => self.inner.cache().insert(
-                key,
-                Head {
-                    commit: commit.clone(),
-                    fetched_at,
-                },
-            ),
-            None => self.inner.cache().remove(&key),
-        }
+    /// Remembers a head and writes the file. A file that cannot be written is logged: what is in memory counts.
+    pub(super) async fn store(&self, key: String, head: Head) {
+        self.inner.cache().insert(key, head);
         let inner = Arc::clone(&self.inner);
         // It fails only where the runtime is ending.
         let _ = tokio::task::spawn_blocking(move || inner.persist()).await;
-        commit
     }
 }
 

@@ -423,6 +423,30 @@ async fn a_blank_id_is_no_head_and_leaves_no_file() {
     let answer = service.head(&of("acme/x", true)).await.unwrap();
     assert_eq!((answer.commit, answer.age, answer.error), (None, Some(0.0), None));
     assert!(!file.exists());
+    // It counts as fetched, but is asked for every time.
+    for (response, error) in [
+        (
+            ResponseTemplate::new(200).set_body_json(json!({})),
+            "using cached value",
+        ),
+        (
+            ResponseTemplate::new(500).set_body_string("down"),
+            "GitHub REST API repo head lookup failed: HTTP 500 down",
+        ),
+    ] {
+        story.answers(response).await;
+        let answer = service.head(&of("acme/x", false)).await.unwrap();
+        assert_eq!(
+            (answer.commit, answer.source, answer.error.as_deref()),
+            (None, HeadSource::StaleCache, Some(error))
+        );
+        assert!(answer.age.is_some());
+        assert_eq!(story.asked().await.len(), 1);
+    }
+    // Another start knows nothing of it.
+    let again = story.service(&[]).head(&of("acme/x", false)).await.unwrap();
+    assert_eq!((again.source, again.age), (HeadSource::GitHub, None));
+    assert!(!file.exists());
 }
 
 #[tokio::test]

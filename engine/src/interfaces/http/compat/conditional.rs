@@ -3,6 +3,9 @@
 use std::{borrow::Cow, time::SystemTime};
 
 use http::{HeaderMap, HeaderName, header};
+use jiff::fmt::rfc2822::DateTimeParser;
+
+use crate::domain::coerce::LONGEST_INTEGER;
 
 /// What distinguishes one version of a file from another.
 #[derive(Clone, Copy, Debug)]
@@ -45,30 +48,39 @@ pub fn select(headers: &HeaderMap, file: &Validators<'_>, size: u64) -> Selectio
             None => Selection::Unsatisfiable,
         };
     }
-    let if_match = tags(headers, header::IF_MATCH);
-    if !is_unmodified(headers, file, if_match.as_ref()) {
+    if !is_unmodified(headers, file, date(headers, header::IF_MODIFIED_SINCE)) {
         Selection::Whole
-    } else if if_match.is_some() {
+    } else if tags(headers, header::IF_MATCH).is_some() {
         Selection::PreconditionFailed
     } else {
         Selection::NotModified
     }
 }
 
-/// Whether `If-Range`, if there is one, names this version.
+/// Whether `If-Range`, if there is one, names this version. A date there, or nothing, stands for the one of
+/// `If-Modified-Since`, so the other conditions win over it; a tag wins over them, and may be a weak one.
 fn range_holds(headers: &HeaderMap, file: &Validators<'_>) -> bool {
-    match text(headers, header::IF_RANGE) {
-        None => true,
-        Some(condition) => match httpdate::parse_http_date(&condition) {
-            Ok(date) => file.modified <= date,
-            Err(_) => Tags::parse(&condition).has_strong(file.etag),
-        },
+    let Some(condition) = text(headers, header::IF_RANGE) else {
+        return true;
+    };
+    if condition.is_empty() {
+        return is_unmodified(headers, file, date(headers, header::IF_MODIFIED_SINCE));
     }
+    if let Some(date) = parse_date(&condition) {
+        return is_unmodified(headers, file, Some(date));
+    }
+    let condition = condition.trim();
+    let tag = condition
+        .strip_prefix(['W', 'w'])
+        .and_then(|tag| tag.strip_prefix('/'));
+    let named = Tags::parse(unquoted(tag.unwrap_or(condition)));
+    named.any || named.has_strong(file.etag)
 }
 
-fn is_unmodified(headers: &HeaderMap, file: &Validators<'_>, if_match: Option<&Tags>) -> bool {
-    // The later rule wins over the earlier: a date, then `If-None-Match`, then `If-Match`.
-    if let Some(if_match) = if_match {
+/// Whether the conditions say that the client has this version. The later rule wins over the earlier: a date, then
+/// `If-None-Match`, then `If-Match`.
+fn is_unmodified(headers: &HeaderMap, file: &Validators<'_>, since: Option<SystemTime>) -> bool {
+    if let Some(if_match) = tags(headers, header::IF_MATCH) {
         return !if_match.has_strong(file.etag);
     }
     if let Some(if_none_match) = tags(headers, header::IF_NONE_MATCH) {
@@ -76,9 +88,21 @@ fn is_unmodified(headers: &HeaderMap, file: &Validators<'_>, if_match: Option<&T
             || if_none_match.has_strong(file.etag)
             || if_none_match.weak.iter().any(|tag| tag == file.etag);
     }
-    text(headers, header::IF_MODIFIED_SINCE)
-        .and_then(|date| httpdate::parse_http_date(&date).ok())
-        .is_some_and(|date| file.modified <= date)
+    since.is_some_and(|date| file.modified <= date)
+}
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    parse_date(&text(headers, name)?)
+}
+
+/// A date of HTTP, or one as mails have it: without a weekday or with a wrong one, in another zone, or in none.
+fn parse_date(text: &str) -> Option<SystemTime> {
+    const OF_MAILS: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    let of_mail = |text: &str| -> Option<SystemTime> { OF_MAILS.parse_timestamp(text).ok()?.try_into().ok() };
+    httpdate::parse_http_date(text)
+        .ok()
+        .or_else(|| of_mail(text))
+        .or_else(|| of_mail(&format!("{text} GMT")))
 }
 
 /// A tag of bytes that are not UTF-8 is no file's, but others may stand beside it.
@@ -132,12 +156,13 @@ fn range_of(range: &str, size: u64) -> Option<(u64, u64)> {
         return None;
     }
     let (first, last) = range.trim().split_once('-')?;
+    // However large it is, it only has to be compared with the size. Python reads no longer ones.
     let number = |text: &str| {
         let text = text.trim();
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| text.parse::<u64>().ok())
-            .flatten()
+        let is_number = !text.is_empty()
+            && text.len() <= LONGEST_INTEGER
+            && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
     };
     let (start, end) = match (first.trim(), last.trim()) {
         // The last bytes; of none the legacy makes the whole file.
@@ -190,6 +215,17 @@ mod tests {
             ("bytes=20-", part(20, 25)),
             ("Bytes=20-99", part(20, 25)),
             ("bytes=24-24", part(24, 25)),
+            ("bytes=0-99999999999999999999", part(0, 25)),
+            (" bytes = 5 - 6 ", part(5, 7)),
+            ("bytes=99999999999999999999-", Selection::Unsatisfiable),
+            ("bytes=-99999999999999999999", Selection::Unsatisfiable),
+            (
+                "bytes=99999999999999999999-99999999999999999999",
+                Selection::Unsatisfiable,
+            ),
+            ("bytes=-", Selection::Unsatisfiable),
+            ("bytes=-26", Selection::Unsatisfiable),
+            ("", Selection::Unsatisfiable),
             ("bytes=25-", Selection::Unsatisfiable),
             ("bytes=7-3", Selection::Unsatisfiable),
             ("lines=0-1", Selection::Unsatisfiable),
@@ -199,20 +235,84 @@ mod tests {
         ] {
             assert_eq!(ask(&[("range", range)]), selection, "{range}");
         }
+        let long = |digits: usize| {
+            let range = format!("bytes=0-{}", "9".repeat(digits));
+            ask(&[("range", range.as_str())])
+        };
+        assert_eq!((long(4300), long(4301)), (part(0, 25), Selection::Unsatisfiable));
+    }
+
+    const EARLY: &str = "Sun, 01 Jan 2023 00:00:00 GMT";
+    const LATE: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
+
+    #[test]
+    fn a_range_holds_for_the_version_that_is_named() {
+        let part = Selection::Part { start: 0, end: 2 };
+        let if_range = |condition, others: &[(&'static str, &'static str)]| {
+            let both = [("range", "bytes=0-1"), ("if-range", condition)];
+            ask(&[&both[..], others].concat())
+        };
+        for (condition, selection) in [
+            ("\"tag\"", part),
+            ("W/\"tag\"", part),
+            ("w/tag", part),
+            ("tag", part),
+            ("*", part),
+            ("x, tag", part),
+            ("", Selection::Whole),
+            ("\"other\"", Selection::Whole),
+            ("W/\"other\"", Selection::Whole),
+            (LATE, part),
+            (EARLY, Selection::Whole),
+        ] {
+            assert_eq!(if_range(condition, &[]), selection, "{condition}");
+        }
+        // A date is weighed with the other conditions, a tag alone.
+        assert_eq!(if_range(EARLY, &[("if-none-match", "\"tag\"")]), part);
+        assert_eq!(if_range("", &[("if-modified-since", LATE)]), part);
         assert_eq!(
-            ask(&[("range", "bytes=0-1"), ("if-range", "\"other\"")]),
+            if_range(LATE, &[("if-none-match", "\"other\"")]),
             Selection::Whole
         );
         assert_eq!(
-            ask(&[("range", "bytes=0-1"), ("if-range", "\"tag\"")]),
-            part(0, 2)
+            if_range("\"other\"", &[("if-none-match", "\"tag\"")]),
+            Selection::NotModified
         );
     }
 
     #[test]
+    fn dates_are_read_as_leniently_as_mails_are() {
+        for late in [
+            LATE,
+            "Fri, 01 Jan 2100 00:00:00 +0000",
+            "Fri, 01 Jan 2100 02:00:00 +0200",
+            "Mon, 01 Jan 2100 00:00:00 GMT",
+            "01 Jan 2100 00:00:00 GMT",
+            "1 Jan 2100 00:00 EST",
+            "Fri, 01 Jan 2100 00:00:00",
+            // The second of the file.
+            "14 Nov 2023 23:13:20 +0100",
+        ] {
+            assert_eq!(
+                ask(&[("if-modified-since", late)]),
+                Selection::NotModified,
+                "{late}"
+            );
+        }
+        for early in [
+            EARLY,
+            "14 Nov 2023 22:13:19 +0000",
+            "2100-01-01",
+            "soon",
+            "",
+            "4102444800",
+        ] {
+            assert_eq!(ask(&[("if-modified-since", early)]), Selection::Whole, "{early}");
+        }
+    }
+
+    #[test]
     fn conditions_are_weighed_as_in_the_legacy() {
-        const EARLY: &str = "Sun, 01 Jan 2023 00:00:00 GMT";
-        const LATE: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
         for tag in [
             "\"tag\"",
             "W/\"tag\"",

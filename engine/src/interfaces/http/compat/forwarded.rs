@@ -292,11 +292,32 @@ pub(in crate::interfaces::http) fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The last item of a list that is not empty, without quotes around it. A comma in quotes separates nothing, but where
+/// quotes are left open every comma does: whoever leaves them so would hide what the proxies wrote behind it.
 fn last_item(list: &str) -> Option<&str> {
-    list.rsplit(',')
-        .next()
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
+    let mut in_quotes = false;
+    let mut is_escaped = false;
+    let mut items = list.split(|character| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match character {
+            '"' if !was_escaped => in_quotes = !in_quotes,
+            '\\' if in_quotes && !was_escaped => is_escaped = true,
+            _ => {}
+        }
+        character == ',' && !in_quotes
+    });
+    let last = last_filled(&mut items);
+    let last = if in_quotes {
+        last_filled(&mut list.split(','))
+    } else {
+        last
+    }?;
+    let bare = last.strip_prefix('"').and_then(|item| item.strip_suffix('"'));
+    Some(bare.unwrap_or(last)).filter(|item| !item.is_empty())
+}
+
+fn last_filled<'a>(items: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
+    items.map(str::trim).filter(|item| !item.is_empty()).last()
 }
 
 #[cfg(test)]

@@ -14,14 +14,12 @@ use crate::{
             reply::{Answer, Status},
             session::Session,
         },
+        errors::unknown_caller,
         guards::{LoggedIn, SessionUse},
         operators::mfa::{CodeRequired, code_required},
         state::AppState,
     },
-    services::{
-        StoreError,
-        operators::login::{LoggedIn as CompletedLogin, Login, LoginFrom},
-    },
+    services::operators::login::{LoggedIn as CompletedLogin, Login, LoginFrom},
 };
 
 #[derive(Serialize)]
@@ -103,10 +101,10 @@ pub async fn logout(
     Extension(session_use): Extension<SessionUse>,
     browser: ClientBrowser,
     headers: HeaderMap,
-) -> Result<Answer<Status>, StoreError> {
+) -> Result<Answer<Status>, ErrorResponse> {
     session_use.note();
     let ended = app.sessions.credentials(&headers, app.clock.now().as_second());
-    app.operators.log_out(&ended).await?;
+    app.operators.log_out(&ended).await.map_err(unknown_caller)?;
     app.realtime.sessions_ended(&ended);
     app.realtime.browser_changed(&browser.browser);
     Ok(Answer::status("ok").with_cookies(app.sessions.logout(browser.arrival)))

@@ -16,10 +16,11 @@ use crate::{
             body::RawBody,
             reply::{Answer, Status},
         },
+        errors::database_error,
         guards::Admin,
         state::AppState,
     },
-    services::{StoreError, operators::Operator},
+    services::operators::Operator,
 };
 
 /// An account as every listing shows it. Neither the password's digest nor the secret of codes is ever shown.
@@ -67,8 +68,8 @@ impl FromIterator<User> for UserList {
 }
 
 /// `GET /api/users`
-pub async fn list(State(app): State<AppState>, _: Admin) -> Result<Answer<UserList>, StoreError> {
-    let users = app.users.list().await?;
+pub async fn list(State(app): State<AppState>, _: Admin) -> Result<Answer<UserList>, ErrorResponse> {
+    let users = app.users.list().await.map_err(database_error)?;
     Ok(Answer::ok(users.into_iter().collect()))
 }
 

@@ -16,6 +16,8 @@ fn dispatcher() -> (Dispatcher, tempfile::TempDir) {
         .get("/api/users/search", async || "search")
         .put("/api/keys/{id:int}", async |Path(id): Path<i64>| id.to_string())
         .merge(Routes::new().post("/api/auth/login", async || "login"))
+        .post("/api/admin/codes", async || "code")
+        .options("/api/admin/codes", async || "asked for a session")
         .with_socket_endpoint(socket);
     let pages = Pages::new(root.path().to_owned());
     let dispatcher = routes.into_dispatcher(pages, None, DetachedRequests::default());
@@ -95,5 +97,20 @@ async fn doubled_slashes_are_redirected_for_other_methods_than_get() {
         (status, location.as_str()),
         (308, "http://localhost/api/auth/login?x=1&y=%20a")
     );
+    for (uri, location) in [
+        ("/api//auth/login?", "http://localhost/api/auth/login"),
+        ("/api//auth/login??", "http://localhost/api/auth/login??"),
+    ] {
+        assert_eq!(ask("POST", uri).await.2, location, "{uri}");
+    }
     assert_eq!(ask("POST", "/api//nope").await.0, 405);
+    // OPTIONS is answered by the page route, even where the collapsed path has a handler for it.
+    assert_eq!(ask("OPTIONS", "/api/admin/codes").await.1, "asked for a session");
+    for uri in ["/api//admin/codes", "/api/admin//codes?x=1"] {
+        assert_eq!(
+            ask("OPTIONS", uri).await,
+            (200, String::new(), "GET, HEAD, OPTIONS, POST".to_owned()),
+            "{uri}"
+        );
+    }
 }

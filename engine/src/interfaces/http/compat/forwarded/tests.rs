@@ -35,6 +35,46 @@ fn a_loopback_peer_speaks_for_others() {
 }
 
 #[test]
+fn lists_are_read_as_the_legacy_reads_them() {
+    for (list, address) in [
+        ("10.1.2.3,", "10.1.2.3"),
+        ("9.9.9.9, 10.1.2.3 ,", "10.1.2.3"),
+        ("10.1.2.3,,", "10.1.2.3"),
+        (",10.1.2.3", "10.1.2.3"),
+        ("\"127.0.0.1\"", "127.0.0.1"),
+        ("9.9.9.9, \"10.1.2.3\",", "10.1.2.3"),
+        ("\"a, b\"", "a, b"),
+        ("\"a \\\" , b\", c", "c"),
+        ("\"a\" b", "\"a\" b"),
+        // Nobody is named.
+        (" , ", "127.0.0.1"),
+        ("\"\"", "127.0.0.1"),
+        // Quotes that a client leaves open hide nothing of what a proxy writes.
+        ("\", 10.1.2.3", "10.1.2.3"),
+        ("\"127.0.0.1, 10.1.2.3", "10.1.2.3"),
+        ("\"127.0.0.1\\, 10.1.2.3", "10.1.2.3"),
+        ("\"127.0.0.1, \"10.1.2.3\"", "10.1.2.3"),
+        ("\"127.0.0.1", "\"127.0.0.1"),
+    ] {
+        let caller = caller("127.0.0.1", &[("x-forwarded-for", list)]);
+        assert_eq!(caller.last_forwarded(), address, "{list}");
+        assert_eq!(caller.is_local(), address == "127.0.0.1", "{list}");
+    }
+    let caller = caller(
+        "127.0.0.1",
+        &[
+            ("x-forwarded-proto", "http, \"https\","),
+            ("x-forwarded-host", "\"b.example:8443\","),
+        ],
+    );
+    assert_eq!(
+        (caller.scheme(), caller.host()),
+        ("https".to_owned(), "b.example:8443".to_owned())
+    );
+    assert!(caller.is_own_origin("https://b.example:8443"));
+}
+
+#[test]
 fn a_host_of_any_bytes_is_what_the_client_named() {
     let request = Request::builder().header("host", "z\u{f6}e.example:8443");
     let caller = Caller::of(&request.body(()).unwrap(), &[], false);
