@@ -90,14 +90,14 @@ fn operating_system(body: &JsonObject) -> Option<String> {
     first(body, &["operating_system", "os"])
 }
 
-/// The first of these members that is not falsy. One that is blank hides those after it.
+/// The first of these members that is not falsy, else the last one, as Python's `or` has it. One that is blank hides those
+/// after it.
 fn first(body: &JsonObject, names: &[&str]) -> Option<String> {
-    clean(
-        names
-            .iter()
-            .filter_map(|name| body.get(*name))
-            .find(|value| value.is_truthy()),
-    )
+    let truthy = names
+        .iter()
+        .filter_map(|name| body.get(*name))
+        .find(|value| value.is_truthy());
+    clean(truthy.or_else(|| body.get(*names.last()?)))
 }
 
 fn clean(value: Option<&Json>) -> Option<String> {
@@ -143,6 +143,14 @@ mod tests {
             (r#"{"address": "a"}"#, RemoteDeviceFormError::HostnameRequired),
             (r#"{"hostname": null}"#, RemoteDeviceFormError::HostnameRequired),
             (r#"{"hostname": "h"}"#, RemoteDeviceFormError::AddressRequired),
+            (
+                r#"{"hostname": "h", "address": false, "endpoint": 0}"#,
+                RemoteDeviceFormError::AddressRequired,
+            ),
+            (
+                r#"{"hostname": "h", "host": ""}"#,
+                RemoteDeviceFormError::AddressRequired,
+            ),
             // A blank address is not falsy.
             (
                 r#"{"hostname": "h", "address": " ", "host": "x"}"#,
@@ -151,6 +159,21 @@ mod tests {
         ] {
             assert_eq!(made(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn where_all_are_falsy_the_last_counts() {
+        assert_eq!(
+            made(r#"{"hostname": "h", "address": 0, "host": false, "os": []}"#).map(|made| (made.1, made.3)),
+            Ok(("False".into(), "[]".into()))
+        );
+        let change = remote_device_change(&object(r#"{"address": 0, "endpoint": false, "os": 0}"#)).unwrap();
+        assert_eq!(change.address.as_deref(), Some("False"));
+        assert_eq!(change.operating_system.as_deref(), Some("0"));
+        assert_eq!(
+            remote_device_change(&object(r#"{"address": false, "operating_system": 0}"#)),
+            Err(RemoteDeviceFormError::NothingToUpdate)
+        );
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub fn search_query(parameter: impl Fn(&str) -> Option<String>) -> SearchQuery {
     let field_name = given("field").unwrap_or_else(|| DEFAULT_FIELD.to_owned());
     let field_name = python_trim(&field_name).to_lowercase();
     let text = python_trim(&parameter("q").unwrap_or_default()).to_owned();
-    let is_long_enough = text.chars().count() >= SHORTEST_QUERY;
+    // What is compared counts: one letter may be two in lower case.
+    let is_long_enough = text.to_lowercase().chars().count() >= SHORTEST_QUERY;
     SearchQuery {
         field: SearchField::named(&field_name).filter(|_| is_long_enough),
         field_name,
@@ -88,13 +89,15 @@ mod tests {
         // Characters count, not bytes.
         assert_eq!(query(&[("q", "\u{e9}\u{e9}")]).field, None);
         assert!(query(&[("q", "\u{e9}\u{e9}\u{e9}")]).field.is_some());
+        // Those of the lower case, in which it is compared.
+        assert!(query(&[("q", "\u{130}a")]).field.is_some());
     }
 
     proptest! {
         #[test]
         fn any_query_is_read(field in "\\PC*", text in "\\PC*", limit in "\\PC*") {
             let query = query(&[("field", &field), ("q", &text), ("limit", &limit)]);
-            prop_assert!(query.field.is_none() || query.text.chars().count() >= SHORTEST_QUERY);
+            prop_assert!(query.field.is_none() || query.text.to_lowercase().chars().count() >= SHORTEST_QUERY);
         }
     }
 }

@@ -77,8 +77,9 @@ pub fn new_site(body: &JsonObject) -> Result<NewSite, SiteFormError> {
 /// # Errors
 /// [`SiteFormError`]
 pub fn site_rename(body: &JsonObject) -> Result<SiteRename, SiteFormError> {
+    // A name of another type fails before the id is looked at, an empty one behind it.
+    let name = trimmed_text(body, "new_name").map_err(|_| SiteFormError::NewNameRequired)?;
     let id = site_id(body.get("id")).ok_or(SiteFormError::InvalidId)?;
-    let name = trimmed_text(body, "new_name").unwrap_or_default();
     if name.is_empty() {
         return Err(SiteFormError::NewNameRequired);
     }
@@ -213,9 +214,17 @@ mod tests {
                 "{id}"
             );
         }
+        for id in ["1", r#""abc""#] {
+            let form = format!(r#"{{"id": {id}, "new_name": 5}}"#);
+            assert_eq!(
+                site_rename(&object(&form)),
+                Err(SiteFormError::NewNameRequired),
+                "{id}"
+            );
+        }
         assert_eq!(
-            site_rename(&object(r#"{"id": 1, "new_name": 5}"#)),
-            Err(SiteFormError::NewNameRequired)
+            site_rename(&object(r#"{"id": "abc", "new_name": " "}"#)),
+            Err(SiteFormError::InvalidId)
         );
     }
 

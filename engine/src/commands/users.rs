@@ -202,7 +202,7 @@ fn listing(users: Vec<User>) -> Answer {
                 shown(&operator.username),
                 shown(&operator.role),
                 if user.mfa_enabled { "on" } else { "off" }.to_owned(),
-                shown_time(user.last_login),
+                shown_time(user.last_login.as_int()),
                 shown(&operator.display_name),
             ]
         })

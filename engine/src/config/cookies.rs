@@ -34,7 +34,10 @@ impl CookieSettings {
                 .map(|value| ["1", "true", "yes"].contains(&value.to_ascii_lowercase().as_str())),
             domain: reader
                 .text(&["BOREALIS_COOKIE_DOMAIN"])
-                .map(|domain| domain.trim_start_matches('.').to_owned()),
+                // A port is no part of a domain; Werkzeug cuts it off.
+                .and_then(|domain| domain.split(':').next())
+                .map(|domain| domain.trim_start_matches('.').to_owned())
+                .filter(|domain| !domain.is_empty()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The words that describe a credential. What is unknown counts as the usual kind, as in the legacy (OPR-17).
 
+use super::json::Json;
+
 /// The four secrets of a credential, in whatever form: clear, sealed, or a change to them.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub struct Secrets<T> {
@@ -51,12 +53,12 @@ pub struct Credential {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// The site it belongs to, whether or not there is one of this number.
-    pub site_id: Option<i64>,
+    /// The number of the site it belongs to, whether or not there is one, or whatever else is stored there.
+    pub site_id: Json,
     pub site_name: Option<String>,
-    /// What it logs in to.
+    /// What it logs in to; empty counts as the usual kind.
     pub credential_type: String,
-    /// How that is reached.
+    /// How that is reached; empty counts as the usual way.
     pub connection_type: String,
     /// The user name on the machine.
     pub username: Option<String>,
@@ -67,7 +69,7 @@ pub struct Credential {
     /// Further settings, the text of a JSON object.
     pub metadata_json: Option<String>,
     pub secrets: Secrets<Sealed>,
-    /// Unix seconds at which it was made.
+    /// Unix seconds at which it was made; 0 unknown.
     pub created_at: i64,
     /// Unix seconds of the last change.
     pub updated_at: i64,

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// A view, as stored.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeviceView {
     /// Row number, never used again.
     pub id: i64,
@@ -16,10 +16,10 @@ pub struct DeviceView {
     pub columns_json: Option<String>,
     /// JSON text, an object.
     pub filters_json: Option<String>,
-    /// Unix seconds at which it was made.
-    pub created_at: Option<i64>,
-    /// Unix seconds of the last change.
-    pub updated_at: Option<i64>,
+    /// Unix seconds at which it was made, or whatever else is stored there.
+    pub created_at: Json,
+    /// Unix seconds of the last change, or whatever else is stored there.
+    pub updated_at: Json,
 }
 
 impl DeviceView {
@@ -85,8 +85,8 @@ mod tests {
                 name: "v".to_owned(),
                 columns_json: stored.map(str::to_owned),
                 filters_json: stored.map(str::to_owned),
-                created_at: None,
-                updated_at: None,
+                created_at: Json::Null,
+                updated_at: Json::Null,
             };
             assert_eq!(compact_text(&view.columns()), columns, "{stored:?}");
             assert_eq!(compact_text(&view.filters()), filters, "{stored:?}");

@@ -56,6 +56,12 @@ impl Json {
         }
     }
 
+    /// The value, or 0 where it is falsy.
+    #[must_use]
+    pub fn or_zero(self) -> Self {
+        if self.is_truthy() { self } else { Self::Int(0) }
+    }
+
     /// Whether this is `null`.
     pub fn is_null(&self) -> bool {
         *self == Self::Null

@@ -34,7 +34,7 @@ pub struct AccountSessions {
 }
 
 /// An account as it is, and what is stored of its sessions and of one of them.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AccountInSession {
     /// The account, as it is found by its name.
     pub user: User,

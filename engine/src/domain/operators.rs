@@ -1,5 +1,7 @@
 //! Operators' accounts.
 
+use super::json::Json;
+
 /// A role that an account can be given.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Role {
@@ -20,7 +22,7 @@ impl Role {
 }
 
 /// An operator's account, as stored.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct User {
     /// Row number.
     pub id: i64,
@@ -28,20 +30,20 @@ pub struct User {
     pub username: String,
     /// The name shown; `None` or empty means the user name.
     pub display_name: Option<String>,
-    /// SHA-512 of the password in hex.
+    /// SHA-512 of the password in hex; empty where an older table has none, and then no password fits.
     pub password_sha512: String,
-    /// `Admin`, `User` or whatever an older server wrote.
+    /// `Admin`, `User` or whatever an older server wrote; empty counts as `User`.
     pub role: String,
     /// Whether a code is asked for at login.
     pub mfa_enabled: bool,
     /// The secret that codes are made from, in base32; `None` or blank where none was set up.
     pub mfa_secret: Option<String>,
-    /// Unix seconds of the last login.
-    pub last_login: Option<i64>,
-    /// Unix seconds at which the account was made.
-    pub created_at: Option<i64>,
-    /// Unix seconds of the last change.
-    pub updated_at: Option<i64>,
+    /// Unix seconds of the last login, or whatever else is stored there.
+    pub last_login: Json,
+    /// Unix seconds at which the account was made, or whatever else is stored there.
+    pub created_at: Json,
+    /// Unix seconds of the last change, or whatever else is stored there.
+    pub updated_at: Json,
 }
 
 impl std::fmt::Debug for User {

@@ -1,7 +1,8 @@
 //! Heads of GitHub repositories: which branch is meant, and the cache of what GitHub said.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
+use indexmap::IndexMap;
 use percent_encoding::AsciiSet;
 
 use super::percent::{all_but, encode};
@@ -120,10 +121,10 @@ impl Head {
     }
 }
 
-/// A cache of heads, at most [`CAPACITY`].
+/// A cache of heads, at most [`CAPACITY`], in the order in which they were first heard of: so they stand in the file.
 #[derive(Clone, Debug)]
 pub struct HeadCache {
-    heads: BTreeMap<String, Head>,
+    heads: IndexMap<String, Head>,
     kept: String,
 }
 
@@ -131,7 +132,7 @@ impl HeadCache {
     /// Empty. The head of `kept` is never evicted for others.
     pub fn new(kept: &RepositoryBranch) -> Self {
         Self {
-            heads: BTreeMap::new(),
+            heads: IndexMap::new(),
             kept: kept.key(),
         }
     }
@@ -152,7 +153,7 @@ impl HeadCache {
                 .min_by(|(_, one), (_, other)| one.fetched_at.total_cmp(&other.fetched_at))
                 .map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
-                self.heads.remove(&oldest);
+                self.heads.shift_remove(&oldest);
             }
         }
     }
@@ -223,6 +224,17 @@ mod tests {
         assert!(cache.get("acme/default:main").is_some());
         assert!(cache.get("acme/0:main").is_none());
         assert!(cache.get("acme/1:main").is_some());
+    }
+
+    #[test]
+    fn heads_stay_in_the_order_in_which_they_were_first_heard_of() {
+        let mut cache = HeadCache::new(&RepositoryBranch::default());
+        for (key, fetched_at) in [("z/z:main", 1.0), ("a/a:main", 2.0), ("z/z:main", 3.0)] {
+            let commit = "c".to_owned();
+            cache.insert(key.to_owned(), Head { commit, fetched_at });
+        }
+        let keys: Vec<_> = cache.iter().map(|(key, head)| (key, head.fetched_at)).collect();
+        assert_eq!(keys, [("z/z:main", 3.0), ("a/a:main", 2.0)]);
     }
 
     proptest! {

@@ -1,15 +1,17 @@
 //! Sites: where hosts are, as operators sort them.
 
+use super::json::Json;
+
 /// A site, with how many hosts are assigned to it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Site {
     /// Row number, never used again.
     pub id: i64,
     /// The name, unique with its letter case.
     pub name: String,
     pub description: String,
-    /// Unix seconds; 0 unknown.
-    pub created_at: i64,
+    /// Unix seconds, or whatever else is stored there.
+    pub created_at: Json,
     /// Assigned hosts, whether or not a device has the name.
     pub device_count: i64,
 }

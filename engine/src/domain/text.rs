@@ -104,6 +104,30 @@ pub fn python_quoted(text: &str) -> String {
     quoted
 }
 
+/// Bytes as Python's `repr` prints them.
+pub fn python_bytes(bytes: &[u8]) -> String {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut quoted = String::with_capacity(bytes.len() + 3);
+    quoted.extend(['b', quote]);
+    for byte in bytes {
+        match char::from(*byte) {
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            character if character == quote => quoted.extend(['\\', quote]),
+            character @ ' '..='~' => quoted.push(character),
+            _ => quoted.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    quoted.push(quote);
+    quoted
+}
+
 fn is_printable(character: char) -> bool {
     // `escape_debug` leaves printable characters alone. A letter goes before, because it escapes combining marks at
     // the start of a text only, which Python never does.
@@ -115,6 +139,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn bytes_are_printed_as_python_prints_them() {
+        for (bytes, printed) in [
+            (&b"LAB"[..], "b'LAB'"),
+            (b"it's", "b\"it's\""),
+            (b"'\"\\", r#"b'\'"\\'"#),
+            (b"\t\n\r\0\x7f\xff", r"b'\t\n\r\x00\x7f\xff'"),
+            (b"", "b''"),
+        ] {
+            assert_eq!(python_bytes(bytes), printed);
+        }
+    }
 
     #[test]
     fn separators_and_unicode_blanks_are_trimmed() {

@@ -64,14 +64,18 @@ pub enum ProxyBody {
     /// All of it.
     Whole(Bytes),
     /// A long one, as it comes. It breaks off where the target stops sending or sends too much.
-    Long(Box<dyn Stream<Item = Result<Bytes, ProxyError>> + Send + Unpin>),
+    Long {
+        /// Its bytes, where the target said so and it is not unpacked.
+        length: Option<u64>,
+        parts: Box<dyn Stream<Item = Result<Bytes, ProxyError>> + Send + Unpin>,
+    },
 }
 
 impl Debug for ProxyBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Whole(_) => "Whole",
-            Self::Long(_) => "Long",
+            Self::Long { .. } => "Long",
         })
     }
 }
@@ -139,6 +143,8 @@ impl ProxyClient {
             url = next?;
             if becomes_a_get(response.status(), &method) {
                 method = Method::GET;
+            }
+            if !keeps_the_body(response.status()) {
                 body = Bytes::new();
                 headers.remove(header::CONTENT_TYPE);
             }
@@ -173,7 +179,14 @@ impl ProxyClient {
     }
 
     async fn begin(&self, mut response: Response) -> Result<ProxyAnswer, ProxyError> {
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (status, headers, length) = (
+            response.status(),
+            response.headers().clone(),
+            response.content_length(),
+        );
+        if length.is_some_and(|length| length > LONGEST_BODY as u64) {
+            return Err(too_long());
+        }
         let mut read = BytesMut::new();
         let body = loop {
             let Some(part) = self.part(&mut response).await? else {
@@ -181,7 +194,8 @@ impl ProxyClient {
             };
             read.extend_from_slice(&part);
             if read.len() > SHORT_BODY {
-                break ProxyBody::Long(Box::new(Box::pin(self.clone().rest(read.freeze(), response))));
+                let parts = Box::new(Box::pin(self.clone().rest(read.freeze(), response)));
+                break ProxyBody::Long { length, parts };
             }
         };
         Ok(ProxyAnswer {
@@ -212,10 +226,7 @@ impl ProxyClient {
                     let room = room - part.len();
                     Some((Ok(part), Some((client, None, response, room))))
                 }
-                Ok(Some(_)) => {
-                    let reason = format!("the body is longer than {LONGEST_BODY} bytes");
-                    Some((Err(ProxyError::Failed(reason)), None))
-                }
+                Ok(Some(_)) => Some((Err(too_long()), None)),
                 Err(error) => Some((Err(error), None)),
             }
         })
@@ -242,6 +253,16 @@ fn becomes_a_get(status: StatusCode, method: &Method) -> bool {
         302 | 303 => *method != Method::HEAD,
         _ => false,
     }
+}
+
+/// Whether a redirect is followed with the body that was sent and its type. The legacy's library drops them with all
+/// others, also where the method stays.
+fn keeps_the_body(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 307 | 308)
+}
+
+fn too_long() -> ProxyError {
+    ProxyError::Failed(format!("the body is longer than {LONGEST_BODY} bytes"))
 }
 
 fn failure(error: reqwest::Error) -> ProxyError {

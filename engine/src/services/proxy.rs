@@ -25,17 +25,15 @@ const NOT_UP: [HeaderName; 14] = [
 ];
 /// The beginning of what a proxy in front of this server adds.
 const FORWARDING: &str = "x-forwarded-";
-/// What does not come down: it is between this server and the target, or would set the operator's cookies.
-const NOT_DOWN: [HeaderName; 9] = [
+/// What does not come down: the four that the legacy drops, what would change what the connection speaks, and what would
+/// set the operator's cookies.
+const NOT_DOWN: [HeaderName; 6] = [
     header::CONNECTION,
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
-    header::TRAILER,
     header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
     header::SET_COOKIE,
-    HeaderName::from_static("keep-alive"),
 ];
 
 /// Asks for operators.
@@ -153,10 +151,20 @@ mod tests {
             ("x-up", "two"),
             ("content-encoding", "gzip"),
             ("content-type", "text/plain"),
+            ("upgrade", "h2c"),
+            ("keep-alive", "timeout=5"),
+            ("trailer", "x-sum"),
+            ("proxy-authenticate", "Basic"),
         ]);
         assert_eq!(
             headers_down(&sent),
-            headers(&[("x-up", "two"), ("content-type", "text/plain")])
+            headers(&[
+                ("x-up", "two"),
+                ("content-type", "text/plain"),
+                ("keep-alive", "timeout=5"),
+                ("trailer", "x-sum"),
+                ("proxy-authenticate", "Basic"),
+            ])
         );
     }
 }

@@ -27,6 +27,7 @@ mod legacy_pages;
 mod legacy_root;
 mod log_lines;
 mod observing;
+mod odd_rows;
 mod operator_sessions;
 mod operators;
 mod proxy;

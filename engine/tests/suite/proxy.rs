@@ -1,6 +1,10 @@
 //! `/api/proxy`: who may ask, how far, what goes up and what comes down.
 
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{body_string, header, method, path},
@@ -48,6 +52,13 @@ async fn site() -> MockServer {
 /// A server that may reach this machine.
 async fn reaching() -> Server {
     Server::with(&[("BOREALIS_PROXY_ALLOW", "127.0.0.0/8")])
+        .start()
+        .await
+}
+
+/// A server as the legacy is, which reaches whatever it is told to.
+async fn legacy() -> Server {
+    Server::with(&[("BOREALIS_ACCESS_POLICY", "legacy")])
         .start()
         .await
 }
@@ -228,4 +239,97 @@ async fn what_is_no_address_is_refused() {
         let (answered, body) = operator.get(&format!("/api/proxy{query}")).await;
         assert_eq!((answered, body), (status, json!({ "error": error })), "{query}");
     }
+}
+
+#[tokio::test]
+async fn what_the_target_leaves_out_is_said_as_the_legacy_says_it() {
+    let (server, site) = (legacy().await, MockServer::start().await);
+    let untyped = ResponseTemplate::new(200)
+        .set_body_bytes("?")
+        .insert_header("keep-alive", "timeout=5");
+    let unchanged = ResponseTemplate::new(304)
+        .insert_header("etag", "\"x\"")
+        .insert_header("content-type", "text/css")
+        .insert_header("content-location", "/y")
+        .insert_header("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT");
+    for (at, answer) in [("/untyped", untyped), ("/unchanged", unchanged)] {
+        Mock::given(path(at)).respond_with(answer).mount(&site).await;
+    }
+    let operator = server.admin().await;
+    let headers = async |path: &str| {
+        let answer = ask(&operator, &format!("{}{path}", site.uri())).await;
+        answer.headers().clone()
+    };
+    let untyped = headers("/untyped").await;
+    assert_eq!(untyped["content-type"], "text/html; charset=utf-8");
+    assert_eq!(untyped["keep-alive"], "timeout=5");
+    let unchanged = headers("/unchanged").await;
+    assert_eq!(unchanged["etag"], "\"x\"");
+    assert_eq!(unchanged["content-location"], "/y");
+    for gone in ["content-type", "last-modified"] {
+        assert!(!unchanged.contains_key(gone), "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_body_says_its_length_where_the_target_does() {
+    let (server, site) = (reaching().await, MockServer::start().await);
+    let long = "x".repeat(1 << 20);
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(&long))
+        .mount(&site)
+        .await;
+    let operator = server.admin().await;
+    let answer = ask(&operator, &site.uri()).await;
+    assert_eq!(answer.headers()["content-length"], "1048576");
+    assert!(!answer.headers().contains_key("transfer-encoding"));
+    assert_eq!(answer.text().await.unwrap().len(), long.len());
+}
+
+#[tokio::test]
+async fn a_body_that_says_that_it_is_too_long_is_not_begun() {
+    let (server, site) = (reaching().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = site.local_addr().unwrap();
+    let site = tokio::spawn(async move {
+        let (mut asked, _) = site.accept().await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 104857601\r\n\r\nx";
+        asked.write_all(head.as_bytes()).await.unwrap();
+        // Until the server lets it go.
+        let _ = asked.read_to_end(&mut Vec::new()).await;
+    });
+    let answer = ask(&server.admin().await, &format!("http://{address}/")).await;
+    assert_eq!(answer.status(), 502);
+    site.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_redirect_takes_no_body_along_but_for_307_and_308() {
+    let (server, site) = (reaching().await, MockServer::start().await);
+    for status in [301, 302, 303, 307, 308] {
+        let redirect = ResponseTemplate::new(status).insert_header("location", "/there");
+        let at = format!("/{status}");
+        Mock::given(path(at)).respond_with(redirect).mount(&site).await;
+    }
+    Mock::given(path("/there"))
+        .respond_with(ResponseTemplate::new(200))
+        .mount(&site)
+        .await;
+    let operator = server.admin().await;
+    let mut arrived = Vec::new();
+    for status in [301, 302, 303, 307, 308] {
+        let target = through(&format!("{}/{status}", site.uri()));
+        let request = operator.client.get(format!("{}{target}", operator.base));
+        let request = request.header("content-type", "text/x-test").body("hello");
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        let asked = site.received_requests().await.unwrap();
+        let last = asked.last().unwrap();
+        let body = String::from_utf8_lossy(&last.body).into_owned();
+        arrived.push((status, body, last.headers.contains_key("content-type")));
+    }
+    let without = |status| (status, String::new(), false);
+    let with = |status| (status, "hello".to_owned(), true);
+    assert_eq!(
+        arrived,
+        [without(301), without(302), without(303), with(307), with(308)]
+    );
 }

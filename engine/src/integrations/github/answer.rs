@@ -1,6 +1,8 @@
 //! What GitHub answered about a branch.
 
-use http::{HeaderMap, StatusCode};
+use std::borrow::Cow;
+
+use http::{HeaderMap, StatusCode, header};
 
 use crate::{
     config::secret::Secret,
@@ -31,6 +33,7 @@ pub struct GitHubAnswer {
     /// `X-RateLimit-Limit`, where it is a number.
     pub rate_limit: Option<i64>,
     body: Vec<u8>,
+    is_latin_1: bool,
     complete: bool,
 }
 
@@ -44,13 +47,17 @@ impl GitHubAnswer {
                 .and_then(integer_in)
                 .and_then(|limit| limit.try_into().ok()),
             body,
+            is_latin_1: is_latin_1(headers),
             complete,
         }
     }
 
     /// The first 200 characters of the body, without the token that the request held.
     pub fn excerpt(&self, token: Option<&Secret>) -> String {
-        let text = String::from_utf8_lossy(&self.body);
+        let text: Cow<'_, str> = match self.is_latin_1 {
+            true => self.body.iter().copied().map(char::from).collect(),
+            false => String::from_utf8_lossy(&self.body),
+        };
         match token.map(Secret::expose) {
             Some(token) if token.len() >= SHORTEST_TOKEN => {
                 text.replace(token, "***").chars().take(EXCERPT).collect()
@@ -78,6 +85,26 @@ impl GitHubAnswer {
             Some(_) => Err(InvalidAnswer::IdNotText),
             None => Ok(None),
         }
+    }
+}
+
+/// Whether the body's text is Latin-1, as the legacy's library has it: said to be, or some text that does not say what it
+/// is. All else counts as UTF-8.
+fn is_latin_1(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    match kind.split_once("charset=") {
+        Some((_, charset)) => {
+            let charset = charset.split(';').next().unwrap_or_default();
+            matches!(
+                charset.trim_matches([' ', '"', '\'']),
+                "iso-8859-1" | "latin-1" | "latin1"
+            )
+        }
+        None => kind.contains("text"),
     }
 }
 
@@ -135,6 +162,21 @@ mod tests {
         assert_eq!(excerpt.chars().count(), 200);
         assert!(excerpt.contains("you sent ***x") && !excerpt.contains("ghp_"));
         assert_eq!(answer(b"\xff").excerpt(None), "\u{fffd}");
+    }
+
+    #[test]
+    fn an_excerpt_is_in_the_charset_of_the_answer() {
+        for (kind, text) in [
+            ("text/plain", "Ã©"),
+            ("text/html; charset=ISO-8859-1", "Ã©"),
+            ("text/html; charset=utf-8", "é"),
+            ("application/json", "é"),
+        ] {
+            let headers =
+                HeaderMap::from_iter([(header::CONTENT_TYPE, http::HeaderValue::from_static(kind))]);
+            let answer = GitHubAnswer::new(StatusCode::FORBIDDEN, &headers, "é".into(), true);
+            assert_eq!(answer.excerpt(None), text, "{kind}");
+        }
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn head(entry: &Json, now: f64) -> Option<Head> {
     let fetched_at = match entry.get("ts").or_else(|| entry.get("timestamp")) {
         Some(Json::Float(time)) => Some(*time),
         Some(Json::Int(time)) => Some(*time as f64),
+        Some(Json::Bool(time)) => Some(f64::from(u8::from(*time))),
         Some(Json::Text(text)) => python_trim(text).parse().ok(),
         _ => None,
     };
@@ -177,13 +178,15 @@ mod tests {
     fn the_legacy_s_form_is_read_entry_by_entry() {
         let heads = parse(
             r#"{"version":7,"entries":{"a/b:main":{"sha":" x ","ts":"17.25 "},"a/c:main":{"sha":"y"},
-                "a/d:main":{"sha":" ","ts":1},"a/e:main":["z"],"a/f:main":{"sha":7},"a/g:main":{"sha":"g","ts":"inf"}}}"#,
+                "a/d:main":{"sha":" ","ts":1},"a/e:main":["z"],"a/f:main":{"sha":7},"a/g:main":{"sha":"g","ts":"inf"},
+                "a/h:main":{"sha":"h","ts":true}}}"#,
         )
         .unwrap();
         assert_eq!(known(&heads, "a/b:main"), Some(("x".to_owned(), 17.25)));
         assert_eq!(known(&heads, "a/c:main"), Some(("y".to_owned(), NOW)));
         assert_eq!(known(&heads, "a/g:main"), Some(("g".to_owned(), NOW)));
-        assert_eq!(heads.iter().count(), 3);
+        assert_eq!(known(&heads, "a/h:main"), Some(("h".to_owned(), 1.0)));
+        assert_eq!(heads.iter().count(), 4);
     }
 
     #[test]

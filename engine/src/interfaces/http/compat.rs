@@ -4,6 +4,7 @@ pub mod address;
 mod bodies_in_flight;
 pub mod body;
 pub mod conditional;
+pub mod cookies;
 pub mod cors;
 pub mod error_page;
 pub mod file_headers;

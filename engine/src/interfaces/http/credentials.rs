@@ -32,7 +32,7 @@ pub struct ListedCredential {
     name: String,
     description: String,
     username: String,
-    site_id: Option<i64>,
+    site_id: Json,
     site_name: Option<String>,
     become_method: String,
     become_username: String,

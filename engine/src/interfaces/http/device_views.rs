@@ -30,8 +30,8 @@ pub struct ListedView {
     name: String,
     columns: Json,
     filters: Json,
-    created_at: Option<i64>,
-    updated_at: Option<i64>,
+    created_at: Json,
+    updated_at: Json,
 }
 
 impl From<DeviceView> for ListedView {

@@ -5,7 +5,7 @@ use axum::{
     extract::{RawQuery, State},
     response::{ErrorResponse, IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     compat::{
@@ -20,6 +20,16 @@ use crate::{
     config::settings::AccessPolicy,
     services::proxy::{ProxyAnswer, ProxyBody, ProxyRequest},
 };
+
+/// What an answer that nothing was changed says of its body, and Werkzeug therefore takes out.
+const OF_THE_BODY: [HeaderName; 6] = [
+    header::ALLOW,
+    header::CONTENT_LANGUAGE,
+    HeaderName::from_static("content-md5"),
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::LAST_MODIFIED,
+];
 
 /// `GET`, `HEAD`, `POST /api/proxy`
 pub async fn forward(
@@ -52,12 +62,18 @@ fn passed_on(answer: ProxyAnswer, policy: AccessPolicy) -> Response {
         headers,
         body,
     } = answer;
-    let body = match body {
-        ProxyBody::Whole(bytes) => Body::from(bytes),
-        ProxyBody::Long(parts) => Body::from_stream(parts),
+    let (length, body) = match body {
+        ProxyBody::Whole(bytes) => (None, Body::from(bytes)),
+        ProxyBody::Long { length, parts } => (length, Body::from_stream(parts)),
     };
     let mut response = (status, body).into_response();
-    *response.headers_mut() = headers;
+    *response.headers_mut() = as_flask_sends(status, headers);
+    if let Some(length) = length {
+        // Of a body that is made of parts nobody else knows it.
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
+    }
     if policy == AccessPolicy::Strict {
         // A page from elsewhere must not act with the operator's cookies because it comes from this origin. What its
         // own policy forbids stays forbidden.
@@ -67,4 +83,18 @@ fn passed_on(answer: ProxyAnswer, policy: AccessPolicy) -> Response {
         );
     }
     response
+}
+
+/// An answer is a page where the target does not say what it is.
+fn as_flask_sends(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
+    if status == StatusCode::NOT_MODIFIED {
+        for name in OF_THE_BODY {
+            headers.remove(name);
+        }
+        return headers;
+    }
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("text/html; charset=utf-8"));
+    headers
 }

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     builders::sites::{mapped_hosts, new_site, site_assign, site_deletion, site_rename},
-    domain::sites::{Site, SiteAssignment},
+    domain::{
+        json::Json,
+        sites::{Site, SiteAssignment},
+    },
 };
 
 /// A site as every answer shows it.
@@ -30,7 +33,7 @@ pub struct ListedSite {
     id: i64,
     name: String,
     description: String,
-    created_at: i64,
+    created_at: Json,
     device_count: i64,
 }
 
@@ -40,7 +43,7 @@ impl From<Site> for ListedSite {
             id: site.id,
             name: site.name,
             description: site.description,
-            created_at: site.created_at,
+            created_at: site.created_at.or_zero(),
             device_count: site.device_count,
         }
     }

@@ -34,10 +34,10 @@ fn read(row: &SqliteRow) -> Result<Credential, StoreError> {
         id: row.get("id")?,
         name: row.get("name")?,
         description: row.get("description")?,
-        site_id: row.get("site_id")?,
+        site_id: row.stored("site_id")?,
         site_name: row.get("site_name")?,
-        credential_type: row.get("credential_type")?,
-        connection_type: row.get("connection_type")?,
+        credential_type: row.get::<Option<_>>("credential_type")?.unwrap_or_default(),
+        connection_type: row.get::<Option<_>>("connection_type")?.unwrap_or_default(),
         username: row.get("username")?,
         become_method: row.get("become_method")?,
         become_username: row.get("become_username")?,
@@ -48,8 +48,8 @@ fn read(row: &SqliteRow) -> Result<Credential, StoreError> {
             private_key_passphrase: row.get("private_key_passphrase_encrypted")?,
             become_password: row.get("become_password_encrypted")?,
         },
-        created_at: row.get("created_at")?,
-        updated_at: row.get("updated_at")?,
+        created_at: row.integer("created_at")?.unwrap_or_default(),
+        updated_at: row.integer("updated_at")?.unwrap_or_default(),
     })
 }
 

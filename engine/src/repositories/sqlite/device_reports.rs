@@ -12,19 +12,14 @@ use crate::{
     },
 };
 
-/// The columns of a [`DeviceRow`]. An integer column may hold text that is no number, which counts as nothing, or a
-/// fraction, which is cut.
+/// The columns of a [`DeviceRow`].
 macro_rules! document_columns {
     () => {
         "devices.guid, devices.hostname, devices.description, devices.agent_hash, devices.memory, devices.network, \
          devices.software, devices.storage, devices.cpu, devices.device_type, devices.domain, devices.external_ip, \
          devices.internal_ip, devices.last_reboot, devices.last_user, devices.operating_system, devices.agent_id, \
-         devices.ansible_ee_ver, devices.connection_type, devices.connection_endpoint, \
-         CASE typeof(devices.created_at) WHEN 'text' THEN NULL ELSE CAST(devices.created_at AS INTEGER) END \
-         AS created_at, \
-         CASE typeof(devices.last_seen) WHEN 'text' THEN NULL ELSE CAST(devices.last_seen AS INTEGER) END \
-         AS last_seen, \
-         CASE typeof(devices.uptime) WHEN 'text' THEN NULL ELSE CAST(devices.uptime AS INTEGER) END AS uptime"
+         devices.ansible_ee_ver, devices.connection_type, devices.connection_endpoint, devices.created_at, \
+         devices.last_seen, devices.uptime"
     };
 }
 pub(super) use document_columns;
@@ -120,29 +115,29 @@ impl WriteDeviceDocuments for SqliteWork {
 pub(super) fn read_document(row: &SqliteRow) -> Result<DeviceRow, StoreError> {
     let row = Columns::of("devices", row);
     Ok(DeviceRow {
-        guid: row.get("guid")?,
-        hostname: row.get("hostname")?,
-        description: row.get("description")?,
-        created_at: row.get("created_at")?,
-        agent_hash: row.get("agent_hash")?,
-        memory: row.get("memory")?,
-        network: row.get("network")?,
-        software: row.get("software")?,
-        storage: row.get("storage")?,
-        cpu: row.get("cpu")?,
-        device_type: row.get("device_type")?,
-        domain: row.get("domain")?,
-        external_ip: row.get("external_ip")?,
-        internal_ip: row.get("internal_ip")?,
-        last_reboot: row.get("last_reboot")?,
-        last_seen: row.get("last_seen")?,
-        last_user: row.get("last_user")?,
-        operating_system: row.get("operating_system")?,
-        uptime: row.get("uptime")?,
-        agent_id: row.get("agent_id")?,
-        ansible_ee_ver: row.get("ansible_ee_ver")?,
-        connection_type: row.get("connection_type")?,
-        connection_endpoint: row.get("connection_endpoint")?,
+        guid: row.text("guid")?,
+        hostname: row.text("hostname")?,
+        description: row.text("description")?,
+        created_at: row.integer("created_at")?,
+        agent_hash: row.text("agent_hash")?,
+        memory: row.json_text("memory")?,
+        network: row.json_text("network")?,
+        software: row.json_text("software")?,
+        storage: row.json_text("storage")?,
+        cpu: row.json_text("cpu")?,
+        device_type: row.text("device_type")?,
+        domain: row.text("domain")?,
+        external_ip: row.text("external_ip")?,
+        internal_ip: row.text("internal_ip")?,
+        last_reboot: row.text("last_reboot")?,
+        last_seen: row.integer("last_seen")?,
+        last_user: row.text("last_user")?,
+        operating_system: row.text("operating_system")?,
+        uptime: row.integer("uptime")?,
+        agent_id: row.text("agent_id")?,
+        ansible_ee_ver: row.text("ansible_ee_ver")?,
+        connection_type: row.text("connection_type")?,
+        connection_endpoint: row.text("connection_endpoint")?,
     })
 }
 

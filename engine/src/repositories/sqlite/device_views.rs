@@ -18,8 +18,7 @@ use crate::{
 macro_rules! select_views {
     ($rest:literal) => {
         concat!(
-            "SELECT id, name, columns_json, filters_json, CAST(created_at AS INTEGER) AS created_at, \
-             CAST(updated_at AS INTEGER) AS updated_at FROM device_list_views ",
+            "SELECT id, name, columns_json, filters_json, created_at, updated_at FROM device_list_views ",
             $rest
         )
     };
@@ -32,8 +31,8 @@ fn read(row: &SqliteRow) -> Result<DeviceView, StoreError> {
         name: row.get("name")?,
         columns_json: row.get("columns_json")?,
         filters_json: row.get("filters_json")?,
-        created_at: row.get("created_at")?,
-        updated_at: row.get("updated_at")?,
+        created_at: row.stored("created_at")?,
+        updated_at: row.stored("updated_at")?,
     })
 }
 

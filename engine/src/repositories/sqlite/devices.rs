@@ -93,7 +93,7 @@ impl<A: Access> ReadDevices for A {
         sqlx::query(
             "SELECT CAST(guid AS TEXT) AS guid, CAST(hostname AS TEXT) AS hostname, \
              CAST(agent_id AS TEXT) AS agent_id, CAST(status AS TEXT) AS status, \
-             CAST(last_seen AS INTEGER) AS last_seen FROM devices ORDER BY rowid",
+             last_seen FROM devices ORDER BY rowid",
         )
         .read_all(self.connection(), |row| {
             let row = Columns::of("devices", row);
@@ -102,7 +102,7 @@ impl<A: Access> ReadDevices for A {
                 hostname: row.get("hostname")?,
                 agent_id: row.get("agent_id")?,
                 status: row.get("status")?,
-                last_seen: row.get("last_seen")?,
+                last_seen: row.integer("last_seen")?,
             })
         })
         .await
@@ -113,7 +113,7 @@ impl<A: Access> ReadDevices for A {
         sqlx::query(
             "SELECT CAST(agent_id AS TEXT) AS agent_id, CAST(hostname AS TEXT) AS hostname, \
              CAST(operating_system AS TEXT) AS operating_system, CAST(device_type AS TEXT) AS device_type, \
-             CAST(last_seen AS INTEGER) AS last_seen, CAST(agent_hash AS TEXT) AS agent_hash, \
+             last_seen, CAST(agent_hash AS TEXT) AS agent_hash, \
              CAST(guid AS TEXT) AS guid FROM devices ORDER BY rowid",
         )
         .read_all(self.connection(), |row| {
@@ -123,7 +123,7 @@ impl<A: Access> ReadDevices for A {
                 hostname: row.get("hostname")?,
                 operating_system: row.get("operating_system")?,
                 device_type: row.get("device_type")?,
-                last_seen: row.get("last_seen")?,
+                last_seen: row.integer("last_seen")?,
                 agent_hash: row.get("agent_hash")?,
                 guid: row.get("guid")?,
             })

@@ -34,13 +34,14 @@ pub(in crate::repositories::sqlite) fn read(row: &SqliteRow) -> Result<User, Sto
         id: row.get("id")?,
         username: row.get("username")?,
         display_name: row.get("display_name")?,
-        password_sha512: row.get("password_sha512")?,
-        role: row.get("role")?,
-        mfa_enabled: row.get::<i64>("mfa_enabled")? != 0,
+        // Tables that are older than their constraints may have nothing there.
+        password_sha512: row.get::<Option<_>>("password_sha512")?.unwrap_or_default(),
+        role: row.get::<Option<_>>("role")?.unwrap_or_default(),
+        mfa_enabled: row.is_truthy("mfa_enabled")?,
         mfa_secret: row.get("mfa_secret")?,
-        last_login: row.get("last_login")?,
-        created_at: row.get("created_at")?,
-        updated_at: row.get("updated_at")?,
+        last_login: row.stored("last_login")?,
+        created_at: row.stored("created_at")?,
+        updated_at: row.stored("updated_at")?,
     })
 }
 

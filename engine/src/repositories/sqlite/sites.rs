@@ -25,7 +25,7 @@ macro_rules! select_sites {
     ($rest:literal) => {
         concat!(
             "SELECT sites.id, sites.name, COALESCE(sites.description, '') AS description, \
-             COALESCE(CAST(sites.created_at AS INTEGER), 0) AS created_at, \
+             sites.created_at, \
              (SELECT COUNT(*) FROM device_sites WHERE device_sites.site_id = sites.id) AS device_count FROM sites ",
             $rest
         )
@@ -38,7 +38,7 @@ fn read(row: &SqliteRow) -> Result<Site, StoreError> {
         id: row.get("id")?,
         name: row.get("name")?,
         description: row.get("description")?,
-        created_at: row.get("created_at")?,
+        created_at: row.stored("created_at")?,
         device_count: row.get("device_count")?,
     })
 }
@@ -68,7 +68,7 @@ impl<A: Access> ReadSites for A {
         // Counted once for all of them: a count for each would look at every assignment as often.
         sqlx::query(
             "SELECT sites.id, sites.name, COALESCE(sites.description, '') AS description, \
-             COALESCE(CAST(sites.created_at AS INTEGER), 0) AS created_at, \
+             sites.created_at, \
              COALESCE(counts.device_count, 0) AS device_count FROM sites \
              LEFT JOIN (SELECT site_id, COUNT(*) AS device_count FROM device_sites GROUP BY site_id) AS counts \
              ON counts.site_id = sites.id ORDER BY LOWER(sites.name), sites.id",

@@ -127,12 +127,12 @@ async fn a_value_of_another_kind_is_named_by_table_and_column() {
     let store = open(folder.path()).await;
     let mut work = store.work().await.unwrap();
     work.insert_user(&alice(), 1).await.unwrap();
-    sqlx::raw_sql("UPDATE users SET mfa_enabled = 'maybe'")
+    sqlx::raw_sql("UPDATE users SET display_name = x'ff'")
         .execute(work.connection())
         .await
         .unwrap();
     let error = work.find_user("alice").await.unwrap_err().to_string();
-    assert!(error.contains("users.mfa_enabled"), "{error}");
+    assert!(error.contains("users.display_name"), "{error}");
 }
 
 #[tokio::test]

@@ -535,3 +535,17 @@ async fn a_look_that_a_stored_token_is_owed_is_work_under_way() {
     assert_eq!(known.commit.as_deref(), Some("by token"));
     background.abort();
 }
+
+#[tokio::test]
+async fn a_token_was_checked_when_github_had_answered() {
+    let story = Story::new().await;
+    story.store_outside("t").await;
+    let clock = Arc::clone(&story.clock);
+    let answer = move |_: &Request| {
+        clock.advance(7);
+        ResponseTemplate::new(401)
+    };
+    story.answers(answer).await;
+    let report = story.service(&[]).token_report().await;
+    assert_eq!(report.checked_at, START + 7);
+}

@@ -119,7 +119,6 @@ impl GitHubService {
     }
 
     async fn judge(&self, token: Option<Secret>) -> TokenReport {
-        let checked_at = self.environment.clock.now().as_second();
         let (status, rate_limit) = match &token {
             None => (TokenStatus::Missing, None),
             Some(token) => self.verdict(token).await,
@@ -128,7 +127,7 @@ impl GitHubService {
             token,
             status,
             rate_limit,
-            checked_at,
+            checked_at: self.environment.clock.now().as_second(),
         }
     }
 

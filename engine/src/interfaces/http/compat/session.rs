@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cookies::cookie,
     headers::joined,
     json_reader, json_writer,
     signed_value::{Signer, issue_of},
@@ -340,25 +341,6 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = value.split_at_checked(7)?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer ") && !token.is_empty()).then(|| token.to_owned())
-}
-
-/// The first cookie of this name; double quotes around its value are taken off. Bytes that are not UTF-8 spoil the
-/// cookie that they stand in, and no other one of the line.
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let of_pair = |pair: &str| {
-        let (key, value) = pair.split_once('=')?;
-        let value = value.trim();
-        let unquoted = value
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(value);
-        (key.trim() == name).then(|| unquoted.to_owned())
-    };
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(|line| String::from_utf8_lossy(line.as_bytes()))
-        .find_map(|line| line.split(';').find_map(of_pair))
 }
 
 #[cfg(test)]

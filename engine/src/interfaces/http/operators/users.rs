@@ -1,5 +1,7 @@
 //! `/api/users` and below.
 
+use std::mem;
+
 use axum::{
     extract::{Path, State},
     response::ErrorResponse,
@@ -9,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     builders::operators::users::{account_name, mfa_switch, new_password, new_role, new_user},
-    domain::operators::User,
+    domain::{json::Json, operators::User},
     interfaces::http::{
         browser::ClientBrowser,
         compat::{
@@ -30,15 +32,16 @@ pub struct ListedUser {
     username: String,
     display_name: String,
     role: String,
-    last_login: i64,
-    created_at: i64,
-    updated_at: i64,
+    last_login: Json,
+    created_at: Json,
+    updated_at: Json,
     mfa_enabled: i64,
 }
 
 impl From<User> for ListedUser {
-    fn from(user: User) -> Self {
-        let (last_login, created_at, updated_at) = (user.last_login, user.created_at, user.updated_at);
+    fn from(mut user: User) -> Self {
+        let [last_login, created_at, updated_at] =
+            [&mut user.last_login, &mut user.created_at, &mut user.updated_at].map(mem::take);
         let mfa_enabled = i64::from(user.mfa_enabled);
         let operator = Operator::from(user);
         Self {
@@ -46,9 +49,9 @@ impl From<User> for ListedUser {
             username: operator.username,
             display_name: operator.display_name,
             role: operator.role,
-            last_login: last_login.unwrap_or(0),
-            created_at: created_at.unwrap_or(0),
-            updated_at: updated_at.unwrap_or(0),
+            last_login: last_login.or_zero(),
+            created_at: created_at.or_zero(),
+            updated_at: updated_at.or_zero(),
             mfa_enabled,
         }
     }

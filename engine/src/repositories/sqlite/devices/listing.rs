@@ -118,17 +118,16 @@ fn read_site(row: &SqliteRow) -> Result<Option<HostSite>, StoreError> {
     let Some(id) = row.get("site_id")? else {
         return Ok(None);
     };
-    let description: Option<String> = row.get("site_description")?;
     Ok(Some(HostSite {
         id,
-        name: row.get("site_name")?,
-        description: description.unwrap_or_default(),
+        name: row.text("site_name")?.unwrap_or_default(),
+        description: row.text("site_description")?.unwrap_or_default(),
     }))
 }
 
 fn read_searched(row: &SqliteRow) -> Result<SearchedDevice, StoreError> {
     let columns = Columns::of("devices", row);
-    let text = |column| Ok::<_, StoreError>(columns.get::<Option<String>>(column)?.unwrap_or_default());
+    let text = |column| Ok::<_, StoreError>(columns.text(column)?.unwrap_or_default());
     let trimmed = |column| Ok::<_, StoreError>(python_trim(&text(column)?).to_owned());
     Ok(SearchedDevice {
         hostname: text("hostname")?,

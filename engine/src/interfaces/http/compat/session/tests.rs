@@ -91,7 +91,7 @@ fn a_cookie_of_other_bytes_spoils_no_other_one_of_the_line() {
 #[test]
 fn cookie_variables_change_the_attributes_of_both() {
     let codec = codec(&[
-        ("BOREALIS_COOKIE_DOMAIN", ".example.com"),
+        ("BOREALIS_COOKIE_DOMAIN", ".example.com:8443"),
         ("BOREALIS_COOKIE_SECURE", "yes"),
         ("BOREALIS_COOKIE_SAMESITE", "none"),
     ]);
@@ -103,7 +103,7 @@ fn cookie_variables_change_the_attributes_of_both() {
     {
         let text = cookie.to_str().unwrap();
         assert!(
-            text.contains("; Domain=example.com") && text.contains("; Secure"),
+            text.contains("; Domain=example.com;") && text.contains("; Secure"),
             "{text}"
         );
         assert!(text.ends_with("; Path=/; SameSite=None"), "{text}");
