@@ -149,8 +149,13 @@ impl Clock {
     }
 
     fn duration(self) -> SignedDuration {
-        let seconds = self.hour * 3600 + self.minute * 60 + self.second;
-        SignedDuration::from_secs(seconds.into()) + SignedDuration::from_micros(self.microsecond.into())
+        match self.hour * 3600 + self.minute * 60 + self.second {
+            // A part of a second alone does not count.
+            0 => SignedDuration::ZERO,
+            seconds => {
+                SignedDuration::from_secs(seconds.into()) + SignedDuration::from_micros(self.microsecond.into())
+            }
+        }
     }
 }
 
@@ -208,6 +213,7 @@ mod tests {
             ("2999-01-01T03:04:05:6", "2999-01-01T03:04:05.600000+00:00"),
             ("2999-01-01T030405678", "2999-01-01T03:04:05.678000+00:00"),
             ("2999-01-01T03:04:05+00:99", "2999-01-01T01:25:05+00:00"),
+            ("2999-01-01T03:04:05+00:00:00.5", "2999-01-01T03:04:05+00:00"),
         ] {
             assert_eq!(parse_iso(text).map(iso_utc).as_deref(), Some(time), "{text}");
         }
