@@ -153,7 +153,8 @@ impl Clock {
             // A part of a second alone does not count.
             0 => SignedDuration::ZERO,
             seconds => {
-                SignedDuration::from_secs(seconds.into()) + SignedDuration::from_micros(self.microsecond.into())
+                SignedDuration::from_secs(seconds.into())
+                    + SignedDuration::from_micros(self.microsecond.into())
             }
         }
     }
