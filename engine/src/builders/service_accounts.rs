@@ -11,6 +11,14 @@ pub struct AccountRequest {
     pub username: Option<String>,
 }
 
+/// An agent wants another password for its account.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RotationRequest {
+    pub agent_id: String,
+    /// The name that the account should have; whether it can be used counts once it is clear whose the agent is.
+    pub username: Result<Option<String>, InvalidAccountRequest>,
+}
+
 /// An agent checks in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CheckIn {
@@ -40,16 +48,11 @@ impl From<WrongType> for InvalidAccountRequest {
 /// Reads the body of `agent/service-account/rotate`.
 ///
 /// # Errors
-/// The first field that cannot be used.
-pub fn account_request(body: &JsonObject) -> Result<AccountRequest, InvalidAccountRequest> {
-    let agent_id = trimmed_text(body, "agent_id")
-        .ok()
-        .filter(|id| !id.is_empty())
-        .ok_or(InvalidAccountRequest::AgentId)?;
-    let username = trimmed_text(body, "username")?;
-    Ok(AccountRequest {
-        agent_id: agent_id.to_owned(),
-        username: (!username.is_empty()).then(|| username.to_owned()),
+/// The agent's id cannot be used.
+pub fn rotation_request(body: &JsonObject) -> Result<RotationRequest, InvalidAccountRequest> {
+    Ok(RotationRequest {
+        agent_id: agent_id(body)?,
+        username: username(body),
     })
 }
 
@@ -58,12 +61,28 @@ pub fn account_request(body: &JsonObject) -> Result<AccountRequest, InvalidAccou
 /// # Errors
 /// The first field that cannot be used.
 pub fn check_in(body: &JsonObject) -> Result<CheckIn, InvalidAccountRequest> {
-    let account = account_request(body)?;
+    let account = AccountRequest {
+        agent_id: agent_id(body)?,
+        username: username(body)?,
+    };
     let hostname = trimmed_text(body, "hostname")?;
     Ok(CheckIn {
         account,
         hostname: (!hostname.is_empty() && hostname.to_lowercase() != "unknown").then(|| hostname.to_owned()),
     })
+}
+
+fn agent_id(body: &JsonObject) -> Result<String, InvalidAccountRequest> {
+    trimmed_text(body, "agent_id")
+        .ok()
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .ok_or(InvalidAccountRequest::AgentId)
+}
+
+fn username(body: &JsonObject) -> Result<Option<String>, InvalidAccountRequest> {
+    let username = trimmed_text(body, "username")?;
+    Ok((!username.is_empty()).then(|| username.to_owned()))
 }
 
 #[cfg(test)]
@@ -98,6 +117,8 @@ mod tests {
     #[test]
     fn wrong_fields_are_named() {
         for id in [Json::Null, "  ".into(), 0.into(), 5.into()] {
+            let body = Json::members([("agent_id", id.clone()), ("username", 5.into())]);
+            assert_eq!(rotation_request(&body), Err(InvalidAccountRequest::AgentId));
             assert_eq!(read([("agent_id", id)]), Err(InvalidAccountRequest::AgentId));
         }
         for name in ["username", "hostname"] {
@@ -106,5 +127,19 @@ mod tests {
                 Err(InvalidAccountRequest::OtherField)
             );
         }
+    }
+
+    #[test]
+    fn a_rotation_may_ask_for_a_name() {
+        let read = |username: Json| {
+            let body = Json::members([("agent_id", " a ".into()), ("username", username)]);
+            let request = rotation_request(&body).unwrap();
+            assert_eq!(request.agent_id, "a");
+            request.username
+        };
+        assert_eq!(read(" u ".into()), Ok(Some("u".to_owned())));
+        assert_eq!(read(Json::Null), Ok(None));
+        // Whose the agent is comes first.
+        assert_eq!(read(5.into()), Err(InvalidAccountRequest::OtherField));
     }
 }

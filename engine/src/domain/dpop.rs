@@ -1,7 +1,7 @@
 //! DPoP proofs: a device shows with each request that it holds its key.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ed25519_dalek::{VerifyingKey, pkcs8::EncodePublicKey as _};
+use ed25519_dalek::{SigningKey, VerifyingKey, pkcs8::EncodePublicKey as _};
 use jiff::Timestamp;
 
 use super::{
@@ -58,14 +58,23 @@ impl PresentedProof {
     }
 }
 
-/// The key in a header. A private part beside the public one is not looked at (DEV-19).
+/// The key in a header. One that names an algorithm is for that alone, and where a private part is there it is the key,
+/// whatever the public part says (DEV-19).
 fn public_key(jwk: &Json) -> Option<VerifyingKey> {
     let member = |name: &str| jwk.get(name).and_then(Json::as_text);
-    if member("kty") != Some("OKP") || member("crv") != Some("Ed25519") {
+    let algorithm = jwk.get("alg").filter(|algorithm| algorithm.is_truthy());
+    if member("kty") != Some("OKP")
+        || member("crv") != Some("Ed25519")
+        || algorithm.is_some_and(|algorithm| algorithm.as_text() != Some("EdDSA"))
+    {
         return None;
     }
-    let bytes: [u8; 32] = decode_jws_part(member("x")?)?.try_into().ok()?;
-    VerifyingKey::from_bytes(&bytes).ok()
+    let public = decode_jws_part(member("x")?)?;
+    if jwk.get("d").is_some() {
+        let private: [u8; 32] = decode_jws_part(member("d")?)?.try_into().ok()?;
+        return Some(SigningKey::from_bytes(&private).verifying_key());
+    }
+    VerifyingKey::from_bytes(&public.try_into().ok()?).ok()
 }
 
 fn is_fresh(claims: &JsonObject, now: Timestamp) -> bool {

@@ -41,31 +41,26 @@ pub struct HashEntry {
 impl HashEntry {
     /// Of a row.
     pub fn of_device(device: &RegisteredDevice) -> Self {
-        let trimmed = |text: &Option<String>| {
-            let text = python_trim(text.as_deref().unwrap_or_default());
-            (!text.is_empty()).then(|| text.to_owned())
-        };
         Self {
-            agent_id: trimmed(&device.agent_id),
+            agent_id: trimmed(device.agent_id.as_deref()),
             agent_guid: device
                 .guid
                 .as_deref()
                 .and_then(Guid::normalize)
                 .map(|guid| guid.as_str().to_owned()),
-            hostname: device.hostname.clone().filter(|name| !name.is_empty()),
-            agent_hash: trimmed(&device.agent_hash),
+            hostname: trimmed(device.hostname.as_deref()),
+            agent_hash: trimmed(device.agent_hash.as_deref()),
             source: HashSource::Database,
         }
     }
 
     /// What the registry remembers of the agent with this id.
     pub fn of_agent(agent_id: &str, record: &AgentRecord) -> Self {
-        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Self {
-            agent_id: Some(agent_id.to_owned()).filter(|id| !id.is_empty()),
+            agent_id: trimmed(Some(agent_id)),
             agent_guid: record.agent_guid.as_ref().map(|guid| guid.as_str().to_owned()),
-            hostname: text(&record.hostname),
-            agent_hash: text(&record.agent_hash),
+            hostname: trimmed(record.hostname.as_deref()),
+            agent_hash: trimmed(record.agent_hash.as_deref()),
             source: HashSource::Memory,
         }
     }
@@ -93,6 +88,11 @@ impl HashEntry {
             self.source = HashSource::Memory;
         }
     }
+}
+
+fn trimmed(text: Option<&str>) -> Option<String> {
+    let text = python_trim(text?);
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 type Key = (KeyKind, String);
@@ -163,6 +163,33 @@ mod tests {
             [
                 entry("a-1", "", "win-1", "new", Memory),
                 entry("b", "G", "WIN-2", "newer", Memory),
+            ]
+        );
+    }
+
+    #[test]
+    fn blanks_around_names_and_ids_do_not_count() {
+        let device = RegisteredDevice {
+            agent_id: Some(" a ".to_owned()),
+            hostname: Some("\u{1f} WIN-1 ".to_owned()),
+            agent_hash: Some(" 1 ".to_owned()),
+            ..RegisteredDevice::default()
+        };
+        let record = |hostname: &str| AgentRecord {
+            hostname: Some(hostname.to_owned()),
+            ..AgentRecord::default()
+        };
+        let list = hash_list([
+            HashEntry::of_device(&device),
+            HashEntry::of_agent("A\n", &record(" other ")),
+            HashEntry::of_agent("b", &record("win-1")),
+            HashEntry::of_agent("  ", &record("  ")),
+        ]);
+        assert_eq!(
+            list,
+            [
+                entry("", "", "", "", Memory),
+                entry("a", "", "WIN-1", "1", Memory)
             ]
         );
     }

@@ -1,8 +1,9 @@
 //! The text forms of time that the legacy stores and reads.
 
+mod python_iso;
+
 use jiff::{
     SignedDuration, Timestamp, civil,
-    fmt::temporal::{DateTimeParser, Pieces},
     tz::{Offset, TimeZone},
 };
 
@@ -35,25 +36,15 @@ pub fn utc_of_seconds(seconds: i64) -> Option<civil::DateTime> {
         .filter(|time| seconds != 0 && time.year() > 0)
 }
 
-/// Reads an ISO 8601 text as the legacy does: `Z` or any offset, `T` or a blank. A text without an offset counts as
-/// UTC. `None` where it is no such text. Of the last day of the calendar, which is how "never" is written, it is the last
-/// moment that there is.
+/// Reads a time as the legacy does, with `datetime.fromisoformat`: blanks around it are not allowed. A text without an offset
+/// counts as UTC. `None` where it is no such text. Of the last day of the calendar, which is how "never" is written, it is
+/// the last moment that there is.
 pub fn parse_iso(text: &str) -> Option<Timestamp> {
-    static PARSER: DateTimeParser = DateTimeParser::new();
-    let text = text.trim();
-    if let Ok(time) = PARSER.parse_timestamp(text) {
-        return Some(time);
-    }
-    let pieces = Pieces::parse(text).ok()?;
-    let local = pieces
-        .date()
-        .to_datetime(pieces.time().unwrap_or(civil::Time::midnight()));
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    let is_last = local.date() >= civil::date(9999, 12, 30);
-    offset
-        .to_timestamp(local)
-        .ok()
-        .or_else(|| is_last.then_some(Timestamp::MAX))
+    let (local, ahead) = python_iso::read(text)?;
+    let utc = local.checked_sub(ahead.unwrap_or_default());
+    // A `Timestamp` ends before the calendar does, and begins long before it.
+    let time = utc.and_then(|utc| Offset::UTC.to_timestamp(utc));
+    Some(time.unwrap_or(Timestamp::MAX))
 }
 
 #[cfg(test)]

@@ -65,9 +65,9 @@ impl Agents {
         self.registry().snapshot()
     }
 
-    /// A device reported the hash of its agent's build.
-    pub fn note_hash(&self, note: &HashNote<'_>) {
-        self.registry().note_hash(note);
+    /// A device reported the hash of its agent's build. Gives the first agent that has belonged to it already.
+    pub fn note_hash(&self, note: &HashNote<'_>) -> Option<Arc<str>> {
+        self.registry().note_hash(note)
     }
 
     /// A device reported its details.

@@ -11,7 +11,7 @@ use super::{
     secret_box::SecretBox,
 };
 use crate::{
-    builders::service_accounts::{AccountRequest, CheckIn},
+    builders::service_accounts::{AccountRequest, CheckIn, InvalidAccountRequest, RotationRequest},
     domain::{
         agent_id::names_device,
         device_document::{DeviceSnapshot, DeviceUpsert},
@@ -19,6 +19,7 @@ use crate::{
         mask::shown,
         password::generated_password,
         service_accounts::ServiceAccount,
+        text::python_trim,
     },
     repositories::{Store, StoreError, UnitOfWork},
     services::{
@@ -59,6 +60,9 @@ pub enum AccountError {
     /// The device gets no credentials.
     #[error("the device is quarantined")]
     Quarantined,
+    /// The request cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] InvalidAccountRequest),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -160,6 +164,7 @@ impl ServiceAccountService {
             self.seal_and_store(&mut *work, agent_id, &credentials, &now)
                 .await?;
         }
+        self.agents.note_check_in(agent_id, &device.guid);
         work.save().await?;
         if changed {
             audit::changed("service_account.stored", agent_id);
@@ -188,32 +193,31 @@ impl ServiceAccountService {
     pub async fn rotate(
         &self,
         device: &AuthenticatedDevice,
-        request: &AccountRequest,
+        request: RotationRequest,
     ) -> Result<Credentials, AccountError> {
         let agent_id = &request.agent_id;
         let mut work = self.store.begin().await?;
         self.claim(&mut *work, device, agent_id).await?;
+        let wanted = request.username?;
         let stored = work.find_service_account(agent_id).await?;
-        let wanted = request.username.clone();
-        let stored = stored
-            .map(|account| account.username)
-            .filter(|name| !name.is_empty());
+        let stored = stored.and_then(|account| stored_user(&account));
         let credentials = Credentials {
             username: present_user(wanted.or(stored)),
             password: generated_password(&*self.environment.random),
         };
         self.seal_and_store(&mut *work, agent_id, &credentials, &self.environment.now())
             .await?;
+        self.agents.note_check_in(agent_id, &device.guid);
         work.save().await?;
         audit::changed("service_account.rotated", agent_id);
         tracing::info!(agent_id = %shown(agent_id), user = %shown(&credentials.username), "[rotate] rotated");
         Ok(credentials)
     }
 
-    /// Refuses an agent of another device, and a device that gets no credentials; else records whose the agent is.
+    /// Refuses an agent of another device, and a device that gets no credentials; else stores whose the agent is.
     ///
-    /// Belongs into the change that it is for: whoever asks for the same agent meanwhile waits for the change to end,
-    /// and finds it taken.
+    /// Belongs into the change that it is for, as the note in the registry does: whoever asks for the same agent
+    /// meanwhile waits for the change to end, and finds it taken.
     async fn claim(
         &self,
         work: &mut dyn UnitOfWork,
@@ -227,16 +231,14 @@ impl ServiceAccountService {
                 .await
                 .map(|()| Claimed::Owned)
         };
-        match &claimed {
-            Ok(_) => self.agents.note_check_in(agent_id, &device.guid),
-            Err(error) => tracing::warn!(
+        claimed.inspect_err(|error| {
+            tracing::warn!(
                 guid = %device.guid,
                 agent_id = %shown(agent_id),
                 %error,
                 "service account refused"
-            ),
-        }
-        claimed
+            );
+        })
     }
 
     async fn claim_checked(
@@ -302,7 +304,10 @@ impl ServiceAccountService {
                 );
                 String::new()
             });
-        let is_retired = RETIRED_USERS.contains(&stored.username.as_str());
+        let stored = stored_user(&stored);
+        let is_retired = stored
+            .as_deref()
+            .is_some_and(|name| RETIRED_USERS.contains(&name));
         let changed = password.is_empty() || is_retired;
         if is_retired {
             tracing::info!(
@@ -310,13 +315,8 @@ impl ServiceAccountService {
                 shown(&request.agent_id)
             );
         }
-        let username = if stored.username.is_empty() {
-            request.username.clone()
-        } else {
-            Some(stored.username)
-        };
         let credentials = Credentials {
-            username: present_user(username),
+            username: present_user(stored.or_else(|| request.username.clone())),
             password: if password.is_empty() { made_up() } else { password },
         };
         (credentials, changed)
@@ -374,6 +374,11 @@ impl ServiceAccountService {
         audit::identity_changed(guid, is_moved.then_some(agent_id.as_str()), is_new_key);
         Ok(())
     }
+}
+
+/// The name that is stored of an account, trimmed; nothing where it is blank.
+fn stored_user(account: &ServiceAccount) -> Option<String> {
+    Some(python_trim(&account.username).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// The name that an account has: the wanted one, unless it is retired.

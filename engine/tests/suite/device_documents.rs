@@ -268,6 +268,92 @@ async fn a_document_that_does_not_fit_changes_nothing_and_blocks_nobody() {
     server.0.stop().await;
 }
 
+/// Whose a host or an agent is comes before what is said of it, under either policy.
+#[tokio::test]
+async fn what_is_another_device_s_is_refused_whatever_is_said_of_it() {
+    for policy in ["strict", "legacy"] {
+        let server = Fleet::start(policy).await;
+        let agent = json!({ "agent_id": "a-1" });
+        assert_eq!(server.post(CHECK_IN, agent).await.0, 200);
+        for (path, wrong) in [
+            (
+                DETAILS,
+                json!({ "hostname": "WIN-1", "details": { "summary": null } }),
+            ),
+            (
+                DETAILS,
+                json!({ "hostname": "WIN-1", "agent_id": ["x"], "details": {} }),
+            ),
+            (ROTATE, json!({ "agent_id": "a-1", "username": 5 })),
+        ] {
+            let answer = server.send(Method::POST, OTHER, path, wrong.clone()).await;
+            assert_eq!(answer, error(403, "guid_mismatch"), "{policy} {wrong}");
+            let answer = server.post(path, wrong.clone()).await;
+            assert_eq!(answer, error(400, "invalid payload"), "{policy} {wrong}");
+        }
+        // What is refused leaves nothing behind, in the registry either.
+        let wrong = json!({ "agent_id": "a-2", "username": 5 });
+        assert_eq!(server.post(ROTATE, wrong).await.0, 400);
+        let right = json!({ "agent_id": "a-2" });
+        assert_eq!(server.send(Method::POST, OTHER, ROTATE, right).await.0, 200);
+        server.0.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn falsy_scalars_of_a_document_are_stored_and_integers_that_do_not_fit_refused() {
+    let server = Fleet::start("legacy").await;
+    let named = |summary: &Value| json!({ "hostname": "WIN-1", "details": { "summary": summary } });
+    for too_large in [
+        json!({ "uptime_sec": 1e20, "domain": "LAB" }),
+        json!({ "last_seen": "99999999999999999999", "domain": "LAB" }),
+        json!({ "last_seen": u64::MAX, "domain": "LAB" }),
+    ] {
+        let answer = server.post(DETAILS, named(&too_large)).await;
+        assert_eq!(answer, error(400, "invalid payload"), "{too_large}");
+    }
+    let columns = "SELECT COALESCE(domain, '-') || ' ' || COALESCE(agent_id, '-') || ' ' || COALESCE(last_user, '-') \
+                   || ' ' || COALESCE(connection_endpoint, '-') || ' ' || last_seen FROM devices LIMIT 1";
+    assert_eq!(server.text(columns).await.as_deref(), Some("- - - - 5"));
+    let falsy = json!({ "domain": false, "agent_id": 0, "username": false, "internal_ip": 0 });
+    assert_eq!(server.post(DETAILS, named(&falsy)).await.0, 200);
+    assert_eq!(server.text(columns).await.as_deref(), Some("False 0 False 0 5"));
+    server.0.stop().await;
+}
+
+/// Also by an id that is stored though it is falsy.
+#[tokio::test]
+async fn no_device_takes_another_one_s_agent_where_the_policy_is_strict() {
+    let server = Fleet::start("strict").await;
+    let agent = json!({ "agent_id": "0" });
+    assert_eq!(server.send(Method::POST, OTHER, CHECK_IN, agent).await.0, 200);
+    let mut report = json!({ "hostname": "WIN-1", "details": { "summary": { "agent_id": 0 } } });
+    let answer = server.post(DETAILS, report.clone()).await;
+    assert_eq!(answer, error(403, "guid_mismatch"));
+    report["agent_id"] = json!("a-1");
+    assert_eq!(server.post(DETAILS, report).await.0, 200, "the other id counts");
+    server.0.stop().await;
+}
+
+#[tokio::test]
+async fn the_list_of_agents_has_the_system_that_details_name() {
+    let server = Fleet::start("legacy").await;
+    assert_eq!(server.post(CHECK_IN, json!({ "agent_id": "a-1" })).await.0, 200);
+    for (summary, system) in [
+        (json!({ "agent_operating_system": "Win 11" }), json!("Win 11")),
+        (json!({ "operating_system": " Win 12 " }), json!(" Win 12 ")),
+        (json!({ "operating_system": 5 }), json!(5)),
+        (json!({ "operating_system": "" }), json!("5")),
+    ] {
+        let report = json!({ "hostname": "WIN-1", "agent_id": "a-1", "details": { "summary": summary } });
+        assert_eq!(server.post(DETAILS, report).await.0, 200);
+        let (_, agents) = server.ask(Method::GET, "/api/agents", &[], String::new()).await;
+        let agents: Value = serde_json::from_str(&agents).unwrap();
+        assert_eq!(agents["a-1"]["agent_operating_system"], system, "{agents}");
+    }
+    server.0.stop().await;
+}
+
 #[tokio::test]
 async fn a_body_that_is_no_object_is_refused_where_it_is_read() {
     let server = Fleet::start("legacy").await;
@@ -335,7 +421,7 @@ async fn a_hash_is_stored_and_read_back() {
     POST /api/agent/hash {}: 400 {"error":"agent_hash and agent_guid or agent_id required"}
     POST /api/agent/hash {"agent_hash":5}: 400 {"error":"agent_hash and agent_guid or agent_id required"}
     POST /api/agent/hash {"agent_hash":" h1 ","agent_id":" a-1 ","agent_guid":"3f2504e0-4f89-11d3-9a0c-0305e82c3301"}: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"h1","agent_id":"a-1","hostname":"WIN-1","status":"ok"}
-    GET /api/agent/hash?id=whoever null: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"h2","source":"memory"}
+    GET /api/agent/hash?id=whoever null: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"h2","agent_id":"a-1","source":"memory"}
     GET /api/agent/hash?agent_guid=3F2504E0-4F89-11D3-9A0C-0305E82C3302 null: 403 {"error":"guid_mismatch"}
     POST /api/agent/hash {"agent_hash":"h3"}: 200 {"agent_guid":"3F2504E0-4F89-11D3-9A0C-0305E82C3301","agent_hash":"h3","status":"ignored"}
     "#);
@@ -396,7 +482,9 @@ async fn stored_accounts_are_read_in_every_form() {
             "INSERT INTO agent_service_account (agent_id, username, password_encrypted, last_rotated_utc, version) \
              VALUES ('base64', '.\\svcBorealis', 'UEBzc3cwcmQ=', 'then', 3), \
              ('retired', 'svcBorealisAnsibleRunner', 'UEBzc3cwcmQ=', 'then', 3), \
-             ('nameless', '', 'UEBzc3cwcmQ=', 'then', 3), ('alien', 'LAB\\x', '{alien}', 'then', 3)"
+             ('nameless', '', 'UEBzc3cwcmQ=', 'then', 3), ('alien', 'LAB\\x', '{alien}', 'then', 3), \
+             ('blank', '  ', 'UEBzc3cwcmQ=', 'then', 3), ('padded', ' LAB\\x ', 'UEBzc3cwcmQ=', 'then', 3), \
+             ('padded-retired', ' svcBorealisAnsibleRunner ', 'UEBzc3cwcmQ=', 'then', 3)"
         ))
         .await;
     let ask = async |id: &str| {
@@ -410,13 +498,23 @@ async fn stored_accounts_are_read_in_every_form() {
     assert_eq!(ask("base64").await, known(".\\svcBorealis"));
     assert_eq!(ask("retired").await, known(".\\svcBorealis"));
     assert_eq!(ask("nameless").await, known("LAB\\asked"));
+    assert_eq!(ask("blank").await, known("LAB\\asked"));
+    assert_eq!(ask("padded").await, known("LAB\\x"));
+    assert_eq!(ask("padded-retired").await, known(".\\svcBorealis"));
     let (username, password) = ask("alien").await;
     assert_eq!((username.as_str(), password.len()), ("LAB\\x", 24), "DEV-11");
     assert_ne!(password, "hello");
     assert_eq!(ask("alien").await.1, password, "the new password is kept");
     let touched = "SELECT group_concat(agent_id) FROM (SELECT agent_id FROM agent_service_account \
                    WHERE last_rotated_utc <> 'then' AND version = 3 ORDER BY agent_id)";
-    assert_eq!(server.text(touched).await.as_deref(), Some("alien,retired"));
+    assert_eq!(
+        server.text(touched).await.as_deref(),
+        Some("alien,padded-retired,retired")
+    );
+    for (id, username) in [("padded", "LAB\\x"), ("blank", ".\\svcBorealis")] {
+        let (status, rotated) = server.post(ROTATE, json!({ "agent_id": id })).await;
+        assert_eq!((status, &rotated["username"]), (200, &json!(username)), "{id}");
+    }
     server.0.stop().await;
 }
 

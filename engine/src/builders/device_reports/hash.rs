@@ -53,10 +53,12 @@ pub enum HashQuestion {
 /// Reads the query: the GUID decides, an agent's id only counts as having asked.
 pub fn hash_question(parameter: impl Fn(&str) -> Option<String>) -> HashQuestion {
     let guid = parameter("agent_guid").as_deref().and_then(Guid::normalize);
+    // A blank `agent_id` hides the `id` beside it.
     let names_agent = ["agent_id", "id"]
         .into_iter()
         .filter_map(parameter)
-        .any(|id| !python_trim(&id).is_empty());
+        .find(|id| !id.is_empty())
+        .is_some_and(|id| !python_trim(&id).is_empty());
     if guid.is_none() && !names_agent {
         HashQuestion::InBody
     } else {
@@ -114,6 +116,8 @@ mod tests {
         assert_eq!(ask(&[]), HashQuestion::InBody);
         assert_eq!(ask(&[("agent_guid", "{}"), ("id", "  ")]), HashQuestion::InBody);
         assert_eq!(ask(&[("id", "x")]), HashQuestion::Asked(None));
+        assert_eq!(ask(&[("agent_id", ""), ("id", "x")]), HashQuestion::Asked(None));
+        assert_eq!(ask(&[("agent_id", " "), ("id", "x")]), HashQuestion::InBody);
         assert_eq!(
             ask(&[("agent_guid", "zz")]),
             HashQuestion::Asked(Guid::normalize("ZZ"))

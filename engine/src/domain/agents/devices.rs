@@ -6,6 +6,7 @@ use super::{AgentRecord, AgentRegistry, AgentStatus};
 use crate::domain::{
     agent_id::{NamedDevice, named_device, names_device},
     guid::Guid,
+    json::Json,
     text::python_trim,
 };
 
@@ -49,8 +50,8 @@ pub struct DetailsNote<'a> {
     pub own_only: bool,
     /// The hash of the merged document; absent ones change nothing.
     pub agent_hash: Option<&'a str>,
-    /// The operating system of the merged document, if not empty.
-    pub operating_system: Option<&'a str>,
+    /// The operating system of the merged document as it is there, if not falsy.
+    pub operating_system: Option<&'a Json>,
     /// The kind of device of the merged document, if not empty.
     pub device_type: Option<&'a str>,
 }
@@ -83,9 +84,11 @@ impl AgentRegistry {
         self.records.of_device(guid).next()
     }
 
-    /// Every agent of this device, with this id or on this host has this hash, and belongs to this device.
-    pub fn note_hash(&mut self, note: &HashNote<'_>) {
+    /// Every agent of this device, with this id or on this host has this hash, and belongs to this device. Gives the
+    /// first agent that has belonged to it already.
+    pub fn note_hash(&mut self, note: &HashNote<'_>) -> Option<Arc<str>> {
         let mut meant = self.records.ids_of_device(note.guid);
+        let first = meant.first().cloned();
         meant.extend(
             note.hostname
                 .map(|name| self.records.ids_of_host(name))
@@ -101,6 +104,7 @@ impl AgentRegistry {
                 }
             });
         }
+        first
     }
 
     /// A details report came in.
@@ -114,7 +118,7 @@ impl AgentRegistry {
         if let Some(id) = note.agent_id {
             self.records.change(id, |record| {
                 if let Some(system) = note.operating_system {
-                    record.operating_system = Some(system.into());
+                    record.operating_system = Some(system.clone());
                 }
                 if let Some(device_type) = note.device_type {
                     record.device_type = Some(device_type.to_owned());

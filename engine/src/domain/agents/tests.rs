@@ -286,7 +286,7 @@ fn device_routes_note_what_they_learn() {
         hostname: "H",
         own_only: false,
         agent_hash: Some("def"),
-        operating_system: Some("Windows"),
+        operating_system: Some(&"Windows".into()),
         device_type: None,
     });
     let record = registry.get("B").unwrap();

@@ -51,7 +51,7 @@ fn text(text: &str) -> Option<String> {
 }
 
 #[test]
-fn the_first_name_that_is_not_empty_counts() {
+fn the_first_name_that_is_not_falsy_counts() {
     let device = columns(
         r#"{"summary": {"type": "Server", "public_ip": "1.1.1.1", "private_ip": "2.2.2.2", "last_boot": "b",
             "username": "u", "last_user_name": "n", "agent_operating_system": "A", "os": "B", "uptime_seconds": "55",
@@ -88,10 +88,59 @@ fn scalars_become_text_and_what_is_no_integer_is_left_out() {
         ("[]", r#"{"a": 1}"#)
     );
     assert_eq!(device.cpu, "{}");
-    assert_eq!(
-        columns(r#"{"summary": {"uptime_sec": 99999999999999999999}}"#).uptime,
-        None
+}
+
+#[test]
+fn falsy_scalars_are_values_where_no_other_name_has_one() {
+    let device = columns(
+        r#"{"summary": {"domain": false, "agent_id": 0, "ansible_ee_ver": 0.0, "device_type": "", "type": 0,
+            "public_ip": 0, "private_ip": 0, "last_boot": 0, "username": false, "os": 0, "uptime": 0}}"#,
     );
+    assert_eq!(device.domain, text("False"));
+    assert_eq!(device.agent_id, text("0"));
+    assert_eq!(device.ansible_ee_ver, text("0.0"));
+    for column in [
+        &device.device_type,
+        &device.external_ip,
+        &device.internal_ip,
+        &device.last_reboot,
+        &device.operating_system,
+    ] {
+        assert_eq!(*column, text("0"));
+    }
+    assert_eq!(device.last_user, text("False"));
+    assert_eq!(device.uptime, Some(0));
+    // An address is the last name of the endpoint, but of none that comes before it.
+    assert_eq!(device.connection_endpoint, None);
+    let device = columns(
+        r#"{"summary": {"domain": {}, "internal_ip": 0, "device_type": 0, "operating_system": 0,
+            "os": null, "external_ip": 0, "public_ip": "", "uptime_sec": 0}}"#,
+    );
+    assert_eq!(device.domain, text("{}"));
+    assert_eq!(device.connection_endpoint, text("0"));
+    let others = [&device.internal_ip, &device.device_type, &device.operating_system];
+    assert_eq!(others, [&None; 3], "the last name decides, and is none");
+    assert_eq!((device.external_ip, device.uptime), (None, None));
+}
+
+#[test]
+fn an_integer_that_no_column_holds_is_told() {
+    let big = "99999999999999999999";
+    for (summary, is_held) in [
+        (format!(r#"{{"uptime_sec": {big}}}"#), false),
+        (format!(r#"{{"uptime_sec": 0, "uptime": "-{big}"}}"#), false),
+        (format!(r#"{{"uptime_sec": 1, "uptime": {big}}}"#), true),
+        (r#"{"last_seen": 1e30}"#.to_owned(), false),
+        (r#"{"last_seen": 9223372036854775808}"#.to_owned(), false),
+        (r#"{"last_seen": 9223372036854775807}"#.to_owned(), true),
+        (format!(r#"{{"last_seen": {big}.5, "domain": {big}}}"#), false),
+        (format!(r#"{{"last_seen": "{big}.5", "domain": {big}}}"#), true),
+        ("5".to_owned(), true),
+    ] {
+        let document = object(&format!(r#"{{"summary": {summary}}}"#));
+        assert_eq!(DeviceUpsert::holds_integers_of(&document), is_held, "{summary}");
+    }
+    assert!(DeviceUpsert::holds_integers_of(&JsonObject::new()));
 }
 
 #[test]

@@ -5,7 +5,12 @@ use crate::domain::{
     coerce::integer_of,
     json::{Json, JsonObject},
     json_text::column_text,
+    text::python_trim,
 };
+
+/// The names that a document has for a column of integers.
+const LAST_SEEN: [&str; 1] = ["last_seen"];
+const UPTIME: [&str; 3] = ["uptime_sec", "uptime_seconds", "uptime"];
 
 /// The columns of a write; its repository decides which of them replace what is stored. Key, version and
 /// status of a device are no part of it.
@@ -63,7 +68,8 @@ impl DeviceUpsert {
     /// The columns that `document` sets, for the device of this host name as it is stored; description, hash, GUID and
     /// creation time stay as they are. `now` (Unix seconds) is when a new device is made.
     ///
-    /// Some columns have several names in a document: the first that is not empty counts.
+    /// Some columns have several names in a document: the first that is not falsy counts, else the last. An integer
+    /// beyond 64 bits is left out; [`DeviceUpsert::holds_integers_of`] tells.
     pub fn from_document(
         hostname: &str,
         stored: Option<&DeviceSnapshot>,
@@ -75,10 +81,11 @@ impl DeviceUpsert {
             .get("summary")
             .and_then(Json::as_object)
             .unwrap_or(&nothing);
-        let text = |names: &[&str]| first(summary, names).and_then(clean);
-        let integer = |value: &Json| integer_of(value).and_then(|number| i64::try_from(number).ok());
+        let text = |names: &[&str]| first_or_last(summary, names).and_then(clean);
+        let integer = |names: &[&str]| integer(summary, names).and_then(|number| i64::try_from(number).ok());
         let [memory, network, software, storage] = LISTS.map(|name| json_column(document.get(name), "[]"));
-        let cpu = first(summary, &["cpu"]).or(document.get("cpu"));
+        let in_summary = summary.get("cpu").filter(|cpu| cpu.is_truthy());
+        let cpu = in_summary.or(document.get("cpu"));
         let non_empty = |text: &String| (!text.is_empty()).then(|| text.clone());
         Self {
             hostname: hostname.to_owned(),
@@ -102,10 +109,10 @@ impl DeviceUpsert {
             internal_ip: text(&["internal_ip", "private_ip"]),
             last_reboot: text(&["last_reboot", "last_boot"]),
             // A 0 is no sign of life; it stands in a row that is new.
-            last_seen: summary.get("last_seen").and_then(integer),
+            last_seen: integer(&LAST_SEEN),
             last_user: text(&["last_user", "last_user_name", "username"]),
             operating_system: text(&["operating_system", "agent_operating_system", "os"]),
-            uptime: first(summary, &["uptime_sec", "uptime_seconds", "uptime"]).and_then(integer),
+            uptime: integer(&UPTIME),
             agent_id: text(&["agent_id"]),
             ansible_ee_ver: text(&["ansible_ee_ver"]),
             connection_type: text(&["connection_type", "remote_type"]),
@@ -119,6 +126,17 @@ impl DeviceUpsert {
         }
     }
 
+    /// Whether the columns hold the integers of `document` as they are.
+    pub fn holds_integers_of(document: &JsonObject) -> bool {
+        let summary = document.get("summary").and_then(Json::as_object);
+        summary.is_none_or(|summary| {
+            [&LAST_SEEN[..], &UPTIME]
+                .into_iter()
+                .filter_map(|names| integer(summary, names))
+                .all(|number| i64::try_from(number).is_ok())
+        })
+    }
+
     /// The device of this host name written again with what is stored of it, or made new.
     ///
     /// This is no idle write: columns of JSON and the GUID come out in their normal form, and an empty
@@ -129,17 +147,25 @@ impl DeviceUpsert {
     }
 }
 
-/// The first of these members that is not falsy.
-fn first<'a>(members: &'a JsonObject, names: &[&str]) -> Option<&'a Json> {
-    names
-        .iter()
-        .filter_map(|name| members.get(*name))
-        .find(|value| value.is_truthy())
+/// Python's `a or b or c`: the first of these members that is not falsy, else the last one, if it is there.
+fn first_or_last<'a>(members: &'a JsonObject, names: &[&str]) -> Option<&'a Json> {
+    let mut values = names.iter().map(|name| members.get(*name));
+    let last = values.clone().next_back().flatten();
+    let is_truthy = |value: &Option<&Json>| value.is_some_and(Json::is_truthy);
+    values.find(is_truthy).unwrap_or(last)
 }
 
-/// The text of a value, trimmed; nothing where that is empty.
+fn integer(summary: &JsonObject, names: &[&str]) -> Option<i128> {
+    first_or_last(summary, names).and_then(integer_of)
+}
+
+/// The text of a value, trimmed: falsy ones have one, too, but for `null` and texts that are blank.
 fn clean(value: &Json) -> Option<String> {
-    Some(value.python_text()).filter(|text| !text.is_empty())
+    if value.is_null() {
+        return None;
+    }
+    let text = value.python_str();
+    Some(python_trim(&text).to_owned()).filter(|text| !text.is_empty())
 }
 
 fn json_column(value: Option<&Json>, otherwise: &str) -> String {

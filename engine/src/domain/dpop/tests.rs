@@ -112,11 +112,26 @@ fn only_the_key_in_the_header_proves() {
     let other = SigningKey::from_bytes(&[8; 32]);
     assert!(!holds(&header(&other), &claims(&[])));
     let x = URL_SAFE_NO_PAD.encode(key().verifying_key().as_bytes());
+    let d = URL_SAFE_NO_PAD.encode(key().as_bytes());
+    let with = |more: &str| format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}",{more}}}"#);
     for (good, jwk) in [
+        (true, with(r#""use":"enc""#)),
+        (true, with(r#""alg":"EdDSA""#)),
+        (true, with(r#""alg":null"#)),
+        (true, with(r#""alg":"""#)),
+        (false, with(r#""alg":"ES256""#)),
+        (false, with(r#""alg":"Ed25519""#)),
+        (false, with(r#""alg":["EdDSA"]"#)),
+        // A private part that is none, another one, and its own.
+        (false, with(r#""d":"AAAA""#)),
+        (false, with(r#""d":null"#)),
+        (false, with(&format!(r#""d":"{x}""#))),
+        (true, with(&format!(r#""d":"{d}""#))),
         (
             true,
-            format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}","d":"{x}","use":"enc"}}"#),
+            format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"AAAA","d":"{d}"}}"#),
         ),
+        (false, format!(r#"{{"kty":"OKP","crv":"Ed25519","d":"{d}"}}"#)),
         (false, format!(r#"{{"kty":"EC","crv":"Ed25519","x":"{x}"}}"#)),
         (false, format!(r#"{{"kty":"OKP","crv":"Ed448","x":"{x}"}}"#)),
         (false, r#"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#.to_owned()),

@@ -8,7 +8,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    builders::service_accounts::{account_request, check_in as build_check_in},
+    builders::service_accounts::{check_in as build_check_in, rotation_request},
     interfaces::http::device_access::authentication::Device,
     services::service_accounts::Credentials,
 };
@@ -71,7 +71,7 @@ pub async fn rotate(
     body: RawBody,
 ) -> Result<Answer<Account>, ErrorResponse> {
     let body = body.lenient().await?;
-    let request = account_request(&body)?;
-    let credentials = app.service_accounts.rotate(&device, &request).await?;
+    let request = rotation_request(&body)?;
+    let credentials = app.service_accounts.rotate(&device, request).await?;
     Ok(Answer::ok(credentials.into()))
 }

@@ -2,7 +2,7 @@
 
 use super::DeviceReportService;
 use crate::{
-    builders::device_reports::details::DetailsReport,
+    builders::device_reports::details::{DetailsContents, DetailsReport, InvalidDetails},
     domain::{
         agents::DetailsNote,
         device_document::{
@@ -34,6 +34,12 @@ pub enum DetailsError {
     /// No device may be called so.
     #[error(transparent)]
     InvalidHostname(#[from] InvalidHostname),
+    /// The report has the wrong shape.
+    #[error(transparent)]
+    Invalid(#[from] InvalidDetails),
+    /// An integer of the report is beyond 64 bits, which no column holds; the legacy's database refuses it as well.
+    #[error("an integer is beyond 64 bits")]
+    IntegerTooLarge,
     /// The report does not fit what is stored (DEV-6).
     #[error(transparent)]
     ShapesDiffer(#[from] ShapesDiffer),
@@ -49,16 +55,19 @@ impl DeviceReportService {
     pub async fn store_details(
         &self,
         device: &AuthenticatedDevice,
-        mut report: DetailsReport,
+        report: DetailsReport,
     ) -> Result<(), DetailsError> {
         let guid = device.guid.as_str();
         let mut work = self.store.begin().await?;
         let own = device.stored_identity(&mut *work).await?;
+        let own_name = own.as_ref().and_then(|own| own.hostname.as_deref());
         if self.hosts.is_strict() {
-            self.check_owner(&mut *work, device, own.as_ref(), &mut report)
+            self.check_host(&mut *work, device, own.as_ref(), &report.hostname)
                 .await?;
         }
-        let row = work.device_row_named(&report.hostname).await?;
+        let same_name = own_name.filter(|name| self.hosts.is_strict() && same_host(name, &report.hostname));
+        let hostname = same_name.unwrap_or(&report.hostname);
+        let row = work.device_row_named(hostname).await?;
         let stored = row.as_ref().map(DeviceSnapshot::from);
         if stored
             .as_ref()
@@ -66,18 +75,25 @@ impl DeviceReportService {
         {
             return Err(DetailsError::GuidMismatch);
         }
-        if own.is_some_and(|own| own.hostname.as_deref() != Some(report.hostname.as_str())) {
+        let contents = report.contents?;
+        if self.hosts.is_strict() {
+            check_agents(&mut *work, device, hostname, &contents).await?;
+        }
+        if own.is_some() && own_name != Some(hostname) {
             return Err(DetailsError::OtherHostname);
         }
 
         let mut document = stored.as_ref().map(DeviceSnapshot::document).unwrap_or_default();
-        let completed = self.completed(device, &report, stored.as_ref());
+        let completed = self.completed(device, hostname, &contents, stored.as_ref());
         merge(&mut document, completed)?;
+        if !DeviceUpsert::holds_integers_of(&document) {
+            return Err(DetailsError::IntegerTooLarge);
+        }
         let now = self.environment.now();
         let mut upsert =
-            DeviceUpsert::from_document(&report.hostname, stored.as_ref(), &document, now.time.as_second());
+            DeviceUpsert::from_document(hostname, stored.as_ref(), &document, now.time.as_second());
         upsert.guid = Some(guid.to_owned());
-        upsert.agent_hash = report.agent_hash.clone().or(upsert.agent_hash);
+        upsert.agent_hash = contents.agent_hash.clone().or(upsert.agent_hash);
         work.upsert_device(&upsert).await?;
         work.confirm_device_key(guid, &device.fingerprint, &now.iso)
             .await?;
@@ -89,62 +105,38 @@ impl DeviceReportService {
         let before = stored.as_ref().map(|stored| stored.agent_id.as_str());
         audit::identity_changed(guid, agent_id.filter(|id| before != Some(*id)), is_new_key);
 
-        self.update_registry(device, &report, &document);
+        self.update_registry(device, hostname, &contents, &document);
         Ok(())
     }
 
-    /// Sees to it that a report is about the device that sends it: its host is that device's under the name in its row,
-    /// and so is the agent that it names.
-    async fn check_owner(
+    /// Sees to it that a report is about a host of the device that sends it, under the name in its row, or one that it
+    /// may take.
+    async fn check_host(
         &self,
         work: &mut dyn UnitOfWork,
         device: &AuthenticatedDevice,
         own: Option<&DeviceIdentity>,
-        report: &mut DetailsReport,
+        hostname: &str,
     ) -> Result<(), DetailsError> {
-        let refused = |error: DetailsError| {
-            tracing::warn!(guid = %device.guid, host = %shown(&report.hostname), %error, "details refused");
-            error
-        };
         let own_name = own.and_then(|own| own.hostname.as_deref());
-        if own_name != Some(report.hostname.as_str()) {
-            match own_name {
-                Some(name) if same_host(name, &report.hostname) => {}
-                _ => {
-                    let stored_guid = own.map(|own| own.guid.as_str());
-                    if self.hosts.is_taken(work, &report.hostname, stored_guid).await? {
-                        return Err(refused(DetailsError::GuidMismatch));
-                    }
-                    self.hosts
-                        .check_new(python_trim(&report.hostname))
-                        .map_err(|error| refused(error.into()))?;
-                }
-            }
+        if own_name.is_some_and(|name| name == hostname || same_host(name, hostname)) {
+            return Ok(());
         }
-        let in_summary = report
-            .details
-            .get("summary")
-            .and_then(|summary| summary.get("agent_id"));
-        let in_summary = in_summary.filter(|id| id.is_truthy()).map(Json::python_text);
-        for agent_id in report.agent_id.iter().chain(&in_summary) {
-            if !agents_device(work, device, agent_id).await? {
-                return Err(refused(DetailsError::GuidMismatch));
-            }
+        let stored_guid = own.map(|own| own.guid.as_str());
+        if self.hosts.is_taken(work, hostname, stored_guid).await? {
+            return Err(refused(device, hostname, DetailsError::GuidMismatch));
         }
-        if let Some(name) = own_name.filter(|name| same_host(name, &report.hostname)) {
-            name.clone_into(&mut report.hostname);
-            if let Some(Json::Object(summary)) = report.details.get_mut("summary") {
-                summary.insert("hostname".to_owned(), name.into());
-            }
-        }
-        Ok(())
+        self.hosts
+            .check_new(python_trim(hostname))
+            .map_err(|error| refused(device, hostname, error.into()))
     }
 
     /// The report's document, with what the summary may leave out.
     fn completed(
         &self,
         device: &AuthenticatedDevice,
-        report: &DetailsReport,
+        hostname: &str,
+        report: &DetailsContents,
         stored: Option<&DeviceSnapshot>,
     ) -> JsonObject {
         let mut details = report.details.clone();
@@ -160,8 +152,8 @@ impl DeviceReportService {
         {
             summary.insert("agent_id".to_owned(), agent_id.as_str().into());
         }
-        if is_empty(summary, "hostname") {
-            summary.insert("hostname".to_owned(), report.hostname.as_str().into());
+        if self.hosts.is_strict() || is_empty(summary, "hostname") {
+            summary.insert("hostname".to_owned(), hostname.into());
         }
         if let Some(hash) = &report.agent_hash {
             summary.insert("agent_hash".to_owned(), hash.as_str().into());
@@ -182,22 +174,60 @@ impl DeviceReportService {
         details
     }
 
-    fn update_registry(&self, device: &AuthenticatedDevice, report: &DetailsReport, document: &JsonObject) {
-        let summary = |name| {
-            document
-                .get("summary")
-                .and_then(|summary| summary.get(name)?.as_text())
+    fn update_registry(
+        &self,
+        device: &AuthenticatedDevice,
+        hostname: &str,
+        report: &DetailsContents,
+        document: &JsonObject,
+    ) {
+        let summary = |name| document.get("summary").and_then(|summary| summary.get(name));
+        let text = |name| {
+            summary(name)
+                .and_then(Json::as_text)
                 .map(python_trim)
                 .filter(|text| !text.is_empty())
         };
+        let operating_system = ["operating_system", "agent_operating_system"].map(summary);
         self.agents.note_details(&DetailsNote {
             guid: &device.guid,
             agent_id: report.agent_id.as_deref(),
-            hostname: &report.hostname,
+            hostname,
             own_only: self.hosts.is_strict(),
-            agent_hash: report.agent_hash.as_deref().or(summary("agent_hash")),
-            operating_system: summary("operating_system"),
-            device_type: summary("device_type"),
+            agent_hash: report.agent_hash.as_deref().or(text("agent_hash")),
+            operating_system: operating_system
+                .into_iter()
+                .flatten()
+                .find(|system| system.is_truthy()),
+            device_type: text("device_type"),
         });
     }
+}
+
+/// Sees to it that the agents which a report names are the device's own.
+async fn check_agents(
+    work: &mut dyn UnitOfWork,
+    device: &AuthenticatedDevice,
+    hostname: &str,
+    report: &DetailsContents,
+) -> Result<(), DetailsError> {
+    let in_summary = report
+        .details
+        .get("summary")
+        .and_then(|summary| summary.get("agent_id"))
+        // A falsy one is stored all the same where the report has no other.
+        .filter(|id| id.is_truthy() || (report.agent_id.is_none() && !id.is_null()))
+        .map(|id| python_trim(&id.python_str()).to_owned())
+        .filter(|id| !id.is_empty());
+    for agent_id in report.agent_id.iter().chain(&in_summary) {
+        if !agents_device(work, device, agent_id).await? {
+            return Err(refused(device, hostname, DetailsError::GuidMismatch));
+        }
+    }
+    Ok(())
+}
+
+fn refused(device: &AuthenticatedDevice, hostname: &str, error: DetailsError) -> DetailsError {
+    tracing::warn!(guid = %device.guid, host = %shown(hostname), %error, "details refused");
+    error
 }

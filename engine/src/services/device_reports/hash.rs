@@ -9,6 +9,7 @@ use crate::{
         guid::Guid,
         hash_list::{HashEntry, HashSource, hash_list},
         mask::shown,
+        text::python_trim,
     },
     repositories::StoreError,
     services::{agent_owners::agents_device, audit, device_access::authentication::AuthenticatedDevice},
@@ -72,8 +73,11 @@ impl DeviceReportService {
                 let hash = record.agent_hash.filter(|hash| !hash.is_empty())?;
                 Some(HashAnswer {
                     agent_hash: hash,
-                    hostname: record.hostname.filter(|name| !name.is_empty()),
-                    agent_id: record.announced.then_some(id),
+                    hostname: record
+                        .hostname
+                        .map(|name| python_trim(&name).to_owned())
+                        .filter(|name| !name.is_empty()),
+                    agent_id: Some(id),
                     source: HashSource::Memory,
                 })
             });
@@ -139,17 +143,17 @@ impl DeviceReportService {
         }
 
         let agent_id = upsert.agent_id;
-        self.agents.note_hash(&HashNote {
+        // Where the device names no agent, one that was the device's before lends its id to the answer.
+        let lent = self.agents.note_hash(&HashNote {
             guid: &device.guid,
             agent_hash: &report.agent_hash,
             agent_id: agent_id.as_deref(),
             hostname: Some(&stored.hostname),
             own_only: self.hosts.is_strict(),
         });
-        let lent = || self.agents.first_with_guid(&device.guid).map(|(id, _)| id);
         Ok(StoredHash {
             agent_hash: report.agent_hash,
-            agent_id: agent_id.or_else(lent),
+            agent_id: agent_id.or(lent.as_deref().map(str::to_owned)),
             hostname: Some(stored.hostname),
         })
     }

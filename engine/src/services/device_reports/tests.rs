@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    builders::device_reports::{details::DetailsReport, hash::HashReport},
+    builders::device_reports::{
+        details::{DetailsContents, DetailsReport},
+        hash::HashReport,
+    },
     domain::{
-        agents::{AgentHeartbeat, ConnectAgent, LastSeen, ServiceMode},
+        agents::{AgentHeartbeat, ConnectAgent, HashNote, LastSeen, ServiceMode},
         devices::NewDevice,
         guid::Guid,
         hash_list::HashSource,
@@ -55,9 +58,11 @@ impl Story {
     async fn report(&self, agent_id: &str, details: &str) {
         let report = DetailsReport {
             hostname: "WIN-1".to_owned(),
-            agent_id: Some(agent_id.to_owned()),
-            agent_hash: None,
-            details: object(details),
+            contents: Ok(DetailsContents {
+                agent_id: Some(agent_id.to_owned()),
+                agent_hash: None,
+                details: object(details),
+            }),
         };
         self.reports.store_details(&device(), report).await.unwrap();
     }
@@ -132,7 +137,11 @@ async fn the_registry_learns_from_the_merged_document() {
         .await;
     story.report("a", "{}").await;
     let record = story.agents.record("a").unwrap();
-    assert_eq!(record.operating_system, Some("Windows".into()));
+    assert_eq!(
+        record.operating_system,
+        Some(" Windows ".into()),
+        "as the agent said it"
+    );
     assert_eq!(record.device_type.as_deref(), Some("Laptop"));
     let same_host = story.agents.record("b").unwrap();
     for record in [record, same_host] {
@@ -166,10 +175,49 @@ async fn a_reported_hash_reaches_every_agent_of_the_device() {
     };
     let stored = story.reports.store_hash(&device(), report).await.unwrap();
     assert_eq!(stored.agent_id.as_deref(), Some("first"), "an agent lends its id");
+    let answer = story.reports.hash_of(&device(), None).await.unwrap();
+    assert_eq!(answer.agent_id.as_deref(), Some("first"));
     let hash = |id: &str| story.agents.record(id).unwrap().agent_hash;
     assert_eq!(hash("first").as_deref(), Some("h"));
     assert_eq!(hash("same-host").as_deref(), Some("h"));
     assert_eq!(hash("elsewhere"), None);
+}
+
+#[tokio::test]
+async fn an_agent_lends_its_id_once_it_is_the_device_s() {
+    let story = Story::new().await;
+    story.heartbeat("same-host", "WIN-1");
+    let report = HashReport {
+        claimed_guid: None,
+        agent_id: None,
+        agent_hash: "h".to_owned(),
+    };
+    for lent in [None, Some("same-host")] {
+        let stored = story.reports.store_hash(&device(), report.clone()).await.unwrap();
+        assert_eq!(stored.agent_id.as_deref(), lent);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_only_checked_in_has_an_id_and_a_host_is_shown_without_blanks() {
+    let story = Story::new().await;
+    let hash = HashNote {
+        guid: &device().guid,
+        agent_hash: "h",
+        agent_id: Some("first"),
+        hostname: None,
+        own_only: false,
+    };
+    story.agents.note_check_in("first", &device().guid);
+    story.agents.note_hash(&hash);
+    let answer = story.reports.hash_of(&device(), None).await.unwrap();
+    assert_eq!(
+        (answer.agent_id.as_deref(), answer.hostname),
+        (Some("first"), None)
+    );
+    story.heartbeat("first", " WIN-1 ");
+    let answer = story.reports.hash_of(&device(), None).await.unwrap();
+    assert_eq!(answer.hostname.as_deref(), Some("WIN-1"));
 }
 
 #[tokio::test]

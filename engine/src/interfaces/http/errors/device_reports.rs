@@ -54,7 +54,9 @@ impl IntoResponse for DetailsError {
             )
             .into_response(),
             Self::InvalidHostname(error) => error.into_response(),
-            Self::ShapesDiffer(_) => InvalidDetails.into_response(),
+            Self::Invalid(_) | Self::IntegerTooLarge | Self::ShapesDiffer(_) => {
+                InvalidDetails.into_response()
+            }
             Self::Store(error) => database_error(error),
         }
     }
@@ -74,6 +76,7 @@ impl IntoResponse for AccountError {
         match self {
             Self::GuidMismatch => guid_mismatch(),
             Self::Quarantined => Answer::error(StatusCode::FORBIDDEN, "device_quarantined").into_response(),
+            Self::Invalid(error) => error.into_response(),
             Self::Store(error) => database_error(error),
         }
     }
