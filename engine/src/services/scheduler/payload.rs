@@ -35,7 +35,8 @@ pub fn script_members(
     policy: AccessPolicy,
 ) -> Result<(String, JsonObject), EscapingValue> {
     let filled = fill(&document.variables, values);
-    let text = filled.rewrite(&document.script, escape_policy(policy))?;
+    // A value may bring line ends of its own; the environment keeps them.
+    let text = unix_lines(&filled.rewrite(&document.script, escape_policy(policy))?);
     let mut members = Json::members([
         ("script_type", "powershell".into()),
         ("script_name", name.into()),
@@ -61,20 +62,23 @@ pub fn playbook_members(
     name: &str,
     values: &Overrides,
 ) -> JsonObject {
+    let text = unix_lines(&document.script);
     let mut members = Json::members([
         ("playbook_name", name.into()),
-        (
-            "playbook_content",
-            base64::encode(document.script.as_bytes()).into(),
-        ),
+        ("playbook_content", base64::encode(text.as_bytes()).into()),
         ("playbook_encoding", "base64".into()),
         ("connection", "winrm".into()),
         ("variables", Json::List(declared_list(&document.variables))),
         ("files", files(&document.files)),
         ("variable_values", Json::Object(values.clone())),
     ]);
-    members.extend(signer.members(document.script.as_bytes()));
+    members.extend(signer.members(text.as_bytes()));
     members
+}
+
+/// A text as it is encoded and signed.
+fn unix_lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
 }
 
 /// The payload of `quick_job_run` for one host, in the legacy's order.

@@ -24,12 +24,15 @@ pub fn row_id(digits: &str) -> i64 {
 /// # Errors
 /// The answer of such a route, for an id that no row can have.
 pub fn storable_row_id(digits: &str) -> Result<i64, Answer<Failure>> {
-    digits.parse().map_err(|_| {
-        Answer::error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Python int too large to convert to SQLite INTEGER",
-        )
-    })
+    digits.parse().map_err(|_| beyond_integers())
+}
+
+/// The legacy's answer where its database is given a number beyond 64 bits.
+pub fn beyond_integers() -> Answer<Failure> {
+    Answer::error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Python int too large to convert to SQLite INTEGER",
+    )
 }
 
 /// Whether a decoded path belongs to the Socket.IO endpoint.
