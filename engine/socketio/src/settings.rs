@@ -117,7 +117,8 @@ pub struct Leniency {
     /// The end of an upgrade, `5`, is answered with `6` on the websocket.
     pub answers_upgrades: bool,
     /// What is answered once the packets of a POST are handled is `OK` and not `ok`; a poll that waits while its client
-    /// closes gets 400 and not `6`; other methods get 405, and `OPTIONS` gets 200.
+    /// closes gets 400 and not `6`; the first poll after a connection has ended is told that it has, and those behind it
+    /// that there is none; other methods get 405, and `OPTIONS` gets 200.
     pub answers_as_python: bool,
     /// Reads the index of a JSONP callback, which Engine.IO 4 has no more; without it `j` means nothing.
     pub jsonp_index: Option<fn(&str) -> Option<i128>>,

@@ -25,7 +25,9 @@ pub struct QuickRun {
     pub script_path: String,
     /// The hosts in order, repeats included; at least one.
     pub hosts: Vec<WantedHost>,
-    /// As whom it runs; not checked.
+    /// One of the hosts is nothing that a database takes for a name. That is said only of a script that is there.
+    pub has_unusable_host: bool,
+    /// As whom it runs; not checked, and may be empty.
     pub run_mode: String,
     /// The values of the script's variables.
     pub variable_values: JsonObject,
@@ -125,26 +127,24 @@ fn credential_id(value: Option<&Json>) -> Result<Option<i64>, QuickPlaybookField
 
 /// Reads the request for a run.
 pub fn quick_run(body: &JsonObject) -> Result<QuickRun, QuickRunFieldError> {
-    let text = |name| match body.get(name).filter(|value| value.is_truthy()) {
-        None => Ok(""),
+    let text = |name, default| match body.get(name).filter(|value| value.is_truthy()) {
+        None => Ok(default),
         Some(Json::Text(text)) => Ok(python_trim(text)),
         Some(_) => Err(()),
     };
-    let script_path = text("script_path").map_err(|()| QuickRunFieldError::Missing)?;
-    let run_mode = text("run_mode").map_err(|()| QuickRunFieldError::WrongType)?;
+    let script_path = text("script_path", "").map_err(|()| QuickRunFieldError::Missing)?;
+    let run_mode = text("run_mode", "system").map_err(|()| QuickRunFieldError::WrongType)?;
     let wanted = match body.get("hostnames") {
         Some(Json::List(items)) if !items.is_empty() && !script_path.is_empty() => items,
         _ => return Err(QuickRunFieldError::Missing),
     };
-    let hosts = wanted.iter().map(host).collect::<Result<_, _>>()?;
     Ok(QuickRun {
         script_path: script_path.to_owned(),
-        hosts,
-        run_mode: if run_mode.is_empty() {
-            "system".to_owned()
-        } else {
-            run_mode.to_lowercase()
-        },
+        hosts: wanted.iter().map(host).collect(),
+        has_unusable_host: wanted
+            .iter()
+            .any(|host| matches!(host, Json::BigInt(_) | Json::List(_) | Json::Object(_))),
+        run_mode: run_mode.to_lowercase(),
         variable_values: match body.get("variable_values") {
             Some(Json::Object(members)) => members.clone(),
             _ => JsonObject::new(),
@@ -153,19 +153,19 @@ pub fn quick_run(body: &JsonObject) -> Result<QuickRun, QuickRunFieldError> {
 }
 
 /// A host's name as SQLite stores it in a text column.
-fn host(given: &Json) -> Result<WantedHost, QuickRunFieldError> {
+fn host(given: &Json) -> WantedHost {
     let stored = match given {
-        Json::Null => None,
         Json::Text(text) => Some(text.clone()),
         Json::Bool(value) => Some(i32::from(*value).to_string()),
         Json::Int(number) => Some(number.to_string()),
         Json::Float(number) => sqlite_float(*number),
-        Json::BigInt(_) | Json::List(_) | Json::Object(_) => return Err(QuickRunFieldError::WrongType),
+        // The last three are never stored.
+        Json::Null | Json::BigInt(_) | Json::List(_) | Json::Object(_) => None,
     };
-    Ok(WantedHost {
+    WantedHost {
         given: given.clone(),
         stored,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -215,15 +215,33 @@ mod tests {
         ] {
             assert_eq!(read(body), Err(QuickRunFieldError::Missing), "{body}");
         }
-        for body in [
-            r#"{"script_path":"S","hostnames":["A"],"run_mode":5}"#,
-            r#"{"script_path":"S","hostnames":["A",{"b":1}]}"#,
-        ] {
-            assert_eq!(read(body), Err(QuickRunFieldError::WrongType), "{body}");
-        }
+        let body = r#"{"script_path":"S","hostnames":["A"],"run_mode":5}"#;
+        assert_eq!(read(body), Err(QuickRunFieldError::WrongType));
         let run =
             read(r#"{"script_path":"S","hostnames":["A"],"run_mode":" X ","variable_values":[1]}"#).unwrap();
         assert_eq!((run.run_mode.as_str(), run.variable_values.len()), ("x", 0));
+    }
+
+    #[test]
+    fn a_blank_mode_is_not_a_missing_one() {
+        for (mode, expected) in [("", "system"), (" \\t", "")] {
+            let body = format!(r#"{{"script_path":"S","hostnames":["A"],"run_mode":"{mode}"}}"#);
+            assert_eq!(read(&body).unwrap().run_mode, expected, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_host_is_noted() {
+        for (host, is_unusable) in [
+            (r#"{"b":1}"#, true),
+            ("[]", true),
+            ("99999999999999999999", true),
+            ("null", false),
+            ("1.5", false),
+        ] {
+            let run = read(&format!(r#"{{"script_path":"S","hostnames":["A",{host}]}}"#)).unwrap();
+            assert_eq!(run.has_unusable_host, is_unusable, "{host}");
+        }
     }
 
     #[test]
@@ -277,7 +295,9 @@ mod tests {
             ];
             let body = Json::members(members);
             if let Ok(run) = quick_run(&body) {
-                prop_assert!(!run.script_path.is_empty() && !run.run_mode.is_empty());
+                prop_assert!(!run.script_path.is_empty());
+                let mode = body.get("run_mode").filter(|mode| mode.is_truthy());
+                prop_assert!(mode.is_some() || run.run_mode == "system");
                 let given: Vec<_> = run.hosts.into_iter().map(|host| host.given).collect();
                 prop_assert_eq!(Json::List(given), hosts);
             }

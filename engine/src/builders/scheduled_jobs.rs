@@ -6,7 +6,7 @@ use crate::domain::{
     coerce::{integer_in, integer_of},
     json::{Json, JsonObject},
     scheduled_jobs::{JobChanges, NewJob},
-    start_time::start_seconds,
+    start_time::{NotFinite, start_seconds},
     text::{python_trim, sqlite_float},
 };
 
@@ -35,22 +35,23 @@ pub fn new_job(body: &JsonObject, zone: &TimeZone) -> Result<NewJob, JobFieldErr
         Some(Json::List(items)) => Ok(Json::List(items.clone())),
         _ => Err(JobFieldError::Required),
     };
-    let (schedule_type, start_ts) = schedule(body, zone)?;
+    let (schedule_type, start) = schedule(body, zone)?;
     let duration = duration(body)?;
-    let expiration = expiration(body, duration)?;
     let execution_context = execution_context(body)?;
     if name.is_empty() {
         return Err(JobFieldError::Required);
     }
+    let (components, targets) = (list("components")?, list("targets")?);
+    // What follows only the database refuses, and so after what is required.
     Ok(NewJob {
         name: name.to_owned(),
-        components: list("components")?,
-        targets: list("targets")?,
+        components,
+        targets,
         schedule_type,
-        start_ts,
+        start_ts: start.map(stored).transpose()?,
         duration_stop_enabled: stops_after(body, duration),
-        expiration,
-        credential_id: body.get("credential_id").and_then(row_id),
+        expiration: expiration(body, duration)?,
+        credential_id: body.get("credential_id").map_or(Ok(None), credential_id)?,
         use_service_account: execution_context == "winrm"
             && body
                 .get("use_service_account")
@@ -73,12 +74,13 @@ pub fn job_changes(body: &JsonObject, zone: &TimeZone) -> Result<JobChanges, Job
         None => Ok(None),
         Some(Json::List(items)) => Ok(Some(Json::List(items.clone()))),
         Some(value) if !value.is_truthy() => Ok(Some(Json::List(Vec::new()))),
-        Some(_) => Err(JobFieldError::WrongType),
+        Some(_) => Err(JobFieldError::Required),
     };
     changes.components = list("components")?;
     changes.targets = list("targets")?;
     if body.contains_key("schedule") || body.contains_key("schedule_type") {
-        changes.schedule = Some(schedule(body, zone)?);
+        let (word, start) = schedule(body, zone)?;
+        changes.schedule = Some((word, start.map(stored).transpose()?));
     }
     let duration = duration(body)?;
     if body.contains_key("duration") || body.contains_key("duration_stop_enabled") {
@@ -94,7 +96,7 @@ pub fn job_changes(body: &JsonObject, zone: &TimeZone) -> Result<JobChanges, Job
         }
         changes.execution_context = Some(context);
     }
-    changes.credential_id = body.get("credential_id").map(row_id);
+    changes.credential_id = body.get("credential_id").map(credential_id).transpose()?;
     if let Some(value) = body.get("use_service_account") {
         changes.use_service_account = Some(value.is_truthy());
     }
@@ -110,10 +112,25 @@ pub fn enabled(body: &JsonObject) -> bool {
     body.get("enabled").is_none_or(Json::is_truthy)
 }
 
+/// The days that a query names lie further back than any time that is stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("too many days")]
+pub struct TooManyDays;
+
 /// Reads for how many days runs are listed; at least one. `None` where the query names no number.
-pub fn days(text: Option<&str>) -> Option<i64> {
-    let days = integer_in(text?)?;
-    Some(i64::try_from(days.max(1)).unwrap_or(i64::MAX))
+///
+/// # Errors
+/// [`TooManyDays`]
+pub fn days(text: Option<&str>) -> Result<Option<i64>, TooManyDays> {
+    const DAY: i64 = 86_400;
+    match text.and_then(integer_in) {
+        None => Ok(None),
+        Some(days) => i64::try_from(days.max(1))
+            .ok()
+            .filter(|days| days.checked_mul(DAY).is_some())
+            .map(Some)
+            .ok_or(TooManyDays),
+    }
 }
 
 /// The query names an occurrence that is no number (SCH-19).
@@ -124,14 +141,11 @@ pub struct InvalidOccurrence;
 /// Reads which occurrence is meant; `None` is the latest.
 ///
 /// # Errors
-/// A text that is no integer of 64 bits.
-pub fn occurrence(text: Option<&str>) -> Result<Option<i64>, InvalidOccurrence> {
+/// A text that is no integer.
+pub fn occurrence(text: Option<&str>) -> Result<Option<i128>, InvalidOccurrence> {
     match text.filter(|text| !text.is_empty()) {
         None => Ok(None),
-        Some(text) => integer_in(text)
-            .and_then(|number| i64::try_from(number).ok())
-            .map(Some)
-            .ok_or(InvalidOccurrence),
+        Some(text) => integer_in(text).map(Some).ok_or(InvalidOccurrence),
     }
 }
 
@@ -140,7 +154,7 @@ fn truthy<'a>(members: &'a JsonObject, name: &str) -> Option<&'a Json> {
 }
 
 /// The schedule's word and start: a member of `schedule` wins over the one beside it.
-fn schedule(body: &JsonObject, zone: &TimeZone) -> Result<(String, Option<i64>), JobFieldError> {
+fn schedule(body: &JsonObject, zone: &TimeZone) -> Result<(String, Option<i128>), JobFieldError> {
     let members = match body.get("schedule") {
         None => None,
         Some(Json::Object(members)) => Some(members),
@@ -156,8 +170,16 @@ fn schedule(body: &JsonObject, zone: &TimeZone) -> Result<(String, Option<i64>),
         Some(Json::Text(word)) => python_trim(word).to_lowercase(),
         Some(_) => return Err(JobFieldError::WrongType),
     };
-    let start = first("start", "start").and_then(|start| start_seconds(start, zone));
+    let start = match first("start", "start") {
+        None => None,
+        Some(start) => start_seconds(start, zone).map_err(|NotFinite| JobFieldError::WrongType)?,
+    };
     Ok((word, start))
+}
+
+/// A number that a column takes.
+fn stored(number: i128) -> Result<i64, JobFieldError> {
+    i64::try_from(number).map_err(|_| JobFieldError::WrongType)
 }
 
 fn duration(body: &JsonObject) -> Result<Option<&JsonObject>, JobFieldError> {
@@ -202,8 +224,8 @@ fn execution_context(body: &JsonObject) -> Result<String, JobFieldError> {
 }
 
 /// What is no integer names no credential.
-fn row_id(value: &Json) -> Option<i64> {
-    integer_of(value).and_then(|id| i64::try_from(id).ok())
+fn credential_id(value: &Json) -> Result<Option<i64>, JobFieldError> {
+    integer_of(value).map(stored).transpose()
 }
 
 #[cfg(test)]

@@ -150,12 +150,9 @@ impl AgentRegistry {
         if let Some(hostname) = &event.hostname
             && let Some(main_agent) = self.take_place(event, device, hostname)
         {
-            return match last_seen {
-                Some(last_seen) => {
-                    HeartbeatOutcome::Taken(sighting(hostname.clone(), &main_agent, last_seen))
-                }
-                None => HeartbeatOutcome::Failed,
-            };
+            // A time that cannot be read is not stored, and here the legacy does not fail over it.
+            let sighting = last_seen.and_then(|last_seen| sighting(hostname.clone(), &main_agent, last_seen));
+            return HeartbeatOutcome::Taken(sighting);
         }
         let configured = self.configured_status(&event.agent_id);
         let taken = self.record(&event.agent_id, |record| {

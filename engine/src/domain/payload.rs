@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::json::Json;
+use super::json::{Json, JsonObject};
 
 /// What an event carries: its one argument. `null` is sent as an event without argument, as the legacy does.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,20 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// The members, if this carries an object. An attachment alone is none, though it is written like one.
+    pub fn members(&self) -> Option<&JsonObject> {
+        match self.attachment_number(&self.value) {
+            None => self.value.as_object(),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether a value inside this payload is truthy; an attachment is when it is not empty.
+    pub fn is_truthy(&self, value: &Json) -> bool {
+        self.attachment(value)
+            .map_or_else(|| value.is_truthy(), |bytes| !bytes.is_empty())
+    }
+
     /// The attachment that a value inside this payload stands for.
     pub fn attachment(&self, value: &Json) -> Option<&Bytes> {
         self.attachments.get(self.attachment_number(value)?)
@@ -42,7 +56,7 @@ impl Payload {
 
     /// Which of the attachments a value inside this payload stands for.
     pub fn attachment_number(&self, value: &Json) -> Option<usize> {
-        if self.attachments.is_empty() || value.get("_placeholder") != Some(&Json::Bool(true)) {
+        if self.attachments.is_empty() || !value.get("_placeholder").is_some_and(Json::is_truthy) {
             return None;
         }
         let number = usize::try_from(value.get("num")?.as_int()?).ok()?;

@@ -3,7 +3,7 @@
 mod calendar;
 
 use self::calendar::Minute;
-use super::text::python_trim;
+use super::{coerce::integer_in, text::python_trim};
 
 /// Seconds in a minute: the grain of every occurrence.
 const MINUTE: i64 = 60;
@@ -53,10 +53,8 @@ impl Recurrence {
 
     /// The first of `first` and the occurrences after it that is not before `earliest`.
     fn roll(self, first: i64, earliest: i64) -> Option<i64> {
-        if first >= earliest {
-            return Some(first);
-        }
         match self {
+            Self::Every(_) if first >= earliest => Some(first),
             Self::Every(period) => {
                 let behind = earliest.checked_sub(first)?;
                 let steps = behind.div_euclid(period) + i64::from(behind.rem_euclid(period) != 0);
@@ -178,23 +176,19 @@ impl Schedule {
 }
 
 /// Seconds of an expiration such as `30m`, `2h`, `1d` or a bare number of minutes; `None` for anything else, which
-/// never expires. A single bare digit is not read, as in the legacy (SCH-19).
+/// never expires. A single bare digit, signed or not, is not read, as in the legacy (SCH-19).
 pub fn expiration_seconds(text: &str) -> Option<i64> {
     let text = python_trim(text).to_lowercase();
-    if text.len() < 2 {
-        return None;
-    }
-    let (number, unit) = if let Some(number) = text.strip_suffix('m') {
-        (number, MINUTE)
-    } else if let Some(number) = text.strip_suffix('h') {
-        (number, 3_600)
-    } else if let Some(number) = text.strip_suffix('d') {
-        (number, 86_400)
-    } else {
-        (text.as_str(), MINUTE)
+    let last = text.chars().next_back()?;
+    // The legacy reads this part first, whatever stands behind it.
+    let before = integer_in(text.strip_suffix(last)?)?;
+    let (number, unit) = match last {
+        'm' => (before, MINUTE),
+        'h' => (before, 3_600),
+        'd' => (before, 86_400),
+        _ => (integer_in(&text)?, MINUTE),
     };
-    let number = i64::try_from(super::coerce::integer_in(number)?).ok()?;
-    number.checked_mul(unit)
+    i64::try_from(number).ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]

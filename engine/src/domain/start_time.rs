@@ -4,15 +4,23 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 
 use super::{coerce::integer_of, json::Json, text::python_trim};
 
-/// Reads a start: an ISO 8601 text (without an offset it means the server's own `zone`) or a number of seconds.
-/// Fractions are cut toward zero. `None` where it is neither, or falsy, or beyond 64 bits.
-pub fn start_seconds(value: &Json, zone: &TimeZone) -> Option<i64> {
-    if !value.is_truthy() {
-        return None;
-    }
+/// A number that is none, or infinite: no second is meant by it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no finite number of seconds")]
+pub struct NotFinite;
+
+/// Reads a start: an ISO 8601 text (without an offset it means the server's own `zone`) or a number of seconds, which may
+/// be beyond 64 bits. Fractions are cut toward zero. `None` where it is neither, or falsy.
+///
+/// # Errors
+/// [`NotFinite`]
+pub fn start_seconds(value: &Json, zone: &TimeZone) -> Result<Option<i128>, NotFinite> {
     match value {
-        Json::Text(text) => iso_seconds(python_trim(text), zone),
-        number => integer_of(number).and_then(|seconds| i64::try_from(seconds).ok()),
+        Json::Float(number) if !number.is_finite() => Err(NotFinite),
+        value if !value.is_truthy() => Ok(None),
+        // As the legacy does, wherever a Z stands.
+        Json::Text(text) => Ok(iso_seconds(&python_trim(text).replace('Z', "+00:00"), zone).map(i128::from)),
+        number => Ok(integer_of(number)),
     }
 }
 
@@ -91,7 +99,7 @@ fn without_dash(text: &str) -> (bool, &str) {
 }
 
 fn time_and_offset(text: &str) -> Option<(civil::Time, Option<SignedDuration>)> {
-    let zone_at = ['-', '+', 'Z'].iter().find_map(|sign| text.find(*sign));
+    let zone_at = ['-', '+'].iter().find_map(|sign| text.find(*sign));
     let (time, zone) = zone_at.map_or((text, ""), |at| text.split_at(at));
     let [hour, minute, second, micros] = clock_fields(time)?;
     let time = civil::Time::new(
@@ -103,7 +111,6 @@ fn time_and_offset(text: &str) -> Option<(civil::Time, Option<SignedDuration>)> 
     .ok()?;
     let offset = match zone {
         "" => None,
-        "Z" => Some(SignedDuration::ZERO),
         _ => {
             let fields = zone.get(1..)?;
             if matches!(fields.len(), 0 | 1 | 3) {
@@ -168,8 +175,8 @@ mod tests {
 
     use super::*;
 
-    fn read(value: impl Into<Json>) -> Option<i64> {
-        start_seconds(&value.into(), &TimeZone::UTC)
+    fn read(value: impl Into<Json>) -> Option<i128> {
+        start_seconds(&value.into(), &TimeZone::UTC).unwrap()
     }
 
     #[test]
@@ -190,7 +197,10 @@ mod tests {
         ] {
             assert_eq!(read(text), Some(1_927_620_000), "{text:?}");
         }
-        assert_eq!(read("2031-01-31"), Some(1_927_584_000));
+        // What becomes of the Z is taken for a time of midnight.
+        for text in ["2031-01-31", "2031-01-31Z", "20310131Z"] {
+            assert_eq!(read(text), Some(1_927_584_000), "{text:?}");
+        }
         assert_eq!(read("1969-12-31T23:59:59.5Z"), Some(0));
     }
 
@@ -213,6 +223,10 @@ mod tests {
             "2031-01-31T1:00",
             "2031-01-31T10:00.",
             "2031-01-31T10:00+0:00",
+            "2031-01-31Z10:00",
+            "2031-01-31T10:00ZZ",
+            "2031-01-31T10:00+00:00Z",
+            "Z",
         ] {
             assert_eq!(read(text), None, "{text:?}");
         }
@@ -224,8 +238,14 @@ mod tests {
         assert_eq!(read(1_927_620_007.9), Some(1_927_620_007));
         assert_eq!(read(true), Some(1));
         assert_eq!(read(-60), Some(-60));
-        assert_eq!(read(f64::NAN), None);
-        assert_eq!(read(1e30), None);
+        assert_eq!(read(1e30), Some(1e30 as i128));
+        assert_eq!(
+            read(Json::BigInt("9".repeat(20))),
+            Some(99_999_999_999_999_999_999)
+        );
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(start_seconds(&number.into(), &TimeZone::UTC), Err(NotFinite));
+        }
         for falsy in [
             Json::Null,
             0.into(),
@@ -240,8 +260,9 @@ mod tests {
     #[test]
     fn a_text_without_offset_means_the_servers_zone() {
         let zone = TimeZone::fixed(Offset::constant(-7));
-        let read = |text: &str| start_seconds(&text.into(), &zone);
+        let read = |text: &str| start_seconds(&text.into(), &zone).unwrap();
         assert_eq!(read("2031-01-31T03:00:00"), Some(1_927_620_000));
+        assert_eq!(read("2031-01-31Z"), Some(1_927_584_000 + 7 * 3600));
         assert_eq!(read("2031-01-31T10:00:00Z"), Some(1_927_620_000));
     }
 
@@ -337,7 +358,8 @@ mod tests {
             // Cut toward zero.
             let expected = ((midnight - ahead) * 1_000_000 + micros) / 1_000_000;
             let zone = TimeZone::fixed(Offset::constant(zone));
-            prop_assert_eq!(start_seconds(&text.as_str().into(), &zone), Some(expected), "{}", text);
+            let start = start_seconds(&text.as_str().into(), &zone);
+            prop_assert_eq!(start, Ok(Some(i128::from(expected))), "{}", text);
         }
 
         #[test]
@@ -347,14 +369,15 @@ mod tests {
             let start = read(text.as_str());
             prop_assert_eq!(read(format!(" {text}\t")), start);
             if let Some(start) = start {
-                prop_assert!((FIRST - DAY..Timestamp::MAX.as_second() + DAY).contains(&start), "{}", start);
+                let calendar = FIRST - DAY..Timestamp::MAX.as_second() + DAY;
+                prop_assert!(i64::try_from(start).is_ok_and(|start| calendar.contains(&start)), "{}", start);
             }
         }
 
         #[test]
         fn every_second_reads_back(seconds in FIRST..Timestamp::MAX.as_second()) {
             let time = Timestamp::from_second(seconds).unwrap();
-            prop_assert_eq!(read(time.to_string()), Some(seconds));
+            prop_assert_eq!(read(time.to_string()), Some(seconds.into()));
         }
     }
 }

@@ -74,6 +74,9 @@ pub enum QuickRunError {
     /// It is no PowerShell script.
     #[error("Unsupported script type '{0}'. Only powershell is supported for Quick Job currently.")]
     Unsupported(String),
+    /// A host is named by nothing that a database takes for a name (SCH-11).
+    #[error("a host is no name")]
+    UnusableHost,
     /// A value could get out of the text that it stands in.
     #[error(transparent)]
     Escaping(#[from] EscapingValue),
@@ -213,6 +216,9 @@ impl QuickRunService {
     /// [`QuickRunError`]; nothing is written or sent then.
     pub async fn start(self: &Arc<Self>, quick_run: QuickRun) -> Result<Vec<StartedRun>, QuickRunError> {
         let prepared = match self.prepare(&quick_run).await {
+            Ok(_) | Err(QuickRunError::Escaping(_)) if quick_run.has_unusable_host => {
+                return Err(QuickRunError::UnusableHost);
+            }
             Err(QuickRunError::Escaping(refused)) => {
                 return self.refuse(quick_run, &refused.to_string()).await;
             }
@@ -590,6 +596,7 @@ fn read_request(text: &str) -> Option<Request> {
     let quick_run = QuickRun {
         script_path: text("script_path")?,
         hosts: Vec::new(),
+        has_unusable_host: false,
         run_mode: text("run_mode")?,
         variable_values: request.get("variable_values")?.as_object()?.clone(),
     };

@@ -335,23 +335,26 @@ impl ScheduledJobService {
     }
 
     /// The targets of a job in an occurrence, by default the latest, with that occurrence; `None` where there is no job
-    /// of this id.
+    /// of this id. Any number is an occurrence, if only one without runs.
     pub async fn targets(
         &self,
         id: i64,
-        occurrence: Option<i64>,
-    ) -> Result<Option<(Option<i64>, Vec<TargetState>)>, StoreError> {
+        occurrence: Option<i128>,
+    ) -> Result<Option<(Option<i128>, Vec<TargetState>)>, StoreError> {
         let mut view = self.store.view().await?;
         let Some(job) = view.find_job(id).await? else {
             return Ok(None);
         };
         let occurrence = match occurrence {
             Some(occurrence) => Some(occurrence),
-            None => view.latest_occurrence(id).await?.filter(|latest| *latest != 0),
+            None => {
+                let latest = view.latest_occurrence(id).await?;
+                latest.filter(|latest| *latest != 0).map(i128::from)
+            }
         };
         let mut runs: HashMap<String, JobRun> = HashMap::new();
         let mut activities: HashMap<i64, Vec<RunActivity>> = HashMap::new();
-        if let Some(occurrence) = occurrence {
+        if let Some(occurrence) = occurrence.and_then(|occurrence| i64::try_from(occurrence).ok()) {
             // By id: the youngest of a host stays.
             for run in view.runs_of_occurrence(id, occurrence).await? {
                 runs.insert(run.hostname.clone().unwrap_or_default(), run);

@@ -181,6 +181,10 @@ async fn ids_beyond_64_bits_are_refused_where_the_legacy_refuses_them() {
         (Method::DELETE, "/api/credentials", json!(null)),
         (Method::GET, "/api/ansible/recap", json!(null)),
         (Method::GET, "/api/ansible/run_for_activity", json!(null)),
+        (Method::GET, "/api/scheduled_jobs", json!(null)),
+        (Method::PUT, "/api/scheduled_jobs", json!({ "name": "n" })),
+        (Method::DELETE, "/api/scheduled_jobs", json!(null)),
+        (Method::GET, "/api/device/activity/job", json!(null)),
     ] {
         let answer = operator.send(method.clone(), &format!("{path}/{id}"), body).await;
         assert_eq!(
@@ -198,17 +202,36 @@ async fn ids_beyond_64_bits_are_refused_where_the_legacy_refuses_them() {
             .await;
         assert_eq!(answer.status_and_json().0, 404, "{method} {path}");
     }
-    // What is wrong with the body comes first.
-    let empty = operator
-        .send(Method::PUT, &format!("/api/credentials/{id}"), json!({}))
-        .await;
-    assert_eq!(
-        empty.status_and_json(),
-        (400, json!({ "error": "no fields to update" }))
-    );
-    for path in ["/api/device_list_views", "/api/scheduled_jobs"] {
-        assert_eq!(operator.get(&format!("{path}/{id}")).await.0, 404, "{path}");
+    // The other routes of jobs; their runs are those of whatever id.
+    for (method, below) in [
+        (Method::POST, "toggle"),
+        (Method::GET, "runs"),
+        (Method::DELETE, "runs"),
+        (Method::GET, "devices"),
+        (Method::GET, "devices?occurrence=1"),
+    ] {
+        let path = format!("/api/scheduled_jobs/{id}/{below}");
+        let answer = operator.send(method.clone(), &path, json!({})).await;
+        assert_eq!(
+            answer.status_and_json(),
+            (500, too_large.clone()),
+            "{method} {path}"
+        );
     }
+    // What is wrong with the request comes first.
+    for path in ["/api/credentials", "/api/scheduled_jobs"] {
+        let empty = operator
+            .send(Method::PUT, &format!("{path}/{id}"), json!({}))
+            .await;
+        assert_eq!(
+            empty.status_and_json(),
+            (400, json!({ "error": "no fields to update" })),
+            "{path}"
+        );
+    }
+    let path = format!("/api/scheduled_jobs/{id}/devices?occurrence=x");
+    assert_eq!(operator.get(&path).await.0, 400);
+    assert_eq!(operator.get(&format!("/api/device_list_views/{id}")).await.0, 404);
 }
 
 /// Reading texts from pictures is not this server's: what callers send is checked as before, and the rest is told so.

@@ -150,6 +150,30 @@ async fn attachments_are_relayed_as_binary() {
 }
 
 #[tokio::test]
+async fn an_event_of_bytes_alone_is_of_a_wrong_type_where_an_object_is_needed() {
+    let server = Server::start("legacy", "").await;
+    let mut watcher = Client::join_new(&server, &[]).await;
+    let mut client = Client::join_new(&server, &[]).await;
+    for name in [
+        "macro_status",
+        "screenshot",
+        "agent_screenshot_task",
+        "connect_agent",
+        "agent_heartbeat",
+        "collector_status",
+        "request_config",
+    ] {
+        let alone = "{\"_placeholder\":true,\"num\":0,\"agent_id\":\"A\"}";
+        client.send(&format!("451-7[\"{name}\",{alone}]")).await;
+        client.send_binary(b"abc").await;
+        client.nothing_came().await;
+    }
+    watcher.nothing_came().await;
+    assert_eq!(server.get("/api/agents", &[]).await, (200, "{}\n".to_owned()));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_attachment_that_is_named_a_thousand_times_is_sent_once() {
     let server = Server::start("legacy", "").await;
     let mut watcher = Client::join_new(&server, &[]).await;
@@ -534,7 +558,7 @@ async fn anonymous_sessions_keep_no_agent_and_no_operator_out() {
     let (status, _, body) = server.poll("GET", &format!("EIO=4&sid={sid}"), &[], "").await;
     assert_eq!(
         (status, body),
-        (400, format!("\"Invalid session {sid}\"").into_bytes())
+        (400, format!("\"'Session is disconnected' {sid}\"").into_bytes())
     );
     let cookie = server.log_in().await;
     let mut operator = Client::join_new(&server, &[("cookie", &cookie)]).await;

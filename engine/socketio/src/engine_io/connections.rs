@@ -1,7 +1,7 @@
 //! All connections of a server.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -10,9 +10,14 @@ use tokio_util::task::TaskTracker;
 
 use super::Client;
 
+/// Ended connections that are remembered.
+const MOST_ENDED: usize = 1024;
+
 /// All clients that are connected, by the ids of their connections.
 pub struct Connections<C> {
     by_id: Mutex<HashMap<String, Arc<C>>>,
+    /// The ids of those that ended last, and whose client has not been told.
+    ended: Mutex<VecDeque<String>>,
     /// What works for connections, and for those that have ended meanwhile.
     tasks: TaskTracker,
 }
@@ -27,6 +32,7 @@ impl<C> Default for Connections<C> {
     fn default() -> Self {
         Self {
             by_id: Mutex::default(),
+            ended: Mutex::default(),
             tasks: TaskTracker::new(),
         }
     }
@@ -82,12 +88,35 @@ impl<C: Client> Connections<C> {
         self.by_id().insert(id, client);
     }
 
-    pub(super) fn remove(&self, id: &str) {
-        self.by_id().remove(id);
+    /// Removes a connection; whether it was there.
+    pub(super) fn remove(&self, id: &str) -> bool {
+        self.by_id().remove(id).is_some()
+    }
+
+    /// Removes a connection that ended, and remembers its id until [`Connections::forget_ended`].
+    pub(super) fn remove_and_remember(&self, id: &str) {
+        let mut ended = self.ended();
+        if self.remove(id) {
+            if ended.len() >= MOST_ENDED {
+                ended.pop_front();
+            }
+            ended.push_back(id.to_owned());
+        }
+    }
+
+    /// Forgets a connection that ended; whether it was remembered.
+    pub(super) fn forget_ended(&self, id: &str) -> bool {
+        let mut ended = self.ended();
+        let at = ended.iter().position(|remembered| remembered == id);
+        at.and_then(|at| ended.remove(at)).is_some()
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
+    }
+
+    fn ended(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn by_id(&self) -> MutexGuard<'_, HashMap<String, Arc<C>>> {

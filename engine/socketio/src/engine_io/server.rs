@@ -99,6 +99,11 @@ impl<'a> Opening<'a> {
     }
 }
 
+/// What python-engineio says of a connection that has ended; the quotes are Python's.
+fn disconnected(sid: &str) -> String {
+    format!("'Session is disconnected' {sid}")
+}
+
 /// A new id: 20 characters.
 pub(crate) fn new_id(random: &dyn Random) -> String {
     let mut bytes = [0; 15];
@@ -224,7 +229,11 @@ impl<H: Handler> Server<H> {
             };
         };
         let Some(client) = self.connections.get(sid) else {
-            return Answer::Refused(format!("Invalid session {sid}"));
+            return Answer::Refused(if self.connections.forget_ended(sid) {
+                disconnected(sid)
+            } else {
+                format!("Invalid session {sid}")
+            });
         };
         if !self.handler.is_its_client(&client, request.headers()) {
             return Answer::Stranger;
@@ -232,6 +241,10 @@ impl<H: Handler> Server<H> {
         let connection = client.connection();
         if connection.state() == State::Websocket {
             return Answer::Refused("Unexpected HTTP request".to_owned());
+        }
+        if self.recalls(connection) && connection.is_ended() && self.connections.remove(sid) {
+            // It came before the connection's own task was done.
+            return Answer::Refused(disconnected(sid));
         }
         if wanted.transport == Transport::Websocket {
             // Proxies strip what asks for a websocket. Such a request is no poll: it would swallow what the next poll is to get.
@@ -241,7 +254,12 @@ impl<H: Handler> Server<H> {
                 Answer::Refused("Invalid transport".to_owned())
             };
         }
-        polling::poll(self, connection).await
+        let answer = polling::poll(self, connection).await;
+        // A poll that was there at the end knows of it.
+        if self.recalls(connection) && connection.is_ended() && !self.connections.remove(sid) {
+            self.connections.forget_ended(sid);
+        }
+        answer
     }
 
     async fn post(self: &Arc<Self>, wanted: &Wanted, request: Request) -> Answer {
@@ -309,13 +327,23 @@ impl<H: Handler> Server<H> {
             if connection.has_said_goodbye.load(Ordering::Acquire) {
                 connection.sleep(self.settings.farewell_timeout).await;
             }
-            self.connections.remove(connection.id());
+            if self.recalls(connection) {
+                self.connections.remove_and_remember(connection.id());
+            } else {
+                self.connections.remove(connection.id());
+            }
         };
         let working = async {
             self.handler.run(Arc::clone(&client), inbox).await;
             connection.end();
         };
         tokio::join!(watching, working);
+    }
+
+    /// Whether the first poll after the end of a connection is told so.
+    fn recalls(&self, connection: &Connection) -> bool {
+        self.settings.leniency.answers_as_python
+            && matches!(connection.state(), State::Polling | State::Probing)
     }
 
     /// The JSON of the open packet, its keys in python-engineio's order.

@@ -1,3 +1,5 @@
+//! Long because each event has its own odd payloads.
+
 use bytes::Bytes;
 use proptest::{prelude::*, sample::select};
 
@@ -21,7 +23,7 @@ fn payload<const N: usize>(members: [(&str, Json); N]) -> Payload {
 
 fn beat(last_seen: Json) -> LastSeen {
     let Reading::Event(event) = agent_heartbeat(
-        &payload([("agent_id", "a".into()), ("last_seen", last_seen)]).value,
+        &payload([("agent_id", "a".into()), ("last_seen", last_seen)]),
         LONGEST_TEXT,
     ) else {
         panic!("no event")
@@ -31,7 +33,7 @@ fn beat(last_seen: Json) -> LastSeen {
 
 #[test]
 fn what_says_nothing_and_what_cannot_be_used() {
-    for value in falsy() {
+    for value in falsy().map(Payload::from) {
         assert_eq!(connect_agent(&value, LONGEST_TEXT), Reading::Nothing, "{value:?}");
         assert_eq!(
             request_config(&value, LONGEST_TEXT),
@@ -39,39 +41,36 @@ fn what_says_nothing_and_what_cannot_be_used() {
             "{value:?}"
         );
         assert_eq!(quick_job_result(&value), Reading::Nothing, "{value:?}");
-        let id = Json::object([("agent_id", value)]);
+        let id = payload([("agent_id", value.value)]);
         assert_eq!(agent_heartbeat(&id, LONGEST_TEXT), Reading::Nothing, "{id:?}");
         assert_eq!(collector_status(&id, LONGEST_TEXT), Reading::Nothing, "{id:?}");
     }
-    for value in [Json::from("text"), Json::list([1]), 7.into(), true.into()] {
+    for value in [Json::from("text"), Json::list([1]), 7.into(), true.into()].map(Payload::from) {
         assert_eq!(
             connect_agent(&value, LONGEST_TEXT),
             Reading::Unusable,
             "{value:?}"
         );
-        assert_eq!(macro_status(&value.clone().into()), Reading::Unusable);
+        assert_eq!(macro_status(&value), Reading::Unusable);
         assert_eq!(quick_job_result(&value), Reading::Nothing);
-        if value.as_text().is_none() {
-            let id = Json::object([("agent_id", value), ("image_base64", "x".into())]);
+        if value.value.as_text().is_none() {
+            let is_scalar = value.value.as_list().is_none();
+            let id = payload([("agent_id", value.value), ("image_base64", "x".into())]);
             assert_eq!(agent_heartbeat(&id, LONGEST_TEXT), Reading::Unusable, "{id:?}");
-            let is_scalar = !matches!(id.get("agent_id"), Some(Json::List(_)));
-            assert_eq!(
-                matches!(screenshot(id.into()), Reading::Event((None, _))),
-                is_scalar
-            );
+            assert_eq!(matches!(screenshot(id), Reading::Event((None, _))), is_scalar);
         }
     }
     assert_eq!(
-        request_config(&payload([("agent_id", " ".into())]).value, LONGEST_TEXT),
+        request_config(&payload([("agent_id", " ".into())]), LONGEST_TEXT),
         Reading::Event(" ".to_owned())
     );
     let long = "x".repeat(LONGEST_TEXT + 1);
     assert_eq!(
-        request_config(&payload([("agent_id", long.clone().into())]).value, LONGEST_TEXT),
+        request_config(&payload([("agent_id", long.clone().into())]), LONGEST_TEXT),
         Reading::Unusable
     );
     assert_eq!(
-        request_config(&payload([("agent_id", long.clone().into())]).value, usize::MAX),
+        request_config(&payload([("agent_id", long.clone().into())]), usize::MAX),
         Reading::Event(long)
     );
 }
@@ -114,10 +113,7 @@ fn a_screenshot_passes_on_two_members_and_its_bytes() {
         value: Json::object([
             ("x", 1.into()),
             ("agent_id", "a".into()),
-            (
-                "image_base64",
-                Json::object([("_placeholder", true.into()), ("num", 0.into())]),
-            ),
+            ("image_base64", attachment()),
         ]),
         attachments: vec![Bytes::from_static(b"x")],
     };
@@ -175,11 +171,99 @@ fn last_seen_is_read_as_the_legacy_reads_it() {
     }
 }
 
+/// A payload with one attachment, for which `value` may stand.
+fn binary(value: Json, bytes: &'static [u8]) -> Payload {
+    Payload {
+        value,
+        attachments: vec![Bytes::from_static(bytes)],
+    }
+}
+
+/// What stands for the attachment of a payload.
+fn attachment() -> Json {
+    Json::object([("_placeholder", true.into()), ("num", 0.into())])
+}
+
+#[test]
+fn bytes_alone_are_no_object() {
+    for value in [
+        attachment(),
+        Json::object([
+            ("_placeholder", 1.into()),
+            ("num", 0.into()),
+            ("agent_id", "a".into()),
+        ]),
+    ] {
+        for (bytes, of_agents) in [(&b"abc"[..], Reading::Unusable), (b"", Reading::Nothing)] {
+            let sent = binary(value.clone(), bytes);
+            let readings = [
+                request_config(&sent, LONGEST_TEXT),
+                connect_agent(&sent, LONGEST_TEXT).map(|event| event.agent_id),
+                agent_heartbeat(&sent, LONGEST_TEXT).map(|event| event.agent_id),
+                collector_status(&sent, LONGEST_TEXT).map(|event| event.agent_id),
+            ];
+            for reading in readings {
+                assert_eq!(reading, of_agents, "{value:?}");
+            }
+            assert_eq!(macro_status(&sent), Reading::Unusable);
+            assert_eq!(agent_screenshot_task(&sent), Reading::Unusable);
+            assert_eq!(quick_job_result(&sent), Reading::Nothing);
+            assert_eq!(screenshot(sent), Reading::Unusable);
+        }
+    }
+    // Nothing came with it, so this is an object like any other.
+    let alike = Payload::from(attachment());
+    assert_eq!(macro_status(&alike), Reading::Event(None));
+}
+
+#[test]
+fn bytes_in_an_object_are_no_text_and_no_number() {
+    let with = |name: &'static str, bytes| {
+        let members = [
+            ("agent_id", "a".into()),
+            ("job_id", 1.into()),
+            (name, attachment()),
+        ];
+        binary(Json::object(members), bytes)
+    };
+    let beat = |name, bytes| match agent_heartbeat(&with(name, bytes), LONGEST_TEXT) {
+        Reading::Event(event) => event,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(beat("agent_operating_system", b"Win").operating_system, None);
+    assert_eq!(beat("hostname", b"H").hostname, None);
+    assert_eq!(beat("last_seen", b"soon").last_seen, LastSeen::Unreadable);
+    assert_eq!(beat("last_seen", b"").last_seen, LastSeen::Now);
+    for (bytes, expected) in [(&b"x"[..], Reading::Unusable), (b"", Reading::Nothing)] {
+        assert_eq!(request_config(&with("agent_id", bytes), LONGEST_TEXT), expected);
+        let collected = |name| match collector_status(&with(name, bytes), LONGEST_TEXT) {
+            Reading::Event(event) => event,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(collected("active").active, !bytes.is_empty());
+        assert_eq!(collected("last_user").last_user, None);
+    }
+    assert_eq!(quick_job_result(&with("status", b"ok")), Reading::Unusable);
+    assert_eq!(quick_job_result(&with("stdout", b"out")), Reading::Nothing);
+    for name in ["status", "stdout"] {
+        let Reading::Event(result) = quick_job_result(&with(name, b"")) else {
+            panic!("no event")
+        };
+        assert_eq!((result.status.as_str(), result.stdout.as_str()), ("Failed", ""));
+    }
+    // A screenshot's id is passed on, whatever it is.
+    let mut shown = with("agent_id", b"a");
+    if let Json::Object(members) = &mut shown.value {
+        members.insert("image_base64".to_owned(), "x".into());
+    }
+    assert!(matches!(screenshot(shown), Reading::Event((None, _))));
+}
+
 #[test]
 fn a_host_must_be_text() {
     for value in [Json::from(7), Json::list(["h"]), "".into()] {
         let event = payload([("agent_id", "a".into()), ("hostname", value)]);
-        let Reading::Event(event) = collector_status(&event.value, LONGEST_TEXT) else {
+        let Reading::Event(event) = collector_status(&event, LONGEST_TEXT) else {
             panic!("no event")
         };
         assert_eq!(event.hostname, None);
@@ -189,7 +273,7 @@ fn a_host_must_be_text() {
 #[test]
 fn results_have_an_id_a_word_and_texts() {
     let read = |id: Json, status: Json, stdout: Json| {
-        quick_job_result(&payload([("job_id", id), ("status", status), ("stdout", stdout)]).value)
+        quick_job_result(&payload([("job_id", id), ("status", status), ("stdout", stdout)]))
     };
     let result = |status: &str, stdout: &str| {
         Reading::Event(JobResult {
@@ -234,13 +318,12 @@ fn any_event() -> impl Strategy<Value = Json> {
         "image_base64",
         "node_id",
     ];
-    let attachment = Json::object([("_placeholder", true.into()), ("num", 0.into())]);
     let value = prop_oneof![
         2 => any_json(),
         3 => "\\PC{0,8}".prop_map(Json::from),
         1 => (LONGEST_TEXT - 1..LONGEST_TEXT + 2).prop_map(|length| "x".repeat(length).into()),
         1 => any::<i64>().prop_map(Json::from),
-        1 => Just(attachment),
+        1 => Just(attachment()),
     ];
     let named = proptest::option::of(Just(("agent_id", Json::from("a"))));
     let members = (
@@ -254,24 +337,31 @@ fn any_event() -> impl Strategy<Value = Json> {
     prop_oneof![1 => any_json(), 6 => members]
 }
 
+fn attachments() -> impl Strategy<Value = Vec<Bytes>> {
+    proptest::collection::vec("[0-9]{0,2}".prop_map(Bytes::from), 0..2)
+}
+
 fn fits(text: &str) -> bool {
     (1..=LONGEST_TEXT).contains(&text.len())
 }
 
 proptest! {
     #[test]
-    fn events_of_an_agent_agree_on_who_sends_them_and_keep_no_long_texts(value in any_event()) {
+    fn events_of_an_agent_agree_on_who_sends_them_and_keep_no_long_texts(value in any_event(), bytes in attachments()) {
+        let value = Payload { value, attachments: bytes };
         let who = request_config(&value, LONGEST_TEXT);
         if let Reading::Event(id) = &who {
             prop_assert!(fits(id));
-            prop_assert_eq!(Some(id.as_str()), value.get("agent_id").and_then(Json::as_text));
+            prop_assert_eq!(Some(id.as_str()), value.value.get("agent_id").and_then(Json::as_text));
         }
         prop_assert_eq!(&connect_agent(&value, LONGEST_TEXT).map(|event| event.agent_id), &who);
         prop_assert_eq!(&agent_heartbeat(&value, LONGEST_TEXT).map(|event| event.agent_id), &who);
         prop_assert_eq!(&collector_status(&value, LONGEST_TEXT).map(|event| event.agent_id), &who);
         if let Reading::Event(event) = agent_heartbeat(&value, LONGEST_TEXT) {
             prop_assert!(event.hostname.is_none_or(|name| fits(&name)));
-            prop_assert!(event.operating_system.is_none_or(|system| fits(&column_text(&system))));
+            let system = event.operating_system;
+            prop_assert!(system.as_ref().is_none_or(|system| value.attachment(system).is_none()));
+            prop_assert!(system.is_none_or(|system| fits(&column_text(&system))));
         }
         if let Reading::Event(event) = collector_status(&value, LONGEST_TEXT) {
             prop_assert!(event.hostname.is_none_or(|name| fits(&name)));
@@ -280,10 +370,11 @@ proptest! {
     }
 
     #[test]
-    fn a_result_has_the_number_that_was_sent_and_a_status(value in any_event()) {
+    fn a_result_has_the_number_that_was_sent_and_a_status(value in any_event(), bytes in attachments()) {
+        let sent = Payload { value: value.clone(), attachments: bytes };
         let number = value.get("job_id").and_then(integer_of).and_then(|id| i64::try_from(id).ok());
-        let status = value.get("status").filter(|status| status.is_truthy());
-        match quick_job_result(&value) {
+        let status = value.get("status").filter(|status| sent.is_truthy(status));
+        match quick_job_result(&sent) {
             Reading::Event(result) => {
                 prop_assert_eq!(Some(result.job_id), number);
                 let said = status.map(Json::python_text).filter(|status| !status.is_empty());
@@ -291,7 +382,7 @@ proptest! {
             }
             Reading::Unusable => prop_assert!(number.is_some() && status.is_some_and(|status| status.as_text().is_none())),
             Reading::Nothing => {
-                let has_no_output = |name| output(value.get(name)).is_none();
+                let has_no_output = |name| output(value.get(name).filter(|value| sent.is_truthy(value))).is_none();
                 prop_assert!(number.is_none() || has_no_output("stdout") || has_no_output("stderr"));
             }
         }
@@ -302,7 +393,7 @@ proptest! {
         let sent = Payload { value, attachments: vec![Bytes::from_static(b"x")] };
         let agent_id = sent.value.get("agent_id");
         let named = agent_id.and_then(Json::as_text);
-        let is_object = sent.value.as_object().is_some();
+        let is_object = sent.members().is_some();
         match screenshot(sent.clone()) {
             Reading::Event((id, shown)) => {
                 prop_assert_eq!(id.as_deref(), named);

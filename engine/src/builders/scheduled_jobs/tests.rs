@@ -63,9 +63,43 @@ fn wrong_types_are_refused() {
         r#""duration":"2h","#,
         r#""execution_context":1,"#,
         r#""expiration":{"a":1},"#,
+        r#""start":1e30,"#,
+        r#""start":99999999999999999999,"#,
+        r#""schedule":{"start":NaN},"#,
+        r#""schedule":{"start":-Infinity},"#,
+        r#""credential_id":99999999999999999999,"#,
+        r#""credential_id":"-99999999999999999999","#,
+        r#""credential_id":1e300,"#,
     ] {
         assert_eq!(made(fields), Err(JobFieldError::WrongType), "{fields}");
     }
+    for body in [
+        r#"{"schedule_type":"once","start":1e30}"#,
+        r#"{"schedule":{"start":Infinity}}"#,
+        r#"{"credential_id":99999999999999999999}"#,
+        r#"{"expiration":[1]}"#,
+    ] {
+        assert_eq!(changed(body), Err(JobFieldError::WrongType), "{body}");
+    }
+}
+
+#[test]
+fn what_is_required_comes_before_what_only_the_database_refuses() {
+    for refused in [
+        r#""expiration":{"a":1}"#,
+        r#""start":1e30"#,
+        r#""credential_id":99999999999999999999"#,
+    ] {
+        let body = format!(r#"{{"components":[1],"targets":["A"],{refused}}}"#);
+        assert_eq!(
+            new_job(&object(&body), &TimeZone::UTC),
+            Err(JobFieldError::Required),
+            "{body}"
+        );
+    }
+    // No second is meant by it, which is seen before.
+    let body = object(r#"{"components":[1],"targets":["A"],"start":NaN}"#);
+    assert_eq!(new_job(&body, &TimeZone::UTC), Err(JobFieldError::WrongType));
 }
 
 #[test]
@@ -110,7 +144,8 @@ fn credentials_are_integers_or_none() {
         ("\"abc\"", None),
         ("[1]", None),
         ("null", None),
-        ("1e300", None),
+        ("NaN", None),
+        ("-Infinity", None),
     ] {
         assert_eq!(id(value), expected, "{value}");
     }
@@ -135,7 +170,8 @@ fn only_what_is_there_changes() {
         changed(r#"{"targets":0}"#).unwrap().targets,
         Some(Json::List(vec![]))
     );
-    assert_eq!(changed(r#"{"targets":5}"#), Err(JobFieldError::WrongType));
+    assert_eq!(changed(r#"{"targets":5}"#), Err(JobFieldError::Required));
+    assert_eq!(changed(r#"{"components":"x"}"#), Err(JobFieldError::Required));
     assert_eq!(changed(r#"{"name":null}"#).unwrap().name.as_deref(), Some(""));
     assert_eq!(
         changed(r#"{"credential_id":"null"}"#).unwrap().credential_id,
@@ -155,10 +191,20 @@ fn only_what_is_there_changes() {
 
 #[test]
 fn queries_are_read() {
-    assert_eq!(days(Some(" +3 ")), Some(3));
-    assert_eq!(days(Some("-4")), Some(1));
-    assert_eq!((days(Some("x")), days(None), days(Some(""))), (None, None, None));
+    assert_eq!(days(Some(" +3 ")), Ok(Some(3)));
+    assert_eq!(days(Some("-4")), Ok(Some(1)));
+    assert_eq!(days(Some("-99999999999999999999")), Ok(Some(1)));
+    for text in [None, Some(""), Some("x")] {
+        assert_eq!(days(text), Ok(None), "{text:?}");
+    }
+    for text in ["99999999999999999999", "106751991167301"] {
+        assert_eq!(days(Some(text)), Err(TooManyDays), "{text}");
+    }
     assert_eq!(occurrence(Some("0")), Ok(Some(0)));
+    assert_eq!(
+        occurrence(Some("99999999999999999999")),
+        Ok(Some(99_999_999_999_999_999_999))
+    );
     assert_eq!((occurrence(None), occurrence(Some(""))), (Ok(None), Ok(None)));
     assert_eq!(occurrence(Some("abc")), Err(InvalidOccurrence));
 }

@@ -124,7 +124,17 @@ fn a_script_helper_yields_to_the_main_agent() {
         beat(&mut registry, "h-SCRIPT", "H", ServiceMode::System),
         HeartbeatOutcome::Taken(Some(seen("H", "main", 7)))
     );
+    // It yields whatever time it sends; one that cannot be read is not stored.
+    let event = AgentHeartbeat {
+        last_seen: LastSeen::Unreadable,
+        ..heartbeat_of("h-script", "H", ServiceMode::System)
+    };
+    assert_eq!(
+        registry.heartbeat(&event, None, NOW),
+        HeartbeatOutcome::Taken(None)
+    );
     assert!(registry.get("h-SCRIPT").is_none());
+    assert!(registry.get("h-script").is_none());
     beat(&mut registry, "a-script", "H2", ServiceMode::System);
     beat(&mut registry, "b-script", "H2", ServiceMode::System);
     assert!(registry.get("a-script").is_none());

@@ -179,6 +179,11 @@ fn expirations_are_read_as_the_legacy_reads_them() {
         ("90", 5_400),
         ("0m", 0),
         ("-5m", -300),
+        ("-50", -3_000),
+        ("+50", 3_000),
+        ("5_00", 30_000),
+        ("\u{665}\u{660}", 3_000),
+        ("\u{665}m", 300),
     ] {
         assert_eq!(expiration_seconds(text), Some(expected), "{text:?}");
     }
@@ -194,9 +199,30 @@ fn expirations_are_read_as_the_legacy_reads_them() {
         "abc",
         "m",
         "9999999999999999999d",
+        "-5",
+        "+5",
+        "5_0",
+        "\u{665}",
+        "-",
     ] {
         assert_eq!(expiration_seconds(text), None, "{text:?}");
     }
+}
+
+#[test]
+fn what_the_calendar_does_not_have_is_no_next_run() {
+    const BEYOND: i64 = 1_927_620_007_000;
+    for (word, expected) in [
+        ("monthly", None),
+        ("yearly", None),
+        ("daily", Some(minute_of(BEYOND))),
+        ("once", Some(minute_of(BEYOND))),
+    ] {
+        assert_eq!(next_run(word, Some(BEYOND), None, NOW), expected, "{word}");
+    }
+    // With a latest occurrence the start's value plays no part.
+    let last = Some(1_907_755_200);
+    assert!(next_run("monthly", Some(BEYOND), last, NOW).is_some());
 }
 
 fn recurring() -> impl Strategy<Value = Recurrence> {

@@ -8,7 +8,7 @@ use crate::{builders::agents as read, domain::mask::shown, services::realtime::O
 
 pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
     let event = match from_agent(
-        read::connect_agent(incoming.value(), incoming.longest_text()),
+        read::connect_agent(&incoming.payload, incoming.longest_text()),
         &incoming.rights,
     ) {
         Ok(event) => event,
@@ -33,7 +33,7 @@ pub(super) async fn connect_agent(incoming: &Incoming<'_>) -> Outcome {
 
 pub(super) async fn agent_heartbeat(incoming: &Incoming<'_>) -> Outcome {
     match from_agent(
-        read::agent_heartbeat(incoming.value(), incoming.longest_text()),
+        read::agent_heartbeat(&incoming.payload, incoming.longest_text()),
         &incoming.rights,
     ) {
         Ok(event) => incoming.service.agent_heartbeat(&incoming.rights, &event).await,
@@ -43,7 +43,7 @@ pub(super) async fn agent_heartbeat(incoming: &Incoming<'_>) -> Outcome {
 
 pub(super) async fn collector_status(incoming: &Incoming<'_>) -> Outcome {
     match from_agent(
-        read::collector_status(incoming.value(), incoming.longest_text()),
+        read::collector_status(&incoming.payload, incoming.longest_text()),
         &incoming.rights,
     ) {
         Ok(event) => incoming.service.collector_status(&incoming.rights, &event).await,
@@ -53,7 +53,7 @@ pub(super) async fn collector_status(incoming: &Incoming<'_>) -> Outcome {
 
 pub(super) async fn request_config(incoming: &Incoming<'_>) -> Outcome {
     match from_agent(
-        read::request_config(incoming.value(), incoming.longest_text()),
+        read::request_config(&incoming.payload, incoming.longest_text()),
         &incoming.rights,
     ) {
         Ok(agent_id) => {

@@ -12,7 +12,7 @@ pub(super) async fn quick_job_result(incoming: Incoming<'_>) -> Outcome {
         payload,
         ..
     } = incoming;
-    match from_agent(read::quick_job_result(&payload.value), &rights) {
+    match from_agent(read::quick_job_result(&payload), &rights) {
         Ok(result) => {
             // Both may be long.
             drop(payload);

@@ -15,7 +15,7 @@ use crate::{
     interfaces::http::{
         compat::{
             long_list::LongList,
-            path::row_id,
+            path::storable_row_id,
             reply::{Answer, Status},
         },
         errors::database_error,
@@ -117,7 +117,11 @@ pub async fn read(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<Answer<WholeActivity>, ErrorResponse> {
-    let found = app.activity.find(row_id(&id)).await.map_err(database_error)?;
+    let found = app
+        .activity
+        .find(storable_row_id(&id)?)
+        .await
+        .map_err(database_error)?;
     let activity = found.ok_or_else(|| Answer::error(StatusCode::NOT_FOUND, "Not found"))?;
     Ok(Answer::ok(activity.into()))
 }

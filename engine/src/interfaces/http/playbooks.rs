@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     compat::{
         body::RawBody,
-        path::{storable_row_id, too_large},
+        path::{beyond_integers, storable_row_id},
         query::first,
         reply::{Answer, Failure},
     },
@@ -113,7 +113,7 @@ pub async fn list(
     let hostname = first(query.as_deref(), "hostname").unwrap_or_default();
     let hostname = Some(python_trim(&hostname)).filter(|name| !name.is_empty());
     let limit = first(query.as_deref(), "limit");
-    let limit = list_limit(limit.as_deref()).map_err(|NumberTooLarge| too_large())?;
+    let limit = list_limit(limit.as_deref()).map_err(|NumberTooLarge| beyond_integers())?;
     let playbooks = app
         .playbooks
         .list(hostname, limit)

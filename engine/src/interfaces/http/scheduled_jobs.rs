@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     compat::{
         body::RawBody,
-        path::row_id,
+        path::storable_row_id,
         query::first,
         reply::{Answer, Failure, Status},
     },
@@ -229,7 +229,7 @@ impl From<TargetState> for TargetView {
 /// The hosts that a job is for, in one occurrence.
 #[derive(Debug, Serialize)]
 pub struct TargetList {
-    occurrence: Option<i64>,
+    occurrence: Json,
     devices: Vec<TargetView>,
 }
 
@@ -273,7 +273,7 @@ pub async fn read(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<Answer<OneJob>, ErrorResponse> {
-    Ok(one(app.scheduled_jobs.find(row_id(&id)).await?)?)
+    Ok(one(app.scheduled_jobs.find(storable_row_id(&id)?).await?)?)
 }
 
 /// `PUT /api/scheduled_jobs/{id}`
@@ -285,7 +285,10 @@ pub async fn update(
 ) -> Result<Answer<OneJob>, ErrorResponse> {
     let body = body.lenient().await?;
     let changes = job_changes(&body, app.scheduled_jobs.zone())?;
-    let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
+    let changed = app
+        .scheduled_jobs
+        .update(&author, storable_row_id(&id)?, &changes)
+        .await;
     Ok(one(changed?)?)
 }
 
@@ -301,7 +304,10 @@ pub async fn toggle(
         enabled: Some(enabled(&body)),
         ..JobChanges::default()
     };
-    let changed = app.scheduled_jobs.update(&author, row_id(&id), &changes).await;
+    let changed = app
+        .scheduled_jobs
+        .update(&author, storable_row_id(&id)?, &changes)
+        .await;
     Ok(one(changed?)?)
 }
 
@@ -311,7 +317,7 @@ pub async fn delete(
     _: OperatorIfStrict,
     Path(id): Path<String>,
 ) -> Result<Answer<Status>, ErrorResponse> {
-    let deleted = app.scheduled_jobs.delete(row_id(&id)).await;
+    let deleted = app.scheduled_jobs.delete(storable_row_id(&id)?).await;
     if deleted.map_err(database_error)? {
         Ok(Answer::status("ok"))
     } else {
@@ -326,10 +332,10 @@ pub async fn runs(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer<RunList>, ErrorResponse> {
-    let days = days(first(query.as_deref(), "days").as_deref());
+    let days = days(first(query.as_deref(), "days").as_deref())?;
     let runs = app
         .scheduled_jobs
-        .runs(row_id(&id), days)
+        .runs(storable_row_id(&id)?, days)
         .await
         .map_err(database_error)?;
     Ok(Answer::ok(RunList {
@@ -345,7 +351,7 @@ pub async fn clear_runs(
 ) -> Result<Answer<ClearedRuns>, ErrorResponse> {
     let cleared = app
         .scheduled_jobs
-        .clear_runs(row_id(&id))
+        .clear_runs(storable_row_id(&id)?)
         .await
         .map_err(database_error)?;
     Ok(Answer::ok(ClearedRuns {
@@ -365,12 +371,12 @@ pub async fn devices(
     let wanted = occurrence(first(query.as_deref(), "occurrence").as_deref())?;
     let found = app
         .scheduled_jobs
-        .targets(row_id(&id), wanted)
+        .targets(storable_row_id(&id)?, wanted)
         .await
         .map_err(database_error)?;
     let (occurrence, targets) = found.ok_or_else(not_found)?;
     Ok(Answer::ok(TargetList {
-        occurrence,
+        occurrence: occurrence.into(),
         devices: targets.into_iter().map(Into::into).collect(),
     }))
 }

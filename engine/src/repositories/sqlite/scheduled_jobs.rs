@@ -44,7 +44,9 @@ fn read(row: &SqliteRow) -> Result<ScheduledJob, StoreError> {
     let row = Columns::of("scheduled_jobs", row);
     let json = |column| -> Result<_, StoreError> {
         let text: Option<String> = row.get(column)?;
-        Ok(json_reader::read_stored_text(text.as_deref().unwrap_or_default()).ok())
+        // Nothing at all is an empty list.
+        let text = text.as_deref().filter(|text| !text.is_empty()).unwrap_or("[]");
+        Ok(json_reader::read_stored_text(text).ok())
     };
     let switch = |column| Ok::<_, StoreError>(row.get::<i64>(column)? != 0);
     Ok(ScheduledJob {

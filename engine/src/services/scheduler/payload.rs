@@ -36,6 +36,7 @@ pub fn script_members(
     policy: AccessPolicy,
 ) -> Result<(String, JsonObject), EscapingValue> {
     let filled = fill(&document.variables, values);
+    // A value may bring line ends of its own; the environment keeps them.
     let text = line_feeds(&filled.rewrite(&document.script, escape_policy(policy))?);
     let mut members = Json::members([
         ("script_type", "powershell".into()),

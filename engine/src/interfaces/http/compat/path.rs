@@ -24,11 +24,11 @@ pub fn row_id(digits: &str) -> i64 {
 /// # Errors
 /// The answer of such a route, for an id that no row can have.
 pub fn storable_row_id(digits: &str) -> Result<i64, Answer<Failure>> {
-    digits.parse().map_err(|_| too_large())
+    digits.parse().map_err(|_| beyond_integers())
 }
 
-/// The answer of routes that pass the legacy's words on for a number beyond 64 bits.
-pub fn too_large() -> Answer<Failure> {
+/// The legacy's answer where its database is given a number beyond 64 bits.
+pub fn beyond_integers() -> Answer<Failure> {
     Answer::error(
         StatusCode::INTERNAL_SERVER_ERROR,
         "Python int too large to convert to SQLite INTEGER",

@@ -9,9 +9,9 @@ use crate::{
     builders::{
         playbooks::PlaybookFieldError,
         quick_run::{QuickPlaybookFieldError, QuickRunFieldError},
-        scheduled_jobs::{InvalidOccurrence, JobFieldError},
+        scheduled_jobs::{InvalidOccurrence, JobFieldError, TooManyDays},
     },
-    interfaces::http::compat::reply::Answer,
+    interfaces::http::compat::{path::beyond_integers, reply::Answer},
     services::{
         playbooks::PlaybookError,
         quick_run::{QuickPlaybookError, QuickRunError},
@@ -35,6 +35,12 @@ impl IntoResponse for InvalidOccurrence {
     }
 }
 
+impl IntoResponse for TooManyDays {
+    fn into_response(self) -> Response {
+        beyond_integers().into_response()
+    }
+}
+
 impl IntoResponse for QuickRunFieldError {
     fn into_response(self) -> Response {
         bad_request(match self {
@@ -50,6 +56,7 @@ impl IntoResponse for QuickRunError {
             Self::NotFound => Answer::error(StatusCode::NOT_FOUND, "Script not found").into_response(),
             // These name what was sent.
             Self::Unsupported(_) | Self::Escaping(_) => bad_request(&self.to_string()),
+            Self::UnusableHost => bad_request("invalid payload"),
             Self::Unreadable(error) => json_failure(&error),
             Self::Store(error) => database_error(error),
             Self::Stopping => {
