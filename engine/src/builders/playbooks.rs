@@ -35,7 +35,8 @@ pub fn playbook_report(body: &JsonObject) -> Result<PlaybookReport, PlaybookFiel
             .map(Some)
             .map_err(|_| PlaybookFieldError::WrongType),
     };
-    let run_id = text("run_id").map_err(|_| PlaybookFieldError::NoRun)?;
+    // Whatever else is wrong.
+    let run_id = text("run_id").ok().flatten().ok_or(PlaybookFieldError::NoRun)?;
     let playbook_path = text("playbook_path")?;
     let last_part = || {
         let path = playbook_path.as_deref()?;
@@ -47,7 +48,7 @@ pub fn playbook_report(body: &JsonObject) -> Result<PlaybookReport, PlaybookFiel
         agent_id: text("agent_id")?,
         playbook_name: text("playbook_name")?.or_else(last_part),
         status: text("status")?,
-        run_id: run_id.ok_or(PlaybookFieldError::NoRun)?,
+        run_id,
         scheduled_job_id: number("scheduled_job_id")?,
         scheduled_run_id: number("scheduled_run_id")?,
         activity_job_id: number("activity_job_id")?,
@@ -119,7 +120,15 @@ mod tests {
 
     #[test]
     fn a_run_is_required_and_types_are_checked() {
-        for body in ["{}", r#"{"run_id":" "}"#, r#"{"run_id":5}"#, r#"{"run_id":null}"#] {
+        for body in [
+            "{}",
+            r#"{"run_id":" "}"#,
+            r#"{"run_id":5}"#,
+            r#"{"run_id":null}"#,
+            r#"{"hostname":5}"#,
+            r#"{"playbook_path":[1]}"#,
+            r#"{"run_id":" ","status":true}"#,
+        ] {
             assert_eq!(read(body), Err(PlaybookFieldError::NoRun), "{body}");
         }
         for body in [

@@ -196,23 +196,19 @@ fn stops_after(body: &JsonObject, duration: Option<&JsonObject>) -> bool {
 }
 
 /// The expiration as SQLite stores it in a text column.
-fn expiration(body: &JsonObject, duration: Option<&JsonObject>) -> Result<String, JobFieldError> {
+fn expiration(body: &JsonObject, duration: Option<&JsonObject>) -> Result<Option<String>, JobFieldError> {
     let value = duration
         .and_then(|members| truthy(members, "expiration"))
         .or_else(|| truthy(body, "expiration"));
     match value {
-        None => Ok(no_expiration()),
-        Some(Json::Text(text)) => Ok(text.clone()),
-        Some(Json::Int(number)) => Ok(number.to_string()),
-        // What is no number is stored as NULL there, which means the same.
-        Some(Json::Float(number)) => Ok(sqlite_float(*number).unwrap_or_else(no_expiration)),
-        Some(Json::Bool(_)) => Ok("1".to_owned()),
+        None => Ok(Some("no_expire".to_owned())),
+        Some(Json::Text(text)) => Ok(Some(text.clone())),
+        Some(Json::Int(number)) => Ok(Some(number.to_string())),
+        // What is no number is NULL there, which is shown as the same.
+        Some(Json::Float(number)) => Ok(sqlite_float(*number)),
+        Some(Json::Bool(_)) => Ok(Some("1".to_owned())),
         Some(_) => Err(JobFieldError::WrongType),
     }
-}
-
-fn no_expiration() -> String {
-    "no_expire".to_owned()
 }
 
 fn execution_context(body: &JsonObject) -> Result<String, JobFieldError> {

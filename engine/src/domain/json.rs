@@ -7,7 +7,7 @@ use super::text::{python_float, python_quoted, python_trim};
 /// The members of a JSON object in the order they came; a duplicate key keeps its first place and its last value.
 pub type JsonObject = IndexMap<String, Json>;
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub enum Json {
     /// `null`
     #[default]
@@ -23,6 +23,22 @@ pub enum Json {
     Text(String),
     List(Vec<Json>),
     Object(JsonObject),
+}
+
+/// As values, but that `NaN` equals itself: of two looks at one text neither is a change.
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::Int(one), Self::Int(other)) => one == other,
+            (Self::BigInt(one), Self::BigInt(other)) | (Self::Text(one), Self::Text(other)) => one == other,
+            (Self::Float(one), Self::Float(other)) => one == other || (one.is_nan() && other.is_nan()),
+            (Self::List(one), Self::List(other)) => one == other,
+            (Self::Object(one), Self::Object(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 impl Json {
@@ -248,6 +264,20 @@ impl<T: Into<Json>> From<Option<T>> for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_equals_itself_whatever_it_is() {
+        let nested = Json::object([("a", Json::list([f64::NAN, 1.5]))]);
+        assert_eq!(nested, nested.clone());
+        for (one, other) in [
+            (Json::from(f64::NAN), Json::from(0.0)),
+            (1.into(), 1.0.into()),
+            (1.into(), true.into()),
+            ("1".into(), Json::BigInt("1".to_owned())),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
 
     #[test]
     fn truth_is_pythons() {

@@ -15,6 +15,9 @@ pub const LATENESS: i64 = 300;
 pub enum Recurrence {
     /// Once, at the first minute that comes.
     Immediately,
+    /// Once, at its start, and without one at the first minute that comes: nothing is said, or `immediately` between
+    /// blanks, which the legacy's tick does not take for the word.
+    Unnamed,
     /// Once, at its start.
     Once,
     /// Every so many seconds from its start.
@@ -28,10 +31,12 @@ pub enum Recurrence {
 }
 
 impl Recurrence {
-    /// Reads the stored word; blanks around it and case are forgiven, nothing at all means [`Recurrence::Immediately`].
+    /// Reads the stored word; blanks around it and case are forgiven.
     pub fn parse(word: &str) -> Self {
-        match python_trim(word).to_lowercase().as_str() {
-            "" | "immediately" => Self::Immediately,
+        let word = word.to_lowercase();
+        match python_trim(&word) {
+            "immediately" if word == "immediately" => Self::Immediately,
+            "" | "immediately" => Self::Unnamed,
             "once" => Self::Once,
             "every_5_minutes" => Self::Every(5 * MINUTE),
             "every_10_minutes" => Self::Every(10 * MINUTE),
@@ -68,7 +73,7 @@ impl Recurrence {
                 }
                 candidate.seconds()
             }
-            Self::Immediately | Self::Once | Self::Unknown => None,
+            Self::Immediately | Self::Unnamed | Self::Once | Self::Unknown => None,
         }
     }
 
@@ -77,7 +82,7 @@ impl Recurrence {
         match self {
             Self::Every(period) => occurrence.checked_add(period),
             Self::Monthly | Self::Yearly => self.calendar_step(Minute::of(occurrence)?)?.seconds(),
-            Self::Immediately | Self::Once | Self::Unknown => None,
+            Self::Immediately | Self::Unnamed | Self::Once | Self::Unknown => None,
         }
     }
 
@@ -117,7 +122,7 @@ impl Schedule {
         let now = minute_of(now);
         let (start, last) = (present(self.start), present(self.last));
         match (self.recurrence, last) {
-            (Recurrence::Immediately, None) => Some(now),
+            (Recurrence::Immediately | Recurrence::Unnamed, None) => Some(now),
             (Recurrence::Once, None) => start,
             (recurrence, last) if recurrence.recurs() => {
                 let start = start?;
@@ -157,6 +162,7 @@ impl Schedule {
         }
         let occurrence = match self.recurrence {
             Recurrence::Immediately => created.map_or(minute, minute_of),
+            Recurrence::Unnamed => self.start.filter(|start| *start != 0).map_or(minute, minute_of),
             _ => present(self.start)?,
         };
         (earliest..=minute).contains(&occurrence).then_some(occurrence)

@@ -41,6 +41,15 @@ pub struct ScheduledJob {
 }
 
 impl ScheduledJob {
+    /// Whether its components can be gone through, whatever they are. The legacy leaves a job alone that has `null`, a number
+    /// or a boolean there.
+    pub fn can_be_worked_on(&self) -> bool {
+        !matches!(
+            self.components,
+            Some(Json::Null | Json::Bool(_) | Json::Int(_) | Json::BigInt(_) | Json::Float(_))
+        )
+    }
+
     /// The scripts that it runs; `root` is the folder of all islands.
     pub fn script_paths(&self, root: &Path) -> Vec<IslandPath> {
         let components = self.components.as_ref().and_then(Json::as_list);
@@ -81,8 +90,8 @@ pub struct NewJob {
     pub start_ts: Option<i64>,
     /// Shown, without effect.
     pub duration_stop_enabled: bool,
-    /// For how long an occurrence may wait or run.
-    pub expiration: String,
+    /// For how long an occurrence may wait or run; `None` is for ever, and stored as nothing.
+    pub expiration: Option<String>,
     /// As whom it runs.
     pub execution_context: String,
     /// The credential of remote runs.
@@ -105,8 +114,8 @@ pub struct JobChanges {
     pub schedule: Option<(String, Option<i64>)>,
     /// Shown, without effect.
     pub duration_stop_enabled: Option<bool>,
-    /// For how long an occurrence may wait or run.
-    pub expiration: Option<String>,
+    /// For how long an occurrence may wait or run; nothing is for ever.
+    pub expiration: Option<Option<String>>,
     /// As whom it runs.
     pub execution_context: Option<String>,
     /// The credential of remote runs.

@@ -31,6 +31,8 @@ fn iso_seconds(text: &str, zone: &TimeZone) -> Option<i64> {
     let rest = text.get(split..)?;
     let (time, offset) = match rest.chars().next() {
         None => (civil::Time::midnight(), None),
+        // A separator may have nothing behind it, if it is of one byte.
+        Some(_) if rest.len() == 1 => (civil::Time::midnight(), None),
         // Any one character separates.
         Some(separator) => time_and_offset(rest.get(separator.len_utf8()..)?)?,
     };
@@ -202,6 +204,22 @@ mod tests {
             assert_eq!(read(text), Some(1_927_584_000), "{text:?}");
         }
         assert_eq!(read("1969-12-31T23:59:59.5Z"), Some(0));
+    }
+
+    #[test]
+    fn a_separator_alone_is_midnight() {
+        for text in [
+            "2031-01-31T",
+            "20310131T",
+            "2031-W05-5T",
+            "2031-01-31_",
+            " 2031-01-31T ",
+        ] {
+            assert_eq!(read(text), Some(1_927_584_000), "{text:?}");
+        }
+        for text in ["2031-01-31\u{e9}", "2031-01-31TT", "2031-01-31T+"] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
     }
 
     #[test]

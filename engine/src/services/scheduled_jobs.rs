@@ -16,7 +16,6 @@ use crate::{
     domain::{
         job_runs::{JobRun, RunActivity, RunCount},
         json::Json,
-        json_text::compact_text,
         mask::shown,
         schedule::{Recurrence, Schedule},
         scheduled_jobs::{
@@ -93,7 +92,7 @@ pub enum JobError {
 }
 
 /// The parts of a job that decide who may make it, and whether it may be made at all.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct JobDefinition<'a> {
     components: Option<&'a Json>,
     execution_context: &'a str,
@@ -118,13 +117,6 @@ impl<'a> JobDefinition<'a> {
                 .unwrap_or(self.execution_context),
             credential_id: changes.credential_id.unwrap_or(self.credential_id),
         }
-    }
-
-    /// By text: a number that is none equals nothing, itself included.
-    fn equals(self, other: Self) -> bool {
-        self.components.map(compact_text) == other.components.map(compact_text)
-            && self.execution_context == other.execution_context
-            && self.credential_id == other.credential_id
     }
 
     fn uses_stored_credential(self) -> bool {
@@ -244,7 +236,7 @@ impl ScheduledJobService {
             }
             let mut work = self.store.begin().await?;
             let present = work.find_job(id).await?;
-            if present.is_some_and(|present| !JobDefinition::of(&present).equals(JobDefinition::of(&job))) {
+            if present.is_some_and(|present| JobDefinition::of(&present) != JobDefinition::of(&job)) {
                 // Somebody else was faster: what was looked at is not what would be changed.
                 continue;
             }
@@ -357,7 +349,9 @@ impl ScheduledJobService {
         if let Some(occurrence) = occurrence.and_then(|occurrence| i64::try_from(occurrence).ok()) {
             // By id: the youngest of a host stays.
             for run in view.runs_of_occurrence(id, occurrence).await? {
-                runs.insert(run.hostname.clone().unwrap_or_default(), run);
+                // As the legacy reads a run of no host.
+                let hostname = run.hostname.clone().unwrap_or_else(|| "None".to_owned());
+                runs.insert(hostname, run);
             }
             for activity in view.activities_of_occurrence(id, occurrence).await? {
                 activities.entry(activity.run_id).or_default().push(activity);

@@ -1,6 +1,7 @@
 //! The scheduler on a whole server, with real sockets: who may call, who gets the work, and what a restart keeps.
 
 mod odd_requests;
+mod stored_rows;
 
 use std::time::Duration;
 

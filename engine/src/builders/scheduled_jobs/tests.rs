@@ -25,8 +25,8 @@ fn a_job_has_defaults() {
         ("N", "immediately")
     );
     assert_eq!(
-        (job.expiration.as_str(), job.execution_context.as_str()),
-        ("no_expire", "system")
+        (job.expiration.as_deref(), job.execution_context.as_str()),
+        (Some("no_expire"), "system")
     );
     assert_eq!((job.start_ts, job.credential_id), (None, None));
     assert!(job.enabled && !job.use_service_account && !job.duration_stop_enabled);
@@ -107,16 +107,20 @@ fn the_first_truthy_of_two_places_counts() {
     let job = made(r#""schedule":{"type":" Daily ","start":0},"schedule_type":"once","start":77,"#).unwrap();
     assert_eq!((job.schedule_type.as_str(), job.start_ts), ("daily", Some(77)));
     let job = made(r#""duration":{"expiration":"3d","stopAfterEnabled":"no"},"expiration":"1h","#).unwrap();
-    assert_eq!((job.expiration.as_str(), job.duration_stop_enabled), ("3d", true));
+    assert_eq!(
+        (job.expiration.as_deref(), job.duration_stop_enabled),
+        (Some("3d"), true)
+    );
     for (given, stored) in [
-        ("90", "90"),
-        ("1.5", "1.5"),
-        ("1e16", "1.0e+16"),
-        ("NaN", "no_expire"),
+        ("90", Some("90")),
+        ("1.5", Some("1.5")),
+        ("1e16", Some("1.0e+16")),
+        ("NaN", None),
     ] {
         let job = made(&format!(r#""expiration":{given},"#)).unwrap();
-        assert_eq!(job.expiration, stored, "{given}");
+        assert_eq!(job.expiration.as_deref(), stored, "{given}");
     }
+    assert_eq!(changed(r#"{"expiration":NaN}"#).unwrap().expiration, Some(None));
 }
 
 #[test]
@@ -164,7 +168,7 @@ fn only_what_is_there_changes() {
     );
     assert_eq!(changed(r#"{"start":5}"#), Err(JobFieldError::NoFields));
     let duration = changed(r#"{"duration":{"expiration":"3d"}}"#).unwrap();
-    assert_eq!(duration.expiration.as_deref(), Some("3d"));
+    assert_eq!(duration.expiration, Some(Some("3d".to_owned())));
     assert_eq!(duration.duration_stop_enabled, Some(false));
     assert_eq!(
         changed(r#"{"targets":0}"#).unwrap().targets,

@@ -23,15 +23,20 @@ pub fn overrides_of(members: &JsonObject) -> Overrides {
         .collect()
 }
 
-/// Values given as a list of `{name, value}`; entries without a `value` are skipped.
+/// Values given as a list of `{name, value}`.
 pub fn overrides_in(list: &[Json]) -> Overrides {
-    list.iter()
-        .filter_map(|entry| {
-            let name = entry.get("name").map(Json::python_text)?;
-            let value = entry.get("value")?;
-            (!name.is_empty()).then(|| (name, value.clone()))
-        })
+    named_values(list)
+        .map(|(name, value)| (name, value.clone()))
         .collect()
+}
+
+/// The values of such a list, repeated names too; entries without a `value` are skipped.
+pub fn named_values(list: &[Json]) -> impl Iterator<Item = (String, &Json)> {
+    list.iter().filter_map(|entry| {
+        let name = entry.get("name").map(Json::python_text)?;
+        let value = entry.get("value")?;
+        (!name.is_empty()).then_some((name, value))
+    })
 }
 
 /// A script's variables, filled.
@@ -320,6 +325,8 @@ fn literal(kind: &str, value: &Json) -> Literal {
                 Json::Text(text) => {
                     !["false", "0", "no", "n", "off", ""].contains(&python_trim(text).to_lowercase().as_str())
                 }
+                // As a text, which says something even of nothing: `[]`, `{}`.
+                Json::List(_) | Json::Object(_) => true,
                 other => other.is_truthy(),
             };
             Literal::Bare(if truth { "$true" } else { "$false" }.to_owned())

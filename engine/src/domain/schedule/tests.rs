@@ -152,6 +152,22 @@ fn an_occurrence_may_be_five_minutes_late() {
     assert_eq!(due("every_5_minutes", 60, Some(M), None, M), None);
 }
 
+/// The legacy's tick knows the bare word alone; what stands for it begins as any other job, and without a start at once.
+#[test]
+fn a_job_of_no_kind_starts_at_its_start_and_without_one_at_once() {
+    const M: i64 = 1_907_757_240;
+    for word in ["", " ", " immediately", "IMMEDIATELY "] {
+        let long_ago = Some(M - 86_400);
+        assert_eq!(due(word, M - 200, None, long_ago, M), Some(M - 240), "{word:?}");
+        assert_eq!(due(word, M - 360, None, Some(M), M), None, "{word:?}");
+        assert_eq!(due(word, M + 60, None, Some(M), M), None, "{word:?}");
+        assert_eq!(due(word, 30, None, Some(M), M), None, "{word:?}");
+        assert_eq!(due(word, 0, None, long_ago, M + 59), Some(M), "{word:?}");
+        assert_eq!(due(word, 0, Some(M - 60), long_ago, M), None, "{word:?}");
+    }
+    assert_eq!(due("IMMEDIATELY", M - 360, None, Some(M), M), Some(M));
+}
+
 #[test]
 fn a_recurring_job_leaves_an_occurrence_when_the_next_comes_due() {
     let open = |word, last, now| {

@@ -38,14 +38,14 @@ fn line(row: &SqliteRow) -> Result<Activity, StoreError> {
     })
 }
 
-/// Whether a column holds anything but nothing and an empty text; SQLite tells that from the head of the row, however long
+/// Whether a column holds anything but nothing and an empty text, of characters or bytes; SQLite tells that from the head of the row, however long
 /// the text is.
 macro_rules! has_text {
     ($column:literal) => {
         concat!(
             "(typeof(",
             $column,
-            ") NOT IN ('null', 'text') OR COALESCE(octet_length(",
+            ") NOT IN ('null', 'text', 'blob') OR COALESCE(octet_length(",
             $column,
             "), 0) > 0)"
         )

@@ -120,7 +120,8 @@ impl WriteScheduledJobs for SqliteWork {
             "UPDATE scheduled_jobs SET name = COALESCE($2, name), components_json = COALESCE($3, components_json), \
              targets_json = COALESCE($4, targets_json), schedule_type = COALESCE($5, schedule_type), \
              start_ts = CASE WHEN $5 IS NULL THEN start_ts ELSE $6 END, \
-             duration_stop_enabled = COALESCE($7, duration_stop_enabled), expiration = COALESCE($8, expiration), \
+             duration_stop_enabled = COALESCE($7, duration_stop_enabled), \
+             expiration = CASE WHEN $15 THEN $8 ELSE expiration END, \
              execution_context = COALESCE($9, execution_context), \
              credential_id = CASE WHEN $10 THEN $11 ELSE credential_id END, \
              use_service_account = COALESCE($12, use_service_account), enabled = COALESCE($13, enabled), \
@@ -133,13 +134,14 @@ impl WriteScheduledJobs for SqliteWork {
         .bind(schedule.map(|(word, _)| word))
         .bind(schedule.and_then(|(_, start)| *start))
         .bind(changes.duration_stop_enabled)
-        .bind(&changes.expiration)
+        .bind(changes.expiration.as_ref().and_then(Option::as_ref))
         .bind(&changes.execution_context)
         .bind(changes.credential_id.is_some())
         .bind(changes.credential_id.flatten())
         .bind(changes.use_service_account)
         .bind(changes.enabled)
         .bind(now)
+        .bind(changes.expiration.is_some())
         .execute(self.connection())
         .await?;
         Ok(updated.rows_affected() > 0)

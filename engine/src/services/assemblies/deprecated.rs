@@ -134,7 +134,8 @@ impl AssemblyService {
         if !self.has(routes, path, EntryKind::File).await {
             return Err(DeprecatedError::FileNotFound);
         }
-        if !is_valid(routes, new_path) || self.check_inside(routes, new_path).is_err() {
+        let names_nothing = new_path.trim_start_matches(['/', '\\']).is_empty();
+        if names_nothing || !is_valid(routes, new_path) || self.check_inside(routes, new_path).is_err() {
             return Err(DeprecatedFormError::InvalidDestination.into());
         }
         Ok(())

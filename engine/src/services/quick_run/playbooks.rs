@@ -33,6 +33,7 @@ use crate::{
     repositories::StoreError,
     services::{
         audit,
+        credentials::or_default,
         scheduled_jobs::JobAuthor,
         scheduler::{
             channel::Recipient,
@@ -230,7 +231,7 @@ impl QuickRunService {
     async fn execution(&self, credential_id: i64) -> Result<Execution, QuickPlaybookError> {
         let credential = self.store.view().await?.find_credential(credential_id).await?;
         let credential = credential.ok_or(QuickPlaybookError::CredentialNotFound)?;
-        let connection = credential.connection_type.to_lowercase();
+        let connection = or_default(&credential.connection_type, "ssh").to_lowercase();
         match connection.as_str() {
             "ssh" | "linux" | "unix" => Ok(Execution::Server),
             "winrm" | "psrp" => Ok(Execution::Agent),

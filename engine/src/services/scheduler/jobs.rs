@@ -4,12 +4,13 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Scheduler,
-    delivery::{OFFLINE, QUARANTINED},
+    delivery::QUARANTINED,
     events::{self, EndedRun},
     manifest::{Component, ComponentKind, Manifest, lacks_credential},
-    plan::{Plan, open_hosts, plan},
+    plan::{OpenHosts, Turn, open_hosts, turns},
     playbook_run::ServerPlaybook,
     redelivery::Dispatch,
+    run_status,
 };
 use crate::{
     domain::{
@@ -57,7 +58,7 @@ impl Scheduler {
         let mut open = Vec::new();
         for job in jobs {
             match self.plan_of(&job, now).await {
-                Ok(Some(plan)) if !plan.start.is_empty() => open.push((job, plan)),
+                Ok(Some(plan)) if !plan.hosts.is_empty() => open.push((job, plan)),
                 Ok(_) => {}
                 Err(error) => tracing::error!(
                     job_id = job.id,
@@ -67,7 +68,7 @@ impl Scheduler {
             }
         }
         // Asked once for all jobs: it may take a look at the whole fleet.
-        let hosts: HashSet<_> = open.iter().flat_map(|(_, plan)| &plan.start).collect();
+        let hosts: HashSet<_> = open.iter().flat_map(|(_, plan)| &plan.hosts).collect();
         let hosts: Vec<_> = hosts.into_iter().cloned().collect();
         let mut ready = self.channel.online_among(&hosts).await;
         match self.quarantined_among(&hosts).await {
@@ -94,7 +95,11 @@ impl Scheduler {
         self.store.view().await?.enabled_jobs().await
     }
 
-    async fn plan_of(&self, job: &ScheduledJob, now: i64) -> Result<Option<Plan>, StoreError> {
+    async fn plan_of(&self, job: &ScheduledJob, now: i64) -> Result<Option<OpenHosts>, StoreError> {
+        if !job.can_be_worked_on() {
+            tracing::warn!(job_id = job.id, "[Scheduler] the components of a job are no list");
+            return Ok(None);
+        }
         if job.targets.is_none() {
             tracing::warn!(job_id = job.id, "[Scheduler] the targets of a job are unreadable");
         }
@@ -104,15 +109,16 @@ impl Scheduler {
     async fn work_on(
         self: &Arc<Self>,
         job: &ScheduledJob,
-        open: &Plan,
+        open: &OpenHosts,
         ready: &HashSet<String>,
         now: i64,
     ) -> Result<(), StoreError> {
-        let wanted = plan(job, open, ready, now);
-        if wanted.start.is_empty() && wanted.expire.is_empty() {
+        let wanted = turns(job, open, ready, now);
+        if wanted.is_empty() {
             return Ok(());
         }
-        let manifest = if wanted.start.is_empty() || lacks_credential(job) {
+        let starts = wanted.iter().any(|(_, turn)| *turn == Turn::Start);
+        let manifest = if !starts || lacks_credential(job) {
             Manifest::default()
         } else {
             self.manifests().build(job).await
@@ -127,43 +133,34 @@ impl Scheduler {
         let Some(open) = open_hosts(&mut *work, job, now).await? else {
             return Ok(());
         };
-        let plan = plan(job, &open, ready, now);
-        let starting: Vec<&str> = plan.start.iter().map(String::as_str).collect();
+        let turns = turns(job, &open, ready, now);
+        let starting = turns.iter().filter(|(_, turn)| *turn == Turn::Start);
+        let starting: Vec<&str> = starting.map(|(host, _)| *host).collect();
         let mut devices = self.hosts.devices(&mut *work, &starting).await?;
-        let mut begun = Vec::new();
-        let mut failed = Vec::new();
-        for host in &plan.start {
-            let start = Start {
-                host,
-                device: devices.remove(host).unwrap_or_default(),
-                occurrence: plan.occurrence,
-                now,
-            };
-            match self.begin_run(&mut *work, job, start, &manifest).await? {
-                Ok(run) => begun.push(run),
-                Err(run) => failed.push(run),
+        let (mut begun, mut failed, mut expired) = (Vec::new(), Vec::new(), 0);
+        // In the order of the targets, so that runs have the legacy's ids.
+        for (host, turn) in turns {
+            match turn {
+                Turn::Start => {
+                    let start = Start {
+                        host,
+                        device: devices.remove(host).unwrap_or_default(),
+                        occurrence: open.occurrence,
+                        now,
+                    };
+                    match self.begin_run(&mut *work, job, start, &manifest).await? {
+                        Ok(run) => begun.push(run),
+                        Err(run) => failed.push(run),
+                    }
+                }
+                Turn::Expire => {
+                    run_status::expire(&mut *work, job.id, host, open.occurrence, now).await?;
+                    expired += 1;
+                }
             }
         }
-        for host in &plan.expire {
-            let run = NewRun {
-                job_id: job.id,
-                hostname: host,
-                occurrence: plan.occurrence,
-                started: false,
-                finished: true,
-                status: status::EXPIRED,
-                error: Some(OFFLINE),
-            };
-            let id = work.insert_run(&run, now).await?;
-            tracing::warn!(
-                run_id = id,
-                job_id = job.id,
-                host = %host.escape_debug(),
-                "[Scheduler] a run expired, its host is offline"
-            );
-        }
         work.save().await?;
-        for _ in &plan.expire {
+        for _ in 0..expired {
             measures::run_ended(status::EXPIRED);
         }
         self.send_out(job, &manifest, begun, failed).await;

@@ -12,7 +12,7 @@ use crate::{
         assembly::{
             document::Document,
             location::{Island, IslandPath},
-            variables::{EscapingValue, Overrides, is_reserved, overrides_in, overrides_of},
+            variables::{EscapingValue, Overrides, is_reserved, named_values, overrides_in, overrides_of},
         },
         json::{Json, JsonObject},
         mask::shown,
@@ -331,10 +331,13 @@ pub fn reserved_name(values: &Overrides, document: Option<&Document>) -> Option<
         .map(str::to_owned)
 }
 
-/// The values of a playbook. Other than with scripts, the object wins over the list.
+/// The values of a playbook. Other than with scripts, a name that is there is not given another value: the object wins over
+/// the list, and in the list the first.
 fn playbook_values(component: &Json) -> Overrides {
-    let mut values = overrides_in(given_list(component));
-    values.extend(given_object(component));
+    let mut values = given_object(component);
+    for (name, value) in named_values(given_list(component)) {
+        values.entry(name).or_insert_with(|| value.clone());
+    }
     values
 }
 

@@ -11,24 +11,31 @@ use crate::{
     repositories::{ReadTables, StoreError},
 };
 
-/// What a tick finds to do for a job.
+/// The occurrence that a job is worked on, with the hosts on which nothing has happened yet.
 #[derive(Debug, Default, Eq, PartialEq)]
-pub(super) struct Plan {
+pub(super) struct OpenHosts {
     /// The occurrence, in seconds.
     pub(super) occurrence: i64,
-    /// Hosts on which it starts.
-    pub(super) start: Vec<String>,
-    /// Hosts that stayed away too long.
-    pub(super) expire: Vec<String>,
+    /// In the job's order.
+    pub(super) hosts: Vec<String>,
 }
 
-/// The occurrence that a job is to be worked on now, and in `start` those of its hosts that have no run in it and no
-/// open run of an earlier one. `None` where no occurrence is due and the latest one is complete.
+/// What happens on an open host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Turn {
+    /// The occurrence starts there.
+    Start,
+    /// It stayed away too long.
+    Expire,
+}
+
+/// The occurrence that a job is to be worked on now, and those of its hosts that have no run in it and no open run of an
+/// earlier one. `None` where no occurrence is due and the latest one is complete.
 pub(super) async fn open_hosts(
     tables: &mut dyn ReadTables,
     job: &ScheduledJob,
     now: i64,
-) -> Result<Option<Plan>, StoreError> {
+) -> Result<Option<OpenHosts>, StoreError> {
     let last = tables.latest_occurrence(job.id).await?;
     let schedule = Schedule {
         recurrence: Recurrence::parse(&job.schedule_type),
@@ -42,20 +49,16 @@ pub(super) async fn open_hosts(
         return Ok(None);
     };
     let runs = tables.runs_of_occurrence(job.id, occurrence).await?;
-    let mut start = job.targets.as_ref().map(target_hosts).unwrap_or_default();
-    if due.is_none() && is_complete(&runs, &start) {
+    let mut hosts = job.targets.as_ref().map(target_hosts).unwrap_or_default();
+    if due.is_none() && is_complete(&runs, &hosts) {
         return Ok(None);
     }
     let mut taken: HashSet<String> = runs.into_iter().filter_map(|run| run.hostname).collect();
     // A host is not given work twice at a time.
     taken.extend(tables.busy_hosts(job.id).await?);
     // What was taken before, and what comes twice.
-    start.retain(|host| taken.insert(host.clone()));
-    Ok(Some(Plan {
-        occurrence,
-        start,
-        expire: Vec::new(),
-    }))
+    hosts.retain(|host| taken.insert(host.clone()));
+    Ok(Some(OpenHosts { occurrence, hosts }))
 }
 
 /// Whether as many hosts have ended as the job has targets. Which ones does not matter, as in the legacy: replaced targets
@@ -70,17 +73,25 @@ fn is_complete(runs: &[JobRun], targets: &[String]) -> bool {
     ended.len() >= targets.len()
 }
 
-/// Parts the open hosts into those that start and those that stayed away too long; the others wait.
-pub(super) fn plan(job: &ScheduledJob, open: &Plan, ready: &HashSet<String>, now: i64) -> Plan {
+/// What happens on the open hosts now, in their order; those that wait are left out.
+pub(super) fn turns<'a>(
+    job: &ScheduledJob,
+    open: &'a OpenHosts,
+    ready: &HashSet<String>,
+    now: i64,
+) -> Vec<(&'a str, Turn)> {
     let expired = job
         .expiration
         .as_deref()
         .and_then(expiration_seconds)
         .is_some_and(|limit| open.occurrence.saturating_add(limit) <= now);
-    let (start, away): (Vec<_>, Vec<_>) = open.start.iter().cloned().partition(|host| ready.contains(host));
-    Plan {
-        occurrence: open.occurrence,
-        start,
-        expire: if expired { away } else { Vec::new() },
-    }
+    let turn = |host: &'a String| {
+        let turn = if ready.contains(host) {
+            Turn::Start
+        } else {
+            expired.then_some(Turn::Expire)?
+        };
+        Some((host.as_str(), turn))
+    };
+    open.hosts.iter().filter_map(turn).collect()
 }

@@ -1,9 +1,9 @@
 //! How a run's status changes. Agents' results, reports of playbooks, the tick and server-side playbooks all move it
 //! through here.
 
-use super::events::EndedRun;
+use super::{delivery::OFFLINE, events::EndedRun};
 use crate::{
-    domain::job_runs::{JobRun, status},
+    domain::job_runs::{JobRun, NewRun, status},
     repositories::{StoreError, UnitOfWork},
 };
 
@@ -69,6 +69,33 @@ pub async fn end(
     }
     work.set_run_state(&run, now).await?;
     ended(work, run).await
+}
+
+/// Writes the run of a host that stayed away, which so never begins.
+pub async fn expire(
+    work: &mut dyn UnitOfWork,
+    job_id: i64,
+    host: &str,
+    occurrence: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    let run = NewRun {
+        job_id,
+        hostname: host,
+        occurrence,
+        started: false,
+        finished: true,
+        status: status::EXPIRED,
+        error: Some(OFFLINE),
+    };
+    let id = work.insert_run(&run, now).await?;
+    tracing::warn!(
+        run_id = id,
+        job_id,
+        host = %host.escape_debug(),
+        "[Scheduler] a run expired, its host is offline"
+    );
+    Ok(())
 }
 
 async fn ended(work: &mut dyn UnitOfWork, run: JobRun) -> Result<EndedRun, StoreError> {

@@ -1,5 +1,6 @@
 mod delivery;
 mod model;
+mod odd_jobs;
 mod quick_playbooks;
 mod quick_run_requests;
 mod quick_runs;

@@ -109,6 +109,24 @@ fn only_numbers_go_in_bare() {
 }
 
 #[test]
+fn a_list_or_an_object_is_true_also_an_empty_one() {
+    let truth = |value: Json| {
+        let overrides = Overrides::from_iter([("flag".to_owned(), value)]);
+        rewrite(&fill(&declared(VARIABLES), &overrides), "$env:flag")
+    };
+    for value in [
+        Json::List(Vec::new()),
+        Json::object::<&str, 0>([]),
+        Json::list([0]),
+    ] {
+        assert_eq!(truth(value), "$true");
+    }
+    for value in [Json::Null, 0.into(), "".into()] {
+        assert_eq!(truth(value), "$false");
+    }
+}
+
+#[test]
 fn a_list_of_values_skips_those_without_one() {
     let list = [
         Json::object([("name", " a ".into()), ("value", 9.into())]),

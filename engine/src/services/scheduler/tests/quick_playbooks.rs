@@ -5,7 +5,7 @@ use crate::{
     builders::quick_run::quick_playbook,
     domain::json::Json,
     services::{
-        quick_run::{QuickPlaybookError, StartedPlaybook},
+        quick_run::{Execution, QuickPlaybookError, StartedPlaybook},
         scheduled_jobs::JobAuthor,
     },
 };
@@ -178,4 +178,15 @@ async fn a_quarantined_device_gets_no_playbook() {
         story.column("SELECT run_id FROM ansible_play_recaps").await,
         [""; 0]
     );
+}
+
+#[tokio::test]
+async fn a_credential_of_no_type_is_one_for_ssh() {
+    let story = story().await;
+    story
+        .sql("INSERT INTO credentials (id, name, connection_type, created_at, updated_at) VALUES (5, 'c', '', 0, 0)")
+        .await;
+    let none = Json::object::<&str, 0>([]);
+    let started = start(&story, &author(true), &["A"], Some(5), none).await.unwrap();
+    assert_eq!(started[0].execution, Execution::Server);
 }
