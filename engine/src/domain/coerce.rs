@@ -48,7 +48,7 @@ pub fn integer_in(text: &str) -> Option<i128> {
 }
 
 /// The text with every decimal digit, of whatever script, as the ASCII one.
-fn ascii_digits(text: &str) -> Cow<'_, str> {
+pub(super) fn ascii_digits(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
