@@ -119,6 +119,8 @@ pub struct Leniency {
     /// What is answered once the packets of a POST are handled is `OK` and not `ok`; a poll that waits while its client
     /// closes gets 400 and not `6`; other methods get 405, and `OPTIONS` gets 200.
     pub answers_as_python: bool,
+    /// A message whose text is a JSON string is what that string says. Otherwise it is no packet.
+    pub unwraps_strings: bool,
     /// Reads the index of a JSONP callback, which Engine.IO 4 has no more; without it `j` means nothing.
     pub jsonp_index: Option<fn(&str) -> Option<i128>>,
 }
@@ -132,6 +134,7 @@ impl Leniency {
             replaces_polls: true,
             answers_upgrades: true,
             answers_as_python: true,
+            unwraps_strings: true,
             jsonp_index: Some(jsonp_index),
         }
     }
