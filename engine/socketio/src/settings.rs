@@ -120,6 +120,8 @@ pub struct Leniency {
     /// closes gets 400 and not `6`; the first poll after a connection has ended is told that it has, and those behind it
     /// that there is none; other methods get 405, and `OPTIONS` gets 200.
     pub answers_as_python: bool,
+    /// A message whose text is a JSON string is what that string says. Otherwise it is no packet.
+    pub unwraps_strings: bool,
     /// Reads the index of a JSONP callback, which Engine.IO 4 has no more; without it `j` means nothing.
     pub jsonp_index: Option<fn(&str) -> Option<i128>>,
 }
@@ -133,6 +135,7 @@ impl Leniency {
             replaces_polls: true,
             answers_upgrades: true,
             answers_as_python: true,
+            unwraps_strings: true,
             jsonp_index: Some(jsonp_index),
         }
     }

@@ -106,7 +106,7 @@ fn whole_number_in(text: &str) -> Option<WholeNumber> {
 }
 
 /// The text with every decimal digit, of whatever script, as the ASCII one.
-fn ascii_digits(text: &str) -> Cow<'_, str> {
+pub(super) fn ascii_digits(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }

@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use super::{coerce::ascii_digits, text::python_trim};
+
 /// A device's GUID in the form that the legacy compares and stores: upper case, hyphenated, where it is a UUID;
 /// otherwise the upper-cased text.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -13,7 +15,7 @@ impl Guid {
     /// Text around a UUID (quotes, blanks, letters that are no hex digits) is forgiven, as the legacy does. Text
     /// that is no UUID is taken too: the legacy makes a device `HELLO` of `hello`.
     pub fn normalize(text: &str) -> Option<Self> {
-        let bare = text.trim().trim_matches(['{', '}']);
+        let bare = python_trim(text).trim_matches(['{', '}']);
         if bare.is_empty() {
             return None;
         }
@@ -24,11 +26,14 @@ impl Guid {
                 .collect();
             lenient_uuid(digits.trim_matches('-'))
         };
-        let uuid = lenient_uuid(bare).or_else(from_digits);
+        let uuid = lenient_uuid(bare)
+            .or_else(|| uuid_of_number(bare))
+            .or_else(from_digits);
         Some(Self(uuid.unwrap_or_else(|| bare.to_uppercase())))
     }
 
-    /// Reads text that is a UUID in any of its spellings, and nothing besides.
+    /// Reads text that is a UUID in any of its spellings, and nothing besides. What only [`Guid::normalize`] forgives is
+    /// none: whom an id names is no place for kindness.
     pub fn uuid(text: &str) -> Option<Self> {
         lenient_uuid(text.trim().trim_matches(['{', '}'])).map(Self)
     }
@@ -60,15 +65,36 @@ fn lenient_uuid(text: &str) -> Option<String> {
     if is_hyphenated(text) {
         return Some(text.to_ascii_uppercase());
     }
-    if text.len() < 32 {
-        return None;
-    }
-    let digits = text.replace("urn:", "").replace("uuid:", "");
-    let digits = digits.trim_matches(['{', '}']).replace('-', "");
+    let digits = bare_digits(text)?;
     if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     Uuid::try_parse(&digits).ok().map(hyphenated_upper)
+}
+
+/// A UUID without what may stand around and between its digits; `None` where that is too short for one.
+fn bare_digits(text: &str) -> Option<String> {
+    if text.len() < 32 {
+        return None;
+    }
+    let digits = text.replace("urn:", "").replace("uuid:", "");
+    Some(digits.trim_matches(['{', '}']).replace('-', ""))
+}
+
+/// The UUID in the 32 characters of a number as Python reads one to the base of 16: with blanks around it, `+` or `0x` before
+/// it, single `_` between its digits, and digits of any script.
+fn uuid_of_number(text: &str) -> Option<String> {
+    let digits = bare_digits(text).filter(|digits| digits.chars().count() == 32)?;
+    let number = ascii_digits(python_trim(&digits));
+    let unsigned = number.strip_prefix('+').unwrap_or(&number);
+    let marked = ["0x", "0X"].iter().find_map(|mark| unsigned.strip_prefix(mark));
+    let groups = marked.map_or(unsigned, |rest| rest.strip_prefix('_').unwrap_or(rest));
+    let is_hex = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !groups.split('_').all(is_hex) {
+        return None;
+    }
+    let number = u128::from_str_radix(&groups.replace('_', ""), 16).ok()?;
+    Some(hyphenated_upper(Uuid::from_u128(number)))
 }
 
 fn is_hyphenated(text: &str) -> bool {
@@ -106,6 +132,59 @@ mod tests {
             let guid = Guid::normalize(text).unwrap();
             assert_eq!(guid.as_str(), CANONICAL, "{text}");
             assert!(guid.is_uuid(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_32_characters_is_a_uuid() {
+        for (text, expected) in [
+            (
+                "0x3f2504e04f8911d39a0c0305e82c33",
+                "003F2504-E04F-8911-D39A-0C0305E82C33",
+            ),
+            (
+                "0X_3f2504e04f8911d39a0c0305e82c3",
+                "0003F250-4E04-F891-1D39-A0C0305E82C3",
+            ),
+            (
+                "+3f2504e04f8911d39a0c0305e82c330",
+                "03F2504E-04F8-911D-39A0-C0305E82C330",
+            ),
+            (
+                "3f2504e0_4f89_11d3_9a0c_0305e82c",
+                "00003F25-04E0-4F89-11D3-9A0C0305E82C",
+            ),
+            (
+                "{ 3f2504e04f8911d39a0c0305e82c33 }",
+                "003F2504-E04F-8911-D39A-0C0305E82C33",
+            ),
+            ("\u{ff13}f2504e04f8911d39a0c0305e82c3301", CANONICAL),
+            ("\u{1c}3f2504e04f8911d39a0c0305e82c3301\u{1f}", CANONICAL),
+        ] {
+            let guid = Guid::normalize(text).unwrap();
+            assert_eq!(guid.as_str(), expected, "{text:?}");
+            assert!(guid.is_uuid(), "{text:?}");
+        }
+        for text in [
+            "3f2504e0__4f89_11d3_9a0c_0305e82c",
+            "_3f2504e04f8911d39a0c0305e82c330",
+            "3f2504e04f8911d39a0c0305e82c330_",
+            "++3f2504e04f8911d39a0c0305e82c33",
+            "3f2504e04f8911d3 9a0c0305e82c330",
+            "0x0x2504e04f8911d39a0c0305e82c33",
+        ] {
+            assert!(!Guid::normalize(text).unwrap().is_uuid(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_plain_uuid_names_a_device_in_an_id() {
+        for text in [
+            "0x3f2504e04f8911d39a0c0305e82c33",
+            "+3f2504e04f8911d39a0c0305e82c330",
+            "\u{ff13}f2504e04f8911d39a0c0305e82c3301",
+        ] {
+            assert_eq!(Guid::uuid(text), None, "{text:?}");
         }
     }
 

@@ -87,6 +87,8 @@ pub fn read_stored_text(text: &str) -> Result<Json, Unparsable> {
 #[derive(Clone, Copy, Debug)]
 pub struct JsonReader {
     most_values: usize,
+    /// Characters of an integer, its sign included.
+    longest_integer: usize,
     odd: Odd,
 }
 
@@ -94,6 +96,7 @@ impl Default for JsonReader {
     fn default() -> Self {
         Self {
             most_values: usize::MAX,
+            longest_integer: usize::MAX,
             odd: Odd::Refused,
         }
     }
@@ -105,6 +108,14 @@ impl JsonReader {
         Self {
             most_values,
             ..Self::default()
+        }
+    }
+
+    /// Takes integers of more characters for malformed, a sign included.
+    pub fn integers_within(self, longest_integer: usize) -> Self {
+        Self {
+            longest_integer,
+            ..self
         }
     }
 
@@ -231,6 +242,7 @@ struct Reader<'a> {
     text: &'a str,
     position: usize,
     open: Vec<Open>,
+    longest_integer: usize,
     odd: Odd,
     /// How many values may still come; `None` once too many came.
     values_left: Option<usize>,
@@ -242,6 +254,7 @@ impl<'a> Reader<'a> {
             text,
             position: 0,
             open: Vec::new(),
+            longest_integer: rules.longest_integer,
             odd: rules.odd,
             values_left: Some(rules.most_values),
         }
@@ -358,7 +371,7 @@ impl<'a> Reader<'a> {
         if fraction || exponent {
             return self.since(start).parse().map(Json::Float).map_err(|_| Unparsable);
         }
-        if integer.trim_start_matches('-').len() > LONGEST_INTEGER {
+        if integer.trim_start_matches('-').len() > LONGEST_INTEGER || integer.len() > self.longest_integer {
             return Err(Unparsable);
         }
         Ok(integer

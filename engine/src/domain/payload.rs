@@ -7,7 +7,7 @@ use super::json::{Json, JsonObject};
 /// What an event carries: its one argument. `null` is sent as an event without argument, as the legacy does.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Payload {
-    /// The argument; with attachments, `{"_placeholder": true, "num": n}` stands for the nth of them.
+    /// The argument; with attachments, a [`placeholder`] in it stands for one of them.
     pub value: Json,
     /// Binary parts.
     pub attachments: Vec<Bytes>,
@@ -56,12 +56,30 @@ impl Payload {
 
     /// Which of the attachments a value inside this payload stands for.
     pub fn attachment_number(&self, value: &Json) -> Option<usize> {
-        if self.attachments.is_empty() || !value.get("_placeholder").is_some_and(Json::is_truthy) {
-            return None;
-        }
-        let number = usize::try_from(value.get("num")?.as_int()?).ok()?;
-        (number < self.attachments.len()).then_some(number)
+        attachment_at(placeholder(value)?, self.attachments.len())
     }
+}
+
+/// What stands in place of an attachment: `{"_placeholder": true, "num": n}`, where anything truthy is as good as `true`.
+/// Gives its number.
+pub fn placeholder(value: &Json) -> Option<&Json> {
+    value.get("_placeholder").filter(|mark| mark.is_truthy())?;
+    value.get("num")
+}
+
+/// The place of the attachment of this number among so many. As in Python's lists, a negative one counts from the end,
+/// and booleans are numbers.
+pub fn attachment_at(number: &Json, attachments: usize) -> Option<usize> {
+    let number = match number {
+        Json::Bool(number) => i64::from(*number),
+        number => number.as_int()?,
+    };
+    let place = if number < 0 {
+        attachments.checked_sub(usize::try_from(number.unsigned_abs()).ok()?)?
+    } else {
+        usize::try_from(number).ok()?
+    };
+    (place < attachments).then_some(place)
 }
 
 impl<T: Into<Json>> From<T> for Payload {

@@ -54,6 +54,9 @@ use crate::{
 /// The largest message, announced to clients (RT-5).
 const MAX_PAYLOAD: usize = 100_000_000;
 
+/// Attachments of one event where nobody is checked. The legacy has no bound; their bytes have one of their own.
+const MOST_ATTACHMENTS: usize = 1000;
+
 #[derive(Debug)]
 pub struct SocketEndpoint {
     server: Arc<Server<SocketIo<ChannelApplication>>>,
@@ -74,9 +77,15 @@ impl SocketEndpoint {
         real_clock: Arc<dyn Clock>,
         settings: &Settings,
     ) -> Self {
+        let usual = server_settings(&settings.timing, &settings.bounds);
         let of_server = socketio_server::Settings {
             long_work: hub.long_work().clone(),
-            ..server_settings(&settings.timing, &settings.bounds)
+            most_attachments: if hub.access().is_strict() {
+                usual.most_attachments
+            } else {
+                MOST_ATTACHMENTS
+            },
+            ..usual
         };
         let random = Arc::new(InjectedRandom(Arc::clone(&environment.random)));
         let connections = Arc::clone(hub.connections());

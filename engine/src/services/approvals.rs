@@ -7,6 +7,7 @@ use super::{
     hosts::{HostNames, HostRules, InvalidHostname},
 };
 use crate::{
+    builders::approvals::DecidedDevice,
     domain::{
         approvals::{Approval, HostnameHolder, ListedApproval},
         guid::Guid,
@@ -119,13 +120,18 @@ impl ApprovalService {
     pub async fn approve(
         &self,
         id: &str,
-        given_guid: Option<Guid>,
+        device: DecidedDevice,
         resolution: Option<&str>,
         decider: &Decider,
     ) -> Result<Option<String>, DecisionError> {
         let mut work = self.store.begin().await?;
         let mut approval = pending(work.find_approval(id).await?)?;
-        let guid = given_guid.or_else(|| stored_guid(&approval));
+        let own = stored_guid(&approval);
+        let guid = match device {
+            DecidedDevice::OfRequest => own.clone(),
+            DecidedDevice::Guid(guid) => Some(guid),
+            DecidedDevice::Blank => None,
+        };
         let holders = holders(&mut *work, &mut self.hosts.names(), &approval.hostname_claimed).await?;
         let conflict = conflict(holders, guid.as_ref(), &approval.fingerprint_claimed);
         let (guid, resolution) = match conflict {
@@ -145,6 +151,7 @@ impl ApprovalService {
                 }
             },
         };
+        let guid = guid.or(own);
         let is_registered = match &guid {
             Some(guid) => work.find_device(guid.as_str()).await?.is_some(),
             None => false,

@@ -4,6 +4,7 @@ mod fleet;
 mod heartbeats;
 mod job_status;
 mod logins;
+mod odd_packets;
 mod polling;
 
 use std::time::Duration;
@@ -195,36 +196,6 @@ async fn an_attachment_that_is_named_a_thousand_times_is_sent_once() {
 }
 
 #[tokio::test]
-async fn an_event_with_more_attachments_than_clients_take_is_refused_at_its_sender() {
-    let server = Server::start("legacy", "").await;
-    let mut watcher = Client::join_new(&server, &[]).await;
-    let mut client = Client::join_new(&server, &[]).await;
-    for (count, passes) in [(10, true), (11, false), (1001, false)] {
-        let named: Vec<_> = (0..count)
-            .map(|number| format!("{{\"_placeholder\":true,\"num\":{number}}}"))
-            .collect();
-        let event = format!("[\"agent_window_list\",[{}]]", named.join(","));
-        client.send(&format!("45{count}-7{event}")).await;
-        for _ in 0..count {
-            client.send_binary(b"x").await;
-        }
-        if passes {
-            for client in [&mut watcher, &mut client] {
-                assert_eq!(client.frame().await, format!("45{count}-{event}"));
-                for _ in 0..count {
-                    assert_eq!(client.binary().await, b"x");
-                }
-            }
-            assert_eq!(client.frame().await, "437[]");
-        }
-    }
-    // No effect, no acknowledgement, and the session goes on.
-    client.nothing_came().await;
-    watcher.nothing_came().await;
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn what_came_before_its_sender_went_is_handled() {
     let server = Server::start("legacy", "").await;
     let mut watcher = Client::join_new(&server, &[]).await;
@@ -344,6 +315,29 @@ async fn an_agent_is_listed_configured_and_forgotten() {
         server.post("/api/agent/provision", "[1]").await,
         (400, "{\"error\":\"invalid JSON body\"}\n".to_owned())
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_row_is_listed_after_a_start() {
+    let server = Server::start("legacy", "").await;
+    let mut agent = Client::join_new(&server, &[]).await;
+    let user = json!({ "agent_id": "A", "hostname": "  ", "last_user": "bob" });
+    agent.call("collector_status", user).await;
+    agent
+        .call(
+            "agent_heartbeat",
+            json!({ "agent_id": "B", "hostname": "WIN-B", "last_seen": 7 }),
+        )
+        .await;
+    drop(agent);
+    let server = server
+        .restart_after(
+            "UPDATE devices SET agent_id = ' B ', device_type = ' Laptop ' WHERE hostname = 'WIN-B'",
+        )
+        .await;
+    let (_, listed) = server.get("/api/agents", &[]).await;
+    assert_snapshot!(listed, @r#"{"  ":{"agent_id":"  ","agent_operating_system":"-","collector_active":false,"device_type":"","hostname":"unknown","last_seen":0,"service_mode":"currentuser","status":"Offline"},"B":{"agent_id":"B","agent_operating_system":"-","collector_active":false,"device_type":"Laptop","hostname":"WIN-B","last_seen":7,"service_mode":"currentuser","status":"Offline"}}"#);
     server.stop().await;
 }
 

@@ -131,6 +131,16 @@ impl<A: Application> SocketIo<A> {
     }
 }
 
+/// What a text says that is a JSON string.
+fn string<D: Data>(text: &str) -> Option<String> {
+    // A look at it spares all others the reading.
+    if !text.trim_start().starts_with('"') {
+        return None;
+    }
+    let string = D::read(text, 1).ok()?;
+    string.text().map(str::to_owned)
+}
+
 /// Ends a connection whose client enters no namespace in time.
 async fn entered_in_time<P, D: Data>(client: &Client<P, D>) {
     let connection = client.connection();
@@ -267,9 +277,13 @@ impl<A: Application> Reader<'_, A> {
 
     async fn parse(&self, text: &Bytes) -> Result<Packet<A::Data>, Malformed> {
         let most_values = self.connection().limits().json_values;
-        let parse = || match std::str::from_utf8(text) {
-            Ok(text) => Packet::parse(text, most_values),
-            Err(_) => Err(Malformed::NoPacket),
+        let unwraps = self.handler.leniency.unwraps_strings;
+        let parse = || {
+            let text = std::str::from_utf8(text).map_err(|_| Malformed::NoPacket)?;
+            match unwraps.then(|| string::<A::Data>(text)).flatten() {
+                Some(inner) => Packet::parse(&inner, most_values),
+                None => Packet::parse(text, most_values),
+            }
         };
         self.handler.long_work.run(text.len() >= LONG, parse).await
     }

@@ -13,7 +13,7 @@ use crate::domain::{
 /// A row of `devices`, as far as the registry needs it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RegisteredDevice {
-    /// The agent's id; blank where none was stored.
+    /// The agent's id; blank where none was stored, and perhaps with blanks around it.
     pub agent_id: Option<String>,
     pub hostname: Option<String>,
     pub operating_system: Option<String>,
@@ -57,24 +57,20 @@ pub struct DetailsNote<'a> {
 }
 
 impl AgentRegistry {
-    /// The registry at start: one offline agent for each device. With `own_only`, ids that name another device are
-    /// passed over.
+    /// The registry at start: one offline agent for each device, under its agent's id, else under its host's name, whatever
+    /// that is. With `own_only`, ids that name another device are passed over.
     pub fn from_devices(devices: impl IntoIterator<Item = RegisteredDevice>, own_only: bool) -> Self {
         let mut registry = Self::default();
         for mut device in devices {
+            device.agent_id = present(device.agent_id.as_deref());
             if own_only && !is_own_id(&device) {
                 device.agent_id = None;
             }
-            let id = [&device.agent_id, &device.hostname]
-                .into_iter()
-                .flatten()
-                .find(|text| !python_trim(text).is_empty())
-                .cloned();
-            if let Some(id) = id {
-                registry
-                    .records
-                    .change_or_insert(&id, |record| *record = offline(device));
-            }
+            let id = device.agent_id.as_ref().or(device.hostname.as_ref());
+            let id = id.cloned().unwrap_or_default();
+            registry
+                .records
+                .change_or_insert(&id, |record| *record = offline(device));
         }
         registry
     }
@@ -150,23 +146,26 @@ fn is_own_id(device: &RegisteredDevice) -> bool {
     named_device(id) == NamedDevice::None || guid.is_some_and(|guid| names_device(id, &guid))
 }
 
+/// The text of a column, trimmed, where something is left of it.
+fn present(text: Option<&str>) -> Option<String> {
+    let text = python_trim(text?);
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 fn offline(device: RegisteredDevice) -> AgentRecord {
-    let present = |text: Option<String>| {
-        text.map(|text| python_trim(&text).to_owned())
-            .filter(|text| !text.is_empty())
-    };
     AgentRecord {
         announced: true,
-        hostname: device.hostname,
+        // Empty where the row has none: an agent that announces itself is not of an unknown host then.
+        hostname: Some(device.hostname.unwrap_or_default()),
         operating_system: Some(
-            present(device.operating_system)
+            present(device.operating_system.as_deref())
                 .unwrap_or_else(|| "-".to_owned())
                 .into(),
         ),
         last_seen: Some(device.last_seen.unwrap_or_default().into()),
         status: Some(AgentStatus::Offline),
-        device_type: Some(device.device_type.unwrap_or_default()),
-        agent_hash: present(device.agent_hash),
+        device_type: Some(present(device.device_type.as_deref()).unwrap_or_default()),
+        agent_hash: present(device.agent_hash.as_deref()),
         agent_guid: device.guid.as_deref().and_then(Guid::normalize),
         ..AgentRecord::default()
     }

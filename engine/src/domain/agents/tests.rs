@@ -165,10 +165,7 @@ fn a_device_is_offline_until_it_announces_itself() {
         guid: Some("{3f2504e0-4f89-11d3-9a0c-0305e82c3301}".to_owned()),
         ..RegisteredDevice::default()
     };
-    let mut registry = AgentRegistry::from_devices(
-        [device("A", "H"), device(" ", "H2"), RegisteredDevice::default()],
-        false,
-    );
+    let mut registry = AgentRegistry::from_devices([device("A", "H"), device(" ", "H2")], false);
     assert_eq!(
         registry.records().map(|(id, _)| id).collect::<Vec<_>>(),
         ["A", "H2"]
@@ -184,6 +181,48 @@ fn a_device_is_offline_until_it_announces_itself() {
     assert_eq!(registry.get("A").unwrap().status, Some(AgentStatus::Offline));
     connect(&mut registry, "A", ServiceMode::System);
     assert_eq!(registry.get("A").unwrap().status, Some(AgentStatus::Orphaned));
+}
+
+#[test]
+fn every_row_is_an_agent_at_start_and_its_columns_are_trimmed() {
+    let device = |agent_id: Option<&str>, host: Option<&str>| RegisteredDevice {
+        agent_id: agent_id.map(str::to_owned),
+        hostname: host.map(str::to_owned),
+        operating_system: Some("\u{1f}Windows ".to_owned()),
+        device_type: Some(" Laptop\n".to_owned()),
+        ..RegisteredDevice::default()
+    };
+    let mut registry = AgentRegistry::from_devices(
+        [
+            device(Some(" A\t"), Some("H")),
+            device(None, Some("  ")),
+            device(Some(" "), None),
+            device(Some("B"), None),
+        ],
+        false,
+    );
+    let ids: Vec<_> = registry.records().map(|(id, _)| id.to_owned()).collect();
+    assert_eq!(ids, ["A", "  ", "", "B"]);
+    let record = registry.get("A").unwrap();
+    assert_eq!(record.device_type.as_deref(), Some("Laptop"));
+    assert_eq!(record.operating_system, Some("Windows".into()));
+    // A row without a host name has an empty one, which no announcement makes unknown and nothing is stored under.
+    assert_eq!(connect(&mut registry, "B", ServiceMode::System), None);
+    assert_eq!(registry.get("B").unwrap().hostname.as_deref(), Some(""));
+    let event = CollectorStatus {
+        agent_id: "B".to_owned(),
+        hostname: None,
+        active: true,
+        last_user: Some("bob".to_owned()),
+        mode: ServiceMode::System,
+    };
+    assert_eq!(registry.collector(&event, 1.5), Some(None));
+    let nameless = listing(&registry.snapshot(), 0.0);
+    assert!(
+        nameless
+            .iter()
+            .any(|agent| agent.record.shown_hostname() == UNKNOWN_HOST)
+    );
 }
 
 fn listed(registry: &AgentRegistry, now: f64, id: &str) -> AgentSummary {

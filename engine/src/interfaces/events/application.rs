@@ -16,7 +16,7 @@ use tracing::{Instrument as _, Span};
 use super::{
     Hub,
     agents::context,
-    dispatch::{asks_without_argument, handle_event},
+    dispatch::{asks_without_argument, handle_event, is_named_as_a_connections_own},
     handshake::Handshake,
     hub::Full,
     peer::{Client, Peer, logged_id},
@@ -305,6 +305,9 @@ impl Application for ChannelApplication {
 
     async fn event(&self, socket: &Socket<'_, Peer, Json>, mut event: Event<Json>) -> Handled<Json> {
         let Arguments { values, attachments } = std::mem::replace(&mut event.arguments, Arguments::none());
+        if !self.hub.access().is_strict() && is_named_as_a_connections_own(event.name(), values.len()) {
+            return Handled::Done(Arguments::none());
+        }
         let value = match <[Json; 1]>::try_from(values) {
             Ok([value]) => value,
             Err(values) if values.is_empty() && asks_without_argument(event.name()) => Json::Null,

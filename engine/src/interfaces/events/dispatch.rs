@@ -73,6 +73,16 @@ pub(super) fn asks_without_argument(name: &str) -> bool {
     name == "job_status_request"
 }
 
+/// Whether the legacy acknowledges an event of this name: its handlers of connections and of their ends, which do nothing for
+/// an event, are found by these names as well. Not among [`EVENTS`]: nobody sends them.
+pub(super) fn is_named_as_a_connections_own(name: &str, arguments: usize) -> bool {
+    match name {
+        "connect" => true,
+        "disconnect" => arguments <= 1,
+        _ => false,
+    }
+}
+
 /// Handles an event; `None` where it is unknown.
 pub(super) async fn handle_event(
     channel: &ChannelApplication,

@@ -9,8 +9,11 @@ use crate::domain::{
     json::Json,
     json_reader::{JsonReader, Refused},
     json_text::push_wire_text,
-    payload::Payload,
+    payload::{Payload, attachment_at, placeholder},
 };
+
+/// Characters of an integer in a packet, its sign included: the legacy's library drops packets with longer ones.
+const LONGEST_INTEGER: usize = 100;
 
 impl From<Refused> for UnreadableJson {
     fn from(refused: Refused) -> Self {
@@ -26,7 +29,8 @@ struct UnreadableJson(Unreadable);
 
 impl Data for Json {
     fn read(text: &str, most_values: usize) -> Result<Self, Unreadable> {
-        read(text, JsonReader::within(most_values)).map_err(|UnreadableJson(unreadable)| unreadable)
+        let reader = JsonReader::within(most_values).integers_within(LONGEST_INTEGER);
+        read(text, reader).map_err(|UnreadableJson(unreadable)| unreadable)
     }
 
     fn write(&self, output: &mut String) {
@@ -55,20 +59,10 @@ impl Data for Json {
     fn is_complete(&self, attachments: usize) -> bool {
         match self {
             Self::List(items) => items.iter().all(|item| item.is_complete(attachments)),
-            Self::Object(members) => {
-                let names =
-                    members.get("_placeholder").is_some_and(Self::is_truthy) && members.contains_key("num");
-                let there = members
-                    .get("num")
-                    .and_then(Self::as_int)
-                    .and_then(|number| usize::try_from(number).ok())
-                    .is_some_and(|number| number < attachments);
-                if names {
-                    there
-                } else {
-                    members.values().all(|member| member.is_complete(attachments))
-                }
-            }
+            Self::Object(members) => match placeholder(self) {
+                Some(number) => attachment_at(number, attachments).is_some(),
+                None => members.values().all(|member| member.is_complete(attachments)),
+            },
             _ => true,
         }
     }
@@ -232,6 +226,64 @@ mod tests {
         );
         assert!(payload.value.is_complete(3));
         assert!(!payload.value.is_complete(2));
+    }
+
+    #[test]
+    fn placeholders_are_what_the_legacy_takes_for_them() {
+        let relayed = |value: &str| {
+            let value = json_reader::read_text(value).unwrap();
+            let payload = Payload {
+                attachments: vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")],
+                value,
+            };
+            let frames = frames(&payload);
+            let attachments: Vec<_> = frames[1..].to_vec();
+            (payload.value.is_complete(2), attachments)
+        };
+        let [a, b] = ["a", "b"].map(|bytes| Frame::Binary(bytes.into()));
+        for (value, attachment) in [
+            (r#"{"_placeholder":1,"num":0}"#, &a),
+            (r#"{"_placeholder":"no","num":1,"x":2}"#, &b),
+            (r#"{"_placeholder":true,"num":true}"#, &b),
+            (r#"{"_placeholder":true,"num":false}"#, &a),
+            (r#"{"_placeholder":true,"num":-1}"#, &b),
+            (r#"{"_placeholder":true,"num":-2}"#, &a),
+        ] {
+            assert_eq!(relayed(value), (true, vec![attachment.clone()]), "{value}");
+        }
+        for (value, is_complete) in [
+            (r#"{"_placeholder":0,"num":0}"#, true),
+            (r#"{"_placeholder":true}"#, true),
+            (r#"{"_placeholder":true,"num":2}"#, false),
+            (r#"{"_placeholder":true,"num":-3}"#, false),
+            (r#"{"_placeholder":true,"num":0.0}"#, false),
+            (r#"{"_placeholder":true,"num":"0"}"#, false),
+        ] {
+            assert_eq!(relayed(value), (is_complete, vec![]), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_integer_has_a_hundred_characters_at_most() {
+        let read =
+            |integer: &str| <Json as Data>::read(&format!("[\"macro_status\",{{\"n\":{integer}}}]"), 99);
+        for (sign, digits, is_read) in [
+            ("", 100, true),
+            ("", 101, false),
+            ("-", 99, true),
+            ("-", 100, false),
+        ] {
+            let integer = format!("{sign}{}", "9".repeat(digits));
+            assert_eq!(read(&integer).is_ok(), is_read, "{sign}{digits}");
+            let result = format!("[\"quick_job_result\",\"\\u0000\",{integer}]");
+            assert_eq!(
+                <Json as Data>::read(&result, 99).is_ok(),
+                is_read,
+                "{sign}{digits}"
+            );
+        }
+        // Floats have no such bound.
+        assert!(read(&format!("{}.5", "9".repeat(200))).is_ok());
     }
 
     #[test]

@@ -137,7 +137,7 @@ pub async fn approve(
         .approvals
         .approve(
             &id,
-            decision.guid,
+            decision.device,
             decision.resolution.as_deref(),
             &operator.decider(),
         )

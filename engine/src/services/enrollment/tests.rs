@@ -6,7 +6,7 @@ use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};
 
 use super::*;
 use crate::{
-    builders::install_codes::NewInstallCode,
+    builders::{approvals::DecidedDevice, install_codes::NewInstallCode},
     config::{
         logging::capture::capture,
         settings::{AccessPolicy, Settings},
@@ -103,13 +103,21 @@ impl Story {
         &self,
         resolution: Option<&str>,
     ) -> Result<Option<String>, crate::services::approvals::DecisionError> {
+        self.decide_for(DecidedDevice::OfRequest, resolution).await
+    }
+
+    async fn decide_for(
+        &self,
+        device: DecidedDevice,
+        resolution: Option<&str>,
+    ) -> Result<Option<String>, crate::services::approvals::DecisionError> {
         let pending = self.approvals.list(Some("pending")).await.unwrap().remove(0);
         let decider = Decider {
             id: "1".to_owned(),
             username: "admin".to_owned(),
         };
         self.approvals
-            .approve(&pending.approval.id, None, resolution, &decider)
+            .approve(&pending.approval.id, device, resolution, &decider)
             .await
     }
 
@@ -313,6 +321,29 @@ async fn overwriting_rotates_the_key_and_coexisting_makes_a_neighbour() {
         .await;
     let device = story.device(&third).await;
     assert_eq!(device.hostname.as_deref(), Some("WIN-1-1"));
+}
+
+#[tokio::test]
+async fn a_guid_that_names_nothing_leaves_a_returning_device_in_conflict_with_itself() {
+    let story = Story::new().await;
+    let code = story.code(1).await;
+    let key = SigningKey::from_bytes(&[1; 32]);
+    let joined = story.join_as("WIN-1", &code.code, &key, None).await;
+    for (device, resolution) in [
+        (DecidedDevice::Blank, Some("auto_merge_fingerprint")),
+        (DecidedDevice::OfRequest, None),
+    ] {
+        let asked = story.ask("WIN-1", &code.code, &key).await.unwrap();
+        let decided = story.decide_for(device, None).await.unwrap();
+        assert_eq!(decided.as_deref(), resolution);
+        let stored = format!(
+            "SELECT guid FROM device_approvals WHERE approval_reference = '{}'",
+            asked.approval_reference
+        );
+        let stored = story.ground.column(&stored).await;
+        assert_eq!(stored, [Some(joined.guid.to_string())]);
+        story.enrollment.poll(&signed(&asked, &key)).await.unwrap();
+    }
 }
 
 #[tokio::test]
