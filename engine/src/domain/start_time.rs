@@ -373,11 +373,10 @@ mod tests {
             let text = if has_time { date + &time + &offset } else { date };
             let own = i64::from(zone) * 3600;
             let ahead = if has_time { seconds.unwrap_or(own) } else { own };
-            // Cut toward zero.
-            let expected = ((midnight - ahead) * 1_000_000 + micros) / 1_000_000;
+            let cut_toward_zero = ((midnight - ahead) * 1_000_000 + micros) / 1_000_000;
             let zone = TimeZone::fixed(Offset::constant(zone));
             let start = start_seconds(&text.as_str().into(), &zone);
-            prop_assert_eq!(start, Ok(Some(i128::from(expected))), "{}", text);
+            prop_assert_eq!(start, Ok(Some(i128::from(cut_toward_zero))), "{}", text);
         }
 
         #[test]

@@ -67,7 +67,7 @@ async fn what_an_older_table_of_accounts_leaves_out_has_its_usual_meaning() {
 #[tokio::test]
 async fn an_odd_number_empties_no_list_of_credentials() {
     let (server, admin) = start(
-        "INSERT INTO credentials (id, name, created_at, updated_at, site_id) \
+        "PRAGMA foreign_keys = OFF; INSERT INTO credentials (id, name, created_at, updated_at, site_id) \
          VALUES (1, 'odd', 1.5, 'soon', 2.5), (2, 'even', 7, 7, NULL)",
     )
     .await;

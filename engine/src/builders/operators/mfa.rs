@@ -71,6 +71,7 @@ pub fn pending_login(value: Option<&Json>, issue: Option<&Issue>) -> Option<Pend
     };
     // The legacy compares numbers, however large, and breaks on whatever else.
     let expires = match members.get("expires") {
+        Some(Json::Float(number)) if *number == f64::INFINITY => i128::MAX,
         Some(number @ (Json::Int(_) | Json::BigInt(_) | Json::Float(_) | Json::Bool(_))) => {
             integer_of(number).unwrap_or(0)
         }

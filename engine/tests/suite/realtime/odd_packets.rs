@@ -103,7 +103,10 @@ async fn attach(client: &mut Client, name: &str, count: usize) -> String {
     let named: Vec<_> = (0..count)
         .map(|number| format!("{{\"_placeholder\":true,\"num\":{number}}}"))
         .collect();
-    let event = format!("[\"{name}\",[{}]]", named.join(","));
+    let event = format!(
+        "[\"{name}\",{{\"agent_id\":\"A\",\"parts\":[{}]}}]",
+        named.join(",")
+    );
     client.send(&format!("45{count}-7{event}")).await;
     for _ in 0..count {
         client.send_binary(b"x").await;

@@ -275,7 +275,7 @@ async fn an_index_that_only_changes_ask_is_read_in_the_end() {
 }
 
 #[tokio::test]
-async fn whatever_is_no_empty_text_counts_as_printed() {
+async fn whatever_is_not_empty_counts_as_printed() {
     let ground = Ground::new().await;
     ground
         .others(
@@ -288,7 +288,7 @@ async fn whatever_is_no_empty_text_counts_as_printed() {
         .iter()
         .map(|line| (line.has_stdout, line.has_stderr))
         .collect();
-    assert_eq!(printed, [(true, true), (true, true), (false, false)]);
+    assert_eq!(printed, [(true, true), (true, false), (false, false)]);
 }
 
 #[derive(Clone, Debug)]
