@@ -1,6 +1,6 @@
 //! The text forms of time that the legacy stores and reads.
 
-mod python_iso;
+pub(super) mod python_iso;
 
 use jiff::{
     SignedDuration, Timestamp, civil,
