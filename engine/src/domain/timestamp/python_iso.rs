@@ -11,7 +11,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reads a date, or a date and a time with any one character between them: the time of the clock, and how far it is ahead
 /// of UTC, where the text says that.
-pub fn read(text: &str) -> Option<(civil::DateTime, Option<SignedDuration>)> {
+pub(in crate::domain) fn read(text: &str) -> Option<(civil::DateTime, Option<SignedDuration>)> {
     let bytes = text.as_bytes();
     if bytes.len() < SHORTEST {
         return None;
