@@ -2,6 +2,7 @@
 //! its printed form.
 
 use crate::domain::{
+    coerce::{clean, first_or_last},
     json::{Json, JsonObject},
     text::python_trim,
 };
@@ -48,10 +49,13 @@ pub struct RemoteDeviceChange {
 /// No host name, or no address.
 pub fn new_remote_device(body: &JsonObject) -> Result<NewRemoteDevice, RemoteDeviceFormError> {
     Ok(NewRemoteDevice {
-        hostname: clean(body.get("hostname")).ok_or(RemoteDeviceFormError::HostnameRequired)?,
+        hostname: body
+            .get("hostname")
+            .and_then(clean)
+            .ok_or(RemoteDeviceFormError::HostnameRequired)?,
         address: first(body, &["address", "connection_endpoint", "endpoint", "host"])
             .ok_or(RemoteDeviceFormError::AddressRequired)?,
-        description: clean(body.get("description")).unwrap_or_default(),
+        description: body.get("description").and_then(clean).unwrap_or_default(),
         operating_system: operating_system(body).unwrap_or_default(),
     })
 }
@@ -90,20 +94,9 @@ fn operating_system(body: &JsonObject) -> Option<String> {
     first(body, &["operating_system", "os"])
 }
 
-/// The first of these members that is not falsy, else the last one, as Python's `or` has it. One that is blank hides those
-/// after it.
+/// One that is blank hides those after it.
 fn first(body: &JsonObject, names: &[&str]) -> Option<String> {
-    let truthy = names
-        .iter()
-        .filter_map(|name| body.get(*name))
-        .find(|value| value.is_truthy());
-    clean(truthy.or_else(|| body.get(*names.last()?)))
-}
-
-fn clean(value: Option<&Json>) -> Option<String> {
-    let text = value.filter(|value| !value.is_null())?.python_str();
-    let text = python_trim(&text);
-    (!text.is_empty()).then(|| text.to_owned())
+    first_or_last(body, names).and_then(clean)
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{json::Json, text::python_trim};
+use super::{
+    json::{Json, JsonObject},
+    text::{present, python_trim},
+};
 
 /// Python refuses to read longer integers from a text.
 pub const LONGEST_INTEGER: usize = 4300;
@@ -121,6 +124,22 @@ pub(super) fn ascii_digits(text: &str) -> Cow<'_, str> {
                 .unwrap_or(character)
         })
         .collect()
+}
+
+/// Python's `a or b or c`: the first of these members that is not falsy, else the last one, if it is there.
+pub fn first_or_last<'a>(members: &'a JsonObject, names: &[&str]) -> Option<&'a Json> {
+    let mut values = names.iter().map(|name| members.get(*name));
+    let last = values.clone().next_back().flatten();
+    let is_truthy = |value: &Option<&Json>| value.is_some_and(Json::is_truthy);
+    values.find(is_truthy).unwrap_or(last)
+}
+
+/// The text of a value, trimmed: falsy ones have one, too, but for `null` and texts that are blank.
+pub fn clean(value: &Json) -> Option<String> {
+    if value.is_null() {
+        return None;
+    }
+    present(&value.python_str())
 }
 
 #[cfg(test)]

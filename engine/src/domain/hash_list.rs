@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{guid::Guid, text::python_trim};
+use super::{guid::Guid, text::present};
 use crate::domain::agents::{AgentRecord, RegisteredDevice};
 
 /// Where an entry's hash comes from.
@@ -42,14 +42,14 @@ impl HashEntry {
     /// Of a row.
     pub fn of_device(device: &RegisteredDevice) -> Self {
         Self {
-            agent_id: trimmed(device.agent_id.as_deref()),
+            agent_id: device.agent_id.as_deref().and_then(present),
             agent_guid: device
                 .guid
                 .as_deref()
                 .and_then(Guid::normalize)
                 .map(|guid| guid.as_str().to_owned()),
-            hostname: trimmed(device.hostname.as_deref()),
-            agent_hash: trimmed(device.agent_hash.as_deref()),
+            hostname: device.hostname.as_deref().and_then(present),
+            agent_hash: device.agent_hash.as_deref().and_then(present),
             source: HashSource::Database,
         }
     }
@@ -57,10 +57,10 @@ impl HashEntry {
     /// What the registry remembers of the agent with this id.
     pub fn of_agent(agent_id: &str, record: &AgentRecord) -> Self {
         Self {
-            agent_id: trimmed(Some(agent_id)),
+            agent_id: present(agent_id),
             agent_guid: record.agent_guid.as_ref().map(|guid| guid.as_str().to_owned()),
-            hostname: trimmed(record.hostname.as_deref()),
-            agent_hash: trimmed(record.agent_hash.as_deref()),
+            hostname: record.hostname.as_deref().and_then(present),
+            agent_hash: record.agent_hash.as_deref().and_then(present),
             source: HashSource::Memory,
         }
     }
@@ -88,11 +88,6 @@ impl HashEntry {
             self.source = HashSource::Memory;
         }
     }
-}
-
-fn trimmed(text: Option<&str>) -> Option<String> {
-    let text = python_trim(text?);
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 type Key = (KeyKind, String);

@@ -12,6 +12,12 @@ pub fn python_trim(text: &str) -> &str {
     text.trim_matches(is_python_space)
 }
 
+/// A text without the blanks around it; `None` where nothing else is left.
+pub fn present(text: &str) -> Option<String> {
+    let text = python_trim(text);
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// Compares without telling by its duration where two texts differ.
 pub fn same_text(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()

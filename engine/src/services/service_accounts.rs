@@ -19,7 +19,7 @@ use crate::{
         mask::shown,
         password::generated_password,
         service_accounts::ServiceAccount,
-        text::python_trim,
+        text::present,
     },
     repositories::{Store, StoreError, UnitOfWork},
     services::{
@@ -200,7 +200,7 @@ impl ServiceAccountService {
         self.claim(&mut *work, device, agent_id).await?;
         let wanted = request.username?;
         let stored = work.find_service_account(agent_id).await?;
-        let stored = stored.and_then(|account| stored_user(&account));
+        let stored = stored.and_then(|account| present(&account.username));
         let credentials = Credentials {
             username: present_user(wanted.or(stored)),
             password: generated_password(&*self.environment.random),
@@ -304,7 +304,7 @@ impl ServiceAccountService {
                 );
                 String::new()
             });
-        let stored = stored_user(&stored);
+        let stored = present(&stored.username);
         let is_retired = stored
             .as_deref()
             .is_some_and(|name| RETIRED_USERS.contains(&name));
@@ -374,11 +374,6 @@ impl ServiceAccountService {
         audit::identity_changed(guid, is_moved.then_some(agent_id.as_str()), is_new_key);
         Ok(())
     }
-}
-
-/// The name that is stored of an account, trimmed; nothing where it is blank.
-fn stored_user(account: &ServiceAccount) -> Option<String> {
-    Some(python_trim(&account.username).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// The name that an account has: the wanted one, unless it is retired.

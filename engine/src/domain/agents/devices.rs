@@ -7,7 +7,7 @@ use crate::domain::{
     agent_id::{NamedDevice, named_device, names_device},
     guid::Guid,
     json::Json,
-    text::python_trim,
+    text::present,
 };
 
 /// A row of `devices`, as far as the registry needs it.
@@ -62,7 +62,7 @@ impl AgentRegistry {
     pub fn from_devices(devices: impl IntoIterator<Item = RegisteredDevice>, own_only: bool) -> Self {
         let mut registry = Self::default();
         for mut device in devices {
-            device.agent_id = present(device.agent_id.as_deref());
+            device.agent_id = device.agent_id.as_deref().and_then(present);
             if own_only && !is_own_id(&device) {
                 device.agent_id = None;
             }
@@ -146,26 +146,29 @@ fn is_own_id(device: &RegisteredDevice) -> bool {
     named_device(id) == NamedDevice::None || guid.is_some_and(|guid| names_device(id, &guid))
 }
 
-/// The text of a column, trimmed, where something is left of it.
-fn present(text: Option<&str>) -> Option<String> {
-    let text = python_trim(text?);
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
 fn offline(device: RegisteredDevice) -> AgentRecord {
     AgentRecord {
         announced: true,
         // Empty where the row has none: an agent that announces itself is not of an unknown host then.
         hostname: Some(device.hostname.unwrap_or_default()),
         operating_system: Some(
-            present(device.operating_system.as_deref())
+            device
+                .operating_system
+                .as_deref()
+                .and_then(present)
                 .unwrap_or_else(|| "-".to_owned())
                 .into(),
         ),
         last_seen: Some(device.last_seen.unwrap_or_default().into()),
         status: Some(AgentStatus::Offline),
-        device_type: Some(present(device.device_type.as_deref()).unwrap_or_default()),
-        agent_hash: present(device.agent_hash.as_deref()),
+        device_type: Some(
+            device
+                .device_type
+                .as_deref()
+                .and_then(present)
+                .unwrap_or_default(),
+        ),
+        agent_hash: device.agent_hash.as_deref().and_then(present),
         agent_guid: device.guid.as_deref().and_then(Guid::normalize),
         ..AgentRecord::default()
     }

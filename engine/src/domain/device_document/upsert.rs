@@ -2,10 +2,9 @@
 
 use super::{DeviceSnapshot, LISTS};
 use crate::domain::{
-    coerce::integer_of,
+    coerce::{clean, first_or_last, integer_of},
     json::{Json, JsonObject},
     json_text::column_text,
-    text::python_trim,
 };
 
 /// The names that a document has for a column of integers.
@@ -147,25 +146,8 @@ impl DeviceUpsert {
     }
 }
 
-/// Python's `a or b or c`: the first of these members that is not falsy, else the last one, if it is there.
-fn first_or_last<'a>(members: &'a JsonObject, names: &[&str]) -> Option<&'a Json> {
-    let mut values = names.iter().map(|name| members.get(*name));
-    let last = values.clone().next_back().flatten();
-    let is_truthy = |value: &Option<&Json>| value.is_some_and(Json::is_truthy);
-    values.find(is_truthy).unwrap_or(last)
-}
-
 fn integer(summary: &JsonObject, names: &[&str]) -> Option<i128> {
     first_or_last(summary, names).and_then(integer_of)
-}
-
-/// The text of a value, trimmed: falsy ones have one, too, but for `null` and texts that are blank.
-fn clean(value: &Json) -> Option<String> {
-    if value.is_null() {
-        return None;
-    }
-    let text = value.python_str();
-    Some(python_trim(&text).to_owned()).filter(|text| !text.is_empty())
 }
 
 fn json_column(value: Option<&Json>, otherwise: &str) -> String {

@@ -9,7 +9,7 @@ use crate::{
         guid::Guid,
         hash_list::{HashEntry, HashSource, hash_list},
         mask::shown,
-        text::python_trim,
+        text::present,
     },
     repositories::StoreError,
     services::{agent_owners::agents_device, audit, device_access::authentication::AuthenticatedDevice},
@@ -73,10 +73,7 @@ impl DeviceReportService {
                 let hash = record.agent_hash.filter(|hash| !hash.is_empty())?;
                 Some(HashAnswer {
                     agent_hash: hash,
-                    hostname: record
-                        .hostname
-                        .map(|name| python_trim(&name).to_owned())
-                        .filter(|name| !name.is_empty()),
+                    hostname: record.hostname.as_deref().and_then(present),
                     agent_id: Some(id),
                     source: HashSource::Memory,
                 })

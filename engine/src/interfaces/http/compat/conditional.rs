@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::SystemTime};
 use http::{HeaderMap, HeaderName, header};
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::headers::unquoted;
 use crate::domain::coerce::LONGEST_INTEGER;
 
 /// What distinguishes one version of a file from another.
@@ -136,12 +137,6 @@ impl Tags {
         }
         tags
     }
-}
-
-fn unquoted(tag: &str) -> &str {
-    tag.strip_prefix('"')
-        .and_then(|tag| tag.strip_suffix('"'))
-        .unwrap_or(tag)
 }
 
 fn tags(headers: &HeaderMap, name: HeaderName) -> Option<Tags> {

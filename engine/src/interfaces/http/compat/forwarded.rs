@@ -9,7 +9,10 @@ use std::{
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{Request, header, request::Parts};
 
-use super::{headers::joined, session::Arrival};
+use super::{
+    headers::{joined, unquoted},
+    session::Arrival,
+};
 use crate::config::network::Network;
 
 /// The longest word that counts where a proxy forwards no address.
@@ -312,8 +315,7 @@ fn last_item(list: &str) -> Option<&str> {
     } else {
         last
     }?;
-    let bare = last.strip_prefix('"').and_then(|item| item.strip_suffix('"'));
-    Some(bare.unwrap_or(last)).filter(|item| !item.is_empty())
+    Some(unquoted(last)).filter(|item| !item.is_empty())
 }
 
 fn last_filled<'a>(items: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -13,6 +13,14 @@ pub fn joined(headers: &HeaderMap, name: impl AsHeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
+/// A value without the double quotes around it, where there are both.
+pub fn unquoted(value: &str) -> &str {
+    value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'))
+        .unwrap_or(value)
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
