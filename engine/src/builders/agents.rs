@@ -142,16 +142,17 @@ pub fn macro_status(payload: &Payload) -> Reading<Option<&str>> {
 /// `quick_job_result`
 pub fn quick_job_result(payload: &Payload) -> Reading<JobResult> {
     let member = |name| payload.members()?.get(name);
-    let Some(job_id) = member("job_id")
-        .and_then(integer_of)
-        .and_then(|id| i64::try_from(id).ok())
-    else {
+    let Some(job_id) = member("job_id").and_then(integer_of) else {
         return Reading::Nothing;
     };
     let status = match member("status") {
         Some(status @ Json::Text(_)) => status.python_text(),
         Some(status) if payload.is_truthy(status) => return Reading::Unusable,
         _ => String::new(),
+    };
+    // It is the legacy's database that refuses an id beyond 64 bits, after all of this was read.
+    let Ok(job_id) = i64::try_from(job_id) else {
+        return Reading::Nothing;
     };
     let printed = |name| output(member(name).filter(|value| payload.is_truthy(value)));
     let (Some(stdout), Some(stderr)) = (printed("stdout"), printed("stderr")) else {
