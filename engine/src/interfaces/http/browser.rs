@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, reque
 use super::compat::{
     cors::AllowedOrigins,
     forwarded::Caller,
-    path::{decode, is_socket_path},
+    path::is_socket_path,
     reply::Answer,
     session::{Arrival, SessionCodec, browser_id},
 };
@@ -138,7 +138,7 @@ impl BrowserGuard {
     fn foreign_origin(&self, request: &Request, caller: &Caller) -> Option<String> {
         let reads = match *request.method() {
             Method::OPTIONS => true,
-            Method::GET | Method::HEAD => !is_socket_path(&decode(request.uri().path())),
+            Method::GET | Method::HEAD => !is_socket_path(request.uri().path()),
             _ => false,
         };
         if reads || !SessionCodec::has_cookie(request.headers()) {

@@ -346,11 +346,12 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) async fn dispatch(&self, mut request: Request) -> Response {
-        let sent = decode(request.uri().path());
-        if let Some(socket) = self.socket.as_ref().filter(|_| is_socket_path(&sent)) {
+        let socket = self.socket.as_ref();
+        if let Some(socket) = socket.filter(|_| is_socket_path(request.uri().path())) {
             Observed::note_route(request.extensions(), observed::SOCKETS);
             return infallible(socket.clone().oneshot(request).await);
         }
+        let sent = decode(request.uri().path());
         // Slashes doubled at the very start mean nothing.
         let path = if sent.starts_with('/') && !sent.starts_with("//") {
             sent.into_owned()

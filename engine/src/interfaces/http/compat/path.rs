@@ -35,9 +35,10 @@ pub fn beyond_integers() -> Answer<Failure> {
     )
 }
 
-/// Whether a decoded path belongs to the Socket.IO endpoint.
-pub fn is_socket_path(path: &str) -> bool {
-    path.starts_with("/socket.io/")
+/// Whether a path, as it was sent, belongs to the Socket.IO endpoint. Slashes doubled at its very start mean nothing there
+/// either, unless they are escaped.
+pub fn is_socket_path(sent: &str) -> bool {
+    sent.starts_with('/') && decode(sent.trim_start_matches('/')).starts_with("socket.io/")
 }
 
 #[cfg(test)]
@@ -50,6 +51,23 @@ mod tests {
     fn escapes_are_decoded_and_malformed_ones_kept() {
         assert_eq!(decode("/%6f%2Fa%zz%4%FF%c3%a9"), "/o/a%zz%4\u{fffd}\u{e9}");
         assert_eq!(encode("/a b\u{e9}%", const { &all_but("/") }), "/a%20b%C3%A9%25");
+    }
+
+    #[test]
+    fn the_socket_endpoint_is_found_behind_doubled_slashes() {
+        for path in ["/socket.io/", "//socket.io/", "///%73ocket.io/x", "/socket.io%2F"] {
+            assert!(is_socket_path(path), "{path}");
+        }
+        for path in [
+            "/socket.io",
+            "/socket.iox/",
+            "/x//socket.io/",
+            "/%2Fsocket.io/",
+            "//%2Fsocket.io/",
+            "socket.io/",
+        ] {
+            assert!(!is_socket_path(path), "{path}");
+        }
     }
 
     proptest! {

@@ -52,6 +52,8 @@ async fn paths_are_decoded_before_matching() {
         ("/health/", "page"),
         ("/HEALTH", "page"),
         ("/socket.io/?EIO=4", "socket"),
+        ("//socket.io/?EIO=4", "socket"),
+        ("///%73ocket.io/x", "socket"),
         ("/devices//x", "page"),
     ] {
         assert_eq!(
