@@ -1,8 +1,16 @@
 //! The moment at which a job shall start, as operators write it.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, Zoned, civil, tz::TimeZone};
 
-use super::{coerce::integer_of, json::Json, text::python_trim, timestamp::python_iso};
+use super::{
+    coerce::integer_of,
+    json::Json,
+    text::python_trim,
+    timestamp::{EPOCH, python_iso},
+};
+
+/// Of this day Python can say no time without an offset: it looks for the zone's a day before.
+const FIRST_DAY: civil::Date = civil::date(1, 1, 1);
 
 /// A number that is none, or infinite: no second is meant by it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -26,20 +34,35 @@ pub fn start_seconds(value: &Json, zone: &TimeZone) -> Result<Option<i128>, NotF
 
 fn iso_seconds(text: &str, zone: &TimeZone) -> Option<i64> {
     let (civil, ahead) = python_iso::read(text)?;
-    let moment: Timestamp = match ahead {
-        Some(ahead) => {
-            let as_utc = civil.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp();
-            as_utc.checked_sub(ahead).ok()?
-        }
-        None => civil.to_zoned_datetime(zone.clone()).ok()?.timestamp(),
+    let moment = match ahead {
+        Some(ahead) => civil.duration_since(EPOCH).checked_sub(ahead)?,
+        None => since_epoch(civil, zone)?,
     };
-    // Integer division cuts toward zero.
-    i64::try_from(moment.as_nanosecond() / 1_000_000_000).ok()
+    // Whole seconds, cut toward zero.
+    Some(moment.as_secs())
+}
+
+/// When the clocks of `zone` show this. A `Timestamp` ends a day before the calendar, whose last day is how "never" is
+/// written, so the zone's last offset counts behind it.
+fn since_epoch(civil: civil::DateTime, zone: &TimeZone) -> Option<SignedDuration> {
+    let zoned = civil.to_zoned_datetime(zone.clone()).ok();
+    let offset = zoned
+        .as_ref()
+        .map_or_else(|| zone.to_offset(Timestamp::MAX), Zoned::offset);
+    let ahead = SignedDuration::from_secs(i64::from(offset.seconds()));
+    // Python takes the time for one in UTC first and asks what the zone's clocks show then: that has to be in the calendar.
+    if civil.date() == FIRST_DAY || civil.checked_add(ahead).is_err() {
+        return None;
+    }
+    match zoned {
+        Some(zoned) => Some(zoned.timestamp().as_duration()),
+        None => civil.duration_since(EPOCH).checked_sub(ahead),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::{civil, tz::Offset};
+    use jiff::tz::Offset;
     use proptest::prelude::*;
 
     use super::*;
@@ -149,7 +172,45 @@ mod tests {
         assert_eq!(read("2031-01-31T10:00:00Z"), Some(1_927_620_000));
     }
 
+    #[test]
+    fn the_last_day_of_the_calendar_is_a_start_and_the_first_needs_an_offset() {
+        for (text, expected) in [
+            ("9999-12-31T23:59:59Z", Some(LAST)),
+            ("9999-12-31T23:59:59", Some(LAST)),
+            ("9999-12-31", Some(LAST - DAY + 1)),
+            ("9999-12-31T23:59:59-10:00", Some(LAST + 36_000)),
+            ("0001-01-01T00:00:00Z", Some(FIRST)),
+            ("0001-01-01T00:00:00+10:00", Some(FIRST - 36_000)),
+            ("0001-01-01T00:00:00", None),
+            ("0001-01-01T23:59:59", None),
+            ("0001-01-02T00:00:00", Some(FIRST + DAY)),
+        ] {
+            assert_eq!(read(text), expected.map(i128::from), "{text}");
+        }
+        let read_in = |hours, text: &str| {
+            let zone = TimeZone::fixed(Offset::constant(hours));
+            start_seconds(&text.into(), &zone).unwrap()
+        };
+        assert_eq!(
+            read_in(-7, "9999-12-31T23:59:59"),
+            Some(i128::from(LAST + 7 * 3600))
+        );
+        assert_eq!(
+            read_in(9, "9999-12-31T14:59:59"),
+            Some(i128::from(LAST - 18 * 3600))
+        );
+        for (hours, text) in [
+            (9, "9999-12-31T23:59:59"),
+            (14, "9999-12-31T11:00"),
+            (-7, "0001-01-01T12:00"),
+        ] {
+            assert_eq!(read_in(hours, text), None, "{hours} {text}");
+        }
+    }
+
     const DAY: i64 = 86_400;
+    /// The last second of the year 9999.
+    const LAST: i64 = 253_402_300_799;
     /// The first second of the year 1.
     const FIRST: i64 = -62_135_596_800;
 
@@ -251,7 +312,7 @@ mod tests {
             let start = read(text.as_str());
             prop_assert_eq!(read(format!(" {text}\t")), start);
             if let Some(start) = start {
-                let calendar = FIRST - DAY..Timestamp::MAX.as_second() + DAY;
+                let calendar = FIRST - DAY..=LAST + DAY;
                 prop_assert!(i64::try_from(start).is_ok_and(|start| calendar.contains(&start)), "{}", start);
             }
         }

@@ -26,14 +26,21 @@ pub fn iso_of_seconds(seconds: i64) -> String {
         .unwrap_or_default()
 }
 
-/// Unix seconds on the calendar; nothing for 0, which means unknown, and for a moment that Python's calendar lacks. A
-/// [`Timestamp`] ends a day before that calendar does.
+/// Unix seconds on the calendar; nothing for 0, which means unknown, and for a moment that Python's calendar lacks.
 pub fn utc_of_seconds(seconds: i64) -> Option<civil::DateTime> {
-    civil::date(1970, 1, 1)
-        .at(0, 0, 0, 0)
+    calendar_of_seconds(seconds).filter(|_| seconds != 0)
+}
+
+/// What Unix seconds are counted from.
+pub(super) const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
+
+/// Unix seconds on the calendar, 0 too; nothing for a moment that Python's calendar lacks. A [`Timestamp`] ends a day
+/// before that calendar does.
+pub(super) fn calendar_of_seconds(seconds: i64) -> Option<civil::DateTime> {
+    EPOCH
         .checked_add(SignedDuration::from_secs(seconds))
         .ok()
-        .filter(|time| seconds != 0 && time.year() > 0)
+        .filter(|time| time.year() > 0)
 }
 
 /// Reads a time as the legacy does, with `datetime.fromisoformat`: blanks around it are not allowed. A text without an offset

@@ -1,9 +1,15 @@
 //! A minute of the UTC calendar, and the steps that keep its day and time.
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::civil;
+
+use crate::domain::timestamp::{EPOCH, calendar_of_seconds};
 
 /// The years that the legacy's calendar knows.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9999;
+
+/// No month or year is reckoned from this day: Python looks for the zone's offset a day before a time that says none, and
+/// its calendar begins here.
+const FIRST_DAY: civil::Date = civil::date(1, 1, 1);
 
 /// A whole minute; compares as time does.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -16,11 +22,10 @@ pub(super) struct Minute {
 }
 
 impl Minute {
-    /// The calendar fields of a moment in seconds; `None` outside the years 1 to 9999.
+    /// The calendar fields of a moment in seconds; `None` outside the years 1 to 9999, and on the first day of these.
     pub(super) fn of(seconds: i64) -> Option<Self> {
-        let time = Timestamp::from_second(seconds).ok()?;
-        let civil = time.to_zoned_datetime(TimeZone::UTC).datetime();
-        YEARS.contains(&civil.year()).then(|| Self {
+        let civil = calendar_of_seconds(seconds)?;
+        (civil.date() != FIRST_DAY).then(|| Self {
             year: civil.year(),
             month: civil.month(),
             day: civil.day(),
@@ -63,9 +68,6 @@ impl Minute {
     pub(super) fn seconds(self) -> Option<i64> {
         let civil =
             civil::DateTime::new(self.year, self.month, self.day, self.hour, self.minute, 0, 0).ok()?;
-        civil
-            .to_zoned_datetime(TimeZone::UTC)
-            .ok()
-            .map(|zoned| zoned.timestamp().as_second())
+        Some(civil.duration_since(EPOCH).as_secs())
     }
 }

@@ -120,6 +120,18 @@ fn the_end_of_the_calendar_is_no_next_run() {
     for word in ["monthly", "yearly", "daily"] {
         assert_eq!(next_run(word, Some(i64::MIN + 1), Some(i64::MAX), NOW), None);
     }
+    // The last second and the first day of the calendar.
+    for (start, expected) in [
+        (253_402_300_799, Some(253_402_300_740)),
+        (253_402_300_800, None),
+        (-62_135_596_800, None),
+        (-62_135_510_460, None),
+    ] {
+        for word in ["monthly", "yearly"] {
+            assert_eq!(next_run(word, Some(start), None, NOW), expected, "{word} {start}");
+        }
+    }
+    assert!(next_run("monthly", Some(-62_135_510_400), None, NOW).is_some());
 }
 
 fn due(word: &str, start: i64, last: Option<i64>, created: Option<i64>, now: i64) -> Option<i64> {
