@@ -5,7 +5,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey, pkcs8::EncodePublicKey as _};
 use jiff::Timestamp;
 
 use super::{
-    base64::decode_jws_part,
+    base64::decode_jwk_member,
     digest::{sha256, sha256_hex},
     json::{Json, JsonObject},
     jws::{Jws, check_claims},
@@ -69,9 +69,9 @@ fn public_key(jwk: &Json) -> Option<VerifyingKey> {
     {
         return None;
     }
-    let public = decode_jws_part(member("x")?)?;
+    let public = decode_jwk_member(member("x")?)?;
     if jwk.get("d").is_some() {
-        let private: [u8; 32] = decode_jws_part(member("d")?)?.try_into().ok()?;
+        let private: [u8; 32] = decode_jwk_member(member("d")?)?.try_into().ok()?;
         return Some(SigningKey::from_bytes(&private).verifying_key());
     }
     VerifyingKey::from_bytes(&public.try_into().ok()?).ok()
