@@ -109,7 +109,7 @@ fn whole_number_in(text: &str) -> Option<WholeNumber> {
 }
 
 /// The text with every decimal digit, of whatever script, as the ASCII one.
-pub(super) fn ascii_digits(text: &str) -> Cow<'_, str> {
+pub fn ascii_digits(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }

@@ -34,13 +34,41 @@ pub fn python_float(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
+    let even = even_last_digit(value, mantissa);
+    let with_even = |mut text: String| {
+        if let Some(digit) = even {
+            text.pop();
+            text.push(digit);
+        }
+        text
+    };
     if (-4..16).contains(&exponent) {
-        let plain = value.to_string();
+        let plain = with_even(value.to_string());
         if plain.contains('.') { plain } else { plain + ".0" }
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
+        let mantissa = with_even(mantissa.to_owned());
         format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
     }
+}
+
+/// The last digit of Python's shortest form where two forms of that length are as near to the number: the even one. Rust
+/// takes the upper one. `mantissa` is Rust's.
+fn even_last_digit(value: f64, mantissa: &str) -> Option<char> {
+    let digits_of = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    let digits = digits_of(mantissa);
+    // Two forms with fewer digits are two numbers.
+    if digits < 16 {
+        return None;
+    }
+    let exact = format!("{value:.60e}");
+    let (exact, exponent) = exact.split_once('e')?;
+    let lower = exact.trim_end_matches('0').strip_suffix('5')?;
+    if digits_of(lower) != digits || format!("{lower}e{exponent}").parse::<f64>() != Ok(value) {
+        return None;
+    }
+    let last = lower.chars().next_back()?;
+    matches!(last, '0' | '2' | '4' | '6' | '8').then_some(last)
 }
 
 /// A float as SQLite stores it in a text column: 15 digits, `0.3`, `1.0e+15`, `1.0e-05`, `Inf`. `None`, which is NULL, for
@@ -178,6 +206,11 @@ mod tests {
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),
             (1.25e-10, "1.25e-10"),
+            // Of two forms that are as near the even one.
+            (1_000_000_000_000_000.25, "1000000000000000.2"),
+            (-1_000_000_000_000_000.25, "-1000000000000000.2"),
+            (1_000_000_000_000_000.75, "1000000000000000.8"),
+            (1_125_899_906_842_623.125, "1125899906842623.1"),
             (123_456_789.125, "123456789.125"),
             (f64::NAN, "nan"),
             (f64::NEG_INFINITY, "-inf"),

@@ -60,7 +60,15 @@ impl Pages {
             return ErrorPage::NotFound.into_response();
         }
         match open(&index).await {
-            Some(opened) => serve(opened, &index, headers).await,
+            Some(opened) => {
+                let response = serve(opened, &index, headers).await;
+                // The legacy serves the front page for other paths while it answers 404, which is left where the page
+                // cannot be sent.
+                if path != "/" && response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+                    return ErrorPage::NotFound.into_response();
+                }
+                response
+            }
             None => ErrorPage::NoWebClient.into_response(),
         }
     }
@@ -331,6 +339,9 @@ mod tests {
         assert_eq!(status, 416);
         assert_eq!(headers["content-range"], "bytes */26");
         assert!(!headers.contains_key("etag"));
+        for (path, status) in [("/", 416), ("/index.html", 416), ("/devices", 404), ("/./", 404)] {
+            assert_eq!(ask(path, &[("range", "bytes=99-")]).await.0, status, "{path}");
+        }
         let (status, body, headers) = ask("/devices", &[("if-none-match", "*")]).await;
         assert_eq!((status, body.as_str()), (304, ""));
         assert!(headers.contains_key("etag") && !headers.contains_key("last-modified"));

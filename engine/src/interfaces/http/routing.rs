@@ -22,7 +22,7 @@ use super::{
     compat::{
         error_page::{ErrorPage, options, redirect},
         forwarded::Caller,
-        path::{all_but, decode, encode, is_socket_path},
+        path::{all_but, decode, encode, is_number, is_socket_path},
         reply::TextForm,
     },
     detached::DetachedRequests,
@@ -63,7 +63,7 @@ impl Segment {
     fn matches(&self, text: &str) -> bool {
         match self {
             Self::Text(expected) => expected == text,
-            Self::Int => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::Int => is_number(text),
             Self::Any => !text.is_empty(),
         }
     }
@@ -105,7 +105,7 @@ impl<S> Route<S> {
 }
 
 /// The routes of the server while they are being collected. `{name}` in a path stands for one segment, `{name:int}`
-/// for one of digits only.
+/// for one of digits only, of whatever script.
 #[derive(Debug)]
 pub struct Routes<S = ()> {
     routes: Vec<Route<S>>,
@@ -365,7 +365,12 @@ impl Dispatcher {
             .any(|byte| byte.is_ascii_lowercase())
             && let Ok(method) = Method::from_bytes(request.method().as_str().to_ascii_uppercase().as_bytes())
         {
-            *request.method_mut() = method;
+            // The server sends no body for `HEAD` alone: a client that writes it in another way waits for one.
+            *request.method_mut() = if method == Method::HEAD {
+                Method::GET
+            } else {
+                method
+            };
         }
         let method = request.method().clone();
 
@@ -408,12 +413,18 @@ impl Dispatcher {
                 query.unwrap_or_default()
             ));
         }
-        let allowed: BTreeSet<_> = matching
-            .iter()
-            .chain(&collapsed_matching)
+        let is_a_page = is_matched_by_page_route(&path);
+        let found = matching.iter().chain(&collapsed_matching);
+        let mut allowed: BTreeSet<_> = found
             .flat_map(|(_, route)| route.methods.iter().copied())
-            .chain(PAGE_METHODS)
             .collect();
+        if is_a_page {
+            allowed.extend(PAGE_METHODS);
+        } else if allowed.is_empty() {
+            return ErrorPage::NotFound.into_response();
+        } else {
+            allowed.insert("OPTIONS");
+        }
         let allow = allowed.into_iter().collect::<Vec<_>>().join(", ");
         if method == Method::OPTIONS {
             options(&allow)
@@ -467,6 +478,12 @@ impl Dispatcher {
             .filter(|(_, route)| route.matches(&segments))
             .collect()
     }
+}
+
+/// Whether the legacy's page route, which knows GET, HEAD and OPTIONS, matches a decoded path: a line break matches in the
+/// first place alone.
+fn is_matched_by_page_route(path: &str) -> bool {
+    !path.chars().skip(2).any(|character| character == '\n')
 }
 
 /// `uri` with another path, given decoded.

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::{
     forwarded::{Caller, is_origin_of},
-    path::{decode, is_socket_path},
+    path::is_socket_path,
 };
 use crate::config::{
     network::PublicUrl,
@@ -16,9 +16,11 @@ use crate::config::{
 
 const REQUEST_PRIVATE_NETWORK: &str = "access-control-request-private-network";
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 const CREDENTIALS: HeaderValue = HeaderValue::from_static("true");
 const SOCKET_METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, GET, POST");
-const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
+const METHODS: HeaderValue = HeaderValue::from_static(ALLOWED_METHODS);
+const ALLOWED_METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 /// Which origins may read answers, and which of them with an operator's cookies.
 #[derive(Clone, Debug)]
@@ -93,7 +95,7 @@ pub async fn add_headers(
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
-    if is_socket_path(&decode(request.uri().path())) {
+    if is_socket_path(request.uri().path()) {
         let granted = socket_headers(origins, &caller, request.method(), request.headers());
         let mut response = next(request).await;
         if response.extensions().get::<WithoutCors>().is_none() {
@@ -101,7 +103,9 @@ pub async fn add_headers(
         }
         return response;
     }
+    // An empty one is none.
     let origin = request.headers().get(header::ORIGIN);
+    let origin = origin.filter(|origin| !origin.is_empty());
     let with_cookies = origin.is_none_or(|origin| origins.allow_cookies(origin, &caller));
     let granted = origin.filter(|origin| origins.allow(origin)).map(|origin| {
         let mut granted = headers_for(origin.clone(), request.method(), request.headers());
@@ -123,7 +127,8 @@ pub async fn add_headers(
     if let Some(granted) = granted {
         let vary = merged_vary(headers);
         set_all(headers, &granted);
-        if origins.vary() {
+        // What is for everybody is the same for everybody, also where a client says so.
+        if origins.vary() && granted.get(header::ACCESS_CONTROL_ALLOW_ORIGIN) != Some(&ANY_ORIGIN) {
             headers.insert(header::VARY, vary);
         }
     }
@@ -178,10 +183,21 @@ fn headers_for(origin: HeaderValue, method: &Method, request: &HeaderMap) -> Hea
     let mut granted = HeaderMap::new();
     granted.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     granted.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, CREDENTIALS);
-    let names_a_method = request
+    // Not only to preflights.
+    if request
+        .get(REQUEST_PRIVATE_NETWORK)
+        .is_some_and(|asked| asked == "true")
+    {
+        granted.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("false"));
+    }
+    let asks_for_method = request
         .get(header::ACCESS_CONTROL_REQUEST_METHOD)
-        .is_some_and(|asked| !asked.is_empty());
-    if *method != Method::OPTIONS || !names_a_method {
+        .is_some_and(|asked| {
+            ALLOWED_METHODS
+                .split(", ")
+                .any(|allowed| asked.as_bytes().eq_ignore_ascii_case(allowed.as_bytes()))
+        });
+    if *method != Method::OPTIONS || !asks_for_method {
         return granted;
     }
     // Where nothing is asked for nothing is granted; an empty name beside others is one of them.
@@ -200,12 +216,6 @@ fn headers_for(origin: HeaderValue, method: &Method, request: &HeaderMap) -> Hea
         }
     }
     granted.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    if request
-        .get(REQUEST_PRIVATE_NETWORK)
-        .is_some_and(|asked| asked == "true")
-    {
-        granted.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("false"));
-    }
     granted
 }
 

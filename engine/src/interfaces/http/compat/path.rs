@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::reply::{Answer, Failure};
 
+use crate::domain::coerce::ascii_digits;
 pub use crate::domain::percent::{all_but, encode};
 
 /// `path` with its escapes decoded; malformed escapes stay, bytes that are not UTF-8 become replacement characters.
@@ -14,9 +15,14 @@ pub fn decode(path: &str) -> Cow<'_, str> {
     percent_decode_str(path).decode_utf8_lossy()
 }
 
+/// Whether a segment is of digits only. Those of every script count, as Python reads them.
+pub fn is_number(segment: &str) -> bool {
+    !segment.is_empty() && ascii_digits(segment).bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The row id in a segment of digits; beyond 64 bits it is the largest there is, which no row has.
 pub fn row_id(digits: &str) -> i64 {
-    digits.parse().unwrap_or(i64::MAX)
+    ascii_digits(digits).parse().unwrap_or(i64::MAX)
 }
 
 /// The row id in a segment of digits, on routes that pass the legacy's words on for one beyond 64 bits.
@@ -24,7 +30,7 @@ pub fn row_id(digits: &str) -> i64 {
 /// # Errors
 /// The answer of such a route, for an id that no row can have.
 pub fn storable_row_id(digits: &str) -> Result<i64, Answer<Failure>> {
-    digits.parse().map_err(|_| beyond_integers())
+    ascii_digits(digits).parse().map_err(|_| beyond_integers())
 }
 
 /// The legacy's answer where its database is given a number beyond 64 bits.
@@ -67,6 +73,20 @@ mod tests {
             "socket.io/",
         ] {
             assert!(!is_socket_path(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn digits_of_every_script_make_a_row_id() {
+        for (segment, id) in [("007", 7), ("1\u{661}", 11), ("\u{ff11}", 1)] {
+            assert!(is_number(segment), "{segment}");
+            assert_eq!(row_id(segment), id, "{segment}");
+            assert_eq!(storable_row_id(segment).ok(), Some(id), "{segment}");
+        }
+        assert_eq!(row_id("9223372036854775808"), i64::MAX);
+        assert!(storable_row_id("9223372036854775808").is_err());
+        for segment in ["", "\u{b2}", "1.0", "-1", "1_0", "x"] {
+            assert!(!is_number(segment), "{segment}");
         }
     }
 

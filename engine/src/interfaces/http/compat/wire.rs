@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 
-use super::path::{decode, is_socket_path};
+use super::path::is_socket_path;
 use crate::domain::clock::Clock;
 
 /// In an answer's extensions: how long it is is not known when it begins.
@@ -60,7 +60,7 @@ pub async fn write_as_the_legacy(
 ) -> Response {
     let is_head = request.method() == Method::HEAD;
     let mut order = Order {
-        socket: is_socket_path(&decode(request.uri().path())),
+        socket: is_socket_path(request.uri().path()),
         ..Order::default()
     };
     let mut response = next(request).await;

@@ -190,6 +190,33 @@ async fn a_preflight_lists_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn private_networks_are_refused_in_every_answer() {
+    for method in ["GET", "OPTIONS"] {
+        let pairs = [
+            ("origin", "https://a"),
+            ("access-control-request-private-network", "true"),
+        ];
+        let headers = ask(&[], method, &pairs).await;
+        assert_eq!(
+            headers["access-control-allow-private-network"], "false",
+            "{method}"
+        );
+    }
+    let headers = ask(&[], "GET", &[("access-control-request-private-network", "true")]).await;
+    assert!(!headers.contains_key("access-control-allow-private-network"));
+}
+
+#[tokio::test]
+async fn an_empty_origin_is_none_and_a_star_is_everybody() {
+    let headers = ask(&[], "GET", &[("origin", "")]).await;
+    assert!(!headers.contains_key("access-control-allow-origin"));
+    assert_eq!(headers["vary"], "Cookie");
+    let headers = ask(&[], "GET", &[("origin", "*")]).await;
+    assert_eq!(headers["access-control-allow-origin"], "*");
+    assert_eq!(headers["vary"], "Cookie");
+}
+
+#[tokio::test]
 async fn a_preflight_grants_what_is_asked_for_even_if_it_is_no_name() {
     let granted = async |asked: &str| {
         let pairs = [
@@ -202,12 +229,17 @@ async fn a_preflight_grants_what_is_asked_for_even_if_it_is_no_name() {
         Some(granted.to_str().unwrap().to_owned())
     };
     assert_eq!(granted("").await, None);
-    let nothing = [
-        ("origin", "https://a"),
-        ("access-control-request-method", ""),
-        ("access-control-request-private-network", "true"),
-    ];
-    assert_eq!(ask(&[], "OPTIONS", &nothing).await.len(), 3);
+    for method in ["", "TRACE", "GET, POST"] {
+        let nothing = [
+            ("origin", "https://a"),
+            ("access-control-request-method", method),
+            ("access-control-request-headers", "a"),
+        ];
+        assert_eq!(ask(&[], "OPTIONS", &nothing).await.len(), 3, "{method}");
+    }
+    let in_small_letters = [("origin", "https://a"), ("access-control-request-method", "post")];
+    let headers = ask(&[], "OPTIONS", &in_small_letters).await;
+    assert_eq!(headers["access-control-allow-methods"], METHODS);
     for (asked, answer) in [("a,,b", ", a, b"), ("b, a,", ", a, b"), (",", ", ")] {
         assert_eq!(granted(asked).await.as_deref(), Some(answer), "{asked}");
     }
