@@ -1,6 +1,6 @@
 //! The moment at which a job shall start, as operators write it.
 
-use jiff::{SignedDuration, Timestamp, Zoned, civil, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime, civil, tz::TimeZone};
 
 use super::{
     coerce::integer_of,
@@ -48,7 +48,7 @@ fn since_epoch(civil: civil::DateTime, zone: &TimeZone) -> Option<SignedDuration
     let zoned = civil.to_zoned_datetime(zone.clone()).ok();
     let offset = zoned
         .as_ref()
-        .map_or_else(|| zone.to_offset(Timestamp::MAX), Zoned::offset);
+        .map_or_else(|| zone.to_offset(Timestamp::MAX), ZonedDateTime::offset);
     let ahead = SignedDuration::from_secs(i64::from(offset.seconds()));
     // Python takes the time for one in UTC first and asks what the zone's clocks show then: that has to be in the calendar.
     if civil.date() == FIRST_DAY || civil.checked_add(ahead).is_err() {
