@@ -23,7 +23,7 @@ use super::{
     endpoint::{Endpoint, Url},
     http_client::{Outgoing, send},
     operator::Operator,
-    root::Root,
+    root::{Root, Template},
     tls::Verification,
 };
 use crate::{
@@ -63,8 +63,8 @@ pub struct ProcessSettings {
     pub secret: Option<String>,
     /// The only port that it can listen at.
     pub port: Option<u16>,
-    /// A folder that the root begins as a copy of.
-    pub template: Option<PathBuf>,
+    /// What the root begins as.
+    pub template: Option<Template>,
     /// Where the web client lies under the root.
     pub web: String,
     /// How its certificate is verified, where it speaks TLS.
@@ -127,7 +127,7 @@ impl Process {
     /// # Errors
     /// If the root cannot be prepared, or the server does not come up.
     pub async fn start(settings: &ProcessSettings, beginning: Beginning<'_>) -> Result<Self, TargetError> {
-        let template = settings.template.as_deref();
+        let template = settings.template.as_ref();
         let root = Root::prepare(beginning, &settings.web, template, real_time(), settings.keep)?;
         let web = root.path().join(&settings.web);
         let places = vec![

@@ -86,6 +86,15 @@ pub enum TargetError {
     Cannot(&'static str),
 }
 
+/// What a root begins as.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// A folder that it is a copy of.
+    pub folder: PathBuf,
+    /// What of it is linked to instead, by paths in it: large, and changed by nobody.
+    pub linked: Vec<String>,
+}
+
 /// A root folder, which is removed with the value.
 #[derive(Debug)]
 pub struct Root {
@@ -96,15 +105,15 @@ pub struct Root {
 }
 
 impl Root {
-    /// A fresh folder with what stands there before the start; `web` is where the web client lies in it, `template` a
-    /// folder that it begins as a copy of; `lasts` says that it is to be kept.
+    /// A fresh folder with what stands there before the start; `web` is where the web client lies in it, `template` what
+    /// it begins as; `lasts` says that it is to be kept.
     ///
     /// # Errors
     /// If something cannot be written.
     pub fn prepare(
         beginning: Beginning<'_>,
         web: &str,
-        template: Option<&Path>,
+        template: Option<&Template>,
         time: Timestamp,
         lasts: bool,
     ) -> Result<Self, TargetError> {
@@ -246,10 +255,24 @@ fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
 }
 
 /// Copies a folder with all that is in it; links stay links.
-fn copy(from: &Path, to: &Path) -> Result<(), files::Unreadable> {
+fn copy(template: &Template, to: &Path) -> Result<(), files::Unreadable> {
+    let from = template.folder.as_path();
+    let is_linked = |path: &Path| template.linked.iter().any(|linked| path.starts_with(linked));
+    for linked in &template.linked {
+        let target = to.join(linked);
+        let make = |parent: &Path| std::fs::create_dir_all(parent);
+        let made = target.parent().map_or(Ok(()), make);
+        made.and_then(|()| std::path::absolute(from.join(linked)))
+            .and_then(|source| std::os::unix::fs::symlink(source, &target))
+            .map_err(|error| (linked.clone(), error))?;
+    }
     for source in files::all(from)? {
         let wrong = |error| (source.display().to_string(), error);
-        let target = to.join(source.strip_prefix(from).unwrap_or(&source));
+        let inner = source.strip_prefix(from).unwrap_or(&source);
+        if is_linked(inner) {
+            continue;
+        }
+        let target = to.join(inner);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(wrong)?;
         }
@@ -329,12 +352,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_copied_and_left_alone_is_not_what_the_server_left() {
-        let template = tempfile::tempdir().unwrap();
-        std::fs::create_dir(template.path().join("code")).unwrap();
+        let checkout = tempfile::tempdir().unwrap();
+        std::fs::create_dir(checkout.path().join("code")).unwrap();
         for (path, text) in [("code/server.py", "x"), ("settings.json", "{}")] {
-            std::fs::write(template.path().join(path), text).unwrap();
+            std::fs::write(checkout.path().join(path), text).unwrap();
         }
-        std::os::unix::fs::symlink("server.py", template.path().join("code/main.py")).unwrap();
+        std::os::unix::fs::symlink("server.py", checkout.path().join("code/main.py")).unwrap();
+        std::fs::create_dir_all(checkout.path().join("code/.venv/bin")).unwrap();
+        std::fs::write(checkout.path().join("code/.venv/bin/python"), "p").unwrap();
+        let template = Template {
+            folder: checkout.path().to_owned(),
+            linked: vec!["code/.venv".to_owned()],
+        };
         let text = "format: 2\ntitle: T\narea: A\nstarted_at: 1\nsteps:\n  - get: /\n";
         let scenario = Scenario::read("a/b", text).unwrap();
         let beginning = Beginning {
@@ -342,14 +371,7 @@ mod tests {
             files: &[("a.txt".to_owned(), b"a".to_vec())],
             github: "",
         };
-        let root = Root::prepare(
-            beginning,
-            WEB,
-            Some(template.path()),
-            Timestamp::UNIX_EPOCH,
-            false,
-        )
-        .unwrap();
+        let root = Root::prepare(beginning, WEB, Some(&template), Timestamp::UNIX_EPOCH, false).unwrap();
         std::fs::write(root.path().join("settings.json"), "{\"changed\": 1}").unwrap();
         let database = root.path().join("database.db");
         std::fs::write(&database, "").unwrap();
@@ -365,6 +387,9 @@ mod tests {
             ]
         );
         assert!(root.path().join("code/main.py").is_symlink());
+        assert!(root.path().join("code/.venv").is_symlink());
+        let linked = std::fs::read_to_string(root.path().join("code/.venv/bin/python"));
+        assert_eq!(linked.unwrap(), "p");
         assert!(matches!(
             root.place_file("../x", b"", Timestamp::UNIX_EPOCH),
             Err(TargetError::Outside(_))

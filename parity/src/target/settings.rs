@@ -13,7 +13,12 @@ use rustix::process::Signal;
 use toml_edit::{Document, Item, TableLike, Value};
 
 use super::{
-    endpoint::Url, operator::Operator, process::ProcessSettings, root::WEB, side::Kind, tls::Verification,
+    endpoint::Url,
+    operator::Operator,
+    process::ProcessSettings,
+    root::{Template, WEB},
+    side::Kind,
+    tls::Verification,
     url::UrlSettings,
 };
 
@@ -168,8 +173,17 @@ impl Settings {
                 }
             }
             Kind::Process(process) => {
-                if let Some(template) = process.template.as_ref().filter(|path| !path.is_dir()) {
-                    return Err(wrong(format!("its template {} is no folder", template.display())));
+                if let Some(template) = &process.template {
+                    let folder = template.folder.display();
+                    if !template.folder.is_dir() {
+                        return Err(wrong(format!("its template {folder} is no folder")));
+                    }
+                    let is_missing = |path: &&String| !template.folder.join(path).exists();
+                    if let Some(path) = template.linked.iter().find(is_missing) {
+                        return Err(wrong(format!(
+                            "`linked`: there is no {path} in its template {folder}"
+                        )));
+                    }
                 }
                 process.operator = operator;
                 process.secret.clone_from(&target.secret);
@@ -448,7 +462,7 @@ impl Reader<'_> {
             self.end(&stop);
         }
         let directory = self.text(keys, "directory").unwrap_or_else(|| ".".to_owned());
-        let template = self.text(keys, "template").map(|path| self.folder.join(path));
+        let template = self.template(keys);
         let port = self
             .whole(keys, "port", 65_535)
             .and_then(|port| u16::try_from(port).ok());
@@ -487,6 +501,27 @@ impl Reader<'_> {
             operator: Operator::default(),
             patience,
             keep: false,
+        })
+    }
+
+    /// What a root begins as.
+    fn template(&mut self, keys: &mut Keys<'_>) -> Option<Template> {
+        let folder = self.text(keys, "template").map(|path| self.folder.join(path));
+        let linked = self.texts(keys, "linked");
+        if let (Some(paths), Some(item)) = (&linked, keys.table.get("linked")) {
+            if folder.is_none() {
+                self.fault(item, "`linked` names parts of a `template`, and there is none");
+            }
+            if paths
+                .iter()
+                .any(|path| !crate::scenario::files::stays_inside(path))
+            {
+                self.fault(item, "`linked` is a list of paths in the template");
+            }
+        }
+        folder.map(|folder| Template {
+            folder,
+            linked: linked.unwrap_or_default(),
         })
     }
 

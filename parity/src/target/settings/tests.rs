@@ -147,6 +147,18 @@ fn a_target_is_picked_with_what_stands_in_variables() {
     let copied = read("format = 1\n[targets.x]\ncommand = [\"x\"]\nport = 5000\ntemplate = \"nowhere\"\n");
     let nowhere = copied.pick("x", &variables).unwrap_err();
     assert!(nowhere.contains("/srv/nowhere is no folder"), "{nowhere}");
+    let folder = tempfile::tempdir().unwrap();
+    let template = folder.path().display();
+    let linked = read(&format!(
+        "format = 1\n[targets.x]\ncommand = [\"x\"]\nport = 5000\ntemplate = \"{template}\"\nlinked = [\".venv\"]\n"
+    ));
+    let missing = linked.pick("x", &variables).unwrap_err();
+    assert!(
+        missing.contains("`linked`: there is no .venv in its template"),
+        "{missing}"
+    );
+    std::fs::create_dir(folder.path().join(".venv")).unwrap();
+    assert!(linked.pick("x", &variables).is_ok());
     let unknown = settings.pick("odl", &variables).unwrap_err();
     assert!(
         unknown.contains("there is no target odl") && unknown.contains("old, new"),
