@@ -115,6 +115,16 @@ impl Row {
     }
 }
 
+/// What the legacy's side of a comparison is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegacySide {
+    /// What it did when it was recorded.
+    Recorded,
+    /// A server that runs.
+    Server,
+}
+
 /// Differences that are expected at the same places.
 #[derive(Clone, Debug)]
 pub struct Expectation {
@@ -128,8 +138,20 @@ pub struct Expectation {
     pub name: Option<String>,
     /// Why patterns stand in it instead of exact places and values.
     pub why_loose: Option<String>,
-    /// Why a place may also show none of the differences, on servers that others use; all of them or none.
+    /// Why a place may also show none of the differences, where the legacy is a server that nobody has prepared or whose
+    /// clock runs; all of them or none.
     pub may_be_same: Option<String>,
+    /// The legacy's side with which they are expected; nothing where it makes no difference.
+    pub legacy_side: Option<LegacySide>,
+}
+
+/// From where on a scenario's two histories cannot be compared.
+#[derive(Clone, Debug)]
+pub struct CutOff {
+    /// The name of the first step that is not compared.
+    pub step: String,
+    /// The legacy's side with which that is so; nothing where it makes no difference.
+    pub legacy_side: Option<LegacySide>,
 }
 
 /// An accepted difference and its reason.
@@ -158,7 +180,7 @@ pub struct Entry {
     /// The last day on which it accepts and expects anything.
     pub expires: Option<Date>,
     /// Scenario and the name of the step from which a mended defect makes the rest incomparable.
-    pub not_compared_from_step: BTreeMap<String, String>,
+    pub not_compared_from_step: BTreeMap<String, CutOff>,
 }
 
 /// The whole file.

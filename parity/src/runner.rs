@@ -2,7 +2,7 @@
 //!
 //! Long because a run is one way from the start of the server to the transcript.
 
-mod clock;
+pub(crate) mod clock;
 mod connection;
 mod http;
 mod masks;
@@ -530,10 +530,8 @@ impl Run<'_> {
             return Ok(None);
         };
         if self.clock.is_real() {
-            left.files = std::mem::take(&mut left.files)
-                .into_iter()
-                .map(|(name, file)| (self.clock.retimed(&name, self.scenario.started_at_us), file))
-                .collect();
+            let (run_us, began_us) = (self.clock.started_at_us(), self.scenario.started_at_us);
+            left.files = clock::retimed(std::mem::take(&mut left.files), run_us, began_us);
         }
         for rows in left.tables.values_mut() {
             for row in rows {

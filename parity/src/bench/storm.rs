@@ -13,7 +13,7 @@ use super::{
     operator::Operator,
     usage,
 };
-use crate::target::endpoint::Endpoint;
+use crate::target::endpoint::{DialError, Endpoint};
 
 /// What two of the figures are called.
 pub(super) const ALL_BACK: &str = "all back after";
@@ -195,10 +195,18 @@ async fn look(
     Ok(longest)
 }
 
+/// How long each had to come until they were in; who finds no way in for [`Endpoint::dial`]'s patience comes again at once.
 async fn come(server: Endpoint, over: watch::Receiver<bool>) -> Result<Duration, BenchError> {
     let mut longest = Duration::ZERO;
     while !*over.borrow() {
-        let health = async { Connection::open(server.clone()).await?.get("/health").await };
+        let health = async {
+            loop {
+                match Connection::open(server.clone()).await {
+                    Err(ClientError::Dial(DialError::Late(_))) if !*over.borrow() => {}
+                    connection => return connection?.get("/health").await,
+                }
+            }
+        };
         note(&mut longest, "/health", health).await?;
     }
     Ok(longest)

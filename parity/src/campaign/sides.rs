@@ -17,9 +17,9 @@ use super::{provenance, spans};
 use crate::{
     mask::{Mask, Masked},
     normalize::{Normalized, normalize, normalize_and_count},
-    register::{Ran, StepNames},
+    register::{LegacySide, Ran, StepNames},
     report::{Provenance, SideNotes, Story},
-    runner::{Between, RunEvents, run_on},
+    runner::{Between, RunEvents, clock::retimed, run_on},
     scenario::{files, model::Scenario},
     snapshot::{self, Snapshot},
     target::{
@@ -323,13 +323,13 @@ impl Sides {
             (false, true) => {
                 let first = self.run_spec(one, scenario, legacy, side).await?;
                 let engine = self.run_engine(one, &at_the_time_of(scenario, &first)).await?;
-                Ok((first, engine))
+                Ok((first, with_names_of(engine, scenario)))
             }
             (true, false) => {
                 let engine = self.run_engine(one, scenario).await?;
                 let again = at_the_time_of(scenario, &engine);
                 let first = self.run_spec(one, &again, legacy, side).await?;
-                Ok((first, engine))
+                Ok((with_names_of(first, scenario), engine))
             }
             (false, false) if !at_one_port => {
                 let first = Box::pin(self.run_spec(one, scenario, legacy, side));
@@ -403,6 +403,15 @@ fn at_the_time_of(scenario: &Scenario, played: &Transcript) -> Scenario {
     scenario
 }
 
+/// What was played at another server's time, with names of files as they are at the scenario's own: the register names those.
+fn with_names_of(mut played: Transcript, scenario: &Scenario) -> Transcript {
+    if let Some(left) = &mut played.left {
+        let files = std::mem::take(&mut left.files);
+        left.files = retimed(files, played.started_at_us, scenario.started_at_us);
+    }
+    played
+}
+
 /// The scenario with the times of its recording, where it has one: those that the register speaks of.
 fn recorded_times(scenario: &Scenario, snapshots: &Path) -> Scenario {
     let timed = scenario.clone();
@@ -451,6 +460,9 @@ fn ran(
         .with_masked(&masked)
         .with_missed(&engine_ran.missed)
         .without(without);
+    if legacy_ran.is_some() {
+        ran.legacy_side = LegacySide::Server;
+    }
     ran.slack = slack(scenario, legacy_ran, engine_ran);
     if let (Some(_), Some(starts), Ok(differences)) = (&ran.slack, ran.started_at_us, &mut ran.outcome) {
         let before = differences.len();

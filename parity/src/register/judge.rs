@@ -4,7 +4,7 @@
 
 use super::steps::{AFTER_STEP, Wording};
 use super::value::Constraint;
-use super::{Entry, Expectation, Register, Row, StepNames, covers};
+use super::{Entry, Expectation, LegacySide, Register, Row, StepNames, covers};
 use crate::diff::{BothSpans, Difference, Kind, diff_and_count};
 use crate::mask::Masked;
 use crate::normalize::{NormalStep, Normalized};
@@ -41,6 +41,8 @@ pub struct Ran {
     pub outcome: Result<Vec<Difference>, String>,
     /// Whether there is no legacy's side: the register has nothing to say then.
     pub is_alone: bool,
+    /// What the legacy's side was.
+    pub legacy_side: LegacySide,
     /// How far times of the legacy's and the engine's side may lie from those that the register expects, where a clock ran
     /// by itself; nothing where the clock was the recording's.
     pub slack: Option<[Slack; 2]>,
@@ -88,6 +90,7 @@ impl Ran {
                 .collect(),
             outcome: Ok(differences),
             is_alone: false,
+            legacy_side: LegacySide::Recorded,
             slack: None,
             broken: None,
             earlier: Vec::new(),
@@ -174,6 +177,7 @@ impl Ran {
             outcome: Err(reason),
             masked: Masked::default(),
             is_alone: false,
+            legacy_side: LegacySide::Recorded,
             slack: None,
             broken: None,
             earlier: Vec::new(),
@@ -437,7 +441,10 @@ fn meet<'e>(
     accepted_by: &mut [Option<&'e str>],
 ) -> Vec<Unmet> {
     let mut unmet = Vec::new();
-    if expectation.except.contains(&ran.scenario) {
+    let is_of_another_side = expectation
+        .legacy_side
+        .is_some_and(|side| side != ran.legacy_side);
+    if is_of_another_side || expectation.except.contains(&ran.scenario) {
         return Vec::new();
     }
     let here = expectation
@@ -522,7 +529,11 @@ fn event_moved_by_one_step(wanted: &Constraint, shown: Option<&Value>, names: &S
 
 /// Why a step is not compared, if a mended defect has changed what came before it.
 fn cut_off(entries: &[&Entry], ran: &Ran, step: u32) -> Option<String> {
-    let from = |entry: &Entry| ran.names.number(entry.not_compared_from_step.get(&ran.scenario)?);
+    let from = |entry: &Entry| {
+        let cut_off = entry.not_compared_from_step.get(&ran.scenario)?;
+        let is_here = cut_off.legacy_side.is_none_or(|side| side == ran.legacy_side);
+        is_here.then(|| ran.names.number(&cut_off.step)).flatten()
+    };
     entries
         .iter()
         .find(|entry| from(entry).is_some_and(|from| step >= from))

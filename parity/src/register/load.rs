@@ -2,7 +2,7 @@
 //!
 //! Long because each part of an entry has its own mistakes, and each is told with its place.
 
-use super::{Area, Constraint, Entry, Expectation, KnownScenarios, Place, Register, Row};
+use super::{Area, Constraint, CutOff, Entry, Expectation, KnownScenarios, LegacySide, Place, Register, Row};
 use jiff::civil::Date;
 use regex::Regex;
 use serde::Deserialize;
@@ -99,7 +99,7 @@ struct RawEntry {
     ticket: Option<String>,
     expires: Option<String>,
     #[serde(default)]
-    not_compared_from_step: BTreeMap<String, RawStep>,
+    not_compared_from_step: BTreeMap<String, RawCutOff>,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +116,7 @@ struct RawExpectation {
     same_as: Option<String>,
     why_loose: Option<String>,
     may_be_same: Option<String>,
+    legacy_side: Option<LegacySide>,
 }
 
 /// `"any"`, or a list of steps.
@@ -139,6 +140,14 @@ struct RawRow {
     path: String,
     legacy: Option<Value>,
     engine: Option<Value>,
+}
+
+/// A step, or one that counts only with one kind of legacy.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawCutOff {
+    Always(RawStep),
+    With { step: RawStep, legacy_side: LegacySide },
 }
 
 /// Reads the register from a file.
@@ -326,10 +335,14 @@ fn check(raw: RawEntry, shared: &Shared<'_>, wrong: &mut Faults) -> Option<Entry
         wrong.extend(in_block.into_iter().map(|reason| (Some(at), reason)));
     }
     let mut not_compared_from_step = BTreeMap::new();
-    for (scenario, step) in raw.not_compared_from_step {
+    for (scenario, cut_off) in raw.not_compared_from_step {
+        let (step, legacy_side) = match cut_off {
+            RawCutOff::Always(step) => (step, None),
+            RawCutOff::With { step, legacy_side } => (step, Some(legacy_side)),
+        };
         let mut faults: Vec<String> = shared.known.scenario_fault(&scenario).into_iter().collect();
-        if let Some(name) = step_name(&scenario, step, shared.known, &mut faults) {
-            not_compared_from_step.insert(scenario, name);
+        if let Some(step) = step_name(&scenario, step, shared.known, &mut faults) {
+            not_compared_from_step.insert(scenario, CutOff { step, legacy_side });
         }
         wrong.extend(faults.into_iter().map(|reason| (None, reason)));
     }
@@ -372,11 +385,15 @@ fn expectation(
         if why.trim().is_empty() {
             wrong.push("`may_be_same` is empty".to_owned());
         }
-        let fixed = raw.at.keys().filter(|scenario| !shared.known.is_shared(scenario));
+        let is_server = raw.legacy_side == Some(LegacySide::Server);
+        let fixed = raw
+            .at
+            .keys()
+            .filter(|scenario| !is_server && !shared.known.is_shared(scenario));
         wrong.extend(fixed.map(|scenario| {
             format!(
                 "`may_be_same` at `{scenario}`: only scenarios for servers that others use (`shared:`) may show it or not, \
-                 because nobody has prepared those servers"
+                 because nobody has prepared those servers, and others where `legacy_side = \"server\"`"
             )
         }));
     }
@@ -411,6 +428,7 @@ fn expectation(
             name: raw.name,
             why_loose: raw.why_loose,
             may_be_same: raw.may_be_same,
+            legacy_side: raw.legacy_side,
         }),
     }
 }

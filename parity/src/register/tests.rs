@@ -90,6 +90,7 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         masked: crate::mask::Masked::default(),
         outcome: Ok(differences),
         is_alone: false,
+        legacy_side: LegacySide::Recorded,
         unseen: None,
         slack: None,
         broken: None,
@@ -368,6 +369,56 @@ fn on_a_server_that_others_use_a_place_may_show_all_of_its_rows_or_none() {
     assert!(
         elsewhere.contains("`may_be_same` at `enrollment/x`: only scenarios for servers that others use"),
         "{elsewhere}"
+    );
+}
+
+#[test]
+fn a_block_for_one_kind_of_legacy_expects_nothing_of_the_other() {
+    let register = |extra: &str| {
+        let text = format!(
+            "format = 2\n[[divergence]]\nid = \"e\"\ndefect = \"D\"\narea = \"Other\"\nlegacy_behaviour = \"l\"\n\
+             engine_behaviour = \"e\"\nreason = \"r\"\nsince = \"2026-11-20\"\n[[divergence.expect]]\n{extra}\n\
+             at = {{ \"enrollment/x\" = [\"POST x\"] }}\ndiffer = [{{ path = \"/a\", legacy = 1, engine = 2 }}]\n"
+        );
+        let known = KnownScenarios::new([("enrollment/x".to_owned(), names())]);
+        parse(Path::new("divergences.toml"), &text, &known)
+    };
+    let outcome = |extra: &str, side: LegacySide, differs: bool| {
+        let found = differs.then(|| difference("enrollment/x", 1, "/a", [Some(json!(1)), Some(json!(2))]));
+        let mut ran = ran("enrollment/x", found.into_iter().collect());
+        ran.legacy_side = side;
+        let verdict = judge(&register(extra).unwrap(), &[ran], day("2026-11-25"))
+            .verdicts
+            .remove(0);
+        verdict.outcome
+    };
+    use LegacySide::{Recorded, Server};
+    for (extra, side, differs, expected) in [
+        ("legacy_side = \"server\"", Server, true, Outcome::Accepted),
+        ("legacy_side = \"server\"", Server, false, Outcome::Different),
+        ("legacy_side = \"server\"", Recorded, true, Outcome::Different),
+        ("legacy_side = \"server\"", Recorded, false, Outcome::Same),
+        ("legacy_side = \"recorded\"", Recorded, true, Outcome::Accepted),
+        ("legacy_side = \"recorded\"", Server, false, Outcome::Same),
+        (
+            "legacy_side = \"server\"\nmay_be_same = \"it hangs on a second\"",
+            Server,
+            false,
+            Outcome::Same,
+        ),
+    ] {
+        assert_eq!(
+            outcome(extra, side, differs),
+            expected,
+            "{extra} {side:?} {differs}"
+        );
+    }
+    let wrong = register("legacy_side = \"live\"").unwrap_err().to_string();
+    assert!(wrong.contains("unknown variant `live`"), "{wrong}");
+    let fixed = register("may_be_same = \"why\"").unwrap_err().to_string();
+    assert!(
+        fixed.contains("others where `legacy_side = \"server\"`"),
+        "{fixed}"
     );
 }
 

@@ -95,7 +95,7 @@ pub fn accept(
 /// Whether a block of the register has the rows of a new one and so got its places.
 fn takes_in(known: &mut Table, new: &Table) -> bool {
     // What has patterns or rows of other blocks in it expects more than its own rows say.
-    let exact = ["same_as", "except", "why_loose", "may_be_same"]
+    let exact = ["same_as", "except", "why_loose", "may_be_same", "legacy_side"]
         .iter()
         .all(|member| !known.contains_key(member));
     if !exact || rows_of(known) != rows_of(new) {

@@ -1,13 +1,16 @@
 //! The time of a run: the scenario's own where the server's clock can be set, else what the clocks of this world show.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use regex::Regex;
 
-use crate::scenario::{
-    clock::{ScenarioClock, real_time},
-    model::{Action, Step},
+use crate::{
+    scenario::{
+        clock::{ScenarioClock, real_time},
+        model::{Action, Step},
+    },
+    transcript::LeftFile,
 };
 
 const SECOND_US: i64 = 1_000_000;
@@ -59,25 +62,6 @@ impl Clock {
         Self::real(ahead_us)
     }
 
-    /// A file's name with the times in it that are of this run, as they would be if it had begun at `began_us`.
-    pub(super) fn retimed(&self, name: &str, began_us: i64) -> String {
-        let (Some(pattern), run) = (STAMP.as_ref(), self.started_at_us()) else {
-            return name.to_owned();
-        };
-        let stamp = |found: &regex::Captures<'_>| {
-            let text = found.get(0).map_or("", |text| text.as_str());
-            let at = DateTime::strptime(FORM, text)
-                .ok()
-                .and_then(|civil| TimeZone::UTC.to_timestamp(civil).ok());
-            let offset = at.map(|at| at.as_microsecond() - run);
-            let near = offset.filter(|offset| offset.abs() < NEAR_US);
-            // What a server writes at its start it writes at the beginning.
-            let moved = near.and_then(|offset| Timestamp::from_microsecond(began_us + offset.max(0)).ok());
-            moved.map_or_else(|| text.to_owned(), |moved| moved.strftime(FORM).to_string())
-        };
-        pattern.replace_all(name, stamp).into_owned()
-    }
-
     pub(super) fn is_real(&self) -> bool {
         matches!(self, Self::Real { .. })
     }
@@ -117,6 +101,37 @@ impl Clock {
     }
 }
 
+/// The files that a run left which began at `run_us`, by the names that they would have if it had begun at `began_us`:
+/// only times of that run in them move.
+pub(crate) fn retimed(
+    files: BTreeMap<String, LeftFile>,
+    run_us: i64,
+    began_us: i64,
+) -> BTreeMap<String, LeftFile> {
+    let renamed = files
+        .into_iter()
+        .map(|(name, file)| (retimed_name(&name, run_us, began_us), file));
+    renamed.collect()
+}
+
+fn retimed_name(name: &str, run_us: i64, began_us: i64) -> String {
+    let Some(pattern) = STAMP.as_ref() else {
+        return name.to_owned();
+    };
+    let stamp = |found: &regex::Captures<'_>| {
+        let text = found.get(0).map_or("", |text| text.as_str());
+        let at = DateTime::strptime(FORM, text)
+            .ok()
+            .and_then(|civil| TimeZone::UTC.to_timestamp(civil).ok());
+        let offset = at.map(|at| at.as_microsecond() - run_us);
+        let near = offset.filter(|offset| offset.abs() < NEAR_US);
+        // What a server writes at its start it writes at the beginning.
+        let moved = near.and_then(|offset| Timestamp::from_microsecond(began_us + offset.max(0)).ok());
+        moved.map_or_else(|| text.to_owned(), |moved| moved.strftime(FORM).to_string())
+    };
+    pattern.replace_all(name, stamp).into_owned()
+}
+
 #[allow(
     clippy::disallowed_methods,
     reason = "the server's clock is the real one, so waiting takes its time"
@@ -133,10 +148,6 @@ mod tests {
     fn names_of_files_are_as_they_would_be_at_another_time() {
         let run: Timestamp = "2026-11-29T20:43:24.5Z".parse().unwrap();
         let other: Timestamp = "2026-11-28T10:00:00.5Z".parse().unwrap();
-        let clock = Clock::Real {
-            started_at_us: run.as_microsecond(),
-            ahead_us: 0,
-        };
         for (name, moved) in [
             (
                 "database.db.before-20261129T204326Z",
@@ -149,7 +160,8 @@ mod tests {
             ("old.before-20251129T204326Z", "old.before-20251129T204326Z"),
             ("plain.txt", "plain.txt"),
         ] {
-            assert_eq!(clock.retimed(name, other.as_microsecond()), moved);
+            let name = retimed_name(name, run.as_microsecond(), other.as_microsecond());
+            assert_eq!(name, moved);
         }
     }
 }
