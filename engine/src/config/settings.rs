@@ -350,6 +350,10 @@ fn find_static_root(root: &Path) -> PathBuf {
         "Data/WebUI/build",
         "Server/web-interface/build",
         "Engine/web-interface/build",
+        // Where the legacy finds it beside the folder of its own code, installed or in a checkout.
+        "Data/web-interface/build",
+        "Server/web-interface/dist",
+        "Data/web-interface/dist",
     ];
     candidates
         .iter()

@@ -146,6 +146,9 @@ fn the_web_client_is_found_where_each_kind_of_installation_has_it() {
     };
     assert_eq!(found(), Path::new("Data/Server/web-interface/build"));
     for folder in [
+        "Data/web-interface/dist",
+        "Server/web-interface/dist",
+        "Data/web-interface/build",
         "Engine/web-interface/build",
         "Server/web-interface/build",
         "Data/WebUI/build",
