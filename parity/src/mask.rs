@@ -8,6 +8,8 @@ use serde::Serialize;
 
 /// How far the replay's clock moves within a step, and how exactly step times were recorded, in microseconds.
 pub const TOLERANCE_US: i64 = 1000;
+/// A file's time is that of the kernel's last tick, which came at most this much before, in microseconds.
+pub const TICK_US: i64 = 10_000;
 /// An event can reach the recorder this much after the step that caused it, in microseconds.
 pub const LATE_US: i64 = 50_000;
 /// From so long a jump of the clock on, background work may have been woken by it, in microseconds.

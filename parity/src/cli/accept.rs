@@ -168,6 +168,7 @@ fn still_different(register: &Register, verdict: &Verdict) -> Vec<Difference> {
         is_alone: false,
         legacy_side: LegacySide::Recorded,
         unseen: None,
+        noisy: Vec::new(),
         slack: None,
         broken: None,
         earlier: Vec::new(),

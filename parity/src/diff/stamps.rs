@@ -1,7 +1,7 @@
 //! When two times count as equal. Each side explains its own by the steps that it went through, and the explanations are
 //! compared: which of the two is the legacy's changes nothing.
 
-use crate::mask::{JUMP_US, LATE_US, TOLERANCE_US};
+use crate::mask::{JUMP_US, LATE_US, TICK_US, TOLERANCE_US};
 use crate::scenario::model::Scenario;
 use serde_json::Value;
 use std::{collections::BTreeSet, ops::RangeInclusive};
@@ -56,7 +56,7 @@ impl Spans {
         spans.sort_by_key(|span| span.step);
         Self {
             spans,
-            early_us: TOLERANCE_US,
+            early_us: TICK_US,
             heard_late_us: Some(LATE_US),
             runs: true,
         }
@@ -71,6 +71,7 @@ impl Spans {
             (*step, began, *at)
         });
         Self {
+            early_us: TOLERANCE_US,
             runs: false,
             ..Self::new([(0, EARLIEST_START_US, 0)].into_iter().chain(steps))
         }

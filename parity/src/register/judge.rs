@@ -37,6 +37,8 @@ pub struct Ran {
     pub not_compared: BTreeMap<u32, String>,
     /// What was left, where nobody has looked at it on the legacy's side: nothing can be expected to differ there.
     pub unseen: Option<u32>,
+    /// Steps and paths that were not compared, because the legacy does not agree with itself on them.
+    pub noisy: Vec<(u32, String)>,
     /// What [`crate::diff::diff`] found; or why it could not run.
     pub outcome: Result<Vec<Difference>, String>,
     /// Whether there is no legacy's side: the register has nothing to say then.
@@ -79,6 +81,7 @@ impl Ran {
         let (differences, masked) = diff_and_count(legacy, engine, spans);
         Self {
             unseen,
+            noisy: Vec::new(),
             scenario: engine.scenario.clone(),
             names,
             masked,
@@ -174,6 +177,7 @@ impl Ran {
             steps: Vec::new(),
             not_compared: BTreeMap::new(),
             unseen: None,
+            noisy: Vec::new(),
             outcome: Err(reason),
             masked: Masked::default(),
             is_alone: false,
@@ -391,7 +395,12 @@ fn verdict(entries: &[&Entry], expired: &[&Entry], ran: &Ran) -> Verdict {
             for unmet in meet(entry, expectation, ran, &compared, &mut accepted_by) {
                 // A step that was not compared has shown nothing, neither this nor the contrary.
                 let is_unseen = ran.unseen == Some(unmet.step);
-                if !is_unseen && !out.not_compared.contains_key(&unmet.step) {
+                let is_noisy =
+                    |(step, path): &(u32, String)| *step == unmet.step && covers(&unmet.path, path);
+                if !is_unseen
+                    && !ran.noisy.iter().any(is_noisy)
+                    && !out.not_compared.contains_key(&unmet.step)
+                {
                     out.unmet.push(unmet);
                 }
             }

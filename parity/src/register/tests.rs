@@ -92,6 +92,7 @@ fn ran(scenario: &str, differences: Vec<Difference>) -> Ran {
         is_alone: false,
         legacy_side: LegacySide::Recorded,
         unseen: None,
+        noisy: Vec::new(),
         slack: None,
         broken: None,
         earlier: Vec::new(),
@@ -501,6 +502,11 @@ fn what_nobody_has_seen_of_the_legacy_is_expected_of_nothing() {
         ..ran("enrollment/x", wire())
     };
     assert_eq!(of(unseen), (Outcome::Accepted, vec![]));
+    let noisy = Ran {
+        noisy: vec![(1, "/status".to_owned()), (7, "/status".to_owned())],
+        ..ran("enrollment/x", vec![])
+    };
+    assert_eq!(of(noisy).1, vec![], "nor of what the legacy shows otherwise each time");
     let elsewhere = Ran {
         unseen: Some(7),
         ..ran("enrollment/x", vec![])

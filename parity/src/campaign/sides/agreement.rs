@@ -12,10 +12,15 @@ use crate::{
     scenario::model::Scenario,
 };
 
+/// What paths begin with that stand for what a scenario expects of itself.
+const EXPECTED: &str = "/expect";
+
 /// Moves what the legacy does not agree with itself on from the differences to the notes.
 pub(super) fn noise(compared: &mut Compared, unlike: Ran) {
     let Ok(unlike) = unlike.outcome else { return };
-    for one in unlike {
+    // What the scenario itself expects is of no side.
+    let of_both = unlike.into_iter().filter(|one| !one.path.starts_with(EXPECTED));
+    for one in of_both {
         let here = |other: &Difference| {
             let deeper = other.path.strip_prefix(&one.path);
             other.step == one.step && deeper.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -24,6 +29,10 @@ pub(super) fn noise(compared: &mut Compared, unlike: Ran) {
         if let Ok(all) = &mut compared.ran.outcome {
             (hidden, *all) = std::mem::take(all).into_iter().partition(here);
         }
+        let places = hidden
+            .iter()
+            .map(|difference| (difference.step, difference.path.clone()));
+        compared.ran.noisy.extend(places);
         compared.notes.noise.push(Noise {
             scenario: compared.ran.scenario.clone(),
             step: compared.ran.names.name(one.step).unwrap_or_default().to_owned(),
@@ -103,6 +112,24 @@ mod tests {
         let mut ran = Ran::could_not_run("a/b", String::new());
         ran.outcome = Ok(differences.collect());
         ran.into()
+    }
+
+    #[test]
+    fn what_the_legacy_does_not_agree_with_itself_on_is_not_compared() {
+        let mut compared = run(&[("/body/a", "1"), ("/body/b/c", "2"), ("/status", "500")]);
+        let unlike = run(&[("/body/b", "another"), ("/expect/status", "401")]);
+        noise(&mut compared, unlike.ran);
+        let left: Vec<_> = compared
+            .ran
+            .outcome
+            .iter()
+            .flatten()
+            .map(|one| &one.path)
+            .collect();
+        assert_eq!(left, ["/body/a", "/status"]);
+        assert_eq!(compared.ran.noisy, [(1, "/body/b/c".to_owned())]);
+        let told: Vec<_> = compared.notes.noise.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(told, ["/body/b"], "what a scenario expects is of no side");
     }
 
     #[test]
