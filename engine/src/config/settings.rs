@@ -18,7 +18,7 @@ use super::{
     secret::{Secret, SecretStrength},
     timing::Timing,
 };
-use crate::domain::{fernet::FernetKey, server_name::ServerName};
+use crate::domain::{coerce::integer_in, fernet::FernetKey, server_name::ServerName};
 
 /// Whether the listener speaks TLS: variable `BOREALIS_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -244,7 +244,7 @@ impl Settings {
             ),
             operator_token_ttl: match reader.text(&["BOREALIS_TOKEN_TTL_SECONDS"]) {
                 None => Some(2_592_000),
-                Some(value) => value.parse().ok(),
+                Some(value) => whole_seconds(value),
             },
             mfa_issuer: reader
                 .text(&["BOREALIS_MFA_ISSUER"])
@@ -326,12 +326,20 @@ impl Settings {
     }
 }
 
+/// Seconds as the legacy reads them, which takes `86_400`, too; more than there can be count as that many.
+pub(super) fn whole_seconds(text: &str) -> Option<i64> {
+    let seconds = integer_in(text)?;
+    Some(seconds.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+}
+
 /// A zone by its name, its rule, or the file that holds it.
 fn time_zone(text: &str) -> Option<TimeZone> {
     let name = text.strip_prefix(':').unwrap_or(text);
     if Path::new(name).is_absolute() {
         return TimeZone::tzif(name, &std::fs::read(name).ok()?).ok();
     }
+    // The zone files lie in this folder a second time, and the C library takes that name, too.
+    let name = name.strip_prefix("posix/").unwrap_or(name);
     TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok()
 }
 

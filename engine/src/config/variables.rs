@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
+use super::settings::whole_seconds;
+
 /// Every variable beginning with `BOREALIS_` that has a meaning to this server, to the legacy server whose
 /// environment file it shares, or to its agents.
 pub const KNOWN_VARIABLES: &[&str] = &[
@@ -114,7 +116,7 @@ pub fn warnings(variables: &BTreeMap<String, String>) -> Vec<String> {
 fn odd_value(name: &str, value: &str) -> Option<String> {
     let shown = value.escape_debug();
     match name {
-        "BOREALIS_TOKEN_TTL_SECONDS" if !value.is_empty() && value.parse::<i64>().is_err() => Some(format!(
+        "BOREALIS_TOKEN_TTL_SECONDS" if !value.is_empty() && whole_seconds(value).is_none() => Some(format!(
             "{name} is `{shown}`, which is no whole number of seconds: no operator's token is accepted then. Correct it or \
              remove it"
         )),
@@ -224,7 +226,9 @@ mod tests {
             assert_eq!(odd("BOREALIS_COOKIE_SECURE", value), "");
         }
         assert!(odd("BOREALIS_TOKEN_TTL_SECONDS", "30d").contains("no operator's token is accepted"));
-        assert_eq!(odd("BOREALIS_TOKEN_TTL_SECONDS", " 60 "), "");
+        for value in [" 60 ", "86_400", "+60"] {
+            assert_eq!(odd("BOREALIS_TOKEN_TTL_SECONDS", value), "", "{value}");
+        }
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub enum SecretError {
     /// Nothing is stored.
     #[error("empty MFA secret")]
     Empty,
+    /// A character beyond ASCII.
+    #[error("string argument should contain only ASCII characters")]
+    Ascii,
     /// A character that base32 does not have.
     #[error("Non-base32 digit found")]
     Digit,
@@ -123,6 +126,9 @@ pub fn otpauth_url(issuer: &str, username: &str, secret: &str) -> String {
 /// Base32 as the legacy's decoder reads it, once the padding is complete: it looks at the letters before it looks at
 /// their number.
 fn decode_base32(text: &str) -> Result<Vec<u8>, SecretError> {
+    if !text.is_ascii() {
+        return Err(SecretError::Ascii);
+    }
     let letters = text.trim_end_matches('=');
     let is_letter = |byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
     if !letters.bytes().all(is_letter) {
@@ -216,7 +222,7 @@ mod tests {
             (" \u{3000}", SecretError::Empty),
             ("JBSWY3DPEHPK3PX1JBSWY3DP", SecretError::Digit),
             ("JBSWY3DP=HPK3PXP", SecretError::Digit),
-            ("ÄBSWY3DP", SecretError::Digit),
+            ("ÄBSWY3DP", SecretError::Ascii),
             ("JBSWY3DPE", SecretError::Padding),
             ("JBSWY3DPEHPK3PXPJBSWY3DPEHP", SecretError::Padding),
             ("========", SecretError::Padding),

@@ -161,11 +161,35 @@ fn the_web_client_is_found_where_each_kind_of_installation_has_it() {
 }
 
 #[test]
+fn a_token_s_lifetime_is_read_as_the_legacy_reads_it() {
+    let lifetime = |value: &str| {
+        let settings = read(&[("BOREALIS_TOKEN_TTL_SECONDS", value)]);
+        settings.unwrap().operator_token_ttl
+    };
+    for (value, seconds) in [
+        ("", Some(2_592_000)),
+        (" 60 ", Some(60)),
+        ("+60", Some(60)),
+        ("-1", Some(-1)),
+        ("86_400", Some(86_400)),
+        ("\u{666}\u{660}", Some(60)),
+        ("99999999999999999999999", Some(i64::MAX)),
+        ("30d", None),
+        ("1.5", None),
+        ("86__400", None),
+    ] {
+        assert_eq!(lifetime(value), seconds, "{value}");
+    }
+}
+
+#[test]
 fn a_zone_may_be_a_file_as_where_the_machines_own_is_no_link() {
     for zone in [
         ":/usr/share/zoneinfo/America/Denver",
         "/usr/share/zoneinfo/America/Denver",
         ":America/Denver",
+        "posix/America/Denver",
+        ":posix/America/Denver",
     ] {
         let settings = read(&[("TZ", zone)]).unwrap();
         let winter = settings.time_zone.to_offset(jiff::Timestamp::UNIX_EPOCH);
