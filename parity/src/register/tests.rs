@@ -506,7 +506,11 @@ fn what_nobody_has_seen_of_the_legacy_is_expected_of_nothing() {
         noisy: vec![(1, "/status".to_owned()), (7, "/status".to_owned())],
         ..ran("enrollment/x", vec![])
     };
-    assert_eq!(of(noisy).1, vec![], "nor of what the legacy shows otherwise each time");
+    assert_eq!(
+        of(noisy).1,
+        vec![],
+        "nor of what the legacy shows otherwise each time"
+    );
     let elsewhere = Ran {
         unseen: Some(7),
         ..ran("enrollment/x", vec![])

@@ -172,9 +172,9 @@ mod tests {
             let whole = segments(text.as_bytes());
             let pieces = whole
                 .iter()
-                .map(|piece| (piece.mode, &text[piece.begin..piece.end]));
+                .map(|piece| (piece.mode, text.get(piece.begin..piece.end)));
             pieces
-                .map(|(mode, piece)| (mode, piece.to_owned()))
+                .map(|(mode, piece)| (mode, piece.unwrap().to_owned()))
                 .collect::<Vec<_>>()
         };
         let (capitals, digits) = ("AB3".repeat(7), "7".repeat(20));
