@@ -181,8 +181,8 @@ mod tests {
         assert_eq!(
             cut(&format!("x%3F{capitals}y{digits}Z")),
             [
-                (Mode::Byte, "x%3F".to_owned()),
-                (Mode::Alphanumeric, capitals),
+                (Mode::Byte, "x".to_owned()),
+                (Mode::Alphanumeric, format!("%3F{capitals}")),
                 (Mode::Byte, "y".to_owned()),
                 (Mode::Numeric, digits),
                 (Mode::Byte, "Z".to_owned()),
