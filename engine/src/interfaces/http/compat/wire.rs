@@ -12,7 +12,7 @@ use std::{
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use futures_util::stream::empty;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 
@@ -59,6 +59,7 @@ pub async fn write_as_the_legacy(
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let is_head = request.method() == Method::HEAD;
+    let keeps_alive = asks_to_keep_alive(&request);
     let mut order = Order {
         socket: is_socket_path(request.uri().path()),
         ..Order::default()
@@ -100,8 +101,21 @@ pub async fn write_as_the_legacy(
     }
     order.file = headers.contains_key(header::ACCEPT_RANGES);
     order.unsatisfiable = unsatisfiable;
+    if keeps_alive {
+        headers
+            .entry(header::CONNECTION)
+            .or_insert(HeaderValue::from_static("keep-alive"));
+    }
     *headers = order.of(std::mem::take(headers));
     response
+}
+
+/// Whether a client asks for what HTTP/1.1 does anyway, as agents do: the legacy says so back. To HTTP/1.0 the HTTP library
+/// does.
+fn asks_to_keep_alive(request: &Request) -> bool {
+    let asked = request.headers().get(header::CONNECTION);
+    request.version() == Version::HTTP_11
+        && asked.is_some_and(|asked| asked.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
 }
 
 /// No bytes, but a body: hyper writes the length of an answer without one behind all other headers.
@@ -162,6 +176,7 @@ impl Order {
             header::DATE => 10,
             header::ACCEPT_RANGES => 11,
             header::CONTENT_RANGE => 12,
+            header::CONNECTION => 15,
             _ => 6,
         }
     }
@@ -239,6 +254,7 @@ fn reason(status: StatusCode) -> Option<&'static [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::integrations::clock::ManualClock;
 
     #[test]
     fn headers_stand_in_the_order_of_the_legacy() {
@@ -267,6 +283,40 @@ mod tests {
                 "vary: Cookie"
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn who_asks_to_keep_the_connection_is_told_so_at_the_end() {
+        let clock = ManualClock::new(jiff::Timestamp::UNIX_EPOCH);
+        let dates = Dates::new(Arc::new(clock));
+        let connection = async |version, asked: &'static str, said: Option<&'static str>| {
+            let request = http::Request::builder()
+                .version(version)
+                .header(header::CONNECTION, asked)
+                .body(Body::empty())
+                .unwrap();
+            let answered = write_as_the_legacy(&dates, request, async |_| {
+                let mut response = Response::new(Body::from("x"));
+                let said = said.map(HeaderValue::from_static);
+                let said = said.map(|said| response.headers_mut().insert(header::CONNECTION, said));
+                assert_eq!(said.flatten(), None);
+                response
+            });
+            let headers = answered.await.into_parts().0.headers;
+            let (last, value) = headers.iter().last().unwrap();
+            (last == header::CONNECTION).then(|| value.to_str().unwrap().to_owned())
+        };
+        for (version, asked, said, expected) in [
+            (Version::HTTP_11, "keep-alive", None, Some("keep-alive")),
+            (Version::HTTP_11, "Keep-Alive", None, Some("keep-alive")),
+            (Version::HTTP_11, "keep-alive", Some("close"), Some("close")),
+            (Version::HTTP_11, "Keep-Alive, TE", None, None),
+            (Version::HTTP_11, "close", None, None),
+            (Version::HTTP_10, "keep-alive", None, None),
+        ] {
+            let shown = connection(version, asked, said).await;
+            assert_eq!(shown.as_deref(), expected, "{version:?} {asked} {said:?}");
+        }
     }
 
     #[test]
