@@ -101,12 +101,12 @@ pub async fn write_as_the_legacy(
     }
     order.file = headers.contains_key(header::ACCEPT_RANGES);
     order.unsatisfiable = unsatisfiable;
+    *headers = order.of(std::mem::take(headers));
     if keeps_alive {
         headers
             .entry(header::CONNECTION)
             .or_insert(HeaderValue::from_static("keep-alive"));
     }
-    *headers = order.of(std::mem::take(headers));
     response
 }
 
@@ -176,7 +176,6 @@ impl Order {
             header::DATE => 10,
             header::ACCEPT_RANGES => 11,
             header::CONTENT_RANGE => 12,
-            header::CONNECTION => 15,
             _ => 6,
         }
     }
