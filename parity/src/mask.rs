@@ -104,7 +104,7 @@ masks! {
         "each server has one of its own";
     /// The moment within a step.
     Moment "moment"
-        "at which moment within a step a time was taken, and what is below a millisecond"
+        "at which moment within a step a time was taken, what is below a millisecond, and, where the clock runs, 10 ms before the step, because a file's time is that of the kernel's last tick"
         "the step in which it was taken, what it was made to live, and how it is written; times of one answer, row or event are equal to each other on both sides, or on none"
         "a clock that runs shows another moment each time; the replay's stands still at the end of each step";
     /// Measured durations.
@@ -307,6 +307,12 @@ mod tests {
                 .row()
                 .what
                 .contains(&format!("{} KiB", LONGEST_JSON_TEXT / 1024))
+        );
+        assert!(
+            Mask::Moment
+                .row()
+                .what
+                .contains(&format!("{} ms before", TICK_US / 1000))
         );
         assert!(
             Mask::EventStep

@@ -314,6 +314,18 @@ fn two_live_servers_are_held_to_the_second() {
 }
 
 #[test]
+fn a_file_s_time_may_be_that_of_the_tick_before_the_step() {
+    let steps = [(0, 100_000), (50_000, 100_000)];
+    let spans = BothSpans::new(running(&steps), running(&steps));
+    let found = |legacy: i64, engine: i64| {
+        let shown = |offset| side(START, 2, &[("epoch.float", offset)]);
+        diff(&shown(legacy), &shown(engine), &spans).len()
+    };
+    assert_eq!(found(143_000, 155_000), 0, "7 ms before the second step");
+    assert_eq!(found(135_000, 155_000), 1, "a tick is never so long ago");
+}
+
+#[test]
 fn two_readings_of_a_running_clock_are_one_by_chance_only_where_they_lie_beside_each_other() {
     let running = || running(&[(0, 10_000), (0, 10_000)]);
     let recorded = || Spans::recorded(&[(1, 10_000), (2, 20_000)]);

@@ -230,6 +230,22 @@ fn steps_that_are_not_compared_show_nothing() {
 }
 
 #[test]
+fn a_scenario_is_cut_off_only_with_the_legacy_of_which_that_is_said() {
+    let with_a_server = "{ step = \"POST x 4\", legacy_side = \"server\" }";
+    let register = read(&TEXT.replace("\"POST x 4\"", with_a_server)).unwrap();
+    for (side, expected) in [
+        (LegacySide::Server, Outcome::Same),
+        (LegacySide::Recorded, Outcome::Different),
+    ] {
+        let found = difference("enrollment/cut", 4, "/body", [Some(json!(1)), Some(json!(2))]);
+        let mut ran = ran("enrollment/cut", vec![found]);
+        ran.legacy_side = side;
+        let verdict = judge(&register, &[ran], day("2026-11-25")).verdicts.remove(0);
+        assert_eq!(verdict.outcome, expected, "{side:?}");
+    }
+}
+
+#[test]
 fn every_mistake_names_file_line_and_entry() {
     let message = |text: &str| read(text).unwrap_err().to_string();
     let entry = TEXT.split("[[divergence]]").nth(1).unwrap();

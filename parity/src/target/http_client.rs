@@ -212,9 +212,9 @@ async fn read_answer(
     }
 }
 
-/// Whether an answer has no body, whatever its headers say.
-fn is_without_body(method: &str, status: u16) -> bool {
-    method == "HEAD" || matches!(status, 204 | 304)
+/// Whether a status allows no body, whatever the headers say.
+fn forbids_body(status: u16) -> bool {
+    matches!(status, 204 | 304)
 }
 
 /// An answer that is over, once nothing follows it. What follows the head of an answer to HEAD is kept as its body: the
@@ -228,12 +228,12 @@ async fn after(
     let is_head = method == "HEAD";
     let most = if is_head { LARGEST_HEAD } else { 1 };
     let more = what_follows(reader, writer, most).await;
-    match answer.line.status {
-        _ if is_head => answer.body.extend(more),
-        _ if more.is_empty() => {}
-        204 | 304 => return Err(HttpError::Malformed(NO_BODY)),
-        _ => return Err(HttpError::Malformed(MORE_FOLLOWS)),
+    if !is_head && !more.is_empty() {
+        let is_too_much = forbids_body(answer.line.status);
+        let wrong = if is_too_much { NO_BODY } else { MORE_FOLLOWS };
+        return Err(HttpError::Malformed(wrong));
     }
+    answer.body.extend(more);
     Ok(answer)
 }
 
@@ -410,11 +410,12 @@ fn framing(
             .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
         values.flat_map(|(_, value)| value.split(',')).map(str::trim)
     };
-    match is_without_body(method, status) {
-        true if method == "HEAD" => return Ok(Framing::Head),
-        true if begin.is_empty() => return Ok(Framing::Length(0)),
-        true => return Err(HttpError::Malformed(NO_BODY)),
-        false => {}
+    if method == "HEAD" {
+        return Ok(Framing::Head);
+    }
+    if forbids_body(status) {
+        let framing = begin.is_empty().then_some(Framing::Length(0));
+        return framing.ok_or(HttpError::Malformed(NO_BODY));
     }
     // The last coding is the one on the wire.
     if all("transfer-encoding")
