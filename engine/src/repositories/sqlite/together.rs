@@ -58,6 +58,7 @@ impl<Q: Clone, A> Together<Q, A> {
                 },
                 turn = self.turns.acquire() => {
                     let _turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
+                    let_others_come().await;
                     // Before this one there may wait more than are asked at once.
                     loop {
                         match answer.try_recv() {
@@ -116,6 +117,11 @@ impl<Q: Clone, A> Together<Q, A> {
     }
 }
 
+/// Lets whoever is about to ask do so: requests that have come by now join, and nobody waits for any that has not.
+pub(super) async fn let_others_come() {
+    tokio::task::yield_now().await;
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::task::JoinSet;
@@ -137,7 +143,6 @@ mod tests {
                         asked.len()
                     };
                     tokio::task::yield_now().await;
-                    // The first one asks alone, before the others come.
                     if statement == 2 {
                         return Err(StoreError::Busy);
                     }
@@ -163,6 +168,25 @@ mod tests {
             "{asked:?}"
         );
         assert_eq!(failed, asked[1]);
+    }
+
+    #[tokio::test]
+    async fn the_first_one_asks_with_those_who_have_come_with_it() {
+        let together = Arc::new(Together::<usize, usize>::default());
+        let (told, asked) = std::sync::mpsc::channel();
+        let mut asking = JoinSet::new();
+        for number in 0..5 {
+            let (together, told) = (Arc::clone(&together), told.clone());
+            asking.spawn(async move {
+                let all = |numbers: Vec<usize>| async {
+                    told.send(numbers.len()).unwrap();
+                    Ok(numbers.into_iter().map(Ok).collect())
+                };
+                together.ask(number, all).await.unwrap()
+            });
+        }
+        asking.join_all().await;
+        assert_eq!(asked.try_iter().collect::<Vec<_>>(), [5]);
     }
 
     #[tokio::test]

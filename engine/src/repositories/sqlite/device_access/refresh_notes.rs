@@ -10,7 +10,7 @@ use crate::{
     repositories::{
         StoreError,
         device_access::RefreshNotes,
-        sqlite::{SqliteStore, writer::Turn},
+        sqlite::{SqliteStore, together::let_others_come, writer::Turn},
     },
 };
 
@@ -43,6 +43,7 @@ impl WaitingNotes {
 
     /// Writes all that waits, in one statement and so in one transaction.
     async fn write(&self, mut turn: Turn) -> Result<(), StoreError> {
+        let_others_come().await;
         let notes = self.take();
         if notes.is_empty() {
             return Ok(());
