@@ -108,7 +108,7 @@ pub(super) fn listen(listener: TcpListener, answers: Answers<'_>) -> Result<List
         observer,
         Arc::clone(&environment.clock),
     )
-    .into_make_service_with_connect_info::<SocketAddr>();
+    .for_connections();
 
     listener.set_nonblocking(true).map_err(StartError::Listener)?;
     limit_unsent(&listener).map_err(StartError::Listener)?;

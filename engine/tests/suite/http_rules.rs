@@ -61,7 +61,7 @@ async fn start() -> SocketAddr {
         None,
         Arc::new(SystemClock::new()),
     )
-    .into_make_service_with_connect_info::<SocketAddr>();
+    .for_connections();
     tokio::spawn(server.serve(service));
     address
 }

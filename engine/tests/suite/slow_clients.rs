@@ -249,7 +249,7 @@ async fn a_connection_whose_client_says_nothing_ends_after_a_minute() {
         None,
         Arc::new(SystemClock::new()),
     );
-    tokio::spawn(server.serve(service.into_make_service_with_connect_info::<SocketAddr>()));
+    tokio::spawn(server.serve(service.for_connections()));
     let mut client = connect(address, "").await;
     let begin = tokio::time::Instant::now();
     let mut answer = Vec::new();

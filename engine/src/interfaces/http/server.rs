@@ -1,19 +1,31 @@
 //! The HTTP service as a whole, and the connection settings under it.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    convert::Infallible,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
-    Router,
-    extract::Request,
+    BoxError, ServiceExt,
+    body::{Body, HttpBody},
+    extract::{Request, connect_info::IntoMakeServiceWithConnectInfo},
     response::{IntoResponse, Response},
 };
 use axum_server::{Address, Server};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
 };
+use tower::Service;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
@@ -91,12 +103,12 @@ pub fn http_service(
     guard: Option<BrowserGuard>,
     observer: Option<Observer>,
     clock: Arc<dyn Clock>,
-) -> Router {
-    let rules = Arc::new(Rules {
+) -> HttpService {
+    HttpService(Arc::new(Rules {
         observer,
         dates: Dates::new(clock),
         unread_body_deadline: settings.timing.unread_body_deadline,
-        bodies: BodyRules::new(settings),
+        bodies: Arc::new(BodyRules::new(settings)),
         trusted_proxies: settings.trusted_proxies.clone(),
         speaks_tls: settings.speaks_tls(),
         origins: AllowedOrigins::new(settings),
@@ -108,11 +120,38 @@ pub fn http_service(
             settings.public_url.clone(),
             detached.clone(),
         ),
-    });
-    Router::new().fallback(move |request: Request| {
-        let rules = Arc::clone(&rules);
-        async move { rules.answer(request).await }
-    })
+    }))
+}
+
+/// What answers every request. It is no router of axum's: what that does for a request is done by the [`Dispatcher`].
+#[derive(Clone)]
+pub struct HttpService(Arc<Rules>);
+
+impl HttpService {
+    /// Each request then knows where its connection comes from.
+    pub fn for_connections(self) -> IntoMakeServiceWithConnectInfo<Self, SocketAddr> {
+        ServiceExt::<Request>::into_make_service_with_connect_info(self)
+    }
+}
+
+impl<B> Service<Request<B>> for HttpService
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let rules = Arc::clone(&self.0);
+        let request = request.map(Body::new);
+        Box::pin(async move { Ok(rules.answer(request).await) })
+    }
 }
 
 /// What each request goes through on its way to its route, and the answer on its way back. Each rule is a function that
@@ -122,7 +161,7 @@ struct Rules {
     observer: Option<Observer>,
     dates: Dates,
     unread_body_deadline: Duration,
-    bodies: BodyRules,
+    bodies: Arc<BodyRules>,
     trusted_proxies: Vec<Network>,
     speaks_tls: bool,
     origins: AllowedOrigins,
@@ -157,7 +196,7 @@ impl Rules {
         Observed::note_address(request.extensions(), caller.address());
         let span = caller_in_logs(&caller, request.headers());
         request.extensions_mut().insert(caller);
-        request.extensions_mut().insert(self.bodies.clone());
+        request.extensions_mut().insert(Arc::clone(&self.bodies));
         let guarded = async |request| match &self.guard {
             Some(guard) => guard_browsers(guard, request, async |request| self.route(request).await).await,
             None => self.route(request).await,
@@ -241,8 +280,6 @@ fn internal_error(panic: &(dyn Any + Send)) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
     use crate::config::logging::capture::capture;
 

@@ -37,8 +37,8 @@ use crate::{
     },
 };
 
-/// How bodies are read; an extension of the request.
-#[derive(Clone, Debug)]
+/// How bodies are read; shared, an extension of the request.
+#[derive(Debug)]
 pub struct BodyRules {
     timing: Timing,
     anonymous: Option<AnonymousBounds>,
@@ -141,7 +141,7 @@ pub struct RawBody<L = Usual> {
     headers: HeaderMap,
     body: Body,
     limit: usize,
-    rules: BodyRules,
+    rules: Arc<BodyRules>,
     /// Who sends it, for the limits by address.
     caller: Caller,
     /// Whether it has to come at a pace of its own, because anybody may send it.
@@ -156,7 +156,7 @@ impl<S: Sync, L: BodyLimit> FromRequest<S> for RawBody<L> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
-        let rules: BodyRules = parts.extensions.get().cloned().unwrap_or_default();
+        let rules: Arc<BodyRules> = parts.extensions.get().cloned().unwrap_or_default();
         let of_anybody = rules.anonymous.as_ref().and_then(L::of_anybody);
         Ok(Self {
             rules,

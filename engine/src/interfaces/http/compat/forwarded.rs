@@ -31,8 +31,9 @@ struct Addresses {
     forwarded_for: Option<String>,
     forwarded_proto: Option<String>,
     forwarded_host: Option<String>,
-    limit_key: Option<String>,
     client: Option<String>,
+    /// Where it is another one than `client`.
+    limit_key: Option<String>,
     is_forwarded: bool,
 }
 
@@ -79,7 +80,7 @@ impl Caller {
             peer,
             tls,
             host,
-            limit_key: nearest.as_ref().map(Nearest::limit_key),
+            limit_key: nearest.as_ref().and_then(Nearest::limit_key),
             client: nearest.map(Nearest::into_text),
             forwarded_for,
             forwarded_proto: forwarded("x-forwarded-proto"),
@@ -110,7 +111,7 @@ impl Caller {
     /// else `unknown`. Whatever a client writes stands left of what the proxies write, so it cannot choose its key, nor
     /// another one's. Ports and brackets do not count, and of an IPv6 address only its network of 64 bits does.
     pub fn limit_key(&self) -> &str {
-        self.0.limit_key.as_deref().unwrap_or("unknown")
+        self.0.limit_key.as_deref().unwrap_or_else(|| self.address())
     }
 
     /// Where the caller is: what [`Caller::limit_key`] counts, but of an IPv6 address all of it.
@@ -237,13 +238,14 @@ enum Nearest {
 }
 
 impl Nearest {
-    fn limit_key(&self) -> String {
+    /// `None` where all of it counts.
+    fn limit_key(&self) -> Option<String> {
         match self {
             Self::Address(address) => match network_of(*address) {
-                IpAddr::V4(address) => address.to_string(),
-                IpAddr::V6(network) => format!("{network}/64"),
+                IpAddr::V4(_) => None,
+                IpAddr::V6(network) => Some(format!("{network}/64")),
             },
-            Self::Word(word) => word.clone(),
+            Self::Word(_) => None,
         }
     }
 

@@ -183,6 +183,10 @@ impl Order {
     fn of(mut self, headers: HeaderMap) -> HeaderMap {
         let mut cookies = headers.get_all(header::SET_COOKIE).iter();
         self.session_alone = cookies.all(|cookie| cookie.as_bytes().starts_with(b"session="));
+        // Most answers are made in this order.
+        if headers.keys().map(|name| self.rank(name)).is_sorted() {
+            return headers;
+        }
         let mut lines: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(headers.len());
         let mut current = None;
         for (name, value) in headers {
@@ -252,6 +256,8 @@ fn reason(status: StatusCode) -> Option<&'static [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::integrations::clock::ManualClock;
 
@@ -282,6 +288,26 @@ mod tests {
                 "vary: Cookie"
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn headers_of_one_rank_stay_in_the_order_in_which_they_were_set(
+            names in prop::collection::vec(prop::sample::select(vec![
+                "content-type", "content-length", "date", "vary", "set-cookie", "x-a", "x-b", "allow", "last-modified",
+            ]), 0..8),
+            socket: bool,
+        ) {
+            let headers: HeaderMap = names
+                .iter()
+                .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1")))
+                .collect();
+            let order = Order { socket, ..Order::default() };
+            let mut expected: Vec<_> = headers.keys().cloned().collect();
+            expected.sort_by_key(|name| order.rank(name));
+            let ordered = order.of(headers);
+            prop_assert_eq!(ordered.keys().cloned().collect::<Vec<_>>(), expected);
+        }
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ fn body(content_type: Option<&str>, bytes: &'static [u8]) -> RawBody {
         body: Body::from(bytes),
         limit: Usual::BYTES,
         kind: PhantomData,
-        rules: BodyRules::default(),
+        rules: Arc::default(),
         caller: Caller::default(),
         has_pace: false,
         is_counted: false,
@@ -113,7 +113,11 @@ fn from_address(address: &str) -> Caller {
 }
 
 /// A body of a known caller, of which comes what is sent; what of it was read is added up.
-fn coming(rules: &BodyRules, address: &str, read: &Arc<AtomicUsize>) -> (UnboundedSender<Bytes>, RawBody) {
+fn coming(
+    rules: &Arc<BodyRules>,
+    address: &str,
+    read: &Arc<AtomicUsize>,
+) -> (UnboundedSender<Bytes>, RawBody) {
     let (send, receive) = unbounded_channel::<Bytes>();
     let read = Arc::clone(read);
     let next = move |mut receive: UnboundedReceiver<Bytes>| {
@@ -126,7 +130,7 @@ fn coming(rules: &BodyRules, address: &str, read: &Arc<AtomicUsize>) -> (Unbound
     };
     let coming = RawBody {
         body: Body::from_stream(stream::unfold(receive, next)),
-        rules: rules.clone(),
+        rules: Arc::clone(rules),
         caller: from_address(address),
         ..body(None, b"")
     };
@@ -140,7 +144,7 @@ async fn wait(time: Duration) {
 #[tokio::test(start_paused = true)]
 async fn a_long_body_of_a_known_caller_has_to_come_at_10_kb_a_second() {
     for (bytes, expected) in [(10_500, Ok(10_500 * 300)), (9_900, Err(BodyError::Stalled))] {
-        let (send, body) = coming(&BodyRules::default(), "192.0.2.1", &Arc::default());
+        let (send, body) = coming(&Arc::default(), "192.0.2.1", &Arc::default());
         let sending = tokio::spawn(async move {
             for _ in 0..300 {
                 let _ = send.send(Bytes::from(vec![b' '; bytes]));
@@ -160,10 +164,10 @@ async fn long_bodies_of_one_address_keep_nobody_else_waiting_and_end_one_after_t
         body_bytes: 16_000_000,
         ..Bounds::default()
     };
-    let rules = BodyRules {
+    let rules = Arc::new(BodyRules {
         senders: Some(senders(&bounds)),
         ..BodyRules::default()
-    };
+    });
     let read = Arc::new(AtomicUsize::new(0));
     let mut begun = Vec::new();
     for _ in 0..20 {
