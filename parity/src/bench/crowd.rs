@@ -15,7 +15,7 @@ use super::{
     fleet::{Member, enroll},
 };
 use crate::{
-    socket_io::{Client, ConnectOptions, Incoming, Limits, Transport},
+    socket_io::{Client, ConnectError, ConnectOptions, Incoming, Limits, Transport},
     target::endpoint::Endpoint,
 };
 
@@ -114,6 +114,22 @@ pub(super) async fn come_online(
     member: Member,
     token: String,
 ) -> Result<Agent, BenchError> {
+    let mut client = open(server, &member, &token).await?;
+    let (event, data) = announcement(&member);
+    call(&mut client, event, data).await?;
+    Ok(Agent {
+        member,
+        token,
+        client,
+    })
+}
+
+/// Opens the channel of one that has not said yet who it is. Work may come on it from now on.
+pub(super) async fn open(
+    server: impl Into<Endpoint>,
+    member: &Member,
+    token: &str,
+) -> Result<Client, ConnectError> {
     let options = ConnectOptions {
         server: server.into().dialled_from(member.address.into()),
         headers: vec![
@@ -129,18 +145,13 @@ pub(super) async fn come_online(
         transports: vec![Transport::WebSocket],
         auth: None,
     };
-    let mut client = Client::connect(&options).await?;
-    call(
-        &mut client,
-        "connect_agent",
-        json!({"agent_id": member.agent_id(), "service_mode": "system"}),
-    )
-    .await?;
-    Ok(Agent {
-        member,
-        token,
-        client,
-    })
+    Client::connect(&options).await
+}
+
+/// What an agent says first.
+pub(super) fn announcement(member: &Member) -> (&'static str, serde_json::Value) {
+    let data = json!({"agent_id": member.agent_id(), "service_mode": "system"});
+    ("connect_agent", data)
 }
 
 /// Emits an event and waits for its acknowledgement.

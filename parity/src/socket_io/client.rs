@@ -142,6 +142,18 @@ impl Client {
         self.closed.get().cloned().unwrap_or_else(unknown)
     }
 
+    /// Ends the connection without a word, as where a cable is cut. What had come by then and was not looked at is
+    /// returned: the server may have been told that it arrived.
+    pub async fn cut(self) -> Vec<Incoming> {
+        let Self {
+            mut incoming,
+            mut session,
+            ..
+        } = self;
+        session.shutdown().await;
+        std::iter::from_fn(|| incoming.try_recv().ok()).collect()
+    }
+
     /// Leaves the namespace, closes the session and waits until the server has taken note of it. What had come by then and
     /// was not looked at is returned: the server may have been told that it arrived.
     pub async fn disconnect(self) -> Vec<Incoming> {

@@ -129,6 +129,24 @@ async fn what_was_answered_for_and_not_looked_at_comes_back_at_the_end() {
 }
 
 #[tokio::test]
+async fn what_had_come_before_the_cable_was_cut_is_not_lost() {
+    let (told, answered) = tokio::sync::oneshot::channel();
+    let (options, server) = server(async |mut peer| {
+        say(&mut peer, "42[\"work\",1]").await;
+        say(&mut peer, "2").await;
+        assert_eq!(hear(&mut peer).await, Message::text("3"));
+        told.send(()).unwrap();
+        // No good-bye comes.
+        assert!(!matches!(peer.next().await, Some(Ok(Message::Text(_)))));
+    })
+    .await;
+    let client = Client::connect(&options).await.unwrap();
+    answered.await.unwrap();
+    assert_eq!(client.cut().await, [event("work", &[json!(1)])]);
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn pings_are_answered_and_closing_tells_why() {
     let (options, server) = server(async |mut peer| {
         say(&mut peer, "2").await;

@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::{
-    super::{crowd::come_online, fleet::Member},
+    super::{
+        crowd::{announcement, open},
+        fleet::Member,
+    },
     line::{Cable, Silence},
 };
 use crate::{
@@ -94,6 +97,9 @@ pub(super) struct Agent {
     kept: Vec<i64>,
 }
 
+/// The event that brings a script.
+const WORK: &str = "quick_job_run";
+
 /// Why an agent is without a connection.
 enum Ended {
     /// Its time was over.
@@ -135,16 +141,15 @@ impl Agent {
             let resets = self.random.random_bool(0.5);
             let address = *self.address.borrow();
             let server = Endpoint::from(address).around(cable.around(resets));
-            match come_online(server, self.member.clone(), self.token.clone()).await {
+            match open(server, &self.member, &self.token).await {
                 Err(error) => {
                     let reason = error.to_string();
                     self.ledger
                         .with(|notes| *notes.failures.entry(reason).or_default() += 1);
                 }
-                Ok(agent) => {
+                Ok(client) => {
                     self.ledger.with(|notes| notes.connections += 1);
-                    let mut client = agent.client;
-                    match self.connected(&mut client, &cable).await {
+                    match self.connected(client, &cable).await {
                         Ended::Due | Ended::Restarted => self.ledger.with(|notes| notes.cuts += 1),
                         Ended::Closed(reason) => self
                             .ledger
@@ -166,8 +171,25 @@ impl Agent {
         self.random.random_ratio(of_a_hundred, 100)
     }
 
-    async fn connected(&mut self, client: &mut Client, cable: &Cable) -> Ended {
+    async fn connected(&mut self, mut client: Client, cable: &Cable) -> Ended {
         let mut asked = HashMap::new();
+        let ended = self.connection(&mut client, cable, &mut asked).await;
+        // The process lives on, and what has come to it has come.
+        for incoming in client.cut().await {
+            self.hear(incoming, &mut asked);
+        }
+        for job in asked.into_values() {
+            self.not_confirmed(job);
+        }
+        ended
+    }
+
+    async fn connection(
+        &mut self,
+        client: &mut Client,
+        cable: &Cable,
+        asked: &mut HashMap<u64, i64>,
+    ) -> Ended {
         let life = self.within(self.cut_after);
         let silence = if self.happens(SILENT) {
             let silence = if self.random.random_bool(0.5) {
@@ -179,16 +201,17 @@ impl Agent {
         } else {
             None
         };
-        let mut ended = self.report_kept(client, &mut asked).await;
+        let (event, data) = announcement(&self.member);
+        let mut ended = match client.emit_with_ack(event, &[data]).await {
+            Ok(_) => self.report_kept(client, asked).await,
+            Err(reason) => Ended::Closed(reason.to_string()),
+        };
         if matches!(ended, Ended::Due) {
-            ended = self.work(client, Instant::now() + life, &mut asked).await;
+            ended = self.work(client, Instant::now() + life, asked).await;
         }
         if let (Ended::Due, Some((silence, time))) = (&ended, silence) {
             cable.cut(silence);
-            ended = self.work(client, Instant::now() + time, &mut asked).await;
-        }
-        for job in asked.into_values() {
-            self.not_confirmed(job);
+            ended = self.work(client, Instant::now() + time, asked).await;
         }
         ended
     }
@@ -231,24 +254,34 @@ impl Agent {
                     }
                     _ => return Ended::Due,
                 },
-                incoming = client.next() => match incoming {
-                    Incoming::Closed(reason) => return Ended::Closed(reason.to_string()),
-                    Incoming::Ack { id, .. } => {
-                        if let Some(job) = asked.remove(&id) {
-                            self.ledger.job(job, |known| known.confirmed = true);
-                        }
+                incoming = client.next() => {
+                    let answer = match &incoming {
+                        Incoming::Event { id, name, .. } if name == WORK => *id,
+                        _ => None,
+                    };
+                    if let Some(ended) = self.hear(incoming, asked) {
+                        return ended;
                     }
-                    Incoming::Event { id, name, arguments } if name == "quick_job_run" => {
-                        if let Some(ended) = self.take(&arguments) {
-                            return ended;
-                        }
-                        if let Some(id) = id && let Err(reason) = client.acknowledge(id, &[]).await {
-                            return Ended::Closed(reason.to_string());
-                        }
+                    if let Some(id) = answer && let Err(reason) = client.acknowledge(id, &[]).await {
+                        return Ended::Closed(reason.to_string());
                     }
-                    Incoming::Event { .. } | Incoming::Refused { .. } | Incoming::Stray { .. } => {}
-                },
+                }
             }
+        }
+    }
+
+    /// Takes what has come; says where that ends the connection.
+    fn hear(&mut self, incoming: Incoming, asked: &mut HashMap<u64, i64>) -> Option<Ended> {
+        match incoming {
+            Incoming::Closed(reason) => Some(Ended::Closed(reason.to_string())),
+            Incoming::Ack { id, .. } => {
+                if let Some(job) = asked.remove(&id) {
+                    self.ledger.job(job, |known| known.confirmed = true);
+                }
+                None
+            }
+            Incoming::Event { name, arguments, .. } if name == WORK => self.take(&arguments),
+            Incoming::Event { .. } | Incoming::Refused { .. } | Incoming::Stray { .. } => None,
         }
     }
 
