@@ -19,9 +19,11 @@ mod lists;
 mod operator;
 mod page;
 mod proxy;
+mod pulse;
 mod raw;
 mod refresh;
 mod relay;
+mod screenshots;
 mod server;
 mod siege;
 mod soak;
@@ -60,6 +62,8 @@ pub enum Load {
     Agents,
     /// A screenshot of a megabyte to many operators.
     Relay,
+    /// Ten screenshots of 50 MB at once to one operator: what the heartbeats of a fleet wait before and meanwhile.
+    Screenshots,
     /// A job for each of many agents, all due in the same minute.
     Jobs,
     /// The lists that operators look at in a large installation, while the fleet reports beside them.
@@ -170,6 +174,7 @@ pub async fn measure(load: Load, plan: &Plan) -> Result<Vec<Figure>, BenchError>
         Load::Heartbeat => heartbeat::measure(plan).await,
         Load::Agents => agents::measure(plan).await,
         Load::Relay => relay::measure(plan).await,
+        Load::Screenshots => screenshots::measure(plan).await,
         Load::Jobs => jobs::measure(plan).await,
         Load::Proxy => proxy::measure(plan).await,
         // They have more to tell than figures: `besiege`, `compare`, `measure_lists`, `soak`, `grow` and `deliver`.

@@ -1,7 +1,6 @@
 //! What operators look at in a large installation, list by list: one operator alone, then several at once, while the
 //! fleet reports beside them.
 
-mod pulse;
 mod stock;
 mod table;
 
@@ -11,8 +10,8 @@ use tokio::{sync::Barrier, task::JoinSet, time::Instant};
 
 pub use table::{ListReport, ListRow, Round, Shares, Waits};
 
-use self::{pulse::Pulse, stock::Stock};
-use super::{BenchError, Latencies, ServerProcess, client::Connection, operator::Operator};
+use self::stock::Stock;
+use super::{BenchError, Latencies, ServerProcess, client::Connection, operator::Operator, pulse::Pulse};
 
 /// How long the server is left alone before its memory is read.
 const QUIET: Duration = Duration::from_secs(3);

@@ -98,6 +98,19 @@ impl Raw {
         }
     }
 
+    /// Reads this many bytes; whether they came.
+    pub(super) async fn takes(&mut self, bytes: usize) -> bool {
+        let mut buffer = vec![0; 1_000_000];
+        let mut left = bytes;
+        while left > 0 {
+            match tokio::time::timeout(LONG_PATIENCE, self.0.read(&mut buffer)).await {
+                Ok(Ok(more @ 1..)) => left = left.saturating_sub(more),
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// Reads until nothing more comes.
     pub(super) async fn rest(&mut self) -> Rest {
         let mut buffer = vec![0; 65_536];

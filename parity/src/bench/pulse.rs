@@ -12,7 +12,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use crate::bench::{
+use super::{
     BenchError, Latencies, ServerProcess,
     client::Connection,
     fleet::Member,
@@ -60,7 +60,7 @@ impl Pulse {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(crate::bench::ServerError::Place)?;
+            .map_err(super::ServerError::Place)?;
         let thread = std::thread::spawn(move || runtime.block_on(beating));
         Ok(Self { waits, over, thread })
     }
