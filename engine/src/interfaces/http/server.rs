@@ -123,7 +123,7 @@ pub fn http_service(
     }))
 }
 
-/// What answers every request. It is no router of axum's: what that does for a request is done by the [`Dispatcher`].
+/// What answers every request. It is no router of axum's: what that does for a request is done by the dispatcher.
 #[derive(Clone)]
 pub struct HttpService(Arc<Rules>);
 

@@ -26,6 +26,8 @@ use crate::{
     target::endpoint::Endpoint,
 };
 
+/// The event that brings a script.
+const WORK: &str = "quick_job_run";
 /// Of a hundred scripts that begin, this many end their machine's connection at once: they restart it.
 const RESTARTS: u32 = 3;
 /// Of a hundred scripts, this many fail.
@@ -96,9 +98,6 @@ pub(super) struct Agent {
     /// Results that the server has not confirmed, of one that keeps them.
     kept: Vec<i64>,
 }
-
-/// The event that brings a script.
-const WORK: &str = "quick_job_run";
 
 /// Why an agent is without a connection.
 enum Ended {
