@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The path that devices report at.
-pub(super) const HEARTBEAT: &str = "/api/agent/heartbeat";
+const HEARTBEAT: &str = "/api/agent/heartbeat";
 /// Calls of one device within a minute that the gate lets in, with the refresh of its token to spare.
 const CALLS_OF_A_DEVICE: usize = 60;
 
@@ -40,17 +40,9 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
                 for (member, token) in members.iter().zip(tokens.iter()).skip(number).step_by(step) {
                     let asked = Instant::now();
                     if asked >= end {
-                        return Ok(latencies);
+                        return Ok::<_, BenchError>(latencies);
                     }
-                    let (status, _) = connection
-                        .post(HEARTBEAT, Some(token), body(member, round))
-                        .await?;
-                    if status != 200 {
-                        return Err(BenchError::Refused {
-                            request: "a heartbeat",
-                            status,
-                        });
-                    }
+                    beat(&mut connection, member, token, round).await?;
                     latencies.note(asked.elapsed());
                 }
             }
@@ -64,8 +56,25 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     Ok(all.figures(begin.elapsed(), server.processor_time()? - used))
 }
 
+/// One heartbeat, which must be taken.
+pub(super) async fn beat(
+    connection: &mut Connection,
+    member: &Member,
+    token: &str,
+    round: usize,
+) -> Result<(), BenchError> {
+    let body = body(member, round);
+    match connection.post(HEARTBEAT, Some(token), body).await? {
+        (200, _) => Ok(()),
+        (status, _) => Err(BenchError::Refused {
+            request: "a heartbeat",
+            status,
+        }),
+    }
+}
+
 /// What shipped agents send.
-pub(super) fn body(member: &Member, round: usize) -> Bytes {
+fn body(member: &Member, round: usize) -> Bytes {
     json!({
         "hostname": member.hostname,
         "metrics": {"operating_system": "Debian 12", "uptime": 3600 + round, "last_user": "LOAD\\user"},

@@ -12,12 +12,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::{
-    BenchError, Latencies, ServerProcess,
-    client::Connection,
-    fleet::Member,
-    heartbeat::{HEARTBEAT, body},
-};
+use super::{BenchError, Latencies, ServerProcess, client::Connection, fleet::Member, heartbeat};
 
 /// Connections that the heartbeats come over.
 const CONNECTIONS: usize = 16;
@@ -119,15 +114,7 @@ async fn beat(
                 if over.load(Ordering::Relaxed) {
                     break;
                 }
-                let (status, _) = connection
-                    .post(HEARTBEAT, Some(token), body(member, round))
-                    .await?;
-                if status != 200 {
-                    return Err(BenchError::Refused {
-                        request: "a heartbeat",
-                        status,
-                    });
-                }
+                heartbeat::beat(&mut connection, member, token, round).await?;
                 // From when it was due: one that waits for the answer before it has waited, too.
                 waits
                     .lock()
@@ -135,7 +122,7 @@ async fn beat(
                     .note(due.elapsed());
                 due += pause;
             }
-            Ok(())
+            Ok::<_, BenchError>(())
         });
     }
     while let Some(part) = load.join_next().await {

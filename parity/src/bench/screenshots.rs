@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::Mutex,
     task::JoinSet,
@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     BenchError, Figure, Plan, ServerProcess,
     client::{ClientError, Connection},
+    crowd::announcement,
     fleet::{Member, enroll},
     operator::Operator,
     pulse::Pulse,
@@ -72,11 +73,11 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Figure>, BenchError> {
     }
     Ok(vec![
         Figure::new("heartbeats alone, 99 %", alone_99, "ms"),
-        Figure::new("the slowest", alone_worst, "ms"),
+        Figure::new("alone, slowest", alone_worst, "ms"),
         Figure::new("beside bytes alone, 99 %", past_99, "ms"),
-        Figure::new("the slowest", past_worst, "ms"),
+        Figure::new("beside bytes, slowest", past_worst, "ms"),
         Figure::new("beside them, 99 %", beside_99, "ms"),
-        Figure::new("the slowest", beside_worst, "ms"),
+        Figure::new("beside them, slowest", beside_worst, "ms"),
         Figure::new("all relayed after", took.as_secs_f64() * 1000.0, "ms"),
         Figure::new("resident before", resident, "MB"),
         Figure::new("resident at the most", peak, "MB"),
@@ -99,7 +100,7 @@ async fn move_past_the_server(senders: &[Sender]) -> Result<(), BenchError> {
             let to_viewer = Arc::clone(&to_viewer);
             moving.spawn(async move {
                 let mut whole = Vec::new();
-                tokio::io::AsyncReadExt::read_to_end(&mut from_sender, &mut whole).await?;
+                from_sender.read_to_end(&mut whole).await?;
                 to_viewer.lock().await.write_all(&whole).await
             });
         }
@@ -134,7 +135,8 @@ impl Sender {
         let mut raw = Raw::websocket_with(server.address(), &bearer(&token))
             .await
             .map_err(ClientError::from)?;
-        let joins = format!("421[\"connect_agent\",{{\"agent_id\":\"{id}\",\"service_mode\":\"system\"}}]");
+        let (event, data) = announcement(member);
+        let joins = format!("421[\"{event}\",{data}]");
         raw.frame(0x81, joins.as_bytes())
             .await
             .map_err(ClientError::from)?;

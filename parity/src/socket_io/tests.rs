@@ -105,14 +105,19 @@ async fn events_and_acknowledgements_come_in_the_order_of_arrival() {
     server.await.unwrap();
 }
 
+/// Sends work, and tells once the client has answered the ping behind it.
+async fn send_work(peer: &mut Peer, told: tokio::sync::oneshot::Sender<()>) {
+    say(peer, "42[\"work\",1]").await;
+    say(peer, "2").await;
+    assert_eq!(hear(peer).await, Message::text("3"));
+    told.send(()).unwrap();
+}
+
 #[tokio::test]
 async fn what_was_answered_for_and_not_looked_at_comes_back_at_the_end() {
     let (told, answered) = tokio::sync::oneshot::channel();
     let (options, server) = server(async |mut peer| {
-        say(&mut peer, "42[\"work\",1]").await;
-        say(&mut peer, "2").await;
-        assert_eq!(hear(&mut peer).await, Message::text("3"));
-        told.send(()).unwrap();
+        send_work(&mut peer, told).await;
         assert_eq!(hear(&mut peer).await, Message::text("41"));
         say(&mut peer, "42[\"late\"]").await;
         let _ = peer.next().await;
@@ -132,10 +137,7 @@ async fn what_was_answered_for_and_not_looked_at_comes_back_at_the_end() {
 async fn what_had_come_before_the_cable_was_cut_is_not_lost() {
     let (told, answered) = tokio::sync::oneshot::channel();
     let (options, server) = server(async |mut peer| {
-        say(&mut peer, "42[\"work\",1]").await;
-        say(&mut peer, "2").await;
-        assert_eq!(hear(&mut peer).await, Message::text("3"));
-        told.send(()).unwrap();
+        send_work(&mut peer, told).await;
         // No good-bye comes.
         assert!(!matches!(peer.next().await, Some(Ok(Message::Text(_)))));
     })
